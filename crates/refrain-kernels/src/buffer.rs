@@ -1,0 +1,97 @@
+//! A growable float buffer on 64-byte borders.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Floats on a 64-byte border, so that a row of sixteen never crosses a cache line.
+///
+/// Growing keeps the capacity: a buffer that has once been large allocates nothing for a smaller length.
+#[derive(Clone, Default)]
+pub struct AlignedVec {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl AlignedVec {
+    /// `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        let mut v = Self::default();
+        v.resize(len);
+        v
+    }
+
+    /// Sets the length. New floats are zero; floats kept from before keep their values.
+    pub fn resize(&mut self, len: usize) {
+        let old = self.len;
+        self.lines.resize(len.div_ceil(16), Line([0.0; 16]));
+        self.len = len;
+        // A line that was cut in half before may still hold old floats behind its end.
+        if old < len {
+            let end = len.min(old.next_multiple_of(16));
+            self[old..end].fill(0.0);
+        }
+    }
+
+    /// Floats it can hold without allocating.
+    pub fn capacity(&self) -> usize {
+        self.lines.capacity() * 16
+    }
+}
+
+impl Deref for AlignedVec {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `Line` is sixteen floats without padding, and `len` never passes the floats in `lines`.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl DerefMut for AlignedVec {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as for `deref`, and the borrow of `self` is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl From<&[f32]> for AlignedVec {
+    fn from(values: &[f32]) -> Self {
+        let mut v = Self::zeros(values.len());
+        v.copy_from_slice(values);
+        v
+    }
+}
+
+impl fmt::Debug for AlignedVec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lies_on_a_cache_line_and_regrows_with_zeros() {
+        let mut v = AlignedVec::zeros(40);
+        assert_eq!(v.as_ptr() as usize % 64, 0);
+        v.fill(7.0);
+        v.resize(3);
+        v.resize(40);
+        assert_eq!(&v[..3], &[7.0; 3]);
+        assert_eq!(&v[3..], &[0.0; 37]);
+    }
+
+    #[test]
+    fn shrinking_and_growing_within_the_mark_allocates_nothing() {
+        let mut v = AlignedVec::zeros(100);
+        let before = (v.as_ptr(), v.capacity());
+        v.resize(5);
+        v.resize(100);
+        assert_eq!(before, (v.as_ptr(), v.capacity()));
+    }
+}

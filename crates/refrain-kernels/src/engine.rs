@@ -1,0 +1,114 @@
+//! The value that every kernel is called with: which instructions, which threads.
+
+use crate::isa::Isa;
+use crate::pool::Pool;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Below this many floating-point operations a call stays on the calling thread: waking the gang costs
+/// more than half of the work would save.
+const SERIAL_FLOPS: usize = 1 << 20;
+
+/// An instruction set and a gang of threads. Cloning shares the gang.
+///
+/// The results of every kernel are the same bits for any number of threads.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    isa: Isa,
+    pool: Arc<Pool>,
+}
+
+impl Engine {
+    /// An engine with a gang of its own of `threads` members (at least one).
+    pub fn new(isa: Isa, threads: usize) -> Self {
+        Self { isa, pool: Arc::new(Pool::new(threads)) }
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Members of the gang.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Splits `items` into one contiguous share a thread and calls `work(thread, share)` for each share
+    /// that is not empty; on the calling thread alone where the `flops` in all are too few to share.
+    pub(crate) fn share(&self, items: usize, flops: usize, work: impl Fn(usize, Range<usize>) + Sync) {
+        let threads = self.threads_for(flops).min(items);
+        if threads <= 1 {
+            if items > 0 {
+                work(0, 0..items);
+            }
+            return;
+        }
+        self.pool.run(&|t| {
+            if t < threads {
+                let share = items * t / threads..items * (t + 1) / threads;
+                if !share.is_empty() {
+                    work(t, share);
+                }
+            }
+        });
+    }
+
+    /// Threads worth using for work of this size.
+    pub(crate) fn threads_for(&self, flops: usize) -> usize {
+        if flops < SERIAL_FLOPS { 1 } else { self.threads() }
+    }
+
+    /// Calls `work(0)`, …, `work(parts − 1)`, at most one part a thread.
+    ///
+    /// # Panics
+    /// When `parts` is larger than the gang.
+    pub(crate) fn gang(&self, parts: usize, work: impl Fn(usize) + Sync) {
+        assert!(parts <= self.threads(), "{parts} parts for {} threads", self.threads());
+        if parts <= 1 {
+            return work(0);
+        }
+        self.pool.run(&|t| {
+            if t < parts {
+                work(t);
+            }
+        });
+    }
+}
+
+impl Default for Engine {
+    /// The widest instruction set and every core there is.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        Self::new(Isa::detect(), threads)
+    }
+}
+
+/// A pointer that several threads may hold while each writes its own part of what it points to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared<T>(*mut T);
+
+// SAFETY: a `Shared` only carries the address. Every dereference is `unsafe` and states why no two threads
+// touch the same element.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(slice: &mut [T]) -> Self {
+        Self(slice.as_mut_ptr())
+    }
+
+    #[inline(always)]
+    pub(crate) fn ptr(self) -> *mut T {
+        self.0
+    }
+
+    /// # Safety
+    /// The range lies inside the slice it was made from, and no other thread uses it meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn slice<'a>(self, range: Range<usize>) -> &'a mut [T] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(range.start), range.len()) }
+    }
+}

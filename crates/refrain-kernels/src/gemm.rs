@@ -1,0 +1,492 @@
+//! Matrix products between row-major rows, gate buffers and packed panels.
+//!
+//! Three products carry all of training: rows times panels (`x·W`), gates times panels (`dz·Wᵀ`), and the
+//! whole-sequence gradient (`xᵀ·dz`) whose right factor is a gate buffer as it lies.
+
+use crate::engine::{Engine, Shared};
+use crate::isa::Kernel;
+use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
+use crate::simd::tile::{self, Depth, Start};
+use crate::simd::{SLOT, Simd};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Rows of the whole-sequence products that are accumulated before the output tile is written back: with
+/// 64 columns the right factor's block stays in L1.
+const DEPTH_BLOCK: usize = 128;
+/// Columns of the left factor that are copied together; an odd number of cache lines a row, so that a
+/// column's floats do not fall into the same cache sets.
+const LEFT_BLOCK: usize = 256;
+const LEFT_STEP: usize = LEFT_BLOCK + SLOT;
+
+/// Floats of a gate buffer that are multiplied by all panels before the next are read: they stay in L2.
+const GATES_BLOCK: usize = 48 << 10;
+/// Rows that are multiplied together at least, so that panels are not read too often.
+const LEAST_ROWS: usize = 24;
+
+/// Rows of floats with a common distance: `count` rows of `width` floats, `step` apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    data: &'a [f32],
+    count: usize,
+    width: usize,
+    step: usize,
+}
+
+/// Floats from one row to the next in a buffer whose rows have `width` floats: whole vectors, so that
+/// kernels may write past a row's end. What stands there is unspecified.
+pub fn row_step(width: usize) -> usize {
+    width.next_multiple_of(SLOT)
+}
+
+impl<'a> Rows<'a> {
+    /// The first `count` rows of a buffer with `row_step(width)` floats a row.
+    ///
+    /// # Panics
+    /// When the buffer is too short.
+    pub fn new(data: &'a [f32], count: usize, width: usize) -> Self {
+        let step = row_step(width);
+        assert!(data.len() >= count * step, "{count} rows of {step} floats in a buffer of {}", data.len());
+        Self { data, count, width, step }
+    }
+
+    /// The first `width` floats of row `i`.
+    pub fn row(&self, i: usize) -> &'a [f32] {
+        &self.data[i * self.step..][..self.width]
+    }
+
+    /// Rows.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Floats of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+}
+
+/// The same rows, to be written. See [`Rows`].
+#[derive(Debug)]
+pub struct RowsMut<'a> {
+    data: &'a mut [f32],
+    count: usize,
+    width: usize,
+    step: usize,
+}
+
+impl<'a> RowsMut<'a> {
+    /// The first `count` rows of a buffer with `row_step(width)` floats a row.
+    ///
+    /// # Panics
+    /// When the buffer is too short.
+    pub fn new(data: &'a mut [f32], count: usize, width: usize) -> Self {
+        let step = row_step(width);
+        assert!(data.len() >= count * step, "{count} rows of {step} floats in a buffer of {}", data.len());
+        Self { data, count, width, step }
+    }
+
+    /// The first `width` floats of row `i`.
+    pub fn row(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.step..][..self.width]
+    }
+}
+
+/// `y = x · W + bias`, or `y += x · W` with `add`: `x` `(R, K)`, `W` packed `(K, C)`, `y` `(R, C)`.
+///
+/// `bias` is in packed order ([`pack_bias`]) and only used without `add`.
+///
+/// # Panics
+/// When the sizes do not fit, or `W` has several gates.
+pub fn matmul(engine: &Engine, x: Rows<'_>, w: &Packed, bias: Option<&[f32]>, add: bool, y: RowsMut<'_>) {
+    let shape = w.shape();
+    assert_eq!(shape.row_len(), GATE_ROW, "rows come from panels without gates");
+    assert_eq!((x.width, x.count, y.width), (w.depth(), y.count, shape.columns()), "sizes of a product");
+    let start = match (add, bias) {
+        (true, _) => StartAt::Output,
+        (false, Some(b)) => StartAt::Row(b),
+        (false, None) => StartAt::Zero,
+    };
+    let out = Output { data: Shared::new(y.data), panel_step: GATE_ROW, row_step: y.step };
+    product(engine, x, w, 0..4, start, out);
+}
+
+/// The input product of a recurrent layer: `gates[p][r] = x[r] · W + bias` for the gates `which`, for `R`
+/// rows, into a buffer of `panels · R · 64` floats.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub(crate) fn matmul_gates(
+    engine: &Engine,
+    x: Rows<'_>,
+    w: &Packed,
+    which: Range<usize>,
+    bias: &[f32],
+    gates: &mut [f32],
+) {
+    let panel_step = x.count * GATE_ROW;
+    assert_eq!(x.width, w.depth(), "inputs of a recurrent layer");
+    assert!(gates.len() >= w.shape().panels() * panel_step, "the gate buffer is too short");
+    let out = Output { data: Shared::new(gates), panel_step, row_step: GATE_ROW };
+    product(engine, x, w, which, StartAt::Row(bias), out);
+}
+
+#[derive(Clone, Copy)]
+enum StartAt<'a> {
+    Zero,
+    Output,
+    Row(&'a [f32]),
+}
+
+#[derive(Clone, Copy)]
+struct Output {
+    data: Shared<f32>,
+    panel_step: usize,
+    row_step: usize,
+}
+
+fn product(
+    engine: &Engine,
+    x: Rows<'_>,
+    w: &Packed,
+    which: Range<usize>,
+    start: StartAt<'_>,
+    out: Output,
+) {
+    let panels = w.shape().panels();
+    if let StartAt::Row(bias) = start {
+        assert!(bias.len() >= panels * w.shape().row_len(), "the bias is not packed");
+    }
+    let flops = 2 * x.count * w.depth() * w.shape().columns();
+    let work = |rows: Range<usize>, panels: Range<usize>| {
+        let which = (which.start, which.end);
+        engine.isa().run(RowsTimesPanels { x, w, which, start, out, rows, panels });
+    };
+    if x.count >= 8 * engine.threads() {
+        engine.share(x.count, flops, |_, rows| work(rows, 0..panels));
+    } else {
+        engine.share(panels, flops, |_, share| work(0..x.count, share));
+    }
+}
+
+struct RowsTimesPanels<'a> {
+    x: Rows<'a>,
+    w: &'a Packed,
+    which: (usize, usize),
+    start: StartAt<'a>,
+    out: Output,
+    rows: Range<usize>,
+    panels: Range<usize>,
+}
+
+impl Kernel for RowsTimesPanels<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { x, w, which, start, out, rows, panels } = self;
+        let shape = w.shape();
+        let skip = which.0 * SLOT;
+        for p in panels {
+            // SAFETY: the public functions check that the rows, the panels and the bias lie inside their
+            // buffers; each (row, panel) of the output belongs to one share.
+            unsafe {
+                s.product(&tile::Product {
+                    slots: which.1.min(shape.slots(p)).saturating_sub(which.0),
+                    rows: rows.len(),
+                    left: x.data.as_ptr().add(rows.start * x.step),
+                    left_row: x.step,
+                    left_k: 1,
+                    right: w.data().as_ptr().add(p * w.panel_step() + skip),
+                    right_k: shape.row_len(),
+                    right_slots: SLOT_OFFSETS,
+                    depth: Depth::Plain(w.depth()),
+                    start: match start {
+                        StartAt::Zero => Start::Zero,
+                        StartAt::Output => Start::Output,
+                        StartAt::Row(b) => Start::Row(b.as_ptr().add(p * shape.row_len() + skip)),
+                    },
+                    out: out.data.ptr().add(p * out.panel_step + rows.start * out.row_step + skip),
+                    out_row: out.row_step,
+                    out_slots: SLOT_OFFSETS,
+                });
+            }
+        }
+    }
+}
+
+/// The gradient that a gate buffer passes to the rows it came from: `dx = dz · Wᵀ`, or `dx += …` with `add`.
+///
+/// `gates` is `[panels][R][64]` in the arrangement `order`, of which the slots `slots[g]` hold gate `g`; `wt`
+/// is packed by [`Packed::pack_transposed`] with the same `order`.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub(crate) fn gates_times(
+    engine: &Engine,
+    gates: &[f32],
+    rows: usize,
+    order: PanelShape,
+    which: Range<usize>,
+    slots: &[usize; 4],
+    wt: &Packed,
+    add: bool,
+    dx: RowsMut<'_>,
+) {
+    let which = (which.start, which.end);
+    assert_eq!((wt.depth(), dx.width, dx.count), (order.columns(), wt.shape().columns(), rows));
+    assert!(gates.len() >= order.panels() * rows * GATE_ROW, "the gate buffer is too short");
+    let step = dx.step;
+    let out = Shared::new(dx.data);
+    let flops = 2 * rows * order.columns() * wt.shape().columns();
+    engine.share(rows, flops, |_, share| {
+        engine.isa().run(GatesTimes { gates, rows, share, order, which, slots, wt, add, out, step });
+    });
+}
+
+struct GatesTimes<'a> {
+    gates: &'a [f32],
+    rows: usize,
+    share: Range<usize>,
+    order: PanelShape,
+    which: (usize, usize),
+    slots: &'a [usize; 4],
+    wt: &'a Packed,
+    add: bool,
+    out: Shared<f32>,
+    step: usize,
+}
+
+impl Kernel for GatesTimes<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { gates, rows, share, order, which, slots, wt, add, out, step } = self;
+        let depth = Depth::Gates { order, which, slots, panel_step: rows * GATE_ROW };
+        let start = if add { Start::Output } else { Start::Zero };
+        let block = (GATES_BLOCK / order.columns().max(1)).max(LEAST_ROWS);
+        for row in share.clone().step_by(block) {
+            let count = block.min(share.end - row);
+            // SAFETY: `gates_times` checked the sizes; each row of the output belongs to one share.
+            unsafe {
+                let first = gates.as_ptr().add(row * GATE_ROW);
+                rows_from_gates(s, first, depth, wt, count, start, out.ptr().add(row * step), step);
+            }
+        }
+    }
+}
+
+/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `depth` names.
+///
+/// # Safety
+/// `gates` points at the first row in panel 0 of a gate buffer that is laid out as `depth` says, with
+/// `count` rows there; `wt` was packed with the same arrangement; `out` has `count` rows of whole slots,
+/// `step` apart, which no other thread uses.
+#[inline(always)]
+pub(crate) unsafe fn rows_from_gates<S: Simd>(
+    s: S,
+    gates: *const f32,
+    depth: Depth<'_>,
+    wt: &Packed,
+    count: usize,
+    start: Start,
+    out: *mut f32,
+    step: usize,
+) {
+    let shape = wt.shape();
+    for q in 0..shape.panels() {
+        // SAFETY: the caller's promise; panel `q` of `wt` has `wt.depth()` rows.
+        unsafe {
+            s.product(&tile::Product {
+                slots: shape.slots(q),
+                rows: count,
+                left: gates,
+                left_row: GATE_ROW,
+                left_k: 1,
+                right: wt.data().as_ptr().add(q * wt.panel_step()),
+                right_k: GATE_ROW,
+                right_slots: SLOT_OFFSETS,
+                depth,
+                start,
+                out: out.add(q * GATE_ROW),
+                out_row: step,
+                out_slots: SLOT_OFFSETS,
+            });
+        }
+    }
+}
+
+/// The right factor of a whole-sequence gradient, as it lies in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Deltas<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) panel_step: usize,
+    pub(crate) row_step: usize,
+    /// The slot of each gate in a row.
+    pub(crate) slots: [usize; 4],
+}
+
+/// `grad += Σ_r left(r)ᵀ · deltas[r]` for the gates `which` of `grad`'s arrangement: the weights' gradient of
+/// a whole sequence, in the weights' own panel layout. `left(r)` gives row `r` of the left factor, of
+/// `grad.depth()` floats.
+pub(crate) fn outer<'a>(
+    engine: &Engine,
+    left: impl Fn(usize) -> &'a [f32] + Sync,
+    deltas: Deltas<'_>,
+    which: Range<usize>,
+    grad: &mut Packed,
+) {
+    let (shape, depth) = (grad.shape(), grad.depth());
+    if deltas.rows == 0 || depth == 0 {
+        return;
+    }
+    let last = shape.panels() - 1;
+    let reach = last * deltas.panel_step
+        + (deltas.rows - 1) * deltas.row_step
+        + which.clone().take(shape.slots(last)).map(|g| deltas.slots[g]).max().unwrap_or(0)
+        + SLOT;
+    assert!(deltas.data.len() >= reach, "the deltas' buffer is too short");
+    let (panel_step, flops) = (grad.panel_step(), 2 * deltas.rows * depth * shape.columns());
+    let out = Shared::new(grad.data_mut());
+    let which = &which;
+    let work = |columns: Range<usize>, panels: Range<usize>| {
+        let which = which.clone();
+        engine.isa().run(Outer { left: &left, deltas, which, shape, panel_step, out, columns, panels });
+    };
+    if depth >= 8 * engine.threads() {
+        engine.share(depth, flops, |_, columns| work(columns, 0..shape.panels()));
+    } else {
+        engine.share(shape.panels(), flops, |_, panels| work(0..depth, panels));
+    }
+}
+
+struct Outer<'a, L> {
+    left: &'a L,
+    deltas: Deltas<'a>,
+    which: Range<usize>,
+    shape: PanelShape,
+    panel_step: usize,
+    out: Shared<f32>,
+    columns: Range<usize>,
+    panels: Range<usize>,
+}
+
+impl<'l, L: Fn(usize) -> &'l [f32]> Kernel for Outer<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { left, deltas, which, shape, panel_step, out, columns, panels } = self;
+        let row_len = shape.row_len();
+        let mut block = [MaybeUninit::<f32>::uninit(); DEPTH_BLOCK * LEFT_STEP];
+        let block = block.as_mut_ptr().cast::<f32>();
+        for first in columns.clone().step_by(LEFT_BLOCK) {
+            let width = LEFT_BLOCK.min(columns.end - first);
+            for row in (0..deltas.rows).step_by(DEPTH_BLOCK) {
+                let rows = DEPTH_BLOCK.min(deltas.rows - row);
+                for r in 0..rows {
+                    let source = &left(row + r)[first..first + width];
+                    // SAFETY: row `r` of the block has LEFT_STEP floats, `width` is at most LEFT_BLOCK.
+                    unsafe {
+                        source.as_ptr().copy_to_nonoverlapping(block.add(r * LEFT_STEP), width);
+                    }
+                }
+                for p in panels.clone() {
+                    let slots = which.end.min(shape.slots(p)).saturating_sub(which.start);
+                    if slots == 0 {
+                        continue;
+                    }
+                    let mut right_slots = [0; 4];
+                    right_slots[..slots].copy_from_slice(&deltas.slots[which.start..which.start + slots]);
+                    // SAFETY: `outer` checked the deltas' reach; the block's first `rows × width` floats are
+                    // written; rows `first..first + width` of panel `p` of the output belong to this share.
+                    unsafe {
+                        s.product(&tile::Product {
+                            slots,
+                            rows: width,
+                            left: block,
+                            left_row: 1,
+                            left_k: LEFT_STEP,
+                            right: deltas.data.as_ptr().add(p * deltas.panel_step + row * deltas.row_step),
+                            right_k: deltas.row_step,
+                            right_slots,
+                            depth: Depth::Plain(rows),
+                            start: Start::Output,
+                            out: out.ptr().add(p * panel_step + first * row_len + which.start * SLOT),
+                            out_row: row_len,
+                            out_slots: SLOT_OFFSETS,
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gradient of a dense layer's kernel: `grad += xᵀ · dy`, `x` `(R, K)`, `dy` `(R, C)`.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn matmul_gradient(engine: &Engine, x: Rows<'_>, dy: Rows<'_>, grad: &mut Packed) {
+    assert_eq!((x.count, x.width, dy.width), (dy.count, grad.depth(), grad.shape().columns()));
+    let deltas = Deltas {
+        data: dy.data,
+        rows: dy.count,
+        panel_step: GATE_ROW,
+        row_step: dy.step,
+        slots: SLOT_OFFSETS,
+    };
+    outer(engine, |r| x.row(r), deltas, 0..4, grad);
+}
+
+/// A bias in the order of packed panels: `out` gets `panels · row length` floats.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn pack_bias(bias: &[f32], shape: PanelShape, out: &mut [f32]) {
+    assert_eq!(bias.len(), shape.columns(), "a bias has one float a column");
+    out.fill(0.0);
+    for p in 0..shape.panels() {
+        for s in 0..shape.slots(p) {
+            let (column, filled) = (shape.column(p, s), shape.filled(p, s));
+            out[p * shape.row_len() + s * SLOT..][..filled].copy_from_slice(&bias[column..column + filled]);
+        }
+    }
+}
+
+/// Floats of a packed bias.
+pub fn packed_bias_len(shape: PanelShape) -> usize {
+    shape.panels() * shape.row_len()
+}
+
+/// Adds the column sums of `dy` to `grad`, rows in order: a dense layer's bias gradient.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn bias_gradient(engine: &Engine, dy: Rows<'_>, grad: &mut [f32]) {
+    assert_eq!(grad.len(), dy.width, "a bias has one float a column");
+    let out = Shared::new(grad);
+    engine.share(dy.width.div_ceil(GATE_ROW), dy.count * dy.width, |_, blocks| {
+        let columns = blocks.start * GATE_ROW..dy.width.min(blocks.end * GATE_ROW);
+        // SAFETY: each block of columns belongs to one share.
+        let sums = unsafe { out.slice(columns.clone()) };
+        engine.isa().run(ColumnSums { dy, columns, sums });
+    });
+}
+
+struct ColumnSums<'a> {
+    dy: Rows<'a>,
+    columns: Range<usize>,
+    sums: &'a mut [f32],
+}
+
+impl Kernel for ColumnSums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for r in 0..self.dy.count {
+            for (sum, x) in self.sums.iter_mut().zip(&self.dy.row(r)[self.columns.clone()]) {
+                *sum += x;
+            }
+        }
+    }
+}

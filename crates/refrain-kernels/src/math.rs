@@ -1,0 +1,123 @@
+//! Vector exp, sigmoid, tanh and the activations of cells.
+
+use crate::activation::Activation;
+use crate::simd::{SLOT, Simd};
+
+/// Coefficients of e^r on |r| ≤ ln 2 / 2, highest power first, then r², r and 1 (Cephes `expf`).
+const EXP: [f32; 6] =
+    [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 5.000_000_1e-1];
+/// ln 2 in two parts: the first has few enough bits that `n · LN2_HIGH` is exact.
+const LN2_HIGH: f32 = 0.693_359_4;
+const LN2_LOW: f32 = -2.121_944_4e-4;
+
+/// Coefficients of (tanh x − x) / x³ in x² on |x| < 0.625, highest power first (Cephes `tanhf`).
+const TANH: [f32; 5] = [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_4e-2, 1.333_144_2e-1, -3.333_328_2e-1];
+const TANH_SMALL: f32 = 0.625;
+
+const SELU_ALPHA: f32 = 1.673_263_2;
+const SELU_SCALE: f32 = 1.050_701;
+
+/// e^x. Results beyond the largest float are infinite, those below the smallest subnormal zero.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
+    // In this operand order a NaN passes through both clamps.
+    let x = s.min(s.splat(89.0), s.max(s.splat(-104.0), x));
+    let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
+    let r = s.fma(n, s.splat(-LN2_HIGH), x);
+    let r = s.fma(n, s.splat(-LN2_LOW), r);
+    let mut p = s.splat(EXP[0]);
+    for c in &EXP[1..] {
+        p = s.fma(p, r, s.splat(*c));
+    }
+    let p = s.add(s.fma(p, s.mul(r, r), r), s.splat(1.0));
+    s.scale(p, n)
+}
+
+/// 1 / (1 + e^−x).
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
+    let one = s.splat(1.0);
+    s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
+}
+
+/// tanh x, with an odd polynomial near zero, where 1 − 2 / (e^2x + 1) would lose its digits.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
+    let z = s.mul(x, x);
+    let mut p = s.splat(TANH[0]);
+    for c in &TANH[1..] {
+        p = s.fma(p, z, s.splat(*c));
+    }
+    let small = s.fma(s.mul(p, z), x, x);
+    let size = s.abs(x);
+    let one = s.splat(1.0);
+    let e = exp(s, s.add(size, size));
+    let large = s.copysign(s.sub(one, s.div(s.splat(2.0), s.add(e, one))), x);
+    s.select(s.lt(size, s.splat(TANH_SMALL)), small, large)
+}
+
+/// An activation, lane by lane.
+#[inline(always)]
+pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::F) -> S::F {
+    let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    match activation {
+        Activation::Linear => x,
+        Activation::Tanh => tanh(s, x),
+        Activation::Sigmoid => sigmoid(s, x),
+        Activation::HardSigmoid => {
+            let y = s.mul(s.add(x, s.splat(3.0)), s.splat(1.0 / 6.0));
+            s.min(one, s.max(zero, y))
+        }
+        Activation::Relu => s.max(zero, x),
+        Activation::Elu => s.select(s.lt(zero, x), x, s.sub(exp(s, x), one)),
+        Activation::Selu => {
+            let low = s.mul(s.splat(SELU_ALPHA), s.sub(exp(s, x), one));
+            s.mul(s.splat(SELU_SCALE), s.select(s.lt(zero, x), x, low))
+        }
+        Activation::Softsign => s.div(x, s.add(one, s.abs(x))),
+        Activation::Softplus => each(s, x, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        Activation::Exponential => exp(s, x),
+    }
+}
+
+/// `d` times the derivative of an activation, which follows from the activation's output `y`.
+#[inline(always)]
+pub(crate) fn derive<S: Simd>(s: S, activation: Activation, y: S::F, d: S::F) -> S::F {
+    let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    let slope = match activation {
+        Activation::Linear => return d,
+        Activation::Tanh => s.sub(one, s.mul(y, y)),
+        Activation::Sigmoid => s.mul(y, s.sub(one, y)),
+        Activation::HardSigmoid => {
+            let inside = s.select(s.lt(y, one), s.splat(1.0 / 6.0), zero);
+            s.select(s.lt(zero, y), inside, zero)
+        }
+        Activation::Relu => s.select(s.lt(zero, y), one, zero),
+        Activation::Elu => s.select(s.lt(zero, y), one, s.add(y, one)),
+        Activation::Selu => {
+            let scale = s.splat(SELU_SCALE);
+            s.select(s.lt(zero, y), scale, s.fma(scale, s.splat(SELU_ALPHA), y))
+        }
+        Activation::Softsign => {
+            let rest = s.sub(one, s.abs(y));
+            s.mul(rest, rest)
+        }
+        Activation::Softplus => s.sub(one, exp(s, s.sub(zero, y))),
+        Activation::Exponential => y,
+    };
+    s.mul(d, slope)
+}
+
+/// A scalar function of each lane, for what is too rare to deserve a vector form.
+#[inline(always)]
+fn each<S: Simd>(s: S, x: S::F, f: impl Fn(f32) -> f32) -> S::F {
+    let mut lanes = [0.0; SLOT];
+    // SAFETY: a slot has room for any vector.
+    unsafe {
+        s.store(lanes.as_mut_ptr(), x);
+        for lane in &mut lanes[..S::LANES] {
+            *lane = f(*lane);
+        }
+        s.load(lanes.as_ptr())
+    }
+}

@@ -1,0 +1,255 @@
+//! The panel layout: columns grouped so that one register tile holds every gate of the same hidden units.
+//!
+//! A matrix `(K, G·H)` becomes panels of up to four slots of sixteen floats. With several gates a panel
+//! holds sixteen hidden units, one slot a gate: `[i×16 | f×16 | c×16 | o×16]`. With one gate (a plain RNN,
+//! a dense layer) it holds sixty-four consecutive columns. A panel is its K rows one after the other.
+
+use crate::buffer::AlignedVec;
+use crate::engine::{Engine, Shared};
+use crate::simd::SLOT;
+
+/// Slots of a panel row.
+pub(crate) const SLOTS: usize = 4;
+/// Floats of a row in a buffer of gates: four slots, for every cell.
+pub(crate) const GATE_ROW: usize = SLOTS * SLOT;
+/// Slot offsets of a gate buffer's row.
+pub(crate) const SLOT_OFFSETS: [usize; SLOTS] = [0, SLOT, 2 * SLOT, 3 * SLOT];
+
+/// How `gates × units` columns are arranged in panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PanelShape {
+    gates: usize,
+    units: usize,
+}
+
+impl PanelShape {
+    /// The columns of `gates` gates (1 to 4) of `units` hidden units, gate after gate as Keras keeps them.
+    ///
+    /// # Panics
+    /// When `gates` is not in 1..=4.
+    pub fn gates(gates: usize, units: usize) -> Self {
+        assert!((1..=SLOTS).contains(&gates), "a panel holds one to four gates, not {gates}");
+        Self { gates, units }
+    }
+
+    /// `columns` columns without gates.
+    pub fn plain(columns: usize) -> Self {
+        Self { gates: 1, units: columns }
+    }
+
+    /// Columns in all, `G·H`.
+    pub fn columns(self) -> usize {
+        self.gates * self.units
+    }
+
+    pub(crate) fn units(self) -> usize {
+        self.units
+    }
+
+    pub(crate) fn panel_units(self) -> usize {
+        if self.gates == 1 { GATE_ROW } else { SLOT }
+    }
+
+    /// Panels needed.
+    pub fn panels(self) -> usize {
+        self.units.div_ceil(self.panel_units())
+    }
+
+    /// Floats of one row of one weight panel.
+    pub(crate) fn row_len(self) -> usize {
+        if self.gates == 1 { GATE_ROW } else { self.gates * SLOT }
+    }
+
+    /// Slots of panel `p` that hold at least one column.
+    #[inline(always)]
+    pub(crate) fn slots(self, p: usize) -> usize {
+        if self.gates == 1 { (self.units - p * GATE_ROW).div_ceil(SLOT).min(SLOTS) } else { self.gates }
+    }
+
+    /// Columns in slot `s` of panel `p`.
+    #[inline(always)]
+    pub(crate) fn filled(self, p: usize, s: usize) -> usize {
+        let first = if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT };
+        self.units.saturating_sub(first).min(SLOT)
+    }
+
+    /// The first column of slot `s` of panel `p`; the others of the slot follow it.
+    #[inline(always)]
+    pub(crate) fn column(self, p: usize, s: usize) -> usize {
+        if self.gates == 1 { p * GATE_ROW + s * SLOT } else { s * self.units + p * SLOT }
+    }
+
+    /// The place of slot `s` of panel `p` when all columns are listed in panel order without padding.
+    #[inline(always)]
+    pub(crate) fn rank(self, p: usize, s: usize) -> usize {
+        if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT * self.gates + s * self.filled(p, s) }
+    }
+
+    fn all_slots(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.panels()).flat_map(move |p| (0..self.slots(p)).map(move |s| (p, s)))
+    }
+}
+
+/// A matrix of `depth` rows in panel layout; columns that fill up the last panel are zero.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    shape: PanelShape,
+    depth: usize,
+    data: AlignedVec,
+}
+
+impl Packed {
+    /// A matrix of zeros with `depth` rows.
+    pub fn zeros(shape: PanelShape, depth: usize) -> Self {
+        Self { shape, depth, data: AlignedVec::zeros(shape.panels() * depth * shape.row_len()) }
+    }
+
+    /// Rows of the matrix.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Sets every element to zero.
+    pub fn clear(&mut self) {
+        self.data.fill(0.0);
+    }
+
+    /// The arrangement of its columns.
+    pub fn shape(&self) -> PanelShape {
+        self.shape
+    }
+
+    pub(crate) fn panel_step(&self) -> usize {
+        self.depth * self.shape.row_len()
+    }
+
+    pub(crate) fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    pub(crate) fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+
+    /// Takes over `matrix`, `(depth, columns)` row-major.
+    ///
+    /// # Panics
+    /// When the length is not `depth · columns`.
+    pub fn pack(&mut self, engine: &Engine, matrix: &[f32]) {
+        let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
+        assert_eq!(matrix.len(), depth * columns, "packing a matrix of {depth} x {columns}");
+        let (step, row_len) = (self.panel_step(), shape.row_len());
+        let data = Shared::new(&mut self.data);
+        engine.share(shape.panels(), depth * columns, |_, panels| {
+            for p in panels {
+                // SAFETY: each panel belongs to one share.
+                let panel = unsafe { data.slice(p * step..(p + 1) * step) };
+                for s in 0..shape.slots(p) {
+                    let (column, filled) = (shape.column(p, s), shape.filled(p, s));
+                    for (row, source) in
+                        panel.chunks_exact_mut(row_len).zip(matrix.chunks_exact(columns.max(1)))
+                    {
+                        row[s * SLOT..][..filled].copy_from_slice(&source[column..column + filled]);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Takes over the transpose of `matrix` `(columns, order.columns())`, as the right factor of
+    /// `d · matrixᵀ` where `d` is a buffer of gates: row `k` of the packed matrix is the column of `matrix`
+    /// that comes `k`-th in the panel order of `order`.
+    ///
+    /// # Panics
+    /// When the sizes do not fit.
+    pub fn pack_transposed(&mut self, engine: &Engine, matrix: &[f32], order: PanelShape) {
+        let (shape, depth, width) = (self.shape, self.depth, order.columns());
+        assert_eq!(depth, width, "the depth of a transposed matrix is its number of columns");
+        assert_eq!(matrix.len(), shape.columns() * width, "packing the transpose of a matrix");
+        let step = self.panel_step();
+        let data = Shared::new(&mut self.data);
+        engine.share(shape.panels(), depth * shape.columns(), |_, panels| {
+            for p in panels {
+                // SAFETY: each panel belongs to one share.
+                let panel = unsafe { data.slice(p * step..(p + 1) * step) };
+                for s in 0..shape.slots(p) {
+                    let (first, filled) = (shape.column(p, s), shape.filled(p, s));
+                    for lane in 0..filled {
+                        let source = &matrix[(first + lane) * width..][..width];
+                        for (op, os) in order.all_slots() {
+                            let (column, rank) = (order.column(op, os), order.rank(op, os));
+                            for i in 0..order.filled(op, os) {
+                                panel[(rank + i) * GATE_ROW + s * SLOT + lane] = source[column + i];
+                            }
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// Adds the matrix, back in row-major order, to `matrix` `(depth, columns)`.
+    ///
+    /// # Panics
+    /// When the length is not `depth · columns`.
+    pub fn add_to(&self, engine: &Engine, matrix: &mut [f32]) {
+        let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
+        assert_eq!(matrix.len(), depth * columns, "unpacking a matrix of {depth} x {columns}");
+        let (step, row_len) = (self.panel_step(), shape.row_len());
+        let out = Shared::new(matrix);
+        engine.share(depth, depth * columns, |_, rows| {
+            for k in rows {
+                // SAFETY: each row belongs to one share.
+                let row = unsafe { out.slice(k * columns..(k + 1) * columns) };
+                for (p, s) in shape.all_slots() {
+                    let (column, filled) = (shape.column(p, s), shape.filled(p, s));
+                    let source = &self.data[p * step + k * row_len + s * SLOT..][..filled];
+                    for (o, x) in row[column..].iter_mut().zip(source) {
+                        *o += x;
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    #[test]
+    fn pack_and_unpack_are_inverse_for_every_shape() {
+        let engine = Engine::new(Isa::portable(), 2);
+        for gates in 1..=4 {
+            for units in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
+                for depth in [0, 1, 5] {
+                    let shape = PanelShape::gates(gates, units);
+                    let matrix: Vec<f32> = (0..depth * shape.columns()).map(|i| i as f32 + 1.0).collect();
+                    let mut packed = Packed::zeros(shape, depth);
+                    packed.pack(&engine, &matrix);
+                    let mut back = vec![0.0; matrix.len()];
+                    packed.add_to(&engine, &mut back);
+                    assert_eq!(back, matrix, "{gates} gates, {units} units, depth {depth}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_column_has_its_own_rank() {
+        for gates in 1..=4 {
+            for units in [1, 15, 16, 17, 64, 65, 100] {
+                let shape = PanelShape::gates(gates, units);
+                let mut seen = vec![0; shape.columns()];
+                for (p, s) in shape.all_slots() {
+                    for i in 0..shape.filled(p, s) {
+                        seen[shape.rank(p, s) + i] += 1;
+                        assert!(shape.column(p, s) + i < shape.columns());
+                    }
+                }
+                assert!(seen.iter().all(|&n| n == 1), "{gates} gates of {units}: {seen:?}");
+            }
+        }
+    }
+}

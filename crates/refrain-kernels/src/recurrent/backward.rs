@@ -1,0 +1,414 @@
+//! Backpropagation through time, and the whole-sequence gradients of the weights.
+
+use super::cell::{At, Pointwise};
+use super::{Cell, RecurrentWeights, StateMasks, Steps, gru, lstm, rnn};
+use crate::engine::{Engine, Shared};
+use crate::gemm::{Deltas, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
+use crate::isa::Kernel;
+use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
+use crate::simd::tile::{Depth, Start};
+use crate::simd::{SLOT, Simd};
+use std::ops::Range;
+
+/// The buffers of a backward pass, after a forward pass over the same batch. `H' = row_step(H)`.
+#[derive(Debug)]
+pub struct Backward<'a> {
+    /// The batch.
+    pub steps: Steps<'a>,
+    /// As in the forward pass. Read.
+    pub h0: &'a [f32],
+    /// As in the forward pass. Read.
+    pub c0: &'a [f32],
+    /// As in the forward pass.
+    pub masks: Option<StateMasks<'a>>,
+    /// As the forward pass left it. Read.
+    pub h: &'a [f32],
+    /// As the forward pass left it. Read.
+    pub c: &'a [f32],
+    /// As the forward pass left it. Read.
+    pub masked: &'a [f32],
+    /// The gradient of the hidden states `(R, H')`, or none where only the final state has one. Read.
+    pub dy: Option<&'a [f32]>,
+    /// In: the activated gates. Out: the gradients before activation, for the weights' gradients.
+    pub gates: &'a mut [f32],
+    /// In: the gradient of the final hidden state `(N, H')`. Out: that of the initial one.
+    pub dh: &'a mut [f32],
+    /// In: the gradient of the final cell state `(N, H')` of an LSTM. Out: that of the initial one.
+    pub dc: &'a mut [f32],
+    /// Working space `(N, H')` of a reset-before GRU and of layers with masks. Overwritten.
+    pub scratch: &'a mut [f32],
+}
+
+/// Walks the steps back: the gates' gradients in place of the gates, the initial state's in `dh` and `dc`.
+///
+/// A sequence of length 0 keeps the gradient of its final state, which is its initial one.
+///
+/// # Panics
+/// When a buffer is too short.
+pub fn backward(engine: &Engine, weights: &RecurrentWeights, buffers: Backward<'_>) {
+    buffers.check(weights);
+    match weights.cell {
+        Cell::SimpleRnn { activation } => run(engine, weights, buffers, rnn::SimpleRnn { activation }),
+        Cell::Lstm { activation, recurrent_activation: recurrent } => {
+            run(engine, weights, buffers, lstm::Lstm { activation, recurrent })
+        }
+        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: true } => {
+            run(engine, weights, buffers, gru::ResetAfter { activation, recurrent })
+        }
+        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: false } => {
+            run(engine, weights, buffers, gru::ResetBefore { activation, recurrent })
+        }
+    }
+}
+
+impl Backward<'_> {
+    fn check(&self, weights: &RecurrentWeights) {
+        let (cell, units) = (weights.cell, weights.units());
+        let (rows, step) = (self.steps.rows(), row_step(units));
+        let lanes = self.steps.sequences() * step;
+        let needs = |name: &str, got: usize, needed: usize| {
+            assert!(got >= needed, "{name} has {got} floats of {needed}");
+        };
+        needs("gates", self.gates.len(), cell.gates_len(units, rows));
+        needs("h", self.h.len(), rows * step);
+        needs("h0", self.h0.len(), lanes);
+        needs("dh", self.dh.len(), lanes);
+        needs("dy", self.dy.map_or(usize::MAX, <[f32]>::len), rows * step);
+        if cell.has_cell_state() {
+            needs("c", self.c.len(), rows * step);
+            needs("c0", self.c0.len(), lanes);
+            needs("dc", self.dc.len(), lanes);
+        }
+        if cell.resets_before() || self.masks.is_some() {
+            needs("scratch", self.scratch.len(), lanes);
+        }
+        if let Some(masks) = self.masks {
+            assert!(masks.groups == 1 || masks.groups == cell.gates(), "{} mask groups", masks.groups);
+            needs("masks", masks.data.len(), masks.groups * lanes);
+            needs("masked", self.masked.len(), masks.groups * rows * step);
+        }
+    }
+}
+
+fn run<P: Pointwise>(engine: &Engine, weights: &RecurrentWeights, b: Backward<'_>, pointwise: P) {
+    let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
+    let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
+    let pass = Pass {
+        weights,
+        pointwise,
+        steps: b.steps,
+        share: 0..0,
+        step: row_step(weights.units()),
+        h0: b.h0,
+        c0: b.c0,
+        masks: b.masks,
+        h: b.h,
+        c: b.c,
+        masked: b.masked,
+        dy: b.dy,
+        gates: Shared::new(b.gates),
+        dh: Shared::new(b.dh),
+        dc: Shared::new(b.dc),
+        scratch: Shared::new(b.scratch),
+    };
+    engine.gang(parts, |part| {
+        engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
+    });
+}
+
+#[derive(Clone)]
+struct Pass<'a, P> {
+    weights: &'a RecurrentWeights,
+    pointwise: P,
+    steps: Steps<'a>,
+    share: Range<usize>,
+    step: usize,
+    h0: &'a [f32],
+    c0: &'a [f32],
+    masks: Option<StateMasks<'a>>,
+    h: &'a [f32],
+    c: &'a [f32],
+    masked: &'a [f32],
+    dy: Option<&'a [f32]>,
+    gates: Shared<f32>,
+    dh: Shared<f32>,
+    dc: Shared<f32>,
+    scratch: Shared<f32>,
+}
+
+impl<P: Pointwise> Kernel for Pass<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = self.steps.rows();
+        let panels = self.weights.shape.panels();
+        for t in (0..self.steps.len()).rev() {
+            let present = self.steps.present(&self.share, t);
+            if present.is_empty() {
+                continue;
+            }
+            let (row, first, count) = (self.steps.offsets[t] + present.start, present.start, present.len());
+            // SAFETY: `backward` checked the buffers against the batch. The sequences of `present` belong to
+            // this share at every step, so every row touched here belongs to this thread.
+            unsafe {
+                let floats = first * self.step..(first + count) * self.step;
+                if let Some(dy) = self.dy {
+                    let dy = &dy[row * self.step..][..floats.len()];
+                    for (dh, dy) in self.dh.slice(floats.clone()).iter_mut().zip(dy) {
+                        *dh += dy;
+                    }
+                }
+                let (h_prev, c_prev) = match t {
+                    0 => (
+                        self.h0.as_ptr().add(first * self.step),
+                        self.c0.as_ptr().wrapping_add(first * self.step),
+                    ),
+                    _ => {
+                        let before = (self.steps.offsets[t - 1] + first) * self.step;
+                        (self.h.as_ptr().add(before), self.c.as_ptr().wrapping_add(before))
+                    }
+                };
+                let at = |p: usize, i: usize, lane: usize| {
+                    let unit = p * P::UNIT_SLOTS * SLOT + lane;
+                    let here = (row + i) * self.step + unit;
+                    let (there, state) = (i * self.step + unit, (first + i) * self.step + unit);
+                    let group = |m: StateMasks<'_>, count: usize, at: usize| {
+                        m.group_of(2) * count * self.step + at
+                    };
+                    At {
+                        slots: if P::UNIT_SLOTS == 1 { 1 } else { self.weights.shape.slots(p) },
+                        gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + lane),
+                        h_prev: h_prev.add(there),
+                        c_prev: c_prev.wrapping_add(there),
+                        c: self.c.as_ptr().wrapping_add(here).cast_mut(),
+                        h_reset: match self.masks {
+                            None => h_prev.add(there),
+                            Some(m) => self.masked.as_ptr().wrapping_add(group(m, rows, here)),
+                        },
+                        dh: self.dh.ptr().add(state),
+                        dc: self.dc.ptr().wrapping_add(state),
+                        d_reset: self.scratch.ptr().wrapping_add(state).cast_const(),
+                        reset_mask: match self.masks {
+                            None => std::ptr::null(),
+                            Some(m) => m.data.as_ptr().wrapping_add(group(m, self.steps.sequences(), state)),
+                        },
+                        ..At::NONE
+                    }
+                };
+                for p in 0..panels {
+                    for i in 0..count {
+                        for lane in (0..SLOT).step_by(S::LANES) {
+                            self.pointwise.backward(s, at(p, i, lane));
+                        }
+                    }
+                }
+                if P::FIRST_GATES < 4 {
+                    let scratch = self.scratch.ptr().add(first * self.step);
+                    self.product(s, (P::FIRST_GATES, 4), row, count, Start::Zero, scratch);
+                    for p in 0..panels {
+                        for i in 0..count {
+                            for lane in (0..SLOT).step_by(S::LANES) {
+                                self.pointwise.reset_backward(s, at(p, i, lane));
+                            }
+                        }
+                    }
+                }
+                self.products(s, (0, P::FIRST_GATES), row, first, count);
+            }
+        }
+    }
+}
+
+impl<P: Pointwise> Pass<'_, P> {
+    /// Adds to `dh` what the gates `which` pass to the state before, through the masks where there are any.
+    ///
+    /// # Safety
+    /// The sequences from `first` on belong to this thread; row `row` is the first one's.
+    #[inline(always)]
+    unsafe fn products<S: Simd>(
+        &self,
+        s: S,
+        which: (usize, usize),
+        row: usize,
+        first: usize,
+        count: usize,
+    ) {
+        let floats = first * self.step..(first + count) * self.step;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let Some(masks) = self.masks else {
+                let dh = self.dh.ptr().add(floats.start);
+                return self.product(s, which, row, count, Start::Output, dh);
+            };
+            for group in 0..masks.groups {
+                let gates = if masks.groups == 1 { which } else { (group, group + 1) };
+                if gates.1 > which.1 {
+                    break;
+                }
+                self.product(s, gates, row, count, Start::Zero, self.scratch.ptr().add(floats.start));
+                let mask = &masks.data[group * self.steps.sequences() * self.step..][floats.clone()];
+                let dh = self.dh.slice(floats.clone());
+                let part = self.scratch.slice(floats.clone());
+                for ((dh, d), m) in dh.iter_mut().zip(part).zip(mask) {
+                    *dh += *d * m;
+                }
+            }
+        }
+    }
+
+    /// `out = start + gates · Uᵀ` over the gates `which`, for the `count` rows from `row` on.
+    ///
+    /// # Safety
+    /// `out` has `count` rows of `row_step(H)` floats that no other thread uses.
+    #[inline(always)]
+    unsafe fn product<S: Simd>(
+        &self,
+        s: S,
+        which: (usize, usize),
+        row: usize,
+        count: usize,
+        start: Start,
+        out: *mut f32,
+    ) {
+        let slots = self.weights.cell.recurrent_slots();
+        let panel_step = self.steps.rows() * GATE_ROW;
+        let depth = Depth::Gates { order: self.weights.shape, which, slots: &slots, panel_step };
+        // SAFETY: the gates hold `rows` rows a panel; the caller's promise for `out`.
+        unsafe {
+            let gates = self.gates.ptr().add(row * GATE_ROW).cast_const();
+            rows_from_gates(s, gates, depth, &self.weights.recurrent_t, count, start, out, self.step);
+        }
+    }
+}
+
+/// `dx = dz · Wᵀ`, or `dx += …` with `add`; with `gate` only that gate's part.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn input_gradient(
+    engine: &Engine,
+    weights: &RecurrentWeights,
+    gate: Option<usize>,
+    gates: &[f32],
+    rows: usize,
+    add: bool,
+    dx: RowsMut<'_>,
+) {
+    let which = gate.map_or(0..4, |g| g..g + 1);
+    gates_times(engine, gates, rows, weights.shape, which, &SLOT_OFFSETS, &weights.kernel_t, add, dx);
+}
+
+/// `grad += xᵀ · dz`, the kernel's gradient in the kernel's panel layout; with `gate` only that gate's part.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn kernel_gradient(
+    engine: &Engine,
+    gate: Option<usize>,
+    gates: &[f32],
+    x: Rows<'_>,
+    grad: &mut Packed,
+) {
+    assert_eq!(x.width(), grad.depth(), "inputs of a recurrent layer");
+    let which = gate.map_or(0..4, |g| g..g + 1);
+    outer(engine, |r| x.row(r), deltas(gates, x.count(), SLOT_OFFSETS), which, grad);
+}
+
+/// `grad += h_prevᵀ · dz`, the recurrent kernel's gradient in its panel layout, from the states that the
+/// products of the forward pass read: `b.h`, the masked states, or r ⊙ h (`reset`) of a reset-before GRU.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn recurrent_gradient(
+    engine: &Engine,
+    weights: &RecurrentWeights,
+    steps: Steps<'_>,
+    (h0, h): (&[f32], &[f32]),
+    masked: Option<(&[f32], usize)>,
+    reset: &[f32],
+    gates: &[f32],
+    grad: &mut Packed,
+) {
+    let (units, rows) = (weights.units(), steps.rows());
+    let step = row_step(units);
+    let deltas = deltas(gates, rows, weights.cell.recurrent_slots());
+    let before = |r: usize| {
+        let (t, n) = steps.step_of(r);
+        match t {
+            0 => &h0[n * step..][..units],
+            _ => &h[(steps.offsets[t - 1] + n) * step..][..units],
+        }
+    };
+    let first = if weights.cell.resets_before() { 2 } else { 4 };
+    match masked {
+        None => outer(engine, before, deltas, 0..first, grad),
+        Some((data, 1)) => outer(engine, |r| &data[r * step..][..units], deltas, 0..first, grad),
+        Some((data, groups)) => {
+            for g in 0..groups.min(first) {
+                let left = |r: usize| &data[(g * rows + r) * step..][..units];
+                outer(engine, left, deltas, g..g + 1, grad);
+            }
+        }
+    }
+    if first < 4 {
+        outer(engine, |r| &reset[r * step..][..units], deltas, first..4, grad);
+    }
+}
+
+fn deltas(gates: &[f32], rows: usize, slots: [usize; 4]) -> Deltas<'_> {
+    Deltas { data: gates, rows, panel_step: rows * GATE_ROW, row_step: GATE_ROW, slots }
+}
+
+/// Adds the sums of the gates' gradients over all rows, in row order, to the bias gradient `grad` of
+/// [`Cell::bias_len`] floats.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn bias_gradient(engine: &Engine, cell: Cell, units: usize, gates: &[f32], rows: usize, grad: &mut [f32]) {
+    assert_eq!(grad.len(), cell.bias_len(units), "the bias of a recurrent layer");
+    assert!(gates.len() >= cell.gates_len(units, rows), "the gate buffer is too short");
+    let shape = PanelShape::gates(cell.gates(), units);
+    let grad = Shared::new(grad);
+    engine.share(shape.panels(), rows * shape.columns(), |_, panels| {
+        engine.isa().run(BiasSums { cell, shape, gates, rows, panels, grad });
+    });
+}
+
+struct BiasSums<'a> {
+    cell: Cell,
+    shape: PanelShape,
+    gates: &'a [f32],
+    rows: usize,
+    panels: Range<usize>,
+    grad: Shared<f32>,
+}
+
+impl Kernel for BiasSums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for p in self.panels.clone() {
+            let mut sums = [0.0f32; GATE_ROW];
+            for row in self.gates[p * self.rows * GATE_ROW..][..self.rows * GATE_ROW].chunks_exact(GATE_ROW) {
+                for (sum, x) in sums.iter_mut().zip(row) {
+                    *sum += x;
+                }
+            }
+            let add = |part: usize, slots: [usize; 4]| {
+                for s in 0..self.shape.slots(p) {
+                    let (column, filled) = (self.shape.column(p, s), self.shape.filled(p, s));
+                    let from = part * self.shape.columns() + column;
+                    // SAFETY: the columns of a panel belong to the share that has the panel.
+                    let grad = unsafe { self.grad.slice(from..from + filled) };
+                    for (g, x) in grad.iter_mut().zip(&sums[slots[s]..]) {
+                        *g += x;
+                    }
+                }
+            };
+            add(0, SLOT_OFFSETS);
+            if self.cell.two_biases() {
+                add(1, self.cell.recurrent_slots());
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What differs between the cells: the elementwise part of a step.
+
+use crate::simd::Simd;
+use std::ptr::{null, null_mut};
+
+/// Pointers to one sequence's part of one panel at one step, already moved to the lanes in question.
+///
+/// `gates` points at the panel's row of sixty-four floats, all others at the panel's first unit in a row of
+/// units. What a cell does not have (`c` outside the LSTM) is not dereferenced.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// Unit vectors of the panel: 1, or up to 4 for a cell without gates.
+    pub(super) slots: usize,
+    pub(super) gates: *mut f32,
+    pub(super) h_prev: *const f32,
+    pub(super) c_prev: *const f32,
+    pub(super) h: *mut f32,
+    pub(super) c: *mut f32,
+    /// r ⊙ h of a reset-before GRU.
+    pub(super) reset: *mut f32,
+    /// The state that the reset gate multiplies: `h_prev` after dropout.
+    pub(super) h_reset: *const f32,
+    /// Backward: the gradient that reaches h; becomes the part of it that passes directly to h_prev.
+    pub(super) dh: *mut f32,
+    /// Backward: the gradient that reaches c; becomes that of c_prev.
+    pub(super) dc: *mut f32,
+    /// Backward of a reset-before GRU: the gradient that reaches r ⊙ h.
+    pub(super) d_reset: *const f32,
+    /// Backward of a reset-before GRU: the dropout mask of the state in the candidate, or null.
+    pub(super) reset_mask: *const f32,
+}
+
+impl At {
+    /// No pointer at all, to be filled in with those that the pass has.
+    pub(super) const NONE: At = At {
+        slots: 0,
+        gates: null_mut(),
+        h_prev: null(),
+        c_prev: null(),
+        h: null_mut(),
+        c: null_mut(),
+        reset: null_mut(),
+        h_reset: null(),
+        dh: null_mut(),
+        dc: null_mut(),
+        d_reset: null(),
+        reset_mask: null(),
+    };
+}
+
+/// The elementwise part of a recurrence.
+///
+/// # Safety
+/// Each function may read and write, through the pointers that its cell uses, `LANES` floats of each slot of
+/// `gates` and `LANES` floats a unit vector of the panel.
+pub(super) trait Pointwise: Copy + Sync {
+    /// Slots of sixteen units that a panel holds: 4 for a cell without gates, else 1.
+    const UNIT_SLOTS: usize = 1;
+    /// Gates whose recurrent product comes first; a reset-before GRU's candidate follows in a second one.
+    const FIRST_GATES: usize = 4;
+
+    unsafe fn forward<S: Simd>(self, s: S, at: At);
+    unsafe fn backward<S: Simd>(self, s: S, at: At);
+
+    /// Between the two products of a step: activates the gates and writes r ⊙ h.
+    unsafe fn reset_forward<S: Simd>(self, _: S, _: At) {}
+    /// After the gradient of r ⊙ h is known.
+    unsafe fn reset_backward<S: Simd>(self, _: S, _: At) {}
+}

@@ -1,0 +1,321 @@
+//! The forward pass of a recurrent layer.
+
+use super::cell::{At, Pointwise};
+use super::{Cell, RecurrentWeights, StateMasks, Steps, gru, lstm, rnn};
+use crate::engine::{Engine, Shared};
+use crate::gemm::{Rows, matmul_gates, row_step};
+use crate::isa::Kernel;
+use crate::panel::{GATE_ROW, SLOT_OFFSETS};
+use crate::simd::tile::{Depth, Product, Start};
+use crate::simd::{SLOT, Simd};
+use std::ops::Range;
+
+/// The buffers of a forward pass. `H' = row_step(H)`; what a cell does not have may be empty.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// The batch.
+    pub steps: Steps<'a>,
+    /// Initial hidden state, `(N, H')`, sorted order. Read.
+    pub h0: &'a [f32],
+    /// Initial cell state, `(N, H')`, of an LSTM. Read.
+    pub c0: &'a [f32],
+    /// Dropout of the state before its product.
+    pub masks: Option<StateMasks<'a>>,
+    /// In: what [`input_product`] left. Out: the activated gates, which backward needs.
+    pub gates: &'a mut [f32],
+    /// Hidden states `(R, H')`. Overwritten.
+    pub h: &'a mut [f32],
+    /// Cell states `(R, H')` of an LSTM. Overwritten.
+    pub c: &'a mut [f32],
+    /// r ⊙ h `(R, H')` of a reset-before GRU. Overwritten.
+    pub reset: &'a mut [f32],
+    /// With `masks`, the masked states `(groups, R, H')`. Overwritten.
+    pub masked: &'a mut [f32],
+}
+
+/// The product of all rows with the kernel, bias added: `gates` is overwritten, `[panels][R][64]`.
+///
+/// With `gate`, only that gate's slot: of layers whose inputs are masked gate by gate.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn input_product(
+    engine: &Engine,
+    weights: &RecurrentWeights,
+    gate: Option<usize>,
+    x: Rows<'_>,
+    gates: &mut [f32],
+) {
+    let which = gate.map_or(0..4, |g| g..g + 1);
+    matmul_gates(engine, x, &weights.kernel, which, &weights.bias, gates);
+    if weights.cell.two_biases() {
+        let panel_step = x.count() * GATE_ROW;
+        for (p, bias) in weights.candidate_bias.chunks_exact(SLOT).enumerate() {
+            for row in gates[p * panel_step..(p + 1) * panel_step].chunks_exact_mut(GATE_ROW) {
+                row[3 * SLOT..].copy_from_slice(bias);
+            }
+        }
+    }
+}
+
+/// Runs the recurrence over gates that hold the input product.
+///
+/// # Panics
+/// When a buffer is too short.
+pub fn forward(engine: &Engine, weights: &RecurrentWeights, buffers: Forward<'_>) {
+    let cell = weights.cell;
+    buffers.check(weights);
+    match cell {
+        Cell::SimpleRnn { activation } => run(engine, weights, buffers, rnn::SimpleRnn { activation }),
+        Cell::Lstm { activation, recurrent_activation: recurrent } => {
+            run(engine, weights, buffers, lstm::Lstm { activation, recurrent })
+        }
+        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: true } => {
+            run(engine, weights, buffers, gru::ResetAfter { activation, recurrent })
+        }
+        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: false } => {
+            run(engine, weights, buffers, gru::ResetBefore { activation, recurrent })
+        }
+    }
+}
+
+impl Forward<'_> {
+    fn check(&self, weights: &RecurrentWeights) {
+        let (cell, units) = (weights.cell, weights.units());
+        let (rows, step) = (self.steps.rows(), row_step(units));
+        let lanes = self.steps.sequences() * step;
+        let needs = |name: &str, got: usize, needed: usize| {
+            assert!(got >= needed, "{name} has {got} floats of {needed}");
+        };
+        needs("gates", self.gates.len(), cell.gates_len(units, rows));
+        needs("h", self.h.len(), rows * step);
+        needs("h0", self.h0.len(), lanes);
+        if cell.has_cell_state() {
+            needs("c", self.c.len(), rows * step);
+            needs("c0", self.c0.len(), lanes);
+        }
+        if cell.resets_before() {
+            needs("reset", self.reset.len(), rows * step);
+        }
+        if let Some(masks) = self.masks {
+            assert!(masks.groups == 1 || masks.groups == cell.gates(), "{} mask groups", masks.groups);
+            needs("masks", masks.data.len(), masks.groups * lanes);
+            needs("masked", self.masked.len(), masks.groups * rows * step);
+        }
+    }
+}
+
+fn run<P: Pointwise>(engine: &Engine, weights: &RecurrentWeights, b: Forward<'_>, pointwise: P) {
+    let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
+    let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
+    let pass = Pass {
+        weights,
+        pointwise,
+        steps: b.steps,
+        share: 0..0,
+        step: row_step(weights.units()),
+        h0: b.h0,
+        c0: b.c0,
+        masks: b.masks,
+        gates: Shared::new(b.gates),
+        h: Shared::new(b.h),
+        c: Shared::new(b.c),
+        reset: Shared::new(b.reset),
+        masked: Shared::new(b.masked),
+    };
+    engine.gang(parts, |part| {
+        engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
+    });
+}
+
+#[derive(Clone)]
+struct Pass<'a, P> {
+    weights: &'a RecurrentWeights,
+    pointwise: P,
+    steps: Steps<'a>,
+    share: Range<usize>,
+    step: usize,
+    h0: &'a [f32],
+    c0: &'a [f32],
+    masks: Option<StateMasks<'a>>,
+    gates: Shared<f32>,
+    h: Shared<f32>,
+    c: Shared<f32>,
+    reset: Shared<f32>,
+    masked: Shared<f32>,
+}
+
+impl<P: Pointwise> Kernel for Pass<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = self.steps.rows();
+        for t in 0..self.steps.len() {
+            let present = self.steps.present(&self.share, t);
+            if present.is_empty() {
+                break;
+            }
+            let row = self.steps.offsets[t] + present.start;
+            let count = present.len();
+            // SAFETY: `forward` checked the buffers against the batch. The rows of `present` belong to this
+            // share at every step, so all that is written here or was written at earlier steps and is read
+            // here belongs to this thread.
+            unsafe {
+                let (h_prev, c_prev) = match t {
+                    0 => (
+                        self.h0.as_ptr().add(present.start * self.step),
+                        self.c0.as_ptr().wrapping_add(present.start * self.step),
+                    ),
+                    _ => {
+                        let before = (self.steps.offsets[t - 1] + present.start) * self.step;
+                        (self.h.ptr().add(before).cast_const(), self.c.ptr().wrapping_add(before).cast_const())
+                    }
+                };
+                if let Some(masks) = self.masks {
+                    self.mask(masks, h_prev, row, &present);
+                }
+                let at = |p: usize, i: usize, lane: usize| {
+                    let unit = p * P::UNIT_SLOTS * SLOT + lane;
+                    let here = (row + i) * self.step + unit;
+                    let there = i * self.step + unit;
+                    At {
+                        slots: self.unit_slots(p),
+                        gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + lane),
+                        h_prev: h_prev.add(there),
+                        c_prev: c_prev.wrapping_add(there),
+                        h: self.h.ptr().add(here),
+                        c: self.c.ptr().wrapping_add(here),
+                        reset: self.reset.ptr().wrapping_add(here),
+                        h_reset: match self.masks {
+                            None => h_prev.add(there),
+                            Some(m) => {
+                                self.masked.ptr().add(m.group_of(2) * rows * self.step + here).cast_const()
+                            }
+                        },
+                        ..At::NONE
+                    }
+                };
+                let panels = self.weights.shape.panels();
+                if P::FIRST_GATES < 4 {
+                    for p in 0..panels {
+                        self.products(s, p, (0, P::FIRST_GATES), row, count, h_prev);
+                        for i in 0..count {
+                            for lane in (0..SLOT).step_by(S::LANES) {
+                                self.pointwise.reset_forward(s, at(p, i, lane));
+                            }
+                        }
+                    }
+                }
+                for p in 0..panels {
+                    if P::FIRST_GATES < 4 {
+                        let reset = self.reset.ptr().add(row * self.step);
+                        self.product(s, p, (P::FIRST_GATES, 4), row, count, reset);
+                    } else {
+                        self.products(s, p, (0, 4), row, count, h_prev);
+                    }
+                    for i in 0..count {
+                        for lane in (0..SLOT).step_by(S::LANES) {
+                            self.pointwise.forward(s, at(p, i, lane));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<P: Pointwise> Pass<'_, P> {
+    #[inline(always)]
+    fn unit_slots(&self, p: usize) -> usize {
+        if P::UNIT_SLOTS == 1 { 1 } else { self.weights.shape.slots(p) }
+    }
+
+    /// `masked = h_prev ⊙ mask` for each group of masks.
+    ///
+    /// # Safety
+    /// `h_prev` has the rows of `present`; rows from `row` on of `masked` belong to this thread.
+    #[inline(always)]
+    unsafe fn mask(&self, masks: StateMasks<'_>, h_prev: *const f32, row: usize, present: &Range<usize>) {
+        let floats = present.len() * self.step;
+        let (lanes, rows) = (self.steps.sequences(), self.steps.rows());
+        for group in 0..masks.groups {
+            let mask = &masks.data[(group * lanes + present.start) * self.step..][..floats];
+            // SAFETY: the caller's promise.
+            let (out, h) = unsafe {
+                let from = (group * rows + row) * self.step;
+                (self.masked.slice(from..from + floats), std::slice::from_raw_parts(h_prev, floats))
+            };
+            for ((o, h), m) in out.iter_mut().zip(h).zip(mask) {
+                *o = h * m;
+            }
+        }
+    }
+
+    /// Adds the products of the state with the recurrent kernel for the gates `which`: one for all, or one
+    /// a gate where each has its mask.
+    ///
+    /// # Safety
+    /// As for [`Pass::product`], of `h_prev` or of the masked states.
+    #[inline(always)]
+    unsafe fn products<S: Simd>(
+        &self,
+        s: S,
+        p: usize,
+        which: (usize, usize),
+        row: usize,
+        count: usize,
+        h_prev: *const f32,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.masks {
+                None => self.product(s, p, which, row, count, h_prev),
+                Some(m) if m.groups == 1 => {
+                    self.product(s, p, which, row, count, self.masked.ptr().add(row * self.step));
+                }
+                Some(m) => {
+                    for gate in which.0..which.1.min(m.groups) {
+                        let left = self.masked.ptr().add((gate * self.steps.rows() + row) * self.step);
+                        self.product(s, p, (gate, gate + 1), row, count, left);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds one product to the gates of panel `p`.
+    ///
+    /// # Safety
+    /// `left` has `count` rows of `H` floats; the gates' rows from `row` on belong to this thread.
+    #[inline(always)]
+    unsafe fn product<S: Simd>(
+        &self,
+        s: S,
+        p: usize,
+        which: (usize, usize),
+        row: usize,
+        count: usize,
+        left: *const f32,
+    ) {
+        let (w, shape) = (&self.weights.recurrent, self.weights.shape);
+        let slots = self.weights.cell.recurrent_slots();
+        // SAFETY: the caller's promise; panel `p` of the weights has `H` rows of whole slots.
+        unsafe {
+            s.product(&Product {
+                slots: which.1.min(shape.slots(p)) - which.0,
+                rows: count,
+                left,
+                left_row: self.step,
+                left_k: 1,
+                right: w.data().as_ptr().add(p * w.panel_step() + which.0 * SLOT),
+                right_k: shape.row_len(),
+                right_slots: SLOT_OFFSETS,
+                depth: Depth::Plain(w.depth()),
+                start: Start::Output,
+                out: self.gates.ptr().add((p * self.steps.rows() + row) * GATE_ROW),
+                out_row: GATE_ROW,
+                out_slots: std::array::from_fn(|v| slots[(which.0 + v).min(3)]),
+            });
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! SimpleRNN: `h = act(x·W + b + h·U)`.
+
+use super::cell::{At, Pointwise};
+use crate::activation::Activation;
+use crate::math::{activate, derive};
+use crate::simd::{SLOT, Simd};
+
+#[derive(Clone, Copy)]
+pub(super) struct SimpleRnn {
+    pub(super) activation: Activation,
+}
+
+impl Pointwise for SimpleRnn {
+    const UNIT_SLOTS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn forward<S: Simd>(self, s: S, at: At) {
+        // SAFETY: the trait's contract.
+        unsafe {
+            for slot in 0..at.slots {
+                let g = at.gates.add(slot * SLOT);
+                let h = activate(s, self.activation, s.load(g));
+                s.store(g, h);
+                s.store(at.h.add(slot * SLOT), h);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<S: Simd>(self, s: S, at: At) {
+        // SAFETY: the trait's contract.
+        unsafe {
+            for slot in 0..at.slots {
+                let (g, dh) = (at.gates.add(slot * SLOT), at.dh.add(slot * SLOT));
+                s.store(g, derive(s, self.activation, s.load(g), s.load(dh)));
+                s.store(dh, s.splat(0.0));
+            }
+        }
+    }
+}

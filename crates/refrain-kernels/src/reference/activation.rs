@@ -1,0 +1,74 @@
+//! The activations, with Keras's definitions (`keras/src/activations/activations.py`).
+
+use super::Real;
+use crate::Activation;
+
+/// α of SELU (Klambauer et al. 2017), as Keras writes it.
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+/// The scale of SELU.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// `act(x)`
+pub fn apply<T: Real>(activation: Activation, x: T) -> T {
+    let c = T::from_f64;
+    match activation {
+        Activation::Linear => x,
+        Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => sigmoid(x),
+        Activation::HardSigmoid => clamp(x + c(3.0), T::ZERO, c(6.0)) / c(6.0),
+        Activation::Relu => clamp_below(x, T::ZERO),
+        Activation::Elu => elu(x),
+        Activation::Selu if x > T::ZERO => c(SELU_SCALE) * x,
+        Activation::Selu => c(SELU_SCALE) * c(SELU_ALPHA) * x.exp_m1(),
+        Activation::Softsign => x / (T::ONE + x.abs()),
+        Activation::Softplus => softplus(x),
+        Activation::Exponential => x.exp(),
+    }
+}
+
+/// `act′(x)` from `y = act(x)`. Where an activation has a kink, the derivative there is that of its flat side,
+/// as in TensorFlow and PyTorch.
+pub fn derivative_from_output<T: Real>(activation: Activation, y: T) -> T {
+    let c = T::from_f64;
+    match activation {
+        Activation::Linear => T::ONE,
+        Activation::Tanh => T::ONE - y * y,
+        Activation::Sigmoid => y * (T::ONE - y),
+        Activation::HardSigmoid if y > T::ZERO && y < T::ONE => T::ONE / c(6.0),
+        Activation::HardSigmoid => T::ZERO,
+        Activation::Relu if y > T::ZERO => T::ONE,
+        Activation::Relu => T::ZERO,
+        Activation::Elu if y > T::ZERO => T::ONE,
+        Activation::Elu => y + T::ONE,
+        Activation::Selu if y > T::ZERO => c(SELU_SCALE),
+        Activation::Selu => y + c(SELU_SCALE) * c(SELU_ALPHA),
+        Activation::Softsign => (T::ONE - y.abs()) * (T::ONE - y.abs()),
+        Activation::Softplus => -(-y).exp_m1(),
+        Activation::Exponential => y,
+    }
+}
+
+/// `1 / (1 + e^−x)`
+pub(super) fn sigmoid<T: Real>(x: T) -> T {
+    T::ONE / (T::ONE + (-x).exp())
+}
+
+/// `ln(1 + e^x)`, written so that e^x cannot overflow.
+pub(super) fn softplus<T: Real>(x: T) -> T {
+    clamp_below(x, T::ZERO) + (-x.abs()).exp().ln_1p()
+}
+
+fn elu<T: Real>(x: T) -> T {
+    if x > T::ZERO { x } else { x.exp_m1() }
+}
+
+/// `max(x, low)`; a NaN stays one, which `Real::max` would lose.
+fn clamp_below<T: Real>(x: T, low: T) -> T {
+    if x < low { low } else { x }
+}
+
+/// `min(max(x, low), high)`; a NaN stays one.
+pub(super) fn clamp<T: Real>(x: T, low: T, high: T) -> T {
+    let x = clamp_below(x, low);
+    if x > high { high } else { x }
+}

@@ -1,0 +1,87 @@
+//! SimpleRNN: `h = act(x·W + b + h·U)` (Elman 1990; `keras/src/layers/rnn/simple_rnn.py`).
+
+use super::activation::{apply, derivative_from_output};
+use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights};
+use super::{Packed, Place, Real, row, row_mut};
+use crate::Activation;
+
+/// Gates `G`.
+pub const GATES: usize = 1;
+
+/// What a layer chooses; the default is Keras's.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a, T> {
+    /// Of the hidden state.
+    pub activation: Activation,
+    /// Dropout masks.
+    pub dropout: Dropout<'a, T>,
+}
+
+impl<T> Default for Options<'_, T> {
+    fn default() -> Self {
+        Self { activation: Activation::Tanh, dropout: Dropout::default() }
+    }
+}
+
+/// The result of [`forward`], which [`backward`] reads.
+#[derive(Clone, Debug)]
+pub struct Forward<T> {
+    /// (R, H)
+    pub y: Vec<T>,
+    /// (N, H): h at each sequence's last step, the initial h for one of length 0.
+    pub h: Vec<T>,
+}
+
+/// Runs all steps on x (R, I) from the initial state (c is empty).
+pub fn forward<T: Real>(
+    packed: &Packed,
+    weights: &Weights<T>,
+    options: &Options<T>,
+    x: &[T],
+    initial: &State<T>,
+) -> Forward<T> {
+    let layer = Layer::new(packed, weights, &options.dropout, GATES, 1);
+    layer.check_inputs(x, initial, false);
+    let units = weights.units;
+    let mut y = vec![T::ZERO; packed.rows() * units];
+    let mut h = initial.h.to_vec();
+    for Place { sequence: n, row: r, .. } in packed.places() {
+        let a = layer.pre_activation(0, n, row(x, r, weights.inputs), row(&h, n, units));
+        for (j, &a) in a.iter().enumerate() {
+            row_mut(&mut h, n, units)[j] = apply(options.activation, a);
+        }
+        row_mut(&mut y, r, units).copy_from_slice(row(&h, n, units));
+    }
+    Forward { y, h }
+}
+
+/// The gradients of `Σ d.y·y + Σ d.state.h·h`.
+pub fn backward<T: Real>(
+    packed: &Packed,
+    weights: &Weights<T>,
+    options: &Options<T>,
+    x: &[T],
+    initial: &State<T>,
+    forward: &Forward<T>,
+    d: &OutputGradients<T>,
+) -> Gradients<T> {
+    let layer = Layer::new(packed, weights, &options.dropout, GATES, 1);
+    layer.check_inputs(x, initial, false);
+    layer.check_gradients(d, false);
+    let units = weights.units;
+    let mut to = layer.start(&d.state);
+    for place in packed.places().into_iter().rev() {
+        let Place { sequence: n, row: r, .. } = place;
+        let h_prev = place.before(&forward.y, initial.h, units);
+        let da: Vec<T> = (0..units)
+            .map(|j| {
+                let dh = row(&to.h, n, units)[j] + row(d.y, r, units)[j];
+                dh * derivative_from_output(options.activation, row(&forward.y, r, units)[j])
+            })
+            .collect();
+        // From here on this row of `to.h` is the gradient of h_prev, which only the product carries.
+        row_mut(&mut to.h, n, units).fill(T::ZERO);
+        layer.pre_activation_backward(&da, 0, place, (x, h_prev), &mut to);
+    }
+    to
+}

@@ -1,0 +1,205 @@
+//! The register tile: a few batch rows times one panel, accumulated over k.
+
+use super::{SLOT, Simd};
+use crate::panel::PanelShape;
+use std::ops::Range;
+
+/// A product of batch rows with one panel: `out[row][slot] = start + Σ_k left[row][k] · right[k][slot]`.
+///
+/// Every element is one chain over k, whatever the tile height or the vectors a slot takes, so a row's
+/// result does not depend on the rows beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<'a> {
+    /// Slots of the panel to compute, 1 to 4.
+    pub(crate) slots: usize,
+    /// Batch rows.
+    pub(crate) rows: usize,
+    /// The left factor: element `(row, k)` of a run lies at `left + row · left_row + k · left_k`.
+    pub(crate) left: *const f32,
+    pub(crate) left_row: usize,
+    pub(crate) left_k: usize,
+    /// The right factor's first panel row; the slots to compute follow each other.
+    pub(crate) right: *const f32,
+    pub(crate) right_k: usize,
+    /// Floats from the start of a panel row to each slot.
+    pub(crate) right_slots: [usize; 4],
+    pub(crate) depth: Depth<'a>,
+    pub(crate) start: Start,
+    pub(crate) out: *mut f32,
+    pub(crate) out_row: usize,
+    pub(crate) out_slots: [usize; 4],
+}
+
+/// What k runs over.
+#[derive(Clone, Copy)]
+pub(crate) enum Depth<'a> {
+    /// That many k, one strided block.
+    Plain(usize),
+    /// The columns of a gate buffer whose panels are `panel_step` floats apart, for the gates `which` that
+    /// lie in `slots`; the right factor's rows are in the panel order of `order`.
+    Gates { order: PanelShape, which: (usize, usize), slots: &'a [usize; 4], panel_step: usize },
+}
+
+/// How a tile's accumulators begin.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    Zero,
+    /// From what the output holds.
+    Output,
+    /// From one panel row (a bias), the same for every batch row; slots at `SLOT` steps.
+    Row(*const f32),
+}
+
+impl Depth<'_> {
+    #[inline(always)]
+    fn panels(&self) -> usize {
+        match self {
+            Depth::Plain(_) => 1,
+            Depth::Gates { order, .. } => order.panels(),
+        }
+    }
+
+    #[inline(always)]
+    fn gates(&self, p: usize) -> Range<usize> {
+        match self {
+            Depth::Plain(_) => 0..1,
+            Depth::Gates { order, which, .. } => which.0..which.1.min(order.slots(p)),
+        }
+    }
+
+    /// Floats into the left factor, panel rows into the right one, and the number of k.
+    #[inline(always)]
+    fn run(&self, p: usize, g: usize) -> (usize, usize, usize) {
+        match self {
+            Depth::Plain(k) => (0, 0, *k),
+            Depth::Gates { order, slots, panel_step, .. } => {
+                (p * panel_step + slots[g], order.rank(p, g), order.filled(p, g))
+            }
+        }
+    }
+}
+
+/// Computes a product.
+///
+/// # Safety
+/// For each row below `rows`, each k of `depth` and each slot: the left element is readable, `SLOT` floats
+/// of the right factor are readable, `SLOT` floats at `out + row · out_row + out_slots[v]` are writable,
+/// initialised if `start` reads them, aliased by neither factor and used by no other thread.
+#[inline(always)]
+pub(crate) unsafe fn product<S: Simd>(s: S, job: &Product<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match job.slots {
+            1 => tiles::<S, 1>(s, job),
+            2 => tiles::<S, 2>(s, job),
+            3 => tiles::<S, 3>(s, job),
+            4 => tiles::<S, 4>(s, job),
+            _ => {}
+        }
+    }
+}
+
+/// # Safety
+/// As for [`product`], with `NV` slots.
+#[inline(always)]
+unsafe fn tiles<S: Simd, const NV: usize>(s: S, job: &Product<'_>) {
+    let tiles = job.rows.div_ceil(S::TILE_ROWS[NV]);
+    for lane in (0..SLOT).step_by(S::LANES) {
+        for i in 0..tiles {
+            // Even heights: a tail tile of one row would read the whole panel for little work.
+            let (from, to) = (job.rows * i / tiles, job.rows * (i + 1) / tiles);
+            // SAFETY: `from..to` lies inside the rows and is at most TILE_ROWS high; the caller's promise.
+            unsafe {
+                match to - from {
+                    1 => tile::<S, 1, NV>(s, job, from, lane),
+                    2 => tile::<S, 2, NV>(s, job, from, lane),
+                    3 => tile::<S, 3, NV>(s, job, from, lane),
+                    4 => tile::<S, 4, NV>(s, job, from, lane),
+                    5 => tile::<S, 5, NV>(s, job, from, lane),
+                    6 => tile::<S, 6, NV>(s, job, from, lane),
+                    7 => tile::<S, 7, NV>(s, job, from, lane),
+                    8 => tile::<S, 8, NV>(s, job, from, lane),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`product`], for rows `first..first + MR` and lanes `lane..lane + LANES` of each slot.
+#[inline(always)]
+unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    job: &Product<'_>,
+    first: usize,
+    lane: usize,
+) {
+    if MR > S::TILE_ROWS[NV] {
+        return;
+    }
+    let mut acc = [[s.splat(0.0); NV]; MR];
+    let (left_row, left_k, right_k, right_slots) =
+        (job.left_row, job.left_k, job.right_k, job.right_slots);
+    // SAFETY: every address is one of those that the caller promises.
+    unsafe {
+        let out = job.out.add(first * job.out_row + lane);
+        match job.start {
+            Start::Zero => {}
+            Start::Output => {
+                for r in 0..MR {
+                    for v in 0..NV {
+                        acc[r][v] = s.load(out.add(r * job.out_row + job.out_slots[v]));
+                    }
+                }
+            }
+            Start::Row(row) => {
+                for r in 0..MR {
+                    for v in 0..NV {
+                        acc[r][v] = s.load(row.add(v * SLOT + lane));
+                    }
+                }
+            }
+        }
+        for p in 0..job.depth.panels() {
+            for g in job.depth.gates(p) {
+                let (left, rank, depth) = job.depth.run(p, g);
+                let mut left = job.left.add(first * left_row + left);
+                let mut right = job.right.add(rank * right_k + lane);
+                for _ in 0..depth {
+                    // The shorter side of the tile is held in registers, the longer is read as it is used.
+                    if MR < NV {
+                        let mut x = [s.splat(0.0); MR];
+                        for r in 0..MR {
+                            x[r] = s.splat(*left.add(r * left_row));
+                        }
+                        for v in 0..NV {
+                            let w = s.load(right.add(right_slots[v]));
+                            for r in 0..MR {
+                                acc[r][v] = s.fma(x[r], w, acc[r][v]);
+                            }
+                        }
+                    } else {
+                        let mut w = [s.splat(0.0); NV];
+                        for v in 0..NV {
+                            w[v] = s.load(right.add(right_slots[v]));
+                        }
+                        for r in 0..MR {
+                            let x = s.splat(*left.add(r * left_row));
+                            for v in 0..NV {
+                                acc[r][v] = s.fma(x, w[v], acc[r][v]);
+                            }
+                        }
+                    }
+                    left = left.add(left_k);
+                    right = right.add(right_k);
+                }
+            }
+        }
+        for r in 0..MR {
+            for v in 0..NV {
+                s.store(out.add(r * job.out_row + job.out_slots[v]), acc[r][v]);
+            }
+        }
+    }
+}
