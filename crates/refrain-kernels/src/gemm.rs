@@ -90,6 +90,21 @@ impl<'a> RowsMut<'a> {
     pub fn row(&mut self, i: usize) -> &mut [f32] {
         &mut self.data[i * self.step..][..self.width]
     }
+
+    /// Rows.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Floats of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The buffer, with `row_step(width)` floats a row.
+    pub(crate) fn data(&mut self) -> &mut [f32] {
+        self.data
+    }
 }
 
 /// `y = x · W + bias`, or `y += x · W` with `add`: `x` `(R, K)`, `W` packed `(K, C)`, `y` `(R, C)`.
@@ -154,6 +169,7 @@ fn product(
     out: Output,
 ) {
     let panels = w.shape().panels();
+    assert!(w.data().len() >= panels * w.panel_step(), "the weights were not packed");
     if let StartAt::Row(bias) = start {
         assert!(bias.len() >= panels * w.shape().row_len(), "the bias is not packed");
     }
@@ -235,6 +251,7 @@ pub(crate) fn gates_times(
     let which = (which.start, which.end);
     assert_eq!((wt.depth(), dx.width, dx.count), (order.columns(), wt.shape().columns(), rows));
     assert!(gates.len() >= order.panels() * rows * GATE_ROW, "the gate buffer is too short");
+    assert!(wt.data().len() >= wt.shape().panels() * wt.panel_step(), "the transpose was not packed");
     let step = dx.step;
     let out = Shared::new(dx.data);
     let flops = 2 * rows * order.columns() * wt.shape().columns();
@@ -347,6 +364,7 @@ pub(crate) fn outer<'a>(
         + SLOT;
     assert!(deltas.data.len() >= reach, "the deltas' buffer is too short");
     let (panel_step, flops) = (grad.panel_step(), 2 * deltas.rows * depth * shape.columns());
+    assert!(grad.data().len() >= shape.panels() * panel_step, "the gradient was not cleared");
     let out = Shared::new(grad.data_mut());
     let which = &which;
     let work = |columns: Range<usize>, panels: Range<usize>| {

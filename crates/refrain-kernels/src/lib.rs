@@ -2,15 +2,23 @@
 
 mod activation;
 mod buffer;
+pub mod dropout;
+pub mod elementwise;
+pub mod embedding;
 mod engine;
 mod gemm;
 mod isa;
 mod math;
+pub mod norm;
+pub mod optimizer;
 mod panel;
+pub mod philox;
 mod pool;
 pub mod recurrent;
+pub mod reduce;
 pub mod reference;
 mod simd;
+pub mod softmax;
 
 pub use activation::Activation;
 pub use buffer::AlignedVec;

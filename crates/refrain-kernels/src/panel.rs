@@ -91,6 +91,8 @@ impl PanelShape {
 }
 
 /// A matrix of `depth` rows in panel layout; columns that fill up the last panel are zero.
+///
+/// Memory is taken when it is first packed or cleared, not when it is described.
 #[derive(Clone, Debug)]
 pub struct Packed {
     shape: PanelShape,
@@ -99,9 +101,13 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// A matrix of zeros with `depth` rows.
-    pub fn zeros(shape: PanelShape, depth: usize) -> Self {
-        Self { shape, depth, data: AlignedVec::zeros(shape.panels() * depth * shape.row_len()) }
+    /// A matrix with `depth` rows, to be packed or cleared before its use.
+    pub fn new(shape: PanelShape, depth: usize) -> Self {
+        Self { shape, depth, data: AlignedVec::default() }
+    }
+
+    fn allocate(&mut self) {
+        self.data.resize(self.shape.panels() * self.depth * self.shape.row_len());
     }
 
     /// Rows of the matrix.
@@ -111,6 +117,7 @@ impl Packed {
 
     /// Sets every element to zero.
     pub fn clear(&mut self) {
+        self.allocate();
         self.data.fill(0.0);
     }
 
@@ -138,6 +145,7 @@ impl Packed {
     pub fn pack(&mut self, engine: &Engine, matrix: &[f32]) {
         let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
         assert_eq!(matrix.len(), depth * columns, "packing a matrix of {depth} x {columns}");
+        self.allocate();
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let data = Shared::new(&mut self.data);
         engine.share(shape.panels(), depth * columns, |_, panels| {
@@ -166,6 +174,7 @@ impl Packed {
         let (shape, depth, width) = (self.shape, self.depth, order.columns());
         assert_eq!(depth, width, "the depth of a transposed matrix is its number of columns");
         assert_eq!(matrix.len(), shape.columns() * width, "packing the transpose of a matrix");
+        self.allocate();
         let step = self.panel_step();
         let data = Shared::new(&mut self.data);
         engine.share(shape.panels(), depth * shape.columns(), |_, panels| {
@@ -226,7 +235,7 @@ mod tests {
                 for depth in [0, 1, 5] {
                     let shape = PanelShape::gates(gates, units);
                     let matrix: Vec<f32> = (0..depth * shape.columns()).map(|i| i as f32 + 1.0).collect();
-                    let mut packed = Packed::zeros(shape, depth);
+                    let mut packed = Packed::new(shape, depth);
                     packed.pack(&engine, &matrix);
                     let mut back = vec![0.0; matrix.len()];
                     packed.add_to(&engine, &mut back);

@@ -69,6 +69,7 @@ impl Backward<'_> {
         let needs = |name: &str, got: usize, needed: usize| {
             assert!(got >= needed, "{name} has {got} floats of {needed}");
         };
+        weights.check_packed(true);
         needs("gates", self.gates.len(), cell.gates_len(units, rows));
         needs("h", self.h.len(), rows * step);
         needs("h0", self.h0.len(), lanes);

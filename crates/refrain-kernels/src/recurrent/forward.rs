@@ -87,6 +87,7 @@ impl Forward<'_> {
         let needs = |name: &str, got: usize, needed: usize| {
             assert!(got >= needed, "{name} has {got} floats of {needed}");
         };
+        weights.check_packed(false);
         needs("gates", self.gates.len(), cell.gates_len(units, rows));
         needs("h", self.h.len(), rows * step);
         needs("h0", self.h0.len(), lanes);

@@ -173,11 +173,13 @@ impl Case {
             },
         );
         let mut kernel = vec![0.0; v.kernel.len()];
-        let mut packed = Packed::zeros(shape, self.inputs);
+        let mut packed = Packed::new(shape, self.inputs);
+        packed.clear();
         kernel_gradient(engine, None, &gates, x, &mut packed);
         packed.add_to(engine, &mut kernel);
         let mut recurrent = vec![0.0; v.recurrent.len()];
-        let mut packed = Packed::zeros(shape, units);
+        let mut packed = Packed::new(shape, units);
+        packed.clear();
         let states = (self.mask_groups > 0).then_some((&masked[..], self.mask_groups));
         recurrent_gradient(engine, &weights, steps, (&h0, &h), states, &reset, &gates, &mut packed);
         packed.add_to(engine, &mut recurrent);

@@ -23,18 +23,18 @@ pub struct RecurrentWeights {
 }
 
 impl RecurrentWeights {
-    /// Zero weights.
+    /// Weights to be packed before their use.
     pub fn new(cell: Cell, inputs: usize, units: usize) -> Self {
         let shape = PanelShape::gates(cell.gates(), units);
         Self {
             cell,
             shape,
-            kernel: Packed::zeros(shape, inputs),
-            recurrent: Packed::zeros(shape, units),
-            kernel_t: Packed::zeros(PanelShape::plain(inputs), shape.columns()),
-            recurrent_t: Packed::zeros(PanelShape::plain(units), shape.columns()),
-            bias: AlignedVec::zeros(packed_bias_len(shape)),
-            candidate_bias: AlignedVec::zeros(shape.panels() * SLOT),
+            kernel: Packed::new(shape, inputs),
+            recurrent: Packed::new(shape, units),
+            kernel_t: Packed::new(PanelShape::plain(inputs), shape.columns()),
+            recurrent_t: Packed::new(PanelShape::plain(units), shape.columns()),
+            bias: AlignedVec::default(),
+            candidate_bias: AlignedVec::default(),
         }
     }
 
@@ -57,6 +57,8 @@ impl RecurrentWeights {
             self.kernel_t.pack_transposed(engine, kernel, self.shape);
             self.recurrent_t.pack_transposed(engine, recurrent, self.shape);
         }
+        self.bias.resize(packed_bias_len(self.shape));
+        self.candidate_bias.resize(self.shape.panels() * SLOT);
         let Some(bias) = bias else { return };
         let (columns, units) = (self.shape.columns(), self.shape.units());
         assert_eq!(bias.len(), self.cell.bias_len(units), "the bias of a recurrent layer");
@@ -76,6 +78,14 @@ impl RecurrentWeights {
                 self.candidate_bias[p * SLOT..][..filled].copy_from_slice(part);
             }
         }
+    }
+
+    /// # Panics
+    /// When the weights (with `training` their transposes) were never packed.
+    pub(super) fn check_packed(&self, training: bool) {
+        let matrix = if training { &self.recurrent_t } else { &self.recurrent };
+        let needed = matrix.shape().panels() * matrix.panel_step();
+        assert!(matrix.data().len() >= needed, "the weights were not packed (training: {training})");
     }
 
     /// The recurrence.

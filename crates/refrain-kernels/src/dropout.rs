@@ -1,0 +1,184 @@
+//! Dropout: masks are made from the [`Key`] in the kernel, in the forward pass and again in the backward pass.
+
+use crate::elementwise::{RowKernel, map_rows};
+use crate::engine::Engine;
+use crate::gemm::{Rows, RowsMut};
+use crate::philox::{Key, Stream, WORDS};
+use crate::simd::Simd;
+
+/// A mask element costs about this many integer operations.
+const MASK_COST: usize = 20;
+
+/// `y = x ⊙ mask / (1 − rate)`, or `y += …` with `add`. The same call on the gradients is the backward pass.
+///
+/// Element `c` of row `r` is dropped with probability `rate`, by the random word `base[r] + c` of the key:
+/// `base` counts elements in the caller's order, so that a mask does not depend on how rows are packed. What is
+/// dropped becomes 0 whatever it was.
+///
+/// # Panics
+/// When the sizes do not fit, or the rate is not in 0..1.
+pub fn dropout(engine: &Engine, key: Key, rate: f32, x: Rows<'_>, base: &[u64], add: bool, y: RowsMut<'_>) {
+    assert_eq!((x.count(), x.width()), (y.count(), y.width()), "rows of a dropout");
+    drop_rows(engine, Masked { mask: Mask::new(key, rate), base, x: Some(x), add }, y);
+}
+
+/// The mask itself: 0 or `1 / (1 − rate)`, for rows whose first element is `base[r]`. See [`dropout`].
+///
+/// # Panics
+/// When the sizes do not fit, or the rate is not in 0..1.
+pub fn mask(engine: &Engine, key: Key, rate: f32, base: &[u64], y: RowsMut<'_>) {
+    drop_rows(engine, Masked { mask: Mask::new(key, rate), base, x: None, add: false }, y);
+}
+
+fn drop_rows(engine: &Engine, kernel: Masked<'_>, y: RowsMut<'_>) {
+    assert_eq!(kernel.base.len(), y.count(), "one first element a row");
+    map_rows(engine, &kernel, y);
+}
+
+#[derive(Clone, Copy)]
+struct Mask {
+    stream: Stream,
+    /// Words below it drop: `rate · 2³²`, which is a whole number for every rate of at least 2⁻⁹.
+    threshold: u32,
+    /// Of what is kept.
+    scale: f32,
+}
+
+impl Mask {
+    fn new(key: Key, rate: f32) -> Self {
+        assert!((0.0..1.0).contains(&rate), "a dropout rate of {rate}: expected 0 to below 1");
+        let rate = f64::from(rate);
+        // Below 2³²: the largest rate is 1 − 2⁻²⁴.
+        let threshold = (rate * 4_294_967_296.0).round() as u32;
+        Self { stream: key.stream(), threshold, scale: (1.0 / (1.0 - rate)) as f32 }
+    }
+}
+
+struct Masked<'a> {
+    mask: Mask,
+    base: &'a [u64],
+    /// None: ones.
+    x: Option<Rows<'a>>,
+    add: bool,
+}
+
+impl RowKernel for Masked<'_> {
+    const COST: usize = MASK_COST;
+    #[inline(always)]
+    fn row<S: Simd>(&self, _: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let Mask { stream, threshold, scale } = self.mask;
+        let x = self.x.map(|x| x.row(i));
+        let mut block = self.base[i] / 4;
+        let mut skip = (self.base[i] % 4) as usize;
+        let mut words = [0; WORDS];
+        let mut at = 0;
+        while at < row.len() {
+            stream.fill(block, &mut words);
+            let count = (WORDS - skip).min(row.len() - at);
+            let y = row[at..at + count].iter_mut().zip(&words[skip..]);
+            match x {
+                None => y.for_each(|(y, &word)| *y = if word >= threshold { scale } else { 0.0 }),
+                Some(x) => {
+                    for ((y, &word), &x) in y.zip(&x[at..]) {
+                        let kept = if word >= threshold { x * scale } else { 0.0 };
+                        *y = if self.add { *y + kept } else { kept };
+                    }
+                }
+            }
+            (at, skip) = (at + count, 0);
+            block = block.wrapping_add(WORDS as u64 / 4);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elementwise::testing::*;
+    use crate::philox::word;
+
+    const KEY: Key = Key { seed: 42, purpose: 7, counter: 1 << 33 };
+
+    fn factor(rate: f32, element: u64) -> f32 {
+        let keep =
+            f64::from(word(KEY.seed, KEY.purpose, KEY.counter, element)) >= f64::from(rate) * 2f64.powi(32);
+        if keep { (1.0 / (1.0 - f64::from(rate))) as f32 } else { 0.0 }
+    }
+
+    /// First elements that are no multiple of four, in no order, one of them above 2³².
+    fn bases(count: usize, width: usize) -> Vec<u64> {
+        (0..count as u64).map(|r| (count as u64 - r) * (width as u64 + 3) + (r % 2) * (1 << 34)).collect()
+    }
+
+    #[test]
+    fn masks_are_the_words_of_the_key() {
+        for (count, width) in sizes() {
+            let base = bases(count, width);
+            let (x, before) = (floats(1, count * width, 2.0), floats(2, count * width, 2.0));
+            let rows = padded(&x, count, width);
+            for rate in [0.0, 0.2, 0.5] {
+                let masks: Vec<f32> =
+                    (0..count * width).map(|k| factor(rate, base[k / width] + (k % width) as u64)).collect();
+                stamped(
+                    |e| {
+                        let mut y = padded(&before, count, width);
+                        mask(e, KEY, rate, &base, RowsMut::new(&mut y, count, width));
+                        dense(&y, count, width)
+                    },
+                    |y, isa| assert_eq!(y, masks, "mask of {count} × {width}, rate {rate}, on {isa}"),
+                );
+                for add in [false, true] {
+                    let want: Vec<f32> = x
+                        .iter()
+                        .zip(&masks)
+                        .zip(&before)
+                        .map(|((x, mask), old)| if add { old + x * mask } else { x * mask })
+                        .collect();
+                    stamped(
+                        |e| {
+                            let mut y = padded(&before, count, width);
+                            let x = Rows::new(&rows, count, width);
+                            dropout(e, KEY, rate, x, &base, add, RowsMut::new(&mut y, count, width));
+                            dense(&y, count, width)
+                        },
+                        |y, isa| assert_eq!(y, want, "{count} × {width}, rate {rate}, on {isa}"),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_share_of_dropped_elements_is_the_rate() {
+        const ROWS: usize = 64;
+        const WIDTH: usize = 1024;
+        let base: Vec<u64> = (0..ROWS as u64).map(|r| r * WIDTH as u64).collect();
+        let engine = Engine::new(crate::Isa::detect(), 1);
+        for rate in [0.1f32, 0.5, 0.9] {
+            let mut y = padded(&[], ROWS, WIDTH);
+            mask(&engine, KEY, rate, &base, RowsMut::new(&mut y, ROWS, WIDTH));
+            let dropped = y.iter().filter(|&&y| y == 0.0).count() as f64 / (ROWS * WIDTH) as f64;
+            // Five standard deviations.
+            let bound = 5.0 * (f64::from(rate) * f64::from(1.0 - rate) / (ROWS * WIDTH) as f64).sqrt();
+            assert!((dropped - f64::from(rate)).abs() < bound, "{dropped} dropped at a rate of {rate}");
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_zero_whatever_it_was() {
+        let mut x = padded(&[f32::NAN; 64], 1, 64);
+        let mut y = padded(&[1.0; 64], 1, 64);
+        let engine = Engine::new(crate::Isa::detect(), 1);
+        dropout(&engine, KEY, 0.5, Rows::new(&x, 1, 64), &[0], false, RowsMut::new(&mut y, 1, 64));
+        x.copy_from_slice(&y);
+        assert!(x.contains(&0.0));
+        assert!(x.iter().enumerate().all(|(k, y)| y.is_nan() == (factor(0.5, k as u64) != 0.0)));
+    }
+
+    #[test]
+    #[should_panic(expected = "a dropout rate of 1")]
+    fn a_rate_of_one_is_refused() {
+        let engine = Engine::new(crate::Isa::portable(), 1);
+        mask(&engine, KEY, 1.0, &[], RowsMut::new(&mut [], 0, 1));
+    }
+}

@@ -1,0 +1,619 @@
+//! What is done row by row: the frame that all row kernels share, activations, copies, sums and products.
+
+use crate::activation::Activation;
+use crate::engine::{Engine, Shared};
+use crate::gemm::{Rows, RowsMut, row_step};
+use crate::isa::Kernel;
+use crate::math;
+use crate::simd::{SLOT, Simd};
+use std::ops::Range;
+
+/// Vectors that are summed in single precision, lane by lane, before they join the sum in double precision: a
+/// row of 100,000 logits loses no more digits than a short one.
+const SUM_BLOCK: usize = 64;
+
+/// What a kernel does to one row: how a row comes out depends on no other row.
+pub(crate) trait RowKernel<T = (), const N: usize = 0>: Sync {
+    /// Floating-point operations an element costs, roughly: decides whether threads are woken.
+    const COST: usize;
+    /// Must be `#[inline(always)]`, as all of a [`Kernel`]. `row` is row `i` without what stands behind its
+    /// width, `sides` are the values of row `i` in the side buffers.
+    fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], sides: [&mut T; N]);
+}
+
+/// Calls `kernel` for each row of `out` and each value of the side buffers, shared over the threads by rows.
+/// `width` is that of the rows the kernel works through, in `out` or elsewhere.
+///
+/// # Panics
+/// When a side buffer has not one value a row.
+pub(crate) fn each_row<T: Copy + Send, const N: usize, K: RowKernel<T, N>>(
+    engine: &Engine,
+    kernel: &K,
+    width: usize,
+    mut out: RowsMut<'_>,
+    sides: [&mut [T]; N],
+) {
+    let (count, out_width) = (out.count(), out.width());
+    for side in &sides {
+        assert_eq!(side.len(), count, "one value a row");
+    }
+    let (out, sides) = (Shared::new(out.data()), sides.map(Shared::new));
+    engine.share(count, count * width * K::COST, |_, rows| {
+        engine.isa().run(EachRow { kernel, out, width: out_width, sides, rows });
+    });
+}
+
+/// [`each_row`] of kernels without side buffers that work through the rows of `out`.
+pub(crate) fn map_rows<K: RowKernel>(engine: &Engine, kernel: &K, out: RowsMut<'_>) {
+    each_row(engine, kernel, out.width(), out, []);
+}
+
+/// Rows without floats, for kernels that only fill side buffers.
+pub(crate) fn no_rows<'a>(count: usize) -> RowsMut<'a> {
+    RowsMut::new(&mut [], count, 0)
+}
+
+struct EachRow<'a, K, T, const N: usize> {
+    kernel: &'a K,
+    out: Shared<f32>,
+    width: usize,
+    sides: [Shared<T>; N],
+    rows: Range<usize>,
+}
+
+impl<T: Copy, const N: usize, K: RowKernel<T, N>> Kernel for EachRow<'_, K, T, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let step = row_step(self.width);
+        for i in self.rows {
+            // SAFETY: `each_row` made the pointers from buffers with a row, or a value, for each `i` of the
+            // shares, and each `i` belongs to one share.
+            let (row, sides) = unsafe {
+                let row = self.out.slice(i * step..i * step + self.width);
+                (row, self.sides.each_ref().map(|side| &mut *side.ptr().add(i)))
+            };
+            self.kernel.row(s, i, row, sides);
+        }
+    }
+}
+
+/// The vector that begins at `x[at]`; lanes behind the end of `x` are zero.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
+    let x = &x[at..];
+    if x.len() >= S::LANES {
+        // SAFETY: a whole vector is there.
+        return unsafe { s.load(x.as_ptr()) };
+    }
+    let mut slot = [0.0; SLOT];
+    slot[..x.len()].copy_from_slice(x);
+    // SAFETY: a slot has room for any vector.
+    unsafe { s.load(slot.as_ptr()) }
+}
+
+/// Writes a vector to `x[at..]`, without the lanes behind the end of `x`.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(s: S, x: &mut [f32], at: usize, v: S::F) {
+    let x = &mut x[at..];
+    if x.len() >= S::LANES {
+        // SAFETY: a whole vector has room.
+        return unsafe { s.store(x.as_mut_ptr(), v) };
+    }
+    let slot = lanes(s, v);
+    x.copy_from_slice(&slot[..x.len()]);
+}
+
+#[inline(always)]
+fn lanes<S: Simd>(s: S, v: S::F) -> [f32; SLOT] {
+    let mut slot = [0.0; SLOT];
+    // SAFETY: a slot has room for any vector.
+    unsafe { s.store(slot.as_mut_ptr(), v) };
+    slot
+}
+
+/// A sum of vectors in a fixed order.
+///
+/// Not a function of a closure: a closure that is not inlined is compiled for the baseline processor.
+pub(crate) struct Sum<S: Simd> {
+    s: S,
+    lanes: S::F,
+    vectors: usize,
+    total: f64,
+}
+
+impl<S: Simd> Sum<S> {
+    #[inline(always)]
+    pub(crate) fn new(s: S) -> Self {
+        Self { s, lanes: s.splat(0.0), vectors: 0, total: 0.0 }
+    }
+
+    /// Adds the first `count` lanes of a vector, all of them where it has no more.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, mut v: S::F, count: usize) {
+        if count < S::LANES {
+            v = load(self.s, &lanes(self.s, v)[..count], 0);
+        }
+        self.lanes = self.s.add(self.lanes, v);
+        self.vectors += 1;
+        if self.vectors == SUM_BLOCK {
+            self.flush();
+        }
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) {
+        for lane in &lanes(self.s, self.lanes)[..S::LANES] {
+            self.total += f64::from(*lane);
+        }
+        (self.lanes, self.vectors) = (self.s.splat(0.0), 0);
+    }
+
+    #[inline(always)]
+    pub(crate) fn total(mut self) -> f64 {
+        self.flush();
+        self.total
+    }
+}
+
+/// The largest value of a row, −∞ of none; NaN does not count.
+#[inline(always)]
+pub(crate) fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
+    // Four chains: one would wait for its own last comparison.
+    let mut most = [s.splat(f32::NEG_INFINITY); 4];
+    let mut chunks = x.chunks_exact(4 * S::LANES);
+    for chunk in &mut chunks {
+        for (j, most) in most.iter_mut().enumerate() {
+            *most = s.max(load(s, chunk, j * S::LANES), *most);
+        }
+    }
+    let most = s.max(s.max(most[0], most[1]), s.max(most[2], most[3]));
+    let most = lanes(s, most);
+    most[..S::LANES].iter().chain(chunks.remainder()).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// `y = act(y)`, in place.
+pub fn activate_rows(engine: &Engine, activation: Activation, y: RowsMut<'_>) {
+    if activation != Activation::Linear {
+        map_rows(engine, &Activate(activation), y);
+    }
+}
+
+struct Activate(Activation);
+
+impl RowKernel for Activate {
+    const COST: usize = 20;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, _: usize, row: &mut [f32], _: [&mut (); 0]) {
+        for at in (0..row.len()).step_by(S::LANES) {
+            let y = math::activate(s, self.0, load(s, row, at));
+            store(s, row, at, y);
+        }
+    }
+}
+
+/// `d = d ⊙ act′`, in place: the gradient of an activation's output `y` becomes that of its input.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn activation_gradient(engine: &Engine, activation: Activation, y: Rows<'_>, d: RowsMut<'_>) {
+    assert_eq!((y.count(), y.width()), (d.count(), d.width()), "output and gradient of an activation");
+    if activation != Activation::Linear {
+        let kernel = ActivationGradient { activation, y, dy: None, add: false };
+        map_rows(engine, &kernel, d);
+    }
+}
+
+/// `dx = dy ⊙ act′`, or `dx += …` with `add`; `y` is the activation's output, `dy` the gradient of it.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn activation_gradient_into(
+    engine: &Engine,
+    activation: Activation,
+    y: Rows<'_>,
+    dy: Rows<'_>,
+    add: bool,
+    dx: RowsMut<'_>,
+) {
+    assert_eq!((y.count(), y.width()), (dx.count(), dx.width()), "output and gradient of an activation");
+    assert_eq!((dy.count(), dy.width()), (dx.count(), dx.width()), "gradients of an activation");
+    let kernel = ActivationGradient { activation, y, dy: Some(dy), add };
+    map_rows(engine, &kernel, dx);
+}
+
+struct ActivationGradient<'a> {
+    activation: Activation,
+    y: Rows<'a>,
+    /// None: the row itself.
+    dy: Option<Rows<'a>>,
+    add: bool,
+}
+
+impl RowKernel for ActivationGradient<'_> {
+    const COST: usize = 6;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let (y, dy) = (self.y.row(i), self.dy.map(|dy| dy.row(i)));
+        for at in (0..row.len()).step_by(S::LANES) {
+            let before = load(s, row, at);
+            let d = match dy {
+                Some(dy) => load(s, dy, at),
+                None => before,
+            };
+            let d = math::derive(s, self.activation, load(s, y, at), d);
+            store(s, row, at, if self.add { s.add(before, d) } else { d });
+        }
+    }
+}
+
+/// `y += x`.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn add_rows(engine: &Engine, x: Rows<'_>, y: RowsMut<'_>) {
+    assert_eq!(x.width(), y.width(), "widths of a sum");
+    copy_columns(engine, x, 0, true, y);
+}
+
+/// `y = factor · y`, in place.
+pub fn scale_rows(engine: &Engine, factor: f32, y: RowsMut<'_>) {
+    map_rows(engine, &Scale(factor), y);
+}
+
+struct Scale(f32);
+
+impl RowKernel for Scale {
+    const COST: usize = 1;
+    #[inline(always)]
+    fn row<S: Simd>(&self, _: S, _: usize, row: &mut [f32], _: [&mut (); 0]) {
+        for y in row {
+            *y *= self.0;
+        }
+    }
+}
+
+/// `y = a ⊙ b`, or `y += a ⊙ b` with `add`.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn multiply_rows(engine: &Engine, a: Rows<'_>, b: Rows<'_>, add: bool, y: RowsMut<'_>) {
+    assert_eq!((a.count(), a.width()), (y.count(), y.width()), "left factor and product");
+    assert_eq!((b.count(), b.width()), (y.count(), y.width()), "right factor and product");
+    map_rows(engine, &Multiply { a, b, add }, y);
+}
+
+struct Multiply<'a> {
+    a: Rows<'a>,
+    b: Rows<'a>,
+    add: bool,
+}
+
+impl RowKernel for Multiply<'_> {
+    const COST: usize = 1;
+    #[inline(always)]
+    fn row<S: Simd>(&self, _: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let factors = self.a.row(i).iter().zip(self.b.row(i));
+        if self.add {
+            row.iter_mut().zip(factors).for_each(|(y, (a, b))| *y += a * b);
+        } else {
+            row.iter_mut().zip(factors).for_each(|(y, (a, b))| *y = a * b);
+        }
+    }
+}
+
+/// Columns `first..first + x.width()` of `y` become `x`, or have `x` added with `add`; the other columns of
+/// `y` stay as they are. `x` `(R, K)`, `y` `(R, C)`.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn copy_columns(engine: &Engine, x: Rows<'_>, first: usize, add: bool, y: RowsMut<'_>) {
+    assert_eq!(x.count(), y.count(), "rows of a copy");
+    assert!(
+        first <= y.width() && x.width() <= y.width() - first,
+        "{} columns from {first} on in rows of {}",
+        x.width(),
+        y.width()
+    );
+    copy(engine, CopyRows { x, index: None, from: 0, to: first, width: x.width(), add }, y);
+}
+
+/// `y` becomes the columns `first..first + y.width()` of `x`, or has them added with `add`: the way back of
+/// [`copy_columns`]. `x` `(R, C)`, `y` `(R, K)`.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn take_columns(engine: &Engine, x: Rows<'_>, first: usize, add: bool, y: RowsMut<'_>) {
+    assert_eq!(x.count(), y.count(), "rows of a copy");
+    assert!(
+        first <= x.width() && y.width() <= x.width() - first,
+        "{} columns from {first} on in rows of {}",
+        y.width(),
+        x.width()
+    );
+    copy(engine, CopyRows { x, index: None, from: first, to: 0, width: y.width(), add }, y);
+}
+
+/// `y[r] = x[index[r]]`, or `y[r] += …` with `add`. Rows may be taken several times or not at all.
+///
+/// # Panics
+/// When the sizes do not fit, or `x` has no such row.
+pub fn permute_rows(engine: &Engine, index: &[u32], x: Rows<'_>, add: bool, y: RowsMut<'_>) {
+    assert_eq!((index.len(), x.width()), (y.count(), y.width()), "index, rows and their copy");
+    for (r, &i) in index.iter().enumerate() {
+        assert!((i as usize) < x.count(), "row {i} for row {r}: there are {}", x.count());
+    }
+    copy(engine, CopyRows { x, index: Some(index), from: 0, to: 0, width: x.width(), add }, y);
+}
+
+fn copy(engine: &Engine, kernel: CopyRows<'_>, y: RowsMut<'_>) {
+    each_row(engine, &kernel, kernel.width, y, []);
+}
+
+struct CopyRows<'a> {
+    x: Rows<'a>,
+    index: Option<&'a [u32]>,
+    /// First column in `x`.
+    from: usize,
+    /// First column in the output.
+    to: usize,
+    width: usize,
+    add: bool,
+}
+
+impl RowKernel for CopyRows<'_> {
+    const COST: usize = 1;
+    #[inline(always)]
+    fn row<S: Simd>(&self, _: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let x = &self.x.row(self.index.map_or(i, |index| index[i] as usize))[self.from..][..self.width];
+        let y = &mut row[self.to..][..self.width];
+        if self.add {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+        } else {
+            y.copy_from_slice(x);
+        }
+    }
+}
+
+/// What the tests of the row kernels share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use crate::gemm::row_step;
+    use crate::philox::Key;
+    use crate::{AlignedVec, Engine, Isa, Rows};
+
+    /// Around the vectors' lengths, and beside them.
+    pub(crate) const WIDTHS: [usize; 8] = [0, 1, 15, 16, 17, 33, 64, 65];
+    /// Rows and width that every kernel shares among threads, whatever an element costs.
+    pub(crate) const LARGE: (usize, usize) = (4099, 257);
+
+    /// Sizes for a test: every width in a few rows, and one case that threads share.
+    pub(crate) fn sizes() -> impl Iterator<Item = (usize, usize)> {
+        WIDTHS.into_iter().map(|width| (5, width)).chain([(0, 7), LARGE])
+    }
+
+    /// Whole numbers that stand for a random source: pure, and the same everywhere.
+    pub(crate) fn words(seed: u64) -> impl FnMut() -> u32 {
+        let key = Key { seed, purpose: 99, counter: 0 };
+        let mut element = 0;
+        move || {
+            element += 1;
+            key.word(element - 1)
+        }
+    }
+
+    /// Floats in −size..size.
+    pub(crate) fn floats(seed: u64, len: usize, size: f32) -> Vec<f32> {
+        let mut words = words(seed);
+        (0..len).map(|_| (words() as i32) as f32 / (1u32 << 31) as f32 * size).collect()
+    }
+
+    /// Rows as kernels have them, from values without padding; NaN stands behind the width.
+    pub(crate) fn padded(values: &[f32], count: usize, width: usize) -> AlignedVec {
+        let mut buffer = AlignedVec::zeros(count * row_step(width));
+        buffer.fill(f32::NAN);
+        for (to, from) in
+            buffer.chunks_exact_mut(row_step(width).max(1)).zip(values.chunks_exact(width.max(1)))
+        {
+            to[..width].copy_from_slice(from);
+        }
+        buffer
+    }
+
+    /// The values of rows without padding.
+    pub(crate) fn dense(buffer: &[f32], count: usize, width: usize) -> Vec<f32> {
+        let rows = Rows::new(buffer, count, width);
+        (0..count).flat_map(|r| rows.row(r)).copied().collect()
+    }
+
+    /// Runs on every instruction set with 1, 2 and 3 threads, whose results must be the same bits, and hands
+    /// each instruction set's result to `check`.
+    pub(crate) fn stamped(run: impl Fn(&Engine) -> Vec<f32>, check: impl Fn(&[f32], Isa)) {
+        for isa in Isa::available() {
+            let alone = run(&Engine::new(isa, 1));
+            check(&alone, isa);
+            for threads in [2, 3] {
+                let shared = run(&Engine::new(isa, threads));
+                let same = alone.iter().zip(&shared).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same && alone.len() == shared.len(), "{isa}: {threads} threads change the bits");
+            }
+        }
+    }
+
+    /// Compares with doubles: `|got − want| ≤ tolerance · max(1, |want|)`.
+    pub(crate) fn assert_close(got: &[f32], want: &[f64], tolerance: f64, what: &str) {
+        assert_eq!(got.len(), want.len(), "{what}");
+        let error = |(got, want): (&f32, &f64)| {
+            let error = (f64::from(*got) - want).abs() / want.abs().max(1.0);
+            if error.is_nan() { f64::INFINITY } else { error }
+        };
+        let worst = got.iter().zip(want).enumerate().max_by(|a, b| error(a.1).total_cmp(&error(b.1)));
+        if let Some((k, (got, want))) = worst {
+            let error = error((got, want));
+            assert!(error <= tolerance, "{what}: {got} for {want} at {k}, off by {error:e} > {tolerance:e}");
+        }
+    }
+
+    pub(crate) fn doubles(x: &[f32]) -> Vec<f64> {
+        x.iter().copied().map(f64::from).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+    use crate::reference;
+
+    /// A few ULP of exp, and for softsign and the like of a division, relative to max(1, |y|).
+    const ACTIVATION_TOLERANCE: f64 = 6e-7;
+
+    fn in_place(
+        run: impl Fn(&Engine, RowsMut<'_>),
+        start: &[f32],
+        (count, width): (usize, usize),
+        engine: &Engine,
+    ) -> Vec<f32> {
+        let mut y = padded(start, count, width);
+        run(engine, RowsMut::new(&mut y, count, width));
+        dense(&y, count, width)
+    }
+
+    #[test]
+    fn activations_and_their_gradients_are_the_references() {
+        for (count, width) in sizes() {
+            let x = floats(1, count * width, 6.0);
+            let dy = floats(2, count * width, 2.0);
+            let before = floats(3, count * width, 2.0);
+            let (dy_rows, size) = (padded(&dy, count, width), (count, width));
+            for activation in Activation::ALL {
+                let what = |isa| format!("{} of {count} × {width} on {isa}", activation.name());
+                let want: Vec<f64> =
+                    doubles(&x).into_iter().map(|x| reference::activation::apply(activation, x)).collect();
+                stamped(
+                    |e| in_place(|e, y| activate_rows(e, activation, y), &x, size, e),
+                    |y, isa| assert_close(y, &want, ACTIVATION_TOLERANCE, &what(isa)),
+                );
+                let y: Vec<f32> = want.iter().map(|&y| y as f32).collect();
+                let y_rows = padded(&y, count, width);
+                let y_rows = Rows::new(&y_rows, count, width);
+                let slope = doubles(&y)
+                    .into_iter()
+                    .map(|y| reference::activation::derivative_from_output(activation, y))
+                    .zip(doubles(&dy));
+                let want: Vec<f64> = slope.map(|(slope, dy)| slope * dy).collect();
+                stamped(
+                    |e| in_place(|e, d| activation_gradient(e, activation, y_rows, d), &dy, size, e),
+                    |d, isa| assert_close(d, &want, ACTIVATION_TOLERANCE, &what(isa)),
+                );
+                let dy = Rows::new(&dy_rows, count, width);
+                for add in [false, true] {
+                    let old = before.iter().map(|&b| if add { f64::from(b) } else { 0.0 });
+                    let want: Vec<f64> = want.iter().zip(old).map(|(d, old)| d + old).collect();
+                    let run = |e: &Engine, d: RowsMut<'_>| {
+                        activation_gradient_into(e, activation, y_rows, dy, add, d);
+                    };
+                    stamped(
+                        |e| in_place(run, &before, size, e),
+                        |d, isa| assert_close(d, &want, ACTIVATION_TOLERANCE, &what(isa)),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_and_products_are_exact() {
+        for size @ (count, width) in sizes() {
+            let [a, b, before] = [4, 5, 6].map(|seed| floats(seed, count * width, 2.0));
+            let (a_rows, b_rows) = (padded(&a, count, width), padded(&b, count, width));
+            let (a_rows, b_rows) = (Rows::new(&a_rows, count, width), Rows::new(&b_rows, count, width));
+            let want: Vec<f32> = before.iter().zip(&a).map(|(y, x)| y + x).collect();
+            stamped(
+                |e| in_place(|e, y| add_rows(e, a_rows, y), &before, size, e),
+                |y, isa| assert_eq!(y, want, "sum of {count} × {width} on {isa}"),
+            );
+            let want: Vec<f32> = before.iter().map(|y| y * 0.37).collect();
+            stamped(
+                |e| in_place(|e, y| scale_rows(e, 0.37, y), &before, size, e),
+                |y, isa| assert_eq!(y, want, "{count} × {width} scaled on {isa}"),
+            );
+            for add in [false, true] {
+                let product = a.iter().zip(&b).map(|(a, b)| a * b);
+                let want: Vec<f32> =
+                    product.zip(&before).map(|(p, old)| if add { old + p } else { p }).collect();
+                stamped(
+                    |e| in_place(|e, y| multiply_rows(e, a_rows, b_rows, add, y), &before, size, e),
+                    |y, isa| assert_eq!(y, want, "product of {count} × {width} on {isa}"),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn columns_go_into_wider_rows_and_back() {
+        for (count, width) in sizes() {
+            for (first, rest) in [(0, 0), (3, 0), (16, 5)] {
+                let wide = first + width + rest;
+                let narrow_values = floats(7, count * width, 2.0);
+                let wide_values = floats(8, count * wide, 2.0);
+                let (narrow, whole) =
+                    (padded(&narrow_values, count, width), padded(&wide_values, count, wide));
+                for add in [false, true] {
+                    let join = |old: f32, new: f32| if add { old + new } else { new };
+                    let (mut into, mut back) = (wide_values.clone(), narrow_values.clone());
+                    for r in 0..count {
+                        for c in 0..width {
+                            let (n, w) = (r * width + c, r * wide + first + c);
+                            into[w] = join(wide_values[w], narrow_values[n]);
+                            back[n] = join(narrow_values[n], wide_values[w]);
+                        }
+                    }
+                    let x = Rows::new(&narrow, count, width);
+                    stamped(
+                        |e| {
+                            in_place(|e, y| copy_columns(e, x, first, add, y), &wide_values, (count, wide), e)
+                        },
+                        |y, isa| assert_eq!(y, into, "{count} × {width} to {first} on {isa}"),
+                    );
+                    let x = Rows::new(&whole, count, wide);
+                    let start = &narrow_values;
+                    stamped(
+                        |e| in_place(|e, y| take_columns(e, x, first, add, y), start, (count, width), e),
+                        |y, isa| assert_eq!(y, back, "{count} × {width} from {first} on {isa}"),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_taken_by_index() {
+        for (count, width) in sizes() {
+            let sources = 3;
+            let (x, before) = (floats(9, sources * width, 2.0), floats(10, count * width, 2.0));
+            let rows = padded(&x, sources, width);
+            let index: Vec<u32> = (0..count as u32).map(|r| (r * r + 2) % 3).collect();
+            for add in [false, true] {
+                let mut want = before.clone();
+                for (k, y) in want.iter_mut().enumerate() {
+                    let x = x[index[k / width] as usize * width + k % width];
+                    *y = if add { *y + x } else { x };
+                }
+                let x = Rows::new(&rows, sources, width);
+                stamped(
+                    |e| in_place(|e, y| permute_rows(e, &index, x, add, y), &before, (count, width), e),
+                    |y, isa| assert_eq!(y, want, "{count} × {width} on {isa}"),
+                );
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "row 2 for row 1: there are 2")]
+    fn an_index_behind_the_last_row_is_refused() {
+        let (x, mut y) = (padded(&[0.0; 6], 2, 3), padded(&[0.0; 6], 2, 3));
+        let engine = Engine::new(crate::Isa::portable(), 1);
+        permute_rows(&engine, &[0, 2], Rows::new(&x, 2, 3), false, RowsMut::new(&mut y, 2, 3));
+    }
+}

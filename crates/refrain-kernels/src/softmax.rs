@@ -1,0 +1,565 @@
+//! Softmax over rows, its cross-entropy from logits, and the ranks that metrics need.
+//!
+//! A row's largest logit is subtracted first, so that nothing overflows. A row comes out the same whatever rows
+//! stand beside it. NaN among the logits makes the row's results NaN.
+
+use crate::elementwise::{RowKernel, Sum, each_row, largest, load, map_rows, no_rows, store};
+use crate::engine::Engine;
+use crate::gemm::{Rows, RowsMut};
+use crate::math;
+use crate::simd::Simd;
+
+/// `x_v = e^x_v / Σ e^x`, in place: `x` `(R, V)`.
+pub fn softmax(engine: &Engine, x: RowsMut<'_>) {
+    map_rows(engine, &Softmax, x);
+}
+
+/// `d = y ⊙ (d − Σ d ⊙ y)`, in place: the gradient of softmax's output `y` becomes that of its input.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn softmax_gradient(engine: &Engine, y: Rows<'_>, d: RowsMut<'_>) {
+    assert_eq!((y.count(), y.width()), (d.count(), d.width()), "output and gradient of softmax");
+    map_rows(engine, &SoftmaxGradient(y), d);
+}
+
+/// Cross-entropy of logits `(R, V)` with one target a row `(R)`.
+///
+/// `losses[r] = w_r · −ln p_r[targets[r]]` with `p = softmax(logits)`, overwritten; the logits become
+/// `w_r · scale · (p_r − onehot(targets[r]))`, the gradient of `scale · Σ losses`. Without `weights` every `w_r`
+/// is 1.
+///
+/// # Panics
+/// When the sizes do not fit, or a target is not below `V`.
+pub fn sparse_cross_entropy(
+    engine: &Engine,
+    logits: RowsMut<'_>,
+    targets: &[u32],
+    weights: Option<&[f32]>,
+    scale: f32,
+    losses: &mut [f32],
+) {
+    let (count, width) = (logits.count(), logits.width());
+    check_targets(targets, count, width);
+    let weights = Weights::new(weights, count);
+    each_row(engine, &Sparse { targets, weights, scale }, width, logits, [losses]);
+}
+
+/// The losses of [`sparse_cross_entropy`], to the bit, without the gradient.
+///
+/// # Panics
+/// When the sizes do not fit, or a target is not below `V`.
+pub fn sparse_cross_entropy_loss(
+    engine: &Engine,
+    logits: Rows<'_>,
+    targets: &[u32],
+    weights: Option<&[f32]>,
+    losses: &mut [f32],
+) {
+    let (count, width) = (logits.count(), logits.width());
+    check_targets(targets, count, width);
+    let weights = Weights::new(weights, count);
+    each_row(engine, &SparseLoss { logits, targets, weights }, width, no_rows(count), [losses]);
+}
+
+/// Cross-entropy of logits `(R, V)` with a distribution a row as its target `(R, V)`.
+///
+/// `losses[r] = w_r · −Σ targets[r] · ln p_r` with `p = softmax(logits)`, overwritten; the logits become
+/// `w_r · scale · (p_r · Σ targets[r] − targets[r])`, the gradient of `scale · Σ losses`.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn categorical_cross_entropy(
+    engine: &Engine,
+    logits: RowsMut<'_>,
+    targets: Rows<'_>,
+    weights: Option<&[f32]>,
+    scale: f32,
+    losses: &mut [f32],
+) {
+    let (count, width) = (logits.count(), logits.width());
+    assert_eq!((targets.count(), targets.width()), (count, width), "one target a logit");
+    let weights = Weights::new(weights, count);
+    each_row(engine, &Categorical { targets, weights, scale }, width, logits, [losses]);
+}
+
+/// The losses of [`categorical_cross_entropy`], to the bit, without the gradient.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn categorical_cross_entropy_loss(
+    engine: &Engine,
+    logits: Rows<'_>,
+    targets: Rows<'_>,
+    weights: Option<&[f32]>,
+    losses: &mut [f32],
+) {
+    let (count, width) = (logits.count(), logits.width());
+    assert_eq!((targets.count(), targets.width()), (count, width), "one target a logit");
+    let weights = Weights::new(weights, count);
+    each_row(engine, &CategoricalLoss { logits, targets, weights }, width, no_rows(count), [losses]);
+}
+
+/// The column of each row's largest value, the first of equals; NaN counts as less than all else.
+///
+/// # Panics
+/// When there is not one result a row, or the rows have no columns.
+pub fn argmax(engine: &Engine, x: Rows<'_>, out: &mut [u32]) {
+    assert!(x.width() > 0 || x.count() == 0, "the largest of no columns");
+    each_row(engine, &Argmax(x), x.width(), no_rows(x.count()), [out]);
+}
+
+/// The place of each row's target among its logits, 0 for the largest: how many are larger, or equal and to
+/// the left. A target is in the top k where its rank is below k. NaN counts as larger than all else in another
+/// column and as smaller in the target's: it never makes a hit.
+///
+/// # Panics
+/// When the sizes do not fit, or a target is not below `V`.
+pub fn target_ranks(engine: &Engine, logits: Rows<'_>, targets: &[u32], out: &mut [u32]) {
+    check_targets(targets, logits.count(), logits.width());
+    each_row(engine, &Ranks { logits, targets }, logits.width(), no_rows(logits.count()), [out]);
+}
+
+fn check_targets(targets: &[u32], rows: usize, classes: usize) {
+    assert_eq!(targets.len(), rows, "one target a row");
+    for (r, &target) in targets.iter().enumerate() {
+        assert!((target as usize) < classes, "target {target} in row {r}: expected below {classes}");
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Weights<'a>(Option<&'a [f32]>);
+
+impl<'a> Weights<'a> {
+    fn new(weights: Option<&'a [f32]>, rows: usize) -> Self {
+        assert!(weights.is_none_or(|w| w.len() == rows), "one weight a row");
+        Self(weights)
+    }
+
+    #[inline(always)]
+    fn of(self, row: usize) -> f32 {
+        self.0.map_or(1.0, |w| w[row])
+    }
+}
+
+/// e^(x − max) in place, and the sum of it.
+#[inline(always)]
+fn exponentials<S: Simd>(s: S, max: f32, x: &mut [f32]) -> f64 {
+    let max = s.splat(max);
+    let (mut total, len) = (Sum::new(s), x.len());
+    for at in (0..len).step_by(S::LANES) {
+        let e = math::exp(s, s.sub(load(s, x, at), max));
+        store(s, x, at, e);
+        total.add(e, len - at);
+    }
+    total.total()
+}
+
+/// Σ e^(x − max), with the bits of [`exponentials`].
+#[inline(always)]
+fn sum_of_exponentials<S: Simd>(s: S, max: f32, x: &[f32]) -> f64 {
+    let max = s.splat(max);
+    let mut total = Sum::new(s);
+    for at in (0..x.len()).step_by(S::LANES) {
+        total.add(math::exp(s, s.sub(load(s, x, at), max)), x.len() - at);
+    }
+    total.total()
+}
+
+/// −ln p of a logit, from the row's largest and its Σ e^(x − max). The difference is taken first: next to a
+/// large logit the logarithm would lose its digits.
+#[inline(always)]
+fn negative_log(max: f32, logit: f32, total: f64) -> f32 {
+    (max - logit) + total.ln() as f32
+}
+
+struct Softmax;
+
+impl RowKernel for Softmax {
+    const COST: usize = 20;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, _: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let total = exponentials(s, largest(s, row), row);
+        multiply(row, (1.0 / total) as f32);
+    }
+}
+
+#[inline(always)]
+fn multiply(row: &mut [f32], factor: f32) {
+    for x in row {
+        *x *= factor;
+    }
+}
+
+struct SoftmaxGradient<'a>(Rows<'a>);
+
+impl RowKernel for SoftmaxGradient<'_> {
+    const COST: usize = 4;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let y = self.0.row(i);
+        let mut dot = Sum::new(s);
+        for at in (0..y.len()).step_by(S::LANES) {
+            dot.add(s.mul(load(s, y, at), load(s, row, at)), y.len() - at);
+        }
+        let dot = dot.total() as f32;
+        for (d, y) in row.iter_mut().zip(y) {
+            *d = y * (*d - dot);
+        }
+    }
+}
+
+struct Sparse<'a> {
+    targets: &'a [u32],
+    weights: Weights<'a>,
+    scale: f32,
+}
+
+impl RowKernel<f32, 1> for Sparse<'_> {
+    const COST: usize = 20;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], [loss]: [&mut f32; 1]) {
+        let (target, weight) = (self.targets[i] as usize, self.weights.of(i));
+        let (max, logit) = (largest(s, row), row[target]);
+        let total = exponentials(s, max, row);
+        *loss = weight * negative_log(max, logit, total);
+        let factor = weight * self.scale;
+        multiply(row, (f64::from(factor) / total) as f32);
+        row[target] -= factor;
+    }
+}
+
+struct SparseLoss<'a> {
+    logits: Rows<'a>,
+    targets: &'a [u32],
+    weights: Weights<'a>,
+}
+
+impl RowKernel<f32, 1> for SparseLoss<'_> {
+    const COST: usize = 20;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, _: &mut [f32], [loss]: [&mut f32; 1]) {
+        let x = self.logits.row(i);
+        let max = largest(s, x);
+        let total = sum_of_exponentials(s, max, x);
+        *loss = self.weights.of(i) * negative_log(max, x[self.targets[i] as usize], total);
+    }
+}
+
+/// −ln p of a vector of logits: [`negative_log`].
+#[inline(always)]
+fn negative_logs<S: Simd>(s: S, max: f32, x: S::F, log_total: f32) -> S::F {
+    s.add(s.sub(s.splat(max), x), s.splat(log_total))
+}
+
+struct Categorical<'a> {
+    targets: Rows<'a>,
+    weights: Weights<'a>,
+    scale: f32,
+}
+
+impl RowKernel<f32, 1> for Categorical<'_> {
+    const COST: usize = 40;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], [loss]: [&mut f32; 1]) {
+        let (targets, weight) = (self.targets.row(i), self.weights.of(i));
+        let (mut mass, mut total) = (Sum::new(s), Sum::new(s));
+        for at in (0..targets.len()).step_by(S::LANES) {
+            mass.add(load(s, targets, at), targets.len() - at);
+        }
+        let mass = s.splat(mass.total() as f32);
+        let max = largest(s, row);
+        let log_total = sum_of_exponentials(s, max, row).ln() as f32;
+        let (zero, factor) = (s.splat(0.0), s.splat(weight * self.scale));
+        for at in (0..targets.len()).step_by(S::LANES) {
+            let target = load(s, targets, at);
+            let log = negative_logs(s, max, load(s, row, at), log_total);
+            let p = math::exp(s, s.sub(zero, log));
+            store(s, row, at, s.mul(factor, s.sub(s.mul(p, mass), target)));
+            total.add(s.mul(target, log), targets.len() - at);
+        }
+        *loss = weight * total.total() as f32;
+    }
+}
+
+struct CategoricalLoss<'a> {
+    logits: Rows<'a>,
+    targets: Rows<'a>,
+    weights: Weights<'a>,
+}
+
+impl RowKernel<f32, 1> for CategoricalLoss<'_> {
+    const COST: usize = 20;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, _: &mut [f32], [loss]: [&mut f32; 1]) {
+        let (x, targets) = (self.logits.row(i), self.targets.row(i));
+        let max = largest(s, x);
+        let log_total = sum_of_exponentials(s, max, x).ln() as f32;
+        let mut total = Sum::new(s);
+        for at in (0..x.len()).step_by(S::LANES) {
+            let log = negative_logs(s, max, load(s, x, at), log_total);
+            total.add(s.mul(load(s, targets, at), log), x.len() - at);
+        }
+        *loss = self.weights.of(i) * total.total() as f32;
+    }
+}
+
+struct Argmax<'a>(Rows<'a>);
+
+impl RowKernel<u32, 1> for Argmax<'_> {
+    const COST: usize = 2;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, _: &mut [f32], [out]: [&mut u32; 1]) {
+        /// Columns that are compared before the first hit is looked for.
+        const BLOCK: usize = 64;
+        let x = self.0.row(i);
+        let max = largest(s, x);
+        let block = x.chunks(BLOCK).position(|x| x.iter().fold(false, |hit, &x| hit | (x == max)));
+        let first = block.unwrap_or(0) * BLOCK;
+        *out = (first + x[first..].iter().position(|&x| x == max).unwrap_or(0)) as u32;
+    }
+}
+
+struct Ranks<'a> {
+    logits: Rows<'a>,
+    targets: &'a [u32],
+}
+
+impl RowKernel<u32, 1> for Ranks<'_> {
+    const COST: usize = 1;
+    #[inline(always)]
+    fn row<S: Simd>(&self, _: S, i: usize, _: &mut [f32], [out]: [&mut u32; 1]) {
+        let (left, right) = self.logits.row(i).split_at(self.targets[i] as usize);
+        let (logit, right) = (right[0], &right[1..]);
+        // What is below is counted, not what is above: NaN is not below.
+        let below: u32 = left.iter().map(|&x| u32::from(x < logit)).sum();
+        let not_above: u32 = right.iter().map(|&x| u32::from(x <= logit)).sum();
+        *out = (left.len() + right.len()) as u32 - below - not_above;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elementwise::testing::*;
+    use crate::{Isa, reference};
+
+    /// Of probabilities, gradients and losses (relative above 1): exp's few ULP, and the rounding of x − max,
+    /// which e^x turns into half an ULP of the difference (at most 16 here): 16 · 6e-8.
+    const TOLERANCE: f64 = 1.5e-6;
+
+    fn sizes_with_classes() -> impl Iterator<Item = (usize, usize)> {
+        sizes().filter(|&(_, width)| width > 0)
+    }
+
+    fn targets(count: usize, classes: usize) -> Vec<u32> {
+        let mut words = words(11);
+        (0..count).map(|_| words() % classes as u32).collect()
+    }
+
+    #[test]
+    fn softmax_and_its_gradient_are_the_references() {
+        for (count, width) in sizes_with_classes() {
+            let (x, d) = (floats(1, count * width, 8.0), floats(2, count * width, 2.0));
+            let want = reference::softmax::forward(&doubles(&x), width);
+            stamped(
+                |e| {
+                    let mut y = padded(&x, count, width);
+                    softmax(e, RowsMut::new(&mut y, count, width));
+                    dense(&y, count, width)
+                },
+                |y, isa| assert_close(y, &want, TOLERANCE, &format!("{count} × {width} on {isa}")),
+            );
+            let y: Vec<f32> = want.iter().map(|&y| y as f32).collect();
+            let want = reference::softmax::backward(&doubles(&y), &doubles(&d), width);
+            let y = padded(&y, count, width);
+            stamped(
+                |e| {
+                    let mut d = padded(&d, count, width);
+                    softmax_gradient(e, Rows::new(&y, count, width), RowsMut::new(&mut d, count, width));
+                    dense(&d, count, width)
+                },
+                |d, isa| {
+                    assert_close(d, &want, TOLERANCE, &format!("gradient of {count} × {width} on {isa}"))
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn no_columns_are_no_work() {
+        let engine = Engine::new(Isa::detect(), 1);
+        softmax(&engine, no_rows(3));
+        let mut losses = [7.0; 3];
+        let none = Rows::new(&[], 3, 0);
+        categorical_cross_entropy(&engine, no_rows(3), none, None, 1.0, &mut losses);
+        assert_eq!(losses, [0.0; 3]);
+    }
+
+    /// The losses followed by the gradient, from either kind of target; both kinds of call agree on the losses.
+    fn check(
+        (count, width): (usize, usize),
+        weights: Option<&[f32]>,
+        want: &reference::losses::Loss<f64>,
+        both: impl Fn(&Engine, RowsMut<'_>, f32, &mut [f32]),
+        losses_alone: impl Fn(&Engine, Rows<'_>, &mut [f32]),
+        logits: &[f32],
+    ) {
+        const SCALE: f32 = 0.25;
+        let gradient = want.gradient.iter().map(|g| g * f64::from(SCALE));
+        let want: Vec<f64> = want.values.iter().copied().chain(gradient).collect();
+        stamped(
+            |e| {
+                let mut rows = padded(logits, count, width);
+                let (mut losses, mut alone) = (vec![f32::NAN; count], vec![f32::NAN; count]);
+                losses_alone(e, Rows::new(&rows, count, width), &mut alone);
+                assert_eq!(dense(&rows, count, width), logits, "the losses alone change the logits");
+                both(e, RowsMut::new(&mut rows, count, width), SCALE, &mut losses);
+                assert_eq!(losses, alone);
+                losses.extend(dense(&rows, count, width));
+                losses
+            },
+            |got, isa| {
+                let what = format!("{count} × {width}, weights {}, on {isa}", weights.is_some());
+                assert_close(got, &want, TOLERANCE, &what);
+            },
+        );
+    }
+
+    #[test]
+    fn cross_entropies_are_the_references() {
+        for size @ (count, width) in sizes_with_classes() {
+            let logits = floats(1, count * width, 8.0);
+            let targets = targets(count, width);
+            let soft: Vec<f32> =
+                floats(3, count * width, 1.0).iter().map(|t| t.abs() / width as f32).collect();
+            let soft_rows = padded(&soft, count, width);
+            let row_weights: Vec<f32> = floats(4, count, 1.0).iter().map(|w| w + 1.0).collect();
+            for weights in [None, Some(&row_weights[..])] {
+                let w = weights.map_or(vec![1.0; count], doubles);
+                let want = reference::softmax::cross_entropy(&doubles(&logits), &targets, &w, width);
+                check(
+                    size,
+                    weights,
+                    &want,
+                    |e, x, scale, losses| sparse_cross_entropy(e, x, &targets, weights, scale, losses),
+                    |e, x, losses| sparse_cross_entropy_loss(e, x, &targets, weights, losses),
+                    &logits,
+                );
+                let (x, t) = (doubles(&logits), doubles(&soft));
+                let want = reference::softmax::categorical_cross_entropy(&x, &t, &w, width);
+                let t = Rows::new(&soft_rows, count, width);
+                check(
+                    size,
+                    weights,
+                    &want,
+                    |e, x, scale, losses| categorical_cross_entropy(e, x, t, weights, scale, losses),
+                    |e, x, losses| categorical_cross_entropy_loss(e, x, t, weights, losses),
+                    &logits,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_the_same_alone_and_among_others() {
+        let (count, width) = (7, 33);
+        let x = floats(1, count * width, 8.0);
+        for isa in Isa::available() {
+            let engine = Engine::new(isa, 1);
+            let mut together = padded(&x, count, width);
+            softmax(&engine, RowsMut::new(&mut together, count, width));
+            let together = dense(&together, count, width);
+            for r in 0..count {
+                let range = r * width..(r + 1) * width;
+                let mut alone = padded(&x[range.clone()], 1, width);
+                softmax(&engine, RowsMut::new(&mut alone, 1, width));
+                assert_eq!(dense(&alone, 1, width), together[range], "row {r} on {isa}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_logits_do_not_overflow_and_nan_is_seen() {
+        for isa in Isa::available() {
+            let engine = Engine::new(isa, 1);
+            let loss = |x: &[f32]| {
+                let (rows, mut losses) = (padded(x, 1, x.len()), [0.0]);
+                sparse_cross_entropy_loss(&engine, Rows::new(&rows, 1, x.len()), &[1], None, &mut losses);
+                losses[0]
+            };
+            assert_eq!(loss(&[3e38, -3e38]), f32::INFINITY, "{isa}");
+            assert_eq!(loss(&[-3e38, 3e38]), 0.0, "{isa}");
+            assert_eq!(loss(&[1e4, 1e4]), std::f32::consts::LN_2, "{isa}");
+            assert_eq!(loss(&[f32::NEG_INFINITY, 5.0, f32::NEG_INFINITY]), 0.0, "{isa}");
+            for at in [0, 1, 20, 69] {
+                let mut x = [0.0; 70];
+                x[at] = f32::NAN;
+                assert!(loss(&x).is_nan(), "NaN at {at} on {isa}");
+            }
+        }
+    }
+
+    /// Long rows: sums in single precision alone would drift.
+    #[test]
+    fn a_row_of_a_hundred_thousand_equal_logits() {
+        const CLASSES: usize = 100_000;
+        let x = padded(&vec![1.5; CLASSES], 1, CLASSES);
+        for isa in Isa::available() {
+            let mut losses = [0.0];
+            let engine = Engine::new(isa, 1);
+            sparse_cross_entropy_loss(&engine, Rows::new(&x, 1, CLASSES), &[7], None, &mut losses);
+            assert_eq!(losses[0], (CLASSES as f64).ln() as f32, "{isa}");
+        }
+    }
+
+    #[test]
+    fn places_of_the_largest_and_of_the_target() {
+        for (count, width) in sizes_with_classes() {
+            // Few values, so that there are ties.
+            let x: Vec<f32> = floats(5, count * width, 4.0).iter().map(|x| x.round()).collect();
+            let targets = targets(count, width);
+            let (mut first, mut ranks) = (vec![], vec![]);
+            for (x, &target) in x.chunks_exact(width).zip(&targets) {
+                let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                first.push(x.iter().position(|&x| x == max).unwrap_or(0) as f32);
+                let t = target as usize;
+                let before = |(c, &v): (usize, &f32)| v > x[t] || v == x[t] && c < t;
+                ranks.push(x.iter().enumerate().filter(|&p| before(p)).count() as f32);
+            }
+            let rows = padded(&x, count, width);
+            let rows = Rows::new(&rows, count, width);
+            let run = |kernel: &dyn Fn(&mut [u32])| {
+                let mut out = vec![u32::MAX; count];
+                kernel(&mut out);
+                out.into_iter().map(|v| v as f32).collect::<Vec<_>>()
+            };
+            stamped(
+                |e| run(&|out| argmax(e, rows, out)),
+                |got, isa| assert_eq!(got, first, "{count} × {width} on {isa}"),
+            );
+            stamped(
+                |e| run(&|out| target_ranks(e, rows, &targets, out)),
+                |got, isa| assert_eq!(got, ranks, "{count} × {width} on {isa}"),
+            );
+        }
+    }
+
+    #[test]
+    fn nan_is_never_a_hit() {
+        let engine = Engine::new(Isa::detect(), 1);
+        let (mut ranks, mut first) = ([0; 2], [0; 2]);
+        let x = padded(&[1.0, f32::NAN, 0.0, f32::NAN, f32::NAN, f32::NAN], 2, 3);
+        target_ranks(&engine, Rows::new(&x, 2, 3), &[0, 2], &mut ranks);
+        argmax(&engine, Rows::new(&x, 2, 3), &mut first);
+        assert_eq!((ranks, first), ([1, 2], [0, 0]));
+    }
+
+    #[test]
+    #[should_panic(expected = "target 3 in row 0: expected below 3")]
+    fn a_target_behind_the_classes_is_refused() {
+        let x = padded(&[0.0; 3], 1, 3);
+        let engine = Engine::new(Isa::portable(), 1);
+        sparse_cross_entropy_loss(&engine, Rows::new(&x, 1, 3), &[3], None, &mut [0.0]);
+    }
+}
