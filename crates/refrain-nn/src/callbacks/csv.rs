@@ -1,0 +1,154 @@
+//! Epochs as lines of a CSV file.
+
+use super::{Callback, EpochContext, Logs};
+use crate::error::Error;
+use crate::model::Model;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+
+/// Writes each epoch's numbers to a CSV file, as Keras does: the epoch from 0, then the names of the first
+/// epoch in order, with `NA` for what an epoch does not have; without validation, the `val_` columns too.
+///
+/// Each line is flushed, so that the file can be watched.
+#[derive(Debug)]
+pub struct CsvLogger {
+    /// The file.
+    pub path: String,
+    /// Between the fields: a character that cannot be part of a name or number.
+    pub separator: char,
+    /// Whether an existing file is continued, without a second header, and not overwritten.
+    pub append: bool,
+    /// The open file; leave it at its default.
+    pub file: CsvFile,
+}
+
+/// The open file of a [`CsvLogger`].
+#[derive(Debug, Default)]
+pub struct CsvFile {
+    file: Option<File>,
+    /// The columns behind the epoch, once they are known.
+    names: Option<Vec<String>>,
+    needs_header: bool,
+}
+
+impl CsvLogger {
+    /// A new file with commas; an existing one is overwritten.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), separator: ',', append: false, file: CsvFile::default() }
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        Error::Io { action: "cannot write", path: self.path.clone(), source }
+    }
+
+    fn open(&mut self) -> Result<(), Error> {
+        let taken = |c: char| c.is_alphanumeric() || "+-._\"\r\n".contains(c);
+        if taken(self.separator) {
+            let got = format!("{:?}", self.separator);
+            let expected = "a character that is not part of names and numbers, such as `,` `;` or a tab";
+            return Err(Error::setting("CsvLogger", "separator", got, expected));
+        }
+        let mut options = OpenOptions::new();
+        options.create(true);
+        if self.append { options.append(true) } else { options.write(true).truncate(true) };
+        let opened = options.open(&self.path).and_then(|file| Ok((file.metadata()?.len() == 0, file)));
+        let (is_empty, file) = opened.map_err(|e| self.error(e))?;
+        self.file = CsvFile { file: Some(file), names: None, needs_header: is_empty };
+        Ok(())
+    }
+
+    fn write(&mut self, epoch: usize, logs: &Logs) -> Result<(), Error> {
+        let Self { separator, file: CsvFile { file, names, needs_header }, .. } = self;
+        let names = names.get_or_insert_with(|| columns(logs));
+        let mut lines = String::new();
+        if std::mem::take(needs_header) {
+            lines += "epoch";
+            for name in &*names {
+                lines.push(*separator);
+                lines += name;
+            }
+            lines += "\r\n";
+        }
+        lines += &epoch.to_string();
+        for name in &*names {
+            lines.push(*separator);
+            lines += &logs.get(name).map_or("NA".into(), |value| format!("{value:?}").to_lowercase());
+        }
+        lines += "\r\n";
+        match file {
+            Some(file) => file.write_all(lines.as_bytes()).map_err(|e| self.error(e)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn columns(logs: &Logs) -> Vec<String> {
+    let mut names: Vec<_> = logs.names().map(str::to_owned).collect();
+    names.sort();
+    if !names.iter().any(|name| name.starts_with("val_")) {
+        names.extend_from_within(..);
+        let half = names.len() / 2;
+        names[half..].iter_mut().for_each(|name| name.insert_str(0, "val_"));
+    }
+    names
+}
+
+impl Callback for CsvLogger {
+    fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
+        self.open()
+    }
+
+    fn on_epoch_end(&mut self, cx: &mut EpochContext<'_>) -> Result<(), Error> {
+        self.write(cx.epoch, cx.logs)
+    }
+
+    fn on_train_end(&mut self, _model: &mut Model) -> Result<(), Error> {
+        self.file = CsvFile::default();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logs(entries: &[(&str, f64)]) -> Logs {
+        entries.iter().map(|&(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn write(logger: &mut CsvLogger, epochs: &[Logs]) -> String {
+        logger.open().unwrap();
+        epochs.iter().enumerate().for_each(|(epoch, logs)| logger.write(epoch, logs).unwrap());
+        std::fs::read_to_string(&logger.path).unwrap()
+    }
+
+    /// The expected files are Keras 3.15.1's, but for its `1e-05` and our `1e-5`.
+    #[test]
+    fn writes_the_files_that_keras_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv").to_str().unwrap().to_owned();
+        let mut logger = CsvLogger::new(&path);
+        let two = [logs(&[("loss", 1.5), ("accuracy", 0.25)]), logs(&[("loss", 0.5), ("accuracy", 1.0)])];
+        let text = "epoch,accuracy,loss,val_accuracy,val_loss\r\n0,0.25,1.5,NA,NA\r\n1,1.0,0.5,NA,NA\r\n";
+        assert_eq!(write(&mut logger, &two), text);
+        let mut append = CsvLogger { append: true, ..CsvLogger::new(&path) };
+        let more = [logs(&[("loss", f64::NAN), ("accuracy", 1e-5)])];
+        assert_eq!(write(&mut append, &more), format!("{text}0,1e-5,nan,NA,NA\r\n"));
+        let mut semicolons = CsvLogger { separator: ';', ..CsvLogger::new(&path) };
+        let two = [logs(&[("loss", 1.5), ("val_loss", 2.25)]), logs(&[("loss", 1.5), ("late", 1.0)])];
+        assert_eq!(write(&mut semicolons, &two), "epoch;loss;val_loss\r\n0;1.5;2.25\r\n1;1.5;NA\r\n");
+        let new = folder.path().join("new.csv").to_str().unwrap().to_owned();
+        let mut append = CsvLogger { append: true, ..CsvLogger::new(new) };
+        assert!(write(&mut append, &more).starts_with("epoch,accuracy"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        for separator in ['.', 'e', '1', '_', '"', '\n'] {
+            let error = CsvLogger { separator, ..CsvLogger::new("x.csv") }.open().unwrap_err();
+            assert!(matches!(error, Error::Setting { setting: "separator", .. }));
+        }
+        let error = CsvLogger::new("/no/such/folder/x.csv").open().unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /no/such/folder/x.csv: "), "{error}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Stopping when nothing gets better.
+
+use super::monitor::{Mode, Monitor};
+use super::{Callback, EpochContext};
+use crate::error::Error;
+use crate::model::Model;
+
+/// Stops training when a number has not got better for `patience` epochs. Decides as Keras does.
+///
+/// ```
+/// use refrain_nn::{Fit, callbacks::EarlyStopping};
+///
+/// let mut early = EarlyStopping { patience: 5, restore_best_weights: true, ..Default::default() };
+/// let fit = Fit { epochs: 200, callbacks: vec![Box::new(&mut early)], ..Default::default() };
+/// # drop(fit);
+/// // After `fit`, `early.seen.stopped_epoch()` tells whether it stopped.
+/// # assert_eq!(early.seen.stopped_epoch(), None);
+/// ```
+#[derive(Debug, Clone)]
+pub struct EarlyStopping {
+    /// The number's name.
+    pub monitor: String,
+    /// A change of no more than this is none.
+    pub min_delta: f64,
+    /// Epochs in a row without a better number that stop it; 0 is as 1.
+    pub patience: usize,
+    /// Which way is better.
+    pub mode: Mode,
+    /// A number that must be beaten for an epoch to count as better.
+    pub baseline: Option<f64>,
+    /// Whether the model ends with the weights of the epoch with the best number, whatever the baseline.
+    pub restore_best_weights: bool,
+    /// Epochs, from 0, before this one are not looked at.
+    pub start_from_epoch: usize,
+    /// What it has seen; leave it at its default.
+    pub seen: EarlyStoppingSeen,
+}
+
+/// What an [`EarlyStopping`] has seen since training began.
+#[derive(Debug, Clone, Default)]
+pub struct EarlyStoppingSeen {
+    wait: usize,
+    best: Option<f64>,
+    best_epoch: usize,
+    best_weights: Option<Vec<f32>>,
+    stopped_epoch: Option<usize>,
+}
+
+impl EarlyStoppingSeen {
+    /// The best number.
+    pub fn best(&self) -> Option<f64> {
+        self.best
+    }
+
+    /// The epoch of the best number, from 0.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.best.map(|_| self.best_epoch)
+    }
+
+    /// The epoch that training was stopped after, from 0.
+    pub fn stopped_epoch(&self) -> Option<usize> {
+        self.stopped_epoch
+    }
+}
+
+impl Default for EarlyStopping {
+    fn default() -> Self {
+        Self {
+            monitor: "val_loss".into(),
+            min_delta: 0.0,
+            patience: 0,
+            mode: Mode::Auto,
+            baseline: None,
+            restore_best_weights: false,
+            start_from_epoch: 0,
+            seen: EarlyStoppingSeen::default(),
+        }
+    }
+}
+
+/// What an epoch's number leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Decision {
+    keep_weights: bool,
+    stop: bool,
+}
+
+impl EarlyStopping {
+    fn watch(&self) -> Monitor<'_> {
+        let Self { mode, min_delta, .. } = *self;
+        Monitor { callback: "EarlyStopping", name: &self.monitor, mode, min_delta }
+    }
+
+    fn decide(&mut self, epoch: usize, current: f64) -> Result<Decision, Error> {
+        if epoch < self.start_from_epoch {
+            return Ok(Decision { keep_weights: false, stop: false });
+        }
+        self.seen.wait += 1;
+        if self.watch().improves(current, self.seen.best)? {
+            self.seen.best = Some(current);
+            self.seen.best_epoch = epoch;
+            if self.baseline.is_none() || self.watch().improves(current, self.baseline)? {
+                self.seen.wait = 0;
+            }
+            return Ok(Decision { keep_weights: self.restore_best_weights, stop: false });
+        }
+        let stop = self.seen.wait >= self.patience && epoch > 0;
+        if stop {
+            self.seen.stopped_epoch = Some(epoch);
+        }
+        Ok(Decision { keep_weights: false, stop })
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
+        self.seen = EarlyStoppingSeen::default();
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, cx: &mut EpochContext<'_>) -> Result<(), Error> {
+        let current = self.watch().value(cx.logs)?;
+        let decision = self.decide(cx.epoch, current)?;
+        if decision.keep_weights {
+            self.seen.best_weights = Some(cx.model.weights());
+        }
+        *cx.stop |= decision.stop;
+        Ok(())
+    }
+
+    fn on_train_end(&mut self, model: &mut Model) -> Result<(), Error> {
+        match self.seen.best_weights.take() {
+            Some(weights) => model.set_weights_flat(&weights),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [f64; 10] = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];
+
+    /// The last epoch, whether it was stopped, and the epoch whose weights are kept.
+    fn run(mut early: EarlyStopping, values: &[f64]) -> (usize, bool, Option<usize>) {
+        let mut kept = None;
+        for (epoch, &value) in values.iter().enumerate() {
+            let decision = early.decide(epoch, value).unwrap();
+            if decision.keep_weights {
+                kept = Some(epoch);
+            }
+            if decision.stop {
+                assert_eq!(early.seen.stopped_epoch(), Some(epoch));
+                return (epoch, true, kept);
+            }
+        }
+        assert_eq!(early.seen.stopped_epoch(), None);
+        (values.len() - 1, false, kept)
+    }
+
+    /// The expected values are what Keras 3.15.1's own class did with these numbers.
+    #[test]
+    fn decides_as_keras_does() {
+        let new = |patience| EarlyStopping { patience, ..Default::default() };
+        let keeping = |patience| EarlyStopping { restore_best_weights: true, ..new(patience) };
+        let cases = [
+            (new(0), (2, true, None)),
+            (new(1), (2, true, None)),
+            (keeping(2), (5, true, Some(3))),
+            (EarlyStopping { min_delta: 0.02, ..keeping(2) }, (3, true, Some(1))),
+            (EarlyStopping { baseline: Some(0.5), ..keeping(3) }, (2, true, Some(1))),
+            (EarlyStopping { baseline: Some(0.75), ..new(3) }, (2, true, None)),
+            (EarlyStopping { baseline: Some(0.75), ..keeping(7) }, (9, false, Some(9))),
+            (EarlyStopping { start_from_epoch: 5, ..new(0) }, (7, true, None)),
+            (EarlyStopping { start_from_epoch: 3, ..keeping(2) }, (5, true, Some(3))),
+            (EarlyStopping { mode: Mode::Max, ..keeping(2) }, (2, true, Some(0))),
+            (EarlyStopping { mode: Mode::Max, min_delta: 0.05, ..new(1) }, (1, true, None)),
+        ];
+        for (early, expected) in cases {
+            assert_eq!(run(early.clone(), &VALUES), expected, "{early:?}");
+        }
+        assert_eq!(run(new(2), &[f64::NAN, 1.0, 0.5]), (2, true, None));
+        assert_eq!(run(keeping(2), &[1.0, f64::NAN, 0.5, f64::NAN, f64::NAN]), (4, true, Some(2)));
+    }
+}

@@ -1,0 +1,186 @@
+//! Lowering the learning rate when nothing gets better.
+
+use super::monitor::{Mode, Monitor};
+use super::{Callback, EpochContext};
+use crate::error::Error;
+use crate::model::Model;
+
+/// Multiplies the learning rate by `factor` when a number has not got better for `patience` epochs. Decides
+/// as Keras does; unlike there, the optimiser may have a schedule, which then goes on at the lower rate.
+///
+/// Adds the epoch's `learning_rate` to the logs.
+#[derive(Debug, Clone)]
+pub struct ReduceLrOnPlateau {
+    /// The number's name.
+    pub monitor: String,
+    /// What the rate is multiplied by: above 0 and below 1.
+    pub factor: f64,
+    /// Epochs in a row without a better number that lower the rate; 0 is as 1.
+    pub patience: usize,
+    /// Which way is better.
+    pub mode: Mode,
+    /// A change of no more than this is none.
+    pub min_delta: f64,
+    /// Epochs after a lowering that do not count.
+    pub cooldown: usize,
+    /// The rate is not lowered beyond this.
+    pub min_lr: f64,
+    /// What it has seen; leave it at its default.
+    pub seen: PlateauSeen,
+}
+
+/// What a [`ReduceLrOnPlateau`] has seen since training began.
+#[derive(Debug, Clone, Default)]
+pub struct PlateauSeen {
+    wait: usize,
+    cooldown: usize,
+    best: Option<f64>,
+}
+
+impl Default for ReduceLrOnPlateau {
+    fn default() -> Self {
+        Self {
+            monitor: "val_loss".into(),
+            factor: 0.1,
+            patience: 10,
+            mode: Mode::Auto,
+            min_delta: 1e-4,
+            cooldown: 0,
+            min_lr: 0.0,
+            seen: PlateauSeen::default(),
+        }
+    }
+}
+
+impl ReduceLrOnPlateau {
+    const NAME: &'static str = "ReduceLrOnPlateau";
+
+    fn watch(&self) -> Monitor<'_> {
+        let Self { mode, min_delta, .. } = *self;
+        Monitor { callback: Self::NAME, name: &self.monitor, mode, min_delta }
+    }
+
+    /// The new learning rate, if it changes.
+    fn decide(&mut self, current: f64, rate: f64) -> Result<Option<f64>, Error> {
+        if self.seen.cooldown > 0 {
+            self.seen.cooldown -= 1;
+            self.seen.wait = 0;
+        }
+        if self.watch().improves(current, self.seen.best)? {
+            self.seen.best = Some(current);
+            self.seen.wait = 0;
+        } else if self.seen.cooldown == 0 {
+            self.seen.wait += 1;
+            // As f32: a rate that was set to `min_lr` may differ from it in the last bit of an f64.
+            if self.seen.wait >= self.patience && rate as f32 > self.min_lr as f32 {
+                self.seen.cooldown = self.cooldown;
+                self.seen.wait = 0;
+                return Ok(Some((rate * self.factor).max(self.min_lr)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        if !(self.factor > 0.0 && self.factor < 1.0) {
+            return Err(Error::setting(Self::NAME, "factor", self.factor, "above 0 and below 1"));
+        }
+        if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
+            return Err(Error::setting(Self::NAME, "min_lr", self.min_lr, "a finite number from 0"));
+        }
+        Ok(())
+    }
+}
+
+impl Callback for ReduceLrOnPlateau {
+    fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
+        self.seen = PlateauSeen::default();
+        self.validate()
+    }
+
+    fn on_epoch_end(&mut self, cx: &mut EpochContext<'_>) -> Result<(), Error> {
+        let rate = cx.model.learning_rate();
+        cx.logs.insert("learning_rate", rate);
+        let current = self.watch().value(cx.logs)?;
+        if let Some(lower) = self.decide(current, rate)? {
+            cx.model.set_learning_rate_factor(cx.model.learning_rate_factor() * (lower / rate));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [f64; 10] = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];
+
+    /// f64 here against Keras's f32 rate: relative.
+    const SINGLE: f64 = 1e-6;
+
+    /// Each epoch's (rate before, wait after, cooldown after), and the last rate.
+    fn check(mut plateau: ReduceLrOnPlateau, rates: [f64; 10], counters: [(usize, usize); 10], last: f64) {
+        let mut rate = 0.1;
+        let near = |a: f64, b: f64| (a - b).abs() <= SINGLE * b;
+        for (epoch, &value) in VALUES.iter().enumerate() {
+            assert!(near(rate, rates[epoch]), "{plateau:?} in epoch {epoch}: {rate}");
+            // As the model has it: a product of the first rate and a factor.
+            rate = plateau.decide(value, rate).unwrap().map_or(rate, |lower| 0.1 * (lower / 0.1));
+            assert_eq!((plateau.seen.wait, plateau.seen.cooldown), counters[epoch], "epoch {epoch}");
+        }
+        assert!(near(rate, last), "{rate} for {last}");
+    }
+
+    /// The expected values are what Keras 3.15.1's own class did with these numbers.
+    #[test]
+    fn decides_as_keras_does() {
+        let new = |patience, factor| ReduceLrOnPlateau { patience, factor, ..Default::default() };
+        let none = [(0, 0); 10];
+        let each =
+            [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.0125, 0.0125, 0.00625, 0.003125];
+        check(new(1, 0.5), each, none, 0.003125);
+        check(new(0, 0.5), each, none, 0.003125);
+        let w = |waits: [usize; 10]| waits.map(|wait| (wait, 0));
+        let waits = w([0, 0, 1, 0, 1, 0, 0, 1, 0, 0]);
+        check(new(2, 0.5), [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025], waits, 0.025);
+        check(
+            ReduceLrOnPlateau { cooldown: 2, ..new(1, 0.5) },
+            [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.025, 0.025, 0.0125, 0.0125],
+            [0, 0, 2, 1, 2, 1, 0, 2, 1, 0].map(|cooldown| (0, cooldown)),
+            0.0125,
+        );
+        check(
+            ReduceLrOnPlateau { min_lr: 0.005, ..new(2, 0.1) },
+            [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.005],
+            waits,
+            0.005,
+        );
+        check(
+            ReduceLrOnPlateau { min_lr: 0.03, ..new(1, 0.1) },
+            [0.1, 0.1, 0.1, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03],
+            w([0, 0, 0, 0, 1, 2, 0, 1, 2, 0]),
+            0.03,
+        );
+        check(
+            ReduceLrOnPlateau { min_delta: 0.05, ..new(1, 0.5) },
+            [0.1, 0.1, 0.1, 0.05, 0.025, 0.0125, 0.00625, 0.00625, 0.003125, 0.0015625],
+            none,
+            0.0015625,
+        );
+        check(
+            ReduceLrOnPlateau { mode: Mode::Max, cooldown: 1, ..new(2, 0.5) },
+            [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.025, 0.0125, 0.0125, 0.00625],
+            [(0, 0), (1, 0), (0, 1), (1, 0), (0, 1), (1, 0), (0, 1), (1, 0), (0, 1), (1, 0)],
+            0.00625,
+        );
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        for factor in [0.0, 1.0, -0.5, f64::NAN] {
+            assert!(ReduceLrOnPlateau { factor, ..Default::default() }.validate().is_err(), "{factor}");
+        }
+        assert!(ReduceLrOnPlateau { min_lr: -1.0, ..Default::default() }.validate().is_err());
+        assert!(ReduceLrOnPlateau::default().validate().is_ok());
+    }
+}

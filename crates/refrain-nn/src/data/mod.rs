@@ -1,0 +1,9 @@
+//! Data on its way into a model.
+
+mod arrays;
+mod batch;
+mod border;
+
+pub use arrays::{Arrays, Examples};
+pub use batch::{Batch, BatchInput, BatchSource, BatchTarget, Extent};
+pub use border::{Data, Sequences};

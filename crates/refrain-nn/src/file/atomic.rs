@@ -1,0 +1,61 @@
+//! Writing a file so that it is there whole or not at all.
+
+use crate::error::Error;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file through a temporary one beside it, synced and renamed. An existing file stays as it was
+/// until the new one is complete, and for good when writing fails.
+///
+/// # Errors
+/// When the folder or the file cannot be written.
+pub fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Error> {
+    let temporary = temporary_beside(path);
+    let result = (|| {
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let mut writer = BufWriter::new(file);
+        write(&mut writer)?;
+        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, path)?;
+        // The name is safe only once the folder is; a system that cannot sync folders has nothing to add.
+        if let Ok(folder) = File::open(folder_of(path)) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    })();
+    result.map_err(|source| {
+        let _ = fs::remove_file(&temporary);
+        Error::Io { action: "cannot write", path: path.display().to_string(), source }
+    })
+}
+
+/// Whether a file could be written here: tried with an empty file under another name, which is removed.
+///
+/// # Errors
+/// When it could not: no such folder, a folder in the file's place, no permission, no space.
+pub fn check_writable(path: &Path) -> Result<(), Error> {
+    let error = |source| Error::Io { action: "cannot write", path: path.display().to_string(), source };
+    if path.is_dir() {
+        return Err(error(io::Error::other("it is a folder; name a file")));
+    }
+    if path.file_name().is_none() {
+        return Err(error(io::Error::other("it is not the name of a file")));
+    }
+    let temporary = temporary_beside(path);
+    let tried = OpenOptions::new().write(true).create_new(true).open(&temporary);
+    tried.and_then(|mut file| file.write_all(b"x")).map_err(error)?;
+    fs::remove_file(&temporary).map_err(error)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    folder_of(path).join(format!(".{name}.{}.tmp", std::process::id()))
+}

@@ -1,0 +1,230 @@
+//! Training and evaluation over whole data sets: Keras's `fit` and `evaluate`.
+
+mod event;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Event, Reporter, Verbose};
+
+use crate::callbacks::{Callback, Logs};
+use crate::data::{Arrays, BatchSource, Data, Examples, Sequences};
+use crate::error::Error;
+use crate::history::History;
+use crate::model::Model;
+use run::{Run, evaluate_quietly};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Instant;
+
+/// How [`Model::fit`] goes over the data. The defaults are Keras's, but that nothing is shown.
+pub struct Fit<'a> {
+    /// The epoch after the last one: training runs from `initial_epoch` to here.
+    pub epochs: usize,
+    /// Sequences of a batch.
+    pub batch_size: usize,
+    /// What is shown meanwhile.
+    pub verbose: Verbose,
+    /// The part of the data, at its end, that is not trained on but validated on after each epoch. f64, so
+    /// that 0.1 of ten sequences is one, as in Keras.
+    pub validation_split: f64,
+    /// Data to validate on after each epoch: `Some((&x, &y).into())`.
+    pub validation_data: Option<Examples<'a>>,
+    /// Sequences of a batch of validation; as in training where there is none.
+    pub validation_batch_size: Option<usize>,
+    /// Whether each epoch has its own random order, a function of the model's seed and the epoch.
+    pub shuffle: bool,
+    /// The weight of each class; see [`Arrays::class_weight`].
+    pub class_weight: Option<BTreeMap<u32, f32>>,
+    /// The weight of each sequence, `(N)`, or step, `(N, T)`.
+    pub sample_weight: Option<Data<'a>>,
+    /// The first epoch, from 0: where an earlier call ended.
+    pub initial_epoch: usize,
+    /// Called as training goes on.
+    pub callbacks: Vec<Box<dyn Callback + 'a>>,
+    /// Told of every event, beside what `verbose` shows.
+    pub reporter: Option<&'a mut dyn Reporter>,
+}
+
+impl Default for Fit<'_> {
+    fn default() -> Self {
+        Self {
+            epochs: 1,
+            batch_size: 32,
+            verbose: Verbose::Silent,
+            validation_split: 0.0,
+            validation_data: None,
+            validation_batch_size: None,
+            shuffle: true,
+            class_weight: None,
+            sample_weight: None,
+            initial_epoch: 0,
+            callbacks: Vec::new(),
+            reporter: None,
+        }
+    }
+}
+
+impl fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit")
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .field("verbose", &self.verbose)
+            .field("validation_split", &self.validation_split)
+            .field("shuffle", &self.shuffle)
+            .field("initial_epoch", &self.initial_epoch)
+            .field("callbacks", &self.callbacks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How [`Model::evaluate`] goes over the data.
+pub struct Evaluate<'a> {
+    /// Sequences of a batch.
+    pub batch_size: usize,
+    /// What is shown meanwhile.
+    pub verbose: Verbose,
+    /// The weight of each sequence, `(N)`, or step, `(N, T)`.
+    pub sample_weight: Option<Data<'a>>,
+    /// Told of every event, beside what `verbose` shows.
+    pub reporter: Option<&'a mut dyn Reporter>,
+}
+
+impl Default for Evaluate<'_> {
+    fn default() -> Self {
+        Self { batch_size: 32, verbose: Verbose::Silent, sample_weight: None, reporter: None }
+    }
+}
+
+impl fmt::Debug for Evaluate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evaluate")
+            .field("batch_size", &self.batch_size)
+            .field("verbose", &self.verbose)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Trains on arrays for some epochs and returns the numbers of each.
+    ///
+    /// A loss that is not a number does not stop it; [`TerminateOnNan`](crate::callbacks::TerminateOnNan)
+    /// does.
+    ///
+    /// # Errors
+    /// When the model is not compiled, the data does not fit it, a setting is out of range, or a callback
+    /// fails.
+    pub fn fit<'a>(
+        &mut self,
+        x: impl Into<Sequences<'a>>,
+        y: impl Into<Sequences<'a>>,
+        mut fit: Fit<'a>,
+    ) -> Result<History, Error> {
+        let sample_weight = fit.sample_weight.take();
+        let mut train = self.arrays(Examples { x: x.into(), y: y.into(), sample_weight }, fit.batch_size)?;
+        if let Some(weights) = fit.class_weight.take() {
+            train = train.class_weight(weights)?;
+        }
+        let mut validation = None;
+        let validation_batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
+        if let Some(examples) = fit.validation_data.take() {
+            validation = Some(self.arrays(examples, validation_batch_size)?);
+        } else if fit.validation_split != 0.0 {
+            let (first, last) = train.split(fit.validation_split)?;
+            train = first;
+            validation = Some(last.batch_size(validation_batch_size)?);
+        }
+        let train = train.shuffle(fit.shuffle);
+        let validation = validation.as_ref().map(|v| v as &dyn BatchSource);
+        Run::new(self, fit)?.train(&train, validation)
+    }
+
+    /// Trains on batches from anywhere. `batch_size` and `shuffle` are the source's affair.
+    ///
+    /// Where the source carries state from batch to batch, it is zero at the beginning of each epoch. The
+    /// batches of validation are those of the source's epoch 0.
+    ///
+    /// # Errors
+    /// As for [`Model::fit`]; also when one of the settings that need arrays is given.
+    pub fn fit_source<'a>(
+        &mut self,
+        train: &dyn BatchSource,
+        validation: Option<&dyn BatchSource>,
+        fit: Fit<'a>,
+    ) -> Result<History, Error> {
+        let given = [
+            ("validation_split", fit.validation_split != 0.0),
+            ("validation_data", fit.validation_data.is_some()),
+            ("validation_batch_size", fit.validation_batch_size.is_some()),
+            ("class_weight", fit.class_weight.is_some()),
+            ("sample_weight", fit.sample_weight.is_some()),
+        ];
+        if let Some((setting, _)) = given.iter().find(|(_, given)| *given) {
+            let reason = "it needs arrays; a source makes its own batches and weights";
+            return Err(Error::unsupported(format!("`{setting}` of `fit_source`"), reason));
+        }
+        Run::new(self, fit)?.train(train, validation)
+    }
+
+    /// Loss and metrics on arrays, the loss first.
+    ///
+    /// # Errors
+    /// When the model is not compiled, the data does not fit it or there is none, or a setting is out of
+    /// range.
+    pub fn evaluate<'a>(
+        &mut self,
+        x: impl Into<Sequences<'a>>,
+        y: impl Into<Sequences<'a>>,
+        mut evaluate: Evaluate<'a>,
+    ) -> Result<Logs, Error> {
+        let sample_weight = evaluate.sample_weight.take();
+        let source = self.arrays(Examples { x: x.into(), y: y.into(), sample_weight }, evaluate.batch_size)?;
+        self.evaluate_source(&source, evaluate)
+    }
+
+    /// Loss and metrics on the batches of a source's epoch 0, the loss first. Where the source carries state
+    /// from batch to batch, it is zero at the beginning.
+    ///
+    /// # Errors
+    /// As for [`Model::evaluate`]; also when `sample_weight` is given.
+    pub fn evaluate_source(
+        &mut self,
+        source: &dyn BatchSource,
+        evaluate: Evaluate<'_>,
+    ) -> Result<Logs, Error> {
+        if evaluate.sample_weight.is_some() {
+            let reason = "it needs arrays; a source makes its own weights";
+            return Err(Error::unsupported("`sample_weight` of `evaluate_source`", reason));
+        }
+        let start = Instant::now();
+        let mut reporters = event::Reporters::new(evaluate.verbose, evaluate.reporter);
+        let batches = source.len(0);
+        reporters.event(&Event::EvaluateBegin { batches });
+        let logs = evaluate_quietly(self, source, &mut |done, model| {
+            if !reporters.is_empty() {
+                let (seconds, logs) = (start.elapsed().as_secs_f64(), model.totals().into_iter().collect());
+                reporters.event(&Event::EvaluateBatch { done, batches, seconds, logs: &logs });
+            }
+        })?;
+        reporters.event(&Event::EvaluateEnd { batches, seconds: start.elapsed().as_secs_f64(), logs: &logs });
+        Ok(logs)
+    }
+
+    /// A source of the examples in the order of the model's inputs and outputs.
+    fn arrays<'a>(&self, examples: Examples<'a>, batch_size: usize) -> Result<Arrays<'a>, Error> {
+        let architecture = self.architecture();
+        let inputs: Vec<_> = architecture.inputs.iter().map(|input| &input.name).collect();
+        let node_name = |node: usize| match node.checked_sub(inputs.len()) {
+            None => inputs[node],
+            Some(layer) => &architecture.layers[layer].name,
+        };
+        let outputs: Vec<_> = architecture.outputs.iter().map(|&(node, _)| node_name(node)).collect();
+        Arrays::new(Examples {
+            x: examples.x.arranged(&inputs)?,
+            y: examples.y.arranged(&outputs)?,
+            sample_weight: examples.sample_weight,
+        })?
+        .batch_size(batch_size)
+    }
+}

@@ -1,0 +1,261 @@
+//! Runs the operations of a planned graph.
+
+use super::edge::{EdgeId, EdgeSpec, Kind, LayoutId, Value};
+use super::op::{Backward, Causality, Forward, Mode, Op, RandomKey};
+use crate::error::Error;
+use crate::params::Params;
+use crate::sequence::SeqLayout;
+use crate::state::State;
+use refrain_kernels::Engine;
+
+/// The operations of a model in the order of their declaration, which is an order of dependence, with the
+/// buffers of every edge.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) specs: Vec<EdgeSpec>,
+    values: Vec<Value>,
+    gradients: Vec<Value>,
+    written: Vec<bool>,
+    layouts: Vec<SeqLayout>,
+    inputs: Vec<EdgeId>,
+    lanes: usize,
+    /// Also compute the gradients of the model's inputs.
+    pub(crate) input_gradients: bool,
+    outputs: Vec<Value>,
+    targets: Vec<Option<Value>>,
+    target_written: Vec<bool>,
+    node_specs: Vec<EdgeSpec>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) op: Box<dyn Op>,
+    pub(crate) inputs: Vec<EdgeId>,
+    pub(crate) outputs: Vec<EdgeId>,
+}
+
+impl Clone for Node {
+    fn clone(&self) -> Self {
+        Self { op: self.op.boxed_clone(), inputs: self.inputs.clone(), outputs: self.outputs.clone() }
+    }
+}
+
+impl Graph {
+    /// Declares an input of the model.
+    pub(crate) fn add_input(&mut self, spec: EdgeSpec) -> EdgeId {
+        let edge = self.add_edge(spec);
+        self.inputs.push(edge);
+        edge
+    }
+
+    fn add_edge(&mut self, spec: EdgeSpec) -> EdgeId {
+        self.specs.push(spec);
+        self.values.push(Value::default());
+        self.gradients.push(Value::default());
+        self.written.push(false);
+        EdgeId(self.specs.len() - 1)
+    }
+
+    pub(crate) fn add_layout(&mut self) -> LayoutId {
+        self.layouts.push(SeqLayout::default());
+        LayoutId(self.layouts.len() - 1)
+    }
+
+    pub(crate) fn add_node(
+        &mut self,
+        op: Box<dyn Op>,
+        inputs: &[EdgeId],
+        outputs: &[EdgeSpec],
+    ) -> Vec<EdgeId> {
+        let outputs: Vec<_> = outputs.iter().map(|&spec| self.add_edge(spec)).collect();
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: outputs.clone() });
+        outputs
+    }
+
+    /// The node that writes an edge; none writes the model's inputs.
+    pub(crate) fn producer(&self, edge: EdgeId) -> Option<usize> {
+        self.nodes.iter().position(|n| n.outputs.contains(&edge))
+    }
+
+    /// Starts a batch of `lanes` sequences.
+    pub(crate) fn begin(&mut self, lanes: usize) {
+        self.lanes = lanes;
+    }
+
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    pub(crate) fn layout(&self, id: LayoutId) -> &SeqLayout {
+        &self.layouts[id.0]
+    }
+
+    pub(crate) fn layout_mut(&mut self, id: LayoutId) -> &mut SeqLayout {
+        &mut self.layouts[id.0]
+    }
+
+    pub(crate) fn value(&self, edge: EdgeId) -> &Value {
+        &self.values[edge.0]
+    }
+
+    /// An edge's value and the layouts, for filling in a model's input.
+    pub(crate) fn value_mut(&mut self, edge: EdgeId) -> (&mut Value, &[SeqLayout]) {
+        (&mut self.values[edge.0], &self.layouts)
+    }
+
+    /// The gradient of an edge, after a backward pass that computed one.
+    pub(crate) fn gradient(&self, edge: EdgeId) -> Option<&Value> {
+        self.written[edge.0].then(|| &self.gradients[edge.0])
+    }
+
+    /// Takes over packed parameters in every operation.
+    pub(crate) fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
+        for node in &mut self.nodes {
+            node.op.pack(engine, params, training);
+        }
+    }
+
+    /// Why the graph cannot run step by step, if it cannot.
+    pub(crate) fn causality(&self) -> Causality {
+        self.nodes
+            .iter()
+            .map(|n| n.op.causality())
+            .find(|c| *c != Causality::Causal)
+            .unwrap_or(Causality::Causal)
+    }
+
+    /// A state with a slot for every node that carries one.
+    pub(crate) fn new_state(&self) -> State {
+        State::new(self.nodes.iter().map(|n| n.op.state()))
+    }
+
+    /// A state with a slot for every node that carries one unasked.
+    pub(crate) fn own_state(&self) -> State {
+        State::new(self.nodes.iter().map(|n| n.op.state().filter(|s| s.stateful)))
+    }
+
+    /// Runs every node except those in `skip`, which compute what the caller does not need.
+    pub(crate) fn forward(
+        &mut self,
+        engine: &Engine,
+        params: &Params,
+        mode: Mode,
+        random: RandomKey,
+        state: &mut State,
+        skip: &[usize],
+    ) -> Result<(), Error> {
+        state.prepare(self.lanes);
+        if state.lanes() != self.lanes && state.layers().next().is_some() {
+            let (got, expected) = (format!("{} sequences", self.lanes), format!("{}, as its state has", state.lanes()));
+            return Err(Error::data("the batch", got, expected));
+        }
+        for (i, node) in self.nodes.iter_mut().enumerate() {
+            if skip.contains(&i) {
+                continue;
+            }
+            self.outputs.clear();
+            self.node_specs.clear();
+            for edge in &node.outputs {
+                self.outputs.push(std::mem::take(&mut self.values[edge.0]));
+                self.node_specs.push(self.specs[edge.0]);
+            }
+            let result = node.op.forward(&mut Forward {
+                engine,
+                params,
+                mode,
+                random,
+                state: state.slots[i].as_mut(),
+                inputs: &node.inputs,
+                specs: &self.specs,
+                values: &self.values,
+                outputs: &mut self.outputs,
+                output_specs: &self.node_specs,
+                layouts: &mut self.layouts,
+                lanes: self.lanes,
+            });
+            for (edge, value) in node.outputs.iter().zip(self.outputs.drain(..)) {
+                self.values[edge.0] = value;
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the gradients of the last batch.
+    pub(crate) fn begin_backward(&mut self) {
+        self.written.fill(false);
+    }
+
+    /// The gradient of an edge, sized as its value, for the caller to overwrite: where backward begins.
+    pub(crate) fn seed_gradient(&mut self, edge: EdgeId) -> (&Value, &mut Value) {
+        let value = &self.values[edge.0];
+        let gradient = &mut self.gradients[edge.0];
+        gradient.shape(value.rows(), self.specs[edge.0].kind);
+        self.written[edge.0] = true;
+        (value, gradient)
+    }
+
+    /// Runs the nodes backwards from the edges whose gradients were seeded, except those in `skip`.
+    pub(crate) fn backward(
+        &mut self,
+        engine: &Engine,
+        params: &mut Params,
+        random: RandomKey,
+        skip: &[usize],
+    ) -> Result<(), Error> {
+        for (i, node) in self.nodes.iter_mut().enumerate().rev() {
+            if skip.contains(&i) || !node.outputs.iter().any(|e| self.written[e.0]) {
+                continue;
+            }
+            self.targets.clear();
+            self.target_written.clear();
+            for edge in &node.inputs {
+                let features = matches!(self.specs[edge.0].kind, Kind::Features(_));
+                let wanted = features && (self.input_gradients || !self.inputs.contains(edge));
+                self.target_written.push(self.written[edge.0]);
+                self.targets.push(wanted.then(|| std::mem::take(&mut self.gradients[edge.0])));
+            }
+            let result = node.op.backward(&mut Backward {
+                engine,
+                params,
+                random,
+                inputs: &node.inputs,
+                outputs: &node.outputs,
+                specs: &self.specs,
+                values: &self.values,
+                gradients: &self.gradients,
+                written: &self.written,
+                targets: &mut self.targets,
+                target_written: &self.target_written,
+                layouts: &self.layouts,
+                lanes: self.lanes,
+            });
+            for (edge, target) in node.inputs.iter().zip(self.targets.drain(..)) {
+                if let Some(value) = target {
+                    self.gradients[edge.0] = value;
+                    self.written[edge.0] = true;
+                }
+            }
+            result?;
+        }
+        Ok(())
+    }
+}
+
+impl Clone for Graph {
+    fn clone(&self) -> Self {
+        Self {
+            nodes: self.nodes.clone(),
+            specs: self.specs.clone(),
+            values: self.values.clone(),
+            gradients: self.gradients.clone(),
+            written: self.written.clone(),
+            layouts: self.layouts.clone(),
+            inputs: self.inputs.clone(),
+            lanes: self.lanes,
+            input_gradients: self.input_gradients,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The graph of a model: edges that carry values, operations that compute them forward and backward.
+//!
+//! Layers are descriptions; [`Plan`] turns them into operations once. The executor then runs the operations
+//! over buffers that only ever grow to a high-water mark.
+
+mod copy;
+mod edge;
+mod exec;
+mod op;
+mod plan;
+
+pub use edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId, Value};
+pub(crate) use exec::Graph;
+pub use op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey, StateShape};
+pub use plan::Plan;

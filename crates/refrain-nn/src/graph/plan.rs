@@ -1,0 +1,142 @@
+//! How layers turn into operations.
+
+use super::copy::CopyOp;
+use super::edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId};
+use super::exec::Graph;
+use super::op::Op;
+use crate::error::Error;
+use crate::params::{ParamSpec, Params, SpanId};
+
+/// What a layer uses to declare its parameters and operations. See [`crate::layers::Layer::lower`].
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub(crate) graph: &'a mut Graph,
+    pub(crate) params: &'a mut Params,
+    scope: String,
+    trainable: bool,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(graph: &'a mut Graph, params: &'a mut Params) -> Self {
+        Self { graph, params, scope: String::new(), trainable: true }
+    }
+
+    /// The name of the layer that is being planned, with those that contain it: `bidirectional/forward_lstm`.
+    pub fn name(&self) -> &str {
+        &self.scope
+    }
+
+    /// The shape of an edge.
+    pub fn spec(&self, edge: EdgeId) -> EdgeSpec {
+        self.graph.specs[edge.0]
+    }
+
+    /// Runs `plan` with `name` added to the names of what it declares; a frozen part stays frozen inside.
+    ///
+    /// # Errors
+    /// Those of `plan`.
+    pub fn scoped<T>(
+        &mut self,
+        name: &str,
+        trainable: bool,
+        plan: impl FnOnce(&mut Plan<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let scope = if self.scope.is_empty() { name.to_owned() } else { format!("{}/{name}", self.scope) };
+        let trainable = self.trainable && trainable;
+        plan(&mut Plan { graph: self.graph, params: self.params, scope, trainable })
+    }
+
+    /// Declares a parameter of this layer. Declaring the same name again gives the same parameter: that is
+    /// how a layer that is used twice shares its weights.
+    ///
+    /// # Errors
+    /// When it was declared with another shape.
+    pub fn param(&mut self, spec: ParamSpec) -> Result<SpanId, Error> {
+        let name = format!("{}/{}", self.scope, spec.name);
+        if let Some(id) = self.params.find(&name) {
+            let known = &self.params.spans()[id.0].shape;
+            if *known != spec.shape {
+                let (got, expected) = (format!("{:?}", spec.shape), format!("{known:?}, as in its first use"));
+                return Err(Error::setting(name, "shape", got, expected));
+            }
+            return Ok(id);
+        }
+        let (what, shape) = (name.clone(), format!("{:?}", spec.shape));
+        self.params
+            .add(name, spec, self.trainable)
+            .ok_or_else(|| Error::setting(what, "shape", shape, "small enough to be held in memory"))
+    }
+
+    /// A parameter that an earlier layer declared, by its full name: for weights that are shared.
+    pub fn find_param(&self, name: &str) -> Option<SpanId> {
+        self.params.find(name)
+    }
+
+    /// The shape of a parameter.
+    pub fn param_shape(&self, id: SpanId) -> &[usize] {
+        &self.params.spans()[id.0].shape
+    }
+
+    /// Declares a time axis that an operation of this layer will make.
+    pub fn layout(&mut self) -> LayoutId {
+        self.graph.add_layout()
+    }
+
+    /// A number that no other operation of this model has: the purpose of its random numbers.
+    pub fn purpose(&self) -> u32 {
+        self.graph.nodes.len() as u32
+    }
+
+    /// Declares an operation that reads `inputs` and writes one edge for each of `outputs`. An edge that
+    /// stands among the inputs again is copied there, since the executor hands out gradients by edge.
+    pub fn op(&mut self, op: Box<dyn Op>, inputs: &[EdgeId], outputs: &[EdgeSpec]) -> Vec<EdgeId> {
+        let mut distinct = Vec::with_capacity(inputs.len());
+        for &edge in inputs {
+            let again = distinct.contains(&edge);
+            distinct.push(if again { self.copy(edge) } else { edge });
+        }
+        self.graph.add_node(op, &distinct, outputs)
+    }
+
+    fn copy(&mut self, edge: EdgeId) -> EdgeId {
+        let spec = self.spec(edge);
+        self.graph.add_node(Box::new(CopyOp { kind: spec.kind }), &[edge], &[spec])[0]
+    }
+
+    /// The width of an input that must have features.
+    ///
+    /// # Errors
+    /// When it has ids.
+    pub fn features(&self, edge: EdgeId) -> Result<usize, Error> {
+        match self.spec(edge).kind {
+            Kind::Features(width) => Ok(width),
+            Kind::Ids => Err(Error::connection(&self.scope, self.spec(edge), "features (put an Embedding before it)")),
+        }
+    }
+
+    /// The time axis of an input that must have one.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn steps(&self, edge: EdgeId) -> Result<LayoutId, Error> {
+        match self.spec(edge).axis {
+            Axis::Steps(layout) => Ok(layout),
+            Axis::Lanes => Err(Error::connection(
+                &self.scope,
+                self.spec(edge),
+                "a sequence (give the layer before it `return_sequences`)",
+            )),
+        }
+    }
+
+    /// The only input of a layer that takes one.
+    ///
+    /// # Errors
+    /// When there are more or none.
+    pub fn one(&self, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
+        match inputs {
+            [edge] => Ok(*edge),
+            _ => Err(Error::connection(&self.scope, format!("{} edges", inputs.len()), "one edge")),
+        }
+    }
+}

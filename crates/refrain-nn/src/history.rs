@@ -1,0 +1,75 @@
+//! What `fit` returns.
+
+use crate::callbacks::Logs;
+use std::ops::Index;
+
+/// The numbers of each epoch of a call of `fit`.
+///
+/// `history["loss"]` is the series of a name; [`History::get`] is the same without the panic.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// The epochs, from 0.
+    pub epochs: Vec<usize>,
+    /// Whether a callback ended the training before its last epoch.
+    pub stopped: bool,
+    series: Vec<(String, Vec<f64>)>,
+}
+
+impl History {
+    /// The numbers of a name, one for each epoch that had it.
+    pub fn get(&self, name: &str) -> Option<&[f64]> {
+        self.iter().find(|(n, _)| *n == name).map(|(_, values)| values)
+    }
+
+    /// The names, in the order in which they came.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+
+    /// Names and their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.series.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
+    pub(crate) fn push(&mut self, epoch: usize, logs: &Logs) {
+        self.epochs.push(epoch);
+        for (name, value) in logs.iter() {
+            match self.series.iter_mut().find(|(n, _)| n == name) {
+                Some((_, values)) => values.push(value),
+                None => self.series.push((name.to_owned(), vec![value])),
+            }
+        }
+    }
+}
+
+/// The numbers of a name.
+///
+/// # Panics
+/// When there are none.
+impl Index<&str> for History {
+    type Output = [f64];
+
+    fn index(&self, name: &str) -> &[f64] {
+        match self.get(name) {
+            Some(values) => values,
+            None => panic!("there is no `{name}`, only {}", self.names().collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_come_late() {
+        let logs = |entries: &[(&str, f64)]| entries.iter().map(|&(n, v)| (n.to_owned(), v)).collect::<Logs>();
+        let mut history = History::default();
+        history.push(3, &logs(&[("loss", 2.0)]));
+        history.push(4, &logs(&[("loss", 1.0), ("val_loss", 1.5)]));
+        assert_eq!(history.epochs, [3, 4]);
+        assert_eq!((&history["loss"], &history["val_loss"]), (&[2.0, 1.0][..], &[1.5][..]));
+        assert_eq!(history.get("accuracy"), None);
+        assert_eq!(history.names().collect::<Vec<_>>(), ["loss", "val_loss"]);
+    }
+}

@@ -1,0 +1,287 @@
+//! How parameters are drawn before training: Keras's initialisers.
+
+mod draw;
+mod orthogonal;
+
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+
+/// How one parameter is drawn. Names, formulas and defaults are Keras's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Initializer {
+    /// All 0.
+    Zeros,
+    /// All 1.
+    Ones,
+    /// All the same.
+    Constant {
+        /// That value.
+        value: f32,
+    },
+    /// A normal distribution.
+    RandomNormal {
+        /// Its mean.
+        mean: f32,
+        /// Its standard deviation.
+        stddev: f32,
+    },
+    /// A normal distribution, drawn again where it is more than two `stddev` from its mean.
+    TruncatedNormal {
+        /// Its mean.
+        mean: f32,
+        /// Its standard deviation before the cut.
+        stddev: f32,
+    },
+    /// A uniform distribution.
+    RandomUniform {
+        /// Its lower end.
+        minval: f32,
+        /// Its upper end.
+        maxval: f32,
+    },
+    /// A distribution around 0 with the variance `scale / fan`.
+    VarianceScaling {
+        /// The factor of the variance.
+        scale: f32,
+        /// Which fan.
+        mode: FanMode,
+        /// Which distribution.
+        distribution: ScalingDistribution,
+    },
+    /// Uniform within ±√(6 / (fan_in + fan_out)).
+    GlorotUniform,
+    /// Truncated normal with the standard deviation √(2 / (fan_in + fan_out)).
+    GlorotNormal,
+    /// Uniform within ±√(6 / fan_in).
+    HeUniform,
+    /// Truncated normal with the standard deviation √(2 / fan_in).
+    HeNormal,
+    /// Uniform within ±√(3 / fan_in).
+    LecunUniform,
+    /// Truncated normal with the standard deviation √(1 / fan_in).
+    LecunNormal,
+    /// A matrix with orthonormal rows or columns, whichever are fewer; all dimensions but the last make its
+    /// rows. It is one matrix: the gates of a recurrent kernel are not orthogonal blocks.
+    Orthogonal {
+        /// The factor of the matrix.
+        gain: f32,
+    },
+    /// The identity matrix, also where it is not square.
+    Identity {
+        /// The factor of the matrix.
+        gain: f32,
+    },
+    /// The bias `(4·units,)` of an LSTM: 1 for the forget gate, the second quarter; another initialiser for
+    /// the other gates (Jozefowicz et al. 2015).
+    UnitForgetBias {
+        /// The other gates' initialiser.
+        base: Box<Initializer>,
+    },
+}
+
+/// What [`Initializer::VarianceScaling`] divides by.
+///
+/// A matrix `(a, b)` has the fans `a` in and `b` out, a vector its length for both; where there are more
+/// dimensions, the product of all but the last two multiplies both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FanMode {
+    /// The number of inputs.
+    FanIn,
+    /// The number of outputs.
+    FanOut,
+    /// Their mean.
+    FanAvg,
+}
+
+/// What [`Initializer::VarianceScaling`] draws from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingDistribution {
+    /// A normal distribution cut at two standard deviations, widened so that the variance is kept.
+    #[serde(alias = "normal")]
+    TruncatedNormal,
+    /// A normal distribution.
+    UntruncatedNormal,
+    /// A uniform distribution.
+    Uniform,
+}
+
+impl Initializer {
+    /// All `value`.
+    pub fn constant(value: f32) -> Self {
+        Self::Constant { value }
+    }
+
+    /// Normal with mean 0 and standard deviation 0.05, Keras's default.
+    pub fn random_normal() -> Self {
+        Self::RandomNormal { mean: 0.0, stddev: 0.05 }
+    }
+
+    /// Truncated normal with mean 0 and standard deviation 0.05, Keras's default.
+    pub fn truncated_normal() -> Self {
+        Self::TruncatedNormal { mean: 0.0, stddev: 0.05 }
+    }
+
+    /// Uniform within ±0.05, Keras's default and that of an embedding.
+    pub fn random_uniform() -> Self {
+        Self::RandomUniform { minval: -0.05, maxval: 0.05 }
+    }
+
+    /// Truncated normal with the variance `1 / fan_in`, Keras's default.
+    pub fn variance_scaling() -> Self {
+        let distribution = ScalingDistribution::TruncatedNormal;
+        Self::VarianceScaling { scale: 1.0, mode: FanMode::FanIn, distribution }
+    }
+
+    /// Orthogonal with gain 1.
+    pub fn orthogonal() -> Self {
+        Self::Orthogonal { gain: 1.0 }
+    }
+
+    /// The identity matrix with gain 1.
+    pub fn identity() -> Self {
+        Self::Identity { gain: 1.0 }
+    }
+
+    /// 1 for an LSTM's forget gate, `base` for its other gates.
+    pub fn unit_forget_bias(base: Initializer) -> Self {
+        Self::UnitForgetBias { base: Box::new(base) }
+    }
+
+    /// Keras's name in snake case. `unit_forget_bias` is an LSTM's option there.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Zeros => "zeros",
+            Self::Ones => "ones",
+            Self::Constant { .. } => "constant",
+            Self::RandomNormal { .. } => "random_normal",
+            Self::TruncatedNormal { .. } => "truncated_normal",
+            Self::RandomUniform { .. } => "random_uniform",
+            Self::VarianceScaling { .. } => "variance_scaling",
+            Self::GlorotUniform => "glorot_uniform",
+            Self::GlorotNormal => "glorot_normal",
+            Self::HeUniform => "he_uniform",
+            Self::HeNormal => "he_normal",
+            Self::LecunUniform => "lecun_uniform",
+            Self::LecunNormal => "lecun_normal",
+            Self::Orthogonal { .. } => "orthogonal",
+            Self::Identity { .. } => "identity",
+            Self::UnitForgetBias { .. } => "unit_forget_bias",
+        }
+    }
+
+    /// Checks the settings' ranges.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        let finite = |setting, value: f32| {
+            let error = || Error::setting(self.name(), setting, value, "a finite number");
+            if value.is_finite() { Ok(()) } else { Err(error()) }
+        };
+        match *self {
+            Self::Constant { value } => finite("value", value),
+            Self::RandomNormal { mean, stddev } | Self::TruncatedNormal { mean, stddev } => {
+                finite("mean", mean)?;
+                if !(stddev >= 0.0 && stddev.is_finite()) {
+                    return Err(Error::setting(self.name(), "stddev", stddev, "a finite number from 0"));
+                }
+                Ok(())
+            }
+            Self::RandomUniform { minval, maxval } => {
+                finite("minval", minval)?;
+                finite("maxval", maxval)?;
+                if maxval < minval {
+                    let expected = format!("at least minval, {minval}");
+                    return Err(Error::setting(self.name(), "maxval", maxval, expected));
+                }
+                Ok(())
+            }
+            Self::VarianceScaling { scale, .. } => {
+                if !(scale > 0.0 && scale.is_finite()) {
+                    return Err(Error::setting(self.name(), "scale", scale, "a finite number above 0"));
+                }
+                Ok(())
+            }
+            Self::Orthogonal { gain } | Self::Identity { gain } => finite("gain", gain),
+            Self::UnitForgetBias { ref base } => base.validate(),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Initializer> {
+        use Initializer::*;
+        vec![
+            Zeros,
+            Ones,
+            Initializer::constant(0.3),
+            Initializer::random_normal(),
+            Initializer::truncated_normal(),
+            Initializer::random_uniform(),
+            Initializer::variance_scaling(),
+            GlorotUniform,
+            GlorotNormal,
+            HeUniform,
+            HeNormal,
+            LecunUniform,
+            LecunNormal,
+            Initializer::orthogonal(),
+            Initializer::identity(),
+            Initializer::unit_forget_bias(Zeros),
+        ]
+    }
+
+    #[test]
+    fn json_round_trips_under_the_name() {
+        for init in all() {
+            let json = serde_json::to_value(&init).unwrap();
+            let tag = match &json {
+                serde_json::Value::String(s) => s,
+                other => other.as_object().unwrap().keys().next().unwrap(),
+            };
+            assert_eq!(tag, init.name());
+            assert_eq!(serde_json::from_value::<Initializer>(json).unwrap(), init);
+        }
+    }
+
+    #[test]
+    fn json_has_the_shape_that_files_hold() {
+        let json = serde_json::to_string(&Initializer::unit_forget_bias(Initializer::random_normal())).unwrap();
+        assert_eq!(json, r#"{"unit_forget_bias":{"base":{"random_normal":{"mean":0.0,"stddev":0.05}}}}"#);
+        let keras = r#"{"variance_scaling":{"scale":2.0,"mode":"fan_out","distribution":"normal"}}"#;
+        let (mode, distribution) = (FanMode::FanOut, ScalingDistribution::TruncatedNormal);
+        let expected = Initializer::VarianceScaling { scale: 2.0, mode, distribution };
+        assert_eq!(serde_json::from_str::<Initializer>(keras).unwrap(), expected);
+        for wrong in [r#""glorot""#, r#"{"constant":{"value":1,"seed":2}}"#, r#"{"orthogonal":{}}"#] {
+            assert!(serde_json::from_str::<Initializer>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let (mode, distribution) = (FanMode::FanIn, ScalingDistribution::Uniform);
+        let cases = [
+            (Initializer::constant(f32::NAN), "value"),
+            (Initializer::RandomNormal { mean: 0.0, stddev: -1.0 }, "stddev"),
+            (Initializer::TruncatedNormal { mean: f32::INFINITY, stddev: 1.0 }, "mean"),
+            (Initializer::RandomUniform { minval: 1.0, maxval: 0.5 }, "maxval"),
+            (Initializer::VarianceScaling { scale: 0.0, mode, distribution }, "scale"),
+            (Initializer::Orthogonal { gain: f32::NAN }, "gain"),
+            (Initializer::unit_forget_bias(Initializer::constant(f32::INFINITY)), "value"),
+        ];
+        for (init, name) in cases {
+            match init.validate().unwrap_err() {
+                Error::Setting { setting, .. } => assert_eq!(setting, name),
+                other => panic!("{other}"),
+            }
+        }
+        assert!(all().iter().all(|i| i.validate().is_ok()));
+    }
+}

@@ -1,0 +1,165 @@
+//! Activation: a function of each element, or softmax of each row.
+
+use super::Layer;
+use crate::activation::Activation;
+use crate::error::Error;
+use crate::graph::{Backward, EdgeId, Forward, Op, Plan};
+use refrain_kernels::elementwise::{activate_rows, activation_gradient_into, add_rows, copy_columns};
+use refrain_kernels::softmax::{softmax, softmax_gradient};
+use refrain_kernels::{AlignedVec, Rows, RowsMut};
+use serde::{Deserialize, Serialize};
+
+/// Applies an activation: `y = activation(x)`.
+///
+/// Input and output `(…, F)`; softmax works over the `F` features.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationLayer {
+    /// Which.
+    pub activation: Activation,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl ActivationLayer {
+    /// Applies `activation`.
+    pub fn new(activation: Activation) -> Self {
+        Self { activation, name: None }
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for ActivationLayer {
+    fn class_name(&self) -> &'static str {
+        "Activation"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        plan.features(input)?;
+        Ok(vec![lower_activation(plan, self.activation, input)])
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+/// The edge with `activation` applied to `edge`, which has features: a linear one is `edge` itself.
+pub(super) fn lower_activation(plan: &mut Plan<'_>, activation: Activation, edge: EdgeId) -> EdgeId {
+    if activation == Activation::Linear {
+        return edge;
+    }
+    let spec = plan.spec(edge);
+    plan.op(Box::new(ActivationOp { activation, scratch: AlignedVec::default() }), &[edge], &[spec])[0]
+}
+
+/// `y = activation(x)` on rows. Backward needs `y` alone.
+#[derive(Debug, Clone)]
+struct ActivationOp {
+    activation: Activation,
+    /// The gradient of softmax where it is added to that of another reader.
+    scratch: AlignedVec,
+}
+
+impl Op for ActivationOp {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x) = (cx.engine, cx.input(0));
+        let y = cx.output(0);
+        copy_columns(engine, x.view(), 0, false, y.view_mut());
+        match self.activation.elementwise() {
+            Some(elementwise) => activate_rows(engine, elementwise, y.view_mut()),
+            None => softmax(engine, y.view_mut()),
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let (engine, y, rows, width) = (cx.engine, cx.output(0).view(), dy.rows(), dy.width());
+        let Some(dx) = cx.d_input(0) else { return Ok(()) };
+        match self.activation.elementwise() {
+            Some(elementwise) => {
+                activation_gradient_into(engine, elementwise, y, dy.view(), dx.add, dx.value.view_mut());
+            }
+            None if dx.add => {
+                self.scratch.resize(dy.data.len());
+                copy_columns(engine, dy.view(), 0, false, RowsMut::new(&mut self.scratch, rows, width));
+                softmax_gradient(engine, y, RowsMut::new(&mut self.scratch, rows, width));
+                add_rows(engine, Rows::new(&self.scratch, rows, width), dx.value.view_mut());
+            }
+            None => {
+                copy_columns(engine, dy.view(), 0, false, dx.value.view_mut());
+                softmax_gradient(engine, y, dx.value.view_mut());
+            }
+        }
+        Ok(())
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation)
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::layers::testing::{Data, Harness};
+    use refrain_kernels as kernels;
+
+    #[test]
+    fn softmax_is_over_the_features_of_each_step() {
+        let x = Data::steps(2, &[&[0.0, 3f32.ln()], &[1.0, 1.0, 80.0, -80.0], &[]]);
+        let mut h = Harness::new(&ActivationLayer::new(Activation::Softmax), &[x]).unwrap();
+        h.forward(Mode::Infer).unwrap();
+        let expected: [&[f32]; 3] = [&[0.25, 0.75], &[0.5, 0.5, 1.0, 0.0], &[]];
+        for (got, want) in h.output(0).iter().zip(expected) {
+            assert_eq!(got.len(), want.len());
+            for (got, want) in got.iter().zip(want) {
+                assert!((got - want).abs() < 1e-6, "{got} for {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn relu_leaves_its_input_alone() {
+        let layer = ActivationLayer::new(Activation::Relu);
+        let mut h = Harness::new(&layer, &[Data::lanes(3, &[-1.0, 0.0, 2.0])]).unwrap();
+        h.forward(Mode::Infer).unwrap();
+        assert_eq!(h.output(0), [[0.0, 0.0, 2.0]]);
+        assert_eq!(h.operation(0).activation(), Some(Activation::Relu));
+    }
+
+    #[test]
+    fn linear_is_the_edge_itself() {
+        let h = Harness::new(&ActivationLayer::new(Activation::Linear), &[Data::lanes(1, &[1.0])]).unwrap();
+        assert_eq!(h.operations(), 0);
+    }
+
+    #[test]
+    fn gradients() {
+        let all = kernels::Activation::ALL.map(|a| serde_json::from_value(a.name().into()).unwrap());
+        for activation in all.into_iter().chain([Activation::Softmax]).filter(|a| *a != Activation::Linear) {
+            Harness::check(&ActivationLayer::new(activation), &[Data::random_steps(19, &[2, 4, 0, 1])]);
+        }
+    }
+}

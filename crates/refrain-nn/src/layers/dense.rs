@@ -1,0 +1,234 @@
+//! Dense: `y = activation(x · kernel + bias)` on every row.
+
+use super::Layer;
+use super::activation::lower_activation;
+use crate::activation::Activation;
+use crate::error::Error;
+use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::init::Initializer;
+use crate::params::{ParamSpec, Params, SpanId};
+use crate::regularizer::Regularizer;
+use refrain_kernels::{
+    AlignedVec, Engine, Packed, PanelShape, bias_gradient, matmul, matmul_gradient, pack_bias,
+    packed_bias_len,
+};
+use serde::{Deserialize, Serialize};
+
+/// A densely connected layer: `y = activation(x · kernel + bias)`.
+///
+/// Input `(…, I)`, output `(…, units)`; on a sequence it works on every step, so [`super::TimeDistributed`] is
+/// not needed for it. Parameters: `kernel` `(I, units)`, `bias` `(units)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Width of the output.
+    pub units: usize,
+    /// Applied to the sum.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// Of the kernel; Glorot uniform by default.
+    #[serde(default = "glorot")]
+    pub kernel_initializer: Initializer,
+    /// Of the bias; zeros by default.
+    #[serde(default = "zeros")]
+    pub bias_initializer: Initializer,
+    /// Penalty on the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Penalty on the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_regularizer: Option<Regularizer>,
+    /// Whether training changes it.
+    #[serde(default = "yes")]
+    pub trainable: bool,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+pub(super) fn glorot() -> Initializer {
+    Initializer::GlorotUniform
+}
+
+pub(super) fn zeros() -> Initializer {
+    Initializer::Zeros
+}
+
+impl Dense {
+    /// `units` outputs, linear, with Keras's defaults.
+    pub fn new(units: usize) -> Self {
+        Self {
+            units,
+            activation: Activation::Linear,
+            use_bias: true,
+            kernel_initializer: glorot(),
+            bias_initializer: zeros(),
+            kernel_regularizer: None,
+            bias_regularizer: None,
+            trainable: true,
+            name: None,
+        }
+    }
+
+    /// Sets the activation.
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.activation = activation;
+        self
+    }
+
+    /// Sets whether a bias is added.
+    pub fn use_bias(mut self, use_bias: bool) -> Self {
+        self.use_bias = use_bias;
+        self
+    }
+
+    /// Sets the kernel's initialiser.
+    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
+        self.kernel_initializer = initializer;
+        self
+    }
+
+    /// Sets the kernel's penalty.
+    pub fn kernel_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.kernel_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets whether training changes it.
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+}
+
+impl Layer for Dense {
+    fn class_name(&self) -> &'static str {
+        "Dense"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        let width = plan.features(input)?;
+        if self.units == 0 {
+            return Err(Error::setting(plan.name(), "units", 0, "at least 1"));
+        }
+        let kernel = plan.param(ParamSpec {
+            name: "kernel",
+            shape: vec![width, self.units],
+            initializer: self.kernel_initializer.clone(),
+            regularizer: self.kernel_regularizer,
+            decay: true,
+        })?;
+        let bias = if self.use_bias {
+            Some(plan.param(ParamSpec {
+                name: "bias",
+                shape: vec![self.units],
+                initializer: self.bias_initializer.clone(),
+                regularizer: self.bias_regularizer,
+                decay: true,
+            })?)
+        } else {
+            None
+        };
+        let op = Affine::new(kernel, bias, width, self.units);
+        let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.units) };
+        let sum = plan.op(Box::new(op), &[input], &[spec])[0];
+        Ok(vec![lower_activation(plan, self.activation, sum)])
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+/// `y = x · W + b` over rows.
+#[derive(Debug, Clone)]
+struct Affine {
+    kernel: SpanId,
+    bias: Option<SpanId>,
+    packed: Packed,
+    packed_t: Packed,
+    packed_bias: AlignedVec,
+    gradient: Packed,
+}
+
+impl Affine {
+    fn new(kernel: SpanId, bias: Option<SpanId>, inputs: usize, units: usize) -> Self {
+        let shape = PanelShape::plain(units);
+        Self {
+            kernel,
+            bias,
+            packed: Packed::new(shape, inputs),
+            packed_t: Packed::new(PanelShape::plain(inputs), units),
+            packed_bias: AlignedVec::default(),
+            gradient: Packed::new(shape, inputs),
+        }
+    }
+}
+
+impl Op for Affine {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x) = (cx.engine, cx.input(0));
+        let y = cx.output(0);
+        matmul(engine, x.view(), &self.packed, Some(&self.packed_bias), false, y.view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let (engine, x) = (cx.engine, cx.input(0));
+        if cx.params.spans()[self.kernel.0].trainable {
+            self.gradient.clear();
+            matmul_gradient(engine, x.view(), dy.view(), &mut self.gradient);
+            self.gradient.add_to(engine, cx.params.gradient_mut(self.kernel));
+            if let Some(bias) = self.bias {
+                bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
+            }
+        }
+        if let Some(dx) = cx.d_input(0) {
+            matmul(engine, dy.view(), &self.packed_t, None, dx.add, dx.value.view_mut());
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
+        self.packed.pack(engine, params.value(self.kernel));
+        if training {
+            let order = self.packed.shape();
+            self.packed_t.pack_transposed(engine, params.value(self.kernel), order);
+        }
+        self.packed_bias.resize(packed_bias_len(self.packed.shape()));
+        if let Some(bias) = self.bias {
+            pack_bias(params.value(bias), self.packed.shape(), &mut self.packed_bias);
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,284 @@
+//! Dropout: elements are zeroed at random in training.
+
+use super::Layer;
+use crate::error::Error;
+use crate::graph::{Axis, Backward, EdgeId, Forward, Mode, Op, Plan, RandomKey};
+use refrain_kernels::dropout::dropout;
+use refrain_kernels::elementwise::copy_columns;
+use refrain_kernels::philox::Key;
+use serde::{Deserialize, Serialize};
+
+/// Drops a share of the elements in training and scales the others by `1 / (1 − rate)` (Srivastava et al.
+/// 2014); outside of training it changes nothing.
+///
+/// Input and output `(…, F)`. Every element of every step is drawn by itself, as a function of the model's
+/// seed, the number of the batch and the element's place in the caller's array.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    /// The share that is dropped: at least 0 and below 1.
+    pub rate: f32,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Dropout {
+    /// Drops the share `rate` of the elements.
+    pub fn new(rate: f32) -> Self {
+        Self { rate, name: None }
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for Dropout {
+    fn class_name(&self) -> &'static str {
+        "Dropout"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        plan.features(input)?;
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(Error::setting(plan.name(), "rate", self.rate, "at least 0 and below 1"));
+        }
+        let spec = plan.spec(input);
+        let op = DropoutOp { rate: self.rate, purpose: plan.purpose(), axis: spec.axis, first: Vec::new() };
+        Ok(plan.op(Box::new(op), &[input], &[spec]))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+fn key(random: RandomKey, purpose: u32) -> Key {
+    Key { seed: random.seed, purpose, counter: random.counter }
+}
+
+#[derive(Debug, Clone)]
+struct DropoutOp {
+    rate: f32,
+    purpose: u32,
+    axis: Axis,
+    /// The first element of each row, counted in the caller's array.
+    first: Vec<u64>,
+}
+
+impl DropoutOp {
+    fn count_elements(&mut self, cx: &Forward<'_>) {
+        let width = cx.input(0).width() as u64;
+        self.first.clear();
+        match self.axis {
+            Axis::Lanes => self.first.extend((0..cx.lanes() as u64).map(|lane| lane * width)),
+            Axis::Steps(layout) => {
+                let layout = cx.layout(layout);
+                let place = |(_, lane, source)| (lane * layout.span() + source) as u64 * width;
+                self.first.extend(layout.iter().map(place));
+            }
+        }
+    }
+}
+
+impl Op for DropoutOp {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x, key) = (cx.engine, cx.input(0).view(), key(cx.random, self.purpose));
+        if cx.mode == Mode::Infer || self.rate == 0.0 {
+            copy_columns(engine, x, 0, false, cx.output(0).view_mut());
+        } else {
+            self.count_elements(cx);
+            dropout(engine, key, self.rate, x, &self.first, false, cx.output(0).view_mut());
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let (engine, dy, key) = (cx.engine, dy.view(), key(cx.random, self.purpose));
+        if let Some(dx) = cx.d_input(0) {
+            let (add, dx) = (dx.add, dx.value.view_mut());
+            if self.rate == 0.0 {
+                copy_columns(engine, dy, 0, add, dx);
+            } else {
+                dropout(engine, key, self.rate, dy, &self.first, add, dx);
+            }
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+/// The `dropout` option of recurrent layers: masks over the input's features that stay the same at every step
+/// of a sequence. One input edge, an output edge for each mask.
+#[derive(Debug, Clone)]
+pub(super) struct InputDropout {
+    rate: f32,
+    groups: usize,
+    purpose: u32,
+    /// For each mask, the first element of each row: masks `(groups, N, width)` in the caller's order.
+    first: Vec<u64>,
+}
+
+impl InputDropout {
+    /// `x`, which has features and a time axis, under each of `groups` masks. `rate` is at least 0 and below 1.
+    pub(super) fn lower(plan: &mut Plan<'_>, x: EdgeId, rate: f32, groups: usize) -> Vec<EdgeId> {
+        let specs = vec![plan.spec(x); groups];
+        let op = Self { rate, groups, purpose: plan.purpose(), first: Vec::new() };
+        plan.op(Box::new(op), &[x], &specs)
+    }
+}
+
+impl Op for InputDropout {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x, key) = (cx.engine, cx.input(0), key(cx.random, self.purpose));
+        let active = cx.mode == Mode::Train && self.rate > 0.0;
+        if active {
+            let (layout, lanes) = (cx.input_layout(0), cx.lanes());
+            self.first.clear();
+            for group in 0..self.groups {
+                let place = |(_, lane, _)| ((group * lanes + lane) * x.width()) as u64;
+                self.first.extend(layout.iter().map(place));
+            }
+        }
+        for group in 0..self.groups {
+            let y = cx.output(group).view_mut();
+            if active {
+                let first = &self.first[group * x.rows()..(group + 1) * x.rows()];
+                dropout(engine, key, self.rate, x.view(), first, false, y);
+            } else {
+                copy_columns(engine, x.view(), 0, false, y);
+            }
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let (engine, key, rows) = (cx.engine, key(cx.random, self.purpose), cx.input(0).rows());
+        // The executor comes here only when some output has a gradient, so that the input's is always written.
+        let mut written = false;
+        for group in 0..self.groups {
+            let Some(dy) = cx.d_output(group) else { continue };
+            let Some(dx) = cx.d_input(0) else { return Ok(()) };
+            let (add, dx) = (dx.add || written, dx.value.view_mut());
+            if self.rate == 0.0 {
+                copy_columns(engine, dy.view(), 0, add, dx);
+            } else {
+                let first = &self.first[group * rows..(group + 1) * rows];
+                dropout(engine, key, self.rate, dy.view(), first, add, dx);
+            }
+            written = true;
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::testing::{Data, Harness, Lowering, RANDOM};
+    use refrain_kernels::philox::word;
+
+    const LENGTHS: [usize; 4] = [2, 5, 0, 3];
+
+    fn ones(width: usize) -> Data {
+        let sequences = LENGTHS.iter().map(|l| vec![1.0; l * width]).collect();
+        Data::Steps { width, sequences }
+    }
+
+    fn kept(purpose: u32, element: usize) -> bool {
+        word(RANDOM.seed, purpose, RANDOM.counter, element as u64) >= 1 << 31
+    }
+
+    #[test]
+    fn training_draws_each_element_by_its_place_in_the_caller_s_array() {
+        let mut h = Harness::new(&Dropout::new(0.5), &[ones(3)]).unwrap();
+        h.forward(Mode::Train).unwrap();
+        let span = h.span(0);
+        assert!(span > 5);
+        for (n, sequence) in h.output(0).iter().enumerate() {
+            assert_eq!(sequence.len(), 3 * LENGTHS[n]);
+            for (k, &y) in sequence.iter().enumerate() {
+                assert_eq!(y, if kept(0, n * span * 3 + k) { 2.0 } else { 0.0 }, "sequence {n}, element {k}");
+            }
+        }
+        let mut h = Harness::new(&Dropout::new(0.5), &[Data::lanes(3, &[1.0; 6])]).unwrap();
+        h.forward(Mode::Train).unwrap();
+        for (k, &y) in h.output(0).iter().flatten().enumerate() {
+            assert_eq!(y, if kept(0, k) { 2.0 } else { 0.0 }, "element {k}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_dropped_at_rate_zero_or_outside_of_training() {
+        for (rate, mode) in [(0.5, Mode::Infer), (0.0, Mode::Train)] {
+            let mut h = Harness::new(&Dropout::new(rate), &[ones(2)]).unwrap();
+            h.forward(mode).unwrap();
+            assert!(h.output(0).iter().flatten().all(|&y| y == 1.0));
+        }
+    }
+
+    #[test]
+    fn input_masks_are_the_same_at_every_step_and_differ_by_group() {
+        let layer = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(InputDropout::lower(plan, x[0], 0.5, 3)));
+        let mut h = Harness::new(&layer, &[ones(2)]).unwrap();
+        h.forward(Mode::Train).unwrap();
+        for group in 0..3 {
+            for (n, sequence) in h.output(group).iter().enumerate() {
+                for (k, &y) in sequence.iter().enumerate() {
+                    let element = (group * LENGTHS.len() + n) * 2 + k % 2;
+                    assert_eq!(y, if kept(0, element) { 2.0 } else { 0.0 }, "group {group}, sequence {n}");
+                }
+            }
+        }
+        h.forward(Mode::Infer).unwrap();
+        assert!(h.output(2).iter().flatten().all(|&y| y == 1.0));
+    }
+
+    #[test]
+    fn gradients() {
+        for rate in [0.0, 0.3] {
+            Harness::check(&Dropout::new(rate), &[Data::random_steps(17, &LENGTHS)]);
+            Harness::check(&Dropout::new(rate), &[Data::random_lanes(5, 4)]);
+            for groups in [1, 3] {
+                let lower = move |plan: &mut Plan<'_>, x: &[EdgeId]| {
+                    Ok(InputDropout::lower(plan, x[0], rate, groups))
+                };
+                Harness::check(&Lowering(lower), &[Data::random_steps(17, &LENGTHS)]);
+            }
+        }
+    }
+
+    #[test]
+    fn only_some_of_the_masked_inputs_are_used() {
+        let lower = |plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![InputDropout::lower(plan, x[0], 0.3, 3)[1]]);
+        Harness::check(&Lowering(lower), &[Data::random_steps(3, &LENGTHS)]);
+    }
+
+    #[test]
+    fn a_rate_outside_its_range_is_refused() {
+        for rate in [1.0, -0.1, f32::NAN] {
+            let error = Harness::new(&Dropout::new(rate), &[ones(1)]).unwrap_err();
+            assert!(matches!(error, Error::Setting { setting: "rate", .. }), "{error}");
+        }
+    }
+}

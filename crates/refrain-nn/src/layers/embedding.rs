@@ -1,0 +1,279 @@
+//! Embedding: each id becomes a row of a table.
+
+use super::Layer;
+use super::dense::yes;
+use super::masking::Subset;
+use crate::error::Error;
+use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::init::Initializer;
+use crate::params::{ParamSpec, SpanId};
+use crate::regularizer::Regularizer;
+use refrain_kernels::embedding::{gather, scatter_add};
+use serde::{Deserialize, Serialize};
+
+/// Turns ids into vectors: `y = embeddings[id]`.
+///
+/// Input ids `(N, T)` or `(N)`, below `input_dim`; output `(N, T, output_dim)` or `(N, output_dim)`. With
+/// `mask_zero` the steps of id 0, the padding, are dropped: later layers never see them, and a returned
+/// sequence holds 0 there. Parameter: `embeddings` `(input_dim, output_dim)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    /// Ids: the largest id plus 1. With `mask_zero` id 0 counts too.
+    pub input_dim: usize,
+    /// Width of the output.
+    pub output_dim: usize,
+    /// Of the table; uniform within ±0.05 by default.
+    #[serde(default = "Initializer::random_uniform")]
+    pub embeddings_initializer: Initializer,
+    /// Penalty on the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings_regularizer: Option<Regularizer>,
+    /// Whether steps of id 0 are dropped.
+    #[serde(default)]
+    pub mask_zero: bool,
+    /// Whether training changes it.
+    #[serde(default = "yes")]
+    pub trainable: bool,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Embedding {
+    /// A table of `input_dim` rows of `output_dim` floats, with Keras's defaults.
+    pub fn new(input_dim: usize, output_dim: usize) -> Self {
+        Self {
+            input_dim,
+            output_dim,
+            embeddings_initializer: Initializer::random_uniform(),
+            embeddings_regularizer: None,
+            mask_zero: false,
+            trainable: true,
+            name: None,
+        }
+    }
+
+    /// Sets the table's initialiser.
+    pub fn embeddings_initializer(mut self, initializer: Initializer) -> Self {
+        self.embeddings_initializer = initializer;
+        self
+    }
+
+    /// Sets the table's penalty.
+    pub fn embeddings_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.embeddings_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets whether steps of id 0 are dropped.
+    pub fn mask_zero(mut self, mask_zero: bool) -> Self {
+        self.mask_zero = mask_zero;
+        self
+    }
+
+    /// Sets whether training changes it.
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for Embedding {
+    fn class_name(&self) -> &'static str {
+        "Embedding"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        for (setting, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
+            if size == 0 {
+                return Err(Error::setting(plan.name(), setting, 0, "at least 1"));
+            }
+        }
+        let spec = plan.spec(input);
+        if spec.kind != Kind::Ids {
+            return Err(Error::connection(plan.name(), spec, "ids"));
+        }
+        let table = plan.param(ParamSpec {
+            name: "embeddings",
+            shape: vec![self.input_dim, self.output_dim],
+            initializer: self.embeddings_initializer.clone(),
+            regularizer: self.embeddings_regularizer,
+            decay: true,
+        })?;
+        let (mut axis, mut subset) = (spec.axis, None);
+        if self.mask_zero {
+            plan.steps(input)?;
+            let layout = plan.layout();
+            axis = Axis::Steps(layout);
+            subset = Some(Subset::new(layout));
+        }
+        let op = Lookup {
+            layer: plan.name().to_owned(),
+            table,
+            vocabulary: self.input_dim,
+            axis: spec.axis,
+            subset,
+            kept: Vec::new(),
+        };
+        let output = EdgeSpec { axis, kind: Kind::Features(self.output_dim) };
+        Ok(plan.op(Box::new(op), &[input], &[output]))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Lookup {
+    layer: String,
+    table: SpanId,
+    vocabulary: usize,
+    /// Of the input.
+    axis: Axis,
+    /// The steps that are left, where id 0 is dropped.
+    subset: Option<Subset>,
+    /// Their ids.
+    kept: Vec<u32>,
+}
+
+impl Lookup {
+    fn check(&self, cx: &Forward<'_>) -> Result<(), Error> {
+        let ids = &cx.input(0).ids;
+        let Some(row) = ids.iter().position(|&id| id as usize >= self.vocabulary) else { return Ok(()) };
+        let place = match self.axis {
+            Axis::Lanes => format!("sequence {row}"),
+            Axis::Steps(layout) => {
+                let (_, lane, source) =
+                    cx.layout(layout).iter().nth(row).expect("a place for each row of the input");
+                format!("sequence {lane} at step {source}")
+            }
+        };
+        let expected = format!("an id below {}, its input_dim", self.vocabulary);
+        Err(Error::data(format!("{}: the id of {place}", self.layer), ids[row], expected))
+    }
+}
+
+impl Op for Lookup {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        self.check(cx)?;
+        let (engine, table) = (cx.engine, cx.params.value(self.table));
+        let mut ids: &[u32] = &cx.input(0).ids;
+        if let Some(subset) = &mut self.subset {
+            subset.make(cx, |row| ids[row] != 0);
+            self.kept.clear();
+            self.kept.extend(subset.rows().iter().map(|&row| ids[row as usize]));
+            ids = &self.kept;
+        }
+        gather(engine, table, ids, cx.output(0).view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        if cx.params.spans()[self.table.0].trainable {
+            let ids = if self.subset.is_some() { &self.kept } else { &cx.input(0).ids };
+            scatter_add(cx.engine, ids, dy.view(), cx.params.gradient_mut(self.table));
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::layers::testing::{Data, Harness};
+
+    const TABLE: [f32; 8] = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0, 30.0, 31.0];
+
+    fn run(layer: &Embedding, data: Data) -> Harness {
+        let mut h = Harness::new(layer, &[data]).unwrap();
+        assert_eq!(h.parameters(), [("layer/embeddings".to_owned(), vec![4, 2])]);
+        h.set("embeddings", &TABLE);
+        h.forward(Mode::Infer).unwrap();
+        h
+    }
+
+    #[test]
+    fn looks_up_each_id() {
+        let h = run(&Embedding::new(4, 2), Data::ids(&[&[3], &[], &[1, 0, 3]]));
+        assert_eq!(h.output(0), [vec![30.0, 31.0], vec![], vec![10.0, 11.0, 0.0, 1.0, 30.0, 31.0]]);
+        let h = run(&Embedding::new(4, 2), Data::LaneIds(vec![2, 0]));
+        assert_eq!(h.output(0), [[20.0, 21.0], [0.0, 1.0]]);
+    }
+
+    #[test]
+    fn mask_zero_drops_the_padding() {
+        let h = run(&Embedding::new(4, 2).mask_zero(true), Data::ids(&[&[0, 3], &[0, 0], &[1, 0, 2, 0]]));
+        assert_eq!(h.output(0), [vec![30.0, 31.0], vec![], vec![10.0, 11.0, 20.0, 21.0]]);
+        assert_eq!(h.output_sources(0), [vec![1], vec![], vec![0, 2]]);
+    }
+
+    #[test]
+    fn gradients_reach_the_rows_that_were_used() {
+        let ids = Data::ids(&[&[1], &[3, 1, 1, 0], &[], &[0, 3]]);
+        for mask_zero in [false, true] {
+            let h = Harness::check(&Embedding::new(4, 17).mask_zero(mask_zero), std::slice::from_ref(&ids));
+            let gradient = h.parameter_gradient("embeddings");
+            let zero = |id: usize| gradient[id * 17..(id + 1) * 17].iter().all(|&g| g == 0.0);
+            assert_eq!([0, 1, 2, 3].map(zero), [mask_zero, false, true, false]);
+        }
+        Harness::check(&Embedding::new(3, 5), &[Data::LaneIds(vec![2, 0, 2])]);
+    }
+
+    #[test]
+    fn a_frozen_table_gets_no_gradient() {
+        let h = Harness::check(&Embedding::new(4, 2).trainable(false), &[Data::ids(&[&[1, 2]])]);
+        assert_eq!(h.parameter_gradient("embeddings"), [0.0; 8]);
+    }
+
+    #[test]
+    fn an_id_beyond_the_table_is_named_with_its_place() {
+        let mut h = Harness::new(&Embedding::new(4, 2), &[Data::ids(&[&[1], &[1, 2, 4]])]).unwrap();
+        let message = h.forward(Mode::Infer).unwrap_err().to_string();
+        let expected =
+            "layer: the id of sequence 1 at step 2 is 4, but the model expects an id below 4, its input_dim";
+        assert_eq!(message, expected);
+        let mut h = Harness::new(&Embedding::new(4, 2), &[Data::LaneIds(vec![0, 9])]).unwrap();
+        let error = h.forward(Mode::Infer).unwrap_err();
+        assert!(matches!(&error, Error::Data { what, .. } if what.contains("sequence 1")), "{error}");
+    }
+
+    #[test]
+    fn refuses_features_empty_tables_and_a_mask_without_steps() {
+        let error = Harness::new(&Embedding::new(4, 2), &[Data::lanes(1, &[1.0])]).unwrap_err();
+        assert!(matches!(error, Error::Connection { .. }), "{error}");
+        for layer in [Embedding::new(0, 2), Embedding::new(4, 0)] {
+            let error = Harness::new(&layer, &[Data::LaneIds(vec![0])]).unwrap_err();
+            assert!(matches!(error, Error::Setting { .. }), "{error}");
+        }
+        let layer = Embedding::new(4, 2).mask_zero(true);
+        let error = Harness::new(&layer, &[Data::LaneIds(vec![0])]).unwrap_err();
+        assert!(matches!(error, Error::Connection { .. }), "{error}");
+    }
+}

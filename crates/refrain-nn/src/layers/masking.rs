@@ -1,0 +1,186 @@
+//! Masking: steps that hold nothing but a marker are dropped.
+
+use super::Layer;
+use crate::error::Error;
+use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, LayoutId, Op, Plan};
+use refrain_kernels::elementwise::permute_rows;
+use serde::{Deserialize, Serialize};
+
+/// Drops the steps whose features all equal `mask_value`.
+///
+/// Input `(N, T, F)`; the output has the same rows without the dropped ones, on a time axis of its own: later
+/// layers never see them, and a returned sequence holds 0 there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Masking {
+    /// The value that marks a step to be dropped; 0 by default.
+    #[serde(default)]
+    pub mask_value: f32,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Masking {
+    /// Drops the steps whose features all equal `mask_value`.
+    pub fn new(mask_value: f32) -> Self {
+        Self { mask_value, name: None }
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Default for Masking {
+    fn default() -> Self {
+        Self::new(0.0)
+    }
+}
+
+impl Layer for Masking {
+    fn class_name(&self) -> &'static str {
+        "Masking"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        let width = plan.features(input)?;
+        plan.steps(input)?;
+        if !self.mask_value.is_finite() {
+            return Err(Error::setting(plan.name(), "mask_value", self.mask_value, "a finite number"));
+        }
+        let layout = plan.layout();
+        let op = DropSteps { mask_value: self.mask_value, subset: Subset::new(layout) };
+        Ok(plan.op(Box::new(op), &[input], &[EdgeSpec::steps(layout, width)]))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+/// A time axis with some of the rows of another.
+#[derive(Debug, Clone)]
+pub(super) struct Subset {
+    layout: LayoutId,
+    rows: Vec<u32>,
+}
+
+impl Subset {
+    pub(super) fn new(layout: LayoutId) -> Self {
+        Self { layout, rows: Vec::new() }
+    }
+
+    /// Makes the layout of the rows of the first input, which has a time axis, for which `keep` is true.
+    pub(super) fn make(&mut self, cx: &mut Forward<'_>, keep: impl Fn(usize) -> bool) {
+        let rows = &mut self.rows;
+        cx.make_layout(self.layout, |made, source| {
+            let source = source.expect("an input with a time axis: the layer checked it when it was planned");
+            made.set_subset(source, &keep);
+            rows.clear();
+            rows.resize(made.rows(), 0);
+            for n in 0..source.sequences() {
+                let kept = (0..source.length(n)).map(|t| source.row(n, t)).filter(|&row| keep(row));
+                for (t, row) in kept.enumerate() {
+                    rows[made.row(n, t)] = row as u32;
+                }
+            }
+        });
+    }
+
+    /// For each row that is left, the row of the input that it was.
+    pub(super) fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+}
+
+#[derive(Debug, Clone)]
+struct DropSteps {
+    mask_value: f32,
+    subset: Subset,
+}
+
+impl Op for DropSteps {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x, mask_value) = (cx.engine, cx.input(0).view(), self.mask_value);
+        self.subset.make(cx, |row| x.row(row).iter().any(|&v| v != mask_value));
+        permute_rows(engine, self.subset.rows(), x, false, cx.output(0).view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let Some(dx) = cx.d_input(0) else { return Ok(()) };
+        if !dx.add {
+            dx.value.data.fill(0.0);
+        }
+        let mut to = dx.value.view_mut();
+        for (i, &row) in self.subset.rows().iter().enumerate() {
+            for (dx, dy) in to.row(row as usize).iter_mut().zip(dy.view().row(i)) {
+                *dx += dy;
+            }
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::layers::testing::{Data, Harness};
+
+    #[test]
+    fn drops_only_steps_that_are_all_mask() {
+        let x = Data::steps(2, &[&[1.0, 2.0], &[0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 4.0], &[0.0, 0.0], &[]]);
+        let mut h = Harness::new(&Masking::default(), &[x]).unwrap();
+        h.forward(Mode::Infer).unwrap();
+        assert_eq!(h.output(0), [vec![1.0, 2.0], vec![3.0, 0.0, 0.0, 4.0], vec![], vec![]]);
+        assert_eq!(h.output_sources(0), [vec![0], vec![1, 3], vec![], vec![]]);
+    }
+
+    #[test]
+    fn another_mask_value_and_a_nan_that_is_not_it() {
+        let x = Data::steps(1, &[&[-1.0, 0.0], &[f32::NAN, -1.0]]);
+        let mut h = Harness::new(&Masking::new(-1.0), &[x]).unwrap();
+        h.forward(Mode::Infer).unwrap();
+        assert_eq!(h.output_sources(0), [vec![1], vec![0]]);
+    }
+
+    #[test]
+    fn gradients() {
+        Harness::check(&Masking::new(9.0), &[Data::random_steps(3, &[1, 4, 0, 2])]);
+    }
+
+    #[test]
+    fn gradients_pass_by_the_dropped_steps() {
+        let x = Data::steps(1, &[&[9.0, 0.5], &[0.25, 9.0, 9.0, 0.75], &[9.0]]);
+        let mut h = Harness::new(&Masking::new(9.0), &[x]).unwrap();
+        h.differentiate();
+        let (dx, dy) = (h.input_gradient(0), h.output_gradient(0));
+        assert_eq!(dx, [vec![0.0, dy[0][0]], vec![dy[1][0], 0.0, 0.0, dy[1][1]], vec![0.0]]);
+    }
+
+    #[test]
+    fn needs_a_sequence_and_a_number() {
+        let error = Harness::new(&Masking::new(f32::NAN), &[Data::steps(1, &[&[0.0]])]).unwrap_err();
+        assert!(matches!(error, Error::Setting { setting: "mask_value", .. }), "{error}");
+        let error = Harness::new(&Masking::default(), &[Data::lanes(1, &[0.0])]).unwrap_err();
+        assert!(matches!(error, Error::Connection { .. }), "{error}");
+    }
+}

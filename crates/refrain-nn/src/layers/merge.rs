@@ -1,0 +1,341 @@
+//! Several edges become one: sum, product, mean, or side by side.
+
+use super::Layer;
+use crate::error::Error;
+use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, LayoutId, Op, Plan};
+use refrain_kernels::elementwise::{copy_columns, multiply_rows, scale_rows, take_columns};
+use refrain_kernels::{AlignedVec, Rows, RowsMut};
+use serde::{Deserialize, Serialize};
+
+/// The sum of two or more inputs of the same shape, on the same time axis or without one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Two or more inputs side by side: `(…, F₁)`, `(…, F₂)`, … become `(…, F₁ + F₂ + …)`, on the same time axis
+/// or without one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concatenate {
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Add {
+    /// The sum of its inputs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Concatenate {
+    /// Its inputs side by side.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for Add {
+    fn class_name(&self) -> &'static str {
+        "Add"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        Ok(vec![sum(plan, inputs)?])
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+impl Layer for Concatenate {
+    fn class_name(&self) -> &'static str {
+        "Concatenate"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        Ok(vec![concatenate(plan, inputs)?])
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+/// `Σ inputs`
+pub(super) fn sum(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
+    scaled_sum(plan, inputs, 1.0)
+}
+
+/// `Σ inputs / count`
+pub(super) fn average(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
+    scaled_sum(plan, inputs, 1.0 / inputs.len() as f32)
+}
+
+fn scaled_sum(plan: &mut Plan<'_>, inputs: &[EdgeId], factor: f32) -> Result<EdgeId, Error> {
+    let spec = same_shape(plan, inputs)?;
+    Ok(plan.op(Box::new(Sum { factor, scaled: AlignedVec::default() }), inputs, &[spec])[0])
+}
+
+/// `a ⊙ b`
+pub(super) fn product(plan: &mut Plan<'_>, a: EdgeId, b: EdgeId) -> Result<EdgeId, Error> {
+    let spec = same_shape(plan, &[a, b])?;
+    Ok(plan.op(Box::new(Product), &[a, b], &[spec])[0])
+}
+
+/// `[inputs …]` along the features.
+pub(super) fn concatenate(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
+    let axis = same_axis(plan, inputs)?;
+    let mut width = 0;
+    for &input in inputs {
+        width += plan.features(input)?;
+    }
+    let spec = EdgeSpec { axis, kind: Kind::Features(width) };
+    Ok(plan.op(Box::new(Join), inputs, &[spec])[0])
+}
+
+fn same_axis(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<Axis, Error> {
+    if inputs.len() < 2 {
+        return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), "two edges or more"));
+    }
+    let axis = plan.spec(inputs[0]).axis;
+    match inputs.iter().position(|&input| plan.spec(input).axis != axis) {
+        None => Ok(axis),
+        Some(i) => Err(mismatch(plan, inputs, i, "inputs that share a time axis, or have none")),
+    }
+}
+
+fn same_shape(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeSpec, Error> {
+    same_axis(plan, inputs)?;
+    for &input in inputs {
+        plan.features(input)?;
+    }
+    let spec = plan.spec(inputs[0]);
+    match inputs.iter().position(|&input| plan.spec(input) != spec) {
+        None => Ok(spec),
+        Some(i) => Err(mismatch(plan, inputs, i, "inputs of the same shape")),
+    }
+}
+
+fn mismatch(plan: &Plan<'_>, inputs: &[EdgeId], i: usize, expected: &str) -> Error {
+    let describe = |edge| match plan.spec(edge) {
+        spec @ EdgeSpec { axis: Axis::Steps(LayoutId(axis)), .. } => format!("{spec} on time axis {axis}"),
+        spec => spec.to_string(),
+    };
+    let got = format!("{} (input 0) and {} (input {i})", describe(inputs[0]), describe(inputs[i]));
+    Error::connection(plan.name(), got, expected)
+}
+
+/// `y = factor · Σ x`
+#[derive(Debug, Clone)]
+struct Sum {
+    factor: f32,
+    scaled: AlignedVec,
+}
+
+impl Op for Sum {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let engine = cx.engine;
+        for i in 0..cx.inputs() {
+            let x = cx.input(i).view();
+            copy_columns(engine, x, 0, i > 0, cx.output(0).view_mut());
+        }
+        if self.factor != 1.0 {
+            scale_rows(engine, self.factor, cx.output(0).view_mut());
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let (engine, rows, width) = (cx.engine, dy.rows(), dy.width());
+        let mut from = dy.view();
+        if self.factor != 1.0 {
+            self.scaled.resize(dy.data.len());
+            copy_columns(engine, from, 0, false, RowsMut::new(&mut self.scaled, rows, width));
+            scale_rows(engine, self.factor, RowsMut::new(&mut self.scaled, rows, width));
+            from = Rows::new(&self.scaled, rows, width);
+        }
+        for i in 0..cx.inputs() {
+            if let Some(dx) = cx.d_input(i) {
+                copy_columns(engine, from, 0, dx.add, dx.value.view_mut());
+            }
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+/// `y = a ⊙ b`
+#[derive(Debug, Clone)]
+struct Product;
+
+impl Op for Product {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, a, b) = (cx.engine, cx.input(0).view(), cx.input(1).view());
+        multiply_rows(engine, a, b, false, cx.output(0).view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let engine = cx.engine;
+        for i in 0..2 {
+            let other = cx.input(1 - i).view();
+            if let Some(dx) = cx.d_input(i) {
+                multiply_rows(engine, dy.view(), other, dx.add, dx.value.view_mut());
+            }
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+/// `y = [x₁ x₂ …]`
+#[derive(Debug, Clone)]
+struct Join;
+
+impl Op for Join {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, mut first) = (cx.engine, 0);
+        for i in 0..cx.inputs() {
+            let x = cx.input(i).view();
+            copy_columns(engine, x, first, false, cx.output(0).view_mut());
+            first += x.width();
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let (engine, mut first) = (cx.engine, 0);
+        for i in 0..cx.inputs() {
+            let width = cx.input(i).width();
+            if let Some(dx) = cx.d_input(i) {
+                take_columns(engine, dy.view(), first, dx.add, dx.value.view_mut());
+            }
+            first += width;
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::layers::testing::{Data, Harness, Lowering};
+
+    const LENGTHS: [usize; 4] = [1, 3, 0, 2];
+
+    fn output(layer: &dyn Layer, data: &[Data]) -> Vec<Vec<f32>> {
+        let mut h = Harness::new(layer, data).unwrap();
+        h.forward(Mode::Infer).unwrap();
+        h.output(0)
+    }
+
+    #[test]
+    fn values_on_sequences_of_unequal_lengths() {
+        let a = Data::steps(2, &[&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0]]);
+        let b = Data::steps(2, &[&[10.0, 20.0], &[30.0, 40.0, 50.0, 60.0]]);
+        let c = Data::steps(1, &[&[7.0], &[8.0, 9.0]]);
+        let two = [a.clone(), b.clone()];
+        assert_eq!(output(&Add::new(), &two), [vec![11.0, 22.0], vec![33.0, 44.0, 55.0, 66.0]]);
+        let joined =
+            [vec![1.0, 2.0, 7.0, 10.0, 20.0], vec![3.0, 4.0, 8.0, 30.0, 40.0, 5.0, 6.0, 9.0, 50.0, 60.0]];
+        assert_eq!(output(&Concatenate::new(), &[a, c, b]), joined);
+        let mean = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![average(plan, x)?]));
+        assert_eq!(output(&mean, &two), [vec![5.5, 11.0], vec![16.5, 22.0, 27.5, 33.0]]);
+        let product = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![product(plan, x[0], x[1])?]));
+        assert_eq!(output(&product, &two), [vec![10.0, 40.0], vec![90.0, 160.0, 250.0, 360.0]]);
+    }
+
+    #[test]
+    fn an_edge_may_be_merged_with_itself() {
+        let twice = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![sum(plan, &[x[0], x[0], x[0]])?]));
+        assert_eq!(output(&twice, &[Data::lanes(1, &[1.0, 2.0])]), [[3.0], [6.0]]);
+        Harness::check(&twice, &[Data::random_steps(3, &LENGTHS)]);
+        let square = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![product(plan, x[0], x[0])?]));
+        assert_eq!(output(&square, &[Data::lanes(1, &[3.0, 2.0])]), [[9.0], [4.0]]);
+        Harness::check(&square, &[Data::random_steps(3, &LENGTHS)]);
+    }
+
+    #[test]
+    fn gradients() {
+        let two = [Data::random_steps(17, &LENGTHS), Data::random_steps(17, &LENGTHS)];
+        Harness::check(&Add::new(), &two);
+        Harness::check(&Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![average(plan, x)?])), &two);
+        Harness::check(
+            &Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![product(plan, x[0], x[1])?])),
+            &two,
+        );
+        let widths = [1, 16, 17].map(|width| Data::random_lanes(width, 3));
+        Harness::check(&Concatenate::new(), &widths);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let refused = |layer: &dyn Layer, data: &[Data]| match Harness::new(layer, data) {
+            Err(error @ Error::Connection { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let (a, b) = (Data::random_steps(2, &[1, 3]), Data::random_steps(2, &[2, 3]));
+        for layer in [&Add::new() as &dyn Layer, &Concatenate::new()] {
+            let message = refused(layer, &[a.clone(), a.clone(), b.clone()]);
+            assert!(
+                message.contains("axis 0 (input 0)") && message.contains("axis 1 (input 2)"),
+                "{message}"
+            );
+            let message = refused(layer, &[a.clone(), Data::random_lanes(2, 2)]);
+            assert!(message.contains("2 features without a time axis (input 1)"), "{message}");
+            refused(layer, std::slice::from_ref(&a));
+            refused(layer, &[Data::ids(&[&[1]]), Data::ids(&[&[1]])]);
+        }
+        let message = refused(&Add::new(), &[a, Data::random_steps(3, &[1, 3])]);
+        assert!(message.contains("3 features"), "{message}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Layers: descriptions that plan operations.
+
+mod activation;
+mod bidirectional;
+mod dense;
+mod dropout;
+mod embedding;
+mod masking;
+mod merge;
+mod norm;
+mod recurrent;
+mod registry;
+mod repeat;
+mod reverse;
+#[cfg(test)]
+mod testing;
+mod tied;
+mod time_distributed;
+
+pub use activation::ActivationLayer;
+pub use bidirectional::{Bidirectional, MergeMode, RecurrentLayer};
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use masking::Masking;
+pub use merge::{Add, Concatenate};
+pub use norm::LayerNormalization;
+pub use recurrent::{
+    CellConfig, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentMask, SimpleRnn, SimpleRnnCell,
+};
+pub(crate) use bidirectional::snake_case;
+pub(crate) use registry::layer_from_config;
+pub use repeat::RepeatVector;
+pub use tied::TiedDense;
+pub use time_distributed::TimeDistributed;
+
+use crate::error::Error;
+use crate::graph::{EdgeId, Plan};
+use std::fmt;
+
+/// A layer: a description that declares its parameters and operations when a model is built.
+///
+/// Users implement it for layers of their own, from operations of their own ([`crate::graph::Op`]) or by
+/// lowering to other layers.
+pub trait Layer: fmt::Debug + Send + Sync {
+    /// The name of its kind, as a model file and `summary` show it: `LSTM`, `Dense`.
+    fn class_name(&self) -> &'static str;
+
+    /// The name the user gave it; a model makes one from the class name where there is none.
+    fn name(&self) -> Option<&str>;
+
+    /// Its settings, from which it can be made again.
+    fn config(&self) -> serde_json::Value;
+
+    /// Whether training changes its parameters.
+    fn trainable(&self) -> bool {
+        true
+    }
+
+    /// Declares parameters and operations that compute its outputs from `inputs`.
+    ///
+    /// # Errors
+    /// When a setting is out of range or an input does not fit.
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error>;
+
+    /// Its copy.
+    fn boxed_clone(&self) -> Box<dyn Layer>;
+}
+
+impl Clone for Box<dyn Layer> {
+    fn clone(&self) -> Self {
+        self.boxed_clone()
+    }
+}

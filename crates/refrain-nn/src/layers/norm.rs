@@ -1,0 +1,277 @@
+//! Layer normalisation.
+
+use super::Layer;
+use crate::error::Error;
+use crate::graph::{Backward, EdgeId, Forward, Op, Plan};
+use crate::init::Initializer;
+use crate::params::{ParamSpec, Params, SpanId};
+use crate::regularizer::Regularizer;
+use refrain_kernels::norm::{
+    LayerNorm, Moments, layer_norm, layer_norm_gradient, layer_norm_parameter_gradients,
+};
+use refrain_kernels::{Engine, Rows};
+use serde::{Deserialize, Serialize};
+
+/// Normalises the features of each row (Ba et al. 2016): `y = gamma ⊙ (x − mean) / √(variance + epsilon) +
+/// beta`, mean and variance over the features.
+///
+/// Input and output `(…, F)`. Parameters: `gamma` `(F)` with `scale`, `beta` `(F)` with `center`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LayerNormalization {
+    /// Added to the variance; 0.001 by default.
+    pub epsilon: f32,
+    /// Whether `beta` is added.
+    pub center: bool,
+    /// Whether the result is multiplied by `gamma`.
+    pub scale: bool,
+    /// Of beta; zeros by default.
+    pub beta_initializer: Initializer,
+    /// Of gamma; ones by default.
+    pub gamma_initializer: Initializer,
+    /// Penalty on beta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta_regularizer: Option<Regularizer>,
+    /// Penalty on gamma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma_regularizer: Option<Regularizer>,
+    /// Whether training changes it.
+    pub trainable: bool,
+    /// Its name, if the user gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Default for LayerNormalization {
+    fn default() -> Self {
+        Self {
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            beta_initializer: Initializer::Zeros,
+            gamma_initializer: Initializer::Ones,
+            beta_regularizer: None,
+            gamma_regularizer: None,
+            trainable: true,
+            name: None,
+        }
+    }
+}
+
+impl LayerNormalization {
+    /// Normalises with Keras's defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what is added to the variance.
+    pub fn epsilon(mut self, epsilon: f32) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Sets whether `beta` is added.
+    pub fn center(mut self, center: bool) -> Self {
+        self.center = center;
+        self
+    }
+
+    /// Sets whether the result is multiplied by `gamma`.
+    pub fn scale(mut self, scale: bool) -> Self {
+        self.scale = scale;
+        self
+    }
+
+    /// Sets beta's initialiser.
+    pub fn beta_initializer(mut self, initializer: Initializer) -> Self {
+        self.beta_initializer = initializer;
+        self
+    }
+
+    /// Sets gamma's initialiser.
+    pub fn gamma_initializer(mut self, initializer: Initializer) -> Self {
+        self.gamma_initializer = initializer;
+        self
+    }
+
+    /// Sets beta's penalty.
+    pub fn beta_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.beta_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets gamma's penalty.
+    pub fn gamma_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.gamma_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets whether training changes it.
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for LayerNormalization {
+    fn class_name(&self) -> &'static str {
+        "LayerNormalization"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        let width = plan.features(input)?;
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(Error::setting(plan.name(), "epsilon", self.epsilon, "a finite number above 0"));
+        }
+        let mut declare = |used: bool, name, initializer: &Initializer, regularizer| {
+            let (shape, initializer) = (vec![width], initializer.clone());
+            used.then(|| plan.param(ParamSpec { name, shape, initializer, regularizer, decay: true }))
+                .transpose()
+        };
+        let gamma = declare(self.scale, "gamma", &self.gamma_initializer, self.gamma_regularizer)?;
+        let beta = declare(self.center, "beta", &self.beta_initializer, self.beta_regularizer)?;
+        let epsilon = self.epsilon;
+        let op =
+            Normalize { gamma, beta, epsilon, packed: Vec::new(), mean: Vec::new(), inverse: Vec::new() };
+        let spec = plan.spec(input);
+        Ok(plan.op(Box::new(op), &[input], &[spec]))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Normalize {
+    gamma: Option<SpanId>,
+    beta: Option<SpanId>,
+    epsilon: f32,
+    /// Gamma's values, for backward: a gradient's slot borrows the parameters.
+    packed: Vec<f32>,
+    /// Of each row, for backward.
+    mean: Vec<f32>,
+    /// `1 / √(variance + ε)` of each row, for backward.
+    inverse: Vec<f32>,
+}
+
+impl Normalize {
+    fn add_parameter_gradients(&self, cx: &mut Backward<'_>, dy: Rows<'_>) {
+        let (engine, x) = (cx.engine, cx.input(0).view());
+        let moments = Moments { mean: &self.mean, inverse: &self.inverse };
+        let trained = |params: &Params, id: &SpanId| params.spans()[id.0].trainable;
+        if let Some(gamma) = self.gamma.filter(|id| trained(cx.params, id)) {
+            let gradient = Some(cx.params.gradient_mut(gamma));
+            layer_norm_parameter_gradients(engine, x, moments, dy, gradient, None);
+        }
+        if let Some(beta) = self.beta.filter(|id| trained(cx.params, id)) {
+            let gradient = Some(cx.params.gradient_mut(beta));
+            layer_norm_parameter_gradients(engine, x, moments, dy, None, gradient);
+        }
+    }
+}
+
+impl Op for Normalize {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, params, x) = (cx.engine, cx.params, cx.input(0));
+        self.mean.resize(x.rows(), 0.0);
+        self.inverse.resize(x.rows(), 0.0);
+        let [gamma, beta] = [self.gamma, self.beta].map(|p| p.map(|id| params.value(id)));
+        let norm = LayerNorm { gamma, beta, epsilon: self.epsilon };
+        layer_norm(engine, norm, x.view(), &mut self.mean, &mut self.inverse, cx.output(0).view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        self.add_parameter_gradients(cx, dy.view());
+        let (engine, x) = (cx.engine, cx.input(0).view());
+        let moments = Moments { mean: &self.mean, inverse: &self.inverse };
+        let gamma = self.gamma.map(|_| &*self.packed);
+        if let Some(dx) = cx.d_input(0) {
+            layer_norm_gradient(engine, gamma, x, moments, dy.view(), dx.add, dx.value.view_mut());
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, _engine: &Engine, params: &Params, _training: bool) {
+        self.packed.clear();
+        self.packed.extend(self.gamma.iter().flat_map(|&id| params.value(id)));
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::layers::testing::{Data, Harness};
+
+    #[test]
+    fn normalises_each_step_by_itself() {
+        let layer = LayerNormalization::new().epsilon(0.5);
+        let x = Data::steps(2, &[&[1.0, 3.0], &[0.0, 0.0, -2.0, 6.0], &[]]);
+        let mut h = Harness::new(&layer, &[x]).unwrap();
+        h.set("gamma", &[2.0, 3.0]);
+        h.set("beta", &[10.0, 20.0]);
+        h.forward(Mode::Infer).unwrap();
+        let (a, b) = (1.0 / 1.5f32.sqrt(), 4.0 / 16.5f32.sqrt());
+        let expected =
+            [vec![10.0 - 2.0 * a, 20.0 + 3.0 * a], vec![10.0, 20.0, 10.0 - 2.0 * b, 20.0 + 3.0 * b], vec![]];
+        for (got, want) in h.output(0).iter().flatten().zip(expected.iter().flatten()) {
+            assert!((got - want).abs() < 1e-5, "{got} for {want}");
+        }
+    }
+
+    #[test]
+    fn gradients_with_and_without_parameters() {
+        for (center, scale) in [(true, true), (false, true), (true, false), (false, false)] {
+            let layer = LayerNormalization::new()
+                .center(center)
+                .scale(scale)
+                .gamma_initializer(Initializer::RandomUniform { minval: 0.5, maxval: 2.0 })
+                .beta_initializer(Initializer::random_normal());
+            let h = Harness::check(&layer, &[Data::random_steps(17, &[2, 5, 0, 1])]);
+            assert_eq!(h.parameters().len(), usize::from(center) + usize::from(scale));
+        }
+    }
+
+    #[test]
+    fn keras_s_names_and_defaults() {
+        let h = Harness::new(&LayerNormalization::new(), &[Data::lanes(3, &[1.0; 3])]).unwrap();
+        let shape = |name: &str| (format!("layer/{name}"), vec![3]);
+        assert_eq!(h.parameters(), [shape("gamma"), shape("beta")]);
+        assert_eq!(LayerNormalization::new().epsilon, 1e-3);
+    }
+
+    #[test]
+    fn epsilon_must_be_positive() {
+        for epsilon in [0.0, -1.0, f32::NAN] {
+            let layer = LayerNormalization::new().epsilon(epsilon);
+            let error = Harness::new(&layer, &[Data::lanes(1, &[1.0])]).unwrap_err();
+            assert!(matches!(error, Error::Setting { setting: "epsilon", .. }), "{error}");
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Recurrent layers: SimpleRNN, LSTM and GRU are one layer with three cells.
+
+mod cell;
+mod op;
+#[cfg(test)]
+mod tests;
+
+pub use cell::{CellConfig, GruCell, LstmCell, SimpleRnnCell};
+
+use super::bidirectional::RecurrentLayer;
+use super::dense::{glorot, yes, zeros};
+use super::dropout::InputDropout;
+use super::reverse::Reverse;
+use super::Layer;
+use crate::activation::Activation;
+use crate::error::Error;
+use crate::graph::{Axis, EdgeId, EdgeSpec, Kind, Plan};
+use crate::init::Initializer;
+use crate::params::ParamSpec;
+use crate::regularizer::Regularizer;
+use op::{RecurrentOp, Settings};
+use serde::{Deserialize, Serialize};
+
+/// The fully connected RNN of Elman (1990): `h = act(x · kernel + bias + h · recurrent_kernel)`.
+pub type SimpleRnn = Recurrent<SimpleRnnCell>;
+/// Long short-term memory, Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000). Gates
+/// i, f, c, o.
+pub type Lstm = Recurrent<LstmCell>;
+/// The gated recurrent unit of Cho et al. (2014). Gates z, r, h.
+pub type Gru = Recurrent<GruCell>;
+
+/// How many masks `recurrent_dropout` draws for a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecurrentMask {
+    /// One for each gate, as Keras does.
+    #[default]
+    PerGate,
+    /// One for all gates (Gal & Ghahramani 2016, tied), which keeps the fused product.
+    Shared,
+}
+
+/// A recurrent layer over whole sequences.
+///
+/// Input `(N, T, I)` with sequences of any length; output `(N, units)`, the last hidden state, or `(N, T,
+/// units)` with `return_sequences`. Of a sequence of length 0 the last hidden state is zero. With
+/// `return_state` the final hidden state (and cell state) follow as further outputs. Further inputs are the
+/// initial hidden state (and cell state).
+///
+/// Parameters: `kernel` `(I, G·units)`, `recurrent_kernel` `(units, G·units)`, `bias` `(G·units)`, of a GRU
+/// with `reset_after` `(2, G·units)`; gates in Keras's order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound = "C: CellConfig")]
+pub struct Recurrent<C> {
+    /// Hidden units `H`.
+    pub units: usize,
+    /// Activations and form of the recurrence.
+    #[serde(default)]
+    pub cell: C,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// Of the kernel; Glorot uniform by default.
+    #[serde(default = "glorot")]
+    pub kernel_initializer: Initializer,
+    /// Of the recurrent kernel; orthogonal by default.
+    #[serde(default = "orthogonal")]
+    pub recurrent_initializer: Initializer,
+    /// Of the bias; zeros by default.
+    #[serde(default = "zeros")]
+    pub bias_initializer: Initializer,
+    /// Penalty on the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Penalty on the recurrent kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrent_regularizer: Option<Regularizer>,
+    /// Penalty on the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_regularizer: Option<Regularizer>,
+    /// Whether every step's hidden state is the output, or only the last.
+    #[serde(default)]
+    pub return_sequences: bool,
+    /// Whether the final state follows the output.
+    #[serde(default)]
+    pub return_state: bool,
+    /// Whether the sequence is read from its end; outputs are in processed order.
+    #[serde(default)]
+    pub go_backwards: bool,
+    /// Whether the state is carried from one batch to the next.
+    #[serde(default)]
+    pub stateful: bool,
+    /// Share of the inputs dropped, the same ones at every step of a sequence.
+    #[serde(default)]
+    pub dropout: f32,
+    /// Share of the hidden state dropped on its way into the gates, the same units at every step.
+    #[serde(default)]
+    pub recurrent_dropout: f32,
+    /// How many masks `recurrent_dropout` draws.
+    #[serde(default)]
+    pub recurrent_mask: RecurrentMask,
+    /// Whether training changes it.
+    #[serde(default = "yes")]
+    pub trainable: bool,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+fn orthogonal() -> Initializer {
+    Initializer::Orthogonal { gain: 1.0 }
+}
+
+/// Builder methods that set one field.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        pub fn $field(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        }
+    )*};
+}
+
+impl<C: CellConfig> Recurrent<C> {
+    /// `units` hidden units with Keras's defaults.
+    pub fn new(units: usize) -> Self {
+        Self {
+            units,
+            cell: C::default(),
+            use_bias: true,
+            kernel_initializer: glorot(),
+            recurrent_initializer: orthogonal(),
+            bias_initializer: zeros(),
+            kernel_regularizer: None,
+            recurrent_regularizer: None,
+            bias_regularizer: None,
+            return_sequences: false,
+            return_state: false,
+            go_backwards: false,
+            stateful: false,
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            recurrent_mask: RecurrentMask::PerGate,
+            trainable: true,
+            name: None,
+        }
+    }
+
+    setters! {
+        /// Sets whether a bias is added.
+        use_bias: bool,
+        /// Sets the kernel's initialiser.
+        kernel_initializer: Initializer,
+        /// Sets the recurrent kernel's initialiser.
+        recurrent_initializer: Initializer,
+        /// Sets the bias's initialiser.
+        bias_initializer: Initializer,
+        /// Sets whether every step's hidden state is the output.
+        return_sequences: bool,
+        /// Sets whether the final state follows the output.
+        return_state: bool,
+        /// Sets whether the sequence is read from its end.
+        go_backwards: bool,
+        /// Sets whether the state is carried from batch to batch.
+        stateful: bool,
+        /// Sets the share of the inputs dropped.
+        dropout: f32,
+        /// Sets the share of the hidden state dropped.
+        recurrent_dropout: f32,
+        /// Sets how many masks `recurrent_dropout` draws.
+        recurrent_mask: RecurrentMask,
+        /// Sets whether training changes it.
+        trainable: bool,
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the kernel's penalty.
+    pub fn kernel_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.kernel_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets the recurrent kernel's penalty.
+    pub fn recurrent_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.recurrent_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets the bias's penalty.
+    pub fn bias_regularizer(mut self, regularizer: Regularizer) -> Self {
+        self.bias_regularizer = Some(regularizer);
+        self
+    }
+
+    /// Sets the activation of the hidden state (of the candidate and the output of gated cells).
+    pub fn activation(mut self, activation: Activation) -> Self {
+        *self.cell.activation_mut() = activation;
+        self
+    }
+
+    fn check(&self, name: &str) -> Result<(), Error> {
+        if self.units == 0 {
+            return Err(Error::setting(name, "units", 0, "at least 1"));
+        }
+        for (setting, rate) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(Error::setting(name, setting, rate, "at least 0 and below 1"));
+            }
+        }
+        Ok(())
+    }
+
+    fn params(&self, plan: &mut Plan<'_>, inputs: usize, cell: refrain_kernels::recurrent::Cell)
+    -> Result<op::Spans, Error> {
+        let columns = cell.gates() * self.units;
+        let kernel = plan.param(ParamSpec {
+            name: "kernel",
+            shape: vec![inputs, columns],
+            initializer: self.kernel_initializer.clone(),
+            regularizer: self.kernel_regularizer,
+            decay: true,
+        })?;
+        let recurrent = plan.param(ParamSpec {
+            name: "recurrent_kernel",
+            shape: vec![self.units, columns],
+            initializer: self.recurrent_initializer.clone(),
+            regularizer: self.recurrent_regularizer,
+            decay: true,
+        })?;
+        let bias = if self.use_bias {
+            let rows = cell.bias_len(self.units) / columns;
+            Some(plan.param(ParamSpec {
+                name: "bias",
+                shape: if rows == 1 { vec![columns] } else { vec![rows, columns] },
+                initializer: self.cell.bias(self.bias_initializer.clone()),
+                regularizer: self.bias_regularizer,
+                decay: true,
+            })?)
+        } else {
+            None
+        };
+        Ok(op::Spans { kernel, recurrent, bias })
+    }
+}
+
+impl Lstm {
+    /// Sets the activation of the gates.
+    pub fn recurrent_activation(mut self, activation: Activation) -> Self {
+        self.cell.recurrent_activation = activation;
+        self
+    }
+
+    /// Sets whether the forget gate's bias begins at 1 (Gers et al. 2000; Jozefowicz et al. 2015).
+    pub fn unit_forget_bias(mut self, unit_forget_bias: bool) -> Self {
+        self.cell.unit_forget_bias = unit_forget_bias;
+        self
+    }
+}
+
+impl Gru {
+    /// Sets the activation of the gates.
+    pub fn recurrent_activation(mut self, activation: Activation) -> Self {
+        self.cell.recurrent_activation = activation;
+        self
+    }
+
+    /// Sets whether the reset gate is applied after the recurrent product (as cuDNN does) or before it.
+    pub fn reset_after(mut self, reset_after: bool) -> Self {
+        self.cell.reset_after = reset_after;
+        self
+    }
+}
+
+impl<C: CellConfig> Layer for Recurrent<C> {
+    fn class_name(&self) -> &'static str {
+        C::CLASS_NAME
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        self.check(plan.name())?;
+        let cell = self.cell.kernel(plan.name())?;
+        let states = 1 + usize::from(cell.has_cell_state());
+        let Some((&x, initial)) = inputs.split_first() else {
+            return Err(Error::connection(plan.name(), "nothing", "a sequence"));
+        };
+        let width = plan.features(x)?;
+        let layout = plan.steps(x)?;
+        if !initial.is_empty() && initial.len() != states {
+            let expected = format!("the sequence and {states} initial states, or the sequence alone");
+            return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), expected));
+        }
+        for &edge in initial {
+            let (got, expected) = (plan.spec(edge), EdgeSpec::lanes(self.units));
+            if got != expected {
+                return Err(Error::connection(plan.name(), got, format!("an initial state of {expected}")));
+            }
+        }
+        let spans = self.params(plan, width, cell)?;
+        let x = if self.go_backwards { Reverse::lower(plan, x) } else { x };
+        let per_gate = self.recurrent_dropout > 0.0 && self.recurrent_mask == RecurrentMask::PerGate;
+        let groups = if per_gate { cell.gates() } else { 1 };
+        let mut edges = if self.dropout > 0.0 {
+            InputDropout::lower(plan, x, self.dropout, groups)
+        } else {
+            vec![x]
+        };
+        let settings = Settings {
+            cell,
+            inputs: width,
+            units: self.units,
+            return_sequences: self.return_sequences,
+            stateful: self.stateful,
+            products: edges.len(),
+            initial: !initial.is_empty(),
+            recurrent_dropout: self.recurrent_dropout,
+            mask_groups: groups,
+            purpose: plan.purpose(),
+        };
+        edges.extend(initial);
+        let axis = if self.return_sequences { Axis::Steps(layout) } else { Axis::Lanes };
+        let mut specs = vec![EdgeSpec { axis, kind: Kind::Features(self.units) }];
+        specs.resize(1 + states, EdgeSpec::lanes(self.units));
+        let mut outputs = plan.op(Box::new(RecurrentOp::new(settings, spans)), &edges, &specs);
+        if !self.return_state {
+            outputs.truncate(1);
+        }
+        Ok(outputs)
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+impl<C: CellConfig> RecurrentLayer for Recurrent<C> {
+    fn with_direction(&self, backwards: bool) -> Box<dyn RecurrentLayer> {
+        Box::new(Self { go_backwards: backwards, ..self.clone() })
+    }
+
+    fn returns_sequences(&self) -> bool {
+        self.return_sequences
+    }
+
+    fn returns_state(&self) -> bool {
+        self.return_state
+    }
+}

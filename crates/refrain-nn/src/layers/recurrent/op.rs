@@ -1,0 +1,353 @@
+//! The operation behind every recurrent layer.
+
+use crate::error::Error;
+use crate::graph::{Backward, Causality, Forward, Mode, Op, RandomKey, StateShape, Value};
+use crate::params::{Params, SpanId};
+use crate::sequence::SeqLayout;
+use refrain_kernels::dropout::mask;
+use refrain_kernels::philox::Key;
+use refrain_kernels::recurrent::{self as kernel, Cell, RecurrentWeights, StateMasks};
+use refrain_kernels::{AlignedVec, Engine, Packed, PanelShape, RowsMut, row_step};
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) cell: Cell,
+    pub(super) inputs: usize,
+    pub(super) units: usize,
+    pub(super) return_sequences: bool,
+    pub(super) stateful: bool,
+    /// Input edges: 1, or one a gate where dropout masks the inputs gate by gate.
+    pub(super) products: usize,
+    /// Whether the initial state comes from edges.
+    pub(super) initial: bool,
+    pub(super) recurrent_dropout: f32,
+    pub(super) mask_groups: usize,
+    pub(super) purpose: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spans {
+    pub(super) kernel: SpanId,
+    pub(super) recurrent: SpanId,
+    pub(super) bias: Option<SpanId>,
+}
+
+/// Inputs: the sequence (once, or once a gate), then optionally the initial states. Outputs: the hidden states
+/// or the last one, then the final hidden state (and cell state).
+#[derive(Debug, Clone)]
+pub(super) struct RecurrentOp {
+    set: Settings,
+    spans: Spans,
+    weights: RecurrentWeights,
+    kernel_gradient: Packed,
+    recurrent_gradient: Packed,
+    /// Initial states in sorted order.
+    h0: AlignedVec,
+    c0: AlignedVec,
+    gates: AlignedVec,
+    /// Hidden states of all steps, where they are not the output.
+    h: AlignedVec,
+    c: AlignedVec,
+    reset: AlignedVec,
+    masks: AlignedVec,
+    mask_base: Vec<u64>,
+    masked: AlignedVec,
+    dh: AlignedVec,
+    dc: AlignedVec,
+    scratch: AlignedVec,
+}
+
+impl RecurrentOp {
+    pub(super) fn new(set: Settings, spans: Spans) -> Self {
+        let shape = PanelShape::gates(set.cell.gates(), set.units);
+        Self {
+            set,
+            spans,
+            weights: RecurrentWeights::new(set.cell, set.inputs, set.units),
+            kernel_gradient: Packed::new(shape, set.inputs),
+            recurrent_gradient: Packed::new(shape, set.units),
+            h0: AlignedVec::default(),
+            c0: AlignedVec::default(),
+            gates: AlignedVec::default(),
+            h: AlignedVec::default(),
+            c: AlignedVec::default(),
+            reset: AlignedVec::default(),
+            masks: AlignedVec::default(),
+            mask_base: Vec::new(),
+            masked: AlignedVec::default(),
+            dh: AlignedVec::default(),
+            dc: AlignedVec::default(),
+            scratch: AlignedVec::default(),
+        }
+    }
+
+    fn step(&self) -> usize {
+        row_step(self.set.units)
+    }
+
+    /// Which gate the `i`-th input edge feeds; none where one feeds all.
+    fn gate(&self, i: usize) -> Option<usize> {
+        (self.set.products > 1).then_some(i)
+    }
+
+    /// Puts the initial states in sorted order into `h0` and `c0`.
+    fn take_initial(&mut self, cx: &Forward<'_>) {
+        let layout = cx.input_layout(0);
+        let (step, units, cell) = (self.step(), self.set.units, self.set.cell.has_cell_state());
+        let lanes = layout.sequences();
+        self.h0.resize(lanes * step);
+        self.c0.resize(if cell { lanes * step } else { 0 });
+        if !self.set.initial && cx.state.is_none() {
+            self.h0.fill(0.0);
+            self.c0.fill(0.0);
+            return;
+        }
+        for sorted in 0..lanes {
+            let lane = layout.lane(sorted);
+            let at = sorted * step..sorted * step + units;
+            if self.set.initial {
+                self.h0[at.clone()].copy_from_slice(cx.input(self.set.products).view().row(lane));
+                if cell {
+                    self.c0[at].copy_from_slice(cx.input(self.set.products + 1).view().row(lane));
+                }
+            } else if let Some(state) = &cx.state {
+                self.h0[at.clone()].copy_from_slice(state.hidden(lane));
+                if cell {
+                    self.c0[at].copy_from_slice(state.cell(lane));
+                }
+            }
+        }
+    }
+
+    fn draw_masks(&mut self, engine: &Engine, random: RandomKey, layout: &SeqLayout) {
+        let (lanes, units, groups) = (layout.sequences(), self.set.units, self.set.mask_groups);
+        self.mask_base.clear();
+        for group in 0..groups {
+            let lane = |sorted| (group * lanes + layout.lane(sorted)) as u64;
+            self.mask_base.extend((0..lanes).map(|sorted| lane(sorted) * units as u64));
+        }
+        self.masks.resize(groups * lanes * row_step(units));
+        let key = Key { seed: random.seed, purpose: self.set.purpose, counter: random.counter };
+        let rows = RowsMut::new(&mut self.masks, groups * lanes, units);
+        mask(engine, key, self.set.recurrent_dropout, &self.mask_base, rows);
+    }
+}
+
+impl Op for RecurrentOp {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        self.take_initial(cx);
+        let (engine, set, step) = (cx.engine, self.set, self.step());
+        let cell = set.cell.has_cell_state();
+        let (rows, lanes) = (cx.input_layout(0).rows(), cx.lanes());
+        self.gates.resize(set.cell.gates_len(set.units, rows));
+        self.c.resize(if cell { rows * step } else { 0 });
+        self.reset.resize(if set.cell.resets_before() { rows * step } else { 0 });
+        if cx.mode == Mode::Train && set.recurrent_dropout > 0.0 {
+            self.draw_masks(engine, cx.random, cx.input_layout(0));
+            self.masked.resize(set.mask_groups * rows * step);
+        } else {
+            self.masks.resize(0);
+        }
+        for i in 0..set.products {
+            let gate = self.gate(i);
+            kernel::input_product(engine, &self.weights, gate, cx.input(i).view(), &mut self.gates);
+        }
+        let mut output = std::mem::take(cx.output(0));
+        if !set.return_sequences {
+            self.h.resize(rows * step);
+        }
+        let h = if set.return_sequences { &mut output.data } else { &mut self.h };
+        let masks = (!self.masks.is_empty())
+            .then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
+        kernel::forward(
+            engine,
+            &self.weights,
+            kernel::Forward {
+                steps: cx.input_layout(0).steps(),
+                h0: &self.h0,
+                c0: &self.c0,
+                masks,
+                gates: &mut self.gates,
+                h,
+                c: &mut self.c,
+                reset: &mut self.reset,
+                masked: &mut self.masked,
+            },
+        );
+        let (mut h_final, mut c_final) = (std::mem::take(cx.output(1)), Value::default());
+        if cell {
+            c_final = std::mem::take(cx.output(2));
+        }
+        for lane in 0..lanes {
+            let h = if set.return_sequences { &output.data } else { &self.h };
+            let layout = cx.input_layout(0);
+            let initial = layout.rank(lane) * step..layout.rank(lane) * step + set.units;
+            let row = layout.last_row(lane).map(|row| row * step..row * step + set.units);
+            let h_last = row.clone().map_or(&self.h0[initial.clone()], |row| &h[row]);
+            h_final.view_mut().row(lane).copy_from_slice(h_last);
+            if !set.return_sequences {
+                match &row {
+                    Some(_) => output.view_mut().row(lane).copy_from_slice(h_final.view().row(lane)),
+                    None => output.view_mut().row(lane).fill(0.0),
+                }
+            }
+            if cell {
+                let c_last = row.map_or(&self.c0[initial], |row| &self.c[row]);
+                c_final.view_mut().row(lane).copy_from_slice(c_last);
+            }
+        }
+        if let Some(state) = &mut cx.state {
+            for lane in 0..lanes {
+                let (h, c) = state.lane_mut(lane);
+                h.copy_from_slice(h_final.view().row(lane));
+                if cell {
+                    c.copy_from_slice(c_final.view().row(lane));
+                }
+            }
+        }
+        cx.put_output(0, output);
+        cx.put_output(1, h_final);
+        if cell {
+            cx.put_output(2, c_final);
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let (engine, set, step, layout) = (cx.engine, self.set, self.step(), cx.input_layout(0));
+        let cell = set.cell.has_cell_state();
+        let (rows, lanes) = (layout.rows(), cx.lanes());
+        self.dh.resize(lanes * step);
+        self.dh.fill(0.0);
+        self.dc.resize(if cell { lanes * step } else { 0 });
+        self.dc.fill(0.0);
+        self.scratch.resize(lanes * step);
+        let (d_h, d_c) = (cx.d_output(1), if cell { cx.d_output(2) } else { None });
+        let d_last = if set.return_sequences { None } else { cx.d_output(0) };
+        for lane in 0..lanes {
+            let at = layout.rank(lane) * step..layout.rank(lane) * step + set.units;
+            if let Some(d) = d_h {
+                self.dh[at.clone()].copy_from_slice(d.view().row(lane));
+            }
+            if let (Some(d), true) = (d_last, layout.length(lane) > 0) {
+                for (dh, d) in self.dh[at.clone()].iter_mut().zip(d.view().row(lane)) {
+                    *dh += d;
+                }
+            }
+            if let Some(d) = d_c {
+                self.dc[at].copy_from_slice(d.view().row(lane));
+            }
+        }
+        let dy = if set.return_sequences { cx.d_output(0) } else { None };
+        let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
+        let masks = (!self.masks.is_empty())
+            .then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
+        kernel::backward(
+            engine,
+            &self.weights,
+            kernel::Backward {
+                steps: layout.steps(),
+                h0: &self.h0,
+                c0: &self.c0,
+                masks,
+                h,
+                c: &self.c,
+                masked: &self.masked,
+                dy: dy.map(|d| &*d.data),
+                gates: &mut self.gates,
+                dh: &mut self.dh,
+                dc: &mut self.dc,
+                scratch: &mut self.scratch,
+            },
+        );
+        if cx.params.spans()[self.spans.kernel.0].trainable {
+            self.add_gradients(cx);
+        }
+        for i in 0..set.products {
+            let gate = self.gate(i);
+            if let Some(dx) = cx.d_input(i) {
+                let out = dx.value.view_mut();
+                kernel::input_gradient(engine, &self.weights, gate, &self.gates, rows, dx.add, out);
+            }
+        }
+        if set.initial {
+            self.pass_to_initial(cx, 0);
+            if cell {
+                self.pass_to_initial(cx, 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
+        let bias = self.spans.bias.map(|b| params.value(b));
+        let (kernel, recurrent) = (params.value(self.spans.kernel), params.value(self.spans.recurrent));
+        self.weights.pack(engine, kernel, recurrent, bias, training);
+    }
+
+    fn causality(&self) -> Causality {
+        if self.set.return_sequences {
+            Causality::Causal
+        } else {
+            Causality::NotCausal("a recurrent layer without `return_sequences` waits for the sequence's end")
+        }
+    }
+
+    fn state(&self) -> Option<StateShape> {
+        (!self.set.initial).then_some(StateShape {
+            units: self.set.units,
+            cell: self.set.cell.has_cell_state(),
+            stateful: self.set.stateful,
+        })
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+impl RecurrentOp {
+    /// Adds the gradients of kernel, recurrent kernel and bias.
+    fn add_gradients(&mut self, cx: &mut Backward<'_>) {
+        let (engine, set, layout) = (cx.engine, self.set, cx.input_layout(0));
+        let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
+        let rows = layout.rows();
+        self.kernel_gradient.clear();
+        for i in 0..set.products {
+            let x = cx.input(i).view();
+            kernel::kernel_gradient(engine, self.gate(i), &self.gates, x, &mut self.kernel_gradient);
+        }
+        self.kernel_gradient.add_to(engine, cx.params.gradient_mut(self.spans.kernel));
+        self.recurrent_gradient.clear();
+        let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
+        kernel::recurrent_gradient(
+            engine,
+            &self.weights,
+            layout.steps(),
+            (&self.h0, h),
+            masked,
+            &self.reset,
+            &self.gates,
+            &mut self.recurrent_gradient,
+        );
+        self.recurrent_gradient.add_to(engine, cx.params.gradient_mut(self.spans.recurrent));
+        if let Some(bias) = self.spans.bias {
+            let gradient = cx.params.gradient_mut(bias);
+            kernel::bias_gradient(engine, set.cell, set.units, &self.gates, rows, gradient);
+        }
+    }
+
+    /// Passes `dh` (0) or `dc` (1) on to the edge of the initial state.
+    fn pass_to_initial(&self, cx: &mut Backward<'_>, which: usize) {
+        let (layout, step) = (cx.input_layout(0), self.step());
+        let source = if which == 0 { &self.dh } else { &self.dc };
+        let Some(slot) = cx.d_input(self.set.products + which) else { return };
+        let mut rows = slot.value.view_mut();
+        for lane in 0..layout.sequences() {
+            let from = &source[layout.rank(lane) * step..][..self.set.units];
+            for (d, s) in rows.row(lane).iter_mut().zip(from) {
+                *d = if slot.add { *d + s } else { *s };
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! RepeatVector: one row becomes a sequence.
+
+use super::Layer;
+use crate::error::Error;
+use crate::graph::{Axis, Backward, Causality, EdgeId, EdgeSpec, Forward, LayoutId, Op, Plan};
+use refrain_kernels::elementwise::permute_rows;
+use serde::{Deserialize, Serialize};
+
+/// Repeats the row of each sequence: `(N, F)` becomes `(N, n, F)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatVector {
+    /// Steps of the output.
+    pub n: usize,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl RepeatVector {
+    /// `n` steps of the same row.
+    pub fn new(n: usize) -> Self {
+        Self { n, name: None }
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for RepeatVector {
+    fn class_name(&self) -> &'static str {
+        "RepeatVector"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        let width = plan.features(input)?;
+        if self.n == 0 || u32::try_from(self.n).is_err() {
+            return Err(Error::setting(plan.name(), "n", self.n, "at least 1 and below 2^32"));
+        }
+        if plan.spec(input).axis != Axis::Lanes {
+            let expected = "features without a time axis (leave out `return_sequences` before it)";
+            return Err(Error::connection(plan.name(), plan.spec(input), expected));
+        }
+        let layout = plan.layout();
+        let op = Repeat { n: self.n, layout, lanes: Vec::new() };
+        Ok(plan.op(Box::new(op), &[input], &[EdgeSpec::steps(layout, width)]))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Repeat {
+    n: usize,
+    layout: LayoutId,
+    /// The input row of each output row.
+    lanes: Vec<u32>,
+}
+
+impl Op for Repeat {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x, lanes, n) = (cx.engine, cx.input(0), cx.lanes(), self.n);
+        cx.make_layout(self.layout, |made, _| made.set_full(lanes, n));
+        self.lanes.clear();
+        self.lanes.extend(cx.layout(self.layout).iter().map(|(_, lane, _)| lane as u32));
+        permute_rows(engine, &self.lanes, x.view(), false, cx.output(0).view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let Some(dx) = cx.d_input(0) else { return Ok(()) };
+        if !dx.add {
+            dx.value.data.fill(0.0);
+        }
+        let mut to = dx.value.view_mut();
+        for (row, &lane) in self.lanes.iter().enumerate() {
+            for (dx, dy) in to.row(lane as usize).iter_mut().zip(dy.view().row(row)) {
+                *dx += dy;
+            }
+        }
+        Ok(())
+    }
+
+    fn causality(&self) -> Causality {
+        Causality::NotCausal("RepeatVector makes a whole sequence of one row")
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::layers::testing::{Data, Harness};
+
+    #[test]
+    fn repeats_each_row() {
+        let mut h = Harness::new(&RepeatVector::new(3), &[Data::lanes(2, &[1.0, 2.0, 3.0, 4.0])]).unwrap();
+        h.forward(Mode::Infer).unwrap();
+        let expected = [vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0], vec![3.0, 4.0, 3.0, 4.0, 3.0, 4.0]];
+        assert_eq!(h.output(0), expected);
+        assert_eq!(h.output_sources(0), [[0, 1, 2], [0, 1, 2]]);
+    }
+
+    #[test]
+    fn gradients() {
+        Harness::check(&RepeatVector::new(5), &[Data::random_lanes(17, 3)]);
+    }
+
+    #[test]
+    fn refuses_no_steps_and_a_sequence() {
+        let error = Harness::new(&RepeatVector::new(0), &[Data::lanes(1, &[1.0])]).unwrap_err();
+        assert!(matches!(error, Error::Setting { setting: "n", .. }), "{error}");
+        let error = Harness::new(&RepeatVector::new(2), &[Data::steps(1, &[&[1.0]])]).unwrap_err();
+        assert!(matches!(error, Error::Connection { .. }), "{error}");
+    }
+}

@@ -1,0 +1,181 @@
+//! An output layer that shares an embedding's weights.
+
+use super::Layer;
+use super::activation::lower_activation;
+use super::dense::{yes, zeros};
+use crate::activation::Activation;
+use crate::error::Error;
+use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::init::Initializer;
+use crate::params::{ParamSpec, Params, SpanId};
+use refrain_kernels::{
+    AlignedVec, Engine, Packed, PanelShape, bias_gradient, matmul, matmul_gradient, pack_bias,
+    packed_bias_len,
+};
+use serde::{Deserialize, Serialize};
+
+/// A dense layer whose kernel is the transpose of another layer's parameter: `y = activation(x · Eᵀ + bias)`,
+/// as Press & Wolf (2017) and Inan et al. (2017) tie the output of a language model to its embedding.
+///
+/// Input `(…, D)`, output `(…, V)` for a parameter `(V, D)`. Own parameter: `bias` `(V)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TiedDense {
+    /// The full name of the shared parameter, `embedding/embeddings`.
+    pub parameter: String,
+    /// Applied to the sum.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// Of the bias; zeros by default.
+    #[serde(default = "zeros")]
+    pub bias_initializer: Initializer,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl TiedDense {
+    /// Shares the parameter of this full name, linear.
+    pub fn new(parameter: impl Into<String>) -> Self {
+        Self {
+            parameter: parameter.into(),
+            activation: Activation::Linear,
+            use_bias: true,
+            bias_initializer: zeros(),
+            name: None,
+        }
+    }
+
+    /// Sets the activation.
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.activation = activation;
+        self
+    }
+
+    /// Sets whether a bias is added.
+    pub fn use_bias(mut self, use_bias: bool) -> Self {
+        self.use_bias = use_bias;
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for TiedDense {
+    fn class_name(&self) -> &'static str {
+        "TiedDense"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let input = plan.one(inputs)?;
+        let width = plan.features(input)?;
+        let shared = plan.find_param(&self.parameter).ok_or_else(|| {
+            Error::setting(plan.name(), "parameter", &self.parameter, "the full name of an earlier layer's parameter")
+        })?;
+        let shape = plan.param_shape(shared).to_vec();
+        let &[vocab, columns] = &shape[..] else {
+            return Err(Error::setting(plan.name(), "parameter", format!("{shape:?}"), "a matrix"));
+        };
+        if columns != width {
+            let expected = format!("{columns} features, as wide as `{}`", self.parameter);
+            return Err(Error::connection(plan.name(), plan.spec(input), expected));
+        }
+        let bias = if self.use_bias {
+            Some(plan.param(ParamSpec {
+                name: "bias",
+                shape: vec![vocab],
+                initializer: self.bias_initializer.clone(),
+                regularizer: None,
+                decay: true,
+            })?)
+        } else {
+            None
+        };
+        let op = TiedAffine {
+            shared,
+            bias,
+            packed_t: Packed::new(PanelShape::plain(vocab), width),
+            packed: Packed::new(PanelShape::plain(width), vocab),
+            packed_bias: AlignedVec::default(),
+            gradient: Packed::new(PanelShape::plain(width), vocab),
+        };
+        let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(vocab) };
+        let sum = plan.op(Box::new(op), &[input], &[spec])[0];
+        Ok(vec![lower_activation(plan, self.activation, sum)])
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+/// `y = x · Eᵀ + b` over rows.
+#[derive(Debug, Clone)]
+struct TiedAffine {
+    shared: SpanId,
+    bias: Option<SpanId>,
+    /// `Eᵀ` `(D, V)`, for forward.
+    packed_t: Packed,
+    /// `E` `(V, D)`, for the input's gradient.
+    packed: Packed,
+    packed_bias: AlignedVec,
+    gradient: Packed,
+}
+
+impl Op for TiedAffine {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (engine, x) = (cx.engine, cx.input(0));
+        let y = cx.output(0);
+        matmul(engine, x.view(), &self.packed_t, Some(&self.packed_bias), false, y.view_mut());
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let Some(dy) = cx.d_output(0) else { return Ok(()) };
+        let (engine, x) = (cx.engine, cx.input(0));
+        if cx.params.spans()[self.shared.0].trainable {
+            self.gradient.clear();
+            matmul_gradient(engine, dy.view(), x.view(), &mut self.gradient);
+            self.gradient.add_to(engine, cx.params.gradient_mut(self.shared));
+        }
+        if let Some(bias) = self.bias {
+            bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
+        }
+        if let Some(dx) = cx.d_input(0) {
+            matmul(engine, dy.view(), &self.packed, None, dx.add, dx.value.view_mut());
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
+        let matrix = params.value(self.shared);
+        let order = PanelShape::plain(self.packed_t.depth());
+        self.packed_t.pack_transposed(engine, matrix, order);
+        if training {
+            self.packed.pack(engine, matrix);
+        }
+        self.packed_bias.resize(packed_bias_len(self.packed_t.shape()));
+        if let Some(bias) = self.bias {
+            pack_bias(params.value(bias), self.packed_t.shape(), &mut self.packed_bias);
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,44 @@
+//! Recurrent networks: layers, losses, optimisers, training.
+//!
+//! A model is a graph of layers, each a forward/backward pair over whole sequences. [`Sequential`] is the
+//! chain, [`Network`] the functional form; both compile to a [`Model`], which trains with
+//! [`Model::fit`] and runs with [`Model::predict`] or, step by step, with a [`Session`].
+//!
+//! Sequences may have any length: a batch is packed without padding before the engine sees it, so neither
+//! padding nor a mask costs arithmetic. The same seed gives the same bits for any number of threads.
+#![forbid(unsafe_code)]
+
+mod activation;
+pub mod callbacks;
+pub mod data;
+mod error;
+pub mod file;
+mod fit;
+pub mod graph;
+mod history;
+mod init;
+pub mod layers;
+pub mod loss;
+pub mod metrics;
+mod model;
+pub mod optim;
+mod params;
+mod regularizer;
+mod schedule;
+mod sequence;
+mod state;
+
+pub use activation::Activation;
+pub use error::Error;
+pub use fit::{Evaluate, Event, Fit, Reporter, Verbose};
+pub use history::History;
+pub use init::Initializer;
+pub use model::{
+    Architecture, ArchitectureNode, Compile, DEFAULT_SEED, InputSpec, Model, Network, Sequential, Session, Summary, Tensor,
+};
+pub use params::{ParamSpec, Params, Span, SpanId};
+pub use refrain_kernels::{Engine, Isa};
+pub use regularizer::Regularizer;
+pub use schedule::Schedule;
+pub use sequence::{LayoutError, SeqLayout};
+pub use state::{State, StateSlot};

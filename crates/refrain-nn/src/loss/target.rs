@@ -1,0 +1,85 @@
+//! Targets in the order of an output's rows.
+
+use crate::data::BatchTarget;
+use crate::error::Error;
+use crate::sequence::SeqLayout;
+use refrain_kernels::{AlignedVec, Rows, row_step};
+
+/// The targets and weights of one output, one row for each of its rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RowTargets {
+    /// Class ids; empty for values.
+    pub(crate) ids: Vec<u32>,
+    /// Values, `(rows, row_step(width))`; empty for ids.
+    pub(crate) values: AlignedVec,
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
+    /// One a row; empty where all are 1.
+    pub(crate) weights: Vec<f32>,
+}
+
+impl RowTargets {
+    /// Brings a batch's targets and weights into the order of an output's rows: packed rows of `layout`, or
+    /// one row a sequence without one. `width` is the output's.
+    pub(crate) fn gather(
+        &mut self,
+        target: &BatchTarget,
+        weights: &[f32],
+        lanes: usize,
+        layout: Option<&SeqLayout>,
+        width: usize,
+    ) -> Result<(), Error> {
+        let steps = layout.map_or(1, SeqLayout::span);
+        let is_ids = !target.ids.is_empty() || target.values.is_empty();
+        let (got, needed) = if is_ids {
+            (target.ids.len(), lanes * steps)
+        } else {
+            (target.values.len(), lanes * steps * width)
+        };
+        if got != needed {
+            let unit = if is_ids { "class ids" } else { "values" };
+            let expected = format!("{needed} ({lanes} sequences of {steps} steps)");
+            return Err(Error::data("the target", format!("{got} {unit}"), expected));
+        }
+        if !weights.is_empty() && weights.len() != lanes && weights.len() != lanes * steps {
+            let expected = format!("{lanes} or {}", lanes * steps);
+            return Err(Error::data("the number of weights", weights.len(), expected));
+        }
+        self.rows = layout.map_or(lanes, SeqLayout::rows);
+        self.width = width;
+        self.ids.clear();
+        self.weights.clear();
+        self.values.resize(if is_ids { 0 } else { self.rows * row_step(width) });
+        let mut place = |row: usize, lane: usize, step: usize| {
+            let at = lane * steps + step;
+            if is_ids {
+                self.ids.push(target.ids[at]);
+            } else {
+                let to = row * row_step(width);
+                self.values[to..to + width].copy_from_slice(&target.values[at * width..][..width]);
+            }
+            if !weights.is_empty() {
+                self.weights.push(weights[if weights.len() == lanes { lane } else { at }]);
+            }
+        };
+        match layout {
+            Some(layout) => layout.iter().for_each(|(row, lane, step)| place(row, lane, step)),
+            None => (0..lanes).for_each(|lane| place(lane, lane, 0)),
+        }
+        Ok(())
+    }
+
+    /// The values as rows.
+    pub(crate) fn view(&self) -> Rows<'_> {
+        Rows::new(&self.values, self.rows, self.width)
+    }
+
+    /// The sum of the weights: the count of rows where there are none.
+    pub(crate) fn weight(&self) -> f64 {
+        if self.weights.is_empty() {
+            self.rows as f64
+        } else {
+            self.weights.iter().map(|&w| f64::from(w)).sum()
+        }
+    }
+}

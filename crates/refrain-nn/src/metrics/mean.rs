@@ -1,0 +1,23 @@
+//! Running means.
+
+/// A running weighted mean: of the losses of batches, weighted by their real rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Mean {
+    /// `Σ w·v`
+    pub sum: f64,
+    /// `Σ w`
+    pub weight: f64,
+}
+
+impl Mean {
+    /// Adds a sum of values that are weighted already, and the weight of them.
+    pub fn add(&mut self, sum: f64, weight: f64) {
+        self.sum += sum;
+        self.weight += weight;
+    }
+
+    /// `Σ w·v / Σ w`; 0 without any weight, as in Keras.
+    pub fn result(&self) -> f64 {
+        if self.weight == 0.0 { 0.0 } else { self.sum / self.weight }
+    }
+}

@@ -1,0 +1,195 @@
+//! The functional form: layers connected edge by edge.
+
+use super::architecture::{Architecture, ArchitectureNode, InputSpec};
+use super::train::{Compile, DEFAULT_SEED};
+use super::{Model, Packing};
+use crate::error::Error;
+use crate::graph::{Axis, EdgeId, EdgeSpec, Graph, Kind, Plan};
+use crate::layers::{Layer, layer_from_config, snake_case};
+use crate::params::Params;
+use refrain_kernels::Engine;
+use std::collections::BTreeSet;
+
+/// An output of a layer (or an input) in a [`Network`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tensor {
+    node: usize,
+    output: usize,
+}
+
+/// A network under construction: several inputs and outputs, fan-out, merging.
+///
+/// ```no_run
+/// # use refrain_nn::{Network, InputSpec, Compile, layers::*};
+/// # fn main() -> Result<(), refrain_nn::Error> {
+/// let mut net = Network::new();
+/// let x = net.input(InputSpec::features(3));
+/// let past = net.add(Lstm::new(8), &[x])?;
+/// let future = net.add(Lstm::new(8).go_backwards(true), &[x])?;
+/// let both = net.add(Concatenate::new(), &[past, future])?;
+/// let y = net.add(Dense::new(1), &[both])?;
+/// let model = net.compile(&[y], Compile::default())?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Default)]
+pub struct Network {
+    inputs: Vec<InputSpec>,
+    layers: Vec<ArchitectureNode>,
+    graph: Graph,
+    params: Params,
+    input_edges: Vec<EdgeId>,
+    /// The outputs of every node.
+    edges: Vec<Vec<EdgeId>>,
+    names: BTreeSet<String>,
+}
+
+impl Network {
+    /// A network without inputs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Declares an input. All inputs come before the first layer.
+    ///
+    /// # Panics
+    /// When a layer was added before.
+    pub fn input(&mut self, spec: InputSpec) -> Tensor {
+        assert!(self.layers.is_empty(), "a network's inputs are declared before its layers");
+        let axis = if spec.sequence { Axis::Steps(self.graph.add_layout()) } else { Axis::Lanes };
+        let kind = spec.features.map_or(Kind::Ids, Kind::Features);
+        let edge = self.graph.add_input(EdgeSpec { axis, kind });
+        let mut spec = spec;
+        spec.name = self.unique(&spec.name);
+        self.inputs.push(spec);
+        self.input_edges.push(edge);
+        self.edges.push(vec![edge]);
+        Tensor { node: self.edges.len() - 1, output: 0 }
+    }
+
+    /// Adds a layer that has one output.
+    ///
+    /// # Errors
+    /// When a setting of the layer is out of range or an input does not fit.
+    pub fn add(&mut self, layer: impl Layer + 'static, inputs: &[Tensor]) -> Result<Tensor, Error> {
+        Ok(self.add_boxed(Box::new(layer), inputs)?[0])
+    }
+
+    /// Adds a layer and returns all its outputs: with `return_state` the states follow the output.
+    ///
+    /// # Errors
+    /// When a setting of the layer is out of range or an input does not fit.
+    pub fn add_all(&mut self, layer: impl Layer + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        self.add_boxed(Box::new(layer), inputs)
+    }
+
+    pub(crate) fn add_boxed(
+        &mut self,
+        layer: Box<dyn Layer>,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>, Error> {
+        let name = match layer.name() {
+            // A name that comes again is the same layer used again: it shares its parameters.
+            Some(name) => name.to_owned(),
+            None => self.unique(&snake_case(layer.class_name())),
+        };
+        self.add_named(layer, name, inputs)
+    }
+
+    fn add_named(
+        &mut self,
+        layer: Box<dyn Layer>,
+        name: String,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>, Error> {
+        let mut edges = Vec::with_capacity(inputs.len());
+        for t in inputs {
+            let edge = self.edges.get(t.node).and_then(|node| node.get(t.output)).ok_or_else(|| {
+                Error::connection(&name, format!("output {} of node {}", t.output, t.node), "an output of an earlier layer")
+            })?;
+            edges.push(*edge);
+        }
+        let mut plan = Plan::new(&mut self.graph, &mut self.params);
+        let outputs = plan.scoped(&name, layer.trainable(), |plan| layer.lower(plan, &edges))?;
+        self.names.insert(name.clone());
+        self.layers.push(ArchitectureNode {
+            class_name: layer.class_name().to_owned(),
+            name,
+            config: layer.config(),
+            inputs: inputs.iter().map(|t| (t.node, t.output)).collect(),
+        });
+        let node = self.edges.len();
+        let tensors = (0..outputs.len()).map(|output| Tensor { node, output }).collect();
+        self.edges.push(outputs);
+        Ok(tensors)
+    }
+
+    fn unique(&mut self, base: &str) -> String {
+        let name = std::iter::once(base.to_owned())
+            .chain((1..).map(|k| format!("{base}_{k}")))
+            .find(|name| !self.names.contains(name))
+            .unwrap_or_default();
+        self.names.insert(name.clone());
+        name
+    }
+
+    /// Builds the model with fresh parameters, ready to train.
+    ///
+    /// # Errors
+    /// When `outputs` are not of this network, or loss, metrics or optimiser do not fit.
+    pub fn compile(self, outputs: &[Tensor], compile: Compile) -> Result<Model, Error> {
+        let mut model = self.build(outputs, compile.engine.clone().unwrap_or_default(), compile.seed)?;
+        model.params.initialize(compile.seed)?;
+        model.compile(compile)?;
+        Ok(model)
+    }
+
+    /// Builds a model whose parameters are still to be set.
+    fn build(self, outputs: &[Tensor], engine: Engine, seed: u64) -> Result<Model, Error> {
+        let mut edges = Vec::new();
+        for t in outputs {
+            let edge = self.edges.get(t.node).and_then(|node| node.get(t.output)).copied();
+            edges.push(edge.ok_or_else(|| {
+                Error::connection("the model", format!("{t:?}"), "an output that is one of its network's")
+            })?);
+        }
+        if edges.is_empty() {
+            return Err(Error::connection("the model", "no output", "at least one"));
+        }
+        Ok(Model {
+            architecture: Architecture {
+                inputs: self.inputs,
+                layers: self.layers,
+                outputs: outputs.iter().map(|t| (t.node, t.output)).collect(),
+            },
+            layer_outputs: self.edges[self.input_edges.len()..].to_vec(),
+            own_state: self.graph.own_state(),
+            graph: self.graph,
+            params: self.params,
+            inputs: self.input_edges,
+            outputs: edges,
+            engine,
+            seed,
+            packed: Packing::Stale,
+            training: None,
+        })
+    }
+
+    /// Builds the model that an architecture describes, without memory for its parameters. The reason, where
+    /// it does not describe one.
+    pub(crate) fn plan_architecture(architecture: &Architecture, engine: Engine) -> Result<Model, String> {
+        let mut network = Self::new();
+        for input in &architecture.inputs {
+            network.input(input.clone());
+        }
+        let tensors = |list: &[(usize, usize)]| -> Vec<Tensor> {
+            list.iter().map(|&(node, output)| Tensor { node, output }).collect()
+        };
+        for node in &architecture.layers {
+            let layer = layer_from_config(&node.class_name, node.config.clone())?;
+            network
+                .add_named(layer, node.name.clone(), &tensors(&node.inputs))
+                .map_err(|e| e.to_string())?;
+        }
+        network.build(&tensors(&architecture.outputs), engine, DEFAULT_SEED).map_err(|e| e.to_string())
+    }
+}

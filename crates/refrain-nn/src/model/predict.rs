@@ -1,0 +1,116 @@
+//! Running a model without training it.
+
+use super::{Model, Packing};
+use crate::data::{Batch, Sequences};
+use crate::error::Error;
+use crate::graph::{Axis, EdgeId, Mode, RandomKey};
+use crate::state::State;
+use ndarray::{ArrayD, IxDyn};
+
+impl Model {
+    /// Runs a batch and leaves the outputs in the graph's buffers.
+    pub(super) fn infer(
+        &mut self,
+        batch: &Batch,
+        carry: Option<&mut State>,
+        skip: &[usize],
+    ) -> Result<(), Error> {
+        self.feed(batch)?;
+        self.pack(Packing::Forward);
+        let random = RandomKey { seed: self.seed, counter: 0 };
+        let state = carry.unwrap_or(&mut self.own_state);
+        self.graph.forward(&self.engine, &self.params, Mode::Infer, random, state, skip)
+    }
+
+    /// The outputs for one batch, batch first: `(N, T, width)` for sequences, zeros at steps that are masked
+    /// or beyond a sequence's length, else `(N, width)`. The state is carried in `carry`, if given.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model.
+    pub fn predict_batch(
+        &mut self,
+        batch: &Batch,
+        carry: Option<&mut State>,
+    ) -> Result<Vec<ArrayD<f32>>, Error> {
+        self.infer(batch, carry, &[])?;
+        Ok(self.outputs.iter().map(|&edge| self.expand(edge)).collect())
+    }
+
+    /// The outputs for all sequences, `batch_size` at a time; see [`Model::predict_batch`]. The result does
+    /// not depend on the batch size.
+    ///
+    /// # Errors
+    /// When the data does not fit the model.
+    pub fn predict_all<'a>(
+        &mut self,
+        x: impl Into<Sequences<'a>>,
+        batch_size: usize,
+    ) -> Result<Vec<ArrayD<f32>>, Error> {
+        let x = x.into();
+        let total = x.sequences()?;
+        let mut batch = Batch::default();
+        let mut parts: Vec<Vec<ArrayD<f32>>> = vec![Vec::new(); self.outputs.len()];
+        let size = batch_size.max(1);
+        let mut from = 0;
+        // One empty batch where there are no sequences, so that the shapes are known.
+        while from < total || parts[0].is_empty() {
+            x.fill(from..total.min(from + size), &mut batch)?;
+            for (part, array) in parts.iter_mut().zip(self.predict_batch(&batch, None)?) {
+                part.push(array);
+            }
+            from += size;
+        }
+        parts.into_iter().map(|part| join(&part)).collect()
+    }
+
+    /// The first output for all sequences, in batches of 32 as Keras does.
+    ///
+    /// # Errors
+    /// When the data does not fit the model.
+    pub fn predict<'a>(&mut self, x: impl Into<Sequences<'a>>) -> Result<ArrayD<f32>, Error> {
+        Ok(self.predict_all(x, 32)?.swap_remove(0))
+    }
+
+    fn expand(&self, edge: EdgeId) -> ArrayD<f32> {
+        let (spec, value, lanes) =
+            (self.graph.specs[edge.0], self.graph.value(edge), self.graph.lanes());
+        let width = spec.width();
+        let rows = value.view();
+        match spec.axis {
+            Axis::Lanes => {
+                let flat = (0..lanes).flat_map(|lane| rows.row(lane).iter().copied()).collect();
+                ArrayD::from_shape_vec(IxDyn(&[lanes, width]), flat).expect("rows of one width")
+            }
+            Axis::Steps(id) => {
+                let layout = self.graph.layout(id);
+                let steps = layout.span();
+                let mut flat = vec![0.0; lanes * steps * width];
+                for (row, lane, step) in layout.iter() {
+                    flat[(lane * steps + step) * width..][..width].copy_from_slice(rows.row(row));
+                }
+                ArrayD::from_shape_vec(IxDyn(&[lanes, steps, width]), flat).expect("rows of one width")
+            }
+        }
+    }
+}
+
+/// Puts batches one after the other; where their numbers of steps differ, shorter ones end in zeros.
+fn join(parts: &[ArrayD<f32>]) -> Result<ArrayD<f32>, Error> {
+    let mut shape = parts[0].shape().to_vec();
+    shape[0] = parts.iter().map(|p| p.shape()[0]).sum();
+    if shape.len() == 3 {
+        shape[1] = parts.iter().map(|p| p.shape()[1]).max().unwrap_or(0);
+    }
+    let mut all = ArrayD::zeros(IxDyn(&shape));
+    let mut from = 0;
+    for part in parts {
+        let mut to = all.view_mut();
+        for (axis, &len) in part.shape().iter().enumerate() {
+            let start = if axis == 0 { from } else { 0 };
+            to.slice_axis_inplace(ndarray::Axis(axis), (start..start + len).into());
+        }
+        to.assign(part);
+        from += part.shape()[0];
+    }
+    Ok(all)
+}

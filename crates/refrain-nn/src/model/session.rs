@@ -1,0 +1,107 @@
+//! Running a model step by step.
+
+use super::{Model, Packing};
+use crate::data::Batch;
+use crate::error::Error;
+use crate::graph::{Causality, Kind};
+use crate::state::State;
+use refrain_kernels::Rows;
+
+/// A model that reads one step at a time and remembers.
+///
+/// A session's steps are the same bits as one pass over the whole sequence.
+#[derive(Debug)]
+pub struct Session<'m> {
+    model: &'m mut Model,
+    state: State,
+    batch: Batch,
+    skip: Vec<usize>,
+}
+
+impl Model {
+    /// Starts a session of `lanes` sequences, its state zero.
+    ///
+    /// # Errors
+    /// When a layer needs more than this and earlier steps: it is bidirectional, goes backwards, or waits for
+    /// a sequence's end; or when the model has several inputs.
+    pub fn session(&mut self, lanes: usize) -> Result<Session<'_>, Error> {
+        if let Causality::NotCausal(reason) = self.graph.causality() {
+            return Err(Error::unsupported("running this model step by step", reason));
+        }
+        if self.inputs.len() != 1 {
+            return Err(Error::unsupported("running this model step by step", "it has several inputs"));
+        }
+        self.pack(Packing::Forward);
+        let state = self.graph.new_state();
+        let mut batch = Batch { lanes, ..Batch::default() };
+        batch.inputs.resize_with(1, Default::default);
+        batch.inputs[0].steps = 1;
+        Ok(Session { model: self, state, batch, skip: Vec::new() })
+    }
+}
+
+impl Session<'_> {
+    /// Returns logits from now on where the model ends in a softmax or sigmoid.
+    pub fn logits(mut self) -> Self {
+        let last = self.model.graph.producer(self.model.outputs[0]);
+        self.skip = last.filter(|&n| self.model.graph.nodes[n].op.activation().is_some()).into_iter().collect();
+        self
+    }
+
+    /// Reads one id a lane and returns the output, one row a lane.
+    ///
+    /// # Errors
+    /// When the number of ids is not the number of lanes, the model does not read ids, or an id is out of
+    /// range.
+    pub fn step_ids(&mut self, ids: &[u32]) -> Result<Rows<'_>, Error> {
+        let input = &mut self.batch.inputs[0];
+        input.ids.clear();
+        input.ids.extend_from_slice(ids);
+        self.step()
+    }
+
+    /// Reads one row of features a lane and returns the output, one row a lane.
+    ///
+    /// # Errors
+    /// When the number of floats is not lanes · width, or the model reads ids.
+    pub fn step_features(&mut self, features: &[f32]) -> Result<Rows<'_>, Error> {
+        let input = &mut self.batch.inputs[0];
+        input.features.clear();
+        input.features.extend_from_slice(features);
+        self.step()
+    }
+
+    fn step(&mut self) -> Result<Rows<'_>, Error> {
+        self.model.infer(&self.batch, Some(&mut self.state), &self.skip)?;
+        let graph = &self.model.graph;
+        let mut edge = self.model.outputs[0];
+        if let Some(&node) = self.skip.first() {
+            edge = graph.nodes[node].inputs[0];
+        }
+        debug_assert!(matches!(graph.specs[edge.0].kind, Kind::Features(_)));
+        // One step of every lane is in the caller's order: packing is stable.
+        Ok(graph.value(edge).view())
+    }
+
+    /// What the recurrent layers remember.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Puts back what the recurrent layers remembered.
+    ///
+    /// # Errors
+    /// When the state is another model's or has another number of lanes.
+    pub fn set_state(&mut self, state: &State) -> Result<(), Error> {
+        let shapes = |s: &State| s.layers().map(|l| l.shape()).collect::<Vec<_>>();
+        let lanes = state.lanes();
+        if shapes(state) != shapes(&self.state) || (lanes != 0 && lanes != self.batch.lanes) {
+            let got = format!("{lanes} lanes, {} layers", state.layers().count());
+            let expected =
+                format!("{} lanes, {} layers of this model", self.batch.lanes, self.state.layers().count());
+            return Err(Error::data("the state", got, expected));
+        }
+        self.state = state.clone();
+        Ok(())
+    }
+}

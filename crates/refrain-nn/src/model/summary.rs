@@ -1,0 +1,116 @@
+//! The table of a model's layers.
+
+use super::Model;
+use crate::graph::{Axis, EdgeSpec, Kind};
+use std::fmt;
+
+/// A model's layers, output shapes and numbers of parameters; prints as Keras's `summary`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// One line a layer: name with kind, output shape, parameters.
+    pub layers: Vec<(String, String, usize)>,
+    /// Parameters in all, shared ones once.
+    pub total: usize,
+    /// Those that training changes.
+    pub trainable: usize,
+}
+
+impl Summary {
+    pub(super) fn new(model: &Model) -> Self {
+        let spans = model.params.spans();
+        let layers = model
+            .architecture
+            .layers
+            .iter()
+            .zip(&model.layer_outputs)
+            .map(|(layer, edges)| {
+                let prefix = format!("{}/", layer.name);
+                let own = spans.iter().filter(|s| s.name.starts_with(&prefix)).map(|s| s.len()).sum();
+                let shape = edges.first().map_or(String::new(), |e| shape(model.graph.specs[e.0]));
+                (format!("{} ({})", layer.name, layer.class_name), shape, own)
+            })
+            .collect();
+        Self { layers, total: model.params.count(), trainable: model.params.count_trainable() }
+    }
+}
+
+fn shape(spec: EdgeSpec) -> String {
+    match (spec.axis, spec.kind) {
+        (Axis::Steps(_), Kind::Features(width)) => format!("(None, None, {width})"),
+        (Axis::Lanes, Kind::Features(width)) => format!("(None, {width})"),
+        (Axis::Steps(_), Kind::Ids) => "(None, None)".to_owned(),
+        (Axis::Lanes, Kind::Ids) => "(None)".to_owned(),
+    }
+}
+
+/// 1234567 as `1,234,567`.
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Bytes of `n` floats as Keras writes them.
+fn bytes(n: usize) -> String {
+    let mut size = n as f64 * 4.0;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if size < 1024.0 {
+            return format!("{size:.2} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.2} TB")
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heads = ["Layer (type)", "Output Shape", "Param #"];
+        let width = |head: &str, cells: &mut dyn Iterator<Item = usize>| {
+            cells.max().unwrap_or(0).max(head.chars().count())
+        };
+        let widths = [
+            width(heads[0], &mut self.layers.iter().map(|l| l.0.chars().count())).max(30),
+            width(heads[1], &mut self.layers.iter().map(|l| l.1.chars().count())).max(22),
+            width(heads[2], &mut self.layers.iter().map(|l| thousands(l.2).len())).max(13),
+        ];
+        let rule = |f: &mut fmt::Formatter<'_>, [left, line, mid, right]: [char; 4]| {
+            let parts = widths.map(|w| line.to_string().repeat(w + 2));
+            writeln!(f, "{left}{}{right}", parts.join(&mid.to_string()))
+        };
+        let [a, b, c] = widths;
+        rule(f, ['┏', '━', '┳', '┓'])?;
+        writeln!(f, "┃ {:<a$} ┃ {:<b$} ┃ {:>c$} ┃", heads[0], heads[1], heads[2])?;
+        rule(f, ['┡', '━', '╇', '┩'])?;
+        for (i, (layer, shape, params)) in self.layers.iter().enumerate() {
+            if i > 0 {
+                rule(f, ['├', '─', '┼', '┤'])?;
+            }
+            writeln!(f, "│ {layer:<a$} │ {shape:<b$} │ {:>c$} │", thousands(*params))?;
+        }
+        rule(f, ['└', '─', '┴', '┘'])?;
+        let line = |n: usize| format!("{} ({})", thousands(n), bytes(n));
+        writeln!(f, " Total params: {}", line(self.total))?;
+        writeln!(f, " Trainable params: {}", line(self.trainable))?;
+        write!(f, " Non-trainable params: {}", line(self.total - self.trainable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_keras_writes_them() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(bytes(100), "400.00 B");
+        assert_eq!(bytes(877_250), "3.35 MB");
+    }
+}

@@ -1,0 +1,349 @@
+//! Training steps and their totals.
+
+use super::{Model, Packing};
+use crate::data::Batch;
+use crate::error::Error;
+use crate::graph::{Axis, EdgeId, Mode, RandomKey};
+use crate::loss::{Form, Loss, RowTargets};
+use crate::metrics::{Accumulator, Mean, Metric};
+use crate::optim::{Optimizer, OptimizerState, RmsProp};
+use crate::params::SpanId;
+use crate::state::State;
+use refrain_kernels::Engine;
+
+/// How a model is trained, and on what.
+#[derive(Debug, Clone)]
+pub struct Compile {
+    /// What training lowers.
+    pub loss: Loss,
+    /// How.
+    pub optimizer: Optimizer,
+    /// What is reported beside the loss.
+    pub metrics: Vec<Metric>,
+    /// Of the initial weights, dropout and shuffling.
+    pub seed: u64,
+    /// Instructions and threads; all there are when none is given.
+    pub engine: Option<Engine>,
+}
+
+/// The seed of a run that names none.
+pub const DEFAULT_SEED: u64 = 1;
+
+impl Default for Compile {
+    fn default() -> Self {
+        Self {
+            loss: Loss::MeanSquaredError,
+            optimizer: RmsProp::default().into(),
+            metrics: Vec::new(),
+            seed: DEFAULT_SEED,
+            engine: None,
+        }
+    }
+}
+
+/// What a compiled model keeps from step to step.
+#[derive(Debug, Clone)]
+pub(super) struct Training {
+    optimizer: Optimizer,
+    state: OptimizerState,
+    heads: Vec<Head>,
+    /// Final activations that the losses see through.
+    skip: Vec<usize>,
+    /// Batches trained since the model was made.
+    steps: u64,
+    rate_factor: f64,
+    loss: Mean,
+    /// Σ w·l over Σ w of the first output, where `loss` divides by the number of rows.
+    weighted: Mean,
+    last_loss: f64,
+    gradient_norm: f64,
+}
+
+/// One output with its loss.
+#[derive(Debug, Clone)]
+struct Head {
+    /// What the loss reads: the output, or what its activation reads.
+    edge: EdgeId,
+    form: Form,
+    loss: Loss,
+    targets: RowTargets,
+    losses: Vec<f32>,
+    kinds: Vec<Metric>,
+    metrics: Vec<Accumulator>,
+    names: Vec<String>,
+}
+
+impl Model {
+    /// Makes the model ready to train, with a fresh optimiser. The parameters stay as they are.
+    ///
+    /// A loss from probabilities behind a final softmax or sigmoid is computed from the logits. Of several
+    /// outputs each has the same loss, and the losses are added.
+    ///
+    /// # Errors
+    /// When a setting of the optimiser is out of range.
+    pub fn compile(&mut self, compile: Compile) -> Result<(), Error> {
+        compile.optimizer.validate()?;
+        if let Some(engine) = compile.engine {
+            self.engine = engine;
+        }
+        self.seed = compile.seed;
+        let mut skip = Vec::new();
+        let mut heads = Vec::new();
+        for (i, &output) in self.outputs.iter().enumerate() {
+            let node = self.graph.producer(output);
+            let activation = node.and_then(|n| self.graph.nodes[n].op.activation());
+            let (mut edge, mut form) = (output, Form::Values);
+            let read_elsewhere = self.graph.nodes.iter().any(|n| n.inputs.contains(&output));
+            if let (Some(node), Some(skipped), false) = (node, compile.loss.skips(activation), read_elsewhere) {
+                skip.push(node);
+                (edge, form) = (self.graph.nodes[node].inputs[0], skipped);
+            }
+            let prefix = if self.outputs.len() > 1 { format!("output_{i}_") } else { String::new() };
+            let spec = self.graph.specs[edge.0];
+            compile.loss.check(spec, &RowTargets::default())?;
+            for metric in &compile.metrics {
+                metric.check(&compile.loss, spec, &RowTargets::default())?;
+            }
+            heads.push(Head {
+                edge,
+                form,
+                loss: compile.loss,
+                targets: RowTargets::default(),
+                losses: Vec::new(),
+                kinds: compile.metrics.clone(),
+                metrics: compile.metrics.iter().map(|&m| Accumulator::new(m)).collect(),
+                names: compile.metrics.iter().map(|m| format!("{prefix}{}", m.name())).collect(),
+            });
+        }
+        self.training = Some(Training {
+            state: OptimizerState::new(&compile.optimizer, &self.params),
+            optimizer: compile.optimizer,
+            heads,
+            skip,
+            steps: 0,
+            rate_factor: 1.0,
+            loss: Mean::default(),
+            weighted: Mean::default(),
+            last_loss: f64::NAN,
+            gradient_norm: 0.0,
+        });
+        Ok(())
+    }
+
+    fn training(&self) -> Result<&Training, Error> {
+        self.training.as_ref().ok_or_else(not_compiled)
+    }
+
+    /// Trains on one batch: the loss, its gradient, one step of the optimiser. Loss and metrics are added to
+    /// the totals. With `carry` every recurrent layer starts from that state and leaves its final one there;
+    /// the gradient stops at the batch's beginning.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model, or the model is not compiled.
+    pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
+        self.feed(batch)?;
+        self.pack(Packing::Both);
+        let Self { graph, params, engine, training, own_state, seed, .. } = self;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let random = RandomKey { seed: *seed, counter: training.steps };
+        let state = carry.unwrap_or(own_state);
+        graph.forward(engine, params, Mode::Train, random, state, &training.skip)?;
+        params.flat().2.fill(0.0);
+        graph.begin_backward();
+        let mut loss = training.score(batch, graph, engine, true)?;
+        graph.backward(engine, params, random, &training.skip)?;
+        for i in 0..params.spans().len() {
+            let span = &params.spans()[i];
+            if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
+                let (values, gradients) = params.value_and_gradient(SpanId(i));
+                loss.penalty += regularizer.apply(values, gradients);
+            }
+        }
+        let step = training.state.steps();
+        let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
+        let report = training.state.apply(engine, &training.optimizer, params, rate);
+        self.packed = Packing::Stale;
+        training.gradient_norm = report.gradient_norm;
+        training.steps += 1;
+        training.add(loss);
+        Ok(())
+    }
+
+    /// Computes loss and metrics of one batch and adds them to the totals, without training.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model, or the model is not compiled.
+    pub fn test_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
+        let skip = std::mem::take(&mut self.training.as_mut().ok_or_else(not_compiled)?.skip);
+        let result = self.infer(batch, carry, &skip);
+        let Self { graph, params, engine, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        training.skip = skip;
+        result?;
+        let mut loss = training.score(batch, graph, engine, false)?;
+        for (i, span) in params.spans().iter().enumerate() {
+            if let Some(regularizer) = span.regularizer {
+                loss.penalty += regularizer.penalty(params.value(SpanId(i)));
+            }
+        }
+        training.add(loss);
+        Ok(())
+    }
+
+    /// Trains on one batch and returns its loss and metrics under their names.
+    ///
+    /// # Errors
+    /// As for [`Model::train_step`].
+    pub fn train_on_batch(&mut self, batch: &Batch) -> Result<Vec<(String, f64)>, Error> {
+        self.reset_totals();
+        self.train_step(batch, None)?;
+        Ok(self.totals())
+    }
+
+    /// Starts new totals.
+    pub fn reset_totals(&mut self) {
+        if let Some(training) = &mut self.training {
+            training.loss = Mean::default();
+            training.weighted = Mean::default();
+            for accumulator in training.heads.iter_mut().flat_map(|h| &mut h.metrics) {
+                accumulator.reset();
+            }
+        }
+    }
+
+    /// The loss (regularisers included) and the metrics since the last [`Model::reset_totals`], weighted by
+    /// real rows.
+    pub fn totals(&self) -> Vec<(String, f64)> {
+        let Some(training) = &self.training else { return Vec::new() };
+        let mut totals = vec![("loss".to_owned(), training.loss.result())];
+        for head in &training.heads {
+            totals.extend(head.names.iter().cloned().zip(head.metrics.iter().map(Accumulator::result)));
+        }
+        totals
+    }
+
+    /// The names of the metrics, without the loss.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.training.iter().flat_map(|t| &t.heads).flat_map(|h| h.names.clone()).collect()
+    }
+
+    /// The loss of the first output over the sum of the weights since the last [`Model::reset_totals`]: of the
+    /// rows with weight 1 alone, where the others have weight 0.
+    pub fn weighted_loss(&self) -> f64 {
+        self.training.as_ref().map_or(f64::NAN, |t| t.weighted.result())
+    }
+
+    /// Whether it has a loss and an optimiser.
+    pub fn is_compiled(&self) -> bool {
+        self.training.is_some()
+    }
+
+    /// The loss of the last batch.
+    pub fn last_loss(&self) -> f64 {
+        self.training.as_ref().map_or(f64::NAN, |t| t.last_loss)
+    }
+
+    /// The norm of the last batch's gradient over all parameters, before clipping.
+    pub fn last_gradient_norm(&self) -> f64 {
+        self.training.as_ref().map_or(0.0, |t| t.gradient_norm)
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.training
+            .as_ref()
+            .map_or(0.0, |t| t.optimizer.learning_rate.learning_rate(t.state.steps()) * t.rate_factor)
+    }
+
+    /// Multiplies the schedule's learning rate from now on: what a plateau lowers.
+    pub fn set_learning_rate_factor(&mut self, factor: f64) {
+        if let Some(training) = &mut self.training {
+            training.rate_factor = factor;
+        }
+    }
+
+    /// See [`Model::set_learning_rate_factor`].
+    pub fn learning_rate_factor(&self) -> f64 {
+        self.training.as_ref().map_or(1.0, |t| t.rate_factor)
+    }
+
+    /// Batches trained since the model was compiled.
+    pub fn steps_done(&self) -> u64 {
+        self.training.as_ref().map_or(0, |t| t.steps)
+    }
+
+    /// How it was compiled to train.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn optimizer(&self) -> Result<&Optimizer, Error> {
+        Ok(&self.training()?.optimizer)
+    }
+}
+
+fn not_compiled() -> Error {
+    Error::unsupported("training or evaluating", "the model has no loss and optimiser: call `compile` first")
+}
+
+/// The loss of one batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct BatchLoss {
+    /// Mean over real rows, summed over outputs.
+    mean: f64,
+    /// Real rows of the first output.
+    rows: f64,
+    penalty: f64,
+}
+
+impl Training {
+    /// Scores the outputs of a forward pass; with `gradients` seeds backward.
+    fn score(
+        &mut self,
+        batch: &Batch,
+        graph: &mut crate::graph::Graph,
+        engine: &Engine,
+        gradients: bool,
+    ) -> Result<BatchLoss, Error> {
+        if batch.targets.len() != self.heads.len() {
+            let (got, expected) = (batch.targets.len(), self.heads.len());
+            return Err(Error::data("the target", format!("{got} arrays"), format!("{expected}, one an output")));
+        }
+        let mut loss = BatchLoss::default();
+        for (i, (head, target)) in self.heads.iter_mut().zip(&batch.targets).enumerate() {
+            let spec = graph.specs[head.edge.0];
+            let layout = match spec.axis {
+                Axis::Steps(id) => Some(graph.layout(id)),
+                Axis::Lanes => None,
+            };
+            head.targets.gather(target, &batch.weights, batch.lanes, layout, spec.width())?;
+            head.loss.check(spec, &head.targets)?;
+            for metric in &head.kinds {
+                metric.check(&head.loss, spec, &head.targets)?;
+            }
+            let rows = head.targets.rows as f64;
+            let scale = if rows > 0.0 { (1.0 / rows) as f32 } else { 0.0 };
+            let Head { edge, form, targets, losses, metrics, .. } = head;
+            let (value, gradient) = if gradients {
+                let (value, gradient) = graph.seed_gradient(*edge);
+                (value, Some(gradient))
+            } else {
+                (graph.value(*edge), None)
+            };
+            let sum = head.loss.evaluate(engine, *form, value, targets, scale, losses, gradient);
+            for metric in metrics {
+                metric.update(engine, *form, value, targets, losses);
+            }
+            loss.mean += if rows > 0.0 { sum / rows } else { 0.0 };
+            if i == 0 {
+                loss.rows = rows;
+                self.weighted.add(sum, targets.weight());
+            }
+        }
+        Ok(loss)
+    }
+
+    fn add(&mut self, loss: BatchLoss) {
+        self.last_loss = loss.mean + loss.penalty;
+        self.loss.add(self.last_loss * loss.rows, loss.rows);
+    }
+}

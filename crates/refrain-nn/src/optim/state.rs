@@ -1,0 +1,170 @@
+//! What an optimiser remembers from step to step, and the step itself.
+
+use super::clip::{global_scale, span_scale};
+use super::{Optimizer, OptimizerKind};
+use crate::params::{Params, Span};
+use refrain_kernels::optimizer::{self as kernel, Scale};
+use refrain_kernels::reduce::{partials_len, square_norm};
+use refrain_kernels::{AlignedVec, Engine};
+use std::ops::Range;
+
+/// The slots of an optimiser, each as long as the flat parameters, and how many steps it took.
+#[derive(Debug, Clone)]
+pub(crate) struct OptimizerState {
+    steps: u64,
+    names: &'static [&'static str],
+    slots: Vec<AlignedVec>,
+    /// Nadam's u_1 · … · u_t.
+    product: f32,
+    partials: Vec<f64>,
+}
+
+/// What a step found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct StepReport {
+    /// Of the gradient over all trained parameters, before clipping.
+    pub(crate) gradient_norm: f64,
+    /// What a global bound on the norm multiplied it by.
+    pub(crate) scale: f64,
+}
+
+impl OptimizerState {
+    /// Fresh slots for the parameters' length.
+    pub(crate) fn new(optimizer: &Optimizer, params: &Params) -> Self {
+        let names: &'static [&'static str] = match optimizer.kind {
+            OptimizerKind::Sgd { momentum, .. } if momentum > 0.0 => &["momentum"],
+            OptimizerKind::Sgd { .. } => &[],
+            OptimizerKind::RmsProp { momentum, centered, .. } => match (momentum > 0.0, centered) {
+                (false, false) => &["velocity"],
+                (true, false) => &["velocity", "momentum"],
+                (false, true) => &["velocity", "average_gradient"],
+                (true, true) => &["velocity", "momentum", "average_gradient"],
+            },
+            OptimizerKind::Adagrad { .. } => &["accumulator"],
+            OptimizerKind::Adadelta { .. } => &["accumulated_gradient", "accumulated_change"],
+            OptimizerKind::Adamax { .. } => &["momentum", "norm"],
+            OptimizerKind::Adam { .. } | OptimizerKind::AdamW { .. } | OptimizerKind::Nadam { .. } => {
+                &["momentum", "velocity"]
+            }
+        };
+        let len = params.values().len();
+        let mut slots: Vec<_> = names.iter().map(|_| AlignedVec::zeros(len)).collect();
+        if let OptimizerKind::Adagrad { initial_accumulator_value, .. } = optimizer.kind {
+            slots[0].fill(initial_accumulator_value as f32);
+        }
+        Self { steps: 0, names, slots, product: 1.0, partials: vec![0.0; partials_len(len)] }
+    }
+
+    /// Steps taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The slots under Keras's names, each laid out as the flat parameters.
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
+        self.names.iter().copied().zip(self.slots.iter().map(|s| &**s))
+    }
+
+    /// Takes a step: norm, clip, decay, rule, in one pass over each run of parameters with the same flags.
+    pub(crate) fn apply(
+        &mut self,
+        engine: &Engine,
+        optimizer: &Optimizer,
+        params: &mut Params,
+        learning_rate: f64,
+    ) -> StepReport {
+        self.steps += 1;
+        if let OptimizerKind::Nadam { beta_1, beta_2, epsilon } = optimizer.kind {
+            self.product = kernel::Adam { beta_1, beta_2, epsilon }.nadam_product(self.product, self.steps);
+        }
+        let (spans, values, gradients) = params.flat();
+        let per_span = optimizer.clip.clipnorm;
+        let mut square = 0.0;
+        for range in runs(spans, false) {
+            square += square_norm(engine, &gradients[range], &mut self.partials);
+        }
+        let gradient_norm = square.sqrt();
+        let scale = optimizer.clip.global_clipnorm.map_or(1.0, |bound| global_scale(gradient_norm, bound));
+        for run in runs(spans, per_span.is_some()) {
+            let mut factor = scale;
+            if let Some(bound) = per_span {
+                let norm = square_norm(engine, &gradients[run.clone()], &mut self.partials).sqrt();
+                factor = span_scale(norm, bound);
+            }
+            let decays = spans.iter().any(|s| s.decay && run.contains(&s.range().start));
+            let scale = Scale {
+                factor: factor as f32,
+                clip_value: optimizer.clip.clipvalue.map(|c| c as f32),
+                decay: optimizer.weight_decay.filter(|_| decays).unwrap_or(0.0) as f32,
+                lr: learning_rate as f32,
+            };
+            self.update(engine, optimizer.kind, scale, &mut values[run.clone()], &gradients[run.clone()], run);
+        }
+        StepReport { gradient_norm, scale }
+    }
+
+    fn update(
+        &mut self,
+        engine: &Engine,
+        kind: OptimizerKind,
+        scale: Scale,
+        w: &mut [f32],
+        g: &[f32],
+        run: Range<usize>,
+    ) {
+        let t = self.steps;
+        let mut slots = self.slots.iter_mut().map(|s| &mut s[run.clone()]);
+        let mut slot = || slots.next().expect("a slot for each name");
+        match kind {
+            OptimizerKind::Sgd { momentum, nesterov } => {
+                let slot = (momentum > 0.0).then(slot);
+                kernel::sgd(engine, kernel::Sgd { momentum, nesterov }, scale, w, g, slot);
+            }
+            OptimizerKind::RmsProp { rho, momentum, epsilon, centered } => {
+                let velocity = slot();
+                let change = (momentum > 0.0).then(&mut slot);
+                let average = centered.then(slot);
+                let rule = kernel::RmsProp { rho, momentum, epsilon };
+                kernel::rmsprop(engine, rule, scale, w, g, velocity, change, average);
+            }
+            OptimizerKind::Adagrad { epsilon, .. } => {
+                kernel::adagrad(engine, kernel::Adagrad { epsilon }, scale, w, g, slot());
+            }
+            OptimizerKind::Adadelta { rho, epsilon } => {
+                kernel::adadelta(engine, kernel::Adadelta { rho, epsilon }, scale, w, g, slot(), slot());
+            }
+            OptimizerKind::Adam { beta_1, beta_2, epsilon }
+            | OptimizerKind::AdamW { beta_1, beta_2, epsilon } => {
+                let rule = kernel::Adam { beta_1, beta_2, epsilon };
+                kernel::adam(engine, rule, scale, t, w, g, slot(), slot(), None);
+            }
+            OptimizerKind::Adamax { beta_1, beta_2, epsilon } => {
+                let rule = kernel::Adam { beta_1, beta_2, epsilon };
+                kernel::adamax(engine, rule, scale, t, w, g, slot(), slot());
+            }
+            OptimizerKind::Nadam { beta_1, beta_2, epsilon } => {
+                let rule = kernel::Adam { beta_1, beta_2, epsilon };
+                kernel::nadam(engine, rule, scale, t, self.product, w, g, slot(), slot());
+            }
+        }
+    }
+}
+
+/// The ranges of trained spans in the flat buffers: each span alone, or neighbours with the same flags
+/// together with what lies between them, which is zero and stays so.
+fn runs(spans: &[Span], alone: bool) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        while !spans.get(next)?.trainable {
+            next += 1;
+        }
+        let first = next;
+        next += 1;
+        if !alone {
+            let same = |s: &Span| s.trainable && s.decay == spans[first].decay;
+            next += spans[next..].iter().take_while(|s| same(s)).count();
+        }
+        Some(spans[first].range().start..spans[next - 1].range().end)
+    })
+}

@@ -1,0 +1,173 @@
+//! All parameters of a model in one flat buffer, their gradients in another.
+
+use crate::error::Error;
+use crate::init::Initializer;
+use crate::regularizer::Regularizer;
+use refrain_kernels::AlignedVec;
+
+/// Which parameter of a model: an index into [`Params::spans`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpanId(pub(crate) usize);
+
+/// What a layer asks for when it declares a parameter.
+#[derive(Debug, Clone)]
+pub struct ParamSpec {
+    /// The part of the name behind the layer's: `kernel`, `recurrent_kernel`, `bias`, `gamma` ….
+    pub name: &'static str,
+    /// Its shape, row-major.
+    pub shape: Vec<usize>,
+    /// How it is drawn.
+    pub initializer: Initializer,
+    /// What is added to the loss for it.
+    pub regularizer: Option<Regularizer>,
+    /// Whether an optimiser's weight decay applies.
+    pub decay: bool,
+}
+
+/// One parameter: a named, shaped range of the flat buffers, on a 64-byte border.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// `layer/kernel` and the like; unique in a model.
+    pub name: String,
+    /// Its shape, row-major.
+    pub shape: Vec<usize>,
+    /// How it is drawn.
+    pub initializer: Initializer,
+    /// What is added to the loss for it.
+    pub regularizer: Option<Regularizer>,
+    /// Whether training changes it.
+    pub trainable: bool,
+    /// Whether an optimiser's weight decay applies.
+    pub decay: bool,
+    offset: usize,
+    len: usize,
+}
+
+impl Span {
+    /// Its place in the flat buffers.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len
+    }
+
+    /// Floats it holds.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// The parameters of a model. What lies between two spans is zero and stays so.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    spans: Vec<Span>,
+    values: AlignedVec,
+    gradients: AlignedVec,
+}
+
+impl Params {
+    /// The id of a new span; none where all spans together would pass what memory can address.
+    pub(crate) fn add(&mut self, name: String, spec: ParamSpec, trainable: bool) -> Option<SpanId> {
+        let offset = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
+        let len = spec.shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n))?;
+        offset.checked_add(len).filter(|&end| end <= isize::MAX as usize / 8)?;
+        self.spans.push(Span {
+            name,
+            shape: spec.shape,
+            initializer: spec.initializer,
+            regularizer: spec.regularizer,
+            trainable,
+            decay: spec.decay,
+            offset,
+            len,
+        });
+        Some(SpanId(self.spans.len() - 1))
+    }
+
+    /// Draws every parameter: the same seed gives the same values, each span from its own stream.
+    pub(crate) fn initialize(&mut self, seed: u64) -> Result<(), Error> {
+        self.allocate();
+        for (i, span) in self.spans.iter().enumerate() {
+            let values = &mut self.values[span.offset..span.offset + span.len];
+            span.initializer.fill(values, &span.shape, seed, i as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for every span, all zero.
+    pub(crate) fn allocate(&mut self) {
+        let total = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
+        self.values = AlignedVec::zeros(total);
+        self.gradients = AlignedVec::zeros(total);
+    }
+
+    /// The parameters in the order of their declaration.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    pub(crate) fn span_mut(&mut self, id: SpanId) -> &mut Span {
+        &mut self.spans[id.0]
+    }
+
+    /// The parameter of this name.
+    pub fn find(&self, name: &str) -> Option<SpanId> {
+        self.spans.iter().position(|s| s.name == name).map(SpanId)
+    }
+
+    /// The values of one parameter.
+    pub fn value(&self, id: SpanId) -> &[f32] {
+        &self.values[self.spans[id.0].range()]
+    }
+
+    /// The values of one parameter, to be changed. The model repacks before its next use only when the
+    /// change comes through the model.
+    pub(crate) fn value_mut(&mut self, id: SpanId) -> &mut [f32] {
+        let range = self.spans[id.0].range();
+        &mut self.values[range]
+    }
+
+    /// The gradient of one parameter, of the last backward pass.
+    pub fn gradient(&self, id: SpanId) -> &[f32] {
+        &self.gradients[self.spans[id.0].range()]
+    }
+
+    /// The gradient of one parameter, for a layer to add to.
+    pub fn gradient_mut(&mut self, id: SpanId) -> &mut [f32] {
+        let range = self.spans[id.0].range();
+        &mut self.gradients[range]
+    }
+
+    /// A parameter's values beside its gradient, to be added to.
+    pub fn value_and_gradient(&mut self, id: SpanId) -> (&[f32], &mut [f32]) {
+        let range = self.spans[id.0].range();
+        (&self.values[range.clone()], &mut self.gradients[range])
+    }
+
+    /// All values, gradients and spans at once, for a pass over the flat buffers.
+    pub(crate) fn flat(&mut self) -> (&[Span], &mut [f32], &mut [f32]) {
+        (&self.spans, &mut self.values, &mut self.gradients)
+    }
+
+    /// All values, flat.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// Floats in all spans, without what lies between.
+    pub fn count(&self) -> usize {
+        self.spans.iter().map(|s| s.len).sum()
+    }
+
+    /// Floats in the spans that training changes.
+    pub fn count_trainable(&self) -> usize {
+        self.spans.iter().filter(|s| s.trainable).map(|s| s.len).sum()
+    }
+}

@@ -1,0 +1,69 @@
+//! Penalties on weights that are added to the loss.
+
+use serde::{Deserialize, Serialize};
+
+/// `l1 · Σ|w| + l2 · Σw²`, as Keras's `L1L2`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regularizer {
+    /// The factor of the sum of sizes.
+    #[serde(default)]
+    pub l1: f32,
+    /// The factor of the sum of squares.
+    #[serde(default)]
+    pub l2: f32,
+}
+
+impl Regularizer {
+    /// `factor · Σ|w|`
+    pub fn l1(factor: f32) -> Self {
+        Self { l1: factor, l2: 0.0 }
+    }
+
+    /// `factor · Σw²`
+    pub fn l2(factor: f32) -> Self {
+        Self { l1: 0.0, l2: factor }
+    }
+
+    /// Both.
+    pub fn l1_l2(l1: f32, l2: f32) -> Self {
+        Self { l1, l2 }
+    }
+
+    /// The penalty, and its gradient added to `gradients`. At zero the slope of |w| is zero, as Keras has it.
+    pub(crate) fn apply(self, values: &[f32], gradients: &mut [f32]) -> f64 {
+        let mut penalty = 0.0;
+        for (w, g) in values.iter().zip(gradients) {
+            let sign = if *w == 0.0 { 0.0 } else { w.signum() };
+            *g += self.l1 * sign + 2.0 * self.l2 * w;
+            penalty += self.l1 as f64 * w.abs() as f64 + self.l2 as f64 * (*w as f64) * *w as f64;
+        }
+        penalty
+    }
+
+    /// The penalty alone.
+    pub(crate) fn penalty(self, values: &[f32]) -> f64 {
+        values
+            .iter()
+            .map(|&w| self.l1 as f64 * w.abs() as f64 + self.l2 as f64 * w as f64 * w as f64)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradient_is_the_penalty_s_slope() {
+        let r = Regularizer::l1_l2(0.1, 0.01);
+        let w = [0.5, -2.0, 0.0];
+        let mut g = [0.0; 3];
+        let penalty = r.apply(&w, &mut g);
+        assert!((penalty - (0.1 * 2.5 + 0.01 * 4.25)).abs() < 1e-7);
+        assert_eq!(penalty, r.penalty(&w));
+        for (got, want) in g.iter().zip([0.1 + 0.01, -0.1 - 0.04, 0.0]) {
+            assert!((got - want).abs() < 1e-7, "{got} {want}");
+        }
+    }
+}

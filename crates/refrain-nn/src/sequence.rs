@@ -1,0 +1,269 @@
+//! How a batch of sequences of any lengths lies in packed rows.
+
+use refrain_kernels::recurrent::Steps;
+
+/// Why lengths or a mask cannot describe an array.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    /// A length goes beyond the array.
+    #[error("sequence {sequence} has length {length}, but its array holds {steps} steps")]
+    LengthTooLarge {
+        /// The sequence, from 0.
+        sequence: usize,
+        /// Its stated length.
+        length: usize,
+        /// Steps of the array.
+        steps: usize,
+    },
+    /// Not one length a sequence, or not one mask entry a step.
+    #[error("{got} {what}, but the batch needs {expected}")]
+    Count {
+        /// `lengths` or `mask entries`.
+        what: &'static str,
+        /// How many were given.
+        got: usize,
+        /// How many are needed.
+        expected: usize,
+    },
+}
+
+/// The packed layout of one ragged time axis.
+///
+/// Sequences are sorted by length (longest first, equals in the caller's order) and laid out time-major
+/// without padding: step `t` holds the first `active[t]` sorted sequences. Rebuilding keeps the capacity of
+/// every array.
+#[derive(Debug, Clone, Default)]
+pub struct SeqLayout {
+    lengths: Vec<usize>,
+    order: Vec<usize>,
+    rank: Vec<usize>,
+    sorted: Vec<usize>,
+    active: Vec<usize>,
+    offsets: Vec<usize>,
+    source: Vec<u32>,
+    starts: Vec<usize>,
+    kept: Vec<u32>,
+    span: usize,
+}
+
+impl SeqLayout {
+    /// Every sequence with all of its `steps` steps.
+    pub fn set_full(&mut self, sequences: usize, steps: usize) {
+        self.begin(steps);
+        for _ in 0..sequences {
+            self.kept.extend(0..steps as u32);
+            self.starts.push(self.kept.len());
+        }
+        self.pack();
+    }
+
+    /// The first `lengths[n]` of `steps` steps of each sequence.
+    ///
+    /// # Errors
+    /// When a length is larger than `steps`.
+    pub fn set_lengths(&mut self, lengths: &[usize], steps: usize) -> Result<(), LayoutError> {
+        if let Some((sequence, &length)) = lengths.iter().enumerate().find(|(_, l)| **l > steps) {
+            return Err(LayoutError::LengthTooLarge { sequence, length, steps });
+        }
+        self.begin(steps);
+        for &length in lengths {
+            self.kept.extend(0..length as u32);
+            self.starts.push(self.kept.len());
+        }
+        self.pack();
+        Ok(())
+    }
+
+    /// The steps of each sequence where `mask`, `(sequences, steps)` row-major, is true.
+    ///
+    /// # Errors
+    /// When the mask has another size.
+    pub fn set_mask(&mut self, mask: &[bool], sequences: usize, steps: usize) -> Result<(), LayoutError> {
+        if mask.len() != sequences * steps {
+            let (what, got, expected) = ("mask entries", mask.len(), sequences * steps);
+            return Err(LayoutError::Count { what, got, expected });
+        }
+        self.begin(steps);
+        for n in 0..sequences {
+            let row = &mask[n * steps..(n + 1) * steps];
+            self.kept.extend((0..steps as u32).filter(|&t| row[t as usize]));
+            self.starts.push(self.kept.len());
+        }
+        self.pack();
+        Ok(())
+    }
+
+    /// The rows of `of` for which `keep(row)` is true: what a masking layer leaves.
+    pub fn set_subset(&mut self, of: &SeqLayout, keep: impl Fn(usize) -> bool) {
+        self.begin(of.span);
+        for (n, &length) in of.lengths.iter().enumerate() {
+            for t in 0..length {
+                let row = of.row(n, t);
+                if keep(row) {
+                    self.kept.push(of.source[row]);
+                }
+            }
+            self.starts.push(self.kept.len());
+        }
+        self.pack();
+    }
+
+    fn begin(&mut self, span: usize) {
+        self.span = span;
+        self.kept.clear();
+        self.starts.clear();
+        self.starts.push(0);
+    }
+
+    /// Lays out what `kept` and `starts` list.
+    fn pack(&mut self) {
+        let sequences = self.starts.len() - 1;
+        let (starts, order) = (&self.starts, &mut self.order);
+        self.lengths.clear();
+        self.lengths.extend(starts.windows(2).map(|w| w[1] - w[0]));
+        let lengths = &self.lengths;
+        order.clear();
+        order.extend(0..sequences);
+        // The caller's index breaks ties, so an unstable sort (which needs no memory) is stable here.
+        order.sort_unstable_by_key(|&n| (std::cmp::Reverse(lengths[n]), n));
+        self.rank.clear();
+        self.rank.resize(sequences, 0);
+        for (sorted, &n) in order.iter().enumerate() {
+            self.rank[n] = sorted;
+        }
+        self.sorted.clear();
+        self.sorted.extend(order.iter().map(|&n| lengths[n]));
+        self.active.clear();
+        self.offsets.clear();
+        self.source.clear();
+        for t in 0..self.sorted.first().copied().unwrap_or(0) {
+            let n = self.sorted.partition_point(|&l| l > t);
+            self.active.push(n);
+            self.offsets.push(self.source.len());
+            for &lane in &order[..n] {
+                self.source.push(self.kept[starts[lane] + t]);
+            }
+        }
+    }
+
+    /// What the kernels need of it.
+    pub fn steps(&self) -> Steps<'_> {
+        Steps::new(&self.active, &self.offsets, &self.sorted)
+    }
+
+    /// Sequences `N`.
+    pub fn sequences(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Rows `R`: real steps of all sequences.
+    pub fn rows(&self) -> usize {
+        self.source.len()
+    }
+
+    /// Steps of the longest sequence.
+    pub fn longest(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Steps of the caller's array, masked ones included.
+    pub fn span(&self) -> usize {
+        self.span
+    }
+
+    /// Real steps of sequence `n` of the caller.
+    pub fn length(&self, n: usize) -> usize {
+        self.lengths[n]
+    }
+
+    /// The caller's sequence that is `sorted`-th.
+    pub fn lane(&self, sorted: usize) -> usize {
+        self.order[sorted]
+    }
+
+    /// The place of the caller's sequence `n` among the sorted ones.
+    pub fn rank(&self, n: usize) -> usize {
+        self.rank[n]
+    }
+
+    /// The row of the caller's sequence `n` at its real step `t`.
+    pub fn row(&self, n: usize, t: usize) -> usize {
+        self.offsets[t] + self.rank[n]
+    }
+
+    /// The row of the last real step of the caller's sequence `n`, unless it is empty.
+    pub fn last_row(&self, n: usize) -> Option<usize> {
+        self.lengths[n].checked_sub(1).map(|t| self.row(n, t))
+    }
+
+    /// The step in the caller's array that a row came from.
+    pub fn source(&self, row: usize) -> usize {
+        self.source[row] as usize
+    }
+
+    /// Every row with the caller's sequence and the step in the caller's array, in row order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+        self.active.iter().zip(&self.offsets).flat_map(move |(&n, &offset)| {
+            (0..n).map(move |i| (offset + i, self.order[i], self.source[offset + i] as usize))
+        })
+    }
+
+    /// Writes to `index` for each row the row that mirrors it in time within its sequence.
+    pub fn mirror(&self, index: &mut Vec<u32>) {
+        index.clear();
+        for (t, &n) in self.active.iter().enumerate() {
+            for sorted in 0..n {
+                index.push((self.offsets[self.sorted[sorted] - 1 - t] + sorted) as u32);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packs_longest_first_and_keeps_ties_in_order() {
+        let mut l = SeqLayout::default();
+        l.set_lengths(&[1, 3, 0, 3], 5).unwrap();
+        assert_eq!((l.rows(), l.sequences(), l.longest(), l.span()), (7, 4, 3, 5));
+        assert_eq!((0..4).map(|s| l.lane(s)).collect::<Vec<_>>(), [1, 3, 0, 2]);
+        let rows: Vec<_> = l.iter().collect();
+        let expected =
+            [(0, 1, 0), (1, 3, 0), (2, 0, 0), (3, 1, 1), (4, 3, 1), (5, 1, 2), (6, 3, 2)];
+        assert_eq!(rows, expected);
+        assert_eq!((l.last_row(0), l.last_row(1), l.last_row(2)), (Some(2), Some(5), None));
+    }
+
+    #[test]
+    fn a_mask_keeps_the_source_steps() {
+        let mut l = SeqLayout::default();
+        l.set_mask(&[true, false, true, false, false, true], 2, 3).unwrap();
+        assert_eq!(l.iter().collect::<Vec<_>>(), [(0, 0, 0), (1, 1, 2), (2, 0, 2)]);
+        let mut again = SeqLayout::default();
+        again.set_subset(&l, |row| row != 0);
+        assert_eq!(again.iter().collect::<Vec<_>>(), [(0, 0, 2), (1, 1, 2)]);
+    }
+
+    #[test]
+    fn mirror_is_its_own_inverse() {
+        let mut l = SeqLayout::default();
+        l.set_lengths(&[2, 4, 1, 4, 0], 4).unwrap();
+        let mut index = Vec::new();
+        l.mirror(&mut index);
+        assert_eq!(index.len(), l.rows());
+        for (row, &m) in index.iter().enumerate() {
+            assert_eq!(index[m as usize] as usize, row);
+        }
+        assert_ne!(index[0], 0);
+    }
+
+    #[test]
+    fn wrong_sizes_are_named() {
+        let mut l = SeqLayout::default();
+        let error = l.set_lengths(&[1, 9], 5).unwrap_err();
+        assert_eq!(error, LayoutError::LengthTooLarge { sequence: 1, length: 9, steps: 5 });
+        assert!(l.set_mask(&[true], 2, 3).is_err());
+    }
+}
