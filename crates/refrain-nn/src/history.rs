@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_name_may_come_late() {
-        let logs = |entries: &[(&str, f64)]| entries.iter().map(|&(n, v)| (n.to_owned(), v)).collect::<Logs>();
+        let logs =
+            |entries: &[(&str, f64)]| entries.iter().map(|&(n, v)| (n.to_owned(), v)).collect::<Logs>();
         let mut history = History::default();
         history.push(3, &logs(&[("loss", 2.0)]));
         history.push(4, &logs(&[("loss", 1.0), ("val_loss", 1.5)]));

@@ -50,7 +50,11 @@ impl CsvLogger {
         }
         let mut options = OpenOptions::new();
         options.create(true);
-        if self.append { options.append(true) } else { options.write(true).truncate(true) };
+        if self.append {
+            options.append(true)
+        } else {
+            options.write(true).truncate(true)
+        };
         let opened = options.open(&self.path).and_then(|file| Ok((file.metadata()?.len() == 0, file)));
         let (is_empty, file) = opened.map_err(|e| self.error(e))?;
         self.file = CsvFile { file: Some(file), names: None, needs_header: is_empty };

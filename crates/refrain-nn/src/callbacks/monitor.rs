@@ -121,7 +121,9 @@ mod tests {
         ] {
             assert!(monitor(name, Mode::Auto, 0.0).goes_down().unwrap(), "{name}");
         }
-        for name in ["accuracy", "val_sparse_categorical_accuracy", "output_0_accuracy", "auc", "val_r2_score"] {
+        for name in
+            ["accuracy", "val_sparse_categorical_accuracy", "output_0_accuracy", "auc", "val_r2_score"]
+        {
             assert!(!monitor(name, Mode::Auto, 0.0).goes_down().unwrap(), "{name}");
         }
         for name in ["learning_rate", "gloss", "val_", "inaccuracy"] {
@@ -133,14 +135,17 @@ mod tests {
 
     #[test]
     fn better_means_by_more_than_min_delta() {
-        let improves = |mode, delta, value, reference| {
-            monitor("loss", mode, delta).improves(value, reference).unwrap()
-        };
+        let improves =
+            |mode, delta, value, reference| monitor("loss", mode, delta).improves(value, reference).unwrap();
         assert!(improves(Mode::Min, 0.0, 0.5, Some(1.0)) && !improves(Mode::Min, 0.0, 1.0, Some(1.0)));
         assert!(improves(Mode::Max, 0.0, 1.5, Some(1.0)) && !improves(Mode::Max, 0.0, 1.0, Some(1.0)));
         for delta in [0.25, -0.25] {
-            assert!(!improves(Mode::Min, delta, 0.75, Some(1.0)) && improves(Mode::Min, delta, 0.5, Some(1.0)));
-            assert!(!improves(Mode::Max, delta, 1.25, Some(1.0)) && improves(Mode::Max, delta, 1.5, Some(1.0)));
+            assert!(
+                !improves(Mode::Min, delta, 0.75, Some(1.0)) && improves(Mode::Min, delta, 0.5, Some(1.0))
+            );
+            assert!(
+                !improves(Mode::Max, delta, 1.25, Some(1.0)) && improves(Mode::Max, delta, 1.5, Some(1.0))
+            );
         }
         assert!(improves(Mode::Min, 0.0, f64::NAN, None));
         assert!(!improves(Mode::Min, 0.0, f64::NAN, Some(1.0)));

@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn wrong_patterns_are_named() {
-        for pattern in ["{", "a}b", "{epoch", "{epoch:.2f}", "{loss:d}", "{loss:.f}", "{loss:999f}", "{loss:ü}"] {
+        for pattern in
+            ["{", "a}b", "{epoch", "{epoch:.2f}", "{loss:d}", "{loss:.f}", "{loss:999f}", "{loss:ü}"]
+        {
             assert!(fill(pattern, 1, &logs()).is_err(), "{pattern}");
         }
         assert_eq!(

@@ -136,8 +136,7 @@ mod tests {
     fn decides_as_keras_does() {
         let new = |patience, factor| ReduceLrOnPlateau { patience, factor, ..Default::default() };
         let none = [(0, 0); 10];
-        let each =
-            [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.0125, 0.0125, 0.00625, 0.003125];
+        let each = [0.1, 0.1, 0.1, 0.05, 0.05, 0.025, 0.0125, 0.0125, 0.00625, 0.003125];
         check(new(1, 0.5), each, none, 0.003125);
         check(new(0, 0.5), each, none, 0.003125);
         let w = |waits: [usize; 10]| waits.map(|wait| (wait, 0));

@@ -135,7 +135,10 @@ impl<'a> Arrays<'a> {
     pub fn class_weight(mut self, weights: BTreeMap<u32, f32>) -> Result<Self, Error> {
         let action = "weighting classes";
         if self.examples.sample_weight.is_some() {
-            return Err(Error::unsupported(action, "there are weights of samples too; multiply them into one"));
+            return Err(Error::unsupported(
+                action,
+                "there are weights of samples too; multiply them into one",
+            ));
         }
         if self.examples.y.len() != 1 {
             return Err(Error::unsupported(action, "it needs exactly one target; use weights of samples"));
@@ -154,7 +157,8 @@ impl<'a> Arrays<'a> {
     /// # Errors
     /// When `validation_split` is not between 0 and 1, or one of the parts would be empty.
     pub fn split(mut self, validation_split: f64) -> Result<(Self, Self), Error> {
-        let setting = |expected: String| Error::setting("fit", "validation_split", validation_split, expected);
+        let setting =
+            |expected: String| Error::setting("fit", "validation_split", validation_split, expected);
         if !(validation_split > 0.0 && validation_split < 1.0) {
             return Err(setting("above 0 and below 1".into()));
         }
@@ -179,6 +183,16 @@ impl<'a> Arrays<'a> {
     /// Sequences of an epoch.
     pub fn sequences(&self) -> usize {
         self.part.len()
+    }
+
+    /// Floats of the first target's last axis; none for ids.
+    pub(crate) fn target_columns(&self) -> Option<usize> {
+        self.examples
+            .y
+            .named("the target")
+            .next()
+            .filter(|(_, data)| !data.is_ids())
+            .map(|(_, data)| data.width())
     }
 
     fn order(&self, seed: u64, epoch: usize) -> Arc<Order> {
@@ -290,7 +304,8 @@ fn weigh_classes(weights: &BTreeMap<u32, f32>, target: &BatchTarget, width: usiz
         let class = |v: f32| Some(v.round_ties_even()).filter(|c| *c >= 0.0).map(|c| c as u32);
         to.extend(target.values.iter().map(|&v| class(v).map_or(1.0, weight)));
     } else if width > 0 {
-        let largest = |row: &[f32]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+        let largest =
+            |row: &[f32]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         to.extend(target.values.chunks_exact(width).map(|row| weight(largest(row) as u32)));
     }
 }
@@ -311,7 +326,11 @@ mod tests {
             source.fill(seed, epoch, i, &mut batch).unwrap();
             assert_eq!(batch.lanes, batch.targets[0].ids.len());
             for (lane, id) in batch.targets[0].ids.iter().enumerate() {
-                assert_eq!(batch.inputs[0].ids[2 * lane..][..2], [id * 10, id * 10 + 1], "inputs stay with targets");
+                assert_eq!(
+                    batch.inputs[0].ids[2 * lane..][..2],
+                    [id * 10, id * 10 + 1],
+                    "inputs stay with targets"
+                );
             }
             all.extend_from_slice(&batch.targets[0].ids);
         }

@@ -135,12 +135,7 @@ impl<'a> Data<'a> {
     }
 
     /// Copies the rows of some sequences; `floats` or `ids` stays empty.
-    pub(super) fn copy(
-        &self,
-        rows: impl Iterator<Item = usize>,
-        ids: &mut Vec<u32>,
-        floats: &mut Vec<f32>,
-    ) {
+    pub(super) fn copy(&self, rows: impl Iterator<Item = usize>, ids: &mut Vec<u32>, floats: &mut Vec<f32>) {
         ids.clear();
         floats.clear();
         match &self.values {

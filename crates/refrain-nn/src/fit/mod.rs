@@ -125,6 +125,12 @@ impl Model {
         let mut train = self.arrays(Examples { x: x.into(), y: y.into(), sample_weight }, fit.batch_size)?;
         if let Some(weights) = fit.class_weight.take() {
             train = train.class_weight(weights)?;
+            let (columns, width) = (train.target_columns(), self.output_width(0));
+            // `(N, T)` floats of an output of width 1 are one class a step, not one-hot rows.
+            if let Some(columns) = columns.filter(|&c| c != width) {
+                let expected = format!("{width}, the output's width; give one number a step as (N, T, 1)");
+                return Err(Error::data("the last axis of a target with class weights", columns, expected));
+            }
         }
         let mut validation = None;
         let validation_batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
@@ -179,7 +185,8 @@ impl Model {
         mut evaluate: Evaluate<'a>,
     ) -> Result<Logs, Error> {
         let sample_weight = evaluate.sample_weight.take();
-        let source = self.arrays(Examples { x: x.into(), y: y.into(), sample_weight }, evaluate.batch_size)?;
+        let source =
+            self.arrays(Examples { x: x.into(), y: y.into(), sample_weight }, evaluate.batch_size)?;
         self.evaluate_source(&source, evaluate)
     }
 

@@ -83,7 +83,11 @@ impl<'m, 'a> Run<'m, 'a> {
         let start = Instant::now();
         let (epochs, batches) = (self.epochs.end, train.len(epoch));
         if batches == 0 {
-            return Err(Error::data("the training data", format!("no batch in epoch {epoch}"), "at least one"));
+            return Err(Error::data(
+                "the training data",
+                format!("no batch in epoch {epoch}"),
+                "at least one",
+            ));
         }
         self.reporters.event(&Event::EpochBegin { epoch, epochs, batches });
         for callback in &mut self.callbacks {

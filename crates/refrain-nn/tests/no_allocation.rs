@@ -1,0 +1,90 @@
+//! A training step no larger than one already seen allocates nothing. One test alone in its program: the
+//! allocator counts for all threads.
+
+use refrain_nn::data::{Batch, Extent};
+use refrain_nn::layers::{Bidirectional, Dense, Dropout, Embedding, Gru, LayerNormalization, Lstm, SimpleRnn};
+use refrain_nn::loss::Loss;
+use refrain_nn::metrics::Metric;
+use refrain_nn::optim::Adam;
+use refrain_nn::{Activation, Compile, Engine, Isa, Model, Sequential};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const VOCABULARY: usize = 20;
+
+fn model() -> Model {
+    Sequential::new()
+        .add(Embedding::new(VOCABULARY, 12).mask_zero(true))
+        .add(Dropout::new(0.1))
+        .add(Bidirectional::new(Lstm::new(20).return_sequences(true)))
+        .add(LayerNormalization::new())
+        .add(Gru::new(18).return_sequences(true).recurrent_dropout(0.2))
+        .add(SimpleRnn::new(16).return_sequences(true))
+        .add(Dense::new(VOCABULARY).activation(Activation::Softmax))
+        .compile(Compile {
+            loss: Loss::SparseCategoricalCrossentropy,
+            optimizer: Adam::default().global_clipnorm(1.0).into(),
+            metrics: vec![Metric::Accuracy],
+            engine: Some(Engine::new(Isa::detect(), 2)),
+            ..Compile::default()
+        })
+        .expect("a model")
+}
+
+fn fill(batch: &mut Batch, lanes: usize, steps: usize, salt: usize) {
+    batch.lanes = lanes;
+    batch.inputs.resize_with(1, Default::default);
+    batch.targets.resize_with(1, Default::default);
+    let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
+    (input.steps, target.steps, input.extent) = (steps, steps, Extent::Lengths);
+    input.ids.clear();
+    input.ids.extend((0..lanes * steps).map(|i| ((i * 7 + salt) % VOCABULARY) as u32));
+    input.lengths.clear();
+    input.lengths.extend((0..lanes).map(|n| (n * 5 + salt) % (steps + 1)));
+    target.ids.clear();
+    target.ids.extend((0..lanes * steps).map(|i| ((i * 3 + salt) % VOCABULARY) as u32));
+}
+
+#[test]
+fn a_step_no_larger_than_one_seen_allocates_nothing() {
+    let mut model = model();
+    let mut batch = Batch::default();
+    fill(&mut batch, 16, 12, 1);
+    batch.inputs[0].lengths.fill(12);
+    batch.inputs[0].ids.fill(3);
+    for _ in 0..3 {
+        model.train_step(&batch, None).expect("a step");
+    }
+    for salt in 0..10 {
+        fill(&mut batch, 16 - salt, 12 - salt % 3, salt);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        model.train_step(&batch, None).expect("a step");
+        let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(made, 0, "allocations in step {salt}");
+    }
+}

@@ -1,0 +1,210 @@
+//! What must hold bit for bit, whatever the model.
+
+use ndarray::{Array2, Array3, Axis};
+use refrain_nn::data::{Batch, Data};
+use refrain_nn::layers::{Bidirectional, Dense, Dropout, Embedding, Gru, Layer, Lstm, SimpleRnn, TiedDense};
+use refrain_nn::loss::Loss;
+use refrain_nn::optim::Adam;
+use refrain_nn::{Activation, Compile, Engine, Error, InputSpec, Isa, Model, Network, Sequential};
+
+fn ids(lanes: usize, steps: usize, vocabulary: u32) -> Array2<u32> {
+    Array2::from_shape_fn((lanes, steps), |(n, t)| ((n * 31 + t * t * 7 + t) as u32) % vocabulary)
+}
+
+fn compile(threads: usize) -> Compile {
+    Compile {
+        loss: Loss::SparseCategoricalCrossentropy,
+        optimizer: Adam::default().global_clipnorm(1.0).into(),
+        engine: Some(Engine::new(Isa::detect(), threads)),
+        ..Compile::default()
+    }
+}
+
+fn language_model(threads: usize) -> Model {
+    Sequential::new()
+        .add(Embedding::new(30, 24))
+        .add(Lstm::new(70).return_sequences(true).recurrent_dropout(0.2))
+        .add(Dropout::new(0.2))
+        .add(Gru::new(65).return_sequences(true))
+        .add(SimpleRnn::new(40).return_sequences(true))
+        .add(Dense::new(30).activation(Activation::Softmax))
+        .compile(compile(threads))
+        .unwrap()
+}
+
+fn batch(lanes: usize, steps: usize) -> Batch {
+    let mut batch = Batch { lanes, ..Batch::default() };
+    batch.inputs.resize_with(1, Default::default);
+    batch.targets.resize_with(1, Default::default);
+    (batch.inputs[0].steps, batch.targets[0].steps) = (steps, steps);
+    batch.inputs[0].ids = ids(lanes, steps, 30).into_raw_vec_and_offset().0;
+    batch.targets[0].ids = ids(lanes, steps, 29).into_raw_vec_and_offset().0;
+    batch
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit_of_training() {
+    let train = |threads| {
+        let mut model = language_model(threads);
+        let mut state = model.new_state();
+        for _ in 0..3 {
+            model.train_step(&batch(24, 20), Some(&mut state)).unwrap();
+        }
+        (model.weights(), model.totals())
+    };
+    let one = train(1);
+    for threads in [2, 3, 5, 8] {
+        assert!(one == train(threads), "{threads} threads");
+    }
+}
+
+#[test]
+fn the_seed_decides() {
+    let weights = |seed| {
+        let model = Sequential::new().input(InputSpec::features(3)).add(Lstm::new(4)).add(Dense::new(1));
+        model.compile(Compile { seed, ..Compile::default() }).unwrap().weights()
+    };
+    assert_eq!(weights(5), weights(5));
+    assert_ne!(weights(5), weights(6));
+}
+
+#[test]
+fn steps_of_a_session_are_the_bits_of_one_pass() {
+    let mut model = language_model(2);
+    let x = ids(3, 17, 30);
+    let whole = model.predict(&x).unwrap();
+    let mut session = model.session(3).unwrap();
+    for t in 0..17 {
+        let column: Vec<u32> = x.index_axis(Axis(1), t).to_vec();
+        let out = session.step_ids(&column).unwrap();
+        for n in 0..3 {
+            for j in 0..30 {
+                assert_eq!(out.row(n)[j], whole[[n, t, j]], "lane {n}, step {t}, entry {j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_s_state_can_be_kept_and_put_back() {
+    let mut model = language_model(1);
+    let mut session = model.session(1).unwrap();
+    session.step_ids(&[3]).unwrap();
+    let kept = session.state().clone();
+    let first = session.step_ids(&[4]).unwrap().row(0).to_vec();
+    session.step_ids(&[5]).unwrap();
+    session.set_state(&kept).unwrap();
+    assert_eq!(session.step_ids(&[4]).unwrap().row(0), first);
+    let other = language_model(1).session(2).unwrap().state().clone();
+    assert!(session.set_state(&other).is_ok(), "a fresh state has no lanes yet");
+}
+
+#[test]
+fn the_batch_size_does_not_change_a_prediction() {
+    let mut model = language_model(2);
+    let x = ids(13, 9, 30);
+    let lengths: Vec<usize> = (0..13).map(|n| n % 10).collect();
+    let data = || Data::from(&x).lengths(&lengths);
+    let all = model.predict_all(data(), 13).unwrap();
+    for size in [1, 2, 5, 100] {
+        assert_eq!(model.predict_all(data(), size).unwrap(), all, "batches of {size}");
+    }
+}
+
+#[test]
+fn a_masked_middle_is_the_sequence_without_it() {
+    let mut model = Sequential::new()
+        .input(InputSpec::features(2))
+        .add(Bidirectional::new(Gru::new(5).return_sequences(true)))
+        .add(Lstm::new(4))
+        .compile(Compile::default())
+        .unwrap();
+    let x = Array3::from_shape_fn((1, 6, 2), |(_, t, f)| (t as f32 + f as f32 * 0.3).sin());
+    let mask = Array2::from_shape_vec((1, 6), vec![true, false, true, true, false, true]).unwrap();
+    let short = x.select(Axis(1), &[0, 2, 3, 5]);
+    let masked = model.predict(Data::from(&x).mask(mask.view())).unwrap();
+    assert_eq!(masked, model.predict(&short).unwrap());
+}
+
+#[test]
+fn what_is_not_causal_refuses_a_session() {
+    fn refused(layer: impl Layer + 'static) -> String {
+        let mut model =
+            Sequential::new().input(InputSpec::features(2)).add(layer).compile(Compile::default()).unwrap();
+        match model.session(1) {
+            Err(error @ Error::Unsupported { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused(Lstm::new(3)).contains("return_sequences"));
+    refused(Lstm::new(3).return_sequences(true).go_backwards(true));
+    refused(Bidirectional::new(Gru::new(3).return_sequences(true)));
+}
+
+#[test]
+fn stateful_layers_go_on_where_they_stopped() {
+    let build = |stateful| {
+        Sequential::new()
+            .input(InputSpec::features(2))
+            .add(Lstm::new(4).stateful(stateful).return_sequences(true))
+            .compile(Compile::default())
+            .unwrap()
+    };
+    let x = Array3::from_shape_fn((2, 6, 2), |(n, t, f)| ((n * 12 + t * 2 + f) as f32).cos());
+    let whole = build(false).predict(&x).unwrap();
+    let mut model = build(true);
+    let (first, second) = (x.select(Axis(1), &[0, 1, 2]), x.select(Axis(1), &[3, 4, 5]));
+    assert_eq!(model.predict(&first).unwrap(), whole.select(Axis(1), &[0, 1, 2]));
+    assert_eq!(model.predict(&second).unwrap(), whole.select(Axis(1), &[3, 4, 5]));
+    model.reset_states();
+    assert_eq!(model.predict(&first).unwrap(), whole.select(Axis(1), &[0, 1, 2]));
+    let other = x.select(Axis(0), &[0]);
+    assert!(model.predict(&other).unwrap_err().to_string().contains("2, as its state has"));
+}
+
+#[test]
+fn a_tied_output_trains_the_embedding() {
+    let mut net = Network::new();
+    let x = net.input(InputSpec::ids());
+    let e = net.add(Embedding::new(30, 8).name("embedding"), &[x]).unwrap();
+    let h = net.add(Gru::new(8).return_sequences(true), &[e]).unwrap();
+    let tied = TiedDense::new("embedding/embeddings").activation(Activation::Softmax);
+    let y = net.add(tied, &[h]).unwrap();
+    let mut model = net.compile(&[y], compile(2)).unwrap();
+    assert_eq!(model.params().find("tied_dense/kernel"), None);
+    let before = model.weight("embedding/embeddings").unwrap().to_vec();
+    let first = model.train_on_batch(&batch(6, 8)).unwrap()[0].1;
+    for _ in 0..100 {
+        model.train_on_batch(&batch(6, 8)).unwrap();
+    }
+    let last = model.train_on_batch(&batch(6, 8)).unwrap()[0].1;
+    assert!(last < first - 0.2, "{first} {last}");
+    // Ids 29 is never a target nor 30 an input, yet as a class each row of the table has a gradient.
+    assert!(before.iter().zip(model.weight("embedding/embeddings").unwrap()).all(|(a, b)| a != b));
+}
+
+#[test]
+fn frozen_layers_stay_as_they_are() {
+    let mut model = language_model(1);
+    let frozen = model.set_trainable("lstm/", false);
+    assert_eq!(frozen, 3);
+    let before = model.weight("lstm/kernel").unwrap().to_vec();
+    let other = model.weight("gru/kernel").unwrap().to_vec();
+    model.train_step(&batch(4, 5), None).unwrap();
+    assert_eq!(model.weight("lstm/kernel").unwrap(), before);
+    assert_ne!(model.weight("gru/kernel").unwrap(), other);
+}
+
+#[test]
+fn data_that_does_not_fit_is_named() {
+    let mut model = language_model(1);
+    let floats = Array3::<f32>::zeros((2, 3, 4));
+    let error = model.predict(&floats).unwrap_err().to_string();
+    assert!(error.contains("ids (N, T)"), "{error}");
+    let error = model.predict(&Array2::from_elem((2, 3), 30u32)).unwrap_err().to_string();
+    assert!(error.contains("30"), "{error}");
+    let mut wrong = batch(3, 4);
+    wrong.targets[0].ids.pop();
+    let error = model.train_step(&wrong, None).unwrap_err().to_string();
+    assert!(error.contains("11 class ids"), "{error}");
+}

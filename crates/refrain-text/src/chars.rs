@@ -1,0 +1,173 @@
+//! The vocabulary of a character language model.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The characters of a training text, each with an id: 0 for characters not among them, then 1, 2, … in order of code point.
+///
+/// Nothing is folded or dropped: case, line breaks and any other Unicode scalar value are kept. Build it from the training
+/// part only, so that the validation part is scored as text not seen before.
+///
+/// ```
+/// use refrain_text::CharVocab;
+///
+/// let vocab = CharVocab::from_texts(["O rose,\nthou art sick!"]);
+/// let ids = vocab.encode("a rose\n");
+/// assert_eq!(vocab.decode(&ids)?, "a rose\n");
+/// assert_eq!(vocab.encode("z"), [CharVocab::UNKNOWN]);
+/// # Ok::<(), refrain_text::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CharVocab {
+    /// Strictly ascending; the character at `i` has id `i + 1`.
+    chars: Vec<char>,
+    /// The ids of the ASCII characters, 0 where there is none.
+    ascii: [u32; 128],
+}
+
+impl CharVocab {
+    /// The id of every character that is not in the vocabulary.
+    pub const UNKNOWN: u32 = 0;
+
+    /// The vocabulary of all characters in some texts.
+    pub fn from_texts<I>(texts: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut seen = std::collections::BTreeSet::new();
+        for text in texts {
+            seen.extend(text.as_ref().chars());
+        }
+        Self::from_sorted(seen.into_iter().collect())
+    }
+
+    fn from_sorted(chars: Vec<char>) -> Self {
+        let mut ascii = [Self::UNKNOWN; 128];
+        for (id, &c) in (1..).zip(chars.iter().take_while(|c| c.is_ascii())) {
+            ascii[c as usize] = id;
+        }
+        Self { chars, ascii }
+    }
+
+    /// The number of ids, the unknown one included.
+    pub fn vocab_size(&self) -> usize {
+        self.chars.len() + 1
+    }
+
+    /// The id of a character, [`UNKNOWN`](Self::UNKNOWN) if it is not in the vocabulary.
+    pub fn id(&self, c: char) -> u32 {
+        match self.ascii.get(c as usize) {
+            Some(&id) => id,
+            // There are 1,114,112 code points, so an id always fits.
+            None => self.chars.binary_search(&c).map_or(Self::UNKNOWN, |i| i as u32 + 1),
+        }
+    }
+
+    /// The character of an id: U+FFFD for the unknown id, `None` for an id that the vocabulary does not have.
+    pub fn char(&self, id: u32) -> Option<char> {
+        match id {
+            Self::UNKNOWN => Some(char::REPLACEMENT_CHARACTER),
+            id => self.chars.get(id as usize - 1).copied(),
+        }
+    }
+
+    /// The characters that have an id of their own, in order of id from 1.
+    pub fn chars(&self) -> &[char] {
+        &self.chars
+    }
+
+    /// The id of each character.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        text.chars().map(|c| self.id(c)).collect()
+    }
+
+    /// The text of some ids; the unknown id is written as U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownId`] for an id that the vocabulary does not have.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        let character = |(position, &id): (usize, &u32)| {
+            self.char(id).ok_or(Error::UnknownId { id, position, vocab_size: self.vocab_size() })
+        };
+        ids.iter().enumerate().map(character).collect()
+    }
+}
+
+impl From<CharVocab> for String {
+    fn from(vocab: CharVocab) -> Self {
+        vocab.chars.into_iter().collect()
+    }
+}
+
+impl TryFrom<String> for CharVocab {
+    type Error = Error;
+
+    fn try_from(stored: String) -> Result<Self> {
+        let chars: Vec<char> = stored.chars().collect();
+        if let Some(before) = chars.windows(2).position(|pair| pair[0] >= pair[1]) {
+            let problem = "characters must ascend, each once";
+            return Err(Error::Vocabulary {
+                position: before + 1,
+                entry: chars[before + 1].to_string(),
+                problem,
+            });
+        }
+        Ok(Self::from_sorted(chars))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ids_follow_code_points_and_zero_is_unknown() -> Result<()> {
+        let vocab = CharVocab::from_texts(["bBa\n", "é🦀a"]);
+        assert_eq!(vocab.chars(), ['\n', 'B', 'a', 'b', 'é', '🦀']);
+        assert_eq!(vocab.vocab_size(), 7);
+        assert_eq!(vocab.encode("aA🦀ü\r\n"), [3, 0, 6, 0, 0, 1]);
+        assert_eq!(vocab.decode(&[0, 6])?, "\u{FFFD}🦀");
+        Ok(())
+    }
+
+    #[test]
+    fn a_combining_mark_is_a_character_of_its_own() {
+        let vocab = CharVocab::from_texts(["e\u{301}"]);
+        assert_eq!(vocab.encode("e\u{301}é"), [1, 2, 0]);
+    }
+
+    #[test]
+    fn an_empty_text_leaves_only_the_unknown_id() {
+        let vocab = CharVocab::from_texts([""]);
+        assert_eq!((vocab.vocab_size(), vocab.encode("x")), (1, vec![0]));
+    }
+
+    #[test]
+    fn an_id_beyond_the_vocabulary_is_named_with_its_place() {
+        let vocab = CharVocab::from_texts(["ab"]);
+        let error = vocab.decode(&[1, 2, 3]).expect_err("there is no id 3");
+        assert!(matches!(error, Error::UnknownId { id: 3, position: 2, vocab_size: 3 }));
+        assert!(vocab.char(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn a_damaged_vocabulary_is_refused() {
+        for stored in [r#""ba""#, r#""aa""#, "7", "null"] {
+            assert!(serde_json::from_str::<CharVocab>(stored).is_err(), "{stored}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decode_undoes_encode_and_load_undoes_save(text: String) {
+            let vocab = CharVocab::from_texts([&text]);
+            prop_assert_eq!(vocab.decode(&vocab.encode(&text))?, text);
+            let json = serde_json::to_string(&vocab)?;
+            prop_assert_eq!(serde_json::from_str::<CharVocab>(&json)?, vocab);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A text as contiguous lanes, for training with truncated backpropagation through time.
+
+use crate::error::{Error, Result};
+
+/// A text cut into `batch` contiguous lanes of equal length, read in chunks of `steps`.
+///
+/// Row `n` of chunk `i + 1` goes on where row `n` of chunk `i` ended, so a model may keep its state from chunk to chunk.
+/// With `len` tokens a lane has `(len - 1) / batch` steps and the remainder of the text is dropped; the last chunk may be
+/// shorter. `D` is any owner or borrower of the tokens: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`.
+///
+/// ```
+/// use refrain_text::Lanes;
+///
+/// let tokens: Vec<u32> = (0..8).collect();
+/// let lanes = Lanes::new(&tokens, 2, 2)?;
+/// let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+/// assert_eq!(lanes.len(), 2);
+/// assert_eq!(lanes.fill(0, &mut inputs, &mut targets), (2, 2));
+/// assert_eq!((&inputs[..], &targets[..]), (&[0, 1, 3, 4][..], &[1, 2, 4, 5][..]));
+/// assert_eq!(lanes.fill(1, &mut inputs, &mut targets), (2, 1));
+/// assert_eq!((&inputs[..], &targets[..]), (&[2, 5][..], &[3, 6][..]));
+/// # Ok::<(), refrain_text::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lanes<D> {
+    tokens: D,
+    batch: usize,
+    steps: usize,
+}
+
+impl<D: AsRef<[u32]>> Lanes<D> {
+    /// Cuts a text into `batch` lanes of chunks of `steps`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] if `batch` or `steps` is 0; [`Error::TooShort`] if a lane would have no step, that is with fewer
+    /// than `batch + 1` tokens.
+    pub fn new(tokens: D, batch: usize, steps: usize) -> Result<Self> {
+        at_least_one("batch", batch)?;
+        at_least_one("steps", steps)?;
+        let got = tokens.as_ref().len();
+        if got <= batch {
+            return Err(Error::TooShort {
+                got,
+                needed: batch.saturating_add(1),
+                purpose: "a batch of lanes with a token and the token after it in each",
+                advice: "lower batch, or use a longer text",
+            });
+        }
+        Ok(Self { tokens, batch, steps })
+    }
+
+    /// The number of lanes.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The steps in each lane.
+    pub fn lane_len(&self) -> usize {
+        (self.tokens.as_ref().len() - 1) / self.batch
+    }
+
+    /// The number of chunks, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.lane_len().div_ceil(self.steps)
+    }
+
+    /// Replaces `inputs` and `targets` by those of chunk `i`, each `(n, t)`, lane after lane; a target is the token after
+    /// its input. Allocates nothing once the two have held a chunk as large.
+    ///
+    /// # Panics
+    ///
+    /// If `i` is not below [`len`](Self::len).
+    pub fn fill(&self, i: usize, inputs: &mut Vec<u32>, targets: &mut Vec<u32>) -> (usize, usize) {
+        assert!(i < self.len(), "chunk {i} of {}: expected a chunk below that", self.len());
+        let (tokens, lane_len) = (self.tokens.as_ref(), self.lane_len());
+        let from = i * self.steps;
+        let t = self.steps.min(lane_len - from);
+        inputs.clear();
+        targets.clear();
+        for lane in 0..self.batch {
+            let start = lane * lane_len + from;
+            inputs.extend_from_slice(&tokens[start..start + t]);
+            targets.extend_from_slice(&tokens[start + 1..start + 1 + t]);
+        }
+        (self.batch, t)
+    }
+}
+
+pub(crate) fn at_least_one(option: &'static str, value: usize) -> Result<()> {
+    if value == 0 {
+        return Err(Error::Option { option, got: "0".to_owned(), expected: "at least 1" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_text_too_short_says_what_it_needs() {
+        for len in [0, 1, 4] {
+            let error = Lanes::new(vec![0; len], 4, 9).expect_err("four lanes need five tokens");
+            assert!(matches!(error, Error::TooShort { got, needed: 5, .. } if got == len));
+            assert!(error.to_string().contains("lower batch"), "{error}");
+        }
+        assert_eq!(
+            Lanes::new(vec![0; 5], 4, 9).map(|lanes| (lanes.len(), lanes.lane_len())).ok(),
+            Some((1, 1))
+        );
+        assert!(Lanes::new([1, 2], usize::MAX, 1).is_err());
+    }
+
+    #[test]
+    fn no_lanes_and_no_steps_are_refused() {
+        assert!(matches!(Lanes::new([1, 2], 0, 1), Err(Error::Option { option: "batch", .. })));
+        assert!(matches!(Lanes::new([1, 2], 1, 0), Err(Error::Option { option: "steps", .. })));
+    }
+
+    #[test]
+    #[should_panic(expected = "chunk 1 of 1")]
+    fn a_chunk_beyond_the_last_is_refused() {
+        if let Ok(lanes) = Lanes::new([1, 2], 1, usize::MAX) {
+            lanes.fill(1, &mut Vec::new(), &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn filling_again_keeps_the_buffers() -> Result<()> {
+        let lanes = Lanes::new((0..1000).collect::<Vec<u32>>(), 7, 10)?;
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+        lanes.fill(0, &mut inputs, &mut targets);
+        let (at, capacity) = (inputs.as_ptr(), targets.capacity());
+        for i in 0..lanes.len() {
+            lanes.fill(i, &mut inputs, &mut targets);
+        }
+        assert_eq!((inputs.as_ptr(), targets.capacity()), (at, capacity));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn lanes_read_the_text_in_order(len in 2_u32..200, batch in 1_usize..9, steps in 1_usize..20) {
+            prop_assume!(len as usize > batch);
+            let lanes = Lanes::new((0..len).collect::<Vec<u32>>(), batch, steps)?;
+            let mut rows = vec![Vec::new(); batch];
+            let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+            for i in 0..lanes.len() {
+                let (n, t) = lanes.fill(i, &mut inputs, &mut targets);
+                prop_assert_eq!((n, inputs.len(), targets.len()), (batch, n * t, n * t));
+                prop_assert!(t == steps || i + 1 == lanes.len());
+                for (row, chunk) in rows.iter_mut().zip(inputs.chunks(t)) {
+                    row.extend_from_slice(chunk);
+                }
+                prop_assert!(inputs.iter().zip(&targets).all(|(input, target)| input + 1 == *target));
+            }
+            let kept = (len - 1) / batch as u32 * batch as u32;
+            prop_assert_eq!(rows.concat(), (0..kept).collect::<Vec<_>>());
+        }
+    }
+}

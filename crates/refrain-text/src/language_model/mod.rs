@@ -1,0 +1,108 @@
+//! Language models: a recurrent network that predicts the next character or word of a text.
+//!
+//! A [`TextRecipe`] says how one is made; [`TextRecipe::train`] trains it with truncated backpropagation
+//! through time over contiguous lanes of the text, its state carried along. The result is a [`LanguageModel`],
+//! which scores text, continues it and suggests what comes next, and is one file.
+
+mod codec;
+mod evaluate;
+mod generate;
+mod recipe;
+mod suggest;
+mod train;
+
+pub use codec::{Codec, Level};
+pub use evaluate::{Score, score_split};
+pub use generate::{Generate, Generation};
+pub use recipe::{CellKind, RateSchedule, TextRecipe};
+pub use suggest::Suggestion;
+pub use train::{EpochRecord, Flow, Stopped, TextEvent, Trained, TrainingData, split_text};
+
+use crate::error::{Error, Result};
+use refrain_nn::file::{self, ModelFile};
+use refrain_nn::{Engine, Model};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The task's name in a model file.
+pub const TASK: &str = "text";
+
+/// A network with the vocabulary that turns text into its ids and back.
+#[derive(Debug, Clone)]
+pub struct LanguageModel {
+    model: Model,
+    codec: Codec,
+    training: Option<serde_json::Value>,
+}
+
+/// What a model file says of a text model's task.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Task {
+    task: String,
+    #[serde(flatten)]
+    codec: Codec,
+}
+
+impl LanguageModel {
+    /// The network.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The network, to be run.
+    pub fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    /// Its vocabulary.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    /// How it was trained, if its file says so.
+    pub fn training(&self) -> Option<&serde_json::Value> {
+        self.training.as_ref()
+    }
+
+    /// Writes the model file.
+    ///
+    /// # Errors
+    /// When it cannot be written; an existing file is then as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let task = Task { task: TASK.to_owned(), codec: self.codec.clone() };
+        let task = serde_json::json!(task);
+        Ok(file::save(path.as_ref(), &self.model, Some(&task), self.training.as_ref())?)
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds another kind of model.
+    pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Self> {
+        Self::from_file(file::load(path.as_ref(), engine)?)
+    }
+
+    /// Takes over a model file that was read already.
+    ///
+    /// # Errors
+    /// When it holds another kind of model, or a vocabulary that does not fit its network.
+    pub fn from_file(file: ModelFile) -> Result<Self> {
+        let task = file.task.ok_or(Error::NotALanguageModel { reason: "its file names no task".to_owned() })?;
+        let task: Task = serde_json::from_value(task)
+            .map_err(|e| Error::NotALanguageModel { reason: format!("its task cannot be read: {e}") })?;
+        if task.task != TASK {
+            let reason = format!("its task is `{}`, not `{TASK}`", task.task);
+            return Err(Error::NotALanguageModel { reason });
+        }
+        let (width, vocab) = (file.model.output_width(0), task.codec.vocab_size());
+        if width != vocab {
+            let reason = format!("its output has {width} features, but its vocabulary {vocab} entries");
+            return Err(Error::NotALanguageModel { reason });
+        }
+        Ok(Self { model: file.model, codec: task.codec, training: file.training })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! Text for recurrent networks: Keras's tokenizer and padding, vocabularies of characters and words, windows
+//! and lanes, sampling, and the language models that are built from them.
+#![forbid(unsafe_code)]
+
+pub mod chars;
+pub mod error;
+pub mod lanes;
+pub mod language_model;
+pub mod ngrams;
+pub mod sampling;
+pub mod score;
+pub mod sequence;
+pub mod tokenizer;
+pub mod words;
+
+pub use chars::CharVocab;
+pub use error::{Error, Result};
+pub use lanes::Lanes;
+pub use language_model::{LanguageModel, TextRecipe};
+pub use ngrams::Ngrams;
+pub use sampling::{Sampler, Sampling, likeliest, softmax_into};
+pub use score::{SCORE_LANE, SCORE_WARM_UP, ScoreBlock, ScoreLanes};
+pub use sequence::{Pad, Padding, Truncating, pad_sequences, to_categorical};
+pub use tokenizer::{MatrixMode, Tokenizer, TokenizerConfig, text_to_word_sequence};
+pub use words::{WordOptions, WordSplit, WordVocab};

@@ -1,0 +1,385 @@
+//! From logits to the next token.
+
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+
+/// How the next token is drawn; the default draws from the model's own distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// The logits are divided by this: below 1 the likely grow likelier, at 0 the likeliest is always taken.
+    pub temperature: f32,
+    /// Only the `k` likeliest are drawn from.
+    pub top_k: Option<usize>,
+    /// Only the likeliest are drawn from, as few as have this probability together (after temperature and `top_k`).
+    pub top_p: Option<f32>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_k: None, top_p: None }
+    }
+}
+
+/// Draws tokens from logits. Equal logits rank by id, so the same logits and the same random number give the same token.
+///
+/// ```
+/// use refrain_text::{Sampler, Sampling};
+///
+/// let mut sampler = Sampler::new(Sampling { top_k: Some(2), ..Default::default() })?;
+/// let logits = [0.0, 1.0, -3.0, 1.0];
+/// assert_eq!(sampler.sample(&logits, 0.4)?, 1);
+/// assert_eq!(sampler.sample(&logits, 0.6)?, 3);
+/// # Ok::<(), refrain_text::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    options: Sampling,
+    /// Ids and unnormalised probabilities; kept so that sampling allocates only for a larger vocabulary than before.
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    id: u32,
+    logit: f32,
+    weight: f64,
+}
+
+/// The likelier first, of equals the one with the lower id.
+fn rank(a: &Candidate, b: &Candidate) -> Ordering {
+    b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
+}
+
+impl Sampler {
+    /// A sampler with these options.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] unless the temperature is finite and at least 0, `top_k` at least 1 and `top_p` in (0, 1].
+    pub fn new(options: Sampling) -> Result<Self> {
+        let Sampling { temperature, top_k, top_p } = options;
+        let refuse = |option, got, expected| Err(Error::Option { option, got, expected });
+        if !(temperature.is_finite() && temperature >= 0.0) {
+            return refuse(
+                "temperature",
+                temperature.to_string(),
+                "a finite number of at least 0 (0: always the likeliest)",
+            );
+        }
+        if top_k == Some(0) {
+            return refuse("top_k", "0".to_owned(), "at least 1");
+        }
+        if let Some(p) = top_p.filter(|&p| !(p > 0.0 && p <= 1.0)) {
+            return refuse("top_p", p.to_string(), "a number above 0 and at most 1");
+        }
+        Ok(Self { options, candidates: Vec::new() })
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> Sampling {
+        self.options
+    }
+
+    /// The token that the random number `uniform`, from [0, 1), draws. At temperature 0 `uniform` is not used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Logit`] for NaN or +inf among the logits, [`Error::NoChoice`] if none is above -inf, [`Error::Option`] if
+    /// `uniform` lies outside [0, 1).
+    pub fn sample(&mut self, logits: &[f32], uniform: f32) -> Result<u32> {
+        if !(0.0..1.0).contains(&uniform) {
+            return Err(Error::Option {
+                option: "uniform",
+                got: uniform.to_string(),
+                expected: "a number in [0, 1)",
+            });
+        }
+        let (likeliest, max) = likeliest_of(logits)?;
+        let temperature = f64::from(self.options.temperature);
+        if temperature == 0.0 {
+            return Ok(likeliest);
+        }
+        self.candidates.clear();
+        self.candidates.extend((0..).zip(logits).map(|(id, &logit)| Candidate {
+            id,
+            // `-0.0` and `0.0` are ties.
+            logit: logit + 0.0,
+            weight: ((f64::from(logit) - f64::from(max)) / temperature).exp(),
+        }));
+        self.keep_top_k();
+        self.keep_top_p();
+        Ok(draw(&self.candidates, uniform))
+    }
+
+    fn keep_top_k(&mut self) {
+        let Some(k) = self.options.top_k.filter(|&k| k < self.candidates.len()) else { return };
+        self.candidates.select_nth_unstable_by(k - 1, rank);
+        self.candidates.truncate(k);
+        // The order among the first k is not defined, and the draw depends on it.
+        self.candidates.sort_unstable_by(rank);
+    }
+
+    fn keep_top_p(&mut self) {
+        let Some(p) = self.options.top_p.filter(|&p| p < 1.0) else { return };
+        self.candidates.sort_unstable_by(rank);
+        let wanted = f64::from(p) * self.candidates.iter().map(|c| c.weight).sum::<f64>();
+        let mut together = 0.0;
+        let reached = self.candidates.iter().position(|c| {
+            together += c.weight;
+            together >= wanted
+        });
+        if let Some(last) = reached {
+            self.candidates.truncate(last + 1);
+        }
+    }
+}
+
+fn draw(candidates: &[Candidate], uniform: f32) -> u32 {
+    let wanted = f64::from(uniform) * candidates.iter().map(|c| c.weight).sum::<f64>();
+    let mut passed = 0.0;
+    let mut last = 0;
+    for candidate in candidates.iter().filter(|c| c.weight > 0.0) {
+        passed += candidate.weight;
+        last = candidate.id;
+        if passed > wanted {
+            break;
+        }
+    }
+    last
+}
+
+/// The first of the largest logits and its value, once all logits have been checked.
+fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (position, (id, &value)) in (0..).zip(logits).enumerate() {
+        if value.is_nan() || value == f32::INFINITY {
+            return Err(Error::Logit { value, position, len: logits.len() });
+        }
+        if value > best.1 {
+            best = (id, value);
+        }
+    }
+    if best.1 == f32::NEG_INFINITY {
+        return Err(Error::NoChoice { len: logits.len() });
+    }
+    Ok(best)
+}
+
+/// Replaces `out` by the probabilities of some logits. Allocates nothing once `out` has held as many.
+///
+/// # Errors
+///
+/// As for [`Sampler::sample`]; `out` is left as it was.
+///
+/// ```
+/// let mut probabilities = Vec::new();
+/// refrain_text::softmax_into(&[2.0, 2.0, f32::NEG_INFINITY], &mut probabilities)?;
+/// assert_eq!(probabilities, [0.5, 0.5, 0.0]);
+/// # Ok::<(), refrain_text::Error>(())
+/// ```
+pub fn softmax_into(logits: &[f32], out: &mut Vec<f32>) -> Result<()> {
+    let (_, max) = likeliest_of(logits)?;
+    let weight = |logit: f32| (f64::from(logit) - f64::from(max)).exp();
+    let sum: f64 = logits.iter().map(|&logit| weight(logit)).sum();
+    out.clear();
+    out.extend(logits.iter().map(|&logit| (weight(logit) / sum) as f32));
+    Ok(())
+}
+
+/// The `count` likeliest tokens and their probabilities, likeliest first, of equals the lower id first.
+///
+/// # Errors
+///
+/// As for [`Sampler::sample`].
+///
+/// ```
+/// let best = refrain_text::likeliest(&[0.0, 9.0, 9.0], 2)?;
+/// assert_eq!(best.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+/// # Ok::<(), refrain_text::Error>(())
+/// ```
+pub fn likeliest(logits: &[f32], count: usize) -> Result<Vec<(u32, f32)>> {
+    let mut probabilities = Vec::new();
+    softmax_into(logits, &mut probabilities)?;
+    let candidate = |(id, &logit): (u32, &f32)| Candidate { id, logit: logit + 0.0, weight: 0.0 };
+    let mut ranked: Vec<Candidate> = (0..).zip(logits).map(candidate).collect();
+    ranked.sort_unstable_by(rank);
+    Ok(ranked.iter().take(count).map(|c| (c.id, probabilities[c.id as usize])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Absolute; f32 rounding of a probability is at most 6e-8.
+    const PROBABILITY_TOLERANCE: f32 = 1e-6;
+
+    fn sampler(temperature: f32, top_k: Option<usize>, top_p: Option<f32>) -> Sampler {
+        Sampler::new(Sampling { temperature, top_k, top_p }).expect("valid options")
+    }
+
+    /// The ids that an even grid of random numbers draws, each with its share.
+    fn shares(sampler: &mut Sampler, logits: &[f32]) -> Result<Vec<f32>> {
+        const DRAWS: u16 = 10_000;
+        let mut shares = vec![0.0; logits.len()];
+        for i in 0..DRAWS {
+            shares[sampler.sample(logits, f32::from(i) / f32::from(DRAWS))? as usize] +=
+                1.0 / f32::from(DRAWS);
+        }
+        Ok(shares)
+    }
+
+    fn assert_close(got: &[f32], wanted: &[f32], tolerance: f32) {
+        assert_eq!(got.len(), wanted.len());
+        for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+            assert!(
+                (got - wanted).abs() <= tolerance,
+                "entry {i}: {got}, expected {wanted} within {tolerance}"
+            );
+        }
+    }
+
+    /// A grid of 10,000 numbers can miss a share by one draw at either end, plus the rounding of 10,000 sums.
+    const GRID_TOLERANCE: f32 = 5e-4;
+
+    #[test]
+    fn options_outside_their_range_are_refused() {
+        let refused = |temperature, top_k, top_p| match Sampler::new(Sampling { temperature, top_k, top_p }) {
+            Err(Error::Option { option, .. }) => option,
+            other => panic!("expected a refusal, got {other:?}"),
+        };
+        for temperature in [-0.1, f32::NAN, f32::INFINITY] {
+            assert_eq!(refused(temperature, None, None), "temperature");
+        }
+        assert_eq!(refused(1.0, Some(0), None), "top_k");
+        for p in [0.0, -1.0, 1.0001, f32::NAN] {
+            assert_eq!(refused(1.0, None, Some(p)), "top_p");
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() -> Result<()> {
+        let logits = [1.0_f32.ln(), 2.0_f32.ln(), 5.0_f32.ln(), f32::NEG_INFINITY, 2.0_f32.ln()];
+        assert_close(
+            &shares(&mut sampler(1.0, None, None), &logits)?,
+            &[0.1, 0.2, 0.5, 0.0, 0.2],
+            GRID_TOLERANCE,
+        );
+        let squares = [1.0 / 34.0, 4.0 / 34.0, 25.0 / 34.0, 0.0, 4.0 / 34.0];
+        assert_close(&shares(&mut sampler(0.5, None, None), &logits)?, &squares, GRID_TOLERANCE);
+        Ok(())
+    }
+
+    #[test]
+    fn top_k_and_top_p_keep_the_likeliest() -> Result<()> {
+        let logits = [1.0_f32.ln(), 2.0_f32.ln(), 5.0_f32.ln(), 2.0_f32.ln()];
+        let two = [0.0, 2.0 / 7.0, 5.0 / 7.0, 0.0];
+        assert_close(&shares(&mut sampler(1.0, Some(2), None), &logits)?, &two, GRID_TOLERANCE);
+        assert_close(&shares(&mut sampler(1.0, None, Some(0.65)), &logits)?, &two, GRID_TOLERANCE);
+        let three = [0.0, 2.0 / 9.0, 5.0 / 9.0, 2.0 / 9.0];
+        assert_close(&shares(&mut sampler(1.0, None, Some(0.75)), &logits)?, &three, GRID_TOLERANCE);
+        // Of the three that top_k leaves, 5/9 + 2/9 reach 0.75 of the rest already.
+        assert_close(&shares(&mut sampler(1.0, Some(3), Some(0.75)), &logits)?, &two, GRID_TOLERANCE);
+        let all = [0.1, 0.2, 0.5, 0.2];
+        assert_close(&shares(&mut sampler(1.0, Some(99), Some(1.0)), &logits)?, &all, GRID_TOLERANCE);
+        Ok(())
+    }
+
+    #[test]
+    fn the_likeliest_is_taken_at_temperature_zero_and_at_its_limits() -> Result<()> {
+        let logits = [-4.0, 3.0, 3.0, f32::NEG_INFINITY];
+        for mut sampler in
+            [sampler(0.0, None, None), sampler(1.0, Some(1), None), sampler(1.0, None, Some(1e-9))]
+        {
+            for uniform in [0.0, 0.5, 1.0 - f32::EPSILON] {
+                assert_eq!(sampler.sample(&logits, uniform)?, 1);
+            }
+        }
+        assert_eq!(sampler(f32::MIN_POSITIVE, None, None).sample(&[1.0, 1.5], 0.0)?, 1);
+        assert_eq!(sampler(1.0, Some(1), None).sample(&[-0.0, 0.0], 0.5)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn huge_logits_are_no_trouble() -> Result<()> {
+        let mut sampler = sampler(1.0, None, None);
+        assert_eq!(sampler.sample(&[f32::MIN, f32::MAX, f32::MIN], 0.999)?, 1);
+        assert_eq!(sampler.sample(&[f32::MIN, f32::MIN], 0.5)?, 1);
+        assert_eq!(sampler.sample(&[f32::NEG_INFINITY, -1e30], 0.0)?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_distribution_is_refused() {
+        for mut sampler in [sampler(1.0, None, None), sampler(0.0, None, None)] {
+            let nan = sampler.sample(&[0.0, f32::NAN], 0.5);
+            assert!(matches!(nan, Err(Error::Logit { position: 1, len: 2, .. })));
+            assert!(matches!(sampler.sample(&[f32::INFINITY], 0.5), Err(Error::Logit { position: 0, .. })));
+            assert!(matches!(sampler.sample(&[], 0.5), Err(Error::NoChoice { len: 0 })));
+            assert!(matches!(sampler.sample(&[f32::NEG_INFINITY; 3], 0.5), Err(Error::NoChoice { len: 3 })));
+            for uniform in [-0.1, 1.0, f32::NAN] {
+                assert!(matches!(
+                    sampler.sample(&[0.0], uniform),
+                    Err(Error::Option { option: "uniform", .. })
+                ));
+            }
+        }
+        let mut out = vec![7.0];
+        assert!(softmax_into(&[f32::NAN], &mut out).is_err());
+        assert_eq!(out, [7.0]);
+    }
+
+    #[test]
+    fn softmax_matches_known_values() -> Result<()> {
+        let mut out = Vec::new();
+        softmax_into(&[1.0, 2.0, 3.0], &mut out)?;
+        assert_close(&out, &[0.090_030_57, 0.244_728_47, 0.665_240_96], PROBABILITY_TOLERANCE);
+        softmax_into(&[1e4, 1e4 + 1.0], &mut out)?;
+        assert_close(&out, &[0.268_941_42, 0.731_058_6], PROBABILITY_TOLERANCE);
+        Ok(())
+    }
+
+    #[test]
+    fn sampling_again_keeps_the_scratch() -> Result<()> {
+        let mut sampler = sampler(0.8, Some(5), Some(0.9));
+        let logits: Vec<f32> = (0_u8..200).map(|i| f32::from(i % 17)).collect();
+        sampler.sample(&logits, 0.1)?;
+        let capacity = sampler.candidates.capacity();
+        for i in 0_u8..100 {
+            sampler.sample(&logits, f32::from(i) / 100.0)?;
+        }
+        assert_eq!(sampler.candidates.capacity(), capacity);
+        Ok(())
+    }
+
+    fn logits() -> impl Strategy<Value = Vec<f32>> {
+        // Few different values, so that ties are common.
+        proptest::collection::vec((-8_i8..8).prop_map(|l| f32::from(l) / 2.0), 1..40)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_drawn_ranks_within_top_k(logits in logits(), k in 1_usize..50, uniform in 0.0_f32..1.0) {
+            let drawn = sampler(1.0, Some(k), None).sample(&logits, uniform)?;
+            let best = likeliest(&logits, k)?;
+            prop_assert!(best.iter().any(|&(id, _)| id == drawn));
+            if k < logits.len() {
+                prop_assert_eq!(sampler(1.0, Some(k), None).sample(&logits, 0.0)?, best[0].0);
+            }
+        }
+
+        #[test]
+        fn top_p_keeps_no_more_than_it_must(logits in logits(), p in 0.01_f32..1.0, uniform in 0.0_f32..1.0) {
+            let drawn = sampler(1.0, None, Some(p)).sample(&logits, uniform)?;
+            let before: f32 = likeliest(&logits, logits.len())?.iter().take_while(|&&(id, _)| id != drawn).map(|&(_, p)| p).sum();
+            prop_assert!(before < p + PROBABILITY_TOLERANCE, "{before} came before, {p} were wanted");
+        }
+
+        #[test]
+        fn probabilities_sum_to_one(logits in proptest::collection::vec(-1e6_f32..1e6, 1..200)) {
+            let mut out = Vec::new();
+            softmax_into(&logits, &mut out)?;
+            prop_assert!((out.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A text as words, punctuation marks and line breaks, such that the text can be put together again.
+//!
+//! A mark knows on which sides it clings to its neighbour, so `"` that opens a quotation and `"` that closes one are two
+//! tokens, and so are the dashes of `a - b` and `a-b`. Between two pieces stands a space unless the left one clings to the
+//! right or the right one to the left. A text whose only blanks are single spaces between other characters of a line
+//! therefore comes back exactly.
+//!
+//! Where the text leaves a side open (at a line's end, or where the neighbour clings already) the mark takes the side that
+//! it has elsewhere, so that a mark has few forms: see [`Habit`].
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Word(&'a str),
+    Mark { mark: char, clings: Sides },
+    Newline,
+}
+
+/// On which sides a piece stands without a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sides {
+    pub left: bool,
+    pub right: bool,
+}
+
+/// What a mark does where the text leaves it open.
+#[derive(Clone, Copy)]
+enum Habit {
+    /// As these marks always do: the comma clings to the left, the opening parenthesis to the right.
+    Fixed(Sides),
+    /// Opens when nothing stands before it, closes otherwise.
+    Quote,
+    /// The same on both sides: dashes, strokes, all others.
+    Even,
+}
+
+const fn fixed(left: bool, right: bool) -> Habit {
+    Habit::Fixed(Sides { left, right })
+}
+
+fn habit(mark: char) -> Habit {
+    match mark {
+        ',' | '.' | '!' | '?' | ';' | ':' | ')' | ']' | '}' | '%' | '…' | '”' | '»' | '›' => {
+            fixed(true, false)
+        }
+        '(' | '[' | '{' | '“' | '‘' | '«' | '‹' | '„' | '‚' | '¿' | '¡' => fixed(false, true),
+        '"' | '\'' | '’' | '`' | '*' | '_' => Habit::Quote,
+        _ => Habit::Even,
+    }
+}
+
+/// Every other character that is no blank belongs to words: letters of all scripts with their marks, digits, signs, emoji.
+fn is_mark(c: char) -> bool {
+    c.is_ascii_punctuation()
+        || matches!(c, '¡' | '§' | '«' | '¶' | '»' | '¿')
+        // Greek and Arabic, the danda, general punctuation, CJK, full-width forms.
+        || matches!(c, '\u{037E}' | '\u{060C}' | '\u{061B}' | '\u{061F}' | '\u{06D4}' | '\u{0964}' | '\u{0965}')
+        || matches!(c, '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205E}')
+        || matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301F}')
+        || matches!(c, '\u{FF01}'..='\u{FF0F}' | '\u{FF1A}'..='\u{FF20}' | '\u{FF3B}'..='\u{FF40}' | '\u{FF5B}'..='\u{FF65}')
+}
+
+fn is_apostrophe(c: char) -> bool {
+    matches!(c, '\'' | '’')
+}
+
+fn is_word(c: char) -> bool {
+    !c.is_whitespace() && !is_mark(c)
+}
+
+/// What stands to the left of a mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// The text's beginning or a line break.
+    Edge,
+    Space,
+    /// A word, or a mark that does not cling to the right.
+    Touching,
+    /// A mark that clings to the right.
+    Clinging,
+}
+
+/// The pieces of a text. Blanks other than the line feed only part words; a carriage return is one of them.
+pub(super) fn pieces(text: &str) -> Pieces<'_> {
+    Pieces { rest: text, before: Before::Edge }
+}
+
+pub(super) struct Pieces<'a> {
+    rest: &'a str,
+    before: Before,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let blank = |c: char| c.is_whitespace() && c != '\n';
+        let trimmed = self.rest.trim_start_matches(blank);
+        if trimmed.len() < self.rest.len() && self.before != Before::Edge {
+            self.before = Before::Space;
+        }
+        self.rest = trimmed;
+        let first = self.rest.chars().next()?;
+        let (piece, len, before) = if first == '\n' {
+            (Piece::Newline, 1, Before::Edge)
+        } else if is_mark(first) {
+            let len = first.len_utf8();
+            let clings = sides(habit(first), self.before, &self.rest[len..]);
+            let before = if clings.right { Before::Clinging } else { Before::Touching };
+            (Piece::Mark { mark: first, clings }, len, before)
+        } else {
+            let len = word_len(self.rest);
+            (Piece::Word(&self.rest[..len]), len, Before::Touching)
+        };
+        self.rest = &self.rest[len..];
+        self.before = before;
+        Some(piece)
+    }
+}
+
+/// An apostrophe between two letters belongs to the word.
+fn word_len(text: &str) -> usize {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let inside = is_word(c) || is_apostrophe(c) && chars.peek().is_some_and(|&(_, next)| is_word(next));
+        if !inside {
+            return at;
+        }
+    }
+    text.len()
+}
+
+fn sides(habit: Habit, before: Before, after: &str) -> Sides {
+    let touching = before == Before::Touching;
+    let right = match after.chars().next() {
+        Some(c) if is_word(c) => true,
+        // Blanks at a line's end part nothing.
+        Some(c) if c.is_whitespace() && !ends_line(after) => false,
+        next => match habit {
+            Habit::Fixed(sides) => sides.right,
+            Habit::Quote => !touching,
+            Habit::Even => touching || next.is_some_and(is_mark),
+        },
+    };
+    let open_left = matches!(before, Before::Edge | Before::Clinging);
+    let by_habit = match habit {
+        Habit::Fixed(sides) => sides.left,
+        Habit::Quote => false,
+        Habit::Even => right,
+    };
+    Sides { left: touching || open_left && by_habit, right }
+}
+
+fn ends_line(text: &str) -> bool {
+    text.chars().find(|&c| c == '\n' || !c.is_whitespace()).is_none_or(|c| c == '\n')
+}
+
+impl Sides {
+    /// A mark as its vocabulary entry: with a space on each side that it keeps clear.
+    pub fn spell(self, mark: char, buffer: &mut String) -> &str {
+        buffer.clear();
+        if !self.left {
+            buffer.push(' ');
+        }
+        buffer.push(mark);
+        if !self.right {
+            buffer.push(' ');
+        }
+        buffer
+    }
+
+    /// The reverse of [`spell`](Self::spell), also for words and line breaks.
+    pub fn of_entry(entry: &str) -> Self {
+        let mark = entry.trim_matches(' ').starts_with(is_mark);
+        let newline = entry == "\n";
+        Self {
+            left: newline || mark && !entry.starts_with(' '),
+            right: newline || mark && !entry.ends_with(' '),
+        }
+    }
+}
