@@ -160,14 +160,7 @@ struct Output {
     row_step: usize,
 }
 
-fn product(
-    engine: &Engine,
-    x: Rows<'_>,
-    w: &Packed,
-    which: Range<usize>,
-    start: StartAt<'_>,
-    out: Output,
-) {
+fn product(engine: &Engine, x: Rows<'_>, w: &Packed, which: Range<usize>, start: StartAt<'_>, out: Output) {
     let panels = w.shape().panels();
     assert!(w.data().len() >= panels * w.panel_step(), "the weights were not packed");
     if let StartAt::Row(bias) = start {

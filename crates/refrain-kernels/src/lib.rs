@@ -1,4 +1,16 @@
-//! The arithmetic of Refrain.
+//! The arithmetic of Refrain: slices in, slices out.
+//!
+//! Every kernel takes an [`Engine`] (which instructions, which threads) and buffers that the caller owns, and
+//! allocates nothing. Each is one generic body over a vector trait, compiled for AVX-512, AVX2 with FMA and
+//! portable Rust and chosen at run time; [`mod@reference`] holds the same maths as plain loops.
+//!
+//! The result of every kernel is the same bits for any number of threads. Instruction sets differ in the last
+//! digits where they round differently.
+//!
+//! This crate is the ground floor of `refrain` and follows its needs: depend on the facade for stability.
+
+// A kernel's buffers are its arguments; a struct for each would only rename them.
+#![allow(clippy::too_many_arguments)]
 
 mod activation;
 mod buffer;

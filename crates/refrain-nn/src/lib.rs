@@ -32,9 +32,10 @@ pub use activation::Activation;
 pub use error::Error;
 pub use fit::{Evaluate, Event, Fit, Reporter, Verbose};
 pub use history::History;
-pub use init::Initializer;
+pub use init::{FanMode, Initializer, ScalingDistribution};
 pub use model::{
-    Architecture, ArchitectureNode, Compile, DEFAULT_SEED, InputSpec, Model, Network, Sequential, Session, Summary, Tensor,
+    Architecture, ArchitectureNode, Compile, DEFAULT_SEED, InputSpec, Model, Network, Sequential, Session,
+    Summary, Tensor,
 };
 pub use params::{ParamSpec, Params, Span, SpanId};
 pub use refrain_kernels::{Engine, Isa};

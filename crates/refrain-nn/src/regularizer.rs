@@ -43,10 +43,7 @@ impl Regularizer {
 
     /// The penalty alone.
     pub(crate) fn penalty(self, values: &[f32]) -> f64 {
-        values
-            .iter()
-            .map(|&w| self.l1 as f64 * w.abs() as f64 + self.l2 as f64 * w as f64 * w as f64)
-            .sum()
+        values.iter().map(|&w| self.l1 as f64 * w.abs() as f64 + self.l2 as f64 * w as f64 * w as f64).sum()
     }
 }
 

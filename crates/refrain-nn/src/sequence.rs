@@ -230,8 +230,7 @@ mod tests {
         assert_eq!((l.rows(), l.sequences(), l.longest(), l.span()), (7, 4, 3, 5));
         assert_eq!((0..4).map(|s| l.lane(s)).collect::<Vec<_>>(), [1, 3, 0, 2]);
         let rows: Vec<_> = l.iter().collect();
-        let expected =
-            [(0, 1, 0), (1, 3, 0), (2, 0, 0), (3, 1, 1), (4, 3, 1), (5, 1, 2), (6, 3, 2)];
+        let expected = [(0, 1, 0), (1, 3, 0), (2, 0, 0), (3, 1, 1), (4, 3, 1), (5, 1, 2), (6, 3, 2)];
         assert_eq!(rows, expected);
         assert_eq!((l.last_row(0), l.last_row(1), l.last_row(2)), (Some(2), Some(5), None));
     }

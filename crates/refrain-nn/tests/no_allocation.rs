@@ -2,7 +2,9 @@
 //! allocator counts for all threads.
 
 use refrain_nn::data::{Batch, Extent};
-use refrain_nn::layers::{Bidirectional, Dense, Dropout, Embedding, Gru, LayerNormalization, Lstm, SimpleRnn};
+use refrain_nn::layers::{
+    Bidirectional, Dense, Dropout, Embedding, Gru, LayerNormalization, Lstm, SimpleRnn,
+};
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::Adam;

@@ -173,9 +173,8 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                     let unit = p * P::UNIT_SLOTS * SLOT + lane;
                     let here = (row + i) * self.step + unit;
                     let (there, state) = (i * self.step + unit, (first + i) * self.step + unit);
-                    let group = |m: StateMasks<'_>, count: usize, at: usize| {
-                        m.group_of(2) * count * self.step + at
-                    };
+                    let group =
+                        |m: StateMasks<'_>, count: usize, at: usize| m.group_of(2) * count * self.step + at;
                     At {
                         slots: if P::UNIT_SLOTS == 1 { 1 } else { self.weights.shape.slots(p) },
                         gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + lane),
@@ -226,14 +225,7 @@ impl<P: Pointwise> Pass<'_, P> {
     /// # Safety
     /// The sequences from `first` on belong to this thread; row `row` is the first one's.
     #[inline(always)]
-    unsafe fn products<S: Simd>(
-        &self,
-        s: S,
-        which: (usize, usize),
-        row: usize,
-        first: usize,
-        count: usize,
-    ) {
+    unsafe fn products<S: Simd>(&self, s: S, which: (usize, usize), row: usize, first: usize, count: usize) {
         let floats = first * self.step..(first + count) * self.step;
         // SAFETY: the caller's promise.
         unsafe {
@@ -303,13 +295,7 @@ pub fn input_gradient(
 ///
 /// # Panics
 /// When the sizes do not fit.
-pub fn kernel_gradient(
-    engine: &Engine,
-    gate: Option<usize>,
-    gates: &[f32],
-    x: Rows<'_>,
-    grad: &mut Packed,
-) {
+pub fn kernel_gradient(engine: &Engine, gate: Option<usize>, gates: &[f32], x: Rows<'_>, grad: &mut Packed) {
     assert_eq!(x.width(), grad.depth(), "inputs of a recurrent layer");
     let which = gate.map_or(0..4, |g| g..g + 1);
     outer(engine, |r| x.row(r), deltas(gates, x.count(), SLOT_OFFSETS), which, grad);
@@ -365,7 +351,14 @@ fn deltas(gates: &[f32], rows: usize, slots: [usize; 4]) -> Deltas<'_> {
 ///
 /// # Panics
 /// When the sizes do not fit.
-pub fn bias_gradient(engine: &Engine, cell: Cell, units: usize, gates: &[f32], rows: usize, grad: &mut [f32]) {
+pub fn bias_gradient(
+    engine: &Engine,
+    cell: Cell,
+    units: usize,
+    gates: &[f32],
+    rows: usize,
+    grad: &mut [f32],
+) {
     assert_eq!(grad.len(), cell.bias_len(units), "the bias of a recurrent layer");
     assert!(gates.len() >= cell.gates_len(units, rows), "the gate buffer is too short");
     let shape = PanelShape::gates(cell.gates(), units);

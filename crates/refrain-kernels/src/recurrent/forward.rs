@@ -169,7 +169,10 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                     ),
                     _ => {
                         let before = (self.steps.offsets[t - 1] + present.start) * self.step;
-                        (self.h.ptr().add(before).cast_const(), self.c.ptr().wrapping_add(before).cast_const())
+                        (
+                            self.h.ptr().add(before).cast_const(),
+                            self.c.ptr().wrapping_add(before).cast_const(),
+                        )
                     }
                 };
                 if let Some(masks) = self.masks {

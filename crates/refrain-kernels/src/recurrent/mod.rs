@@ -117,7 +117,11 @@ impl<'a> Steps<'a> {
     /// When the three do not describe the same batch.
     pub fn new(active: &'a [usize], offsets: &'a [usize], lengths: &'a [usize]) -> Self {
         assert_eq!(active.len(), offsets.len(), "one offset a step");
-        assert_eq!(active.len(), lengths.first().copied().unwrap_or(0), "as many steps as the longest length");
+        assert_eq!(
+            active.len(),
+            lengths.first().copied().unwrap_or(0),
+            "as many steps as the longest length"
+        );
         assert!(lengths.is_sorted_by(|a, b| a >= b), "lengths are sorted, longest first");
         let mut rows = 0;
         for (t, (&n, &offset)) in active.iter().zip(offsets).enumerate() {

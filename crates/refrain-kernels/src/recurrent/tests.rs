@@ -31,7 +31,7 @@ impl Draw {
 
 /// Spreads dense rows over rows of `row_step(width)` floats, NaN behind the width.
 fn padded(dense: &[f32], width: usize) -> AlignedVec {
-    let rows = if width == 0 { 0 } else { dense.len() / width };
+    let rows = dense.len().checked_div(width).unwrap_or(0);
     let mut out = AlignedVec::zeros(rows * row_step(width));
     out.fill(f32::NAN);
     for (to, from) in out.chunks_exact_mut(row_step(width)).zip(dense.chunks_exact(width)) {
@@ -133,9 +133,8 @@ impl Case {
         let mut c = poisoned(rows * step);
         let mut reset = poisoned(rows * step);
         let mut masked = poisoned(self.mask_groups * rows * step);
-        let state_masks = |data| {
-            (self.mask_groups > 0).then_some(StateMasks { data, groups: self.mask_groups })
-        };
+        let state_masks =
+            |data| (self.mask_groups > 0).then_some(StateMasks { data, groups: self.mask_groups });
         let x = Rows::new(&x, rows, self.inputs);
         input_product(engine, &weights, None, x, &mut gates);
         forward(
@@ -189,7 +188,15 @@ impl Case {
         let out = RowsMut::new(&mut dx, rows, self.inputs);
         input_gradient(engine, &weights, None, &gates, rows, false, out);
         let dc = if cell.has_cell_state() { dense(&dc, units) } else { Vec::new() };
-        Outcome { h: dense(&h, units), dx: dense(&dx, self.inputs), kernel, recurrent, bias, dh: dense(&dh, units), dc }
+        Outcome {
+            h: dense(&h, units),
+            dx: dense(&dx, self.inputs),
+            kernel,
+            recurrent,
+            bias,
+            dh: dense(&dh, units),
+            dc,
+        }
     }
 
     fn plain(&self) -> (Vec<f64>, Gradients<f64>) {
@@ -204,17 +211,13 @@ impl Case {
             bias: self.bias.then_some(&bias[..]),
         };
         let masks = wide(&v.masks);
-        let recurrent =
-            (self.mask_groups > 0).then_some(Masks { data: &masks, groups: self.mask_groups });
+        let recurrent = (self.mask_groups > 0).then_some(Masks { data: &masks, groups: self.mask_groups });
         let dropout = Dropout { input: None, recurrent };
         let (x, h0, c0) = (wide(&v.x), wide(&v.h0), wide(&v.c0));
         let (dy, dh, dc) = (wide(&v.dy), wide(&v.dh), wide(&v.dc));
         let cell_state = self.cell.has_cell_state();
         let initial = State { h: &h0, c: if cell_state { &c0 } else { &[] } };
-        let d = OutputGradients {
-            y: &dy,
-            state: State { h: &dh, c: if cell_state { &dc } else { &[] } },
-        };
+        let d = OutputGradients { y: &dy, state: State { h: &dh, c: if cell_state { &dc } else { &[] } } };
         match self.cell {
             Cell::SimpleRnn { activation } => {
                 let options = rnn::Options { activation, dropout };
@@ -256,7 +259,11 @@ impl Case {
         let size = want.iter().fold(1.0f64, |m, w| m.max(w.abs()));
         for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
             let error = (f64::from(g) - w).abs() / size;
-            assert!(error <= TOLERANCE, "{what}[{i}] = {g}, reference {w}, off by {error:e} on {} in {self:?}", engine.isa());
+            assert!(
+                error <= TOLERANCE,
+                "{what}[{i}] = {g}, reference {w}, off by {error:e} on {} in {self:?}",
+                engine.isa()
+            );
         }
     }
 }
@@ -279,7 +286,8 @@ fn engines() -> Vec<Engine> {
 fn awkward_sizes_equal_the_reference() {
     for engine in engines() {
         for cell in cells() {
-            for (inputs, units) in [(1, 1), (3, 15), (5, 16), (16, 17), (2, 33), (17, 64), (4, 65), (31, 100)] {
+            for (inputs, units) in [(1, 1), (3, 15), (5, 16), (16, 17), (2, 33), (17, 64), (4, 65), (31, 100)]
+            {
                 let lengths = vec![5, 4, 4, 2, 1, 1, 0];
                 Case { cell, inputs, units, lengths, bias: units != 16, mask_groups: 0 }.check(&engine);
             }

@@ -1,5 +1,8 @@
 //! The register tile: a few batch rows times one panel, accumulated over k.
 
+// The tile's loops index registers and memory by the same counter; iterators would hide the tile.
+#![allow(clippy::needless_range_loop)]
+
 use super::{SLOT, Simd};
 use crate::panel::PanelShape;
 use std::ops::Range;
@@ -139,8 +142,7 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
         return;
     }
     let mut acc = [[s.splat(0.0); NV]; MR];
-    let (left_row, left_k, right_k, right_slots) =
-        (job.left_row, job.left_k, job.right_k, job.right_slots);
+    let (left_row, left_k, right_k, right_slots) = (job.left_row, job.left_k, job.right_k, job.right_slots);
     // SAFETY: every address is one of those that the caller promises.
     unsafe {
         let out = job.out.add(first * job.out_row + lane);

@@ -67,8 +67,12 @@ pub fn save(
     training: Option<&serde_json::Value>,
 ) -> Result<(), Error> {
     let params = model.params();
-    let tensors: Vec<u8> =
-        params.spans().iter().flat_map(|s| &params.values()[s.range()]).flat_map(|x| x.to_le_bytes()).collect();
+    let tensors: Vec<u8> = params
+        .spans()
+        .iter()
+        .flat_map(|s| &params.values()[s.range()])
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
     let config = serde_json::to_string(model.architecture()).map_err(|e| Error::Other(e.into()))?;
     // Sorted by key.
     let mut metadata = vec![("refrain.config", config), ("refrain.digest", digest(&tensors))];
@@ -112,7 +116,9 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
             let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap_or_default()) as usize;
             let got = digest(&bytes[start..]);
             if got != *expected {
-                return Err(format!("its weights are damaged: their digest is {got}, the file says {expected}"));
+                return Err(format!(
+                    "its weights are damaged: their digest is {got}, the file says {expected}"
+                ));
             }
         }
     }
@@ -124,7 +130,10 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
         if tensor.dtype() != Dtype::F32 || tensor.shape() != span.shape {
             let (dtype, shape) = (tensor.dtype(), tensor.shape());
             let needed = &span.shape;
-            return Err(format!("tensor `{}` is {dtype:?} {shape:?}, but its layer needs F32 {needed:?}", span.name));
+            return Err(format!(
+                "tensor `{}` is {dtype:?} {shape:?}, but its layer needs F32 {needed:?}",
+                span.name
+            ));
         }
     }
     if file.len() != model.params().spans().len() {

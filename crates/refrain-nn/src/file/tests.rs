@@ -70,7 +70,8 @@ fn a_giant_claim_takes_no_memory() {
     let text = String::from_utf8_lossy(&bytes()).into_owned();
     let start = text.find('{').unwrap();
     let config = model();
-    let giant = serde_json::to_string(config.architecture()).unwrap().replace("\"units\":5", "\"units\":9000000");
+    let giant =
+        serde_json::to_string(config.architecture()).unwrap().replace("\"units\":5", "\"units\":9000000");
     assert!(start > 0 && giant.contains("9000000"));
     let header = write_header(&[("refrain.config", giant), ("refrain.format", "1".into())], &[]);
     assert!(reason(&header).contains("no tensor"), "{}", reason(&header));

@@ -105,6 +105,7 @@ impl Graph {
     }
 
     /// The gradient of an edge, after a backward pass that computed one.
+    #[cfg(test)]
     pub(crate) fn gradient(&self, edge: EdgeId) -> Option<&Value> {
         self.written[edge.0].then(|| &self.gradients[edge.0])
     }
@@ -147,7 +148,8 @@ impl Graph {
     ) -> Result<(), Error> {
         state.prepare(self.lanes);
         if state.lanes() != self.lanes && state.layers().next().is_some() {
-            let (got, expected) = (format!("{} sequences", self.lanes), format!("{}, as its state has", state.lanes()));
+            let (got, expected) =
+                (format!("{} sequences", self.lanes), format!("{}, as its state has", state.lanes()));
             return Err(Error::data("the batch", got, expected));
         }
         for (i, node) in self.nodes.iter_mut().enumerate() {

@@ -56,7 +56,8 @@ impl<'a> Plan<'a> {
         if let Some(id) = self.params.find(&name) {
             let known = &self.params.spans()[id.0].shape;
             if *known != spec.shape {
-                let (got, expected) = (format!("{:?}", spec.shape), format!("{known:?}, as in its first use"));
+                let (got, expected) =
+                    (format!("{:?}", spec.shape), format!("{known:?}, as in its first use"));
                 return Err(Error::setting(name, "shape", got, expected));
             }
             return Ok(id);
@@ -110,7 +111,9 @@ impl<'a> Plan<'a> {
     pub fn features(&self, edge: EdgeId) -> Result<usize, Error> {
         match self.spec(edge).kind {
             Kind::Features(width) => Ok(width),
-            Kind::Ids => Err(Error::connection(&self.scope, self.spec(edge), "features (put an Embedding before it)")),
+            Kind::Ids => {
+                Err(Error::connection(&self.scope, self.spec(edge), "features (put an Embedding before it)"))
+            }
         }
     }
 

@@ -86,6 +86,7 @@ pub enum Initializer {
 /// dimensions, the product of all but the last two multiplies both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names, reason = "the names are Keras's")]
 pub enum FanMode {
     /// The number of inputs.
     FanIn,
@@ -253,7 +254,8 @@ mod tests {
 
     #[test]
     fn json_has_the_shape_that_files_hold() {
-        let json = serde_json::to_string(&Initializer::unit_forget_bias(Initializer::random_normal())).unwrap();
+        let json =
+            serde_json::to_string(&Initializer::unit_forget_bias(Initializer::random_normal())).unwrap();
         assert_eq!(json, r#"{"unit_forget_bias":{"base":{"random_normal":{"mean":0.0,"stddev":0.05}}}}"#);
         let keras = r#"{"variance_scaling":{"scale":2.0,"mode":"fan_out","distribution":"normal"}}"#;
         let (mode, distribution) = (FanMode::FanOut, ScalingDistribution::TruncatedNormal);

@@ -114,7 +114,8 @@ mod tests {
                 let (long, short) = (rows.max(columns), rows.min(columns));
                 for i in 0..short {
                     for j in 0..short {
-                        let product: f64 = (0..long).map(|k| at(i, k) * at(j, k)).sum::<f64>() / (gain * gain);
+                        let product: f64 =
+                            (0..long).map(|k| at(i, k) * at(j, k)).sum::<f64>() / (gain * gain);
                         let error = (product - f64::from(u8::from(i == j))).abs();
                         assert!(error < ORTHONORMAL_F32, "({rows}, {columns}) {i} {j}: {error}");
                     }
@@ -148,6 +149,23 @@ mod tests {
             for (k, want) in want.iter().enumerate() {
                 let got: f64 = (0..=j).map(|i| q[i * long + k] * dot(&column(&q, i), &column(&a, j))).sum();
                 assert!((got - want).abs() < FACTOR, "{j} {k}: {got} {want}");
+            }
+        }
+    }
+
+    /// Columns that differ by a ten-millionth of themselves: one pass would leave products of 1e-9.
+    #[test]
+    fn nearly_parallel_columns_become_orthonormal() {
+        let (long, short) = (50, 20);
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut draw = || -> f64 { rng.sample(StandardNormal) };
+        let common: Vec<f64> = (0..long).map(|_| draw()).collect();
+        let mut q: Vec<f64> = (0..long * short).map(|i| common[i % long] + 1e-7 * draw()).collect();
+        orthonormalize(&mut q, long);
+        for (i, a) in q.chunks_exact(long).enumerate() {
+            for (j, b) in q.chunks_exact(long).enumerate() {
+                let error = (dot(a, b) - f64::from(u8::from(i == j))).abs();
+                assert!(error < ORTHONORMAL_F64, "{i} {j}: {error}");
             }
         }
     }

@@ -18,6 +18,7 @@ mod tied;
 mod time_distributed;
 
 pub use activation::ActivationLayer;
+pub(crate) use bidirectional::snake_case;
 pub use bidirectional::{Bidirectional, MergeMode, RecurrentLayer};
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -28,7 +29,6 @@ pub use norm::LayerNormalization;
 pub use recurrent::{
     CellConfig, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentMask, SimpleRnn, SimpleRnnCell,
 };
-pub(crate) use bidirectional::snake_case;
 pub(crate) use registry::layer_from_config;
 pub use repeat::RepeatVector;
 pub use tied::TiedDense;

@@ -85,7 +85,12 @@ impl Layer for TiedDense {
         let input = plan.one(inputs)?;
         let width = plan.features(input)?;
         let shared = plan.find_param(&self.parameter).ok_or_else(|| {
-            Error::setting(plan.name(), "parameter", &self.parameter, "the full name of an earlier layer's parameter")
+            Error::setting(
+                plan.name(),
+                "parameter",
+                &self.parameter,
+                "the full name of an earlier layer's parameter",
+            )
         })?;
         let shape = plan.param_shape(shared).to_vec();
         let &[vocab, columns] = &shape[..] else {

@@ -198,7 +198,11 @@ impl Model {
             };
             if got != needed {
                 let got = format!("{got} values for {} sequences of {} steps", batch.lanes, input.steps);
-                return Err(Error::data(format!("input `{name}`"), got, self.architecture.inputs[i].to_string()));
+                return Err(Error::data(
+                    format!("input `{name}`"),
+                    got,
+                    self.architecture.inputs[i].to_string(),
+                ));
             }
             if let Axis::Steps(id) = spec.axis {
                 set_layout(self.graph.layout_mut(id), batch.lanes, input)?;

@@ -104,7 +104,11 @@ impl Network {
         let mut edges = Vec::with_capacity(inputs.len());
         for t in inputs {
             let edge = self.edges.get(t.node).and_then(|node| node.get(t.output)).ok_or_else(|| {
-                Error::connection(&name, format!("output {} of node {}", t.output, t.node), "an output of an earlier layer")
+                Error::connection(
+                    &name,
+                    format!("output {} of node {}", t.output, t.node),
+                    "an output of an earlier layer",
+                )
             })?;
             edges.push(*edge);
         }
@@ -186,9 +190,7 @@ impl Network {
         };
         for node in &architecture.layers {
             let layer = layer_from_config(&node.class_name, node.config.clone())?;
-            network
-                .add_named(layer, node.name.clone(), &tensors(&node.inputs))
-                .map_err(|e| e.to_string())?;
+            network.add_named(layer, node.name.clone(), &tensors(&node.inputs)).map_err(|e| e.to_string())?;
         }
         network.build(&tensors(&architecture.outputs), engine, DEFAULT_SEED).map_err(|e| e.to_string())
     }

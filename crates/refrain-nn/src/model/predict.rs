@@ -46,7 +46,8 @@ impl Model {
         x: impl Into<Sequences<'a>>,
         batch_size: usize,
     ) -> Result<Vec<ArrayD<f32>>, Error> {
-        let x = x.into();
+        let names: Vec<_> = self.architecture.inputs.iter().map(|i| &i.name).collect();
+        let x = x.into().arranged(&names)?;
         let total = x.sequences()?;
         let mut batch = Batch::default();
         let mut parts: Vec<Vec<ArrayD<f32>>> = vec![Vec::new(); self.outputs.len()];
@@ -72,8 +73,7 @@ impl Model {
     }
 
     fn expand(&self, edge: EdgeId) -> ArrayD<f32> {
-        let (spec, value, lanes) =
-            (self.graph.specs[edge.0], self.graph.value(edge), self.graph.lanes());
+        let (spec, value, lanes) = (self.graph.specs[edge.0], self.graph.value(edge), self.graph.lanes());
         let width = spec.width();
         let rows = value.view();
         match spec.axis {

@@ -1,9 +1,9 @@
 //! The chain of layers.
 
+use super::Model;
 use super::architecture::InputSpec;
 use super::network::Network;
 use super::train::Compile;
-use super::Model;
 use crate::error::Error;
 use crate::layers::Layer;
 

@@ -44,7 +44,8 @@ impl Session<'_> {
     /// Returns logits from now on where the model ends in a softmax or sigmoid.
     pub fn logits(mut self) -> Self {
         let last = self.model.graph.producer(self.model.outputs[0]);
-        self.skip = last.filter(|&n| self.model.graph.nodes[n].op.activation().is_some()).into_iter().collect();
+        self.skip =
+            last.filter(|&n| self.model.graph.nodes[n].op.activation().is_some()).into_iter().collect();
         self
     }
 

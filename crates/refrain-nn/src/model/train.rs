@@ -94,7 +94,8 @@ impl Model {
             let activation = node.and_then(|n| self.graph.nodes[n].op.activation());
             let (mut edge, mut form) = (output, Form::Values);
             let read_elsewhere = self.graph.nodes.iter().any(|n| n.inputs.contains(&output));
-            if let (Some(node), Some(skipped), false) = (node, compile.loss.skips(activation), read_elsewhere) {
+            if let (Some(node), Some(skipped), false) = (node, compile.loss.skips(activation), read_elsewhere)
+            {
                 skip.push(node);
                 (edge, form) = (self.graph.nodes[node].inputs[0], skipped);
             }
@@ -306,7 +307,11 @@ impl Training {
     ) -> Result<BatchLoss, Error> {
         if batch.targets.len() != self.heads.len() {
             let (got, expected) = (batch.targets.len(), self.heads.len());
-            return Err(Error::data("the target", format!("{got} arrays"), format!("{expected}, one an output")));
+            return Err(Error::data(
+                "the target",
+                format!("{got} arrays"),
+                format!("{expected}, one an output"),
+            ));
         }
         let mut loss = BatchLoss::default();
         for (i, (head, target)) in self.heads.iter_mut().zip(&batch.targets).enumerate() {

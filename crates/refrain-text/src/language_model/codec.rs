@@ -16,6 +16,7 @@ pub enum Level {
 }
 
 /// A vocabulary of one of the levels.
+#[allow(clippy::large_enum_variant, reason = "there is one for each model")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "level", content = "vocabulary", rename_all = "snake_case")]
 pub enum Codec {

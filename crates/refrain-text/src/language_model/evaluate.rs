@@ -1,12 +1,12 @@
 //! How well a model predicts a text.
 
+use super::LanguageModel;
 use super::codec::{Codec, Level};
 use super::train::split_text;
-use super::LanguageModel;
 use crate::error::Result;
 use crate::score::{ScoreBlock, ScoreLanes};
-use refrain_nn::data::{Batch, Extent};
 use refrain_nn::Model;
+use refrain_nn::data::{Batch, Extent};
 use serde::Serialize;
 
 /// Lanes that are scored side by side.

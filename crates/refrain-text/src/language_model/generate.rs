@@ -22,7 +22,7 @@ pub struct Generate {
 
 impl Default for Generate {
     fn default() -> Self {
-        let sampling = Sampling { temperature: 0.7, ..Sampling::default() };
+        let sampling = Sampling { temperature: 0.6, ..Sampling::default() };
         Self { prompt: String::new(), length: 600, sampling, seed: 1 }
     }
 }

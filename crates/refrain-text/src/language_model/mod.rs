@@ -88,7 +88,8 @@ impl LanguageModel {
     /// # Errors
     /// When it holds another kind of model, or a vocabulary that does not fit its network.
     pub fn from_file(file: ModelFile) -> Result<Self> {
-        let task = file.task.ok_or(Error::NotALanguageModel { reason: "its file names no task".to_owned() })?;
+        let task =
+            file.task.ok_or(Error::NotALanguageModel { reason: "its file names no task".to_owned() })?;
         let task: Task = serde_json::from_value(task)
             .map_err(|e| Error::NotALanguageModel { reason: format!("its task cannot be read: {e}") })?;
         if task.task != TASK {

@@ -6,7 +6,9 @@ use refrain_nn::layers::{Dense, Dropout, Embedding, Gru, Lstm, RecurrentMask, Si
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::Optimizer;
-use refrain_nn::{Activation, Compile, DEFAULT_SEED, Engine, Initializer, InputSpec, Model, Network, Schedule};
+use refrain_nn::{
+    Activation, Compile, DEFAULT_SEED, Engine, Initializer, InputSpec, Model, Network, Schedule,
+};
 use serde::{Deserialize, Serialize};
 
 /// The recurrence of a language model's layers.
@@ -39,6 +41,8 @@ const FINAL_RATE: f64 = 0.01;
 const WARM_UP: f64 = 0.02;
 /// The largest batch that is chosen for a text when none is given.
 const LARGEST_BATCH: usize = 64;
+/// Chunks of an epoch that a chosen batch leaves at least: a small text needs its updates.
+const LEAST_CHUNKS: usize = 50;
 
 /// Everything that decides what a trained language model is, besides the text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +57,8 @@ pub struct TextRecipe {
     pub layers: usize,
     /// Width of the embedding; with `tie`, `units`.
     pub embedding: usize,
-    /// Sequences that are trained side by side; none: as many as give each a few chunks, 64 at most.
+    /// Sequences that are trained side by side; none: as many as leave an epoch 50
+    /// chunks, 64 at most.
     pub batch: Option<usize>,
     /// Steps of truncated backpropagation through time.
     pub steps: usize,
@@ -91,12 +96,12 @@ impl Default for TextRecipe {
             embedding: 64,
             batch: None,
             steps: 64,
-            epochs: 30,
-            learning_rate: 2e-3,
+            epochs: 20,
+            learning_rate: 4e-3,
             schedule: RateSchedule::Cosine,
             optimizer: "adam".to_owned(),
             clip: 5.0,
-            dropout: 0.2,
+            dropout: 0.0,
             recurrent_dropout: 0.0,
             tie: false,
             min_count: 1,
@@ -132,15 +137,20 @@ impl TextRecipe {
         range((0.0..1.0).contains(&share), "validation", share.to_string(), "from 0 and below 1")?;
         if self.tie && self.embedding != self.units {
             let got = format!("{} with {} units", self.embedding, self.units);
-            return Err(Error::Option { option: "embedding", got, expected: "as wide as `units` with `tie`" });
+            return Err(Error::Option {
+                option: "embedding",
+                got,
+                expected: "as wide as `units` with `tie`",
+            });
         }
         self.optimizer(1).map(|_| ())
     }
 
     /// The batch for a text of so many training tokens: what was given, else the largest up to 64 that leaves
-    /// every lane a whole chunk.
+    /// an epoch enough updates.
     pub(super) fn batch_for(&self, tokens: usize) -> usize {
-        self.batch.unwrap_or_else(|| (tokens.saturating_sub(1) / self.steps).clamp(1, LARGEST_BATCH))
+        let chunks = tokens / self.steps;
+        self.batch.unwrap_or_else(|| (chunks / LEAST_CHUNKS).clamp(1, LARGEST_BATCH))
     }
 
     /// The optimiser for a run of `steps` updates.

@@ -1,9 +1,9 @@
 //! Truncated backpropagation through time over the lanes of a text.
 
+use super::LanguageModel;
 use super::codec::{Codec, Level};
 use super::evaluate::{Score, score};
 use super::recipe::TextRecipe;
-use super::LanguageModel;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::words::WordOptions;
@@ -321,8 +321,8 @@ fn train_epoch(
 
 /// FNV-1a of a text, to tell whether two runs had the same one.
 fn fingerprint(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     format!("fnv1a-{hash:016x}")
 }

@@ -24,23 +24,23 @@ impl<V: PartialEq> PartialEq for OrderedMap<V> {
 }
 
 impl<V> OrderedMap<V> {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub fn get(&self, key: &str) -> Option<&V> {
+    pub(super) fn get(&self, key: &str) -> Option<&V> {
         self.slots.get(key).map(|&slot| &self.entries[slot].1)
     }
 
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.slots.get(key).map(|&slot| &mut self.entries[slot].1)
     }
 
-    pub fn insert(&mut self, key: Arc<str>, value: V) {
+    pub(super) fn insert(&mut self, key: Arc<str>, value: V) {
         if let Some(old) = self.get_mut(&key) {
             *old = value;
             return;
@@ -49,7 +49,7 @@ impl<V> OrderedMap<V> {
         self.entries.push((key, value));
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
         self.entries.iter().map(|(key, value)| (key, value))
     }
 }

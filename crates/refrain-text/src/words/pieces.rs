@@ -157,7 +157,7 @@ fn ends_line(text: &str) -> bool {
 
 impl Sides {
     /// A mark as its vocabulary entry: with a space on each side that it keeps clear.
-    pub fn spell(self, mark: char, buffer: &mut String) -> &str {
+    pub(super) fn spell(self, mark: char, buffer: &mut String) -> &str {
         buffer.clear();
         if !self.left {
             buffer.push(' ');
@@ -170,7 +170,7 @@ impl Sides {
     }
 
     /// The reverse of [`spell`](Self::spell), also for words and line breaks.
-    pub fn of_entry(entry: &str) -> Self {
+    pub(super) fn of_entry(entry: &str) -> Self {
         let mark = entry.trim_matches(' ').starts_with(is_mark);
         let newline = entry == "\n";
         Self {

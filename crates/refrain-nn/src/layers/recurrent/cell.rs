@@ -91,11 +91,7 @@ impl Default for LstmCell {
 
 impl Default for GruCell {
     fn default() -> Self {
-        Self {
-            activation: Activation::Tanh,
-            recurrent_activation: Activation::Sigmoid,
-            reset_after: true,
-        }
+        Self { activation: Activation::Tanh, recurrent_activation: Activation::Sigmoid, reset_after: true }
     }
 }
 

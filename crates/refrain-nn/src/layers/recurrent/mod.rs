@@ -7,11 +7,11 @@ mod tests;
 
 pub use cell::{CellConfig, GruCell, LstmCell, SimpleRnnCell};
 
+use super::Layer;
 use super::bidirectional::RecurrentLayer;
 use super::dense::{glorot, yes, zeros};
 use super::dropout::InputDropout;
 use super::reverse::Reverse;
-use super::Layer;
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::graph::{Axis, EdgeId, EdgeSpec, Kind, Plan};
@@ -216,8 +216,12 @@ impl<C: CellConfig> Recurrent<C> {
         Ok(())
     }
 
-    fn params(&self, plan: &mut Plan<'_>, inputs: usize, cell: refrain_kernels::recurrent::Cell)
-    -> Result<op::Spans, Error> {
+    fn params(
+        &self,
+        plan: &mut Plan<'_>,
+        inputs: usize,
+        cell: refrain_kernels::recurrent::Cell,
+    ) -> Result<op::Spans, Error> {
         let columns = cell.gates() * self.units;
         let kernel = plan.param(ParamSpec {
             name: "kernel",
@@ -317,11 +321,8 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         let x = if self.go_backwards { Reverse::lower(plan, x) } else { x };
         let per_gate = self.recurrent_dropout > 0.0 && self.recurrent_mask == RecurrentMask::PerGate;
         let groups = if per_gate { cell.gates() } else { 1 };
-        let mut edges = if self.dropout > 0.0 {
-            InputDropout::lower(plan, x, self.dropout, groups)
-        } else {
-            vec![x]
-        };
+        let mut edges =
+            if self.dropout > 0.0 { InputDropout::lower(plan, x, self.dropout, groups) } else { vec![x] };
         let settings = Settings {
             cell,
             inputs: width,

@@ -157,8 +157,8 @@ impl Op for RecurrentOp {
             self.h.resize(rows * step);
         }
         let h = if set.return_sequences { &mut output.data } else { &mut self.h };
-        let masks = (!self.masks.is_empty())
-            .then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
+        let masks =
+            (!self.masks.is_empty()).then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
         kernel::forward(
             engine,
             &self.weights,
@@ -240,8 +240,8 @@ impl Op for RecurrentOp {
         }
         let dy = if set.return_sequences { cx.d_output(0) } else { None };
         let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
-        let masks = (!self.masks.is_empty())
-            .then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
+        let masks =
+            (!self.masks.is_empty()).then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
         kernel::backward(
             engine,
             &self.weights,

@@ -46,8 +46,7 @@ fn gradients_reach_the_initial_states() {
 fn a_sequence_of_length_zero_outputs_zero_and_keeps_its_state() {
     let state = Data::lanes(2, &[0.1, 0.2, 0.3, 0.4]);
     let x = Data::steps(1, &[&[], &[0.5]]);
-    let mut harness =
-        Harness::new(&Lstm::new(2).return_state(true), &[x, state.clone(), state]).unwrap();
+    let mut harness = Harness::new(&Lstm::new(2).return_state(true), &[x, state.clone(), state]).unwrap();
     harness.forward(Mode::Infer).unwrap();
     assert_eq!(harness.output(0)[0], [0.0, 0.0]);
     assert_eq!(harness.output(1)[0], [0.1, 0.2]);

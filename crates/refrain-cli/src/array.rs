@@ -1,0 +1,267 @@
+//! Arrays from files, of any element type, and what a model takes of them.
+
+use refrain::InputSpec;
+use refrain::data::Data;
+use refrain::ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
+
+/// How an element is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Element {
+    Bool,
+    I8,
+    U8,
+    I16,
+    U16,
+    I32,
+    U32,
+    I64,
+    U64,
+    F32,
+    F64,
+}
+
+/// The order of an element's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    Little,
+    Big,
+}
+
+/// An array's elements, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Values {
+    Bools(Vec<bool>),
+    Integers(Vec<i64>),
+    Floats(Vec<f32>),
+}
+
+/// An array.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Array {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
+}
+
+impl Element {
+    /// Bytes of one.
+    fn size(self) -> usize {
+        match self {
+            Element::Bool | Element::I8 | Element::U8 => 1,
+            Element::I16 | Element::U16 => 2,
+            Element::I32 | Element::U32 | Element::F32 => 4,
+            Element::I64 | Element::U64 | Element::F64 => 8,
+        }
+    }
+
+    fn decode(self, bytes: &[u8], order: Bytes) -> Result<Values, String> {
+        macro_rules! each {
+            ($type:ty, $convert:expr) => {
+                bytes
+                    .chunks_exact(size_of::<$type>())
+                    .map(|chunk| {
+                        let mut raw = [0; size_of::<$type>()];
+                        raw.copy_from_slice(chunk);
+                        if order == Bytes::Big {
+                            raw.reverse();
+                        }
+                        $convert(<$type>::from_le_bytes(raw))
+                    })
+                    .collect()
+            };
+        }
+        let too_large = |x: u64| i64::try_from(x).map_err(|_| format!("{x} is larger than any id or length"));
+        Ok(match self {
+            Element::Bool => Values::Bools(bytes.iter().map(|&b| b != 0).collect()),
+            Element::I8 => Values::Integers(each!(i8, i64::from)),
+            Element::U8 => Values::Integers(each!(u8, i64::from)),
+            Element::I16 => Values::Integers(each!(i16, i64::from)),
+            Element::U16 => Values::Integers(each!(u16, i64::from)),
+            Element::I32 => Values::Integers(each!(i32, i64::from)),
+            Element::U32 => Values::Integers(each!(u32, i64::from)),
+            Element::I64 => Values::Integers(each!(i64, |x| x)),
+            Element::U64 => Values::Integers({
+                let all: Result<Vec<i64>, String> = each!(u64, too_large);
+                all?
+            }),
+            Element::F32 => Values::Floats(each!(f32, |x| x)),
+            Element::F64 => Values::Floats(each!(f64, |x| x as f32)),
+        })
+    }
+}
+
+impl Array {
+    /// An array from the bytes of its elements. The reason, where they are not those of the shape.
+    pub(crate) fn decode(
+        shape: Vec<usize>,
+        element: Element,
+        order: Bytes,
+        bytes: &[u8],
+    ) -> Result<Self, String> {
+        let needed = shape.iter().try_fold(element.size(), |n, &d| n.checked_mul(d));
+        if needed != Some(bytes.len()) {
+            return Err(format!("its shape {shape:?} does not go with {} bytes of {element:?}", bytes.len()));
+        }
+        Ok(Self { values: element.decode(bytes, order)?, shape })
+    }
+
+    /// The array whose elements were stored with the first axis running fastest.
+    pub(crate) fn column_major_to_row_major(self) -> Result<Self, String> {
+        fn turn<T: Copy>(shape: &[usize], values: Vec<T>) -> Result<Vec<T>, String> {
+            let array = ArrayD::from_shape_vec(IxDyn(shape).f(), values).map_err(|e| e.to_string())?;
+            Ok(array.iter().copied().collect())
+        }
+        let values = match self.values {
+            Values::Bools(v) => Values::Bools(turn(&self.shape, v)?),
+            Values::Integers(v) => Values::Integers(turn(&self.shape, v)?),
+            Values::Floats(v) => Values::Floats(turn(&self.shape, v)?),
+        };
+        Ok(Self { shape: self.shape, values })
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.values {
+            Values::Bools(_) => "booleans",
+            Values::Integers(_) => "integers",
+            Values::Floats(_) => "floats",
+        }
+    }
+
+    /// What it is, for a message: `floats [3, 5]`.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} {:?}", self.kind(), self.shape)
+    }
+}
+
+/// An array as one of a model's inputs.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Ids1(Array1<u32>),
+    Ids2(Array2<u32>),
+    Floats2(Array2<f32>),
+    Floats3(Array3<f32>),
+}
+
+impl Input {
+    /// The array, if the input takes it. What was got and expected, where it does not.
+    pub(crate) fn new(array: Array, spec: &InputSpec) -> Result<Self, String> {
+        let misfit = format!("{}, but the model expects {spec}", array.describe());
+        let wrong = |_| misfit.clone();
+        match (array.values, &array.shape[..], spec.features, spec.sequence) {
+            (Values::Integers(v), &[n], None, false) => {
+                Array1::from_shape_vec(n, ids(&v)?).map(Input::Ids1).map_err(wrong)
+            }
+            (Values::Integers(v), &[n, t], None, true) => {
+                Array2::from_shape_vec((n, t), ids(&v)?).map(Input::Ids2).map_err(wrong)
+            }
+            (Values::Floats(v), &[n, f], Some(width), false) if f == width => {
+                Array2::from_shape_vec((n, f), v).map(Input::Floats2).map_err(wrong)
+            }
+            (Values::Floats(v), &[n, t, f], Some(width), true) if f == width => {
+                Array3::from_shape_vec((n, t, f), v).map(Input::Floats3).map_err(wrong)
+            }
+            _ => Err(misfit),
+        }
+    }
+
+    pub(crate) fn data(&self) -> Data<'_> {
+        match self {
+            Input::Ids1(a) => a.into(),
+            Input::Ids2(a) => a.into(),
+            Input::Floats2(a) => a.into(),
+            Input::Floats3(a) => a.into(),
+        }
+    }
+}
+
+fn ids(values: &[i64]) -> Result<Vec<u32>, String> {
+    let id = |&x: &i64| {
+        u32::try_from(x).map_err(|_| format!("{x} among its ids, but an id is from 0 to {}", u32::MAX))
+    };
+    values.iter().map(id).collect()
+}
+
+/// The lengths of sequences, `(N)`.
+pub(crate) fn lengths(array: Array) -> Result<Vec<usize>, String> {
+    let what = array.describe();
+    match (array.values, array.shape.len()) {
+        (Values::Integers(v), 1) => v
+            .iter()
+            .map(|&x| {
+                usize::try_from(x).map_err(|_| format!("{x} among the lengths, but a length is at least 0"))
+            })
+            .collect(),
+        _ => Err(format!("{what}, but lengths are integers (N)")),
+    }
+}
+
+/// Which steps are real, `(N, T)`.
+pub(crate) fn mask(array: Array) -> Result<Array2<bool>, String> {
+    let misfit = format!("{}, but a mask is booleans (or integers 0 and 1) (N, T)", array.describe());
+    let &[n, t] = &array.shape[..] else { return Err(misfit) };
+    let values = match array.values {
+        Values::Bools(v) => v,
+        Values::Integers(v) if v.iter().all(|x| (0..=1).contains(x)) => v.iter().map(|&x| x == 1).collect(),
+        _ => return Err(misfit),
+    };
+    Array2::from_shape_vec((n, t), values).map_err(|_| misfit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_that_lie_are_refused_before_memory_is_taken() {
+        for shape in [vec![usize::MAX, 2], vec![1 << 40], vec![3], vec![2, 2]] {
+            assert!(Array::decode(shape, Element::F32, Bytes::Little, &[0; 8]).is_err());
+        }
+        let empty = Array::decode(vec![0, 7], Element::F64, Bytes::Little, &[]).unwrap();
+        assert_eq!(empty.values, Values::Floats(Vec::new()));
+    }
+
+    #[test]
+    fn column_major_becomes_row_major() {
+        let array = Array { shape: vec![2, 3], values: Values::Integers(vec![1, 4, 2, 5, 3, 6]) };
+        assert_eq!(
+            array.column_major_to_row_major().unwrap().values,
+            Values::Integers(vec![1, 2, 3, 4, 5, 6])
+        );
+    }
+
+    #[test]
+    fn an_input_takes_what_its_spec_says() {
+        let ints = |shape: &[usize], v: &[i64]| Array {
+            shape: shape.to_vec(),
+            values: Values::Integers(v.to_vec()),
+        };
+        let floats = |shape: &[usize]| Array {
+            shape: shape.to_vec(),
+            values: Values::Floats(vec![0.5; shape.iter().product()]),
+        };
+        assert!(Input::new(ints(&[1, 2], &[0, 7]), &InputSpec::ids()).is_ok());
+        assert!(Input::new(floats(&[2, 3, 4]), &InputSpec::features(4)).is_ok());
+        assert!(Input::new(floats(&[2, 4]), &InputSpec::flat(4)).is_ok());
+        for (array, spec) in [
+            (ints(&[2], &[0, 7]), InputSpec::ids()),
+            (ints(&[1, 1], &[-1]), InputSpec::ids()),
+            (ints(&[1, 1], &[1 << 32]), InputSpec::ids()),
+            (floats(&[1, 2]), InputSpec::ids()),
+            (floats(&[2, 3, 5]), InputSpec::features(4)),
+            (ints(&[1, 1, 1], &[0]), InputSpec::features(1)),
+        ] {
+            assert!(Input::new(array.clone(), &spec).is_err(), "{array:?} as {spec}");
+        }
+    }
+
+    #[test]
+    fn masks_and_lengths() {
+        let ints = |shape: &[usize], v: &[i64]| Array {
+            shape: shape.to_vec(),
+            values: Values::Integers(v.to_vec()),
+        };
+        assert_eq!(mask(ints(&[1, 2], &[1, 0])).unwrap().as_slice(), Some(&[true, false][..]));
+        assert!(mask(ints(&[1, 2], &[1, 2])).is_err() && mask(ints(&[2], &[1, 0])).is_err());
+        assert_eq!(lengths(ints(&[2], &[0, 3])).unwrap(), [0, 3]);
+        assert!(lengths(ints(&[2], &[0, -3])).is_err() && lengths(ints(&[1, 2], &[0, 3])).is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! `refrain`: trains recurrent neural networks on text, and runs them.
+//!
+//! Results go to stdout, progress and logs to stderr. Exit code 0: done; 1: the work failed; 2: the command
+//! line or the input was wrong; 130 and 143: interrupted, the model saved.
+#![forbid(unsafe_code)]
+
+mod array;
+mod cli;
+mod engine;
+mod error;
+mod evaluate;
+mod generate;
+mod info;
+mod interrupt;
+mod model;
+mod npy;
+mod output;
+mod predict;
+mod progress;
+mod suggest;
+mod tensors;
+mod text_input;
+mod train_text;
+
+use clap::Parser;
+use cli::{Cli, Command, Train};
+use error::{Failure, Result};
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::command_line_error(&error),
+    };
+    let mut output = Output::new(&cli.global);
+    match run(&cli, &mut output) {
+        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::Interrupted(code)) => ExitCode::from(code),
+        Err(failure) => {
+            output.error(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli, output: &mut Output) -> Result<()> {
+    let engine = engine::from_options(cli.global.threads)?;
+    match &cli.command {
+        Command::Train { what: Train::Text(options) } => train_text::run(options, engine, output),
+        Command::Generate(options) => generate::run(options, engine, output),
+        Command::Suggest(options) => suggest::run(options, engine, output),
+        Command::Evaluate(options) => evaluate::run(options, engine, output),
+        Command::Info(options) => info::run(options, engine, output),
+        Command::Predict(options) => predict::run(options, engine, output),
+    }
+}

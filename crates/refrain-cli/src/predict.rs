@@ -1,0 +1,197 @@
+//! `refrain predict`: any model on arrays. The door for other languages.
+
+use crate::array::{Array, Input, lengths, mask};
+use crate::cli::Predict as Options;
+use crate::error::{Failure, Result};
+use crate::model::open_any;
+use crate::output::Output;
+use crate::text_input::read_bytes;
+use crate::{npy, tensors};
+use refrain::data::{Data, Sequences};
+use refrain::file::{check_writable, write_atomically};
+use refrain::ndarray::{Array2, ArrayD};
+use refrain::{Engine, Error, InputSpec};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Sequences that run at a time; the result does not depend on it.
+const BATCH: usize = 64;
+
+/// What arrays are stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Npy,
+    Safetensors,
+}
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let (from, to) = (Format::of(&options.input)?, Format::of(&options.output)?);
+    let mut opened = open_any(&options.model, engine, output)?;
+    if to == Format::Npy && opened.model().outputs() > 1 {
+        return Err(Failure::input(format!(
+            "the model has {} outputs, and a .npy file holds one; name a .safetensors file for OUT",
+            opened.model().outputs()
+        )));
+    }
+    let named = |reason: String| Failure::input(format!("{}: {reason}", options.input.display()));
+    let arrays = Arrays::read(&options.input, from)?;
+    let inputs = arrays.inputs(&opened.model().architecture().inputs).map_err(named)?;
+    check_writable(&options.output).map_err(|e| Failure::input(format!("{e}; name another file for OUT")))?;
+    let sequences: Vec<Data<'_>> = inputs.iter().map(Prepared::data).collect();
+    let outputs = opened
+        .model_mut()
+        .predict_all(Sequences::from(sequences), BATCH)
+        .map_err(|e| Failure::from(Error::from(e)).context(options.input.display()))?;
+    let outputs: Vec<_> = outputs.into_iter().enumerate().map(|(i, a)| (format!("output_{i}"), a)).collect();
+    write(&options.output, to, &outputs)?;
+    let shapes: serde_json::Map<_, _> =
+        outputs.iter().map(|(name, a)| (name.clone(), json!(a.shape()))).collect();
+    output.result(json!({ "file": options.output.display().to_string(), "shapes": shapes }), || {
+        outputs.iter().fold(String::new(), |mut out, (name, array)| {
+            let _ = writeln!(out, "{}: {name} {:?}", options.output.display(), array.shape());
+            out
+        })
+    })
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("npy") => Ok(Format::Npy),
+            Some("safetensors") => Ok(Format::Safetensors),
+            _ => Err(Failure::input(format!(
+                "{} ends in neither .npy nor .safetensors; the name's end says how arrays are stored",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// The arrays of a file.
+#[derive(Debug)]
+enum Arrays {
+    One(Array),
+    Named(BTreeMap<String, Array>),
+}
+
+/// One of the model's inputs, ready to run.
+#[derive(Debug)]
+struct Prepared {
+    input: Input,
+    lengths: Option<Vec<usize>>,
+    mask: Option<Array2<bool>>,
+}
+
+impl Prepared {
+    fn data(&self) -> Data<'_> {
+        let mut data = self.input.data();
+        if let Some(lengths) = &self.lengths {
+            data = data.lengths(lengths);
+        }
+        if let Some(mask) = &self.mask {
+            data = data.mask(mask);
+        }
+        data
+    }
+}
+
+impl Arrays {
+    fn read(path: &Path, format: Format) -> Result<Self> {
+        let bytes = read_bytes(path)?;
+        let arrays = match format {
+            Format::Npy => npy::read(&bytes).map(Arrays::One),
+            Format::Safetensors => tensors::read(&bytes).map(Arrays::Named),
+        };
+        arrays.map_err(|reason| Failure::input(format!("cannot read {}: {reason}", path.display())))
+    }
+
+    /// The arrays in the order of the model's inputs. The reason, where they do not fit.
+    fn inputs(self, specs: &[InputSpec]) -> std::result::Result<Vec<Prepared>, String> {
+        let mut arrays = match (self, specs) {
+            (Arrays::One(array), [spec]) => {
+                let input = Input::new(array, spec).map_err(|e| format!("the array is {e}"))?;
+                return Ok(vec![Prepared { input, lengths: None, mask: None }]);
+            }
+            (Arrays::One(_), _) => {
+                return Err(format!(
+                    "a .npy file holds one array, but the model has {} inputs; use a .safetensors file with {}",
+                    specs.len(),
+                    names(specs)
+                ));
+            }
+            (Arrays::Named(arrays), _) => arrays,
+        };
+        let mut prepared = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let name = tensor_for(spec, specs.len(), &arrays)?;
+            let fits = |reason| format!("tensor `{name}` is {reason}");
+            let mut take = |name: &str| arrays.remove(name);
+            let array = take(&name).ok_or_else(|| format!("it has no tensor `{name}`"))?;
+            let extent = |what: &str| format!("{name}.{what}");
+            let about = |what: &str| {
+                let name = extent(what);
+                move |reason| format!("tensor `{name}` is {reason}")
+            };
+            prepared.push(Prepared {
+                input: Input::new(array, spec).map_err(fits)?,
+                lengths: take(&extent("lengths")).map(lengths).transpose().map_err(about("lengths"))?,
+                mask: take(&extent("mask")).map(mask).transpose().map_err(about("mask"))?,
+            });
+        }
+        match arrays.first_key_value() {
+            Some((extra, _)) => {
+                Err(format!("it has a tensor `{extra}`, but the model's inputs are {}", names(specs)))
+            }
+            None => Ok(prepared),
+        }
+    }
+}
+
+/// The name of the tensor for an input: its own, or any where input and tensor are the only ones.
+fn tensor_for(
+    spec: &InputSpec,
+    inputs: usize,
+    arrays: &BTreeMap<String, Array>,
+) -> std::result::Result<String, String> {
+    if arrays.contains_key(&spec.name) {
+        return Ok(spec.name.clone());
+    }
+    let is_extent = |name: &str| [".lengths", ".mask"].iter().any(|end| name.ends_with(end));
+    let mut data = arrays.keys().filter(|name| !is_extent(name));
+    match (inputs, data.next(), data.next()) {
+        (1, Some(name), None) => Ok(name.clone()),
+        _ => {
+            let given: Vec<_> = arrays.keys().map(String::as_str).collect();
+            Err(format!(
+                "it has no tensor `{}` for the model's input, only `{}`",
+                spec.name,
+                given.join("`, `")
+            ))
+        }
+    }
+}
+
+fn names(specs: &[InputSpec]) -> String {
+    specs.iter().map(|s| format!("`{}`, {s}", s.name)).collect::<Vec<_>>().join("; ")
+}
+
+fn write(path: &Path, format: Format, outputs: &[(String, ArrayD<f32>)]) -> Result<()> {
+    let bytes = match format {
+        Format::Npy => {
+            let (_, array) =
+                outputs.first().ok_or_else(|| Failure::Work("the model has no output".to_owned()))?;
+            npy::write(array.shape(), array.iter().copied())
+        }
+        Format::Safetensors => {
+            let arrays: Vec<_> = outputs
+                .iter()
+                .map(|(name, a)| (name.clone(), a.shape().to_vec(), a.iter().copied().collect()))
+                .collect();
+            tensors::write(&arrays).map_err(Failure::Work)?
+        }
+    };
+    write_atomically(path, |file| file.write_all(&bytes)).map_err(|e| Failure::Work(e.to_string()))
+}

@@ -1,0 +1,46 @@
+//! `refrain suggest`: what comes next.
+
+use crate::cli::Suggest as Options;
+use crate::error::Result;
+use crate::generate::warn_of_unknown;
+use crate::model::open_text;
+use crate::output::Output;
+use refrain::Engine;
+use refrain::language_model::Suggestion;
+use serde_json::json;
+use std::fmt::Write;
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let mut model = open_text(&options.model, engine, output)?;
+    warn_of_unknown(&model, &options.text, output);
+    let suggestions = model.suggest(&options.text, options.top).map_err(refrain::Error::from)?;
+    output.result(json!({ "suggestions": suggestions }), || table(&suggestions))
+}
+
+fn table(suggestions: &[Suggestion]) -> String {
+    suggestions.iter().fold(String::new(), |mut out, s| {
+        let _ = writeln!(out, "{:5.1} %  {}", s.probability * 100.0, visible(&s.text));
+        out
+    })
+}
+
+/// A token as one can see it: blanks and control characters in quotes.
+fn visible(text: &str) -> String {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        format!("{text:?}")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_can_be_seen() {
+        for (text, shown) in [("sea", "sea"), ("\n", "\"\\n\""), (" ", "\" \""), ("\"", "\"")] {
+            assert_eq!(visible(text), shown);
+        }
+    }
+}

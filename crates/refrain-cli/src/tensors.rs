@@ -1,0 +1,74 @@
+//! Arrays in `.safetensors` files.
+
+use crate::array::{Array, Bytes, Element};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+
+/// Reads the bytes of a file. The reason, where they are not tensors.
+pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|e| format!("it is not a complete safetensors file ({e})"))?;
+    let mut arrays = BTreeMap::new();
+    for (name, tensor) in file.tensors() {
+        let element = element(tensor.dtype()).ok_or_else(|| {
+            let dtype = tensor.dtype();
+            format!("its tensor `{name}` holds {dtype:?}; expected booleans, integers, F32 or F64")
+        })?;
+        let array = Array::decode(tensor.shape().to_vec(), element, Bytes::Little, tensor.data())
+            .map_err(|reason| format!("of its tensor `{name}` {reason}"))?;
+        arrays.insert(name, array);
+    }
+    Ok(arrays)
+}
+
+fn element(dtype: Dtype) -> Option<Element> {
+    Some(match dtype {
+        Dtype::BOOL => Element::Bool,
+        Dtype::I8 => Element::I8,
+        Dtype::U8 => Element::U8,
+        Dtype::I16 => Element::I16,
+        Dtype::U16 => Element::U16,
+        Dtype::I32 => Element::I32,
+        Dtype::U32 => Element::U32,
+        Dtype::I64 => Element::I64,
+        Dtype::U64 => Element::U64,
+        Dtype::F32 => Element::F32,
+        Dtype::F64 => Element::F64,
+        _ => return None,
+    })
+}
+
+/// The bytes of a file with arrays of floats: name, shape, values.
+pub(crate) fn write(arrays: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>, String> {
+    let bytes: Vec<Vec<u8>> =
+        arrays.iter().map(|(_, _, values)| values.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let mut views = Vec::with_capacity(arrays.len());
+    for ((name, shape, _), bytes) in arrays.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?;
+        views.push((name.as_str(), view));
+    }
+    safetensors::serialize(views, None).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Values;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let arrays = [("b".to_owned(), vec![2, 1], vec![1.0, 2.0]), ("a".to_owned(), vec![0, 3], vec![])];
+        let read = read(&write(&arrays).unwrap()).unwrap();
+        assert_eq!(read["b"], Array { shape: vec![2, 1], values: Values::Floats(vec![1.0, 2.0]) });
+        assert_eq!(read["a"].shape, [0, 3]);
+    }
+
+    #[test]
+    fn what_is_cut_is_refused() {
+        let bytes = write(&[("a".to_owned(), vec![2], vec![1.0, 2.0])]).unwrap();
+        for cut in 0..bytes.len() {
+            assert!(read(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `refrain train text`: a text becomes a model that continues it.
+
+use crate::cli::TrainText as Options;
+use crate::error::{Failure, Result};
+use crate::generate::write;
+use crate::interrupt::Interrupt;
+use crate::model::open_text;
+use crate::output::{Level as Loudness, Output, write_stdout};
+use crate::progress::Progress;
+use crate::text_input::{self, Text};
+use refrain::file::check_writable;
+use refrain::language_model::{Flow, Generate, Level, Stopped, TextEvent, Trained, TrainingData, split_text};
+use refrain::{Engine, Error, LanguageModel, TextRecipe};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// What is learned when no file is named: songs and poems written for this project.
+const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
+
+/// Tokens of the verse that is shown after learning the songbook.
+const SAMPLE: [(Level, usize); 2] = [(Level::Char, 600), (Level::Word, 120)];
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let out = &options.out;
+    let text = read(options)?;
+    let validation = match &options.fit.validation_file {
+        Some(file) => Some(text_input::read(std::slice::from_ref(file))?),
+        None => None,
+    };
+    refuse_to_overwrite(out, &text, validation.as_ref())?;
+    let model = match &options.init {
+        Some(path) => Some(open_text(path, engine.clone(), output)?),
+        None => None,
+    };
+    let recipe = model.as_ref().map_or_else(|| options.recipe(), |model| options.recipe_for(model));
+    recipe.check().map_err(Error::from)?;
+    check_writable(out).map_err(|e| Failure::input(format!("{e}; name another file with --out")))?;
+
+    let (training, held_out) = match &validation {
+        Some(validation) => (text.text.as_str(), validation.text.as_str()),
+        None => split_text(&text.text, recipe.validation, recipe.level),
+    };
+    if held_out.is_empty() && recipe.validation > 0.0 && validation.is_none() {
+        output.warning("the text's end has no line to hold out, so nothing is validated");
+    }
+    let data = TrainingData { training, validation: held_out };
+    let interrupt = Interrupt::watch()?;
+    let mut progress = Progress::new(output, &recipe, &text.name, text.text.chars().count());
+    let mut report = |event: &TextEvent<'_>| {
+        progress.event(event);
+        if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
+    };
+    let trained = match model {
+        Some(model) => recipe.continue_training(model, data, &mut report),
+        None => recipe.train(data, engine, &mut report),
+    };
+    progress.finish();
+    let trained = trained.map_err(|e| told(e.into(), &text, &recipe, validation.is_some()))?;
+    save(trained, options, &text, interrupt, output)
+}
+
+/// The text to learn.
+fn read(options: &Options) -> Result<Text> {
+    if options.files.is_empty() {
+        return Ok(Text { text: SONGBOOK.to_owned(), name: "the songbook".to_owned(), files: Vec::new() });
+    }
+    text_input::read(&options.files)
+}
+
+/// A text that is learned must not be lost to the model made of it.
+fn refuse_to_overwrite(out: &Path, text: &Text, validation: Option<&Text>) -> Result<()> {
+    let Ok(target) = out.canonicalize() else { return Ok(()) };
+    let files = text.files.iter().chain(validation.iter().flat_map(|v| &v.files));
+    for file in files {
+        if file.canonicalize().is_ok_and(|file| file == target) {
+            return Err(Failure::input(format!(
+                "--out {} is a text that is to be read, and would be overwritten; name another file",
+                out.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// An error of training, with the text it is about where it is about the text.
+fn told(error: Error, text: &Text, recipe: &TextRecipe, has_file: bool) -> Failure {
+    let about_text = error.kind() == refrain::ErrorKind::Data;
+    let failure = Failure::from(error);
+    if !about_text {
+        return failure;
+    }
+    let held_out = recipe.validation * 100.0;
+    if has_file || held_out == 0.0 {
+        failure.context(&text.name)
+    } else {
+        failure.context(format_args!("{}, without the {held_out} % held out to validate on", text.name))
+    }
+}
+
+/// What `--json` says at the end.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    model: &'a Path,
+    epochs: usize,
+    best_epoch: usize,
+    seconds: f64,
+    stopped: Stopped,
+    /// The score of what was saved.
+    #[serde(flatten)]
+    validation: Map<String, Value>,
+}
+
+/// Saves what was learned, and says so.
+fn save(
+    trained: Trained,
+    options: &Options,
+    text: &Text,
+    interrupt: Interrupt,
+    output: &Output,
+) -> Result<()> {
+    let out = &options.out;
+    let Trained { mut model, best_epoch, epochs, stopped, seconds, score } = trained;
+    model.save(out).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
+    let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
+    if options.files.is_empty() && interrupted.is_none() {
+        show_verse(&mut model, output)?;
+    }
+
+    let mut validation = Map::new();
+    if let Ok(Value::Object(score)) = serde_json::to_value(score) {
+        validation.extend(score.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+    }
+    let epochs = epochs.len();
+    output.event("done", Done { model: out, epochs, best_epoch, seconds, stopped, validation })?;
+
+    let what = match stopped {
+        Stopped::Interrupted => "interrupted",
+        Stopped::Epochs => "done",
+    };
+    let mut line = format!("{what}: {epochs} epochs in {seconds:.1} s");
+    if let Some(score) = score {
+        line += &format!(
+            "; epoch {best_epoch}: val_loss {:.4}, perplexity {:.2}, {:.3} bits a character",
+            score.loss, score.perplexity, score.bits_per_character
+        );
+    }
+    output.log(line);
+    if output.level() > Loudness::Quiet {
+        write_stdout(&saved(out, best_epoch, &text.text))?;
+    }
+    interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
+}
+
+fn show_verse(model: &mut LanguageModel, output: &Output) -> Result<()> {
+    let level = model.codec().level();
+    let length = SAMPLE.iter().find(|(l, _)| *l == level).map_or(0, |(_, length)| *length);
+    write(model, &Generate { length, ..Generate::default() }, output)
+}
+
+/// Where the model is, and what to do with it.
+fn saved(out: &Path, epoch: usize, text: &str) -> String {
+    let path = out.display().to_string();
+    let path = if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path };
+    // Words that a shell reads as they stand.
+    let plain = |word: &&str| word.chars().all(char::is_alphanumeric);
+    let prompt = text.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
+    let which =
+        if epoch == 0 { "before its first epoch's end".to_owned() } else { format!("of epoch {epoch}") };
+    format!("\nsaved {path}, the model {which}. Try:\n  refrain generate {path} --prompt \"{prompt}\"\n")
+}
+
+impl Options {
+    /// The recipe that the options describe.
+    pub(crate) fn recipe(&self) -> TextRecipe {
+        let shape = &self.shape;
+        let narrow = TextRecipe::default().embedding;
+        let embedding = shape.embedding.unwrap_or(if shape.tie { shape.units } else { narrow });
+        self.recipe_with(TextRecipe {
+            level: shape.level,
+            cell: shape.cell,
+            units: shape.units,
+            layers: shape.layers,
+            embedding,
+            dropout: shape.dropout,
+            recurrent_dropout: shape.recurrent_dropout,
+            tie: shape.tie,
+            min_count: shape.min_count,
+            ..TextRecipe::default()
+        })
+    }
+
+    /// The recipe for going on with a model: its shape, and how the options say to train it.
+    fn recipe_for(&self, model: &LanguageModel) -> TextRecipe {
+        let known = model.training().and_then(|t| serde_json::from_value(t.get("recipe")?.clone()).ok());
+        let known: TextRecipe = known.unwrap_or_default();
+        self.recipe_with(TextRecipe { level: model.codec().level(), ..known })
+    }
+
+    /// A recipe's shape, trained as the options say.
+    fn recipe_with(&self, shape: TextRecipe) -> TextRecipe {
+        let fit = &self.fit;
+        TextRecipe {
+            batch: fit.batch,
+            steps: fit.steps,
+            epochs: fit.epochs,
+            learning_rate: fit.lr,
+            schedule: fit.schedule,
+            optimizer: fit.optimizer.to_ascii_lowercase(),
+            clip: fit.clip,
+            validation: fit.validation,
+            seed: fit.seed,
+            ..shape
+        }
+    }
+}

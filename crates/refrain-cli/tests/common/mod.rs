@@ -1,0 +1,166 @@
+//! The binary as a person uses it.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A folder with a small text in it, where `refrain` runs.
+pub struct Place {
+    folder: TempDir,
+}
+
+/// 24 lines of a song with a refrain, 900 characters.
+pub const SONG: &str = "\
+The wheel goes round and the day goes by,
+And the smoke of the mill goes into the sky.
+Oh, turn, old wheel, and turn again,
+In the summer sun and the winter rain.
+
+The miller is old and his coat is white,
+He sings to the stones by candle light.
+Oh, turn, old wheel, and turn again,
+In the summer sun and the winter rain.
+
+The cat on the sacks is fast asleep,
+The mice in the corn have a watch to keep.
+Oh, turn, old wheel, and turn again,
+In the summer sun and the winter rain.
+
+The river is low and the stones are dry,
+And nobody sings as the days go by.
+Oh, turn, old wheel, and turn again,
+In the summer sun and the winter rain.
+
+The children come down with a cake to share,
+They wake the cat and they comb her hair.
+Oh, turn, old wheel, and turn again,
+In the summer sun and the winter rain.
+";
+
+/// Options that make a training take a moment.
+const TINY: [[&str; 2]; 5] =
+    [["--units", "8"], ["--layers", "1"], ["--embedding", "8"], ["--steps", "16"], ["--epochs", "1"]];
+
+/// A command line with those options of [`TINY`] that it does not have itself.
+pub fn tiny<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let mut all = arguments.to_vec();
+    all.extend(TINY.iter().filter(|[name, _]| !arguments.contains(name)).flatten());
+    all
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        place.write("song.txt", SONG);
+        place
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        fs::write(self.file(name), contents).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.file(name)).unwrap()
+    }
+
+    /// Names of all files, hidden ones too.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refrain"));
+        command.current_dir(self.path()).args(arguments).env_remove("REFRAIN_ISA");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::new(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs what must succeed.
+    pub fn ok(&self, arguments: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        ran
+    }
+
+    /// Runs what must be refused as wrong input, with all of `phrases` in the message.
+    pub fn refused(&self, arguments: &[&str], phrases: &[&str]) {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
+        ran.says_error(phrases);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        // Clap knows of `--json` anywhere before `--`.
+        let ran = self.run(&[&["--json"], arguments].concat());
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        let error = ran.events("error");
+        let message = error[0]["message"].as_str().unwrap();
+        assert!(phrases.iter().all(|phrase| message.contains(phrase)), "{message}");
+    }
+
+    /// Trains a tiny model on `song.txt` into `model`.
+    pub fn train(&self, model: &str, options: &[&str]) -> Ran {
+        self.ok(&tiny(&[&["--json", "train", "text", "song.txt", "--out", model], options].concat()))
+    }
+}
+
+/// What a run left.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Every line of stdout as JSON.
+    pub fn json(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}")))
+            .collect()
+    }
+
+    /// The lines of one event.
+    pub fn events(&self, event: &str) -> Vec<Value> {
+        self.json().into_iter().filter(|line| line["event"] == event).collect()
+    }
+
+    /// The only line of one event.
+    pub fn event(&self, event: &str) -> Value {
+        let mut all = self.events(event);
+        assert_eq!(all.len(), 1, "{event} in {}", self.stdout);
+        all.remove(0)
+    }
+
+    pub fn says_error(&self, phrases: &[&str]) {
+        assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
+        for phrase in phrases {
+            assert!(self.stderr.contains(phrase), "no `{phrase}` in {}", self.stderr);
+        }
+    }
+}

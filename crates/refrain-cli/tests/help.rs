@@ -1,0 +1,90 @@
+//! Help tells every option's default.
+
+mod common;
+
+use common::Place;
+use refrain::TextRecipe;
+use refrain::language_model::Generate;
+
+/// Help without line breaks, so that a default is found wherever the line ends.
+fn help(arguments: &[&str]) -> String {
+    let ran = Place::new().ok(&[arguments, &["--help"]].concat());
+    ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The part of help that begins with an option and ends with the next one.
+fn of<'a>(help: &'a str, option: &str) -> &'a str {
+    let start = help.find(&format!(" {option} ")).unwrap_or_else(|| panic!("{option} is not in {help}")) + 1;
+    let rest = &help[start..];
+    let end = rest[option.len()..].find(" --").map_or(rest.len(), |end| end + option.len());
+    &rest[..end]
+}
+
+#[test]
+fn the_defaults_are_those_that_training_uses() {
+    let help = help(&["train", "text"]);
+    let place = Place::new();
+    let start = place.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
+    let recipe = &start["recipe"];
+    for (option, field) in [
+        ("--level", "level"),
+        ("--cell", "cell"),
+        ("--units", "units"),
+        ("--layers", "layers"),
+        ("--embedding", "embedding"),
+        ("--steps", "steps"),
+        ("--lr", "learning_rate"),
+        ("--schedule", "schedule"),
+        ("--optimizer", "optimizer"),
+        ("--clip", "clip"),
+        ("--dropout", "dropout"),
+        ("--recurrent-dropout", "recurrent_dropout"),
+        ("--min-count", "min_count"),
+        ("--validation", "validation"),
+        ("--seed", "seed"),
+    ] {
+        let value = &recipe[field];
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.strip_suffix(".0").unwrap_or(&value);
+        let told = of(&help, option);
+        let ends = [format!("[default: {value}]"), format!("[default: {value}, ")];
+        assert!(ends.iter().any(|end| told.contains(end)), "{option} is {value}, help says {told}");
+    }
+    let epochs = TextRecipe::default().epochs.to_string();
+    for (option, default) in [("--epochs", &epochs[..]), ("--out", "model.safetensors"), ("--batch", "64")] {
+        assert!(of(&help, option).contains(&format!("[default: {default}")), "{option}");
+    }
+    let told = recipe["tie"] == false && !of(&help, "--tie").contains("default");
+    assert!(told && recipe["batch"].is_null());
+}
+
+#[test]
+fn the_other_commands_tell_theirs() {
+    let generate = Generate::default();
+    let [length, seed] = [generate.length.to_string(), generate.seed.to_string()];
+    let temperature = generate.sampling.temperature.to_string();
+    for (command, option, default) in [
+        ("generate", "--length", &length[..]),
+        ("generate", "--temperature", &temperature),
+        ("generate", "--top-k", "from all"),
+        ("generate", "--top-p", "from all"),
+        ("generate", "--seed", &seed),
+        ("suggest", "--top", "5"),
+        ("evaluate", "--validation", "all of it"),
+        ("info", "--threads", "every core"),
+    ] {
+        let told = help(&[command]);
+        assert!(of(&told, option).contains(&format!("[default: {default}]")), "{command} {option}: {told}");
+    }
+}
+
+#[test]
+fn every_command_is_listed_and_the_version_shown() {
+    let help = help(&[]);
+    for command in ["train", "generate", "suggest", "evaluate", "info", "predict"] {
+        assert!(help.contains(&format!(" {command} ")), "{command}");
+    }
+    let version = Place::new().ok(&["--version"]).stdout;
+    assert_eq!(version.trim(), format!("refrain {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(Place::new().run(&[]).code, 2);
+}

@@ -1,0 +1,55 @@
+//! Ctrl-C and the request to terminate.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Place, Ran, tiny};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Starts a training that would take very long, and signals it after an event.
+fn interrupted(place: &Place, name: &str, after: &str) -> (Ran, Vec<String>) {
+    let options = ["--json", "train", "text", "song.txt", "--out", "m.safetensors", "--epochs", "1000000"];
+    let mut child =
+        place.command(&tiny(&options)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(after) {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "{after} never came");
+    }
+    signal(&child, name);
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    (ran, rest.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn the_model_is_saved_and_the_exit_code_names_the_signal() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let place = Place::new();
+        let (ran, rest) = interrupted(&place, name, "\"epoch\":2");
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let done: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
+        assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
+        assert!(done["epochs"].as_u64().unwrap() >= 2);
+        let score = ["--json", "evaluate", "m.safetensors", "song.txt", "--validation", "0.1"];
+        assert_eq!(place.ok(&score).event("result")["loss"], done["val_loss"]);
+        assert_eq!(place.names(), ["m.safetensors", "song.txt"]);
+    }
+}
+
+#[test]
+fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
+    let place = Place::new();
+    place.write("song.txt", common::SONG.repeat(2000));
+    let (ran, rest) = interrupted(&place, "-INT", "\"start\"");
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
+    place.ok(&["info", "m.safetensors"]);
+}

@@ -1,0 +1,268 @@
+//! Training on text and all that is done with the model.
+
+mod common;
+
+use common::{Place, Ran, SONG, tiny};
+use serde_json::Value;
+use std::io::Write;
+use std::process::Stdio;
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn every_cell_and_level_trains_writes_suggests_and_scores() {
+    let place = Place::new();
+    for level in ["char", "word"] {
+        for cell in ["rnn", "lstm", "gru"] {
+            place.train("m.safetensors", &["--level", level, "--cell", cell]);
+            let written =
+                place.ok(&["--json", "generate", "m.safetensors", "--prompt", "The wheel", "--length", "20"]);
+            let text = written.event("result")["text"].as_str().unwrap().to_owned();
+            assert!(text.starts_with("The wheel") && text.len() > "The wheel".len() + 19, "{text}");
+            assert_eq!(written.stderr, "");
+
+            let suggested = place.ok(&["--json", "suggest", "m.safetensors", "The wheel", "--top", "3"]);
+            let suggestions = suggested.event("result")["suggestions"].as_array().unwrap().clone();
+            let probabilities: Vec<_> = suggestions.iter().map(|s| number(&s["probability"])).collect();
+            assert_eq!(suggestions.len(), 3);
+            assert!(probabilities.is_sorted_by(|a, b| a >= b) && probabilities[2] > 0.0, "{probabilities:?}");
+
+            let score = place.ok(&["--json", "evaluate", "m.safetensors", "song.txt"]).event("result");
+            assert!(number(&score["loss"]).exp() == number(&score["perplexity"]));
+            for field in ["bits_per_token", "bits_per_character", "accuracy", "tokens"] {
+                assert!(number(&score[field]) >= 0.0, "{field}");
+            }
+            if level == "char" {
+                assert_eq!(number(&score["tokens"]) as usize, SONG.chars().count() - 1);
+            }
+
+            let info = place.ok(&["--json", "info", "m.safetensors"]).event("result");
+            assert_eq!((&info["task"], &info["level"]), (&"text".into(), &level.into()));
+            assert_eq!(number(&info["bytes"]) as usize, place.read("m.safetensors").len());
+            assert_eq!(info["training"]["recipe"]["cell"], cell);
+            let own: u64 =
+                info["layers"].as_array().unwrap().iter().map(|l| l["parameters"].as_u64().unwrap()).sum();
+            assert_eq!(info["parameters"], own);
+        }
+    }
+}
+
+#[test]
+fn evaluate_gives_the_loss_that_training_printed() {
+    let place = Place::new();
+    for level in ["char", "word"] {
+        let trained =
+            place.train("m.safetensors", &["--level", level, "--validation", "0.3", "--epochs", "3"]);
+        let done = trained.event("done");
+        let score = ["--json", "evaluate", "m.safetensors", "song.txt", "--validation", "0.3"];
+        let score = place.ok(&score).event("result");
+        for metric in ["loss", "accuracy", "perplexity", "bits_per_token", "bits_per_character", "tokens"] {
+            assert_eq!(score[metric], done[format!("val_{metric}")], "{metric}");
+        }
+        let best = done["best_epoch"].as_u64().unwrap() as usize;
+        assert_eq!(trained.events("epoch")[best - 1]["val_loss"], score["loss"]);
+    }
+}
+
+#[test]
+fn a_validation_file_is_scored_and_nothing_is_held_out() {
+    let place = Place::new();
+    place.write("other.txt", &SONG[..400]);
+    let trained = place.train("m.safetensors", &["--validation-file", "other.txt"]);
+    let score = place.ok(&["--json", "evaluate", "m.safetensors", "other.txt"]).event("result");
+    assert_eq!(trained.event("done")["val_loss"], score["loss"]);
+    assert!(trained.event("start")["tokens"].as_u64().unwrap() > SONG.len() as u64 * 9 / 10);
+    let none = place.train("m.safetensors", &["--validation", "0"]);
+    assert!(none.events("epoch")[0].get("val_loss").is_none());
+    assert!(none.event("done").get("val_loss").is_none());
+}
+
+#[test]
+fn one_lane_scores_a_short_text_as_many_do() {
+    let place = Place::new();
+    place.train("m.safetensors", &[]);
+    let score = |more: &[&str]| {
+        place.ok(&[&["--json", "evaluate", "m.safetensors", "song.txt"], more].concat()).event("result")
+    };
+    // Shorter than one lane of 8,192 tokens, the text is the same to both.
+    assert_eq!(score(&[]), score(&["--stream"]));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let place = Place::new();
+    let mut files = Vec::new();
+    for threads in ["1", "2", "3", "5"] {
+        // Large enough that the work is shared.
+        let options = ["--threads", threads, "--units", "64", "--batch", "8", "--dropout", "0.3"];
+        place.train("m.safetensors", &[&options[..], &["--recurrent-dropout", "0.1"]].concat());
+        files.push(place.read("m.safetensors"));
+        let text = place.ok(&["--threads", threads, "generate", "m.safetensors", "--length", "50"]);
+        files.push(text.stdout.into_bytes());
+    }
+    assert!(files.chunks(2).all(|pair| pair == &files[..2]));
+}
+
+#[test]
+fn a_portable_processor_trains_too() {
+    let place = Place::new();
+    let arguments = tiny(&["--json", "train", "text", "song.txt"]);
+    let ran = Ran::new(place.command(&arguments).env("REFRAIN_ISA", "portable").output().unwrap());
+    assert_eq!((ran.code, &ran.event("start")["isa"]), (0, &"portable".into()), "{}", ran.stderr);
+}
+
+#[test]
+fn json_lines_have_their_fields() {
+    let place = Place::new();
+    let ran = place.train("m.safetensors", &["--epochs", "2"]);
+    let lines = ran.json();
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["start", "epoch", "epoch", "done"]);
+    let start =
+        ["text", "characters", "tokens", "vocabulary", "parameters", "isa", "threads", "seed", "recipe"];
+    assert!(start.iter().all(|field| lines[0].get(field).is_some()), "{}", lines[0]);
+    for (i, line) in lines[1..3].iter().enumerate() {
+        assert_eq!(line["epoch"], i + 1);
+        for field in ["loss", "val_loss", "accuracy", "val_accuracy", "tokens_per_second", "seconds"] {
+            assert!(number(&line[field]) >= 0.0, "{field} in {line}");
+        }
+        assert!(number(&line["learning_rate"]) > 0.0 && number(&line["gradient_norm"]) > 0.0);
+    }
+    let done = &lines[3];
+    assert_eq!((&done["model"], &done["epochs"]), (&"m.safetensors".into(), &2.into()));
+    assert_eq!(done["stopped"], "epochs");
+    assert!(number(&done["seconds"]) > 0.0 && number(&done["val_loss"]) > 0.0);
+    assert_eq!(ran.stderr, "", "a program reads stdout, nobody stderr");
+}
+
+#[test]
+fn the_best_epoch_is_what_is_kept() {
+    let place = Place::new();
+    // So large a rate that the loss goes up and down.
+    let options = ["--epochs", "6", "--lr", "0.3", "--schedule", "constant", "--dropout", "0"];
+    let ran = place.train("m.safetensors", &options);
+    let losses: Vec<_> = ran.events("epoch").iter().map(|e| number(&e["val_loss"])).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let done = ran.event("done");
+    assert_eq!(number(&done["val_loss"]), best);
+    assert_eq!(losses[done["best_epoch"].as_u64().unwrap() as usize - 1], best);
+}
+
+#[test]
+fn files_folders_and_stdin_are_one_text() {
+    let place = Place::new();
+    std::fs::create_dir(place.file("songs")).unwrap();
+    let (first, second) = SONG.split_at(SONG.find("The cat").unwrap());
+    place.write("songs/a.txt", first);
+    place.write("songs/b.txt", second);
+    place.write("songs/notes.md", "not a song");
+    place.train("one.safetensors", &[]);
+    let options = tiny(&["--out", "other.safetensors"]);
+    let same = || assert_eq!(place.read("one.safetensors"), place.read("other.safetensors"));
+    place.ok(&[&["train", "text", "songs"], &options[..]].concat());
+    same();
+    place.ok(&[&["train", "text", "songs/a.txt", "songs/b.txt"], &options[..]].concat());
+    same();
+    let mut child = place
+        .command(&[&["train", "text", "-"], &options[..]].concat())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(SONG.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    same();
+}
+
+#[test]
+fn a_model_goes_on_from_another() {
+    let place = Place::new();
+    let first = place.train("a.safetensors", &["--cell", "gru", "--epochs", "4", "--lr", "0.02"]);
+    let more = &["--json", "train", "text", "song.txt", "--init", "a.safetensors", "--out", "b.safetensors"];
+    let more = place.ok(&[more, &["--epochs", "1", "--steps", "16", "--lr", "0.001"][..]].concat());
+    assert_eq!(more.event("start")["recipe"]["cell"], "gru");
+    assert_eq!(more.event("start")["parameters"], first.event("start")["parameters"]);
+    let (was, is) = (&first.events("epoch")[0]["loss"], &more.events("epoch")[0]["loss"]);
+    assert!(number(is) < number(was), "{is} after {was}: it began anew");
+    place.refused(
+        &["train", "text", "song.txt", "--init", "a.safetensors", "--units", "9"],
+        &["--init", "--units"],
+    );
+}
+
+#[test]
+fn tied_weights_train() {
+    let place = Place::new();
+    let options = ["train", "text", "song.txt", "--tie", "--units", "8", "--steps", "16", "--epochs", "1"];
+    let ran = place.ok(&[&["--json"], &options[..]].concat());
+    assert_eq!(ran.event("start")["recipe"]["embedding"], 8);
+    place.refused(&[&options[..], &["--embedding", "9"]].concat(), &["embedding is 9 with 8 units"]);
+}
+
+#[test]
+fn the_songbook_is_learned_without_a_file_and_verse_shown() {
+    let place = Place::new();
+    let options = tiny(&["train", "text", "--level", "word", "--batch", "64"]);
+    let ran = place.ok(&options);
+    assert!(ran.stderr.contains("the songbook"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("epoch 1/1") && ran.stderr.contains("done: 1 epoch"), "{}", ran.stderr);
+    let (verse, next) = ran.stdout.split_once("saved model.safetensors").expect("where it is saved");
+    assert!(verse.split_whitespace().count() > 50, "{verse}");
+    assert!(next.contains("refrain generate model.safetensors --prompt"), "{next}");
+    let quiet = place.ok(&[&["-q"], &options[..]].concat());
+    assert_eq!((quiet.stdout.trim(), &quiet.stderr[..]), (verse.trim(), ""));
+}
+
+#[test]
+fn quiet_and_verbose() {
+    let place = Place::new();
+    let run = |flag: &str| place.ok(&tiny(&[flag, "train", "text", "song.txt"]));
+    let (quiet, loud) = (run("-q"), run("-v"));
+    assert_eq!((&quiet.stdout[..], &quiet.stderr[..]), ("", ""));
+    assert!(loud.stderr.contains("gradient") && loud.stderr.contains("rate"), "{}", loud.stderr);
+    assert!(!loud.stderr.contains('\u{1b}'), "no progress bar where there is no terminal");
+    place.refused(&["-q", "-v", "info", "m"], &["--quiet"]);
+}
+
+#[test]
+fn seeds_make_texts_differ_and_the_likeliest_does_not() {
+    let place = Place::new();
+    place.train("m.safetensors", &["--epochs", "3"]);
+    let write = |options: &[&str]| {
+        place.ok(&[&["generate", "m.safetensors", "--length", "40"], options].concat()).stdout
+    };
+    assert_eq!(write(&["--seed", "1"]), write(&[]));
+    assert_ne!(write(&["--seed", "1"]), write(&["--seed", "2"]));
+    let greedy = write(&["--temperature", "0", "--seed", "1"]);
+    assert_eq!(greedy, write(&["--temperature", "0", "--seed", "2"]));
+    assert_eq!(greedy, write(&["--top-k", "1", "--seed", "3"]));
+    assert_eq!(greedy, write(&["--top-p", "0.000001", "--seed", "4"]));
+}
+
+#[test]
+fn what_the_model_never_saw_is_told() {
+    let place = Place::new();
+    place.train("m.safetensors", &[]);
+    let ran = place.ok(&["generate", "m.safetensors", "--prompt", "Zürich", "--length", "5"]);
+    assert!(ran.stderr.contains("2 of the text's characters are unknown"), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("Zürich") && !ran.stdout.contains('\u{fffd}'));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    place.train("m.safetensors", &[]);
+    let mut child = place
+        .command(&["generate", "m.safetensors", "--length", "1000000000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    std::io::Read::read_exact(&mut child.stdout.take().unwrap(), &mut first).unwrap();
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, &ran.stderr[..]), (0, ""));
+}

@@ -1,0 +1,192 @@
+//! Every wrong input is refused before anything is done, in a sentence that helps.
+
+mod common;
+
+use common::{Place, Ran, tiny};
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+fn train(place: &Place, options: &[&str], phrases: &[&str]) {
+    place.refused(&[&["train", "text"], options].concat(), phrases);
+}
+
+#[test]
+fn texts() {
+    let place = Place::new();
+    std::fs::create_dir(place.file("empty")).unwrap();
+    place.write("empty/readme.md", "no text");
+    place.write("none.txt", "");
+    place.write("blank.txt", " \n\n");
+    place.write("word.txt", "hello");
+    place.write("latin.txt", b"caf\xe9 noir");
+    let before = place.names();
+    train(&place, &["nowhere.txt"], &["nowhere.txt", "no such file"]);
+    train(&place, &["empty"], &["folder empty", "no .txt file"]);
+    train(&place, &["none.txt"], &["none.txt is empty"]);
+    train(&place, &["blank.txt"], &["blank.txt holds nothing but blanks"]);
+    train(&place, &["latin.txt"], &["latin.txt is not UTF-8", "offset 3", "0xe9"]);
+    for level in ["char", "word"] {
+        train(
+            &place,
+            &["word.txt", "--level", level],
+            &["word.txt", "tokens", "at least 65", "lower `steps`"],
+        );
+    }
+    train(
+        &place,
+        &["song.txt", "--steps", "2000"],
+        &["at least 2001", "song.txt, without the 10 % held out"],
+    );
+    train(&place, &["song.txt", "--validation-file", "nowhere.txt"], &["nowhere.txt"]);
+    train(&place, &["song.txt", "--validation-file", "none.txt"], &["none.txt is empty"]);
+    assert_eq!(place.names(), before, "nothing is left behind");
+}
+
+#[test]
+fn options_out_of_range() {
+    let place = Place::new();
+    for (option, value) in [
+        ("--units", "0"),
+        ("--units", "99999999999"),
+        ("--units", "many"),
+        ("--layers", "0"),
+        ("--embedding", "0"),
+        ("--batch", "0"),
+        ("--steps", "0"),
+        ("--epochs", "0"),
+        ("--lr", "0"),
+        ("--lr", "-1"),
+        ("--lr", "nan"),
+        ("--lr", "inf"),
+        ("--clip", "-1"),
+        ("--dropout", "1"),
+        ("--dropout", "-0.1"),
+        ("--recurrent-dropout", "1"),
+        ("--validation", "1"),
+        ("--min-count", "0"),
+        ("--seed", "-1"),
+        ("--level", "letter"),
+        ("--cell", "transformer"),
+        ("--schedule", "never"),
+        ("--optimizer", "magic"),
+        ("--threads", "0"),
+    ] {
+        // With `=`, or a negative number would read as an option.
+        let option = format!("{option}={value}");
+        train(&place, &["song.txt", &option], &["invalid value", value]);
+    }
+    train(
+        &place,
+        &["song.txt", "--validation", "0.1", "--validation-file", "song.txt"],
+        &["cannot be used with"],
+    );
+    train(&place, &["song.txt", "--speed", "9"], &["--speed"]);
+    place.refused(&["train", "image", "song.txt"], &["image"]);
+    place.refused(&["evaluate", "m.safetensors"], &["DATA"]);
+    for option in
+        ["--temperature=-1", "--temperature=nan", "--top-k=0", "--top-p=0", "--top-p=1.5", "--length=-1"]
+    {
+        place.refused(&["generate", "m.safetensors", option], &["invalid value"]);
+    }
+    place.refused(&["suggest", "m.safetensors", "x", "--top", "0"], &["invalid value"]);
+    for share in ["0", "1", "x"] {
+        place.refused(&["evaluate", "m.safetensors", "song.txt", "--validation", share], &["share above 0"]);
+    }
+}
+
+#[test]
+fn an_unknown_instruction_set() {
+    let place = Place::new();
+    let ran = Ran::new(place.command(&["info", "m"]).env("REFRAIN_ISA", "z80").output().unwrap());
+    assert_eq!(ran.code, 2);
+    ran.says_error(&["REFRAIN_ISA is `z80`", "portable"]);
+}
+
+#[test]
+fn model_files() {
+    let place = Place::new();
+    place.train("m.safetensors", &[]);
+    let whole = place.read("m.safetensors");
+    for at in [0, 7, 100, whole.len() / 2, whole.len() - 1] {
+        place.write("cut.safetensors", &whole[..at]);
+        place.refused(&["info", "cut.safetensors"], &["cut.safetensors is not a model", "cut off"]);
+    }
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    place.write("damaged.safetensors", damaged);
+    let commands: [&[&str]; 4] = [&["info"], &["generate"], &["suggest"], &["evaluate"]];
+    for command in commands {
+        let rest: &[&str] = match command {
+            ["suggest"] => &["text"],
+            ["evaluate"] => &["song.txt"],
+            _ => &[],
+        };
+        let with = |model| [command, &[model], rest].concat();
+        place.refused(&with("damaged.safetensors"), &["damaged", "digest"]);
+        place.refused(&with("song.txt"), &["song.txt is not a model"]);
+        place.refused(&with("nowhere.safetensors"), &["nowhere.safetensors", "no such file"]);
+        place.refused(&with("."), &["is a folder"]);
+    }
+    train(&place, &["song.txt", "--init", "song.txt"], &["song.txt is not a model"]);
+}
+
+#[test]
+fn texts_to_evaluate() {
+    let place = Place::new();
+    place.train("m.safetensors", &["--level", "word"]);
+    place.write("word.txt", "wheel");
+    place.refused(&["evaluate", "m.safetensors", "word.txt"], &["word.txt", "1 token"]);
+    place.refused(&["evaluate", "m.safetensors", "nowhere.txt"], &["nowhere.txt", "no such file"]);
+    place.refused(&["evaluate", "m.safetensors", "song.txt", "--validation", "0.00001"], &["song.txt"]);
+}
+
+#[test]
+fn places_that_cannot_be_written_are_found_before_training() {
+    let place = Place::new();
+    std::fs::create_dir(place.file("folder")).unwrap();
+    let before = place.names();
+    for out in ["nowhere/m.safetensors", "folder", "song.txt/m.safetensors", "/proc/m.safetensors"] {
+        let ran = place.run(&tiny(&["--json", "train", "text", "song.txt", "--out", out]));
+        assert_eq!(ran.code, 2, "{out}: {}", ran.stderr);
+        ran.says_error(&["cannot write", out, "--out"]);
+        assert!(ran.events("start").is_empty(), "{out}: training began");
+    }
+    train(&place, &["song.txt", "--out", "./song.txt"], &["song.txt", "overwritten"]);
+    assert_eq!(place.names(), before);
+    assert_eq!(place.read("song.txt"), common::SONG.as_bytes());
+}
+
+#[test]
+fn a_training_that_fails_leaves_the_old_model() {
+    let place = Place::new();
+    place.train("m.safetensors", &[]);
+    let (before, names) = (place.read("m.safetensors"), place.names());
+    let options =
+        ["--out", "m.safetensors", "--lr", "1e300", "--clip", "0", "--optimizer", "sgd", "--epochs", "9"];
+    let ran = place.run(&tiny(&[&["--json", "train", "text", "song.txt"], &options[..]].concat()));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    ran.says_error(&["loss became", "learning rate"]);
+    assert!(ran.event("error")["message"].as_str().unwrap().contains("loss became"));
+    assert!(ran.events("done").is_empty());
+    assert_eq!((place.read("m.safetensors"), place.names()), (before, names));
+}
+
+#[test]
+fn a_disk_that_fails_at_the_end_is_told() {
+    let place = Place::new();
+    std::fs::create_dir(place.file("out")).unwrap();
+    let options = ["--json", "train", "text", "song.txt", "--out", "out/m.safetensors", "--epochs", "200"];
+    let mut child =
+        place.command(&tiny(&options)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    lines.read_line(&mut first).unwrap();
+    assert!(first.contains("\"start\""), "{first}");
+    std::fs::remove_dir(place.file("out")).unwrap();
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    ran.says_error(&["cannot write out/m.safetensors", "not saved"]);
+    assert!(rest.contains("\"event\":\"error\"") && !rest.contains("\"done\""));
+}

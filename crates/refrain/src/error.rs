@@ -1,0 +1,92 @@
+//! One error for all parts.
+
+use std::fmt;
+
+/// This crate's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of any part of Refrain: what was got, what was expected, where, and what to do.
+#[derive(Debug)]
+pub struct Error(Inner);
+
+#[derive(Debug, thiserror::Error)]
+enum Inner {
+    #[error(transparent)]
+    Nn(refrain_nn::Error),
+    #[error(transparent)]
+    Text(refrain_text::Error),
+}
+
+/// What sort of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting or a shape is outside what is allowed.
+    Setting,
+    /// Data, text or a file's contents are not what they should be.
+    Data,
+    /// A file could not be read or written.
+    Io,
+    /// The model cannot do what was asked of it.
+    Unsupported,
+    /// Training came to a loss that is not a number.
+    Diverged,
+    /// Anything else: a callback's or a user's layer's own error.
+    Other,
+}
+
+impl Error {
+    /// What sort of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        match &self.0 {
+            Inner::Nn(error) | Inner::Text(refrain_text::Error::Model(error)) => kind_of(error),
+            Inner::Text(error) => kind_of_text(error),
+        }
+    }
+}
+
+fn kind_of(error: &refrain_nn::Error) -> ErrorKind {
+    use refrain_nn::Error as E;
+    match error {
+        E::Setting { .. } | E::Connection { .. } => ErrorKind::Setting,
+        E::Data { .. } | E::Layout(_) | E::ModelFile { .. } => ErrorKind::Data,
+        E::Io { .. } => ErrorKind::Io,
+        E::Unsupported { .. } => ErrorKind::Unsupported,
+        E::Diverged { .. } => ErrorKind::Diverged,
+        _ => ErrorKind::Other,
+    }
+}
+
+fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
+    use refrain_text::Error as E;
+    match error {
+        E::Option { .. } => ErrorKind::Setting,
+        // Numbers that a model made, not the caller.
+        E::Logit { .. } | E::NoChoice { .. } => ErrorKind::Other,
+        _ => ErrorKind::Data,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0)
+    }
+}
+
+impl From<refrain_nn::Error> for Error {
+    fn from(error: refrain_nn::Error) -> Self {
+        Self(Inner::Nn(error))
+    }
+}
+
+impl From<refrain_text::Error> for Error {
+    fn from(error: refrain_text::Error) -> Self {
+        Self(Inner::Text(error))
+    }
+}

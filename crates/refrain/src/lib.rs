@@ -1,0 +1,55 @@
+//! Refrain trains, looks inside and ships recurrent neural networks: SimpleRNN, LSTM and GRU.
+//!
+//! This crate is the one to depend on: it re-exports the engine, the layers and the applications under
+//! stable names. [`prelude`] holds what a program usually needs, in Keras's words:
+//!
+//! ```
+//! use refrain::prelude::*;
+//!
+//! let text = "the wheel goes round and the song goes round and the world goes round again";
+//! let mut tokenizer = Tokenizer::default();
+//! tokenizer.fit_on_texts([text]);
+//! let vocab = tokenizer.vocab_size();
+//! let windows = Ngrams::new(&tokenizer.texts_to_sequences([text])[0], 3);
+//! let (x, y) = windows.split_last();
+//!
+//! let mut model = Sequential::new()
+//!     .add(Embedding::new(vocab, 10))
+//!     .add(Lstm::new(16))
+//!     .add(Dense::new(vocab).activation(Activation::Softmax))
+//!     .compile(Compile {
+//!         loss: Loss::SparseCategoricalCrossentropy,
+//!         optimizer: Adam::default().into(),
+//!         metrics: vec![Metric::Accuracy],
+//!         ..Default::default()
+//!     })?;
+//! let history = model.fit(&x, &y, Fit { epochs: 3, verbose: Verbose::EpochLines, ..Default::default() })?;
+//! assert_eq!(history.get("loss").map(<[f64]>::len), Some(3));
+//! # Ok::<(), refrain::Error>(())
+//! ```
+//!
+//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text.
+#![forbid(unsafe_code)]
+
+mod error;
+mod open;
+pub mod prelude;
+mod reporter;
+
+pub use error::{Error, ErrorKind, Result};
+pub use open::{Opened, open};
+pub use reporter::{KerasReporter, KerasVerbose};
+
+pub use ndarray;
+pub use refrain_kernels::{Engine, Isa};
+pub use refrain_nn::{
+    Activation, Architecture, ArchitectureNode, Compile, DEFAULT_SEED, Evaluate, Event, Fit, History,
+    Initializer, InputSpec, Model, Network, ParamSpec, Params, Regularizer, Reporter, Schedule, SeqLayout,
+    Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor, Verbose,
+};
+pub use refrain_nn::{callbacks, data, file, graph, layers, loss, metrics, optim};
+pub use refrain_text::{
+    CharVocab, Lanes, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, TextRecipe,
+    Tokenizer, TokenizerConfig, Truncating, WordOptions, WordSplit, WordVocab, language_model, likeliest,
+    pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
+};

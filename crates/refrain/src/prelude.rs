@@ -1,0 +1,23 @@
+//! What a program that trains or runs a model usually needs: `use refrain::prelude::*;`
+
+pub use crate::reporter::{KerasReporter, KerasVerbose};
+pub use refrain_kernels::{Engine, Isa};
+pub use refrain_nn::callbacks::{
+    Callback, CsvLogger, EarlyStopping, ModelCheckpoint, OnEpochEnd, ReduceLrOnPlateau, TerminateOnNan,
+};
+pub use refrain_nn::data::{Data, Sequences};
+pub use refrain_nn::layers::{
+    ActivationLayer, Add, Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru, LayerNormalization,
+    Lstm, Masking, MergeMode, RecurrentMask, RepeatVector, SimpleRnn, TiedDense, TimeDistributed,
+};
+pub use refrain_nn::loss::Loss;
+pub use refrain_nn::metrics::Metric;
+pub use refrain_nn::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, Optimizer, RmsProp, Sgd};
+pub use refrain_nn::{
+    Activation, Compile, Evaluate, Fit, History, Initializer, InputSpec, Model, Network, Regularizer,
+    Schedule, Sequential, Session, State, Verbose,
+};
+pub use refrain_text::{
+    LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, TextRecipe, Tokenizer,
+    TokenizerConfig, Truncating, pad_sequences, to_categorical,
+};
