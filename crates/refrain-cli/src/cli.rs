@@ -128,7 +128,7 @@ pub(crate) struct Shape {
 /// How it is trained.
 #[derive(Debug, Args)]
 pub(crate) struct FitOptions {
-    /// Sequences trained side by side [default: 64, fewer where the text is short]
+    /// Sequences trained side by side [default: 64, on a small text as many as leave 50 updates an epoch]
     #[arg(long, value_name = "N", value_parser = count(1..=65_536))]
     pub(crate) batch: Option<usize>,
     /// Steps of truncated backpropagation through time

@@ -21,6 +21,7 @@ mod suggest;
 mod tensors;
 mod text_input;
 mod train_text;
+mod writable;
 
 use clap::Parser;
 use cli::{Cli, Command, Train};

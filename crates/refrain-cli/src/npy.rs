@@ -8,6 +8,8 @@ use crate::array::{Array, Bytes, Element};
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// The file's data begins on a multiple of this, as NumPy writes it.
 const ALIGNMENT: usize = 64;
+/// Digits that NumPy leaves room for, so that the first axis can grow in place.
+const GROWTH: usize = 21;
 
 /// Reads the bytes of a file. The reason, where they are not an array.
 pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
@@ -27,16 +29,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
     if column_major { array.column_major_to_row_major() } else { Ok(array) }
 }
 
-/// The bytes of a file with an array of floats.
+/// The bytes of a file with an array of floats, as NumPy itself would write it.
 pub(crate) fn write(shape: &[usize], values: impl Iterator<Item = f32>) -> Vec<u8> {
-    let mut dims = shape.iter().map(|d| format!("{d},")).collect::<String>();
-    if shape.len() > 1 {
-        dims.pop();
-    }
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims}), }}");
-    // Magic, version, length; and a line break at the end.
+    let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let tuple = format!("({}{comma})", axes.join(", "));
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple}, }}");
+    let room = axes.first().map_or(0, |axis| GROWTH.saturating_sub(axis.len()));
+    // Magic, version and length come before; a line break ends the header.
     let before = MAGIC.len() + 4;
-    let full = (before + header.len() + 1).next_multiple_of(ALIGNMENT);
+    let full = (before + header.len() + room + 1).next_multiple_of(ALIGNMENT);
     header.extend(std::iter::repeat_n(' ', full - before - header.len() - 1));
     header.push('\n');
     let mut bytes = MAGIC.to_vec();
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_numpy_writes_and_reads_back() {
-        for (shape, tuple) in [(&[3][..], "(3,)"), (&[1, 3], "(1,3)"), (&[3, 1, 1], "(3,1,1)")] {
+        for (shape, tuple) in [(&[3][..], "(3,)"), (&[1, 3], "(1, 3)"), (&[3, 1, 1], "(3, 1, 1)")] {
             let bytes = write(shape, [1.5, -2.0, 0.25].into_iter());
             assert_eq!(bytes.len() % ALIGNMENT, 12);
             let header = String::from_utf8_lossy(&bytes[10..]).into_owned();

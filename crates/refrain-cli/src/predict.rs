@@ -6,9 +6,9 @@ use crate::error::{Failure, Result};
 use crate::model::open_any;
 use crate::output::Output;
 use crate::text_input::read_bytes;
-use crate::{npy, tensors};
+use crate::{npy, tensors, writable};
 use refrain::data::{Data, Sequences};
-use refrain::file::{check_writable, write_atomically};
+use refrain::file::write_atomically;
 use refrain::ndarray::{Array2, ArrayD};
 use refrain::{Engine, Error, InputSpec};
 use serde_json::json;
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let named = |reason: String| Failure::input(format!("{}: {reason}", options.input.display()));
     let arrays = Arrays::read(&options.input, from)?;
     let inputs = arrays.inputs(&opened.model().architecture().inputs).map_err(named)?;
-    check_writable(&options.output).map_err(|e| Failure::input(format!("{e}; name another file for OUT")))?;
+    writable::check(&options.output, "name another file for OUT")?;
     let sequences: Vec<Data<'_>> = inputs.iter().map(Prepared::data).collect();
     let outputs = opened
         .model_mut()

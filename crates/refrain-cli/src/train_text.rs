@@ -8,7 +8,7 @@ use crate::model::open_text;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::progress::Progress;
 use crate::text_input::{self, Text};
-use refrain::file::check_writable;
+use crate::writable;
 use refrain::language_model::{Flow, Generate, Level, Stopped, TextEvent, Trained, TrainingData, split_text};
 use refrain::{Engine, Error, LanguageModel, TextRecipe};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     };
     let recipe = model.as_ref().map_or_else(|| options.recipe(), |model| options.recipe_for(model));
     recipe.check().map_err(Error::from)?;
-    check_writable(out).map_err(|e| Failure::input(format!("{e}; name another file with --out")))?;
+    writable::check(out, "name another file with --out")?;
 
     let (training, held_out) = match &validation {
         Some(validation) => (text.text.as_str(), validation.text.as_str()),
@@ -138,7 +138,7 @@ fn save(
         Stopped::Interrupted => "interrupted",
         Stopped::Epochs => "done",
     };
-    let mut line = format!("{what}: {epochs} epochs in {seconds:.1} s");
+    let mut line = format!("{what}: {epochs} epoch{} in {seconds:.1} s", if epochs == 1 { "" } else { "s" });
     if let Some(score) = score {
         line += &format!(
             "; epoch {best_epoch}: val_loss {:.4}, perplexity {:.2}, {:.3} bits a character",

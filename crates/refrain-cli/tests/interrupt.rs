@@ -6,6 +6,7 @@ mod common;
 use common::{Place, Ran, tiny};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
@@ -52,4 +53,31 @@ fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
     place.ok(&["info", "m.safetensors"]);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    place.write("song.txt", common::SONG.repeat(200));
+    // One step of this takes many seconds.
+    let slow = ["--units", "512", "--steps", "128", "--batch", "64", "--layers", "2", "--threads", "1"];
+    let mut child = place
+        .command(&[&["--json", "train", "text", "song.txt"], &slow[..]].concat())
+        .env("REFRAIN_ISA", "portable")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert!(line.contains("\"start\""), "{line}");
+    // The step has begun, and between the signals the first is taken.
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(200));
+        signal(&child, "-INT");
+    }
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!((child.wait().unwrap().code(), &rest[..]), (Some(130), ""));
+    assert_eq!(place.names(), ["song.txt"]);
 }

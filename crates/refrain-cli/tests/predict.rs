@@ -49,7 +49,7 @@ fn ids_of_any_integer_type_give_the_same_rows() {
     let result = place.ok(&["--json", "predict", "m.safetensors", "in.npy", "out.npy"]).event("result");
     let (header, first) = floats(&place.read("out.npy"));
     let vocabulary = first.len() / 6;
-    assert!(header.contains(&format!("'shape': (2,3,{vocabulary})")), "{header}");
+    assert!(header.contains(&format!("'shape': (2, 3, {vocabulary})")), "{header}");
     assert_eq!(result["shapes"]["output_0"], serde_json::json!([2, 3, vocabulary]));
     for row in first.chunks(vocabulary) {
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "a row is a distribution");

@@ -156,6 +156,18 @@ fn places_that_cannot_be_written_are_found_before_training() {
     assert_eq!(place.read("song.txt"), common::SONG.as_bytes());
 }
 
+/// A model is renamed into place: whoever may write /dev would lose the device.
+#[test]
+#[cfg(unix)]
+fn what_is_not_an_ordinary_file_is_not_replaced() {
+    let place = Place::new();
+    assert!(std::process::Command::new("mkfifo").arg(place.file("pipe")).status().unwrap().success());
+    let before = place.names();
+    train(&place, &["song.txt", "--out", "pipe"], &["cannot write pipe", "not an ordinary file"]);
+    assert_eq!(place.names(), before);
+    assert!(!place.file("pipe").metadata().unwrap().is_file());
+}
+
 #[test]
 fn a_training_that_fails_leaves_the_old_model() {
     let place = Place::new();

@@ -1,5 +1,5 @@
 //! The binary as a person uses it.
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "a module of every test file, each of which uses its own part")]
 
 use serde_json::Value;
 use std::fs;
@@ -86,7 +86,7 @@ impl Place {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_refrain"));
-        command.current_dir(self.path()).args(arguments).env_remove("REFRAIN_ISA");
+        command.current_dir(self.path()).args(arguments);
         command
     }
 

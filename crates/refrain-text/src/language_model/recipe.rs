@@ -98,7 +98,7 @@ impl Default for TextRecipe {
             steps: 64,
             epochs: 20,
             learning_rate: 4e-3,
-            schedule: RateSchedule::Cosine,
+            schedule: RateSchedule::Constant,
             optimizer: "adam".to_owned(),
             clip: 5.0,
             dropout: 0.0,
