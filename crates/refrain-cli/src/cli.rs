@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::train_text::songbook_recipe;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use refrain::TextRecipe;
@@ -111,9 +112,9 @@ pub(crate) struct Shape {
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
         help = format!("Width of the embedding [default: {}, with --tie as --units]", recipe().embedding))]
     pub(crate) embedding: Option<usize>,
-    /// Dropout between layers, fresh each step
-    #[arg(long, value_name = "SHARE", default_value_t = recipe().dropout, value_parser = share_f32)]
-    pub(crate) dropout: f32,
+    #[arg(long, value_name = "SHARE", value_parser = share_f32,
+        help = or_songbook("Dropout between layers, fresh each step", |r| r.dropout.to_string()))]
+    pub(crate) dropout: Option<f32>,
     /// Dropout of the hidden state, the same units at every step
     #[arg(long, value_name = "SHARE", default_value_t = recipe().recurrent_dropout, value_parser = share_f32)]
     pub(crate) recurrent_dropout: f32,
@@ -137,13 +138,12 @@ pub(crate) struct FitOptions {
     /// Passes over the text
     #[arg(long, value_name = "N", default_value_t = recipe().epochs, value_parser = count(1..=1_000_000))]
     pub(crate) epochs: usize,
-    /// Learning rate
-    #[arg(long, value_name = "RATE", default_value_t = recipe().learning_rate, value_parser = positive)]
-    pub(crate) lr: f64,
-    /// How the learning rate goes over the run
-    #[arg(long, default_value = name(&recipe().schedule),
+    #[arg(long, value_name = "RATE", value_parser = positive,
+        help = or_songbook("Learning rate", |r| r.learning_rate.to_string()))]
+    pub(crate) lr: Option<f64>,
+    #[arg(long, help = or_songbook("How the learning rate goes over the run", |r| name(&r.schedule)),
         value_parser = choice::<RateSchedule, 3>(["constant", "cosine", "exponential"]))]
-    pub(crate) schedule: RateSchedule,
+    pub(crate) schedule: Option<RateSchedule>,
     /// Optimiser
     #[arg(long, default_value = recipe().optimizer, ignore_case = true, value_parser = PossibleValuesParser::new(
         ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax", "nadam"]))]
@@ -183,6 +183,10 @@ pub(crate) struct Generate {
     /// Draw from the likeliest only that together have this probability [default: from all]
     #[arg(long, value_name = "P", value_parser = probability)]
     pub(crate) top_p: Option<f32>,
+    /// Search for the likeliest text with N hypotheses side by side instead of drawing
+    #[arg(long, value_name = "N", value_parser = count(1..=1024),
+        conflicts_with_all = ["temperature", "top_k", "top_p"])]
+    pub(crate) beam: Option<usize>,
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().seed)]
     pub(crate) seed: u64,
@@ -234,6 +238,11 @@ pub(crate) struct Predict {
 
 fn recipe() -> TextRecipe {
     TextRecipe::default()
+}
+
+/// Help for an option whose default is another for the songbook.
+fn or_songbook(help: &str, value: impl Fn(&TextRecipe) -> String) -> String {
+    format!("{help} [default: {}, the songbook: {}]", value(&recipe()), value(&songbook_recipe()))
 }
 
 fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
@@ -315,7 +324,8 @@ mod tests {
 
     #[test]
     fn without_options_the_recipe_is_the_library_s() {
-        assert_eq!(parse(&[]).recipe(), TextRecipe::default());
+        assert_eq!(parse(&["poem.txt"]).recipe(), TextRecipe::default());
+        assert_eq!(parse(&[]).recipe(), songbook_recipe());
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::progress::Progress;
 use crate::text_input::{self, Text};
 use crate::writable;
-use refrain::language_model::{Flow, Generate, Level, Stopped, TextEvent, Trained, TrainingData, split_text};
+use refrain::language_model::{
+    Flow, Generate, Level, RateSchedule, Stopped, TextEvent, Trained, TrainingData, split_text,
+};
 use refrain::{Engine, Error, LanguageModel, TextRecipe};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,6 +19,12 @@ use std::path::Path;
 
 /// What is learned when no file is named: songs and poems written for this project.
 const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
+
+/// How the songbook is learned where the options do not say otherwise: it is small, so the rate is higher and
+/// falls, and dropout keeps the network from learning it by heart.
+pub(crate) fn songbook_recipe() -> TextRecipe {
+    TextRecipe { learning_rate: 5e-3, schedule: RateSchedule::Cosine, dropout: 0.2, ..TextRecipe::default() }
+}
 
 /// Tokens of the verse that is shown after learning the songbook.
 const SAMPLE: [(Level, usize); 2] = [(Level::Char, 600), (Level::Word, 120)];
@@ -174,7 +182,8 @@ impl Options {
     /// The recipe that the options describe.
     pub(crate) fn recipe(&self) -> TextRecipe {
         let shape = &self.shape;
-        let narrow = TextRecipe::default().embedding;
+        let base = self.base();
+        let narrow = base.embedding;
         let embedding = shape.embedding.unwrap_or(if shape.tie { shape.units } else { narrow });
         self.recipe_with(TextRecipe {
             level: shape.level,
@@ -182,12 +191,17 @@ impl Options {
             units: shape.units,
             layers: shape.layers,
             embedding,
-            dropout: shape.dropout,
+            dropout: shape.dropout.unwrap_or(base.dropout),
             recurrent_dropout: shape.recurrent_dropout,
             tie: shape.tie,
             min_count: shape.min_count,
-            ..TextRecipe::default()
+            ..base
         })
+    }
+
+    /// What holds where the options say nothing.
+    fn base(&self) -> TextRecipe {
+        if self.files.is_empty() { songbook_recipe() } else { TextRecipe::default() }
     }
 
     /// The recipe for going on with a model: its shape, and how the options say to train it.
@@ -199,13 +213,13 @@ impl Options {
 
     /// A recipe's shape, trained as the options say.
     fn recipe_with(&self, shape: TextRecipe) -> TextRecipe {
-        let fit = &self.fit;
+        let (fit, base) = (&self.fit, self.base());
         TextRecipe {
             batch: fit.batch,
             steps: fit.steps,
             epochs: fit.epochs,
-            learning_rate: fit.lr,
-            schedule: fit.schedule,
+            learning_rate: fit.lr.unwrap_or(base.learning_rate),
+            schedule: fit.schedule.unwrap_or(base.schedule),
             optimizer: fit.optimizer.to_ascii_lowercase(),
             clip: fit.clip,
             validation: fit.validation,

@@ -266,3 +266,30 @@ fn a_reader_that_goes_away_is_no_error() {
     let ran = Ran::new(child.wait_with_output().unwrap());
     assert_eq!((ran.code, &ran.stderr[..]), (0, ""));
 }
+
+#[test]
+fn a_beam_writes_what_is_likely() {
+    let place = Place::new();
+    place.ok(&tiny(&["train", "text", "song.txt", "--out", "m.safetensors"]));
+    let written = |options: &[&str]| {
+        place
+            .ok(&[&["generate", "m.safetensors", "--prompt", "The ", "--length", "20"], options].concat())
+            .stdout
+    };
+    assert_eq!(written(&["--beam", "1"]), written(&["--temperature", "0"]));
+    assert_eq!(written(&["--beam", "4"]), written(&["--beam", "4", "--seed", "9"]));
+    let ran = place.run(&["generate", "m.safetensors", "--beam", "2", "--top-k", "3"]);
+    assert_eq!(ran.code, 2);
+}
+
+#[test]
+fn without_a_file_the_songbook_has_its_own_recipe() {
+    let place = Place::new();
+    let learn = tiny(&["--json", "train", "text", "--steps", "512", "--out", "m.safetensors"]);
+    let start = place.ok(&learn).event("start");
+    assert_eq!(start["recipe"]["schedule"], "cosine");
+    let own = [&learn[..], &["--schedule", "constant", "--dropout", "0.5"]].concat();
+    let start = place.ok(&own).event("start");
+    assert_eq!(start["recipe"]["schedule"], "constant");
+    assert_eq!(start["recipe"]["dropout"], 0.5);
+}

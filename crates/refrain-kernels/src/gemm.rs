@@ -39,6 +39,13 @@ pub fn row_step(width: usize) -> usize {
     width.next_multiple_of(SLOT)
 }
 
+/// # Panics
+/// When a buffer of `len` floats is too short for the rows.
+fn check_rows(len: usize, count: usize, step: usize) {
+    let fits = count.checked_mul(step).is_some_and(|floats| floats <= len);
+    assert!(fits, "{count} rows of {step} floats in a buffer of {len}");
+}
+
 impl<'a> Rows<'a> {
     /// The first `count` rows of a buffer with `row_step(width)` floats a row.
     ///
@@ -46,7 +53,7 @@ impl<'a> Rows<'a> {
     /// When the buffer is too short.
     pub fn new(data: &'a [f32], count: usize, width: usize) -> Self {
         let step = row_step(width);
-        assert!(data.len() >= count * step, "{count} rows of {step} floats in a buffer of {}", data.len());
+        check_rows(data.len(), count, step);
         Self { data, count, width, step }
     }
 
@@ -82,7 +89,7 @@ impl<'a> RowsMut<'a> {
     /// When the buffer is too short.
     pub fn new(data: &'a mut [f32], count: usize, width: usize) -> Self {
         let step = row_step(width);
-        assert!(data.len() >= count * step, "{count} rows of {step} floats in a buffer of {}", data.len());
+        check_rows(data.len(), count, step);
         Self { data, count, width, step }
     }
 
@@ -115,7 +122,7 @@ impl<'a> RowsMut<'a> {
 /// When the sizes do not fit, or `W` has several gates.
 pub fn matmul(engine: &Engine, x: Rows<'_>, w: &Packed, bias: Option<&[f32]>, add: bool, y: RowsMut<'_>) {
     let shape = w.shape();
-    assert_eq!(shape.row_len(), GATE_ROW, "rows come from panels without gates");
+    assert!(shape.is_plain(), "rows come from panels without gates");
     assert_eq!((x.width, x.count, y.width), (w.depth(), y.count, shape.columns()), "sizes of a product");
     let start = match (add, bias) {
         (true, _) => StartAt::Output,
@@ -347,7 +354,7 @@ pub(crate) fn outer<'a>(
     grad: &mut Packed,
 ) {
     let (shape, depth) = (grad.shape(), grad.depth());
-    if deltas.rows == 0 || depth == 0 {
+    if deltas.rows == 0 || depth == 0 || shape.panels() == 0 {
         return;
     }
     let last = shape.panels() - 1;
@@ -497,6 +504,80 @@ impl Kernel for ColumnSums<'_> {
         for r in 0..self.dy.count {
             for (sum, x) in self.sums.iter_mut().zip(&self.dy.row(r)[self.columns.clone()]) {
                 *sum += x;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    #[test]
+    fn panels_of_gates_are_no_plain_columns() {
+        let engine = Engine::new(Isa::portable(), 1);
+        for gates in 2..=4 {
+            let mut w = Packed::new(PanelShape::gates(gates, 1), 1);
+            w.pack(&engine, &vec![1.0; gates]);
+            let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut y = vec![0.0; 16];
+                let x = [1.0; 16];
+                matmul(&engine, Rows::new(&x, 1, 1), &w, None, false, RowsMut::new(&mut y, 1, gates));
+            }));
+            assert!(refused.is_err(), "{gates} gates");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows of 16 floats")]
+    fn rows_that_overflow_do_not_fit() {
+        RowsMut::new(&mut [], 1 << 60, 16);
+    }
+
+    #[test]
+    fn products_of_any_size_equal_plain_loops() {
+        for isa in Isa::available() {
+            let engine = Engine::new(isa, 2);
+            for (rows, depth, columns) in
+                [(0, 3, 4), (1, 1, 1), (7, 5, 16), (6, 300, 17), (13, 0, 65), (33, 9, 130)]
+            {
+                let value = |i: usize| (i * 7 % 23) as f32 - 11.0;
+                let spread = |rows: usize, width: usize, salt: usize| {
+                    let mut v = vec![f32::NAN; rows * row_step(width)];
+                    for r in 0..rows {
+                        for c in 0..width {
+                            v[r * row_step(width) + c] = value(r * width + c + salt);
+                        }
+                    }
+                    v
+                };
+                let (x, dy) = (spread(rows, depth, 1), spread(rows, columns, 5));
+                let w: Vec<f32> = (0..depth * columns).map(value).collect();
+                let mut packed = Packed::new(PanelShape::plain(columns), depth);
+                packed.pack(&engine, &w);
+                let mut y = vec![f32::NAN; rows * row_step(columns)];
+                let (x, dy) = (Rows::new(&x, rows, depth), Rows::new(&dy, rows, columns));
+                matmul(&engine, x, &packed, None, false, RowsMut::new(&mut y, rows, columns));
+                let y = Rows::new(&y, rows, columns);
+                for r in 0..rows {
+                    for c in 0..columns {
+                        // Small whole numbers: every order of summation is exact.
+                        let want: f32 = (0..depth).map(|k| x.row(r)[k] * w[k * columns + c]).sum();
+                        assert_eq!(y.row(r)[c], want, "({r}, {c}) of {rows} x {depth} x {columns} on {isa}");
+                    }
+                }
+                let mut gradient = Packed::new(PanelShape::plain(columns), depth);
+                gradient.clear();
+                matmul_gradient(&engine, x, dy, &mut gradient);
+                let mut dw = vec![0.0; depth * columns];
+                gradient.add_to(&engine, &mut dw);
+                for k in 0..depth {
+                    for c in 0..columns {
+                        let want: f32 = (0..rows).map(|r| x.row(r)[k] * dy.row(r)[c]).sum();
+                        assert_eq!(dw[k * columns + c], want, "gradient ({k}, {c}) on {isa}");
+                    }
+                }
             }
         }
     }

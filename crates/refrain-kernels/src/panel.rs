@@ -42,6 +42,11 @@ impl PanelShape {
         self.gates * self.units
     }
 
+    /// Whether its columns stand for themselves, not for the gates of hidden units.
+    pub(crate) fn is_plain(self) -> bool {
+        self.gates == 1
+    }
+
     pub(crate) fn units(self) -> usize {
         self.units
     }
@@ -107,7 +112,9 @@ impl Packed {
     }
 
     fn allocate(&mut self) {
-        self.data.resize(self.shape.panels() * self.depth * self.shape.row_len());
+        let row = self.shape.panels().checked_mul(self.shape.row_len());
+        let floats = row.and_then(|row| row.checked_mul(self.depth));
+        self.data.resize(floats.expect("a matrix that memory can address"));
     }
 
     /// Rows of the matrix.

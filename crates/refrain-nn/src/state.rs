@@ -5,8 +5,9 @@ use refrain_kernels::{AlignedVec, row_step};
 
 /// The state of every recurrent layer of a model, lane `n` for row `n` of the caller's batch.
 ///
-/// A fresh one has no lanes; the first batch that it is used with gives it zeros for its lanes.
-#[derive(Debug, Clone, Default)]
+/// A model makes it ([`crate::Model::new_state`]). A fresh one has no lanes; the first batch that it is used
+/// with gives it zeros for its lanes.
+#[derive(Debug, Clone)]
 pub struct State {
     pub(crate) slots: Vec<Option<StateSlot>>,
 }
@@ -40,6 +41,12 @@ impl State {
     /// Lanes it holds; 0 before its first use.
     pub fn lanes(&self) -> usize {
         self.layers().next().map_or(0, |s| s.lanes)
+    }
+
+    /// Whether the two have slots of the same shapes in the same places: are of the same model.
+    pub(crate) fn fits(&self, other: &State) -> bool {
+        let shape = |s: &Option<StateSlot>| s.as_ref().map(|s| s.shape);
+        self.slots.iter().map(shape).eq(other.slots.iter().map(shape))
     }
 
     pub(crate) fn prepare(&mut self, lanes: usize) {

@@ -208,3 +208,100 @@ fn data_that_does_not_fit_is_named() {
     let error = model.train_step(&wrong, None).unwrap_err().to_string();
     assert!(error.contains("11 class ids"), "{error}");
 }
+
+#[test]
+fn one_frozen_parameter_leaves_the_others_to_learn() {
+    let mut model = language_model(1);
+    assert_eq!(model.set_trainable("lstm/kernel", false), 1);
+    let weights = |model: &Model| {
+        ["lstm/kernel", "lstm/recurrent_kernel", "lstm/bias"].map(|n| model.weight(n).unwrap().to_vec())
+    };
+    let before = weights(&model);
+    model.train_step(&batch(4, 5), None).unwrap();
+    let after = weights(&model);
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+    assert_ne!(before[2], after[2]);
+}
+
+#[test]
+fn a_model_that_masks_steps_refuses_a_session() {
+    let mut model = Sequential::new()
+        .add(Embedding::new(5, 3).mask_zero(true))
+        .add(Lstm::new(4).return_sequences(true))
+        .compile(Compile::default())
+        .unwrap();
+    assert!(model.session(2).unwrap_err().to_string().contains("masked"));
+}
+
+#[test]
+fn logits_are_what_a_softmax_reads_and_nothing_else() {
+    let build = |activation| {
+        Sequential::new()
+            .input(InputSpec::features(2))
+            .add(Lstm::new(3).return_sequences(true))
+            .add(Dense::new(3).activation(activation))
+            .compile(Compile { loss: Loss::MeanSquaredError, ..Compile::default() })
+            .unwrap()
+    };
+    let run = |activation, logits: bool| {
+        let mut model = build(activation);
+        let session = model.session(1).unwrap();
+        let mut session = if logits { session.logits() } else { session };
+        session.step_features(&[0.5, -0.25]).unwrap().row(0).to_vec()
+    };
+    assert_eq!(run(Activation::Tanh, true), run(Activation::Tanh, false));
+    assert_eq!(run(Activation::Softmax, true), run(Activation::Linear, false));
+}
+
+#[test]
+fn the_state_of_another_model_is_refused() {
+    let mut other = Sequential::new()
+        .add(Embedding::new(30, 4))
+        .add(Lstm::new(3).return_sequences(true))
+        .add(Dense::new(30).activation(Activation::Softmax))
+        .compile(compile(1))
+        .unwrap()
+        .new_state();
+    let error = language_model(1).train_step(&batch(2, 3), Some(&mut other)).unwrap_err();
+    assert!(error.to_string().contains("state"), "{error}");
+}
+
+#[test]
+fn a_layer_is_stateful_or_gets_its_state_from_another() {
+    let mut net = Network::new();
+    let x = net.input(InputSpec::features(2));
+    let first = net.add_all(Gru::new(3).return_state(true), &[x]).unwrap();
+    let second = Gru::new(3).stateful(true);
+    assert!(net.add(second, &[x, first[1]]).unwrap_err().to_string().contains("stateful"));
+}
+
+#[test]
+fn an_encoder_hands_its_state_to_a_decoder() {
+    let mut net = Network::new();
+    let source = net.input(InputSpec::features(2).name("source"));
+    let target = net.input(InputSpec::features(3).name("target"));
+    let encoded = net.add_all(Lstm::new(6).return_state(true), &[source]).unwrap();
+    let decoder = Lstm::new(6).return_sequences(true);
+    let decoded = net.add(decoder, &[target, encoded[1], encoded[2]]).unwrap();
+    let y = net.add(Dense::new(1), &[decoded]).unwrap();
+    let compile = Compile { loss: Loss::MeanSquaredError, optimizer: Adam::default().into(), ..compile(2) };
+    let mut model = net.compile(&[y], compile).unwrap();
+    let mut batch = Batch { lanes: 3, ..Batch::default() };
+    batch.inputs.resize_with(2, Default::default);
+    batch.targets.resize_with(1, Default::default);
+    for (input, (steps, width)) in batch.inputs.iter_mut().zip([(5, 2), (4, 3)]) {
+        input.steps = steps;
+        input.features = (0..3 * steps * width).map(|i| (i as f32 * 0.37).sin()).collect();
+    }
+    batch.targets[0].steps = 4;
+    batch.targets[0].values = (0..12).map(|i| (i as f32).cos()).collect();
+    let first = model.train_on_batch(&batch).unwrap()[0].1;
+    for _ in 0..300 {
+        model.train_on_batch(&batch).unwrap();
+    }
+    let last = model.train_on_batch(&batch).unwrap()[0].1;
+    assert!(last < first / 2.0, "{first} {last}");
+    batch.targets[0].steps = 2;
+    assert!(model.train_on_batch(&batch).unwrap_err().to_string().contains("2 steps"));
+}

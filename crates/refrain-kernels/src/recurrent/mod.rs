@@ -178,7 +178,7 @@ impl<'a> Steps<'a> {
         share.start..share.end.min(self.active[t]).max(share.start)
     }
 
-    /// The row before row `r` of step `t` in the same sequence; none at the first step.
+    /// The step and the sorted sequence of a row.
     fn step_of(&self, row: usize) -> (usize, usize) {
         let t = self.offsets.partition_point(|&o| o <= row) - 1;
         (t, row - self.offsets[t])

@@ -14,9 +14,9 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let temporary = temporary_beside(path);
+    let error = |source| Error::Io { action: "cannot write", path: path.display().to_string(), source };
+    let (temporary, file) = create_beside(path).map_err(error)?;
     let result = (|| {
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         let mut writer = BufWriter::new(file);
         write(&mut writer)?;
         writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
@@ -29,7 +29,7 @@ pub fn write_atomically(
     })();
     result.map_err(|source| {
         let _ = fs::remove_file(&temporary);
-        Error::Io { action: "cannot write", path: path.display().to_string(), source }
+        error(source)
     })
 }
 
@@ -45,17 +45,25 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     if path.file_name().is_none() {
         return Err(error(io::Error::other("it is not the name of a file")));
     }
-    let temporary = temporary_beside(path);
-    let tried = OpenOptions::new().write(true).create_new(true).open(&temporary);
-    tried.and_then(|mut file| file.write_all(b"x")).map_err(error)?;
-    fs::remove_file(&temporary).map_err(error)
+    let (temporary, mut file) = create_beside(path).map_err(error)?;
+    let written = file.write_all(b"x");
+    fs::remove_file(&temporary).map_err(error)?;
+    written.map_err(error)
 }
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn temporary_beside(path: &Path) -> PathBuf {
+/// A new file beside `path`, under a name that no other writer and no dead one's leftover has.
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    folder_of(path).join(format!(".{name}.{}.tmp", std::process::id()))
+    let mut attempt = 0;
+    loop {
+        let temporary = folder_of(path).join(format!(".{name}.{}-{attempt}.tmp", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists && attempt < 1000 => attempt += 1,
+            result => return result.map(|file| (temporary, file)),
+        }
+    }
 }

@@ -91,3 +91,27 @@ fn an_existing_file_survives_a_failed_write() {
     check_writable(&path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
 }
+
+#[test]
+fn sizes_that_overflow_are_refused() {
+    let architecture = model().architecture().clone();
+    for (layer, units) in [(1, 1u64 << 62), (1, (1 << 60) + 1), (2, 1 << 60), (1, 0)] {
+        let mut hostile = architecture.clone();
+        hostile.layers[layer].config["units"] = units.into();
+        hostile.layers[layer].config["use_bias"] = false.into();
+        let config = serde_json::to_string(&hostile).unwrap();
+        let header = write_header(&[("refrain.config", config), ("refrain.format", "1".into())], &[]);
+        assert!(reason(&header).contains("units"), "{}", reason(&header));
+    }
+}
+
+#[test]
+fn a_dead_writer_s_leftovers_are_in_nobody_s_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    let leftover = folder.path().join(format!(".m.{}-0.tmp", std::process::id()));
+    std::fs::write(&leftover, "half").unwrap();
+    check_writable(&path).unwrap();
+    model().save(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&leftover).unwrap(), "half");
+}

@@ -146,6 +146,14 @@ impl Graph {
         state: &mut State,
         skip: &[usize],
     ) -> Result<(), Error> {
+        if state.slots.len() != self.nodes.len() {
+            let got = format!("of a model with {} operations", state.slots.len());
+            return Err(Error::data(
+                "the state",
+                got,
+                format!("one of this model's, with {}", self.nodes.len()),
+            ));
+        }
         state.prepare(self.lanes);
         if state.lanes() != self.lanes && state.layers().next().is_some() {
             let (got, expected) =

@@ -3,7 +3,7 @@
 use super::edge::{Axis, EdgeId, EdgeSpec, LayoutId, Value};
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::params::Params;
+use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
 use crate::state::StateSlot;
 use refrain_kernels::Engine;
@@ -238,6 +238,11 @@ impl<'a> Backward<'a> {
             }
             GradientSlot { value, add }
         })
+    }
+
+    /// Whether training changes a parameter, so that its gradient is needed.
+    pub fn trains(&self, id: SpanId) -> bool {
+        self.params.spans()[id.0].trainable
     }
 
     /// The layout of the `i`-th input.

@@ -110,6 +110,9 @@ impl<'a> Plan<'a> {
     /// When it has ids.
     pub fn features(&self, edge: EdgeId) -> Result<usize, Error> {
         match self.spec(edge).kind {
+            Kind::Features(0) => {
+                Err(Error::connection(&self.scope, "without features", "at least 1 feature"))
+            }
             Kind::Features(width) => Ok(width),
             Kind::Ids => {
                 Err(Error::connection(&self.scope, self.spec(edge), "features (put an Embedding before it)"))

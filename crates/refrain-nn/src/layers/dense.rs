@@ -49,6 +49,16 @@ pub struct Dense {
     pub name: Option<String>,
 }
 
+/// The widest layer: far beyond what trains, and small enough that no product of a few sizes overflows.
+const MOST_UNITS: usize = 1 << 24;
+
+pub(super) fn check_units(layer: &str, units: usize) -> Result<(), Error> {
+    if (1..=MOST_UNITS).contains(&units) {
+        return Ok(());
+    }
+    Err(Error::setting(layer, "units", units, format!("from 1 to {MOST_UNITS}")))
+}
+
 pub(super) fn yes() -> bool {
     true
 }
@@ -134,9 +144,7 @@ impl Layer for Dense {
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
         let width = plan.features(input)?;
-        if self.units == 0 {
-            return Err(Error::setting(plan.name(), "units", 0, "at least 1"));
-        }
+        check_units(plan.name(), self.units)?;
         let kernel = plan.param(ParamSpec {
             name: "kernel",
             shape: vec![width, self.units],
@@ -202,13 +210,13 @@ impl Op for Affine {
     fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
         let Some(dy) = cx.d_output(0) else { return Ok(()) };
         let (engine, x) = (cx.engine, cx.input(0));
-        if cx.params.spans()[self.kernel.0].trainable {
+        if cx.trains(self.kernel) {
             self.gradient.clear();
             matmul_gradient(engine, x.view(), dy.view(), &mut self.gradient);
             self.gradient.add_to(engine, cx.params.gradient_mut(self.kernel));
-            if let Some(bias) = self.bias {
-                bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
-            }
+        }
+        if let Some(bias) = self.bias.filter(|&b| cx.trains(b)) {
+            bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
         }
         if let Some(dx) = cx.d_input(0) {
             matmul(engine, dy.view(), &self.packed_t, None, dx.add, dx.value.view_mut());

@@ -153,12 +153,12 @@ impl Op for TiedAffine {
     fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
         let Some(dy) = cx.d_output(0) else { return Ok(()) };
         let (engine, x) = (cx.engine, cx.input(0));
-        if cx.params.spans()[self.shared.0].trainable {
+        if cx.trains(self.shared) {
             self.gradient.clear();
             matmul_gradient(engine, dy.view(), x.view(), &mut self.gradient);
             self.gradient.add_to(engine, cx.params.gradient_mut(self.shared));
         }
-        if let Some(bias) = self.bias {
+        if let Some(bias) = self.bias.filter(|&b| cx.trains(b)) {
             bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
         }
         if let Some(dx) = cx.d_input(0) {

@@ -31,6 +31,10 @@ impl RowTargets {
     ) -> Result<(), Error> {
         let steps = layout.map_or(1, SeqLayout::span);
         let is_ids = !target.ids.is_empty() || target.values.is_empty();
+        if target.steps != steps {
+            let got = format!("an array of {} steps", target.steps);
+            return Err(Error::data("the target", got, format!("one of {steps}, as the output has")));
+        }
         let (got, needed) = if is_ids {
             (target.ids.len(), lanes * steps)
         } else {

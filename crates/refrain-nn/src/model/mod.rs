@@ -192,6 +192,14 @@ impl Model {
             let spec = self.graph.specs[edge.0];
             let name = &self.architecture.inputs[i].name;
             let steps = if let Axis::Steps(_) = spec.axis { input.steps } else { 1 };
+            if spec.axis == Axis::Lanes && input.steps != 1 {
+                let got = format!("an array of {} steps", input.steps);
+                return Err(Error::data(
+                    format!("input `{name}`"),
+                    got,
+                    self.architecture.inputs[i].to_string(),
+                ));
+            }
             let (got, needed) = match spec.kind {
                 Kind::Ids => (input.ids.len(), batch.lanes * steps),
                 Kind::Features(width) => (input.features.len(), batch.lanes * steps * width),

@@ -37,7 +37,7 @@ impl Model {
     }
 
     /// The outputs for all sequences, `batch_size` at a time; see [`Model::predict_batch`]. The result does
-    /// not depend on the batch size.
+    /// not depend on the batch size, but for layers that are `stateful`.
     ///
     /// # Errors
     /// When the data does not fit the model.

@@ -1,9 +1,10 @@
 //! Running a model step by step.
 
 use super::{Model, Packing};
+use crate::activation::Activation;
 use crate::data::Batch;
 use crate::error::Error;
-use crate::graph::{Causality, Kind};
+use crate::graph::{Axis, Causality, EdgeId, Kind};
 use crate::state::State;
 use refrain_kernels::Rows;
 
@@ -23,13 +24,18 @@ impl Model {
     ///
     /// # Errors
     /// When a layer needs more than this and earlier steps: it is bidirectional, goes backwards, or waits for
-    /// a sequence's end; or when the model has several inputs.
+    /// a sequence's end; when a layer masks steps; or when the model has several inputs.
     pub fn session(&mut self, lanes: usize) -> Result<Session<'_>, Error> {
         if let Causality::NotCausal(reason) = self.graph.causality() {
             return Err(Error::unsupported("running this model step by step", reason));
         }
         if self.inputs.len() != 1 {
             return Err(Error::unsupported("running this model step by step", "it has several inputs"));
+        }
+        let axis = |edge: EdgeId| self.graph.specs[edge.0].axis;
+        if axis(self.outputs[0]) != Axis::Lanes && axis(self.outputs[0]) != axis(self.inputs[0]) {
+            let reason = "a layer drops masked steps, so a step may have no output";
+            return Err(Error::unsupported("running this model step by step", reason));
         }
         self.pack(Packing::Forward);
         let state = self.graph.new_state();
@@ -44,8 +50,11 @@ impl Session<'_> {
     /// Returns logits from now on where the model ends in a softmax or sigmoid.
     pub fn logits(mut self) -> Self {
         let last = self.model.graph.producer(self.model.outputs[0]);
-        self.skip =
-            last.filter(|&n| self.model.graph.nodes[n].op.activation().is_some()).into_iter().collect();
+        let is_probability = |a| matches!(a, Activation::Softmax | Activation::Sigmoid);
+        self.skip = last
+            .filter(|&n| self.model.graph.nodes[n].op.activation().is_some_and(is_probability))
+            .into_iter()
+            .collect();
         self
     }
 
@@ -94,12 +103,10 @@ impl Session<'_> {
     /// # Errors
     /// When the state is another model's or has another number of lanes.
     pub fn set_state(&mut self, state: &State) -> Result<(), Error> {
-        let shapes = |s: &State| s.layers().map(|l| l.shape()).collect::<Vec<_>>();
-        let lanes = state.lanes();
-        if shapes(state) != shapes(&self.state) || (lanes != 0 && lanes != self.batch.lanes) {
-            let got = format!("{lanes} lanes, {} layers", state.layers().count());
-            let expected =
-                format!("{} lanes, {} layers of this model", self.batch.lanes, self.state.layers().count());
+        if !state.fits(&self.state) || (state.lanes() != 0 && state.lanes() != self.batch.lanes) {
+            let got = format!("{} lanes, {} layers", state.lanes(), state.layers().count());
+            let layers = self.state.layers().count();
+            let expected = format!("{} lanes, {layers} layers of this model", self.batch.lanes);
             return Err(Error::data("the state", got, expected));
         }
         self.state = state.clone();

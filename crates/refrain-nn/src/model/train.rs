@@ -49,7 +49,7 @@ pub(super) struct Training {
     heads: Vec<Head>,
     /// Final activations that the losses see through.
     skip: Vec<usize>,
-    /// Batches trained since the model was made.
+    /// Batches trained since the model was compiled.
     steps: u64,
     rate_factor: f64,
     loss: Mean,
@@ -100,6 +100,10 @@ impl Model {
                 (edge, form) = (self.graph.nodes[node].inputs[0], skipped);
             }
             let prefix = if self.outputs.len() > 1 { format!("output_{i}_") } else { String::new() };
+            if heads.iter().any(|h: &Head| h.edge == edge) {
+                let reason = "two outputs are the same values: give the loss one of them";
+                return Err(Error::unsupported("training this model", reason));
+            }
             let spec = self.graph.specs[edge.0];
             compile.loss.check(spec, &RowTargets::default())?;
             for metric in &compile.metrics {
@@ -183,7 +187,7 @@ impl Model {
         result?;
         let mut loss = training.score(batch, graph, engine, false)?;
         for (i, span) in params.spans().iter().enumerate() {
-            if let Some(regularizer) = span.regularizer {
+            if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
                 loss.penalty += regularizer.penalty(params.value(SpanId(i)));
             }
         }

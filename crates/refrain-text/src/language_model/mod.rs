@@ -4,6 +4,7 @@
 //! through time over contiguous lanes of the text, its state carried along. The result is a [`LanguageModel`],
 //! which scores text, continues it and suggests what comes next, and is one file.
 
+mod beam;
 mod codec;
 mod evaluate;
 mod generate;

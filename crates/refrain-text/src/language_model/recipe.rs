@@ -97,7 +97,7 @@ impl Default for TextRecipe {
             batch: None,
             steps: 64,
             epochs: 20,
-            learning_rate: 4e-3,
+            learning_rate: 2e-3,
             schedule: RateSchedule::Constant,
             optimizer: "adam".to_owned(),
             clip: 5.0,

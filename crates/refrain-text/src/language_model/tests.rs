@@ -180,3 +180,30 @@ fn other_models_are_refused() {
     let error = LanguageModel::open(&path, engine(1)).unwrap_err();
     assert!(error.to_string().contains("4 entries"), "{error}");
 }
+
+#[test]
+fn a_wider_beam_finds_nothing_less_likely_than_always_the_likeliest() {
+    let mut model = train(&recipe(Level::Char), 1).model;
+    let greedy = Generate {
+        prompt: "The ".into(),
+        length: 12,
+        sampling: crate::Sampling { temperature: 0.0, ..Default::default() },
+        ..Generate::default()
+    };
+    assert_eq!(model.beam_search("The ", 12, 1).unwrap(), model.complete(&greedy).unwrap());
+    let narrow = model.beam_search("The ", 12, 1).unwrap();
+    let wide = model.beam_search("The ", 12, 8).unwrap();
+    assert!(model.beam_search("The ", 12, 0).is_err());
+    let mut likelihood = |continuation: &str| {
+        let mut text = "The ".to_owned();
+        let mut sum = 0.0;
+        for c in continuation.chars() {
+            let all = model.suggest(&text, 1000).unwrap();
+            sum += all.iter().find(|s| s.text == c.to_string()).unwrap().probability.ln();
+            text.push(c);
+        }
+        sum
+    };
+    assert_eq!(wide.chars().count(), 12);
+    assert!(likelihood(&wide) >= likelihood(&narrow) - 1e-6);
+}

@@ -9,7 +9,7 @@ pub use cell::{CellConfig, GruCell, LstmCell, SimpleRnnCell};
 
 use super::Layer;
 use super::bidirectional::RecurrentLayer;
-use super::dense::{glorot, yes, zeros};
+use super::dense::{check_units, glorot, yes, zeros};
 use super::dropout::InputDropout;
 use super::reverse::Reverse;
 use crate::activation::Activation;
@@ -205,9 +205,7 @@ impl<C: CellConfig> Recurrent<C> {
     }
 
     fn check(&self, name: &str) -> Result<(), Error> {
-        if self.units == 0 {
-            return Err(Error::setting(name, "units", 0, "at least 1"));
-        }
+        check_units(name, self.units)?;
         for (setting, rate) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
             if !(0.0..1.0).contains(&rate) {
                 return Err(Error::setting(name, setting, rate, "at least 0 and below 1"));
@@ -316,6 +314,10 @@ impl<C: CellConfig> Layer for Recurrent<C> {
             if got != expected {
                 return Err(Error::connection(plan.name(), got, format!("an initial state of {expected}")));
             }
+        }
+        if self.stateful && !initial.is_empty() {
+            let expected = "not set where the initial state comes from another layer";
+            return Err(Error::setting(plan.name(), "stateful", true, expected));
         }
         let spans = self.params(plan, width, cell)?;
         let x = if self.go_backwards { Reverse::lower(plan, x) } else { x };

@@ -260,9 +260,7 @@ impl Op for RecurrentOp {
                 scratch: &mut self.scratch,
             },
         );
-        if cx.params.spans()[self.spans.kernel.0].trainable {
-            self.add_gradients(cx);
-        }
+        self.add_gradients(cx);
         for i in 0..set.products {
             let gate = self.gate(i);
             if let Some(dx) = cx.d_input(i) {
@@ -286,7 +284,9 @@ impl Op for RecurrentOp {
     }
 
     fn causality(&self) -> Causality {
-        if self.set.return_sequences {
+        if self.set.initial {
+            Causality::NotCausal("a recurrent layer takes its initial state from another layer")
+        } else if self.set.return_sequences {
             Causality::Causal
         } else {
             Causality::NotCausal("a recurrent layer without `return_sequences` waits for the sequence's end")
@@ -307,31 +307,35 @@ impl Op for RecurrentOp {
 }
 
 impl RecurrentOp {
-    /// Adds the gradients of kernel, recurrent kernel and bias.
+    /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained.
     fn add_gradients(&mut self, cx: &mut Backward<'_>) {
         let (engine, set, layout) = (cx.engine, self.set, cx.input_layout(0));
         let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
         let rows = layout.rows();
-        self.kernel_gradient.clear();
-        for i in 0..set.products {
-            let x = cx.input(i).view();
-            kernel::kernel_gradient(engine, self.gate(i), &self.gates, x, &mut self.kernel_gradient);
+        if cx.trains(self.spans.kernel) {
+            self.kernel_gradient.clear();
+            for i in 0..set.products {
+                let x = cx.input(i).view();
+                kernel::kernel_gradient(engine, self.gate(i), &self.gates, x, &mut self.kernel_gradient);
+            }
+            self.kernel_gradient.add_to(engine, cx.params.gradient_mut(self.spans.kernel));
         }
-        self.kernel_gradient.add_to(engine, cx.params.gradient_mut(self.spans.kernel));
-        self.recurrent_gradient.clear();
-        let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
-        kernel::recurrent_gradient(
-            engine,
-            &self.weights,
-            layout.steps(),
-            (&self.h0, h),
-            masked,
-            &self.reset,
-            &self.gates,
-            &mut self.recurrent_gradient,
-        );
-        self.recurrent_gradient.add_to(engine, cx.params.gradient_mut(self.spans.recurrent));
-        if let Some(bias) = self.spans.bias {
+        if cx.trains(self.spans.recurrent) {
+            self.recurrent_gradient.clear();
+            let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
+            kernel::recurrent_gradient(
+                engine,
+                &self.weights,
+                layout.steps(),
+                (&self.h0, h),
+                masked,
+                &self.reset,
+                &self.gates,
+                &mut self.recurrent_gradient,
+            );
+            self.recurrent_gradient.add_to(engine, cx.params.gradient_mut(self.spans.recurrent));
+        }
+        if let Some(bias) = self.spans.bias.filter(|&b| cx.trains(b)) {
             let gradient = cx.params.gradient_mut(bias);
             kernel::bias_gradient(engine, set.cell, set.units, &self.gates, rows, gradient);
         }
