@@ -112,12 +112,12 @@ pub(crate) struct Shape {
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
         help = format!("Width of the embedding [default: {}, with --tie as --units]", recipe().embedding))]
     pub(crate) embedding: Option<usize>,
-    #[arg(long, value_name = "SHARE", value_parser = share_f32,
+    #[arg(long, value_name = "SHARE", value_parser = share,
         help = or_songbook("Dropout between layers, fresh each step", |r| r.dropout.to_string()))]
-    pub(crate) dropout: Option<f32>,
+    pub(crate) dropout: Option<f64>,
     /// Dropout of the hidden state, the same units at every step
-    #[arg(long, value_name = "SHARE", default_value_t = recipe().recurrent_dropout, value_parser = share_f32)]
-    pub(crate) recurrent_dropout: f32,
+    #[arg(long, value_name = "SHARE", default_value_t = recipe().recurrent_dropout, value_parser = share)]
+    pub(crate) recurrent_dropout: f64,
     /// Use the embedding's weights in the output layer too
     #[arg(long)]
     pub(crate) tie: bool,
@@ -277,10 +277,6 @@ fn number<T: std::str::FromStr + PartialOrd>(
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..1.0).contains(x), "a share from 0 and below 1")
-}
-
-fn share_f32(text: &str) -> Result<f32, String> {
     number(text, |x| (0.0..1.0).contains(x), "a share from 0 and below 1")
 }
 

@@ -144,6 +144,7 @@ fn save(
 
     let what = match stopped {
         Stopped::Interrupted => "interrupted",
+        Stopped::Diverged => "diverged",
         Stopped::Epochs => "done",
     };
     let mut line = format!("{what}: {epochs} epoch{} in {seconds:.1} s", if epochs == 1 { "" } else { "s" });
@@ -156,6 +157,14 @@ fn save(
     output.log(line);
     if output.level() > Loudness::Quiet {
         write_stdout(&saved(out, best_epoch, &text.text))?;
+    }
+    if stopped == Stopped::Diverged {
+        return Err(Failure::Work(format!(
+            "the loss became NaN or infinite in epoch {}; the model of epoch {best_epoch} is saved in {}. Lower --lr, \
+             or --clip the gradient",
+            epochs + 1,
+            out.display()
+        )));
     }
     interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
 }

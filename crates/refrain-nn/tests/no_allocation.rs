@@ -1,4 +1,4 @@
-//! A training step no larger than one already seen allocates nothing. One test alone in its program: the
+//! A training step no larger than one already seen allocates nothing. A program without the test harness: the
 //! allocator counts for all threads.
 
 use refrain_nn::data::{Batch, Extent};
@@ -72,8 +72,7 @@ fn fill(batch: &mut Batch, lanes: usize, steps: usize, salt: usize) {
     target.ids.extend((0..lanes * steps).map(|i| ((i * 3 + salt) % VOCABULARY) as u32));
 }
 
-#[test]
-fn a_step_no_larger_than_one_seen_allocates_nothing() {
+fn main() {
     let mut model = model();
     let mut batch = Batch::default();
     fill(&mut batch, 16, 12, 1);

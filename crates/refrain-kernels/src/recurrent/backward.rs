@@ -1,7 +1,7 @@
 //! Backpropagation through time, and the whole-sequence gradients of the weights.
 
-use super::cell::{At, Pointwise};
-use super::{Cell, RecurrentWeights, StateMasks, Steps, gru, lstm, rnn};
+use super::cell::{self, At, Pointwise, with_pointwise};
+use super::{Cell, RecurrentWeights, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Deltas, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
 use crate::isa::Kernel;
@@ -47,18 +47,7 @@ pub struct Backward<'a> {
 /// When a buffer is too short.
 pub fn backward(engine: &Engine, weights: &RecurrentWeights, buffers: Backward<'_>) {
     buffers.check(weights);
-    match weights.cell {
-        Cell::SimpleRnn { activation } => run(engine, weights, buffers, rnn::SimpleRnn { activation }),
-        Cell::Lstm { activation, recurrent_activation: recurrent } => {
-            run(engine, weights, buffers, lstm::Lstm { activation, recurrent })
-        }
-        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: true } => {
-            run(engine, weights, buffers, gru::ResetAfter { activation, recurrent })
-        }
-        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: false } => {
-            run(engine, weights, buffers, gru::ResetBefore { activation, recurrent })
-        }
-    }
+    with_pointwise(weights.cell, Run { engine, weights, buffers });
 }
 
 impl Backward<'_> {
@@ -91,30 +80,39 @@ impl Backward<'_> {
     }
 }
 
-fn run<P: Pointwise>(engine: &Engine, weights: &RecurrentWeights, b: Backward<'_>, pointwise: P) {
-    let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
-    let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
-    let pass = Pass {
-        weights,
-        pointwise,
-        steps: b.steps,
-        share: 0..0,
-        step: row_step(weights.units()),
-        h0: b.h0,
-        c0: b.c0,
-        masks: b.masks,
-        h: b.h,
-        c: b.c,
-        masked: b.masked,
-        dy: b.dy,
-        gates: Shared::new(b.gates),
-        dh: Shared::new(b.dh),
-        dc: Shared::new(b.dc),
-        scratch: Shared::new(b.scratch),
-    };
-    engine.gang(parts, |part| {
-        engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
-    });
+struct Run<'a> {
+    engine: &'a Engine,
+    weights: &'a RecurrentWeights,
+    buffers: Backward<'a>,
+}
+
+impl cell::Pass for Run<'_> {
+    fn run<P: Pointwise>(self, pointwise: P) {
+        let Run { engine, weights, buffers: b } = self;
+        let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
+        let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
+        let pass = Pass {
+            weights,
+            pointwise,
+            steps: b.steps,
+            share: 0..0,
+            step: row_step(weights.units()),
+            h0: b.h0,
+            c0: b.c0,
+            masks: b.masks,
+            h: b.h,
+            c: b.c,
+            masked: b.masked,
+            dy: b.dy,
+            gates: Shared::new(b.gates),
+            dh: Shared::new(b.dh),
+            dc: Shared::new(b.dc),
+            scratch: Shared::new(b.scratch),
+        };
+        engine.gang(parts, |part| {
+            engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
+        });
+    }
 }
 
 #[derive(Clone)]

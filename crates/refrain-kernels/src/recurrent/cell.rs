@@ -1,5 +1,6 @@
 //! What differs between the cells: the elementwise part of a step.
 
+use super::{Cell, gru, lstm, rnn};
 use crate::simd::Simd;
 use std::ptr::{null, null_mut};
 
@@ -66,4 +67,25 @@ pub(super) trait Pointwise: Copy + Sync {
     unsafe fn reset_forward<S: Simd>(self, _: S, _: At) {}
     /// After the gradient of r ⊙ h is known.
     unsafe fn reset_backward<S: Simd>(self, _: S, _: At) {}
+}
+
+/// A pass over a batch, for whichever cell.
+pub(super) trait Pass {
+    fn run<P: Pointwise>(self, pointwise: P);
+}
+
+/// Runs a pass with the elementwise part of a cell.
+pub(super) fn with_pointwise(cell: Cell, pass: impl Pass) {
+    match cell {
+        Cell::SimpleRnn { activation } => pass.run(rnn::SimpleRnn { activation }),
+        Cell::Lstm { activation, recurrent_activation: recurrent } => {
+            pass.run(lstm::Lstm { activation, recurrent });
+        }
+        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: true } => {
+            pass.run(gru::ResetAfter { activation, recurrent });
+        }
+        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: false } => {
+            pass.run(gru::ResetBefore { activation, recurrent });
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The forward pass of a recurrent layer.
 
-use super::cell::{At, Pointwise};
-use super::{Cell, RecurrentWeights, StateMasks, Steps, gru, lstm, rnn};
+use super::cell::{self, At, Pointwise, with_pointwise};
+use super::{RecurrentWeights, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, matmul_gates, row_step};
 use crate::isa::Kernel;
@@ -63,20 +63,8 @@ pub fn input_product(
 /// # Panics
 /// When a buffer is too short.
 pub fn forward(engine: &Engine, weights: &RecurrentWeights, buffers: Forward<'_>) {
-    let cell = weights.cell;
     buffers.check(weights);
-    match cell {
-        Cell::SimpleRnn { activation } => run(engine, weights, buffers, rnn::SimpleRnn { activation }),
-        Cell::Lstm { activation, recurrent_activation: recurrent } => {
-            run(engine, weights, buffers, lstm::Lstm { activation, recurrent })
-        }
-        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: true } => {
-            run(engine, weights, buffers, gru::ResetAfter { activation, recurrent })
-        }
-        Cell::Gru { activation, recurrent_activation: recurrent, reset_after: false } => {
-            run(engine, weights, buffers, gru::ResetBefore { activation, recurrent })
-        }
-    }
+    with_pointwise(weights.cell, Run { engine, weights, buffers });
 }
 
 impl Forward<'_> {
@@ -106,27 +94,36 @@ impl Forward<'_> {
     }
 }
 
-fn run<P: Pointwise>(engine: &Engine, weights: &RecurrentWeights, b: Forward<'_>, pointwise: P) {
-    let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
-    let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
-    let pass = Pass {
-        weights,
-        pointwise,
-        steps: b.steps,
-        share: 0..0,
-        step: row_step(weights.units()),
-        h0: b.h0,
-        c0: b.c0,
-        masks: b.masks,
-        gates: Shared::new(b.gates),
-        h: Shared::new(b.h),
-        c: Shared::new(b.c),
-        reset: Shared::new(b.reset),
-        masked: Shared::new(b.masked),
-    };
-    engine.gang(parts, |part| {
-        engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
-    });
+struct Run<'a> {
+    engine: &'a Engine,
+    weights: &'a RecurrentWeights,
+    buffers: Forward<'a>,
+}
+
+impl cell::Pass for Run<'_> {
+    fn run<P: Pointwise>(self, pointwise: P) {
+        let Run { engine, weights, buffers: b } = self;
+        let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
+        let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
+        let pass = Pass {
+            weights,
+            pointwise,
+            steps: b.steps,
+            share: 0..0,
+            step: row_step(weights.units()),
+            h0: b.h0,
+            c0: b.c0,
+            masks: b.masks,
+            gates: Shared::new(b.gates),
+            h: Shared::new(b.h),
+            c: Shared::new(b.c),
+            reset: Shared::new(b.reset),
+            masked: Shared::new(b.masked),
+        };
+        engine.gang(parts, |part| {
+            engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
+        });
+    }
 }
 
 #[derive(Clone)]

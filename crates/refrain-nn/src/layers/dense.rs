@@ -2,16 +2,13 @@
 
 use super::Layer;
 use super::activation::lower_activation;
+use super::affine::Affine;
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::graph::{EdgeId, Plan};
 use crate::init::Initializer;
-use crate::params::{ParamSpec, Params, SpanId};
+use crate::params::ParamSpec;
 use crate::regularizer::Regularizer;
-use refrain_kernels::{
-    AlignedVec, Engine, Packed, PanelShape, bias_gradient, matmul, matmul_gradient, pack_bias,
-    packed_bias_len,
-};
 use serde::{Deserialize, Serialize};
 
 /// A densely connected layer: `y = activation(x · kernel + bias)`.
@@ -163,80 +160,11 @@ impl Layer for Dense {
         } else {
             None
         };
-        let op = Affine::new(kernel, bias, width, self.units);
-        let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.units) };
-        let sum = plan.op(Box::new(op), &[input], &[spec])[0];
+        let sum = Affine::new(kernel, bias, width, self.units).lower(plan, input);
         Ok(vec![lower_activation(plan, self.activation, sum)])
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
-    }
-}
-
-/// `y = x · W + b` over rows.
-#[derive(Debug, Clone)]
-struct Affine {
-    kernel: SpanId,
-    bias: Option<SpanId>,
-    packed: Packed,
-    packed_t: Packed,
-    packed_bias: AlignedVec,
-    gradient: Packed,
-}
-
-impl Affine {
-    fn new(kernel: SpanId, bias: Option<SpanId>, inputs: usize, units: usize) -> Self {
-        let shape = PanelShape::plain(units);
-        Self {
-            kernel,
-            bias,
-            packed: Packed::new(shape, inputs),
-            packed_t: Packed::new(PanelShape::plain(inputs), units),
-            packed_bias: AlignedVec::default(),
-            gradient: Packed::new(shape, inputs),
-        }
-    }
-}
-
-impl Op for Affine {
-    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
-        let (engine, x) = (cx.engine, cx.input(0));
-        let y = cx.output(0);
-        matmul(engine, x.view(), &self.packed, Some(&self.packed_bias), false, y.view_mut());
-        Ok(())
-    }
-
-    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
-        let Some(dy) = cx.d_output(0) else { return Ok(()) };
-        let (engine, x) = (cx.engine, cx.input(0));
-        if cx.trains(self.kernel) {
-            self.gradient.clear();
-            matmul_gradient(engine, x.view(), dy.view(), &mut self.gradient);
-            self.gradient.add_to(engine, cx.params.gradient_mut(self.kernel));
-        }
-        if let Some(bias) = self.bias.filter(|&b| cx.trains(b)) {
-            bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
-        }
-        if let Some(dx) = cx.d_input(0) {
-            matmul(engine, dy.view(), &self.packed_t, None, dx.add, dx.value.view_mut());
-        }
-        Ok(())
-    }
-
-    fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
-        self.packed.pack(engine, params.value(self.kernel));
-        if training {
-            let order = self.packed.shape();
-            self.packed_t.pack_transposed(engine, params.value(self.kernel), order);
-        }
-        self.packed_bias.resize(packed_bias_len(self.packed.shape()));
-        if let Some(bias) = self.bias {
-            pack_bias(params.value(bias), self.packed.shape(), &mut self.packed_bias);
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Op> {
         Box::new(self.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! Layers: descriptions that plan operations.
 
 mod activation;
+mod affine;
 mod bidirectional;
 mod dense;
 mod dropout;

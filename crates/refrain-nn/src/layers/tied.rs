@@ -2,16 +2,13 @@
 
 use super::Layer;
 use super::activation::lower_activation;
+use super::affine::Affine;
 use super::dense::{yes, zeros};
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::graph::{EdgeId, Plan};
 use crate::init::Initializer;
-use crate::params::{ParamSpec, Params, SpanId};
-use refrain_kernels::{
-    AlignedVec, Engine, Packed, PanelShape, bias_gradient, matmul, matmul_gradient, pack_bias,
-    packed_bias_len,
-};
+use crate::params::ParamSpec;
 use serde::{Deserialize, Serialize};
 
 /// A dense layer whose kernel is the transpose of another layer's parameter: `y = activation(x · Eᵀ + bias)`,
@@ -111,76 +108,11 @@ impl Layer for TiedDense {
         } else {
             None
         };
-        let op = TiedAffine {
-            shared,
-            bias,
-            packed_t: Packed::new(PanelShape::plain(vocab), width),
-            packed: Packed::new(PanelShape::plain(width), vocab),
-            packed_bias: AlignedVec::default(),
-            gradient: Packed::new(PanelShape::plain(width), vocab),
-        };
-        let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(vocab) };
-        let sum = plan.op(Box::new(op), &[input], &[spec])[0];
+        let sum = Affine::transposed(shared, bias, width, vocab).lower(plan, input);
         Ok(vec![lower_activation(plan, self.activation, sum)])
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
-    }
-}
-
-/// `y = x · Eᵀ + b` over rows.
-#[derive(Debug, Clone)]
-struct TiedAffine {
-    shared: SpanId,
-    bias: Option<SpanId>,
-    /// `Eᵀ` `(D, V)`, for forward.
-    packed_t: Packed,
-    /// `E` `(V, D)`, for the input's gradient.
-    packed: Packed,
-    packed_bias: AlignedVec,
-    gradient: Packed,
-}
-
-impl Op for TiedAffine {
-    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
-        let (engine, x) = (cx.engine, cx.input(0));
-        let y = cx.output(0);
-        matmul(engine, x.view(), &self.packed_t, Some(&self.packed_bias), false, y.view_mut());
-        Ok(())
-    }
-
-    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
-        let Some(dy) = cx.d_output(0) else { return Ok(()) };
-        let (engine, x) = (cx.engine, cx.input(0));
-        if cx.trains(self.shared) {
-            self.gradient.clear();
-            matmul_gradient(engine, dy.view(), x.view(), &mut self.gradient);
-            self.gradient.add_to(engine, cx.params.gradient_mut(self.shared));
-        }
-        if let Some(bias) = self.bias.filter(|&b| cx.trains(b)) {
-            bias_gradient(engine, dy.view(), cx.params.gradient_mut(bias));
-        }
-        if let Some(dx) = cx.d_input(0) {
-            matmul(engine, dy.view(), &self.packed, None, dx.add, dx.value.view_mut());
-        }
-        Ok(())
-    }
-
-    fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
-        let matrix = params.value(self.shared);
-        let order = PanelShape::plain(self.packed_t.depth());
-        self.packed_t.pack_transposed(engine, matrix, order);
-        if training {
-            self.packed.pack(engine, matrix);
-        }
-        self.packed_bias.resize(packed_bias_len(self.packed_t.shape()));
-        if let Some(bias) = self.bias {
-            pack_bias(params.value(bias), self.packed_t.shape(), &mut self.packed_bias);
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Op> {
         Box::new(self.clone())
     }
 }

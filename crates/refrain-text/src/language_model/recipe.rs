@@ -73,9 +73,9 @@ pub struct TextRecipe {
     /// The global norm that gradients are clipped to; 0 for none.
     pub clip: f64,
     /// Dropout before, between and behind the recurrent layers, fresh each step (Zaremba et al. 2014).
-    pub dropout: f32,
+    pub dropout: f64,
     /// Dropout of the hidden state, the same units at every step, one mask for all gates.
-    pub recurrent_dropout: f32,
+    pub recurrent_dropout: f64,
     /// Whether the output layer uses the embedding's weights (Press & Wolf 2017, Inan et al. 2017).
     pub tie: bool,
     /// Words that occur less often become the unknown one.
@@ -201,7 +201,7 @@ impl TextRecipe {
         let mut x = net.add(embedding, &[ids])?;
         for _ in 0..self.layers {
             x = self.drop(&mut net, x)?;
-            let (units, rate) = (self.units, self.recurrent_dropout);
+            let (units, rate) = (self.units, self.recurrent_dropout as f32);
             x = match self.cell {
                 CellKind::Rnn => net.add(
                     SimpleRnn::new(units)
@@ -246,6 +246,6 @@ impl TextRecipe {
     }
 
     fn drop(&self, net: &mut Network, x: refrain_nn::Tensor) -> Result<refrain_nn::Tensor> {
-        Ok(if self.dropout > 0.0 { net.add(Dropout::new(self.dropout), &[x])? } else { x })
+        Ok(if self.dropout > 0.0 { net.add(Dropout::new(self.dropout as f32), &[x])? } else { x })
     }
 }

@@ -207,3 +207,12 @@ fn a_wider_beam_finds_nothing_less_likely_than_always_the_likeliest() {
     assert_eq!(wide.chars().count(), 12);
     assert!(likelihood(&wide) >= likelihood(&narrow) - 1e-6);
 }
+
+#[test]
+fn a_loss_that_is_no_number_is_an_error_or_keeps_what_was_reached() {
+    let text = text();
+    let wild = TextRecipe { learning_rate: 1e38, clip: 0.0, optimizer: "sgd".into(), ..recipe(Level::Char) };
+    let data = TrainingData { training: &text, validation: "" };
+    let error = wild.train(data, engine(1), &mut |_| Flow::Continue).unwrap_err().to_string();
+    assert!(error.contains("learning rate"), "{error}");
+}

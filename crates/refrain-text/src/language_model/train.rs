@@ -98,6 +98,8 @@ pub enum Stopped {
     Epochs,
     /// The reporter said so.
     Interrupted,
+    /// The loss was no number any more; an earlier epoch's model is kept.
+    Diverged,
 }
 
 /// A finished run.
@@ -220,24 +222,33 @@ impl TextRecipe {
         let mut best: Option<(Score, usize, Vec<f32>)> = None;
         let mut seconds = 0.0;
         for epoch in 1..=self.epochs {
-            if stopped == Stopped::Interrupted {
+            if stopped != Stopped::Epochs {
                 break;
             }
             let mut watch = Stopwatch::default();
-            let Some(mut record) = train_epoch(&mut lm.model, &lanes, epoch, &mut watch, report)? else {
-                seconds += watch.total.as_secs_f64();
-                stopped = Stopped::Interrupted;
-                break;
+            let pass = train_epoch(&mut lm.model, &lanes, epoch, &mut watch, report)?;
+            seconds += watch.total.as_secs_f64();
+            let mut record = match pass {
+                Pass::Done(record) => record,
+                Pass::Stopped => {
+                    stopped = Stopped::Interrupted;
+                    break;
+                }
+                Pass::Diverged(loss) => {
+                    // What an earlier epoch reached is worth keeping.
+                    if best.is_none() {
+                        return Err(refrain_nn::Error::Diverged { loss, epoch }.into());
+                    }
+                    stopped = Stopped::Diverged;
+                    break;
+                }
             };
-            seconds += record.seconds;
-            if !record.loss.is_finite() {
-                return Err(refrain_nn::Error::Diverged { loss: record.loss, epoch }.into());
-            }
             if !validation.is_empty() {
                 let score = score(&mut lm.model, &lm.codec, &validation, data.validation, false)?;
                 record.val_loss = Some(score.loss);
                 record.val_accuracy = Some(score.accuracy);
-                if best.as_ref().is_none_or(|(b, ..)| score.loss < b.loss) {
+                let better = best.as_ref().is_none_or(|(b, ..)| score.loss < b.loss);
+                if better && score.loss.is_finite() {
                     best = Some((score, epoch, lm.model.weights()));
                 }
             }
@@ -270,14 +281,23 @@ struct Stopwatch {
     total: Duration,
 }
 
-/// One pass over the lanes; none when the reporter stopped it.
+/// How a pass over the lanes ended.
+enum Pass {
+    Done(EpochRecord),
+    /// The reporter stopped it.
+    Stopped,
+    /// The loss became this.
+    Diverged(f64),
+}
+
+/// One pass over the lanes.
 fn train_epoch(
     model: &mut Model,
     lanes: &Lanes<Vec<u32>>,
     epoch: usize,
     watch: &mut Stopwatch,
     report: &mut dyn FnMut(&TextEvent<'_>) -> Flow,
-) -> Result<Option<EpochRecord>> {
+) -> Result<Pass> {
     let mut state = model.new_state();
     let mut batch = Batch::default();
     batch.inputs.resize_with(1, Default::default);
@@ -290,6 +310,9 @@ fn train_epoch(
         let (n, t) = lanes.fill(i, &mut input.ids, &mut target.ids);
         (batch.lanes, input.steps, target.steps) = (n, t, t);
         model.train_step(&batch, Some(&mut state))?;
+        if !model.last_loss().is_finite() {
+            return Ok(Pass::Diverged(model.last_loss()));
+        }
         tokens += n * t;
         norms += model.last_gradient_norm();
         watch.total += start.elapsed();
@@ -301,12 +324,12 @@ fn train_epoch(
             tokens_per_second: tokens as f64 / watch.total.as_secs_f64(),
         };
         if report(&event) == Flow::Stop {
-            return Ok(None);
+            return Ok(Pass::Stopped);
         }
     }
     let totals = model.totals();
     let seconds = watch.total.as_secs_f64();
-    Ok(Some(EpochRecord {
+    Ok(Pass::Done(EpochRecord {
         epoch,
         loss: totals[0].1,
         accuracy: totals[1].1,
