@@ -112,11 +112,11 @@ pub(crate) struct Shape {
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
         help = format!("Width of the embedding [default: {}, with --tie as --units]", recipe().embedding))]
     pub(crate) embedding: Option<usize>,
-    #[arg(long, value_name = "SHARE", value_parser = share,
-        help = or_songbook("Dropout between layers, fresh each step", |r| r.dropout.to_string()))]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
+        help = or_songbook("Dropout before, between and behind the recurrent layers, fresh each step", |r| r.dropout.to_string()))]
     pub(crate) dropout: Option<f64>,
     /// Dropout of the hidden state, the same units at every step
-    #[arg(long, value_name = "SHARE", default_value_t = recipe().recurrent_dropout, value_parser = share)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = recipe().recurrent_dropout, value_parser = share)]
     pub(crate) recurrent_dropout: f64,
     /// Use the embedding's weights in the output layer too
     #[arg(long)]
@@ -138,7 +138,7 @@ pub(crate) struct FitOptions {
     /// Passes over the text
     #[arg(long, value_name = "N", default_value_t = recipe().epochs, value_parser = count(1..=1_000_000))]
     pub(crate) epochs: usize,
-    #[arg(long, value_name = "RATE", value_parser = positive,
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive,
         help = or_songbook("Learning rate", |r| r.learning_rate.to_string()))]
     pub(crate) lr: Option<f64>,
     #[arg(long, help = or_songbook("How the learning rate goes over the run", |r| name(&r.schedule)),
@@ -149,10 +149,10 @@ pub(crate) struct FitOptions {
         ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax", "nadam"]))]
     pub(crate) optimizer: String,
     /// Global norm that gradients are clipped to; 0: not at all
-    #[arg(long, value_name = "NORM", default_value_t = recipe().clip, value_parser = not_negative)]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true, default_value_t = recipe().clip, value_parser = not_negative)]
     pub(crate) clip: f64,
     /// Share of the text, at its end, that is held out to validate on; 0: none
-    #[arg(long, value_name = "SHARE", default_value_t = recipe().validation, value_parser = share,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = recipe().validation, value_parser = share,
         conflicts_with = "validation_file")]
     pub(crate) validation: f64,
     /// A text to validate on; nothing is held out then
@@ -168,24 +168,30 @@ pub(crate) struct Generate {
     /// A model of text
     pub(crate) model: PathBuf,
     /// What to continue; without it the model begins a new line
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) prompt: String,
     /// Characters (or words) to write
     #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().length, value_parser = count(0..=u64::MAX))]
     pub(crate) length: usize,
     /// Below 1 the likely gets likelier; 0: always the likeliest
-    #[arg(long, value_name = "T", default_value_t = GenerateOptions::default().sampling.temperature,
+    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = GenerateOptions::default().sampling.temperature,
         value_parser = not_negative_f32)]
     pub(crate) temperature: f32,
     /// Draw from the K likeliest only [default: from all]
     #[arg(long, value_name = "K", value_parser = count(1..=u64::MAX))]
     pub(crate) top_k: Option<usize>,
     /// Draw from the likeliest only that together have this probability [default: from all]
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = probability)]
     pub(crate) top_p: Option<f32>,
     /// Search for the likeliest text with N hypotheses side by side instead of drawing
     #[arg(long, value_name = "N", value_parser = count(1..=1024),
-        conflicts_with_all = ["temperature", "top_k", "top_p"])]
+        conflicts_with_all = ["temperature", "top_k", "top_p", "seed"])]
     pub(crate) beam: Option<usize>,
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().seed)]
@@ -197,6 +203,7 @@ pub(crate) struct Suggest {
     /// A model of text
     pub(crate) model: PathBuf,
     /// What comes before
+    #[arg(allow_hyphen_values = true)]
     pub(crate) text: String,
     /// How many
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = count(1..=1_000_000))]
@@ -211,7 +218,7 @@ pub(crate) struct Evaluate {
     #[arg(required = true)]
     pub(crate) data: Vec<PathBuf>,
     /// Score only this share of the text, at its end: what training held out [default: all of it]
-    #[arg(long, value_name = "SHARE", value_parser = part)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = part)]
     pub(crate) validation: Option<f64>,
     /// Score in one lane from beginning to end, not in lanes of 8,192 tokens
     #[arg(long)]

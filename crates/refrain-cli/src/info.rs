@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::open_any;
 use crate::output::Output;
 use crate::progress::plain;
-use crate::text_input::read_bytes;
+use crate::text_input::size;
 use refrain::language_model::Level;
 use refrain::{Engine, Opened};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::fmt::Write;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
-    let bytes = read_bytes(&options.model)?.len();
+    let bytes = size(&options.model)?;
     let summary = opened.model().summary();
     let architecture = opened.model().architecture();
     let layers: Vec<Value> = architecture

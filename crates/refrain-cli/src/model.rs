@@ -2,16 +2,14 @@
 
 use crate::error::{Failure, Result};
 use crate::output::Output;
-use crate::text_input::must_exist;
+use crate::text_input::{self, must_exist};
 use refrain::{Engine, LanguageModel, Opened, open};
 use std::path::Path;
 
 /// Opens any model.
 pub(crate) fn open_any(path: &Path, engine: Engine, output: &Output) -> Result<Opened> {
     must_exist(path)?;
-    if path.is_dir() {
-        return Err(Failure::input(format!("{} is a folder; name a model file", path.display())));
-    }
+    text_input::must_be_a_file(path)?;
     let opened = open(path, engine)?;
     for warning in opened.warnings() {
         output.warning(format_args!("{}: {warning}", path.display()));

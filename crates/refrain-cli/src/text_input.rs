@@ -68,7 +68,25 @@ fn from_file(path: &Path) -> Result<String> {
 /// A file's bytes.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     must_exist(path)?;
+    must_be_a_file(path)?;
     std::fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))
+}
+
+/// How many bytes a file has.
+pub(crate) fn size(path: &Path) -> Result<u64> {
+    let found = path.metadata();
+    found.map(|m| m.len()).map_err(|e| Failure::input(format!("cannot read {}: {e}", path.display())))
+}
+
+/// Folders hold no bytes, and devices and pipes have no end that could be trusted.
+pub(crate) fn must_be_a_file(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_file() => {
+            let what = if found.is_dir() { "a folder" } else { "not an ordinary file" };
+            Err(Failure::input(format!("{} is {what}; name a file", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A mistyped name is the likeliest mistake, and said plainly.

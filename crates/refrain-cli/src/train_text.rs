@@ -10,12 +10,12 @@ use crate::progress::Progress;
 use crate::text_input::{self, Text};
 use crate::writable;
 use refrain::language_model::{
-    Flow, Generate, Level, RateSchedule, Stopped, TextEvent, Trained, TrainingData, split_text,
+    Flow, Generate, Level, RateSchedule, Score, Stopped, TextEvent, Trained, TrainingData, split_text,
 };
 use refrain::{Engine, Error, LanguageModel, TextRecipe};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is learned when no file is named: songs and poems written for this project.
 const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
@@ -36,7 +36,8 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         Some(file) => Some(text_input::read(std::slice::from_ref(file))?),
         None => None,
     };
-    refuse_to_overwrite(out, &text, validation.as_ref())?;
+    let read = text.files.iter().chain(validation.iter().flat_map(|v| &v.files));
+    writable::keep_what_is_read(out, read, "--out")?;
     let model = match &options.init {
         Some(path) => Some(open_text(path, engine.clone(), output)?),
         None => None,
@@ -76,21 +77,6 @@ fn read(options: &Options) -> Result<Text> {
     text_input::read(&options.files)
 }
 
-/// A text that is learned must not be lost to the model made of it.
-fn refuse_to_overwrite(out: &Path, text: &Text, validation: Option<&Text>) -> Result<()> {
-    let Ok(target) = out.canonicalize() else { return Ok(()) };
-    let files = text.files.iter().chain(validation.iter().flat_map(|v| &v.files));
-    for file in files {
-        if file.canonicalize().is_ok_and(|file| file == target) {
-            return Err(Failure::input(format!(
-                "--out {} is a text that is to be read, and would be overwritten; name another file",
-                out.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// An error of training, with the text it is about where it is about the text.
 fn told(error: Error, text: &Text, recipe: &TextRecipe, has_file: bool) -> Failure {
     let about_text = error.kind() == refrain::ErrorKind::Data;
@@ -127,21 +113,56 @@ fn save(
     interrupt: Interrupt,
     output: &Output,
 ) -> Result<()> {
-    let out = &options.out;
     let Trained { mut model, best_epoch, epochs, stopped, seconds, score } = trained;
-    model.save(out).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
     let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
-    if options.files.is_empty() && interrupted.is_none() {
-        show_verse(&mut model, output)?;
-    }
+    let out = match interrupted {
+        // What is there already may be better than half a run.
+        Some(_) => beside(&options.out)?,
+        None => options.out.clone(),
+    };
+    model.save(&out).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
+    let ending = if stopped == Stopped::Diverged {
+        Err(Failure::Work(format!(
+            "the loss became NaN or infinite in epoch {}; the model of epoch {best_epoch} is saved in {}. Lower --lr, \
+             or --clip the gradient",
+            epochs.len() + 1,
+            out.display()
+        )))
+    } else {
+        interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
+    };
+    let told = (|| {
+        if options.files.is_empty() && interrupted.is_none() {
+            show_verse(&mut model, output)?;
+        }
+        let mut validation = Map::new();
+        if let Ok(Value::Object(score)) = serde_json::to_value(score) {
+            validation.extend(score.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+        }
+        let epochs = epochs.len();
+        output.event("done", Done { model: &out, epochs, best_epoch, seconds, stopped, validation })?;
+        output.log(summary(stopped, epochs, seconds, best_epoch, score));
+        if output.level() > Loudness::Quiet {
+            write_stdout(&saved(&out, best_epoch, &text.text, interrupted.is_some()))?;
+        }
+        Ok(())
+    })();
+    // That nobody reads what is said changes nothing about how the run ended.
+    ending.and(told)
+}
 
-    let mut validation = Map::new();
-    if let Ok(Value::Object(score)) = serde_json::to_value(score) {
-        validation.extend(score.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
-    }
-    let epochs = epochs.len();
-    output.event("done", Done { model: out, epochs, best_epoch, seconds, stopped, validation })?;
+/// Where an interrupted run's model goes: a folder beside `out`, which stays as it is.
+fn beside(out: &Path) -> Result<PathBuf> {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".checkpoint");
+    let folder = out.with_file_name(name);
+    std::fs::create_dir_all(&folder).map_err(|e| {
+        Failure::Work(format!("cannot make the folder {}: {e}; the model is not saved", folder.display()))
+    })?;
+    Ok(folder.join("model.safetensors"))
+}
 
+fn summary(stopped: Stopped, epochs: usize, seconds: f64, best_epoch: usize, score: Option<Score>) -> String {
     let what = match stopped {
         Stopped::Interrupted => "interrupted",
         Stopped::Diverged => "diverged",
@@ -154,19 +175,7 @@ fn save(
             score.loss, score.perplexity, score.bits_per_character
         );
     }
-    output.log(line);
-    if output.level() > Loudness::Quiet {
-        write_stdout(&saved(out, best_epoch, &text.text))?;
-    }
-    if stopped == Stopped::Diverged {
-        return Err(Failure::Work(format!(
-            "the loss became NaN or infinite in epoch {}; the model of epoch {best_epoch} is saved in {}. Lower --lr, \
-             or --clip the gradient",
-            epochs + 1,
-            out.display()
-        )));
-    }
-    interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
+    line
 }
 
 fn show_verse(model: &mut LanguageModel, output: &Output) -> Result<()> {
@@ -176,7 +185,7 @@ fn show_verse(model: &mut LanguageModel, output: &Output) -> Result<()> {
 }
 
 /// Where the model is, and what to do with it.
-fn saved(out: &Path, epoch: usize, text: &str) -> String {
+fn saved(out: &Path, epoch: usize, text: &str, interrupted: bool) -> String {
     let path = out.display().to_string();
     let path = if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path };
     // Words that a shell reads as they stand.
@@ -184,6 +193,9 @@ fn saved(out: &Path, epoch: usize, text: &str) -> String {
     let prompt = text.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
     let which =
         if epoch == 0 { "before its first epoch's end".to_owned() } else { format!("of epoch {epoch}") };
+    if interrupted {
+        return format!("\nsaved {path}, the model {which}. Go on from it with `--init {path}`\n");
+    }
     format!("\nsaved {path}, the model {which}. Try:\n  refrain generate {path} --prompt \"{prompt}\"\n")
 }
 
@@ -231,7 +243,7 @@ impl Options {
             schedule: fit.schedule.unwrap_or(base.schedule),
             optimizer: fit.optimizer.to_ascii_lowercase(),
             clip: fit.clip,
-            validation: fit.validation,
+            validation: if fit.validation_file.is_some() { 0.0 } else { fit.validation },
             seed: fit.seed,
             ..shape
         }

@@ -34,14 +34,17 @@ fn interrupted(place: &Place, name: &str, after: &str) -> (Ran, Vec<String>) {
 fn the_model_is_saved_and_the_exit_code_names_the_signal() {
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
         let place = Place::new();
+        place.write("m.safetensors", "an older model");
         let (ran, rest) = interrupted(&place, name, "\"epoch\":2");
         assert_eq!(ran.code, code, "{}", ran.stderr);
         let done: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
         assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
         assert!(done["epochs"].as_u64().unwrap() >= 2);
-        let score = ["--json", "evaluate", "m.safetensors", "song.txt", "--validation", "0.1"];
+        let saved = done["model"].as_str().unwrap();
+        let score = ["--json", "evaluate", saved, "song.txt", "--validation", "0.1"];
         assert_eq!(place.ok(&score).event("result")["loss"], done["val_loss"]);
-        assert_eq!(place.names(), ["m.safetensors", "song.txt"]);
+        assert_eq!(place.names(), ["m.safetensors", "m.safetensors.checkpoint", "song.txt"]);
+        assert_eq!(place.read("m.safetensors"), b"an older model");
     }
 }
 
@@ -52,7 +55,7 @@ fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
     let (ran, rest) = interrupted(&place, "-INT", "\"start\"");
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
-    place.ok(&["info", "m.safetensors"]);
+    place.ok(&["info", "m.safetensors.checkpoint/model.safetensors"]);
 }
 
 #[test]

@@ -9,33 +9,11 @@ use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::Adam;
 use refrain_nn::{Activation, Compile, Engine, Isa, Model, Sequential};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const VOCABULARY: usize = 20;
 
@@ -83,9 +61,9 @@ fn main() {
     }
     for salt in 0..10 {
         fill(&mut batch, 16 - salt, 12 - salt % 3, salt);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let region = Region::new(ALLOCATOR);
         model.train_step(&batch, None).expect("a step");
-        let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
-        assert_eq!(made, 0, "allocations in step {salt}");
+        let change = region.change();
+        assert_eq!((change.allocations, change.reallocations), (0, 0), "in step {salt}");
     }
 }

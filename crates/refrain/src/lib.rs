@@ -53,3 +53,8 @@ pub use refrain_text::{
     Tokenizer, TokenizerConfig, Truncating, WordOptions, WordSplit, WordVocab, language_model, likeliest,
     pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
 };
+
+/// The README's program, compiled and run with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -15,14 +15,16 @@ pub fn write_atomically(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let error = |source| Error::Io { action: "cannot write", path: path.display().to_string(), source };
-    let (temporary, file) = create_beside(path).map_err(error)?;
+    // What a link points at is written, not the link replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let (temporary, file) = create_beside(&target).map_err(error)?;
     let result = (|| {
         let mut writer = BufWriter::new(file);
         write(&mut writer)?;
         writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)?;
+        fs::rename(&temporary, &target)?;
         // The name is safe only once the folder is; a system that cannot sync folders has nothing to add.
-        if let Ok(folder) = File::open(folder_of(path)) {
+        if let Ok(folder) = File::open(folder_of(&target)) {
             let _ = folder.sync_all();
         }
         Ok(())
@@ -40,10 +42,14 @@ pub fn write_atomically(
 pub fn check_writable(path: &Path) -> Result<(), Error> {
     let error = |source| Error::Io { action: "cannot write", path: path.display().to_string(), source };
     if path.is_dir() {
-        return Err(error(io::Error::other("it is a folder; name a file")));
+        return Err(error(io::Error::other("it is a folder")));
     }
     if path.file_name().is_none() {
         return Err(error(io::Error::other("it is not the name of a file")));
+    }
+    // A file that may not be written would be replaced all the same.
+    if path.is_file() {
+        OpenOptions::new().write(true).open(path).map_err(error)?;
     }
     let (temporary, mut file) = create_beside(path).map_err(error)?;
     let written = file.write_all(b"x");

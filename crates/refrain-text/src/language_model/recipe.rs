@@ -135,6 +135,10 @@ impl TextRecipe {
         }
         let share = self.validation;
         range((0.0..1.0).contains(&share), "validation", share.to_string(), "from 0 and below 1")?;
+        if self.level == Level::Char && self.min_count > 1 {
+            let got = format!("{} with characters", self.min_count);
+            return Err(Error::Option { option: "min-count", got, expected: "1: it is for words" });
+        }
         if self.tie && self.embedding != self.units {
             let got = format!("{} with {} units", self.embedding, self.units);
             return Err(Error::Option {

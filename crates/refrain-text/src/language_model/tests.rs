@@ -119,6 +119,7 @@ fn a_text_is_cut_where_a_person_would() {
     assert_eq!(split_text("abcdefghij", 0.1, Level::Char), ("abcdefghi", "j"));
     assert_eq!(split_text("äöü", 0.4, Level::Char), ("ä", "öü"));
     assert_eq!(split_text("one two\nthree four\nfive", 0.9, Level::Word), ("one two\n", "three four\nfive"));
+    assert_eq!(split_text("one two three\n", 0.6, Level::Word), ("one two ", "three\n"));
     assert_eq!(split_text("one two", 0.0, Level::Word), ("one two", ""));
 }
 

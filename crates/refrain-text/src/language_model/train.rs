@@ -119,13 +119,17 @@ pub struct Trained {
     pub score: Option<Score>,
 }
 
-/// Cuts off the last `share` of a text's characters; for words the cut is at the next line break.
+/// Cuts off the last `share` of a text's characters; for words the cut is behind the next line break, where one
+/// leaves a rest, else behind the next space.
 pub fn split_text(text: &str, share: f64, level: Level) -> (&str, &str) {
     let characters = text.chars().count();
     let training = ((characters as f64) * (1.0 - share)).floor() as usize;
     let mut at = text.char_indices().nth(training).map_or(text.len(), |(i, _)| i);
     if level == Level::Word && share > 0.0 {
-        at = text[at..].find('\n').map_or(at, |i| at + i + 1);
+        let behind = |mark: fn(char) -> bool| text[at..].find(mark).map(|i| at + i + 1);
+        let leaves_a_rest = |cut: &usize| !text[*cut..].trim().is_empty();
+        let cut = behind(|c| c == '\n').filter(leaves_a_rest);
+        at = cut.or_else(|| behind(|c| c == ' ').filter(leaves_a_rest)).unwrap_or(at);
     }
     text.split_at(at)
 }
@@ -219,7 +223,7 @@ impl TextRecipe {
             Flow::Stop => Stopped::Interrupted,
         };
         let mut epochs: Vec<EpochRecord> = Vec::new();
-        let mut best: Option<(Score, usize, Vec<f32>)> = None;
+        let mut best: Option<(Option<Score>, usize, Vec<f32>)> = None;
         let mut seconds = 0.0;
         for epoch in 1..=self.epochs {
             if stopped != Stopped::Epochs {
@@ -243,25 +247,28 @@ impl TextRecipe {
                     break;
                 }
             };
+            let mut found = None;
             if !validation.is_empty() {
                 let score = score(&mut lm.model, &lm.codec, &validation, data.validation, false)?;
                 record.val_loss = Some(score.loss);
                 record.val_accuracy = Some(score.accuracy);
-                let better = best.as_ref().is_none_or(|(b, ..)| score.loss < b.loss);
-                if better && score.loss.is_finite() {
-                    best = Some((score, epoch, lm.model.weights()));
-                }
+                found = Some(score);
+            }
+            let loss = |score: &Option<Score>| score.map_or(0.0, |s| s.loss);
+            if loss(&found).is_finite()
+                && best.as_ref().is_none_or(|(b, ..)| loss(&found) < loss(b) || found.is_none())
+            {
+                best = Some((found, epoch, lm.model.weights()));
             }
             if report(&TextEvent::Epoch(&record)) == Flow::Stop {
                 stopped = Stopped::Interrupted;
             }
             epochs.push(record);
         }
-        let mut best_epoch = epochs.len();
-        let mut score = None;
+        let (mut best_epoch, mut score) = (0, None);
         if let Some((found, epoch, weights)) = best {
             lm.model.set_weights_flat(&weights)?;
-            (best_epoch, score) = (epoch, Some(found));
+            (best_epoch, score) = (epoch, found);
         }
         lm.training = Some(serde_json::json!({
             "recipe": self,
