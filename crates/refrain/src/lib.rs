@@ -42,6 +42,8 @@ pub use reporter::{KerasReporter, KerasVerbose};
 
 pub use ndarray;
 pub use refrain_kernels::{Engine, Isa};
+/// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
+pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{
     Activation, Architecture, ArchitectureNode, Compile, DEFAULT_SEED, Evaluate, Event, Fit, History,
     Initializer, InputSpec, Model, Network, ParamSpec, Params, Regularizer, Reporter, Schedule, SeqLayout,
