@@ -28,7 +28,8 @@
 //! # Ok::<(), refrain::Error>(())
 //! ```
 //!
-//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text.
+//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text. With the feature `plot`
+//! (off by default), `refrain::plot` draws line charts.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -50,6 +51,8 @@ pub use refrain_nn::{
     Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor, Verbose,
 };
 pub use refrain_nn::{callbacks, data, file, graph, layers, loss, metrics, optim};
+#[cfg(feature = "plot")]
+pub use refrain_plot as plot;
 pub use refrain_text::{
     CharVocab, Lanes, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, TextRecipe,
     Tokenizer, TokenizerConfig, Truncating, WordOptions, WordSplit, WordVocab, language_model, likeliest,

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// What each crate may depend on inside the workspace (ARCHITECTURE.md, "The house").
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("refrain-kernels", &[]),
     ("refrain-nn", &["refrain-kernels"]),
+    ("refrain-plot", &[]),
     ("refrain-text", &["refrain-nn"]),
-    ("refrain", &["refrain-kernels", "refrain-nn", "refrain-text"]),
+    ("refrain", &["refrain-kernels", "refrain-nn", "refrain-plot", "refrain-text"]),
     ("refrain-cli", &["refrain"]),
 ];
 
