@@ -28,8 +28,8 @@
 //! # Ok::<(), refrain::Error>(())
 //! ```
 //!
-//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text. With the feature `plot`
-//! (off by default), `refrain::plot` draws line charts.
+//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text.
+//! With the feature `plot` (off by default), `refrain::plot` draws line charts.
 #![forbid(unsafe_code)]
 
 mod error;
