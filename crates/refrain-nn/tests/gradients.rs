@@ -240,7 +240,8 @@ fn compile(loss: Loss) -> Compile {
 #[test]
 fn every_loss_behind_every_activation_that_fits() {
     use Activation::{Linear, Sigmoid, Softmax, Softplus};
-    let cases: [(Loss, &[Activation], fn(usize, usize) -> BatchTarget); 9] = [
+    type Make = fn(usize, usize) -> BatchTarget;
+    let cases: [(Loss, &[Activation], Make); 9] = [
         (Loss::SparseCategoricalCrossentropy, &[Softmax, Sigmoid, Softplus], |t, w| classes(t, w as u32)),
         (Loss::CategoricalCrossentropy, &[Softmax, Sigmoid, Softplus], shares),
         (Loss::BinaryCrossentropy, &[Sigmoid, Softmax], shares),
