@@ -4,7 +4,6 @@ use crate::architecture::{After, Architecture, CAUSAL, Head, Input, Way, archite
 use crate::sample::{Sample, Shape, shapes};
 use crate::{config, engine, of_lane, of_step, predict, same, same_array, same_state};
 use proptest::prelude::*;
-use proptest::sample::Index;
 use refrain_nn::data::Extent;
 use refrain_nn::layers::MergeMode;
 
@@ -43,8 +42,10 @@ proptest! {
     #[test]
     fn a_sequence_may_be_cut_anywhere(
         net in architecture(CAUSAL),
-        shape in shapes(),
-        cuts in prop::collection::vec(any::<Index>(), 1..4),
+        (shape, cuts) in shapes().prop_flat_map(|shape| {
+            let cuts = prop::collection::vec(0..=shape.steps, 1..4);
+            (Just(shape), cuts)
+        }),
         stateful in any::<bool>(),
         engine in engine(),
         seed in 0..1000_u64,
@@ -56,8 +57,7 @@ proptest! {
         // The state lies with the caller, or with the layers.
         let mut carried = model.new_state();
         let mut model = Architecture { stateful, ..net.clone() }.model(&engine, seed);
-        let mut borders: Vec<usize> = cuts.iter().map(|cut| cut.index(shape.steps + 1)).collect();
-        borders.extend([0, shape.steps]);
+        let mut borders = [cuts, vec![0, shape.steps]].concat();
         borders.sort_unstable();
         for piece in borders.windows(2) {
             let part = sample.window(piece[0]..piece[1]);
