@@ -50,7 +50,7 @@ pub use refrain_nn::{
     Initializer, InputSpec, Model, Network, ParamSpec, Params, Regularizer, Reporter, Schedule, SeqLayout,
     Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor, Verbose,
 };
-pub use refrain_nn::{callbacks, data, file, graph, layers, loss, metrics, optim};
+pub use refrain_nn::{callbacks, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
 pub use refrain_text::{
