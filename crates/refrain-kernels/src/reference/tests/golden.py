@@ -1,7 +1,9 @@
 """Writes golden.rs: what Keras answers to the inputs that tests.rs makes with the same generator.
 
-    pip install keras==3.15.1 tensorflow==2.21.0
+    pip install -r fixtures/requirements.txt
     KERAS_BACKEND=tensorflow python golden.py > golden.rs
+
+`fixtures/regenerate` does both, and checks the file.
 
 Gradients are not here: tests.rs compares them with central differences of the forward that this pins.
 """
