@@ -1,7 +1,6 @@
 //! Training loses what Keras and PyTorch lose, step by step: 100 steps of a character model from the same weights,
 //! on the same batches, with the same optimiser.
 
-#[allow(dead_code, unreachable_pub, reason = "each test that reads golden files needs a part of it")]
 mod fixture;
 
 use fixture::{Fixture, numbers};
