@@ -75,6 +75,23 @@ pub enum Error {
         /// The epoch, from 1.
         epoch: usize,
     },
+    /// A gradient is not the slope of what it belongs to.
+    #[error(
+        "the gradient of {variable} is wrong along direction {direction}: backward says {slope:.6e}, the central \
+         difference {difference:.6e}; they may be {allowed:.1e} apart"
+    )]
+    Gradient {
+        /// The parameter or input.
+        variable: String,
+        /// Which direction, from 0.
+        direction: usize,
+        /// The slope that backward gives.
+        slope: f64,
+        /// The slope that the forward pass has.
+        difference: f64,
+        /// How far apart they may be.
+        allowed: f64,
+    },
     /// A callback, a data source or a layer of the user's failed.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),

@@ -14,6 +14,7 @@ pub mod data;
 mod error;
 pub mod file;
 mod fit;
+pub mod gradcheck;
 pub mod graph;
 mod history;
 mod init;

@@ -47,7 +47,7 @@ pub use refrain_nn::{
     Initializer, InputSpec, Model, Network, ParamSpec, Params, Regularizer, Reporter, Schedule, SeqLayout,
     Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor, Verbose,
 };
-pub use refrain_nn::{callbacks, data, file, graph, layers, loss, metrics, optim};
+pub use refrain_nn::{callbacks, data, file, gradcheck, graph, layers, loss, metrics, optim};
 pub use refrain_text::{
     CharVocab, Lanes, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, TextRecipe,
     Tokenizer, TokenizerConfig, Truncating, WordOptions, WordSplit, WordVocab, language_model, likeliest,

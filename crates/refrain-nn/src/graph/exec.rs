@@ -105,7 +105,6 @@ impl Graph {
     }
 
     /// The gradient of an edge, after a backward pass that computed one.
-    #[cfg(test)]
     pub(crate) fn gradient(&self, edge: EdgeId) -> Option<&Value> {
         self.written[edge.0].then(|| &self.gradients[edge.0])
     }

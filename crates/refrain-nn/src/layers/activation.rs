@@ -122,14 +122,15 @@ impl Op for ActivationOp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
     use refrain_kernels as kernels;
 
     #[test]
     fn softmax_is_over_the_features_of_each_step() {
-        let x = Data::steps(2, &[&[0.0, 3f32.ln()], &[1.0, 1.0, 80.0, -80.0], &[]]);
-        let mut h = Harness::new(&ActivationLayer::new(Activation::Softmax), &[x]).unwrap();
+        let x = Input::steps(2, &[&[0.0, 3f32.ln()], &[1.0, 1.0, 80.0, -80.0], &[]]);
+        let mut h = Bench::new(&ActivationLayer::new(Activation::Softmax), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();
         let expected: [&[f32]; 3] = [&[0.25, 0.75], &[0.5, 0.5, 1.0, 0.0], &[]];
         for (got, want) in h.output(0).iter().zip(expected) {
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn relu_leaves_its_input_alone() {
         let layer = ActivationLayer::new(Activation::Relu);
-        let mut h = Harness::new(&layer, &[Data::lanes(3, &[-1.0, 0.0, 2.0])]).unwrap();
+        let mut h = Bench::new(&layer, &[Input::lanes(3, &[-1.0, 0.0, 2.0])]).unwrap();
         h.forward(Mode::Infer).unwrap();
         assert_eq!(h.output(0), [[0.0, 0.0, 2.0]]);
         assert_eq!(h.operation(0).activation(), Some(Activation::Relu));
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn linear_is_the_edge_itself() {
-        let h = Harness::new(&ActivationLayer::new(Activation::Linear), &[Data::lanes(1, &[1.0])]).unwrap();
+        let h = Bench::new(&ActivationLayer::new(Activation::Linear), &[Input::lanes(1, &[1.0])]).unwrap();
         assert_eq!(h.operations(), 0);
     }
 
@@ -159,7 +160,7 @@ mod tests {
     fn gradients() {
         let all = kernels::Activation::ALL.map(|a| serde_json::from_value(a.name().into()).unwrap());
         for activation in all.into_iter().chain([Activation::Softmax]).filter(|a| *a != Activation::Linear) {
-            Harness::check(&ActivationLayer::new(activation), &[Data::random_steps(19, &[2, 4, 0, 1])]);
+            check(&ActivationLayer::new(activation), &[Input::random_steps(19, &[2, 4, 0, 1])]);
         }
     }
 }

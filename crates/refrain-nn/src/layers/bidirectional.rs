@@ -170,8 +170,9 @@ pub(crate) fn snake_case(class_name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::{Backward, Causality, EdgeSpec, Forward, LayoutId, Mode, Op};
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
 
     /// The recurrence `h = h + x`, small enough to be checked by eye, with the inputs and outputs of a SimpleRNN.
     #[derive(Debug, Clone, Default)]
@@ -294,12 +295,12 @@ mod tests {
         RunningSum { return_sequences, return_state, ..RunningSum::default() }
     }
 
-    fn x() -> Data {
-        Data::steps(1, &[&[1.0], &[1.0, 10.0, 100.0], &[], &[2.0, 3.0]])
+    fn x() -> Input {
+        Input::steps(1, &[&[1.0], &[1.0, 10.0, 100.0], &[], &[2.0, 3.0]])
     }
 
-    fn run(layer: &Bidirectional, data: &[Data]) -> Harness {
-        let mut h = Harness::new(layer, data).unwrap();
+    fn run(layer: &Bidirectional, data: &[Input]) -> Bench {
+        let mut h = Bench::new(layer, data).unwrap();
         h.forward(Mode::Infer).unwrap();
         h
     }
@@ -329,24 +330,24 @@ mod tests {
     #[test]
     fn states_go_in_and_come_out_forward_first() {
         let states = [&[1000.0, 2000.0, 3000.0, 4000.0], &[0.5, 0.25, 0.125, 0.75]];
-        let data = [x(), Data::lanes(1, states[0]), Data::lanes(1, states[1])];
+        let data = [x(), Input::lanes(1, states[0]), Input::lanes(1, states[1])];
         let h = run(&Bidirectional::new(sums(true, true)), &data);
         assert_eq!(h.output(0)[3], [4002.0, 5.75, 4005.0, 3.75]);
         assert_eq!(h.output(1), [[1001.0], [2111.0], [3000.0], [4005.0]]);
         assert_eq!(h.output(2), [[1.5], [111.25], [0.125], [5.75]]);
-        let error = Harness::new(&Bidirectional::new(sums(true, true)), &data[..2]).unwrap_err();
+        let error = Bench::new(&Bidirectional::new(sums(true, true)), &data[..2]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
     }
 
     #[test]
     fn gradients() {
-        let x = Data::random_steps(5, &[2, 4, 0, 1]);
-        let states = [Data::random_lanes(5, 4), Data::random_lanes(5, 4)];
+        let x = Input::random_steps(5, &[2, 4, 0, 1]);
+        let states = [Input::random_lanes(5, 4), Input::random_lanes(5, 4)];
         for (sequences, state) in [(false, false), (true, false), (true, true)] {
             for merge_mode in [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave] {
                 let layer = Bidirectional::new(sums(sequences, state)).merge_mode(merge_mode);
-                Harness::check(&layer, &[x.clone(), states[0].clone(), states[1].clone()]);
-                Harness::check(&layer, std::slice::from_ref(&x));
+                check(&layer, &[x.clone(), states[0].clone(), states[1].clone()]);
+                check(&layer, std::slice::from_ref(&x));
             }
         }
     }
@@ -354,21 +355,21 @@ mod tests {
     #[test]
     fn a_layer_that_goes_backwards_already_is_refused() {
         let layer = RunningSum { go_backwards: true, ..sums(false, false) };
-        let error = Harness::new(&Bidirectional::new(layer), &[x()]).unwrap_err();
+        let error = Bench::new(&Bidirectional::new(layer), &[x()]).unwrap_err();
         assert!(matches!(error, Error::Setting { setting: "go_backwards", .. }), "{error}");
     }
 
     #[test]
     fn the_halves_are_named_after_the_layer_inside() {
         let parameters = |layer: crate::layers::Lstm| {
-            let h = Harness::new(&Bidirectional::new(layer), &[x()]).unwrap();
-            h.parameters().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+            let h = Bench::new(&Bidirectional::new(layer), &[x()]).unwrap();
+            h.weights().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
         let names = parameters(crate::layers::Lstm::new(2));
         assert_eq!(names.len(), 6);
-        assert_eq!(names[0], "layer/forward_lstm/kernel");
-        assert_eq!(names[3], "layer/backward_lstm/kernel");
-        assert_eq!(parameters(crate::layers::Lstm::new(2).name("memory"))[5], "layer/backward_memory/bias");
+        assert_eq!(names[0], "forward_lstm/kernel");
+        assert_eq!(names[3], "backward_lstm/kernel");
+        assert_eq!(parameters(crate::layers::Lstm::new(2).name("memory"))[5], "backward_memory/bias");
         let names = ["LSTM", "SimpleRNN", "TimeDistributed", "Dense", "Conv1D"].map(snake_case);
         assert_eq!(names, ["lstm", "simple_rnn", "time_distributed", "dense", "conv1d"]);
     }

@@ -195,14 +195,15 @@ impl Op for InputDropout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::testing::{Data, Harness, Lowering, RANDOM};
+    use crate::gradcheck::{Bench, Input, RANDOM};
+    use crate::layers::testing::{Lowering, check};
     use refrain_kernels::philox::word;
 
     const LENGTHS: [usize; 4] = [2, 5, 0, 3];
 
-    fn ones(width: usize) -> Data {
-        let sequences = LENGTHS.iter().map(|l| vec![1.0; l * width]).collect();
-        Data::Steps { width, sequences }
+    fn ones(width: usize) -> Input {
+        let longest = vec![1.0; 5 * width];
+        Input::steps(width, &LENGTHS.map(|length| &longest[..length * width]))
     }
 
     fn kept(purpose: u32, element: usize) -> bool {
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn training_draws_each_element_by_its_place_in_the_caller_s_array() {
-        let mut h = Harness::new(&Dropout::new(0.5), &[ones(3)]).unwrap();
+        let mut h = Bench::new(&Dropout::new(0.5), &[ones(3)]).unwrap();
         h.forward(Mode::Train).unwrap();
         let span = h.span(0);
         assert!(span > 5);
@@ -221,7 +222,7 @@ mod tests {
                 assert_eq!(y, if kept(0, n * span * 3 + k) { 2.0 } else { 0.0 }, "sequence {n}, element {k}");
             }
         }
-        let mut h = Harness::new(&Dropout::new(0.5), &[Data::lanes(3, &[1.0; 6])]).unwrap();
+        let mut h = Bench::new(&Dropout::new(0.5), &[Input::lanes(3, &[1.0; 6])]).unwrap();
         h.forward(Mode::Train).unwrap();
         for (k, &y) in h.output(0).iter().flatten().enumerate() {
             assert_eq!(y, if kept(0, k) { 2.0 } else { 0.0 }, "element {k}");
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn nothing_is_dropped_at_rate_zero_or_outside_of_training() {
         for (rate, mode) in [(0.5, Mode::Infer), (0.0, Mode::Train)] {
-            let mut h = Harness::new(&Dropout::new(rate), &[ones(2)]).unwrap();
+            let mut h = Bench::new(&Dropout::new(rate), &[ones(2)]).unwrap();
             h.forward(mode).unwrap();
             assert!(h.output(0).iter().flatten().all(|&y| y == 1.0));
         }
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn input_masks_are_the_same_at_every_step_and_differ_by_group() {
         let layer = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(InputDropout::lower(plan, x[0], 0.5, 3)));
-        let mut h = Harness::new(&layer, &[ones(2)]).unwrap();
+        let mut h = Bench::new(&layer, &[ones(2)]).unwrap();
         h.forward(Mode::Train).unwrap();
         for group in 0..3 {
             for (n, sequence) in h.output(group).iter().enumerate() {
@@ -257,13 +258,13 @@ mod tests {
     #[test]
     fn gradients() {
         for rate in [0.0, 0.3] {
-            Harness::check(&Dropout::new(rate), &[Data::random_steps(17, &LENGTHS)]);
-            Harness::check(&Dropout::new(rate), &[Data::random_lanes(5, 4)]);
+            check(&Dropout::new(rate), &[Input::random_steps(17, &LENGTHS)]);
+            check(&Dropout::new(rate), &[Input::random_lanes(5, 4)]);
             for groups in [1, 3] {
                 let lower = move |plan: &mut Plan<'_>, x: &[EdgeId]| {
                     Ok(InputDropout::lower(plan, x[0], rate, groups))
                 };
-                Harness::check(&Lowering(lower), &[Data::random_steps(17, &LENGTHS)]);
+                check(&Lowering(lower), &[Input::random_steps(17, &LENGTHS)]);
             }
         }
     }
@@ -271,13 +272,13 @@ mod tests {
     #[test]
     fn only_some_of_the_masked_inputs_are_used() {
         let lower = |plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![InputDropout::lower(plan, x[0], 0.3, 3)[1]]);
-        Harness::check(&Lowering(lower), &[Data::random_steps(3, &LENGTHS)]);
+        check(&Lowering(lower), &[Input::random_steps(3, &LENGTHS)]);
     }
 
     #[test]
     fn a_rate_outside_its_range_is_refused() {
         for rate in [1.0, -0.1, f32::NAN] {
-            let error = Harness::new(&Dropout::new(rate), &[ones(1)]).unwrap_err();
+            let error = Bench::new(&Dropout::new(rate), &[ones(1)]).unwrap_err();
             assert!(matches!(error, Error::Setting { setting: "rate", .. }), "{error}");
         }
     }

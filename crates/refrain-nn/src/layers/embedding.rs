@@ -206,74 +206,74 @@ impl Op for Lookup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
 
     const TABLE: [f32; 8] = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0, 30.0, 31.0];
 
-    fn run(layer: &Embedding, data: Data) -> Harness {
-        let mut h = Harness::new(layer, &[data]).unwrap();
-        assert_eq!(h.parameters(), [("layer/embeddings".to_owned(), vec![4, 2])]);
-        h.set("embeddings", &TABLE);
+    fn run(layer: &Embedding, data: Input) -> Bench {
+        let mut h = Bench::new(layer, &[data]).unwrap();
+        assert_eq!(h.weights(), [("embeddings".to_owned(), vec![4, 2])]);
+        h.set_weight("embeddings", &TABLE).unwrap();
         h.forward(Mode::Infer).unwrap();
         h
     }
 
     #[test]
     fn looks_up_each_id() {
-        let h = run(&Embedding::new(4, 2), Data::ids(&[&[3], &[], &[1, 0, 3]]));
+        let h = run(&Embedding::new(4, 2), Input::ids(&[&[3], &[], &[1, 0, 3]]));
         assert_eq!(h.output(0), [vec![30.0, 31.0], vec![], vec![10.0, 11.0, 0.0, 1.0, 30.0, 31.0]]);
-        let h = run(&Embedding::new(4, 2), Data::LaneIds(vec![2, 0]));
+        let h = run(&Embedding::new(4, 2), Input::lane_ids(&[2, 0]));
         assert_eq!(h.output(0), [[20.0, 21.0], [0.0, 1.0]]);
     }
 
     #[test]
     fn mask_zero_drops_the_padding() {
-        let h = run(&Embedding::new(4, 2).mask_zero(true), Data::ids(&[&[0, 3], &[0, 0], &[1, 0, 2, 0]]));
+        let h = run(&Embedding::new(4, 2).mask_zero(true), Input::ids(&[&[0, 3], &[0, 0], &[1, 0, 2, 0]]));
         assert_eq!(h.output(0), [vec![30.0, 31.0], vec![], vec![10.0, 11.0, 20.0, 21.0]]);
         assert_eq!(h.output_sources(0), [vec![1], vec![], vec![0, 2]]);
     }
 
     #[test]
     fn gradients_reach_the_rows_that_were_used() {
-        let ids = Data::ids(&[&[1], &[3, 1, 1, 0], &[], &[0, 3]]);
+        let ids = Input::ids(&[&[1], &[3, 1, 1, 0], &[], &[0, 3]]);
         for mask_zero in [false, true] {
-            let h = Harness::check(&Embedding::new(4, 17).mask_zero(mask_zero), std::slice::from_ref(&ids));
-            let gradient = h.parameter_gradient("embeddings");
+            let h = check(&Embedding::new(4, 17).mask_zero(mask_zero), std::slice::from_ref(&ids));
+            let gradient = h.weight_gradient("embeddings").unwrap();
             let zero = |id: usize| gradient[id * 17..(id + 1) * 17].iter().all(|&g| g == 0.0);
             assert_eq!([0, 1, 2, 3].map(zero), [mask_zero, false, true, false]);
         }
-        Harness::check(&Embedding::new(3, 5), &[Data::LaneIds(vec![2, 0, 2])]);
+        check(&Embedding::new(3, 5), &[Input::lane_ids(&[2, 0, 2])]);
     }
 
     #[test]
     fn a_frozen_table_gets_no_gradient() {
-        let h = Harness::check(&Embedding::new(4, 2).trainable(false), &[Data::ids(&[&[1, 2]])]);
-        assert_eq!(h.parameter_gradient("embeddings"), [0.0; 8]);
+        let h = check(&Embedding::new(4, 2).trainable(false), &[Input::ids(&[&[1, 2]])]);
+        assert_eq!(h.weight_gradient("embeddings").unwrap(), [0.0; 8]);
     }
 
     #[test]
     fn an_id_beyond_the_table_is_named_with_its_place() {
-        let mut h = Harness::new(&Embedding::new(4, 2), &[Data::ids(&[&[1], &[1, 2, 4]])]).unwrap();
+        let mut h = Bench::new(&Embedding::new(4, 2), &[Input::ids(&[&[1], &[1, 2, 4]])]).unwrap();
         let message = h.forward(Mode::Infer).unwrap_err().to_string();
-        let expected =
-            "layer: the id of sequence 1 at step 2 is 4, but the model expects an id below 4, its input_dim";
+        let expected = "embedding: the id of sequence 1 at step 2 is 4, but the model expects an id below 4, its input_dim";
         assert_eq!(message, expected);
-        let mut h = Harness::new(&Embedding::new(4, 2), &[Data::LaneIds(vec![0, 9])]).unwrap();
+        let mut h = Bench::new(&Embedding::new(4, 2), &[Input::lane_ids(&[0, 9])]).unwrap();
         let error = h.forward(Mode::Infer).unwrap_err();
         assert!(matches!(&error, Error::Data { what, .. } if what.contains("sequence 1")), "{error}");
     }
 
     #[test]
     fn refuses_features_empty_tables_and_a_mask_without_steps() {
-        let error = Harness::new(&Embedding::new(4, 2), &[Data::lanes(1, &[1.0])]).unwrap_err();
+        let error = Bench::new(&Embedding::new(4, 2), &[Input::lanes(1, &[1.0])]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
         for layer in [Embedding::new(0, 2), Embedding::new(4, 0)] {
-            let error = Harness::new(&layer, &[Data::LaneIds(vec![0])]).unwrap_err();
+            let error = Bench::new(&layer, &[Input::lane_ids(&[0])]).unwrap_err();
             assert!(matches!(error, Error::Setting { .. }), "{error}");
         }
         let layer = Embedding::new(4, 2).mask_zero(true);
-        let error = Harness::new(&layer, &[Data::LaneIds(vec![0])]).unwrap_err();
+        let error = Bench::new(&layer, &[Input::lane_ids(&[0])]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
     }
 }

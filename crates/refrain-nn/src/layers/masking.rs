@@ -142,13 +142,14 @@ impl Op for DropSteps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
 
     #[test]
     fn drops_only_steps_that_are_all_mask() {
-        let x = Data::steps(2, &[&[1.0, 2.0], &[0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 4.0], &[0.0, 0.0], &[]]);
-        let mut h = Harness::new(&Masking::default(), &[x]).unwrap();
+        let x = Input::steps(2, &[&[1.0, 2.0], &[0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 4.0], &[0.0, 0.0], &[]]);
+        let mut h = Bench::new(&Masking::default(), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();
         assert_eq!(h.output(0), [vec![1.0, 2.0], vec![3.0, 0.0, 0.0, 4.0], vec![], vec![]]);
         assert_eq!(h.output_sources(0), [vec![0], vec![1, 3], vec![], vec![]]);
@@ -156,31 +157,31 @@ mod tests {
 
     #[test]
     fn another_mask_value_and_a_nan_that_is_not_it() {
-        let x = Data::steps(1, &[&[-1.0, 0.0], &[f32::NAN, -1.0]]);
-        let mut h = Harness::new(&Masking::new(-1.0), &[x]).unwrap();
+        let x = Input::steps(1, &[&[-1.0, 0.0], &[f32::NAN, -1.0]]);
+        let mut h = Bench::new(&Masking::new(-1.0), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();
         assert_eq!(h.output_sources(0), [vec![1], vec![0]]);
     }
 
     #[test]
     fn gradients() {
-        Harness::check(&Masking::new(9.0), &[Data::random_steps(3, &[1, 4, 0, 2])]);
+        check(&Masking::new(9.0), &[Input::random_steps(3, &[1, 4, 0, 2])]);
     }
 
     #[test]
     fn gradients_pass_by_the_dropped_steps() {
-        let x = Data::steps(1, &[&[9.0, 0.5], &[0.25, 9.0, 9.0, 0.75], &[9.0]]);
-        let mut h = Harness::new(&Masking::new(9.0), &[x]).unwrap();
-        h.differentiate();
+        let x = Input::steps(1, &[&[9.0, 0.5], &[0.25, 9.0, 9.0, 0.75], &[9.0]]);
+        let mut h = Bench::new(&Masking::new(9.0), &[x]).unwrap();
+        h.differentiate().unwrap();
         let (dx, dy) = (h.input_gradient(0), h.output_gradient(0));
         assert_eq!(dx, [vec![0.0, dy[0][0]], vec![dy[1][0], 0.0, 0.0, dy[1][1]], vec![0.0]]);
     }
 
     #[test]
     fn needs_a_sequence_and_a_number() {
-        let error = Harness::new(&Masking::new(f32::NAN), &[Data::steps(1, &[&[0.0]])]).unwrap_err();
+        let error = Bench::new(&Masking::new(f32::NAN), &[Input::steps(1, &[&[0.0]])]).unwrap_err();
         assert!(matches!(error, Error::Setting { setting: "mask_value", .. }), "{error}");
-        let error = Harness::new(&Masking::default(), &[Data::lanes(1, &[0.0])]).unwrap_err();
+        let error = Bench::new(&Masking::default(), &[Input::lanes(1, &[0.0])]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
     }
 }

@@ -267,22 +267,23 @@ impl Op for Join {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness, Lowering};
+    use crate::layers::testing::{Lowering, check};
 
     const LENGTHS: [usize; 4] = [1, 3, 0, 2];
 
-    fn output(layer: &dyn Layer, data: &[Data]) -> Vec<Vec<f32>> {
-        let mut h = Harness::new(layer, data).unwrap();
+    fn output(layer: &dyn Layer, data: &[Input]) -> Vec<Vec<f32>> {
+        let mut h = Bench::new(layer, data).unwrap();
         h.forward(Mode::Infer).unwrap();
         h.output(0)
     }
 
     #[test]
     fn values_on_sequences_of_unequal_lengths() {
-        let a = Data::steps(2, &[&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0]]);
-        let b = Data::steps(2, &[&[10.0, 20.0], &[30.0, 40.0, 50.0, 60.0]]);
-        let c = Data::steps(1, &[&[7.0], &[8.0, 9.0]]);
+        let a = Input::steps(2, &[&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0]]);
+        let b = Input::steps(2, &[&[10.0, 20.0], &[30.0, 40.0, 50.0, 60.0]]);
+        let c = Input::steps(1, &[&[7.0], &[8.0, 9.0]]);
         let two = [a.clone(), b.clone()];
         assert_eq!(output(&Add::new(), &two), [vec![11.0, 22.0], vec![33.0, 44.0, 55.0, 66.0]]);
         let joined =
@@ -297,45 +298,42 @@ mod tests {
     #[test]
     fn an_edge_may_be_merged_with_itself() {
         let twice = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![sum(plan, &[x[0], x[0], x[0]])?]));
-        assert_eq!(output(&twice, &[Data::lanes(1, &[1.0, 2.0])]), [[3.0], [6.0]]);
-        Harness::check(&twice, &[Data::random_steps(3, &LENGTHS)]);
+        assert_eq!(output(&twice, &[Input::lanes(1, &[1.0, 2.0])]), [[3.0], [6.0]]);
+        check(&twice, &[Input::random_steps(3, &LENGTHS)]);
         let square = Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![product(plan, x[0], x[0])?]));
-        assert_eq!(output(&square, &[Data::lanes(1, &[3.0, 2.0])]), [[9.0], [4.0]]);
-        Harness::check(&square, &[Data::random_steps(3, &LENGTHS)]);
+        assert_eq!(output(&square, &[Input::lanes(1, &[3.0, 2.0])]), [[9.0], [4.0]]);
+        check(&square, &[Input::random_steps(3, &LENGTHS)]);
     }
 
     #[test]
     fn gradients() {
-        let two = [Data::random_steps(17, &LENGTHS), Data::random_steps(17, &LENGTHS)];
-        Harness::check(&Add::new(), &two);
-        Harness::check(&Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![average(plan, x)?])), &two);
-        Harness::check(
-            &Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![product(plan, x[0], x[1])?])),
-            &two,
-        );
-        let widths = [1, 16, 17].map(|width| Data::random_lanes(width, 3));
-        Harness::check(&Concatenate::new(), &widths);
+        let two = [Input::random_steps(17, &LENGTHS), Input::random_steps(17, &LENGTHS)];
+        check(&Add::new(), &two);
+        check(&Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![average(plan, x)?])), &two);
+        check(&Lowering(|plan: &mut Plan<'_>, x: &[EdgeId]| Ok(vec![product(plan, x[0], x[1])?])), &two);
+        let widths = [1, 16, 17].map(|width| Input::random_lanes(width, 3));
+        check(&Concatenate::new(), &widths);
     }
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let refused = |layer: &dyn Layer, data: &[Data]| match Harness::new(layer, data) {
+        let refused = |layer: &dyn Layer, data: &[Input]| match Bench::new(layer, data) {
             Err(error @ Error::Connection { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         };
-        let (a, b) = (Data::random_steps(2, &[1, 3]), Data::random_steps(2, &[2, 3]));
+        let (a, b) = (Input::random_steps(2, &[1, 3]), Input::random_steps(2, &[2, 3]));
         for layer in [&Add::new() as &dyn Layer, &Concatenate::new()] {
             let message = refused(layer, &[a.clone(), a.clone(), b.clone()]);
             assert!(
                 message.contains("axis 0 (input 0)") && message.contains("axis 1 (input 2)"),
                 "{message}"
             );
-            let message = refused(layer, &[a.clone(), Data::random_lanes(2, 2)]);
+            let message = refused(layer, &[a.clone(), Input::random_lanes(2, 2)]);
             assert!(message.contains("2 features without a time axis (input 1)"), "{message}");
             refused(layer, std::slice::from_ref(&a));
-            refused(layer, &[Data::ids(&[&[1]]), Data::ids(&[&[1]])]);
+            refused(layer, &[Input::ids(&[&[1]]), Input::ids(&[&[1]])]);
         }
-        let message = refused(&Add::new(), &[a, Data::random_steps(3, &[1, 3])]);
+        let message = refused(&Add::new(), &[a, Input::random_steps(3, &[1, 3])]);
         assert!(message.contains("3 features"), "{message}");
     }
 }

@@ -226,16 +226,17 @@ impl Op for Normalize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
 
     #[test]
     fn normalises_each_step_by_itself() {
         let layer = LayerNormalization::new().epsilon(0.5);
-        let x = Data::steps(2, &[&[1.0, 3.0], &[0.0, 0.0, -2.0, 6.0], &[]]);
-        let mut h = Harness::new(&layer, &[x]).unwrap();
-        h.set("gamma", &[2.0, 3.0]);
-        h.set("beta", &[10.0, 20.0]);
+        let x = Input::steps(2, &[&[1.0, 3.0], &[0.0, 0.0, -2.0, 6.0], &[]]);
+        let mut h = Bench::new(&layer, &[x]).unwrap();
+        h.set_weight("gamma", &[2.0, 3.0]).unwrap();
+        h.set_weight("beta", &[10.0, 20.0]).unwrap();
         h.forward(Mode::Infer).unwrap();
         let (a, b) = (1.0 / 1.5f32.sqrt(), 4.0 / 16.5f32.sqrt());
         let expected =
@@ -253,16 +254,16 @@ mod tests {
                 .scale(scale)
                 .gamma_initializer(Initializer::RandomUniform { minval: 0.5, maxval: 2.0 })
                 .beta_initializer(Initializer::random_normal());
-            let h = Harness::check(&layer, &[Data::random_steps(17, &[2, 5, 0, 1])]);
-            assert_eq!(h.parameters().len(), usize::from(center) + usize::from(scale));
+            let h = check(&layer, &[Input::random_steps(17, &[2, 5, 0, 1])]);
+            assert_eq!(h.weights().len(), usize::from(center) + usize::from(scale));
         }
     }
 
     #[test]
     fn keras_s_names_and_defaults() {
-        let h = Harness::new(&LayerNormalization::new(), &[Data::lanes(3, &[1.0; 3])]).unwrap();
-        let shape = |name: &str| (format!("layer/{name}"), vec![3]);
-        assert_eq!(h.parameters(), [shape("gamma"), shape("beta")]);
+        let h = Bench::new(&LayerNormalization::new(), &[Input::lanes(3, &[1.0; 3])]).unwrap();
+        let shape = |name: &str| (name.to_owned(), vec![3]);
+        assert_eq!(h.weights(), [shape("gamma"), shape("beta")]);
         assert_eq!(LayerNormalization::new().epsilon, 1e-3);
     }
 
@@ -270,7 +271,7 @@ mod tests {
     fn epsilon_must_be_positive() {
         for epsilon in [0.0, -1.0, f32::NAN] {
             let layer = LayerNormalization::new().epsilon(epsilon);
-            let error = Harness::new(&layer, &[Data::lanes(1, &[1.0])]).unwrap_err();
+            let error = Bench::new(&layer, &[Input::lanes(1, &[1.0])]).unwrap_err();
             assert!(matches!(error, Error::Setting { setting: "epsilon", .. }), "{error}");
         }
     }

@@ -108,12 +108,13 @@ impl Op for Repeat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
 
     #[test]
     fn repeats_each_row() {
-        let mut h = Harness::new(&RepeatVector::new(3), &[Data::lanes(2, &[1.0, 2.0, 3.0, 4.0])]).unwrap();
+        let mut h = Bench::new(&RepeatVector::new(3), &[Input::lanes(2, &[1.0, 2.0, 3.0, 4.0])]).unwrap();
         h.forward(Mode::Infer).unwrap();
         let expected = [vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0], vec![3.0, 4.0, 3.0, 4.0, 3.0, 4.0]];
         assert_eq!(h.output(0), expected);
@@ -122,14 +123,14 @@ mod tests {
 
     #[test]
     fn gradients() {
-        Harness::check(&RepeatVector::new(5), &[Data::random_lanes(17, 3)]);
+        check(&RepeatVector::new(5), &[Input::random_lanes(17, 3)]);
     }
 
     #[test]
     fn refuses_no_steps_and_a_sequence() {
-        let error = Harness::new(&RepeatVector::new(0), &[Data::lanes(1, &[1.0])]).unwrap_err();
+        let error = Bench::new(&RepeatVector::new(0), &[Input::lanes(1, &[1.0])]).unwrap_err();
         assert!(matches!(error, Error::Setting { setting: "n", .. }), "{error}");
-        let error = Harness::new(&RepeatVector::new(2), &[Data::steps(1, &[&[1.0]])]).unwrap_err();
+        let error = Bench::new(&RepeatVector::new(2), &[Input::steps(1, &[&[1.0]])]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
     }
 }

@@ -60,9 +60,10 @@ impl Op for Reverse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
     use crate::layers::Layer;
-    use crate::layers::testing::{Data, Harness, Lowering};
+    use crate::layers::testing::{Lowering, check};
 
     fn reverse() -> impl Layer {
         Lowering(|plan: &mut Plan<'_>, inputs: &[EdgeId]| Ok(vec![Reverse::lower(plan, inputs[0])]))
@@ -70,8 +71,8 @@ mod tests {
 
     #[test]
     fn turns_each_sequence_round_in_its_own_length() {
-        let x = Data::steps(2, &[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0], &[], &[7.0, 8.0, 9.0, 0.0, 1.0, 2.0]]);
-        let mut h = Harness::new(&reverse(), &[x]).unwrap();
+        let x = Input::steps(2, &[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0], &[], &[7.0, 8.0, 9.0, 0.0, 1.0, 2.0]]);
+        let mut h = Bench::new(&reverse(), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();
         let expected = [vec![3.0, 4.0, 1.0, 2.0], vec![5.0, 6.0], vec![], vec![1.0, 2.0, 9.0, 0.0, 7.0, 8.0]];
         assert_eq!(h.output(0), expected);
@@ -80,15 +81,15 @@ mod tests {
 
     #[test]
     fn gradients() {
-        Harness::check(&reverse(), &[Data::random_steps(17, &[2, 5, 0, 1, 5])]);
+        check(&reverse(), &[Input::random_steps(17, &[2, 5, 0, 1, 5])]);
     }
 
     #[test]
     fn ids_and_rows_without_time() {
-        let mut h = Harness::new(&reverse(), &[Data::ids(&[&[1, 2, 3], &[4]])]).unwrap();
+        let mut h = Bench::new(&reverse(), &[Input::ids(&[&[1, 2, 3], &[4]])]).unwrap();
         h.forward(Mode::Infer).unwrap();
         assert_eq!(h.output_ids(0), [vec![3, 2, 1], vec![4]]);
-        let mut h = Harness::new(&reverse(), &[Data::lanes(1, &[1.0, 2.0])]).unwrap();
+        let mut h = Bench::new(&reverse(), &[Input::lanes(1, &[1.0, 2.0])]).unwrap();
         h.forward(Mode::Infer).unwrap();
         assert_eq!(h.output(0), [vec![1.0], vec![2.0]]);
     }

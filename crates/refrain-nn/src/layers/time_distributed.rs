@@ -81,19 +81,20 @@ impl Layer for TimeDistributed {
 mod tests {
     use super::*;
     use crate::activation::Activation;
+    use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Data, Harness};
+    use crate::layers::testing::check;
     use crate::layers::{ActivationLayer, Dense, Dropout, LayerNormalization, RepeatVector};
 
     #[test]
     fn works_on_every_step() {
         let layer = TimeDistributed::new(Dense::new(1));
-        let x = Data::steps(2, &[&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0], &[]]);
-        let mut h = Harness::new(&layer, &[x]).unwrap();
-        let names: Vec<_> = h.parameters().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["layer/dense/kernel", "layer/dense/bias"]);
-        h.set("dense/kernel", &[10.0, 1.0]);
-        h.set("dense/bias", &[0.5]);
+        let x = Input::steps(2, &[&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0], &[]]);
+        let mut h = Bench::new(&layer, &[x]).unwrap();
+        let names: Vec<_> = h.weights().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["dense/kernel", "dense/bias"]);
+        h.set_weight("dense/kernel", &[10.0, 1.0]).unwrap();
+        h.set_weight("dense/bias", &[0.5]).unwrap();
         h.forward(Mode::Infer).unwrap();
         assert_eq!(h.output(0), [vec![12.5], vec![34.5, 56.5], vec![]]);
     }
@@ -107,17 +108,16 @@ mod tests {
             Box::new(LayerNormalization::new()),
         ];
         for layer in layers {
-            Harness::check(&TimeDistributed::of(layer), &[Data::random_steps(5, &[2, 3, 0])]);
+            check(&TimeDistributed::of(layer), &[Input::random_steps(5, &[2, 3, 0])]);
         }
     }
 
     #[test]
     fn refuses_other_layers_and_rows_without_time() {
         let layer = TimeDistributed::new(RepeatVector::new(2));
-        let error = Harness::new(&layer, &[Data::random_steps(1, &[1])]).unwrap_err();
+        let error = Bench::new(&layer, &[Input::random_steps(1, &[1])]).unwrap_err();
         assert!(matches!(&error, Error::Setting { got, .. } if got == "RepeatVector"), "{error}");
-        let error =
-            Harness::new(&TimeDistributed::new(Dense::new(1)), &[Data::lanes(1, &[1.0])]).unwrap_err();
+        let error = Bench::new(&TimeDistributed::new(Dense::new(1)), &[Input::lanes(1, &[1.0])]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! Models: a network with its parameters, and what it takes to train, evaluate and run it.
 
 mod architecture;
+mod differentiate;
 mod network;
 mod predict;
 mod sequential;

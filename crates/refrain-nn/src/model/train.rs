@@ -146,13 +146,29 @@ impl Model {
     /// # Errors
     /// When the batch does not fit the model, or the model is not compiled.
     pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
-        self.feed(batch)?;
-        self.pack(Packing::Both);
-        let Self { graph, params, engine, training, own_state, seed, .. } = self;
+        let loss = self.differentiate(batch, carry)?;
+        let Self { params, engine, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let step = training.state.steps();
+        let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
+        let report = training.state.apply(engine, &training.optimizer, params, rate);
+        self.packed = Packing::Stale;
+        training.gradient_norm = report.gradient_norm;
+        training.steps += 1;
+        training.add(loss);
+        Ok(())
+    }
+
+    /// The loss of one batch, its penalties included, and the gradient of every parameter.
+    pub(super) fn differentiate(
+        &mut self,
+        batch: &Batch,
+        carry: Option<&mut State>,
+    ) -> Result<BatchLoss, Error> {
+        self.forward_training(batch, carry)?;
+        let Self { graph, params, engine, training, seed, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let random = RandomKey { seed: *seed, counter: training.steps };
-        let state = carry.unwrap_or(own_state);
-        graph.forward(engine, params, Mode::Train, random, state, &training.skip)?;
         params.flat().2.fill(0.0);
         graph.begin_backward();
         let mut loss = training.score(batch, graph, engine, true)?;
@@ -164,14 +180,31 @@ impl Model {
                 loss.penalty += regularizer.apply(values, gradients);
             }
         }
-        let step = training.state.steps();
-        let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
-        let report = training.state.apply(engine, &training.optimizer, params, rate);
-        self.packed = Packing::Stale;
-        training.gradient_norm = report.gradient_norm;
-        training.steps += 1;
-        training.add(loss);
-        Ok(())
+        Ok(loss)
+    }
+
+    /// Runs a batch as the next training step does, dropout included.
+    pub(super) fn forward_training(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
+        self.feed(batch)?;
+        self.pack(Packing::Both);
+        let Self { graph, params, engine, training, own_state, seed, .. } = self;
+        let training = training.as_ref().ok_or_else(not_compiled)?;
+        let random = RandomKey { seed: *seed, counter: training.steps };
+        let state = carry.unwrap_or(own_state);
+        graph.forward(engine, params, Mode::Train, random, state, &training.skip)
+    }
+
+    /// Scores the outputs that a forward pass left, penalties included.
+    pub(super) fn score(&mut self, batch: &Batch) -> Result<BatchLoss, Error> {
+        let Self { graph, params, engine, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let mut loss = training.score(batch, graph, engine, false)?;
+        for (i, span) in params.spans().iter().enumerate() {
+            if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
+                loss.penalty += regularizer.penalty(params.value(SpanId(i)));
+            }
+        }
+        Ok(loss)
     }
 
     /// Computes loss and metrics of one batch and adds them to the totals, without training.
@@ -181,17 +214,10 @@ impl Model {
     pub fn test_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         let skip = std::mem::take(&mut self.training.as_mut().ok_or_else(not_compiled)?.skip);
         let result = self.infer(batch, carry, &skip);
-        let Self { graph, params, engine, training, .. } = self;
-        let training = training.as_mut().ok_or_else(not_compiled)?;
-        training.skip = skip;
+        self.training.as_mut().ok_or_else(not_compiled)?.skip = skip;
         result?;
-        let mut loss = training.score(batch, graph, engine, false)?;
-        for (i, span) in params.spans().iter().enumerate() {
-            if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
-                loss.penalty += regularizer.penalty(params.value(SpanId(i)));
-            }
-        }
-        training.add(loss);
+        let loss = self.score(batch)?;
+        self.training.as_mut().ok_or_else(not_compiled)?.add(loss);
         Ok(())
     }
 
@@ -292,12 +318,19 @@ fn not_compiled() -> Error {
 
 /// The loss of one batch.
 #[derive(Debug, Clone, Copy, Default)]
-struct BatchLoss {
+pub(super) struct BatchLoss {
     /// Mean over real rows, summed over outputs.
     mean: f64,
     /// Real rows of the first output.
     rows: f64,
     penalty: f64,
+}
+
+impl BatchLoss {
+    /// What training lowers.
+    pub(super) fn total(self) -> f64 {
+        self.mean + self.penalty
+    }
 }
 
 impl Training {
@@ -352,7 +385,7 @@ impl Training {
     }
 
     fn add(&mut self, loss: BatchLoss) {
-        self.last_loss = loss.mean + loss.penalty;
+        self.last_loss = loss.total();
         self.loss.add(self.last_loss * loss.rows, loss.rows);
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
+use crate::gradcheck::{Bench, Input};
 use crate::graph::{Causality, Mode};
-use crate::layers::testing::{Data, Harness};
+use crate::layers::testing::check;
 
 const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
 
@@ -29,38 +30,38 @@ fn layers() -> Vec<Box<dyn Layer>> {
 #[test]
 fn every_option_agrees_with_differences() {
     for layer in layers() {
-        Harness::check(&*layer, &[Data::random_steps(3, &LENGTHS)]);
+        check(&*layer, &[Input::random_steps(3, &LENGTHS)]);
     }
 }
 
 #[test]
 fn gradients_reach_the_initial_states() {
-    let x = Data::random_steps(3, &LENGTHS);
-    let state = || Data::random_lanes(4, LENGTHS.len());
-    Harness::check(&SimpleRnn::new(4).return_state(true), &[x.clone(), state()]);
-    Harness::check(&Gru::new(4).return_sequences(true), &[x.clone(), state()]);
-    Harness::check(&Lstm::new(4).return_state(true), &[x, state(), state()]);
+    let x = Input::random_steps(3, &LENGTHS);
+    let state = || Input::random_lanes(4, LENGTHS.len());
+    check(&SimpleRnn::new(4).return_state(true), &[x.clone(), state()]);
+    check(&Gru::new(4).return_sequences(true), &[x.clone(), state()]);
+    check(&Lstm::new(4).return_state(true), &[x, state(), state()]);
 }
 
 #[test]
 fn a_sequence_of_length_zero_outputs_zero_and_keeps_its_state() {
-    let state = Data::lanes(2, &[0.1, 0.2, 0.3, 0.4]);
-    let x = Data::steps(1, &[&[], &[0.5]]);
-    let mut harness = Harness::new(&Lstm::new(2).return_state(true), &[x, state.clone(), state]).unwrap();
-    harness.forward(Mode::Infer).unwrap();
-    assert_eq!(harness.output(0)[0], [0.0, 0.0]);
-    assert_eq!(harness.output(1)[0], [0.1, 0.2]);
-    assert_eq!(harness.output(2)[0], [0.1, 0.2]);
-    assert_eq!(harness.output(0)[1], harness.output(1)[1]);
+    let state = Input::lanes(2, &[0.1, 0.2, 0.3, 0.4]);
+    let x = Input::steps(1, &[&[], &[0.5]]);
+    let mut bench = Bench::new(&Lstm::new(2).return_state(true), &[x, state.clone(), state]).unwrap();
+    bench.forward(Mode::Infer).unwrap();
+    assert_eq!(bench.output(0)[0], [0.0, 0.0]);
+    assert_eq!(bench.output(1)[0], [0.1, 0.2]);
+    assert_eq!(bench.output(2)[0], [0.1, 0.2]);
+    assert_eq!(bench.output(0)[1], bench.output(1)[1]);
 }
 
 #[test]
 fn the_last_output_is_the_last_of_the_sequence() {
     for backwards in [false, true] {
-        let x = || [Data::random_steps(2, &[4, 2, 3])];
+        let x = || [Input::random_steps(2, &[4, 2, 3])];
         let layer = Gru::new(3).go_backwards(backwards);
-        let mut all = Harness::new(&layer.clone().return_sequences(true), &x()).unwrap();
-        let mut last = Harness::new(&layer, &x()).unwrap();
+        let mut all = Bench::new(&layer.clone().return_sequences(true), &x()).unwrap();
+        let mut last = Bench::new(&layer, &x()).unwrap();
         all.forward(Mode::Infer).unwrap();
         last.forward(Mode::Infer).unwrap();
         for (sequence, row) in all.output(0).iter().zip(last.output(0)) {
@@ -75,10 +76,10 @@ fn a_sequence_s_result_does_not_depend_on_the_batch_around_it() {
         (1..9).map(|n| (0..2 * (n % 4 + 1)).map(|i| ((n * 7 + i) as f32).sin()).collect()).collect();
     for layer in layers() {
         let slices: Vec<&[f32]> = sequences.iter().map(Vec::as_slice).collect();
-        let mut together = Harness::new(&*layer, &[Data::steps(2, &slices)]).unwrap();
+        let mut together = Bench::new(&*layer, &[Input::steps(2, &slices)]).unwrap();
         together.forward(Mode::Infer).unwrap();
         for (n, sequence) in slices.iter().enumerate() {
-            let mut alone = Harness::new(&*layer, &[Data::steps(2, &[sequence])]).unwrap();
+            let mut alone = Bench::new(&*layer, &[Input::steps(2, &[sequence])]).unwrap();
             alone.forward(Mode::Infer).unwrap();
             assert_eq!(alone.output(0)[0], together.output(0)[n], "{layer:?}, sequence {n}");
         }
@@ -87,37 +88,37 @@ fn a_sequence_s_result_does_not_depend_on_the_batch_around_it() {
 
 #[test]
 fn dropout_is_silent_when_nothing_is_trained() {
-    let x = || [Data::random_steps(3, &LENGTHS)];
+    let x = || [Input::random_steps(3, &LENGTHS)];
     let plain = Lstm::new(4);
     let dropped = plain.clone().dropout(0.5).recurrent_dropout(0.5);
     let outputs = [Mode::Infer, Mode::Train].map(|mode| {
-        let mut harness = Harness::new(&dropped, &x()).unwrap();
-        harness.forward(mode).unwrap();
-        harness.output(0)
+        let mut bench = Bench::new(&dropped, &x()).unwrap();
+        bench.forward(mode).unwrap();
+        bench.output(0)
     });
-    let mut harness = Harness::new(&plain, &x()).unwrap();
-    harness.forward(Mode::Infer).unwrap();
-    assert_eq!(harness.output(0), outputs[0]);
+    let mut bench = Bench::new(&plain, &x()).unwrap();
+    bench.forward(Mode::Infer).unwrap();
+    assert_eq!(bench.output(0), outputs[0]);
     assert_ne!(outputs[0], outputs[1]);
 }
 
 #[test]
 fn wrong_settings_and_inputs_are_named() {
-    let plan = |layer: &dyn Layer, data: &[Data]| Harness::new(layer, data).unwrap_err().to_string();
-    let x = || Data::random_steps(3, &[2]);
+    let plan = |layer: &dyn Layer, data: &[Input]| Bench::new(layer, data).unwrap_err().to_string();
+    let x = || Input::random_steps(3, &[2]);
     assert!(plan(&Lstm::new(0), &[x()]).contains("units"));
     assert!(plan(&Lstm::new(2).dropout(1.0), &[x()]).contains("below 1"));
     assert!(plan(&Lstm::new(2).activation(Activation::Softmax), &[x()]).contains("softmax"));
-    assert!(plan(&Gru::new(2), &[Data::random_lanes(3, 2)]).contains("return_sequences"));
-    assert!(plan(&Gru::new(2), &[Data::ids(&[&[1]])]).contains("Embedding"));
-    assert!(plan(&Lstm::new(2), &[x(), Data::random_lanes(2, 1)]).contains("2 initial states"));
-    assert!(plan(&Gru::new(2), &[x(), Data::random_lanes(3, 1)]).contains("2 features"));
+    assert!(plan(&Gru::new(2), &[Input::random_lanes(3, 2)]).contains("return_sequences"));
+    assert!(plan(&Gru::new(2), &[Input::ids(&[&[1]])]).contains("Embedding"));
+    assert!(plan(&Lstm::new(2), &[x(), Input::random_lanes(2, 1)]).contains("2 initial states"));
+    assert!(plan(&Gru::new(2), &[x(), Input::random_lanes(3, 1)]).contains("2 features"));
 }
 
 #[test]
 fn only_a_layer_that_waits_for_nothing_is_causal() {
     let causal = |layer: &dyn Layer| {
-        Harness::new(layer, &[Data::random_steps(1, &[1])]).unwrap().causality() == Causality::Causal
+        Bench::new(layer, &[Input::random_steps(1, &[1])]).unwrap().causality() == Causality::Causal
     };
     assert!(causal(&Lstm::new(2).return_sequences(true)));
     assert!(!causal(&Lstm::new(2)));

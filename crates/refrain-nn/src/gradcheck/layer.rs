@@ -1,0 +1,116 @@
+//! The check of a layer alone.
+
+use super::bench::Bench;
+use super::noise::weight;
+use super::{GradCheck, Input, Objective, Report};
+use crate::error::Error;
+use crate::graph::{Kind, Mode};
+use crate::layers::Layer;
+use crate::params::SpanId;
+
+impl GradCheck {
+    /// Checks a layer's gradients: every parameter that it trains and every input with features; with the layer
+    /// used once, and used twice so that gradients must be added up.
+    ///
+    /// # Errors
+    /// [`Error::Gradient`] for the first direction along which backward and difference disagree,
+    /// [`Error::Data`] for an output that is not finite, else those of the layer.
+    pub fn layer(&self, layer: &dyn Layer, inputs: &[Input]) -> Result<Report, Error> {
+        let engine = self.engine.clone().unwrap_or_default();
+        Bench::repeated(layer, inputs, engine.clone(), 2)?.check(self)?;
+        Bench::with_engine(layer, inputs, engine)?.check(self)
+    }
+}
+
+impl Bench {
+    /// Compares every gradient with differences, at the values that parameters and inputs have.
+    ///
+    /// # Errors
+    /// As for [`GradCheck::layer`].
+    pub fn check(&mut self, settings: &GradCheck) -> Result<Report, Error> {
+        self.differentiate()?;
+        let mut report = Report::default();
+        for id in (0..self.params.spans().len()).map(SpanId) {
+            let span = &self.params.spans()[id.0];
+            if !span.trainable {
+                continue;
+            }
+            let (name, gradient) = (span.name.clone(), self.params.gradient(id).to_vec());
+            let values = self.params.value(id).to_vec();
+            let checked = settings.compare(name, &values, &gradient, |moved| {
+                self.params.value_mut(id).copy_from_slice(moved);
+                self.repack();
+                self.objective()
+            })?;
+            self.params.value_mut(id).copy_from_slice(&values);
+            self.repack();
+            report.variables.push(checked);
+        }
+        for i in self.feature_inputs().collect::<Vec<_>>() {
+            let values = self.input_values(i);
+            let gradient: Vec<f32> = self.input_gradient(i).concat();
+            if gradient.len() != values.len() {
+                let got = format!("{} floats", gradient.len());
+                let what = format!("the gradient of input {i}");
+                return Err(Error::data(what, got, format!("{} as the input has", values.len())));
+            }
+            let checked = settings.compare(format!("input {i}"), &values, &gradient, |moved| {
+                self.set_input_values(i, moved);
+                self.objective()
+            })?;
+            self.set_input_values(i, &values);
+            report.variables.push(checked);
+        }
+        Ok(report)
+    }
+
+    /// Runs forward in training and backward from the objective's weights.
+    pub(crate) fn differentiate(&mut self) -> Result<(), Error> {
+        self.objective()?;
+        self.clear_gradients();
+        for k in 0..self.outputs.len() {
+            let gradient = self.graph.seed_gradient(self.outputs[k]).1;
+            for r in 0..gradient.rows() {
+                for (j, g) in gradient.view_mut().row(r).iter_mut().enumerate() {
+                    *g = weight(k, r, j) as f32;
+                }
+            }
+        }
+        self.run_backward()
+    }
+
+    /// Runs forward in training and sums every output with its weight.
+    fn objective(&mut self) -> Result<Objective, Error> {
+        self.forward(Mode::Train)?;
+        let mut sum = Objective::default();
+        for (k, &edge) in self.outputs.iter().enumerate() {
+            let value = self.graph.value(edge);
+            let rows = if let Kind::Features(_) = self.graph.specs[edge.0].kind { value.rows() } else { 0 };
+            for r in 0..rows {
+                for (j, &y) in value.view().row(r).iter().enumerate() {
+                    if !y.is_finite() {
+                        let what = format!("output {k} of the layer, row {r}, column {j},");
+                        return Err(Error::data(what, y, "a finite number"));
+                    }
+                    sum.add(weight(k, r, j) * f64::from(y));
+                }
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The values of an input, sequence after sequence.
+    fn input_values(&self, i: usize) -> Vec<f32> {
+        self.in_callers_order(self.inputs[i], self.graph.value(self.inputs[i])).concat()
+    }
+
+    fn set_input_values(&mut self, i: usize, values: &[f32]) {
+        let edge = self.inputs[i];
+        let places = self.places(edge).concat();
+        let value = self.graph.value_mut(edge).0;
+        let width = value.width();
+        for (&(row, _), from) in places.iter().zip(values.chunks_exact(width)) {
+            value.view_mut().row(row).copy_from_slice(from);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Gradients held against differences: for layers of one's own, and for whole models with their loss.
+//!
+//! A backward pass that is wrong still learns something; only a comparison shows it. [`gradcheck`] runs a layer
+//! on the real engine in f32, sums its outputs with fixed weights in f64, and compares the slope that backward
+//! gives along random directions of ±1 with the central difference along the same direction, for every
+//! parameter and every input:
+//!
+//! ```
+//! use refrain_nn::gradcheck::{Input, gradcheck};
+//! use refrain_nn::layers::Lstm;
+//!
+//! # fn main() -> Result<(), refrain_nn::Error> {
+//! let report = gradcheck(&Lstm::new(5), &[Input::random_steps(3, &[4, 6, 0, 1])])?;
+//! println!("{report}");
+//! # Ok(()) }
+//! ```
+//!
+//! [`GradCheck::model`] does the same with a compiled model, its loss and its regularisers on a batch, and
+//! [`Bench`] shows a layer's outputs and gradients, to be compared with numbers from elsewhere.
+//!
+//! What it cannot see: an error below about a hundredth of a gradient's norm, and a difference across a kink
+//! (`relu`, `|w|`), where the two sides have different slopes: there move the values away from the kink or take
+//! a smaller step. Dropout draws the same masks in every pass, so it is checked like anything else.
+
+mod bench;
+mod input;
+mod layer;
+mod model;
+mod noise;
+
+pub use bench::Bench;
+#[cfg(test)]
+pub(crate) use bench::RANDOM;
+pub use input::Input;
+
+use crate::error::Error;
+use crate::layers::Layer;
+use noise::sign;
+use refrain_kernels::Engine;
+use std::fmt;
+
+/// How gradients are compared with differences.
+#[derive(Debug, Clone)]
+pub struct GradCheck {
+    /// The step of the central difference, as a share of a variable's root mean square.
+    pub step: f64,
+    /// The largest difference of the two slopes, as a share of the gradient's norm.
+    pub tolerance: f64,
+    /// Directions that are tried for each variable.
+    pub directions: usize,
+    /// Instructions and threads; all there are when none is given.
+    pub engine: Option<Engine>,
+}
+
+impl Default for GradCheck {
+    /// A step of 5e-3: a smaller one drowns in the rounding of an f32 forward pass, a larger one in curvature.
+    fn default() -> Self {
+        Self { step: 5e-3, tolerance: 1e-2, directions: 4, engine: None }
+    }
+}
+
+/// Half a unit in the last place of an f32 near 1: what rounding takes from each term of an objective.
+const ROUNDING: f64 = 1.0 / (1u64 << 24) as f64;
+
+/// Checks a layer's gradients with the defaults of [`GradCheck`]: every parameter that it trains and every
+/// input with features.
+///
+/// # Errors
+/// [`Error::Gradient`] for the first direction along which backward and difference disagree; else those of
+/// the layer.
+pub fn gradcheck(layer: &dyn Layer, inputs: &[Input]) -> Result<Report, Error> {
+    GradCheck::default().layer(layer, inputs)
+}
+
+/// The gradients that were checked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// Parameters under their names, then inputs.
+    pub variables: Vec<Checked>,
+}
+
+/// A parameter or an input whose gradient agrees with its differences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// `lstm/kernel`, `input 0`.
+    pub name: String,
+    /// Its number of values.
+    pub values: usize,
+    /// The norm of its gradient. Zero says that nothing was checked but that the objective does not depend on it.
+    pub norm: f64,
+    /// The largest difference of the two slopes over all directions, as a share of the norm.
+    pub worst: f64,
+}
+
+impl Report {
+    /// The variable whose slopes differ most.
+    pub fn worst(&self) -> Option<&Checked> {
+        self.variables.iter().max_by(|a, b| a.worst.total_cmp(&b.worst))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<40} {:>9} {:>12} {:>10}", "variable", "values", "norm", "worst")?;
+        for v in &self.variables {
+            writeln!(f, "{:<40} {:>9} {:>12.4e} {:>9.3}%", v.name, v.values, v.norm, 100.0 * v.worst)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is summed, and how much of it rounding may have touched.
+#[derive(Debug, Clone, Copy, Default)]
+struct Objective {
+    value: f64,
+    /// Σ of the sizes of its terms.
+    size: f64,
+}
+
+impl Objective {
+    fn add(&mut self, term: f64) {
+        self.value += term;
+        self.size += term.abs();
+    }
+}
+
+impl GradCheck {
+    /// Compares one variable's gradient with differences of `objective`, which is called with moved values.
+    fn compare(
+        &self,
+        name: String,
+        values: &[f32],
+        gradient: &[f32],
+        mut objective: impl FnMut(&[f32]) -> Result<Objective, Error>,
+    ) -> Result<Checked, Error> {
+        let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let mut checked = Checked { name, values: values.len(), norm, worst: 0.0 };
+        if values.is_empty() {
+            return Ok(checked);
+        }
+        let square = values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / values.len() as f64;
+        let step = self.step * if square > 0.0 { square.sqrt() } else { 1.0 };
+        for direction in 0..self.directions {
+            let moved = |by: f64| -> Vec<f32> {
+                let place = |(i, &x): (usize, &f32)| (f64::from(x) + by * sign(direction, i)) as f32;
+                values.iter().enumerate().map(place).collect()
+            };
+            let (high, low) = (objective(&moved(step))?, objective(&moved(-step))?);
+            let slope: f64 =
+                gradient.iter().enumerate().map(|(i, &g)| f64::from(g) * sign(direction, i)).sum();
+            let difference = (high.value - low.value) / (2.0 * step);
+            let apart = (slope - difference).abs();
+            let allowed = self.tolerance * norm + ROUNDING * high.size.max(low.size) / step;
+            // A NaN on either side is a disagreement.
+            if apart > allowed || apart.is_nan() {
+                let variable = checked.name;
+                return Err(Error::Gradient { variable, direction, slope, difference, allowed });
+            }
+            if norm > 0.0 {
+                checked.worst = checked.worst.max(apart / norm);
+            }
+        }
+        Ok(checked)
+    }
+}

@@ -1,0 +1,59 @@
+//! The check of a whole model with its loss.
+
+use super::{GradCheck, Objective, Report};
+use crate::data::Batch;
+use crate::error::Error;
+use crate::model::Model;
+use crate::params::SpanId;
+
+impl GradCheck {
+    /// Checks the gradient of a compiled model's loss on a batch, penalties of regularisers included: every
+    /// parameter that training changes, and every input with features. Dropout draws the masks of the model's
+    /// next training step. The model, its state and its optimiser stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Gradient`] for the first direction along which backward and difference disagree; when the
+    /// batch does not fit the model, or the model is not compiled.
+    pub fn model(&self, model: &mut Model, batch: &Batch) -> Result<Report, Error> {
+        let mut model = model.clone();
+        if let Some(engine) = &self.engine {
+            model.set_engine(engine.clone());
+        }
+        let inputs = model.differentiate_inputs(batch)?;
+        let mut report = Report::default();
+        for id in (0..model.params().spans().len()).map(SpanId) {
+            let span = &model.params().spans()[id.0];
+            if !span.trainable {
+                continue;
+            }
+            let (name, gradient) = (span.name.clone(), model.params().gradient(id).to_vec());
+            let values = model.params().value(id).to_vec();
+            let checked = self.compare(name.clone(), &values, &gradient, |moved| {
+                model.set_weight(&name, moved)?;
+                model.objective(batch)
+            })?;
+            model.set_weight(&name, &values)?;
+            report.variables.push(checked);
+        }
+        let mut batch = batch.clone();
+        for (i, gradient) in inputs.into_iter().enumerate() {
+            let Some(gradient) = gradient else { continue };
+            let name = format!("input `{}`", model.architecture().inputs[i].name);
+            let values = batch.inputs[i].features.clone();
+            let checked = self.compare(name, &values, &gradient, |moved| {
+                batch.inputs[i].features.copy_from_slice(moved);
+                model.objective(&batch)
+            })?;
+            batch.inputs[i].features = values;
+            report.variables.push(checked);
+        }
+        Ok(report)
+    }
+}
+
+impl Model {
+    fn objective(&mut self, batch: &Batch) -> Result<Objective, Error> {
+        let loss = self.training_loss(batch)?;
+        Ok(Objective { value: loss, size: loss.abs() })
+    }
+}

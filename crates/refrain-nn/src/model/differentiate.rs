@@ -1,0 +1,44 @@
+//! The loss of a training step and its slopes, without the step: what a gradient check compares.
+
+use super::Model;
+use crate::data::{Batch, BatchInput};
+use crate::error::Error;
+use crate::graph::{Axis, EdgeId, Kind};
+
+impl Model {
+    /// The loss that the next training step on this batch would begin with. The model stays as it is.
+    pub(crate) fn training_loss(&mut self, batch: &Batch) -> Result<f64, Error> {
+        let mut state = self.own_state.clone();
+        self.forward_training(batch, Some(&mut state))?;
+        Ok(self.score(batch)?.total())
+    }
+
+    /// Computes the gradient of every parameter, and returns that of each input: arranged as its features, 0 at
+    /// steps that are not real, nothing for ids.
+    pub(crate) fn differentiate_inputs(&mut self, batch: &Batch) -> Result<Vec<Option<Vec<f32>>>, Error> {
+        let wanted = std::mem::replace(&mut self.graph.input_gradients, true);
+        let mut state = self.own_state.clone();
+        let loss = self.differentiate(batch, Some(&mut state));
+        self.graph.input_gradients = wanted;
+        loss?;
+        let gradient = |(&edge, input): (&EdgeId, &BatchInput)| {
+            let spec = self.graph.specs[edge.0];
+            let Kind::Features(width) = spec.kind else { return None };
+            let mut array = vec![0.0; input.features.len()];
+            let Some(gradient) = self.graph.gradient(edge) else { return Some(array) };
+            let mut put = |row: usize, at: usize| {
+                array[at * width..(at + 1) * width].copy_from_slice(gradient.view().row(row));
+            };
+            match spec.axis {
+                Axis::Lanes => (0..batch.lanes).for_each(|lane| put(lane, lane)),
+                Axis::Steps(id) => {
+                    for (row, lane, step) in self.graph.layout(id).iter() {
+                        put(row, lane * input.steps + step);
+                    }
+                }
+            }
+            Some(array)
+        };
+        Ok(self.inputs.iter().zip(&batch.inputs).map(gradient).collect())
+    }
+}
