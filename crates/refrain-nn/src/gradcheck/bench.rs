@@ -239,10 +239,13 @@ impl Bench {
                 let got = format!("{:?} floats a sequence", sizes(given));
                 return Err(Error::data(format!("the gradient of output {i}"), got, format!("{expected:?}")));
             }
+            let again = self.outputs[..i].contains(&edge);
             let gradient = self.graph.seed_gradient(edge).1;
             for (rows, places) in given.iter().zip(&places) {
-                for (from, &(row, _)) in rows.chunks_exact(width).zip(places) {
-                    gradient.view_mut().row(row).copy_from_slice(from);
+                for (from, &(row, _)) in rows.chunks_exact(width.max(1)).zip(places) {
+                    for (to, &from) in gradient.view_mut().row(row).iter_mut().zip(from) {
+                        *to = from + if again { *to } else { 0.0 };
+                    }
                 }
             }
         }

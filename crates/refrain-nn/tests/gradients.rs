@@ -1,0 +1,485 @@
+//! Backward against differences: recurrent layers in every option, every loss and penalty in whole models, and
+//! layers of a user's own. What a layer's own tests check is not repeated here.
+
+use refrain_nn::data::{Batch, BatchInput, BatchTarget, Extent};
+use refrain_nn::gradcheck::{GradCheck, Input, Report, gradcheck};
+use refrain_nn::graph::{Backward, EdgeId, Forward, Op, Plan};
+use refrain_nn::layers::{
+    ActivationLayer, Bidirectional, CellConfig, Dense, Dropout, Embedding, Gru, Layer, LayerNormalization,
+    Lstm, MergeMode, Recurrent, RecurrentLayer, RecurrentMask, SimpleRnn, TiedDense,
+};
+use refrain_nn::loss::Loss;
+use refrain_nn::{
+    Activation, Compile, Engine, Error, Initializer, InputSpec, Model, Network, ParamSpec, Regularizer,
+    Sequential, SpanId,
+};
+
+const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
+/// The activations that cells know.
+const ACTIVATIONS: [Activation; 10] = [
+    Activation::Linear,
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::HardSigmoid,
+    Activation::Relu,
+    Activation::Elu,
+    Activation::Selu,
+    Activation::Softsign,
+    Activation::Softplus,
+    Activation::Exponential,
+];
+const UNITS: usize = 5;
+
+fn all_there(report: &Report, name: &str) {
+    assert!(!report.variables.is_empty(), "{name}: nothing was checked");
+    for v in &report.variables {
+        assert!(v.norm > 0.0, "{name}: the gradient of {} is zero", v.name);
+    }
+}
+
+/// Checks a layer, and that there was a gradient of everything.
+fn check(layer: &dyn Layer, inputs: &[Input]) {
+    let name = format!("{layer:?}");
+    all_there(&gradcheck(layer, inputs).unwrap_or_else(|e| panic!("{name}: {e}")), &name);
+}
+
+/// The same in smaller steps, so that fewer units cross the kink of a `relu`.
+fn check_near_kinks(layer: &dyn Layer, inputs: &[Input]) {
+    let settings = GradCheck { step: 5e-4, ..GradCheck::default() };
+    let name = format!("{layer:?}");
+    all_there(&settings.layer(layer, inputs).unwrap_or_else(|e| panic!("{name}: {e}")), &name);
+}
+
+/// The same for a model's loss on a batch.
+fn check_model(name: &str, model: &mut Model, batch: &Batch) {
+    let settings = GradCheck { engine: Some(Engine::default()), ..GradCheck::default() };
+    all_there(&settings.model(model, batch).unwrap_or_else(|e| panic!("{name}: {e}")), name);
+}
+
+/// A bias that is not zero, so that a mistake with it shows.
+fn bias() -> Initializer {
+    Initializer::RandomNormal { mean: 0.1, stddev: 0.3 }
+}
+
+/// Small enough that exponentials of exponentials stay within reach of differences.
+fn small() -> Initializer {
+    Initializer::RandomNormal { mean: 0.0, stddev: 0.1 }
+}
+
+fn dense(units: usize) -> Dense {
+    Dense { bias_initializer: bias(), ..Dense::new(units) }
+}
+
+/// Settings of every recurrent layer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Options {
+    sequences: bool,
+    state: bool,
+    backwards: bool,
+    stateful: bool,
+    dropout: f32,
+    recurrent_dropout: f32,
+    shared: bool,
+    penalty: Option<Regularizer>,
+    no_bias: bool,
+}
+
+impl Options {
+    fn apply<C: CellConfig>(self, mut layer: Recurrent<C>) -> Recurrent<C> {
+        let mask = if self.shared { RecurrentMask::Shared } else { RecurrentMask::PerGate };
+        if self.penalty.is_some() {
+            // |w| has a kink at 0.
+            layer.kernel_initializer = Initializer::RandomUniform { minval: -0.6, maxval: -0.2 };
+            layer.recurrent_initializer = Initializer::RandomUniform { minval: 0.1, maxval: 0.4 };
+        }
+        layer.kernel_regularizer = self.penalty;
+        layer.recurrent_regularizer = self.penalty;
+        layer.bias_regularizer = self.penalty;
+        layer
+            .bias_initializer(bias())
+            .use_bias(!self.no_bias)
+            .return_sequences(self.sequences)
+            .return_state(self.state)
+            .go_backwards(self.backwards)
+            .stateful(self.stateful)
+            .dropout(self.dropout)
+            .recurrent_dropout(self.recurrent_dropout)
+            .recurrent_mask(mask)
+    }
+
+    fn cells(self) -> Vec<Box<dyn Layer>> {
+        vec![
+            Box::new(self.apply(SimpleRnn::new(UNITS))),
+            Box::new(self.apply(Lstm::new(UNITS))),
+            Box::new(self.apply(Gru::new(UNITS))),
+            Box::new(self.apply(Gru::new(UNITS).reset_after(false))),
+        ]
+    }
+
+    /// One layer of each cell at the end of a chain.
+    fn chains(self, chain: &Sequential) -> Vec<Sequential> {
+        vec![
+            chain.clone().add(self.apply(SimpleRnn::new(UNITS))),
+            chain.clone().add(self.apply(Lstm::new(UNITS))),
+            chain.clone().add(self.apply(Gru::new(UNITS))),
+            chain.clone().add(self.apply(Gru::new(UNITS).reset_after(false))),
+        ]
+    }
+
+    fn both_ways(self, merge: MergeMode) -> Vec<Box<dyn Layer>> {
+        fn of(layer: impl RecurrentLayer + 'static, merge: MergeMode) -> Box<dyn Layer> {
+            Box::new(Bidirectional::new(layer).merge_mode(merge))
+        }
+        vec![
+            of(self.apply(SimpleRnn::new(UNITS)), merge),
+            of(self.apply(Lstm::new(UNITS)), merge),
+            of(self.apply(Gru::new(UNITS)), merge),
+            of(self.apply(Gru::new(UNITS).reset_after(false)), merge),
+        ]
+    }
+}
+
+#[test]
+fn cells_with_each_activation() {
+    let of = |layer: &dyn Layer| check_near_kinks(layer, &[Input::random_steps(3, &LENGTHS)]);
+    fn with<C: CellConfig>(layer: Recurrent<C>, activation: Activation) -> Recurrent<C> {
+        let layer = layer.kernel_initializer(small()).recurrent_initializer(small());
+        layer.activation(activation).bias_initializer(bias()).return_sequences(true)
+    }
+    for (k, activation) in ACTIVATIONS.into_iter().enumerate() {
+        // Each one in both places, never beside itself.
+        let gate = ACTIVATIONS[(k + 3) % ACTIVATIONS.len()];
+        of(&with(SimpleRnn::new(UNITS), activation));
+        of(&with(Lstm::new(UNITS).recurrent_activation(gate), activation));
+        of(&with(Gru::new(UNITS).recurrent_activation(gate), activation));
+        of(&with(Gru::new(UNITS).reset_after(false).recurrent_activation(gate), activation));
+    }
+}
+
+#[test]
+fn cells_over_masks_with_holes() {
+    let mask: [&[bool]; 4] = [
+        &[true, false, true, true, false, true],
+        &[false, false, true, true],
+        &[false; 3],
+        &[true, true, true, false, false],
+    ];
+    let x = [Input::random_steps(3, &[6, 4, 3, 5]).mask(&mask)];
+    for sequences in [false, true] {
+        for backwards in [false, true] {
+            let options = Options { sequences, backwards, ..Options::default() };
+            options.cells().iter().for_each(|layer| check(&**layer, &x));
+        }
+    }
+}
+
+#[test]
+fn both_directions_with_each_merge() {
+    let mask: [&[bool]; 3] = [&[true, false, true, true], &[false, true, true], &[true, false, false]];
+    let x = [Input::random_steps(3, &[4, 3, 3]).mask(&mask)];
+    for merge in [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave] {
+        for sequences in [false, true] {
+            let plain = Options { sequences, ..Options::default() };
+            let dropped = Options { dropout: 0.3, recurrent_dropout: 0.3, no_bias: true, ..plain };
+            for options in [plain, Options { state: true, ..plain }, dropped] {
+                options.both_ways(merge).iter().for_each(|layer| check(&**layer, &x));
+            }
+        }
+    }
+}
+
+#[test]
+fn initial_states_of_both_directions() {
+    let state = |seed: usize| {
+        let rows: Vec<f32> = (0..3 * UNITS).map(|i| ((i * 7 + seed * 31) as f32).sin()).collect();
+        Input::lanes(UNITS, &rows)
+    };
+    let x = || Input::random_steps(2, &[4, 0, 3]);
+    let options = Options { sequences: true, state: true, ..Options::default() };
+    for layer in options.both_ways(MergeMode::Concat) {
+        let states = if format!("{layer:?}").contains("LstmCell") { 4 } else { 2 };
+        check(&*layer, &[vec![x()], (0..states).map(state).collect()].concat());
+    }
+}
+
+/// Features and a target of a width for each step, or for each sequence.
+fn batch(steps: usize, width: usize, target: BatchTarget) -> Batch {
+    let features = (0..3 * steps * width).map(|i| (i as f32 * 0.71).sin()).collect();
+    let input = BatchInput { steps, features, ..BatchInput::default() };
+    Batch { lanes: 3, inputs: vec![input], targets: vec![target], weights: Vec::new() }
+}
+
+fn values(steps: usize, width: usize) -> BatchTarget {
+    let values = (0..3 * steps * width).map(|i| (i as f32 * 1.3).cos() * 0.8 + 0.1).collect();
+    BatchTarget { steps, values, ids: Vec::new() }
+}
+
+fn classes(steps: usize, classes: u32) -> BatchTarget {
+    BatchTarget { steps, values: Vec::new(), ids: (0..3 * steps as u32).map(|i| (i * i) % classes).collect() }
+}
+
+/// Probabilities, each row summing to 1.
+fn shares(steps: usize, width: usize) -> BatchTarget {
+    let mut target = values(steps, width);
+    for row in target.values.chunks_exact_mut(width) {
+        row.iter_mut().for_each(|v| *v = v.abs());
+        let sum: f32 = row.iter().sum();
+        row.iter_mut().for_each(|v| *v /= sum);
+    }
+    target
+}
+
+fn chain(width: usize) -> Sequential {
+    Sequential::new().input(InputSpec::features(width))
+}
+
+fn compile(loss: Loss) -> Compile {
+    Compile { loss, ..Compile::default() }
+}
+
+#[test]
+fn every_loss_behind_every_activation_that_fits() {
+    use Activation::{Linear, Sigmoid, Softmax, Softplus};
+    type Make = fn(usize, usize) -> BatchTarget;
+    let cases: [(Loss, &[Activation], Make); 9] = [
+        (Loss::SparseCategoricalCrossentropy, &[Softmax, Sigmoid, Softplus], |t, w| classes(t, w as u32)),
+        (Loss::CategoricalCrossentropy, &[Softmax, Sigmoid, Softplus], shares),
+        (Loss::BinaryCrossentropy, &[Sigmoid, Softmax], shares),
+        (Loss::SparseCategoricalCrossentropyFromLogits, &[Linear], |t, w| classes(t, w as u32)),
+        (Loss::CategoricalCrossentropyFromLogits, &[Linear], shares),
+        (Loss::BinaryCrossentropyFromLogits, &[Linear], shares),
+        (Loss::MeanSquaredError, &[Linear, Softmax], values),
+        (Loss::MeanAbsoluteError, &[Linear], values),
+        (Loss::Huber { delta: 0.5 }, &[Linear], values),
+    ];
+    for (loss, activations, target) in cases {
+        for &activation in activations {
+            for sequences in [false, true] {
+                let model = chain(3)
+                    .add(Gru::new(UNITS).return_sequences(sequences))
+                    .add(dense(4).activation(activation));
+                let mut model = model.compile(compile(loss)).unwrap();
+                let mut batch = batch(5, 3, target(if sequences { 5 } else { 1 }, 4));
+                check_model(&format!("{loss} of {activation}"), &mut model, &batch);
+                batch.weights = vec![0.5, 2.0, 0.0];
+                batch.inputs[0].extent = Extent::Lengths;
+                batch.inputs[0].lengths = vec![5, 2, 4];
+                check_model(&format!("{loss} of {activation}, weighted"), &mut model, &batch);
+            }
+        }
+    }
+}
+
+#[test]
+fn penalties_on_every_parameter() {
+    for penalty in [Regularizer::l1(0.05), Regularizer::l2(0.07), Regularizer::l1_l2(0.02, 0.03)] {
+        let options = Options { penalty: Some(penalty), ..Options::default() };
+        for model in options.chains(&chain(2)) {
+            // With so small a loss a missing penalty is most of the gradient.
+            let mut model = model.compile(compile(Loss::MeanSquaredError)).unwrap();
+            check_model(&format!("{penalty:?}"), &mut model, &batch(3, 2, values(1, UNITS)));
+        }
+        let mut dense = dense(4);
+        (dense.kernel_regularizer, dense.bias_regularizer) = (Some(penalty), Some(penalty));
+        let mut embedding = Embedding::new(6, 4);
+        embedding.embeddings_regularizer = Some(penalty);
+        let mut model =
+            Sequential::new().add(embedding).add(dense).compile(compile(Loss::MeanSquaredError)).unwrap();
+        let mut batch = batch(3, 1, values(3, 4));
+        batch.inputs[0].features.clear();
+        batch.inputs[0].ids = vec![0, 1, 2, 1, 1, 5, 3, 0, 0];
+        check_model(&format!("{penalty:?} of an embedding"), &mut model, &batch);
+    }
+}
+
+#[test]
+fn stacks_with_dropout_normalisation_and_masks() {
+    let dropped = Options { sequences: true, dropout: 0.2, recurrent_dropout: 0.3, ..Options::default() };
+    let shared = Options { shared: true, recurrent_dropout: 0.3, ..Options::default() };
+    let bottom = Sequential::new().add(Embedding::new(6, 3).mask_zero(true));
+    for below in dropped.chains(&bottom) {
+        let below = below.add(Dropout::new(0.25)).add(LayerNormalization::new());
+        for model in shared.chains(&below) {
+            let mut model = model.add(Dense::new(1)).compile(compile(Loss::MeanSquaredError)).unwrap();
+            // Masked by the id 0 and by the mask: at the start, inside and at the end of a sequence.
+            let ids = vec![0, 1, 2, 3, 0, 4, 5, 0, 1, 2, 3, 0, 1, 1, 2, 0, 5, 4];
+            let mask = (0..18).map(|i| i % 5 != 4).collect();
+            let input = BatchInput { steps: 6, ids, extent: Extent::Mask, mask, ..BatchInput::default() };
+            let batch = Batch { lanes: 3, inputs: vec![input], targets: vec![values(1, 1)], weights: vec![] };
+            check_model("a stack", &mut model, &batch);
+        }
+    }
+}
+
+#[test]
+fn a_cut_keeps_the_state_and_stops_the_gradient() {
+    for model in (Options { stateful: true, ..Options::default() }).chains(&chain(2)) {
+        let mut model = model.compile(compile(Loss::MeanSquaredError)).unwrap();
+        let first = batch(4, 2, values(1, UNITS));
+        let fresh = GradCheck::default().model(&mut model, &first).unwrap();
+        model.test_step(&first, None).unwrap();
+        let carried = GradCheck::default().model(&mut model, &first).unwrap();
+        all_there(&carried, "behind a cut");
+        assert_ne!(fresh.variables[0].norm, carried.variables[0].norm, "the state was not carried");
+    }
+}
+
+#[test]
+fn an_encoder_a_decoder_and_a_tied_table() {
+    let mut net = Network::new();
+    let source = net.input(InputSpec::ids().name("source"));
+    let target = net.input(InputSpec::ids().name("target"));
+    let table = |name: &str| Embedding::new(7, UNITS).name(name).mask_zero(true);
+    let (s, t) = (net.add(table("source"), &[source]).unwrap(), net.add(table("target"), &[target]).unwrap());
+    let encoded = net.add_all(Lstm::new(UNITS).return_state(true), &[s]).unwrap();
+    let decoder = Lstm::new(UNITS).return_sequences(true).bias_initializer(bias());
+    let decoded = net.add(decoder, &[t, encoded[1], encoded[2]]).unwrap();
+    let tied = TiedDense::new("target/embeddings").activation(Activation::Softmax);
+    let y = net.add(tied, &[decoded]).unwrap();
+    let mut model = net.compile(&[y], compile(Loss::SparseCategoricalCrossentropy)).unwrap();
+    let ids = |ids: &[u32]| BatchInput { steps: ids.len() / 3, ids: ids.to_vec(), ..BatchInput::default() };
+    let batch = Batch {
+        lanes: 3,
+        inputs: vec![ids(&[1, 2, 0, 3, 0, 0, 6, 4, 5]), ids(&[1, 2, 3, 0, 4, 6, 5, 1, 0, 0, 0, 0])],
+        targets: vec![classes(4, 7)],
+        weights: Vec::new(),
+    };
+    check_model("an encoder and a decoder", &mut model, &batch);
+}
+
+#[test]
+fn activations_of_layers() {
+    for activation in ACTIVATIONS.into_iter().chain([Activation::Softmax]) {
+        check_near_kinks(&ActivationLayer::new(activation), &[Input::random_steps(19, &LENGTHS)]);
+        let dense = dense(4).activation(activation);
+        check_near_kinks(&dense, &[Input::random_steps(3, &LENGTHS)]);
+        check_near_kinks(&dense.use_bias(false), &[Input::random_lanes(3, 4)]);
+    }
+}
+
+/// A user's layer: `y = x² ⊙ factor`, with a mistake of choice.
+#[derive(Debug, Clone, Copy)]
+struct SquareScale {
+    mistake: Mistake,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mistake {
+    None,
+    /// The 2 of (x²)′ is missing.
+    Slope,
+    /// The parameter's gradient replaces what another use of the layer added.
+    Overwrites,
+    /// The parameter's gradient misses the last row.
+    LastRow,
+}
+
+#[derive(Debug, Clone)]
+struct SquareScaleOp {
+    mistake: Mistake,
+    factor: SpanId,
+}
+
+impl Layer for SquareScale {
+    fn class_name(&self) -> &'static str {
+        "SquareScale"
+    }
+
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        let factor = plan.param(ParamSpec {
+            name: "factor",
+            shape: vec![plan.features(inputs[0])?],
+            initializer: Initializer::RandomUniform { minval: 0.5, maxval: 1.5 },
+            regularizer: None,
+            decay: true,
+        })?;
+        let op = SquareScaleOp { mistake: self.mistake, factor };
+        Ok(plan.op(Box::new(op), inputs, &[plan.spec(inputs[0])]))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(*self)
+    }
+}
+
+impl Op for SquareScaleOp {
+    fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        let (x, params) = (cx.input(0), cx.params);
+        let factor = params.value(self.factor);
+        let y = cx.output(0);
+        for r in 0..x.rows() {
+            for ((y, &x), f) in y.view_mut().row(r).iter_mut().zip(x.view().row(r)).zip(factor) {
+                *y = x * x * f;
+            }
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
+        let (x, Some(dy)) = (cx.input(0), cx.d_output(0)) else { return Ok(()) };
+        let counted = x.rows() - usize::from(self.mistake == Mistake::LastRow);
+        let (factor, gradient) = cx.params.value_and_gradient(self.factor);
+        if self.mistake == Mistake::Overwrites {
+            gradient.fill(0.0);
+        }
+        for r in 0..counted {
+            for ((g, &x), &dy) in gradient.iter_mut().zip(x.view().row(r)).zip(dy.view().row(r)) {
+                *g += dy * x * x;
+            }
+        }
+        let (factor, two) = (factor.to_vec(), if self.mistake == Mistake::Slope { 1.0 } else { 2.0 });
+        if let Some(slot) = cx.d_input(0) {
+            for r in 0..x.rows() {
+                let (from, dy) = (x.view().row(r), dy.view().row(r));
+                for (j, dx) in slot.value.view_mut().row(r).iter_mut().enumerate() {
+                    let d = dy[j] * two * from[j] * factor[j];
+                    *dx = if slot.add { *dx + d } else { d };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn a_user_s_layer_is_checked_with_one_call() {
+    let x = || [Input::random_steps(3, &LENGTHS)];
+    let report = gradcheck(&SquareScale { mistake: Mistake::None }, &x()).unwrap();
+    let names: Vec<&str> = report.variables.iter().map(|v| v.name.as_str()).collect();
+    assert_eq!(names, ["square_scale/factor", "input 0"]);
+    assert!(report.to_string().contains("square_scale/factor"));
+    for (mistake, wrong) in [
+        (Mistake::Slope, "input 0"),
+        (Mistake::Overwrites, "square_scale/factor"),
+        (Mistake::LastRow, "square_scale/factor"),
+    ] {
+        match gradcheck(&SquareScale { mistake }, &x()) {
+            Err(Error::Gradient { variable, .. }) => assert_eq!(variable, wrong, "{mistake:?}"),
+            other => panic!("{mistake:?} gave {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn inputs_that_are_no_arrays_are_named() {
+    let refused = |inputs: &[Input]| gradcheck(&Lstm::new(2), inputs).unwrap_err().to_string();
+    assert!(refused(&[Input::steps(2, &[&[1.0, 2.0, 3.0]])]).contains("whole rows of 2"));
+    assert!(refused(&[Input::steps(0, &[&[]])]).contains("width 0"));
+    assert!(refused(&[Input::random_steps(2, &[2]).mask(&[&[true]])]).contains("a flag for each step"));
+    let states = [Input::random_lanes(2, 2), Input::random_lanes(2, 2)];
+    assert!(refused(&[&[Input::random_steps(2, &[2])], &states[..]].concat()).contains("2 sequences"));
+    let error = gradcheck(&Dense::new(1), &[Input::lanes(1, &[f32::NAN])]).unwrap_err().to_string();
+    assert!(error.contains("a finite number"), "{error}");
+}
