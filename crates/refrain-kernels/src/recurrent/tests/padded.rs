@@ -92,9 +92,8 @@ impl<'a> Padded<'a> {
             let first = (gate % groups.max(1) * self.case.lengths.len() + n) * units;
             (0..units).map(|j| if groups == 0 { h[j] } else { h[j] * self.masks[first + j] }).collect()
         };
-        let input = |gate: usize, j: usize| {
-            self.bias[gate * units + j] + dot(x, &self.kernel, gate * units + j)
-        };
+        let input =
+            |gate: usize, j: usize| self.bias[gate * units + j] + dot(x, &self.kernel, gate * units + j);
         let product = |gate: usize, h: &[f64], j: usize| dot(h, &self.recurrent, gate * units + j);
         let plain = |gate: usize, act: Activation| -> Vec<f64> {
             let h = dropped(gate);
@@ -154,8 +153,8 @@ impl<'a> Padded<'a> {
         let add = |to: &mut [f64], v: &[f64]| to.iter_mut().zip(v).for_each(|(to, v)| *to += step * v);
         let (inputs, steps, offsets) = (self.case.inputs, self.case.steps(), self.case.numbers().offsets);
         for (n, &length) in self.case.lengths.iter().enumerate() {
-            for t in 0..length {
-                let row = &along.x[(offsets[t] + n) * inputs..][..inputs];
+            for (t, &offset) in offsets.iter().enumerate().take(length) {
+                let row = &along.x[(offset + n) * inputs..][..inputs];
                 add(&mut to.x[(n * steps + t) * inputs..][..inputs], row);
             }
         }
