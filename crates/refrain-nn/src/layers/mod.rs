@@ -10,6 +10,8 @@ mod masking;
 mod merge;
 mod norm;
 mod recurrent;
+#[cfg(test)]
+mod reference_tests;
 mod registry;
 mod repeat;
 mod reverse;
