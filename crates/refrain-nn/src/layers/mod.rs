@@ -6,6 +6,8 @@ mod bidirectional;
 mod dense;
 mod dropout;
 mod embedding;
+#[cfg(test)]
+mod mask_tests;
 mod masking;
 mod merge;
 mod norm;
