@@ -1,5 +1,7 @@
 //! The fused passes on every instruction set against the plain reference in f64.
 
+mod padded;
+
 use super::*;
 use crate::gemm::{Rows, RowsMut, row_step};
 use crate::panel::{Packed, PanelShape};

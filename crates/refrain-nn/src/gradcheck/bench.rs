@@ -194,13 +194,18 @@ impl Bench {
     /// # Errors
     /// Those of the layer's operations.
     pub fn forward(&mut self, mode: Mode) -> Result<(), Error> {
+        self.forward_batch(mode, RANDOM)
+    }
+
+    /// The same with the random numbers of another batch.
+    pub(crate) fn forward_batch(&mut self, mode: Mode, random: RandomKey) -> Result<(), Error> {
         for edge in (0..self.graph.specs.len()).map(EdgeId).filter(|e| !self.inputs.contains(e)) {
             let value = self.graph.value_mut(edge).0;
             value.data.fill(f32::NAN);
             value.ids.fill(u32::MAX);
         }
         let mut state = self.graph.own_state();
-        self.graph.forward(&self.engine, &self.params, mode, RANDOM, &mut state, &[])
+        self.graph.forward(&self.engine, &self.params, mode, random, &mut state, &[])
     }
 
     /// The `i`-th output: for each of the caller's sequences its real rows, flat.

@@ -6,10 +6,14 @@ mod bidirectional;
 mod dense;
 mod dropout;
 mod embedding;
+#[cfg(test)]
+mod mask_tests;
 mod masking;
 mod merge;
 mod norm;
 mod recurrent;
+#[cfg(test)]
+mod reference_tests;
 mod registry;
 mod repeat;
 mod reverse;

@@ -1,5 +1,7 @@
 //! Distributions: their range, mean, variance and shape, on one large draw each.
 
+mod layers;
+
 use super::*;
 
 /// Values of a draw that statistics are taken from.
@@ -46,16 +48,19 @@ fn check_cumulative(name: &str, values: &[f32], cumulative: impl Fn(f64) -> f64)
 }
 
 fn check_uniform(init: Initializer, shape: &[usize], low: f64, high: f64) {
-    let values = drawn(&init, shape, 1, 2);
+    check_uniform_values(init.name(), &drawn(&init, shape, 1, 2), low, high);
+}
+
+fn check_uniform_values(name: &str, values: &[f32], low: f64, high: f64) {
     let (least, largest) =
         values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v as f64), h.max(v as f64)));
     let slack = ROUNDING * low.abs().max(high.abs());
-    assert!(least >= low - slack && largest <= high + slack, "{}: {least} to {largest}", init.name());
+    assert!(least >= low - slack && largest <= high + slack, "{name}: {least} to {largest}");
     // A range that is too narrow would pass the line above.
     let missing = (high - low) * 1e-3;
-    assert!(least < low + missing && largest > high - missing, "{}: {least} to {largest}", init.name());
-    check_moments(init.name(), &values, (low + high) / 2.0, (high - low).powi(2) / 12.0, 1.8);
-    check_cumulative(init.name(), &values, |x| (x - low) / (high - low));
+    assert!(least < low + missing && largest > high - missing, "{name}: {least} to {largest}");
+    check_moments(name, values, (low + high) / 2.0, (high - low).powi(2) / 12.0, 1.8);
+    check_cumulative(name, values, |x| (x - low) / (high - low));
 }
 
 /// The standard normal distribution function, by the midpoint rule.

@@ -3,6 +3,8 @@
 mod cell;
 mod op;
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests;
 
 pub use cell::{CellConfig, GruCell, LstmCell, SimpleRnnCell};
