@@ -2,8 +2,8 @@
 //! layers of a user's own. What a layer's own tests check is not repeated here.
 
 use refrain_nn::data::{Batch, BatchInput, BatchTarget, Extent};
-use refrain_nn::gradcheck::{GradCheck, Input, Report, gradcheck};
-use refrain_nn::graph::{Backward, EdgeId, Forward, Op, Plan};
+use refrain_nn::gradcheck::{Bench, GradCheck, Input, Report, gradcheck};
+use refrain_nn::graph::{Backward, EdgeId, Forward, Mode, Op, Plan};
 use refrain_nn::layers::{
     ActivationLayer, Bidirectional, CellConfig, Dense, Dropout, Embedding, Gru, Layer, LayerNormalization,
     Lstm, MergeMode, Recurrent, RecurrentLayer, RecurrentMask, SimpleRnn, TiedDense,
@@ -34,6 +34,7 @@ fn all_there(report: &Report, name: &str) {
     assert!(!report.variables.is_empty(), "{name}: nothing was checked");
     for v in &report.variables {
         assert!(v.norm > 0.0, "{name}: the gradient of {} is zero", v.name);
+        assert!(v.allowed < 0.1, "{name}: rounding hides the gradient of {}: {report}", v.name);
     }
 }
 
@@ -51,7 +52,7 @@ fn check_near_kinks(layer: &dyn Layer, inputs: &[Input]) {
 }
 
 /// The same for a model's loss on a batch.
-fn check_model(name: &str, model: &mut Model, batch: &Batch) {
+fn check_model(name: &str, model: &Model, batch: &Batch) {
     let settings = GradCheck { engine: Some(Engine::default()), ..GradCheck::default() };
     all_there(&settings.model(model, batch).unwrap_or_else(|e| panic!("{name}: {e}")), name);
 }
@@ -196,8 +197,7 @@ fn initial_states_of_both_directions() {
     };
     let x = || Input::random_steps(2, &[4, 0, 3]);
     let options = Options { sequences: true, state: true, ..Options::default() };
-    for layer in options.both_ways(MergeMode::Concat) {
-        let states = if format!("{layer:?}").contains("LstmCell") { 4 } else { 2 };
+    for (layer, states) in options.both_ways(MergeMode::Concat).into_iter().zip([2, 4, 2, 2]) {
         check(&*layer, &[vec![x()], (0..states).map(state).collect()].concat());
     }
 }
@@ -258,13 +258,13 @@ fn every_loss_behind_every_activation_that_fits() {
                 let model = chain(3)
                     .add(Gru::new(UNITS).return_sequences(sequences))
                     .add(dense(4).activation(activation));
-                let mut model = model.compile(compile(loss)).unwrap();
+                let model = model.compile(compile(loss)).unwrap();
                 let mut batch = batch(5, 3, target(if sequences { 5 } else { 1 }, 4));
-                check_model(&format!("{loss} of {activation}"), &mut model, &batch);
+                check_model(&format!("{loss} of {activation}"), &model, &batch);
                 batch.weights = vec![0.5, 2.0, 0.0];
                 batch.inputs[0].extent = Extent::Lengths;
                 batch.inputs[0].lengths = vec![5, 2, 4];
-                check_model(&format!("{loss} of {activation}, weighted"), &mut model, &batch);
+                check_model(&format!("{loss} of {activation}, weighted"), &model, &batch);
             }
         }
     }
@@ -276,19 +276,19 @@ fn penalties_on_every_parameter() {
         let options = Options { penalty: Some(penalty), ..Options::default() };
         for model in options.chains(&chain(2)) {
             // With so small a loss a missing penalty is most of the gradient.
-            let mut model = model.compile(compile(Loss::MeanSquaredError)).unwrap();
-            check_model(&format!("{penalty:?}"), &mut model, &batch(3, 2, values(1, UNITS)));
+            let model = model.compile(compile(Loss::MeanSquaredError)).unwrap();
+            check_model(&format!("{penalty:?}"), &model, &batch(3, 2, values(1, UNITS)));
         }
         let mut dense = dense(4);
         (dense.kernel_regularizer, dense.bias_regularizer) = (Some(penalty), Some(penalty));
         let mut embedding = Embedding::new(6, 4);
         embedding.embeddings_regularizer = Some(penalty);
-        let mut model =
+        let model =
             Sequential::new().add(embedding).add(dense).compile(compile(Loss::MeanSquaredError)).unwrap();
         let mut batch = batch(3, 1, values(3, 4));
         batch.inputs[0].features.clear();
         batch.inputs[0].ids = vec![0, 1, 2, 1, 1, 5, 3, 0, 0];
-        check_model(&format!("{penalty:?} of an embedding"), &mut model, &batch);
+        check_model(&format!("{penalty:?} of an embedding"), &model, &batch);
     }
 }
 
@@ -300,13 +300,13 @@ fn stacks_with_dropout_normalisation_and_masks() {
     for below in dropped.chains(&bottom) {
         let below = below.add(Dropout::new(0.25)).add(LayerNormalization::new());
         for model in shared.chains(&below) {
-            let mut model = model.add(Dense::new(1)).compile(compile(Loss::MeanSquaredError)).unwrap();
+            let model = model.add(Dense::new(1)).compile(compile(Loss::MeanSquaredError)).unwrap();
             // Masked by the id 0 and by the mask: at the start, inside and at the end of a sequence.
             let ids = vec![0, 1, 2, 3, 0, 4, 5, 0, 1, 2, 3, 0, 1, 1, 2, 0, 5, 4];
             let mask = (0..18).map(|i| i % 5 != 4).collect();
             let input = BatchInput { steps: 6, ids, extent: Extent::Mask, mask, ..BatchInput::default() };
             let batch = Batch { lanes: 3, inputs: vec![input], targets: vec![values(1, 1)], weights: vec![] };
-            check_model("a stack", &mut model, &batch);
+            check_model("a stack", &model, &batch);
         }
     }
 }
@@ -316,9 +316,9 @@ fn a_cut_keeps_the_state_and_stops_the_gradient() {
     for model in (Options { stateful: true, ..Options::default() }).chains(&chain(2)) {
         let mut model = model.compile(compile(Loss::MeanSquaredError)).unwrap();
         let first = batch(4, 2, values(1, UNITS));
-        let fresh = GradCheck::default().model(&mut model, &first).unwrap();
+        let fresh = GradCheck::default().model(&model, &first).unwrap();
         model.test_step(&first, None).unwrap();
-        let carried = GradCheck::default().model(&mut model, &first).unwrap();
+        let carried = GradCheck::default().model(&model, &first).unwrap();
         all_there(&carried, "behind a cut");
         assert_ne!(fresh.variables[0].norm, carried.variables[0].norm, "the state was not carried");
     }
@@ -329,14 +329,18 @@ fn an_encoder_a_decoder_and_a_tied_table() {
     let mut net = Network::new();
     let source = net.input(InputSpec::ids().name("source"));
     let target = net.input(InputSpec::ids().name("target"));
-    let table = |name: &str| Embedding::new(7, UNITS).name(name).mask_zero(true);
+    let table = |name: &str| {
+        // Large enough that the source is felt through the encoder's state.
+        let embeddings_initializer = Initializer::RandomUniform { minval: -2.0, maxval: 2.0 };
+        Embedding { embeddings_initializer, ..Embedding::new(7, UNITS).name(name).mask_zero(true) }
+    };
     let (s, t) = (net.add(table("source"), &[source]).unwrap(), net.add(table("target"), &[target]).unwrap());
     let encoded = net.add_all(Lstm::new(UNITS).return_state(true), &[s]).unwrap();
     let decoder = Lstm::new(UNITS).return_sequences(true).bias_initializer(bias());
     let decoded = net.add(decoder, &[t, encoded[1], encoded[2]]).unwrap();
     let tied = TiedDense::new("target/embeddings").activation(Activation::Softmax);
     let y = net.add(tied, &[decoded]).unwrap();
-    let mut model = net.compile(&[y], compile(Loss::SparseCategoricalCrossentropy)).unwrap();
+    let model = net.compile(&[y], compile(Loss::SparseCategoricalCrossentropy)).unwrap();
     let ids = |ids: &[u32]| BatchInput { steps: ids.len() / 3, ids: ids.to_vec(), ..BatchInput::default() };
     let batch = Batch {
         lanes: 3,
@@ -344,7 +348,7 @@ fn an_encoder_a_decoder_and_a_tied_table() {
         targets: vec![classes(4, 7)],
         weights: Vec::new(),
     };
-    check_model("an encoder and a decoder", &mut model, &batch);
+    check_model("an encoder and a decoder", &model, &batch);
 }
 
 #[test]
@@ -470,6 +474,20 @@ fn a_user_s_layer_is_checked_with_one_call() {
             other => panic!("{mistake:?} gave {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_check_that_checks_nothing_is_refused() {
+    let refused = |settings: GradCheck| {
+        let error = settings.layer(&Lstm::new(2), &[Input::random_steps(1, &[2])]).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+    };
+    refused(GradCheck { directions: 0, ..GradCheck::default() });
+    refused(GradCheck { step: 0.0, ..GradCheck::default() });
+    refused(GradCheck { tolerance: f64::NAN, ..GradCheck::default() });
+    let mut bench = Bench::new(&Lstm::new(2), &[Input::random_steps(1, &[2])]).unwrap();
+    bench.forward(Mode::Infer).unwrap();
+    assert!(bench.backward(&[vec![vec![1.0; 2]]]).unwrap_err().to_string().contains("Mode::Train"));
 }
 
 #[test]

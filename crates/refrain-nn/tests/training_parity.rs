@@ -130,12 +130,14 @@ impl Task {
 /// One engine of two threads at a time: two of them would wait for each other on two cores.
 static CORES: Mutex<()> = Mutex::new(());
 
-fn follows(file: &str) {
+fn follows(file: &str, runs: usize) {
     let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
     let fixture = Fixture::open(file);
     let task = Task::new(&fixture);
     let mut wrong = Vec::new();
-    for run in fixture.cases()["runs"].as_array().expect("a list") {
+    let cases = fixture.cases()["runs"].as_array().expect("a list");
+    assert_eq!(cases.len(), runs, "{file}");
+    for run in cases {
         let word = |name| run[name].as_str().expect("a word");
         let key = format!("{}_{}", word("cell"), word("optimizer"));
         let values = |kind| &fixture.tensor(&format!("{kind}/{key}")).values[..];
@@ -162,15 +164,16 @@ fn follows(file: &str) {
             );
         }
     }
+    fixture.assert_read("");
     assert!(wrong.is_empty(), "{file}: {} steps\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn losses_follow_keras() {
-    follows("keras_training.safetensors");
+    follows("keras_training.safetensors", 3);
 }
 
 #[test]
 fn losses_follow_pytorch() {
-    follows("torch_training.safetensors");
+    follows("torch_training.safetensors", 6);
 }

@@ -55,6 +55,9 @@ pub(crate) fn figure(title: &str, columns: usize, charts: &[Chart]) -> Result<St
     if charts.is_empty() {
         return Err(Error::NoChart);
     }
+    if columns == 0 {
+        return Err(Error::NoColumn);
+    }
     let panels = charts.iter().map(Panel::new).collect::<Result<Vec<_>>>()?;
     let names = names(charts);
     let columns = columns.min(charts.len());

@@ -11,6 +11,10 @@ pub enum Error {
     #[error("the figure has no chart; add at least one")]
     NoChart,
 
+    /// A grid without columns.
+    #[error("the figure has 0 columns; expected at least 1")]
+    NoColumn,
+
     /// A chart without lines.
     #[error("the chart {chart:?} has no line; add at least one")]
     NoLine {

@@ -116,10 +116,10 @@ impl Figure {
         Self { title: title.into(), columns: 1, charts: Vec::new() }
     }
 
-    /// Sets the charts in a row; 0 is taken as 1.
+    /// Sets the charts in a row, at least 1.
     #[must_use]
     pub fn columns(mut self, columns: usize) -> Self {
-        self.columns = columns.max(1);
+        self.columns = columns;
         self
     }
 

@@ -205,6 +205,7 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn what_cannot_be_drawn_is_an_error_that_says_where() {
     assert_eq!(Figure::new("f").to_svg(), Err(Error::NoChart));
+    assert_eq!(Figure::new("f").columns(0).add(Chart::new("c")).to_svg(), Err(Error::NoColumn));
     assert_eq!(Chart::new("c").to_svg(), Err(Error::NoLine { chart: "c".into() }));
     let message = |chart: Chart| chart.to_svg().unwrap_err().to_string();
     assert_eq!(

@@ -74,7 +74,7 @@ pub fn pad_sequences<S: AsRef<[u32]>>(sequences: &[S], pad: Pad) -> Array2<u32> 
 /// One-hot rows: an array `(labels, num_classes)` with a 1 in each row at the label's column.
 ///
 /// Without `num_classes` there are as many columns as the largest label needs. Where Keras fails (no labels and no
-/// `num_classes`), the array has none; where Keras takes a `num_classes` of 0 for none given, it is 0.
+/// `num_classes`), the array has none. `Some(0)` means no columns; Keras counts the classes instead.
 ///
 /// # Errors
 ///

@@ -35,8 +35,8 @@ struct Options {
     #[arg(long, default_value_t = 100, value_parser = at_least::<2>)]
     length: usize,
 
-    /// Steps of training; whole looks at the test set, one every 50 steps.
-    #[arg(long, default_value_t = 1500, value_parser = at_least::<EVERY>)]
+    /// Steps of training: a multiple of 50, after each of which the test set is looked at.
+    #[arg(long, default_value_t = 1500, value_parser = whole_looks)]
     steps: usize,
 
     /// The cells to train (all three if none is named); repeat it for several.
@@ -51,9 +51,9 @@ struct Options {
     #[arg(long, default_value_t = 32, value_parser = at_least::<1>)]
     batch: usize,
 
-    /// Adam's learning rate.
-    #[arg(long, default_value_t = ADDING_RATE)]
-    lr: f64,
+    /// Adam's learning rate [default: 0.01 for adding, 0.005 for copy]
+    #[arg(long)]
+    lr: Option<f64>,
 
     /// The bound of the gradient's norm.
     #[arg(long, default_value_t = 1.0)]
@@ -81,6 +81,13 @@ fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     }
 }
 
+fn whole_looks(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(steps) if steps > 0 && steps % EVERY == 0 => Ok(steps),
+        _ => Err(format!("expected a multiple of {EVERY}")),
+    }
+}
+
 /// Which task is trained how long at which learning rate.
 fn experiments(options: &Options) -> Vec<(Task, usize, f64)> {
     let task = |kind, length| Task { kind, length };
@@ -92,7 +99,11 @@ fn experiments(options: &Options) -> Vec<(Task, usize, f64)> {
             (task(TaskKind::Copy, 100), 4000, COPY_RATE),
         ]
     } else {
-        vec![(task(options.task, options.length), options.steps, options.lr)]
+        let rate = match options.task {
+            TaskKind::Adding => ADDING_RATE,
+            TaskKind::Copy => COPY_RATE,
+        };
+        vec![(task(options.task, options.length), options.steps, options.lr.unwrap_or(rate))]
     }
 }
 

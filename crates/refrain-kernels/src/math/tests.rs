@@ -85,6 +85,17 @@ fn examine(function: Activation, inputs: &[f32]) -> Worst {
     let (bound, range) = promise(function);
     let mut worst = Worst::default();
     for isa in Isa::available() {
+        if function == Activation::Tanh {
+            let mirrored: Vec<f32> = inputs.iter().map(|x| -x).collect();
+            for ((x, y), mirror) in
+                inputs.iter().zip(map(isa, function, inputs)).zip(map(isa, function, &mirrored))
+            {
+                assert!(
+                    x.is_nan() || mirror.to_bits() == (-y).to_bits(),
+                    "tanh of {x:e} is not odd on {isa}"
+                );
+            }
+        }
         for ((&x, &exact), y) in inputs.iter().zip(&exact).zip(map(isa, function, inputs)) {
             let what = || format!("{} of {x:e} ({:#010x}) is {y:e} on {isa}", function.name(), x.to_bits());
             if x.is_nan() {

@@ -40,6 +40,8 @@ pub struct Bench {
     pub(crate) inputs: Vec<EdgeId>,
     pub(crate) outputs: Vec<EdgeId>,
     scope: String,
+    /// The mode of the last forward pass.
+    last: Option<Mode>,
 }
 
 impl Bench {
@@ -104,9 +106,9 @@ impl Bench {
         for (input, layout) in axes {
             lay_out(&mut graph, layout, input)?;
         }
-        let mut bench = Self { graph, params, engine, inputs: edges, outputs, scope };
+        let mut bench = Self { graph, params, engine, inputs: edges, outputs, scope, last: None };
         for (i, input) in inputs.iter().enumerate() {
-            bench.fill(i, input);
+            bench.fill(i, &input.clone().drawn(i));
         }
         bench.repack();
         Ok(bench)
@@ -142,9 +144,8 @@ impl Bench {
 
     /// The layer's parameters by their names inside the layer (`kernel`, `forward_lstm/bias`), with their shapes.
     pub fn weights(&self) -> Vec<(String, Vec<usize>)> {
-        let inside = |name: &str| match name.strip_prefix(&self.scope).and_then(|n| n.strip_prefix('/')) {
-            Some(name) => name.to_owned(),
-            None => name.to_owned(),
+        let inside = |name: &str| {
+            name.strip_prefix(&self.scope).and_then(|n| n.strip_prefix('/')).unwrap_or(name).to_owned()
         };
         self.params.spans().iter().map(|s| (inside(&s.name), s.shape.clone())).collect()
     }
@@ -205,18 +206,19 @@ impl Bench {
             value.ids.fill(u32::MAX);
         }
         let mut state = self.graph.own_state();
+        self.last = Some(mode);
         self.graph.forward(&self.engine, &self.params, mode, random, &mut state, &[])
     }
 
     /// The `i`-th output: for each of the caller's sequences its real rows, flat.
     ///
     /// # Panics
-    /// When the layer has fewer outputs.
+    /// Before the first forward pass, and when the layer has fewer outputs.
     pub fn output(&self, i: usize) -> Vec<Vec<f32>> {
         self.in_callers_order(self.outputs[i], self.graph.value(self.outputs[i]))
     }
 
-    /// The steps of the caller's array that the rows of the `i`-th output came from.
+    /// The steps of the caller's array that the rows of the `i`-th output came from, after a forward pass.
     ///
     /// # Panics
     /// When the layer has fewer outputs.
@@ -224,37 +226,34 @@ impl Bench {
         self.places(self.outputs[i]).iter().map(|s| s.iter().map(|&(_, t)| t).collect()).collect()
     }
 
-    /// Runs backward after a forward pass in [`Mode::Train`], from a gradient for each output, arranged as
+    /// Runs backward, once after a forward pass in [`Mode::Train`], from a gradient for each output, arranged as
     /// [`Bench::output`] shows values.
     ///
     /// # Errors
-    /// When a gradient has another shape than its output, and those of the layer's operations.
+    /// When no such forward pass came before, a gradient has another shape than its output, and those of the
+    /// layer's operations.
     pub fn backward(&mut self, gradients: &[Vec<Vec<f32>>]) -> Result<(), Error> {
         if gradients.len() != self.outputs.len() {
-            let (got, expected) = (gradients.len().to_string(), format!("{}", self.outputs.len()));
+            let (got, expected) = (gradients.len().to_string(), self.outputs.len().to_string());
             return Err(Error::data("the number of output gradients", got, expected));
         }
-        self.clear_gradients();
+        let mut packed = Vec::with_capacity(gradients.len());
         for (i, given) in gradients.iter().enumerate() {
             let edge = self.outputs[i];
             let (places, width) = (self.places(edge), self.graph.specs[edge.0].width());
-            let sizes = |rows: &[Vec<f32>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
+            let got: Vec<_> = given.iter().map(Vec::len).collect();
             let expected: Vec<_> = places.iter().map(|p| p.len() * width).collect();
-            if sizes(given) != expected {
-                let got = format!("{:?} floats a sequence", sizes(given));
-                return Err(Error::data(format!("the gradient of output {i}"), got, format!("{expected:?}")));
+            if got != expected {
+                let what = format!("the gradient of output {i}");
+                return Err(Error::data(what, format!("{got:?} floats a sequence"), format!("{expected:?}")));
             }
-            let again = self.outputs[..i].contains(&edge);
-            let gradient = self.graph.seed_gradient(edge).1;
-            for (rows, places) in given.iter().zip(&places) {
-                for (from, &(row, _)) in rows.chunks_exact(width.max(1)).zip(places) {
-                    for (to, &from) in gradient.view_mut().row(row).iter_mut().zip(from) {
-                        *to = from + if again { *to } else { 0.0 };
-                    }
-                }
+            let mut rows = vec![&[][..]; places.iter().map(Vec::len).sum()];
+            for (given, places) in given.iter().zip(&places) {
+                given.chunks_exact(width.max(1)).zip(places).for_each(|(from, &(row, _))| rows[row] = from);
             }
+            packed.push(rows);
         }
-        self.run_backward()
+        self.run_backward(|output, row, column| packed[output][row][column])
     }
 
     /// The gradient of the `i`-th input after [`Bench::backward`], arranged as [`Bench::output`] shows values;
@@ -267,16 +266,27 @@ impl Bench {
         gradient.map_or_else(Vec::new, |g| self.in_callers_order(self.inputs[i], g))
     }
 
-    /// Fills every gradient buffer with NaN and those of the parameters with 0.
-    pub(super) fn clear_gradients(&mut self) {
+    /// Runs backward over poisoned buffers from `seed(output, row, column)`, rows in packed order.
+    pub(super) fn run_backward(&mut self, seed: impl Fn(usize, usize, usize) -> f32) -> Result<(), Error> {
+        if self.last.take() != Some(Mode::Train) {
+            let reason = "it follows a forward pass in `Mode::Train`, once";
+            return Err(Error::unsupported("a backward pass", reason));
+        }
         for edge in 0..self.graph.specs.len() {
             self.graph.seed_gradient(EdgeId(edge)).1.data.fill(f32::NAN);
         }
         self.graph.begin_backward();
         self.params.flat().2.fill(0.0);
-    }
-
-    pub(super) fn run_backward(&mut self) -> Result<(), Error> {
+        for (k, &edge) in self.outputs.iter().enumerate() {
+            // A layer that changes nothing may give back its input, and give it back twice.
+            let again = self.outputs[..k].contains(&edge);
+            let gradient = self.graph.seed_gradient(edge).1;
+            for r in 0..gradient.rows() {
+                for (j, g) in gradient.view_mut().row(r).iter_mut().enumerate() {
+                    *g = seed(k, r, j) + if again { *g } else { 0.0 };
+                }
+            }
+        }
         self.graph.backward(&self.engine, &mut self.params, RANDOM, &[])
     }
 
@@ -299,7 +309,7 @@ impl Bench {
         places.iter().map(|s| s.iter().flat_map(|&(row, _)| view.row(row)).copied().collect()).collect()
     }
 
-    /// Names of the inputs that have gradients, with their places.
+    /// Places of the inputs that have gradients.
     pub(super) fn feature_inputs(&self) -> impl Iterator<Item = usize> {
         let features = |i: &usize| matches!(self.graph.specs[self.inputs[*i].0].kind, Kind::Features(_));
         (0..self.inputs.len()).filter(features)

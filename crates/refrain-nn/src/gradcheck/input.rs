@@ -1,6 +1,6 @@
 //! What a layer on the bench is given.
 
-use super::noise::noise;
+use super::noise::{INPUTS, noise};
 use crate::error::Error;
 use crate::graph::Kind;
 
@@ -10,6 +10,8 @@ pub struct Input {
     pub(super) values: Values,
     /// One flag for each step; without it every step is real.
     pub(super) mask: Option<Vec<Vec<bool>>>,
+    /// Whether the values are drawn when the input's place is known.
+    random: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -46,17 +48,32 @@ impl Input {
         Values::LaneIds(ids.to_vec()).into()
     }
 
-    /// [`Input::steps`] of these lengths, with values in −1..1 that are the same in every run.
+    /// [`Input::steps`] of these lengths, with values in −1..1 that are the same in every run. Two such inputs of
+    /// one layer differ.
     pub fn random_steps(width: usize, lengths: &[usize]) -> Self {
-        let sequence =
-            |n: usize, length: usize| (0..length * width).map(|i| noise(n as u64, i) as f32).collect();
-        let sequences = lengths.iter().enumerate().map(|(n, &l)| sequence(n, l)).collect();
-        Values::Steps { width, sequences }.into()
+        let sequences = lengths.iter().map(|&length| vec![0.0; length * width]).collect();
+        Self { random: true, ..Values::Steps { width, sequences }.into() }
     }
 
-    /// [`Input::lanes`] with values in −1..1 that are the same in every run.
+    /// [`Input::lanes`] with values in −1..1 that are the same in every run. Two such inputs of one layer differ.
     pub fn random_lanes(width: usize, lanes: usize) -> Self {
-        Values::Lanes { width, rows: (0..lanes * width).map(|i| noise(99, i) as f32).collect() }.into()
+        Self { random: true, ..Values::Lanes { width, rows: vec![0.0; lanes * width] }.into() }
+    }
+
+    /// Draws the values of the `place`-th input of a layer, if they are to be drawn.
+    pub(super) fn drawn(mut self, place: usize) -> Self {
+        let fill = |n: usize, values: &mut Vec<f32>| {
+            let stream = INPUTS + ((place as u64) << 10) + n as u64;
+            values.iter_mut().enumerate().for_each(|(i, x)| *x = noise(stream, i) as f32);
+        };
+        match &mut self.values {
+            Values::Steps { sequences, .. } if self.random => {
+                sequences.iter_mut().enumerate().for_each(|(n, sequence)| fill(n, sequence));
+            }
+            Values::Lanes { rows, .. } if self.random => fill(0, rows),
+            _ => {}
+        }
+        self
     }
 
     /// Only the steps whose flag is true are real; the others are never read.
@@ -122,6 +139,6 @@ impl Input {
 
 impl From<Values> for Input {
     fn from(values: Values) -> Self {
-        Self { values, mask: None }
+        Self { values, mask: None, random: false }
     }
 }

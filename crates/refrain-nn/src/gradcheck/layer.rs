@@ -28,6 +28,7 @@ impl Bench {
     /// # Errors
     /// As for [`GradCheck::layer`].
     pub fn check(&mut self, settings: &GradCheck) -> Result<Report, Error> {
+        settings.validate()?;
         self.differentiate()?;
         let mut report = Report::default();
         for id in (0..self.params.spans().len()).map(SpanId) {
@@ -38,13 +39,11 @@ impl Bench {
             let (name, gradient) = (span.name.clone(), self.params.gradient(id).to_vec());
             let values = self.params.value(id).to_vec();
             let checked = settings.compare(name, &values, &gradient, |moved| {
-                self.params.value_mut(id).copy_from_slice(moved);
-                self.repack();
+                self.set_values(id, moved);
                 self.objective()
-            })?;
-            self.params.value_mut(id).copy_from_slice(&values);
-            self.repack();
-            report.variables.push(checked);
+            });
+            self.set_values(id, &values);
+            report.variables.push(checked?);
         }
         for i in self.feature_inputs().collect::<Vec<_>>() {
             let values = self.input_values(i);
@@ -57,27 +56,23 @@ impl Bench {
             let checked = settings.compare(format!("input {i}"), &values, &gradient, |moved| {
                 self.set_input_values(i, moved);
                 self.objective()
-            })?;
+            });
             self.set_input_values(i, &values);
-            report.variables.push(checked);
+            report.variables.push(checked?);
         }
+        self.differentiate()?;
         Ok(report)
+    }
+
+    fn set_values(&mut self, id: SpanId, values: &[f32]) {
+        self.params.value_mut(id).copy_from_slice(values);
+        self.repack();
     }
 
     /// Runs forward in training and backward from the objective's weights.
     pub(crate) fn differentiate(&mut self) -> Result<(), Error> {
         self.objective()?;
-        self.clear_gradients();
-        for (k, &edge) in self.outputs.iter().enumerate() {
-            let again = self.outputs[..k].contains(&edge);
-            let gradient = self.graph.seed_gradient(edge).1;
-            for r in 0..gradient.rows() {
-                for (j, g) in gradient.view_mut().row(r).iter_mut().enumerate() {
-                    *g = weight(k, r, j) as f32 + if again { *g } else { 0.0 };
-                }
-            }
-        }
-        self.run_backward()
+        self.run_backward(|output, row, column| weight(output, row, column) as f32)
     }
 
     /// Runs forward in training and sums every output with its weight.

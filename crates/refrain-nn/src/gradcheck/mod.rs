@@ -18,7 +18,8 @@
 //! [`GradCheck::model`] does the same with a compiled model, its loss and its regularisers on a batch, and
 //! [`Bench`] shows a layer's outputs and gradients, to be compared with numbers from elsewhere.
 //!
-//! What it cannot see: an error below about a hundredth of a gradient's norm, and a difference across a kink
+//! What it cannot see: an error below about a hundredth of a gradient's norm (and of what the f32 forward pass
+//! rounds), and a difference across a kink
 //! (`relu`, `|w|`), where the two sides have different slopes: there move the values away from the kink or take
 //! a smaller step. Dropout draws the same masks in every pass, so it is checked like anything else.
 
@@ -44,7 +45,8 @@ use std::fmt;
 pub struct GradCheck {
     /// The step of the central difference, as a share of a variable's root mean square.
     pub step: f64,
-    /// The largest difference of the two slopes, as a share of the gradient's norm.
+    /// The largest difference of the two slopes, as a share of the gradient's norm; what an f32 forward pass
+    /// rounds, 2⁻²⁴ of the objective's terms over the step, is allowed beside it.
     pub tolerance: f64,
     /// Directions that are tried for each variable.
     pub directions: usize,
@@ -90,6 +92,9 @@ pub struct Checked {
     pub norm: f64,
     /// The largest difference of the two slopes over all directions, as a share of the norm.
     pub worst: f64,
+    /// The difference that was allowed, as a share of the norm: 1 or more says that a gradient of zero would
+    /// have passed too.
+    pub allowed: f64,
 }
 
 impl Report {
@@ -125,6 +130,19 @@ impl Objective {
 }
 
 impl GradCheck {
+    fn validate(&self) -> Result<(), Error> {
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        for (setting, value) in [("step", self.step), ("tolerance", self.tolerance)] {
+            if !positive(value) {
+                return Err(Error::setting("GradCheck", setting, value, "a finite number above 0"));
+            }
+        }
+        if self.directions == 0 {
+            return Err(Error::setting("GradCheck", "directions", 0, "at least 1"));
+        }
+        Ok(())
+    }
+
     /// Compares one variable's gradient with differences of `objective`, which is called with moved values.
     fn compare(
         &self,
@@ -134,7 +152,7 @@ impl GradCheck {
         mut objective: impl FnMut(&[f32]) -> Result<Objective, Error>,
     ) -> Result<Checked, Error> {
         let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-        let mut checked = Checked { name, values: values.len(), norm, worst: 0.0 };
+        let mut checked = Checked { name, values: values.len(), norm, worst: 0.0, allowed: 0.0 };
         if values.is_empty() {
             return Ok(checked);
         }
@@ -158,6 +176,7 @@ impl GradCheck {
             }
             if norm > 0.0 {
                 checked.worst = checked.worst.max(apart / norm);
+                checked.allowed = checked.allowed.max(allowed / norm);
             }
         }
         Ok(checked)

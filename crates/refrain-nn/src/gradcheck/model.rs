@@ -9,12 +9,13 @@ use crate::params::SpanId;
 impl GradCheck {
     /// Checks the gradient of a compiled model's loss on a batch, penalties of regularisers included: every
     /// parameter that training changes, and every input with features. Dropout draws the masks of the model's
-    /// next training step. The model, its state and its optimiser stay as they are.
+    /// next training step.
     ///
     /// # Errors
     /// [`Error::Gradient`] for the first direction along which backward and difference disagree; when the
     /// batch does not fit the model, or the model is not compiled.
-    pub fn model(&self, model: &mut Model, batch: &Batch) -> Result<Report, Error> {
+    pub fn model(&self, model: &Model, batch: &Batch) -> Result<Report, Error> {
+        self.validate()?;
         let mut model = model.clone();
         if let Some(engine) = &self.engine {
             model.set_engine(engine.clone());
@@ -31,9 +32,9 @@ impl GradCheck {
             let checked = self.compare(name.clone(), &values, &gradient, |moved| {
                 model.set_weight(&name, moved)?;
                 model.objective(batch)
-            })?;
+            });
+            report.variables.push(checked?);
             model.set_weight(&name, &values)?;
-            report.variables.push(checked);
         }
         let mut batch = batch.clone();
         for (i, gradient) in inputs.into_iter().enumerate() {

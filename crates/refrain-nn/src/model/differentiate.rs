@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::graph::{Axis, EdgeId, Kind};
 
 impl Model {
-    /// The loss that the next training step on this batch would begin with. The model stays as it is.
+    /// The loss that the next training step on this batch would begin with. State, parameters and optimiser stay
+    /// as they are.
     pub(crate) fn training_loss(&mut self, batch: &Batch) -> Result<f64, Error> {
         let mut state = self.own_state.clone();
         self.forward_training(batch, Some(&mut state))?;

@@ -10,6 +10,8 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Compile, Engine, InputSpec, Model, Sequential};
 use serde_json::Value;
 
+/// Absolute, of hits over rows, or over weights that are eighths: Keras divides in f32.
+const ACCURACY_TOLERANCE: f64 = 1e-6;
 const FILE: &str = "keras_models.safetensors";
 /// Behind a case's seed, as in the script: the input, the targets, weight i.
 const TARGETS: u64 = 1;
@@ -100,8 +102,10 @@ fn compare_model(fixture: &Fixture, case: &Value, engine: &Engine) {
     let evaluated = model.totals();
     assert_same_loss(&format!("{name}/loss on {isa}"), evaluated[0].1, loss);
     if let Some(accuracy) = accuracy {
-        // A number of hits over a number of rows, or weights that are eighths.
-        assert!((evaluated[1].1 - accuracy.values[0]).abs() < 1e-6, "{name}: {evaluated:?}, {accuracy:?}");
+        assert!(
+            (evaluated[1].1 - accuracy.values[0]).abs() < ACCURACY_TOLERANCE,
+            "{name}: {evaluated:?}, {accuracy:?}"
+        );
     }
     let trained = model.train_on_batch(&batch).expect(name);
     assert_same_loss(&format!("{name}/loss in training on {isa}"), trained[0].1, loss);

@@ -100,7 +100,9 @@ fn schedule(rate: &Value) -> Schedule {
 
 fn compare(wanted: &str) {
     let fixture = Fixture::open(FILE);
-    for case in list(&fixture, "optimizers").iter().filter(|case| class(case) == wanted) {
+    let cases: Vec<_> = list(&fixture, "optimizers").iter().filter(|case| class(case) == wanted).collect();
+    assert!(!cases.is_empty(), "{FILE} has no case of {wanted}");
+    for case in cases {
         for engine in engines() {
             learn(&fixture, case, &engine);
         }
