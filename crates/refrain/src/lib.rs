@@ -41,7 +41,7 @@ pub use open::{Opened, open};
 pub use reporter::{KerasReporter, KerasVerbose};
 
 pub use ndarray;
-pub use refrain_kernels::{Engine, Isa};
+pub use refrain_kernels::{Engine, Isa, machine};
 pub use refrain_nn::{
     Activation, Architecture, ArchitectureNode, Compile, DEFAULT_SEED, Evaluate, Event, Fit, History,
     Initializer, InputSpec, Model, Network, ParamSpec, Params, Regularizer, Reporter, Schedule, SeqLayout,
