@@ -59,12 +59,22 @@ pub(crate) enum Command {
     /// Run a model on arrays: .npy or .safetensors in and out
     #[command(after_help = PREDICT_HELP)]
     Predict(Predict),
+    /// Measure this machine, and each cell's speed against it
+    Bench(Bench),
 }
 
 const PREDICT_HELP: &str = "Arrays are batch first. A .npy IN is the model's only input: ids (N, T) as integers, or \
     features (N, T, F) as floats. A .safetensors IN holds a tensor for each input under the input's name (`refrain \
     info` shows them; the only tensor of an only input may have any name), and optionally `<name>.lengths` (N) or \
     `<name>.mask` (N, T). Outputs are float32; in .safetensors they are output_0, output_1 and so on.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Hidden units (and inputs) of the layers that are timed
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [64, 128, 256, 512, 1024],
+        value_parser = count(1..=16_384))]
+    pub(crate) units: Vec<usize>,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Train {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod array;
+mod bench;
 mod cli;
 mod engine;
 mod error;
@@ -54,5 +55,6 @@ fn run(cli: &Cli, output: &mut Output) -> Result<()> {
         Command::Evaluate(options) => evaluate::run(options, engine, output),
         Command::Info(options) => info::run(options, engine, output),
         Command::Predict(options) => predict::run(options, engine, output),
+        Command::Bench(options) => bench::run(options, engine, output),
     }
 }

@@ -72,6 +72,7 @@ fn the_other_commands_tell_theirs() {
         ("suggest", "--top", "5"),
         ("evaluate", "--validation", "all of it"),
         ("info", "--threads", "every core"),
+        ("bench", "--units", "64,128,256,512,1024"),
     ] {
         let told = help(&[command]);
         assert!(of(&told, option).contains(&format!("[default: {default}]")), "{command} {option}: {told}");
@@ -81,7 +82,7 @@ fn the_other_commands_tell_theirs() {
 #[test]
 fn every_command_is_listed_and_the_version_shown() {
     let help = help(&[]);
-    for command in ["train", "generate", "suggest", "evaluate", "info", "predict"] {
+    for command in ["train", "generate", "suggest", "evaluate", "info", "predict", "bench"] {
         assert!(help.contains(&format!(" {command} ")), "{command}");
     }
     let version = Place::new().ok(&["--version"]).stdout;

@@ -20,6 +20,7 @@ pub mod embedding;
 mod engine;
 mod gemm;
 mod isa;
+pub mod machine;
 mod math;
 pub mod norm;
 pub mod optimizer;

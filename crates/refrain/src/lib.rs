@@ -42,7 +42,7 @@ pub use open::{Opened, open};
 pub use reporter::{KerasReporter, KerasVerbose};
 
 pub use ndarray;
-pub use refrain_kernels::{Engine, Isa};
+pub use refrain_kernels::{Engine, Isa, machine};
 /// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
 pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{

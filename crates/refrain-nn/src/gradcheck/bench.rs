@@ -256,6 +256,23 @@ impl Bench {
         self.run_backward(|output, row, column| packed[output][row][column])
     }
 
+    /// Repeats the last forward and backward pass as a step of training makes them, parameters packed anew and
+    /// gradients added to none: what a benchmark times. Buffers are not filled with NaN.
+    ///
+    /// # Errors
+    /// Those of the layer's operations.
+    pub fn repeat(&mut self) -> Result<(), Error> {
+        self.repack();
+        let mut state = self.graph.own_state();
+        self.graph.forward(&self.engine, &self.params, Mode::Train, RANDOM, &mut state, &[])?;
+        self.graph.begin_backward();
+        self.params.flat().2.fill(0.0);
+        for &edge in &self.outputs {
+            self.graph.seed_gradient(edge);
+        }
+        self.graph.backward(&self.engine, &mut self.params, RANDOM, &[])
+    }
+
     /// The gradient of the `i`-th input after [`Bench::backward`], arranged as [`Bench::output`] shows values;
     /// nothing for ids and for what no output depends on.
     ///

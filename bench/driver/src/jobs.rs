@@ -1,0 +1,211 @@
+//! The jobs of a run, in groups that share a table.
+
+use bench_protocol::{Cell, Job, Layer, Optimizer, Stream, Train, Work, mix};
+
+/// Sequences and steps of a layer's batch and of the character model's.
+const SEQUENCES: usize = 64;
+const STEPS: usize = 64;
+/// Steps of a stream.
+const STREAM_STEPS: usize = 256;
+/// The longest sequence of a ragged batch.
+const LONGEST: usize = 256;
+/// Epochs of the tutorial.
+const EPOCHS: usize = 200;
+/// Layers and streams are the same arithmetic in another order: relative, from sums of up to 10⁶ floats.
+const SAME: f64 = 1e-4;
+/// Models begin with weights of their library's own, so that their first losses only lie near ln V.
+const NEAR: f64 = 0.1;
+
+/// Jobs whose results stand in one table.
+pub(crate) struct Group {
+    pub(crate) title: String,
+    pub(crate) jobs: Vec<Timed>,
+    /// Whether the memory of each job is shown too.
+    pub(crate) memory: bool,
+}
+
+/// A job and how its time is shown.
+pub(crate) struct Timed {
+    pub(crate) name: String,
+    pub(crate) job: Job,
+    pub(crate) unit: Unit,
+    /// How far a rival's check may lie from Refrain's, relative.
+    pub(crate) tolerance: f64,
+    /// Whether a quick run has it too.
+    pub(crate) quick: bool,
+}
+
+/// What a time is shown as.
+#[derive(Clone, Copy)]
+pub(crate) enum Unit {
+    /// Time of a repetition.
+    Whole,
+    /// Time of one of its so many steps.
+    Step(usize),
+    /// Its so many tokens a second.
+    Tokens(usize),
+}
+
+pub(crate) fn groups(threads: usize) -> Vec<Group> {
+    let group = |title: String, jobs| Group { title, jobs, memory: false };
+    let layers = Cell::ALL.iter().flat_map(|&cell| {
+        [64, 128, 256, 512, 1024].map(|units| {
+            let name = format!("layer/{}/{units}", cell.name());
+            layer(name, cell, units, vec![STEPS; SEQUENCES], threads)
+        })
+    });
+    let streams = [64, 128, 256, 512, 1024]
+        .into_iter()
+        .flat_map(|units| [STREAM_STEPS, 1].map(|chunk| stream(units, chunk)));
+    let chars =
+        Cell::ALL.iter().flat_map(|&cell| [128, 256, 512].map(|units| character(cell, units, threads)));
+    vec![
+        group(
+            format!(
+                "One layer forward and backward, {SEQUENCES} sequences of {STEPS} steps, {threads} threads"
+            ),
+            layers.collect(),
+        ),
+        group("One sequence forward through an LSTM, one thread, time a step".into(), streams.collect()),
+        group(format!("Character model, {threads} threads, tokens trained a second"), chars.collect()),
+        Group {
+            memory: true,
+            ..group(format!("Word model, {threads} threads, tokens trained a second"), vec![word(threads)])
+        },
+        group(format!("The tutorial, {threads} threads"), tutorial(threads)),
+        group(
+            format!("Sequences of different lengths, LSTM 256, {threads} threads, time a real step"),
+            ragged(threads),
+        ),
+    ]
+}
+
+fn layer(name: String, cell: Cell, units: usize, lengths: Vec<usize>, threads: usize) -> Timed {
+    let work = Work::Layer(Layer { cell, units, lengths });
+    let job = Job { threads, work };
+    Timed { name, job, unit: Unit::Whole, tolerance: SAME, quick: units <= 128 }
+}
+
+fn stream(units: usize, chunk: usize) -> Timed {
+    let work = Work::Stream(Stream { units, steps: STREAM_STEPS, chunk });
+    Timed {
+        name: format!("stream/lstm/{units}/T{chunk}"),
+        job: Job { threads: 1, work },
+        unit: Unit::Step(STREAM_STEPS),
+        tolerance: SAME,
+        quick: units <= 128,
+    }
+}
+
+fn character(cell: Cell, units: usize, threads: usize) -> Timed {
+    let work = Train {
+        cell,
+        units,
+        layers: 2,
+        embedding: 64,
+        vocab: 65,
+        batch: SEQUENCES,
+        steps: STEPS,
+        each_step: true,
+        optimizer: Optimizer::Adam,
+        rate: 2e-3,
+        clip: Some(5.0),
+        epochs: None,
+    };
+    train(format!("char/{}/{units}", cell.name()), work, threads, units <= 128)
+}
+
+/// The medium model of Zaremba et al. 2014, without its dropout.
+fn word(threads: usize) -> Timed {
+    let work = Train {
+        cell: Cell::Lstm,
+        units: 650,
+        layers: 2,
+        embedding: 650,
+        vocab: 10_000,
+        batch: 20,
+        steps: 35,
+        each_step: true,
+        optimizer: Optimizer::Sgd,
+        rate: 1.0,
+        clip: Some(5.0),
+        epochs: None,
+    };
+    train("word".into(), work, threads, false)
+}
+
+fn train(name: String, work: Train, threads: usize, quick: bool) -> Timed {
+    let unit = Unit::Tokens(work.batch * work.steps);
+    Timed { name, job: Job { threads, work: Work::Train(work) }, unit, tolerance: NEAR, quick }
+}
+
+fn tutorial(threads: usize) -> Vec<Timed> {
+    let model = Train {
+        cell: Cell::Lstm,
+        units: 50,
+        layers: 1,
+        embedding: 10,
+        vocab: 18,
+        batch: 16,
+        steps: 2,
+        each_step: false,
+        optimizer: Optimizer::Adam,
+        rate: 1e-3,
+        clip: None,
+        epochs: None,
+    };
+    let job = |name: &str, work, quick| Timed {
+        name: format!("tutorial/{name}"),
+        job: Job { threads, work },
+        unit: Unit::Whole,
+        tolerance: NEAR,
+        quick,
+    };
+    vec![
+        job("step", Work::Train(model.clone()), true),
+        job("fit", Work::Train(Train { epochs: Some(EPOCHS), ..model }), false),
+        job("program", Work::Program, false),
+    ]
+}
+
+/// Lengths spread evenly over 1..256, and the same real steps in sequences of one length.
+fn ragged(threads: usize) -> Vec<Timed> {
+    let mut lengths: Vec<_> = (0..SEQUENCES).map(|n| 1 + mix(n) as usize % LONGEST).collect();
+    let spare = lengths.iter().sum::<usize>() % SEQUENCES;
+    if let Some(longest) = lengths.iter_mut().max() {
+        *longest -= spare;
+    }
+    let rows = lengths.iter().sum::<usize>();
+    [("uniform", lengths), ("equal", vec![rows / SEQUENCES; SEQUENCES])]
+        .map(|(name, lengths)| Timed {
+            unit: Unit::Step(rows),
+            quick: true,
+            ..layer(format!("ragged/{name}"), Cell::Lstm, 256, lengths, threads)
+        })
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ragged_batches_have_the_same_real_steps() {
+        let rows = |timed: &Timed| match &timed.job.work {
+            Work::Layer(layer) => (layer.rows(), layer.lengths.len(), layer.lengths.iter().all(|&l| l > 0)),
+            _ => unreachable!("ragged jobs are layers"),
+        };
+        let rows: Vec<_> = ragged(2).iter().map(rows).collect();
+        assert_eq!(rows[0], rows[1]);
+        assert!(rows[0].0 % SEQUENCES == 0 && rows[0].2);
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names: Vec<_> = groups(2).into_iter().flat_map(|g| g.jobs).map(|j| j.name).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
