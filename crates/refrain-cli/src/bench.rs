@@ -159,7 +159,7 @@ fn table(fields: &Value) -> String {
             out,
             "{:<5} {:>5} {ms:>9.2} {gflops:>8.0} {share:>7.0}%",
             text(&row["cell"]),
-            row["units"]
+            number(&row["units"])
         );
     }
     out.push_str("\nstreaming: one sequence, step by step, one thread\ncell  units   µs a step  GB/s of weights  of peak\n");
@@ -170,7 +170,7 @@ fn table(fields: &Value) -> String {
             out,
             "{:<5} {:>5} {us:>11.2} {bytes:>16.1} {share:>7.0}%",
             text(&row["cell"]),
-            row["units"]
+            number(&row["units"])
         );
     }
     out

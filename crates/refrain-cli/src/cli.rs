@@ -71,7 +71,7 @@ const PREDICT_HELP: &str = "Arrays are batch first. A .npy IN is the model's onl
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Hidden units (and inputs) of the layers that are timed
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [64, 128, 256, 512, 1024],
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "64,128,256,512,1024",
         value_parser = count(1..=16_384))]
     pub(crate) units: Vec<usize>,
 }

@@ -11,9 +11,10 @@ use crate::simd::{SLOT, Simd};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Rows of the whole-sequence products that are accumulated before the output tile is written back: with
-/// 64 columns the right factor's block stays in L1.
-const DEPTH_BLOCK: usize = 128;
+/// Rows of the whole-sequence products that are accumulated before the output tile is written back: so many
+/// that the output, which lies in L3 where units are many, passes seldom, and so few that both factors' blocks
+/// (128 KB of the right one's panel, 512 KB of the left one's columns) stay in L2.
+const DEPTH_BLOCK: usize = 512;
 /// Columns of the left factor that are copied together; an odd number of cache lines a row, so that a
 /// column's floats do not fall into the same cache sets.
 const LEFT_BLOCK: usize = 256;
@@ -23,6 +24,9 @@ const LEFT_STEP: usize = LEFT_BLOCK + SLOT;
 const GATES_BLOCK: usize = 48 << 10;
 /// Rows that are multiplied together at least, so that panels are not read too often.
 const LEAST_ROWS: usize = 24;
+/// Gate panels that are summed over before the next are read: that part of a transposed panel, at most 256 KB,
+/// stays in L2 while all rows pass.
+const PANELS_BLOCK: usize = 16;
 
 /// Rows of floats with a common distance: `count` rows of `width` floats, `step` apart.
 #[derive(Clone, Copy, Debug)]
@@ -278,31 +282,41 @@ impl Kernel for GatesTimes<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { gates, rows, share, order, which, slots, wt, add, out, step } = self;
-        let depth = Depth::Gates { order, which, slots, panel_step: rows * GATE_ROW };
+        let gates_of = GateColumns { order, which, slots, panel_step: rows * GATE_ROW };
         let start = if add { Start::Output } else { Start::Zero };
-        let block = (GATES_BLOCK / order.columns().max(1)).max(LEAST_ROWS);
+        let columns = order.columns().min(PANELS_BLOCK * GATE_ROW);
+        let block = (GATES_BLOCK / columns.max(1)).max(LEAST_ROWS);
         for row in share.clone().step_by(block) {
             let count = block.min(share.end - row);
             // SAFETY: `gates_times` checked the sizes; each row of the output belongs to one share.
             unsafe {
                 let first = gates.as_ptr().add(row * GATE_ROW);
-                rows_from_gates(s, first, depth, wt, count, start, out.ptr().add(row * step), step);
+                rows_from_gates(s, first, gates_of, wt, count, start, out.ptr().add(row * step), step);
             }
         }
     }
 }
 
-/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `depth` names.
+/// Which columns of a gate buffer are summed over: see [`Depth::Gates`].
+#[derive(Clone, Copy)]
+pub(crate) struct GateColumns<'a> {
+    pub(crate) order: PanelShape,
+    pub(crate) which: (usize, usize),
+    pub(crate) slots: &'a [usize; 4],
+    pub(crate) panel_step: usize,
+}
+
+/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names.
 ///
 /// # Safety
-/// `gates` points at the first row in panel 0 of a gate buffer that is laid out as `depth` says, with
+/// `gates` points at the first row in panel 0 of a gate buffer that is laid out as `columns` says, with
 /// `count` rows there; `wt` was packed with the same arrangement; `out` has `count` rows of whole slots,
 /// `step` apart, which no other thread uses.
 #[inline(always)]
 pub(crate) unsafe fn rows_from_gates<S: Simd>(
     s: S,
     gates: *const f32,
-    depth: Depth<'_>,
+    columns: GateColumns<'_>,
     wt: &Packed,
     count: usize,
     start: Start,
@@ -310,24 +324,31 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
     step: usize,
 ) {
     let shape = wt.shape();
-    for q in 0..shape.panels() {
-        // SAFETY: the caller's promise; panel `q` of `wt` has `wt.depth()` rows.
-        unsafe {
-            s.product(&tile::Product {
-                slots: shape.slots(q),
-                rows: count,
-                left: gates,
-                left_row: GATE_ROW,
-                left_k: 1,
-                right: wt.data().as_ptr().add(q * wt.panel_step()),
-                right_k: GATE_ROW,
-                right_slots: SLOT_OFFSETS,
-                depth,
-                start,
-                out: out.add(q * GATE_ROW),
-                out_row: step,
-                out_slots: SLOT_OFFSETS,
-            });
+    let GateColumns { order, which, slots, panel_step } = columns;
+    let panels = order.panels();
+    for first in (0..panels).step_by(PANELS_BLOCK) {
+        let panels = (first, panels.min(first + PANELS_BLOCK));
+        // An element stays one chain: it leaves its register and comes back as it was.
+        let start = if first == 0 { start } else { Start::Output };
+        for q in 0..shape.panels() {
+            // SAFETY: the caller's promise; panel `q` of `wt` has `wt.depth()` rows.
+            unsafe {
+                s.product(&tile::Product {
+                    slots: shape.slots(q),
+                    rows: count,
+                    left: gates,
+                    left_row: GATE_ROW,
+                    left_k: 1,
+                    right: wt.data().as_ptr().add(q * wt.panel_step()),
+                    right_k: GATE_ROW,
+                    right_slots: SLOT_OFFSETS,
+                    depth: Depth::Gates { order, panels, which, slots, panel_step },
+                    start,
+                    out: out.add(q * GATE_ROW),
+                    out_row: step,
+                    out_slots: SLOT_OFFSETS,
+                });
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::cell::{self, At, Pointwise, with_pointwise};
 use super::{Cell, RecurrentWeights, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
-use crate::gemm::{Deltas, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
+use crate::gemm::{Deltas, GateColumns, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
 use crate::isa::Kernel;
 use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
-use crate::simd::tile::{Depth, Start};
+use crate::simd::tile::Start;
 use crate::simd::{SLOT, Simd};
 use std::ops::Range;
 
@@ -263,11 +263,11 @@ impl<P: Pointwise> Pass<'_, P> {
     ) {
         let slots = self.weights.cell.recurrent_slots();
         let panel_step = self.steps.rows() * GATE_ROW;
-        let depth = Depth::Gates { order: self.weights.shape, which, slots: &slots, panel_step };
+        let columns = GateColumns { order: self.weights.shape, which, slots: &slots, panel_step };
         // SAFETY: the gates hold `rows` rows a panel; the caller's promise for `out`.
         unsafe {
             let gates = self.gates.ptr().add(row * GATE_ROW).cast_const();
-            rows_from_gates(s, gates, depth, &self.weights.recurrent_t, count, start, out, self.step);
+            rows_from_gates(s, gates, columns, &self.weights.recurrent_t, count, start, out, self.step);
         }
     }
 }

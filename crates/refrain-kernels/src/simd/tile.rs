@@ -38,9 +38,15 @@ pub(crate) struct Product<'a> {
 pub(crate) enum Depth<'a> {
     /// That many k, one strided block.
     Plain(usize),
-    /// The columns of a gate buffer whose panels are `panel_step` floats apart, for the gates `which` that
-    /// lie in `slots`; the right factor's rows are in the panel order of `order`.
-    Gates { order: PanelShape, which: (usize, usize), slots: &'a [usize; 4], panel_step: usize },
+    /// The columns of the gate buffer's `panels`, `panel_step` floats apart, for the gates `which` that lie in
+    /// `slots`; the right factor's rows are in the panel order of `order`.
+    Gates {
+        order: PanelShape,
+        panels: (usize, usize),
+        which: (usize, usize),
+        slots: &'a [usize; 4],
+        panel_step: usize,
+    },
 }
 
 /// How a tile's accumulators begin.
@@ -55,10 +61,10 @@ pub(crate) enum Start {
 
 impl Depth<'_> {
     #[inline(always)]
-    fn panels(&self) -> usize {
+    fn panels(&self) -> Range<usize> {
         match self {
-            Depth::Plain(_) => 1,
-            Depth::Gates { order, .. } => order.panels(),
+            Depth::Plain(_) => 0..1,
+            Depth::Gates { panels, .. } => panels.0..panels.1,
         }
     }
 
@@ -163,7 +169,7 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
         }
-        for p in 0..job.depth.panels() {
+        for p in job.depth.panels() {
             for g in job.depth.gates(p) {
                 let (left, rank, depth) = job.depth.run(p, g);
                 let mut left = job.left.add(first * left_row + left);
