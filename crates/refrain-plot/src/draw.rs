@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 /// Colours of lines: Okabe & Ito (2008), "Color Universal Design", without the yellow that white swallows.
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
-/// Dashes of lines: as many as no divisor of the colours, so that 28 names differ.
+/// Dashes of lines: 4 and the 7 colours have no common divisor, so 28 names differ.
 const DASHES: [&str; 4] = ["", "7 3", "2 2.5", "9 3 2 3"];
 
 /// The area between the axes.
