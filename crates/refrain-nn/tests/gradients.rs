@@ -15,19 +15,6 @@ use refrain_nn::{
 };
 
 const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
-/// The activations that cells know.
-const ACTIVATIONS: [Activation; 10] = [
-    Activation::Linear,
-    Activation::Tanh,
-    Activation::Sigmoid,
-    Activation::HardSigmoid,
-    Activation::Relu,
-    Activation::Elu,
-    Activation::Selu,
-    Activation::Softsign,
-    Activation::Softplus,
-    Activation::Exponential,
-];
 const UNITS: usize = 5;
 
 fn all_there(report: &Report, name: &str) {
@@ -147,9 +134,9 @@ fn cells_with_each_activation() {
         let layer = layer.kernel_initializer(small()).recurrent_initializer(small());
         layer.activation(activation).bias_initializer(bias()).return_sequences(true)
     }
-    for (k, activation) in ACTIVATIONS.into_iter().enumerate() {
+    for (k, activation) in Activation::ELEMENTWISE.into_iter().enumerate() {
         // Each one in both places, never beside itself.
-        let gate = ACTIVATIONS[(k + 3) % ACTIVATIONS.len()];
+        let gate = Activation::ELEMENTWISE[(k + 3) % Activation::ELEMENTWISE.len()];
         of(&with(SimpleRnn::new(UNITS), activation));
         of(&with(Lstm::new(UNITS).recurrent_activation(gate), activation));
         of(&with(Gru::new(UNITS).recurrent_activation(gate), activation));
@@ -353,7 +340,7 @@ fn an_encoder_a_decoder_and_a_tied_table() {
 
 #[test]
 fn activations_of_layers() {
-    for activation in ACTIVATIONS.into_iter().chain([Activation::Softmax]) {
+    for activation in Activation::ELEMENTWISE.into_iter().chain([Activation::Softmax]) {
         check_near_kinks(&ActivationLayer::new(activation), &[Input::random_steps(19, &LENGTHS)]);
         let dense = dense(4).activation(activation);
         check_near_kinks(&dense, &[Input::random_steps(3, &LENGTHS)]);
