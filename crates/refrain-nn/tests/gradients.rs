@@ -464,6 +464,21 @@ fn a_user_s_layer_is_checked_with_one_call() {
 }
 
 #[test]
+fn a_repeated_pass_is_the_pass() {
+    let x = [Input::random_steps(3, &LENGTHS)];
+    let mut bench = Bench::new(&Lstm::new(UNITS).recurrent_dropout(0.3), &x).unwrap();
+    bench.forward(Mode::Train).unwrap();
+    bench.backward(&[vec![vec![0.5; UNITS]; LENGTHS.len()]]).unwrap();
+    let seen = |bench: &Bench| {
+        let gradient = bench.weight_gradient("recurrent_kernel").unwrap().to_vec();
+        (bench.output(0), bench.input_gradient(0), gradient)
+    };
+    let first = seen(&bench);
+    bench.repeat().unwrap();
+    assert_eq!(seen(&bench), first);
+}
+
+#[test]
 fn a_check_that_checks_nothing_is_refused() {
     let refused = |settings: GradCheck| {
         let error = settings.layer(&Lstm::new(2), &[Input::random_steps(1, &[2])]).unwrap_err();

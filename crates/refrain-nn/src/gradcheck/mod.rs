@@ -19,9 +19,9 @@
 //! [`Bench`] shows a layer's outputs and gradients, to be compared with numbers from elsewhere.
 //!
 //! What it cannot see: an error below about a hundredth of a gradient's norm (and of what the f32 forward pass
-//! rounds), and a difference across a kink
-//! (`relu`, `|w|`), where the two sides have different slopes: there move the values away from the kink or take
-//! a smaller step. Dropout draws the same masks in every pass, so it is checked like anything else.
+//! rounds), and a difference across a kink (`relu`, `|w|`), where the two sides have different slopes: there move
+//! the values away from the kink or take a smaller step. Dropout draws the same masks in every pass, so it is
+//! checked like anything else.
 
 mod bench;
 mod input;
