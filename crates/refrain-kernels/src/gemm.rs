@@ -50,6 +50,13 @@ fn check_rows(len: usize, count: usize, step: usize) {
     assert!(fits, "{count} rows of {step} floats in a buffer of {len}");
 }
 
+/// # Panics
+/// When rows of `width` floats do not have the columns, or they begin inside a panel.
+fn check_columns(columns: &Range<usize>, width: usize) {
+    assert!(columns.start <= columns.end && columns.end <= width, "columns {columns:?} of {width}");
+    assert!(columns.start % GATE_ROW == 0, "columns begin at a panel, not at {}", columns.start);
+}
+
 impl<'a> Rows<'a> {
     /// The first `count` rows of a buffer with `row_step(width)` floats a row.
     ///
@@ -64,6 +71,25 @@ impl<'a> Rows<'a> {
     /// The first `width` floats of row `i`.
     pub fn row(&self, i: usize) -> &'a [f32] {
         &self.data[i * self.step..][..self.width]
+    }
+
+    /// Rows `rows` of these.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn rows(self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.count, "rows {rows:?} of {}", self.count);
+        Self { data: &self.data[rows.start * self.step..], count: rows.len(), ..self }
+    }
+
+    /// The columns `columns` of all rows; they begin at a whole panel.
+    ///
+    /// # Panics
+    /// When there are fewer, or they begin elsewhere.
+    pub fn columns(self, columns: Range<usize>) -> Self {
+        check_columns(&columns, self.width);
+        let start = columns.start.min(self.data.len());
+        Self { data: &self.data[start..], width: columns.len(), ..self }
     }
 
     /// Rows.
@@ -102,6 +128,30 @@ impl<'a> RowsMut<'a> {
         &mut self.data[i * self.step..][..self.width]
     }
 
+    /// The same rows, for a while.
+    pub fn reborrow(&mut self) -> RowsMut<'_> {
+        RowsMut { data: self.data, ..*self }
+    }
+
+    /// Rows `rows` of these.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn rows(self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.count, "rows {rows:?} of {}", self.count);
+        Self { data: &mut self.data[rows.start * self.step..], count: rows.len(), ..self }
+    }
+
+    /// The columns `columns` of all rows; they begin at a whole panel.
+    ///
+    /// # Panics
+    /// When there are fewer, or they begin elsewhere.
+    pub fn columns(self, columns: Range<usize>) -> Self {
+        check_columns(&columns, self.width);
+        let start = columns.start.min(self.data.len());
+        Self { data: &mut self.data[start..], width: columns.len(), ..self }
+    }
+
     /// Rows.
     pub fn count(&self) -> usize {
         self.count
@@ -113,7 +163,11 @@ impl<'a> RowsMut<'a> {
     }
 
     /// The buffer, with `row_step(width)` floats a row.
+    ///
+    /// # Panics
+    /// When these are some columns of wider rows.
     pub(crate) fn data(&mut self) -> &mut [f32] {
+        assert_eq!(self.step, row_step(self.width), "whole rows, not some columns of them");
         self.data
     }
 }
@@ -173,7 +227,7 @@ struct Output {
 
 fn product(engine: &Engine, x: Rows<'_>, w: &Packed, which: Range<usize>, start: StartAt<'_>, out: Output) {
     let panels = w.shape().panels();
-    assert!(w.data().len() >= panels * w.panel_step(), "the weights were not packed");
+    assert!(w.is_filled(), "the weights were not packed");
     if let StartAt::Row(bias) = start {
         assert!(bias.len() >= panels * w.shape().row_len(), "the bias is not packed");
     }
@@ -255,7 +309,7 @@ pub(crate) fn gates_times(
     let which = (which.start, which.end);
     assert_eq!((wt.depth(), dx.width, dx.count), (order.columns(), wt.shape().columns(), rows));
     assert!(gates.len() >= order.panels() * rows * GATE_ROW, "the gate buffer is too short");
-    assert!(wt.data().len() >= wt.shape().panels() * wt.panel_step(), "the transpose was not packed");
+    assert!(wt.is_filled(), "the transpose was not packed");
     let step = dx.step;
     let out = Shared::new(dx.data);
     let flops = 2 * rows * order.columns() * wt.shape().columns();
@@ -385,7 +439,7 @@ pub(crate) fn outer<'a>(
         + SLOT;
     assert!(deltas.data.len() >= reach, "the deltas' buffer is too short");
     let (panel_step, flops) = (grad.panel_step(), 2 * deltas.rows * depth * shape.columns());
-    assert!(grad.data().len() >= shape.panels() * panel_step, "the gradient was not cleared");
+    assert!(grad.is_filled(), "the gradient was not cleared");
     let out = Shared::new(grad.data_mut());
     let which = &which;
     let work = |columns: Range<usize>, panels: Range<usize>| {
@@ -540,7 +594,7 @@ mod tests {
         let engine = Engine::new(Isa::portable(), 1);
         for gates in 2..=4 {
             let mut w = Packed::new(PanelShape::gates(gates, 1), 1);
-            w.pack(&engine, &vec![1.0; gates]);
+            w.pack(&engine, &vec![1.0; gates], gates);
             let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let mut y = vec![0.0; 16];
                 let x = [1.0; 16];
@@ -576,7 +630,7 @@ mod tests {
                 let (x, dy) = (spread(rows, depth, 1), spread(rows, columns, 5));
                 let w: Vec<f32> = (0..depth * columns).map(value).collect();
                 let mut packed = Packed::new(PanelShape::plain(columns), depth);
-                packed.pack(&engine, &w);
+                packed.pack(&engine, &w, columns);
                 let mut y = vec![f32::NAN; rows * row_step(columns)];
                 let (x, dy) = (Rows::new(&x, rows, depth), Rows::new(&dy, rows, columns));
                 matmul(&engine, x, &packed, None, false, RowsMut::new(&mut y, rows, columns));
@@ -592,7 +646,7 @@ mod tests {
                 gradient.clear();
                 matmul_gradient(&engine, x, dy, &mut gradient);
                 let mut dw = vec![0.0; depth * columns];
-                gradient.add_to(&engine, &mut dw);
+                gradient.add_to(&engine, &mut dw, columns);
                 for k in 0..depth {
                     for c in 0..columns {
                         let want: f32 = (0..rows).map(|r| x.row(r)[k] * dy.row(r)[c]).sum();

@@ -102,19 +102,40 @@ impl PanelShape {
 pub struct Packed {
     shape: PanelShape,
     depth: usize,
+    /// May be longer than the panels.
     data: AlignedVec,
 }
 
 impl Packed {
     /// A matrix with `depth` rows, to be packed or cleared before its use.
     pub fn new(shape: PanelShape, depth: usize) -> Self {
-        Self { shape, depth, data: AlignedVec::default() }
+        Self::in_storage(shape, depth, AlignedVec::default())
+    }
+
+    /// The same in memory that held something else. It grows where it is too small.
+    pub fn in_storage(shape: PanelShape, depth: usize, storage: AlignedVec) -> Self {
+        Self { shape, depth, data: storage }
+    }
+
+    /// Its memory, for another use.
+    pub fn into_storage(self) -> AlignedVec {
+        self.data
+    }
+
+    fn len(&self) -> Option<usize> {
+        self.shape.panels().checked_mul(self.shape.row_len())?.checked_mul(self.depth)
     }
 
     fn allocate(&mut self) {
-        let row = self.shape.panels().checked_mul(self.shape.row_len());
-        let floats = row.and_then(|row| row.checked_mul(self.depth));
-        self.data.resize(floats.expect("a matrix that memory can address"));
+        let len = self.len().expect("a matrix that memory can address");
+        if self.data.len() < len {
+            self.data.resize(len);
+        }
+    }
+
+    /// Whether it was packed or cleared.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.len().is_some_and(|len| self.data.len() >= len)
     }
 
     /// Rows of the matrix.
@@ -125,7 +146,8 @@ impl Packed {
     /// Sets every element to zero.
     pub fn clear(&mut self) {
         self.allocate();
-        self.data.fill(0.0);
+        let len = self.shape.panels() * self.panel_step();
+        self.data[..len].fill(0.0);
     }
 
     /// The arrangement of its columns.
@@ -145,13 +167,13 @@ impl Packed {
         &mut self.data
     }
 
-    /// Takes over `matrix`, `(depth, columns)` row-major.
+    /// Takes over `matrix`, `(depth, columns)`, row-major with `stride` floats from one row to the next.
     ///
     /// # Panics
-    /// When the length is not `depth · columns`.
-    pub fn pack(&mut self, engine: &Engine, matrix: &[f32]) {
+    /// When the matrix is too short.
+    pub fn pack(&mut self, engine: &Engine, matrix: &[f32], stride: usize) {
         let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
-        assert_eq!(matrix.len(), depth * columns, "packing a matrix of {depth} x {columns}");
+        check_matrix(matrix.len(), depth, columns, stride);
         self.allocate();
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let data = Shared::new(&mut self.data);
@@ -159,28 +181,29 @@ impl Packed {
             for p in panels {
                 // SAFETY: each panel belongs to one share.
                 let panel = unsafe { data.slice(p * step..(p + 1) * step) };
-                for s in 0..shape.slots(p) {
-                    let (column, filled) = (shape.column(p, s), shape.filled(p, s));
-                    for (row, source) in
-                        panel.chunks_exact_mut(row_len).zip(matrix.chunks_exact(columns.max(1)))
-                    {
-                        row[s * SLOT..][..filled].copy_from_slice(&source[column..column + filled]);
+                for s in 0..row_len / SLOT {
+                    let filled = if s < shape.slots(p) { shape.filled(p, s) } else { 0 };
+                    let column = if filled > 0 { shape.column(p, s) } else { 0 };
+                    for (k, row) in panel.chunks_exact_mut(row_len).enumerate() {
+                        let slot = &mut row[s * SLOT..(s + 1) * SLOT];
+                        slot[..filled].copy_from_slice(&matrix[k * stride + column..][..filled]);
+                        slot[filled..].fill(0.0);
                     }
                 }
             }
         });
     }
 
-    /// Takes over the transpose of `matrix` `(columns, order.columns())`, as the right factor of
-    /// `d · matrixᵀ` where `d` is a buffer of gates: row `k` of the packed matrix is the column of `matrix`
-    /// that comes `k`-th in the panel order of `order`.
+    /// Takes over the transpose of `matrix` `(columns, order.columns())`, row-major with `stride` floats from one
+    /// row to the next, as the right factor of `d · matrixᵀ` where `d` is a buffer of gates: row `k` of the packed
+    /// matrix is the column of `matrix` that comes `k`-th in the panel order of `order`.
     ///
     /// # Panics
     /// When the sizes do not fit.
-    pub fn pack_transposed(&mut self, engine: &Engine, matrix: &[f32], order: PanelShape) {
+    pub fn pack_transposed(&mut self, engine: &Engine, matrix: &[f32], stride: usize, order: PanelShape) {
         let (shape, depth, width) = (self.shape, self.depth, order.columns());
         assert_eq!(depth, width, "the depth of a transposed matrix is its number of columns");
-        assert_eq!(matrix.len(), shape.columns() * width, "packing the transpose of a matrix");
+        check_matrix(matrix.len(), shape.columns(), width, stride);
         self.allocate();
         let step = self.panel_step();
         let data = Shared::new(&mut self.data);
@@ -188,10 +211,13 @@ impl Packed {
             for p in panels {
                 // SAFETY: each panel belongs to one share.
                 let panel = unsafe { data.slice(p * step..(p + 1) * step) };
-                for s in 0..shape.slots(p) {
-                    let (first, filled) = (shape.column(p, s), shape.filled(p, s));
+                for s in 0..SLOTS {
+                    let filled = if s < shape.slots(p) { shape.filled(p, s) } else { 0 };
+                    if filled < SLOT {
+                        panel.chunks_exact_mut(GATE_ROW).for_each(|row| row[s * SLOT..][..SLOT].fill(0.0));
+                    }
                     for lane in 0..filled {
-                        let source = &matrix[(first + lane) * width..][..width];
+                        let source = &matrix[(shape.column(p, s) + lane) * stride..][..width];
                         for (op, os) in order.all_slots() {
                             let (column, rank) = (order.column(op, os), order.rank(op, os));
                             for i in 0..order.filled(op, os) {
@@ -204,19 +230,20 @@ impl Packed {
         });
     }
 
-    /// Adds the matrix, back in row-major order, to `matrix` `(depth, columns)`.
+    /// Adds the matrix, back in row-major order with `stride` floats from one row to the next, to `matrix`
+    /// `(depth, columns)`.
     ///
     /// # Panics
-    /// When the length is not `depth · columns`.
-    pub fn add_to(&self, engine: &Engine, matrix: &mut [f32]) {
+    /// When `matrix` is too short.
+    pub fn add_to(&self, engine: &Engine, matrix: &mut [f32], stride: usize) {
         let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
-        assert_eq!(matrix.len(), depth * columns, "unpacking a matrix of {depth} x {columns}");
+        check_matrix(matrix.len(), depth, columns, stride);
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let out = Shared::new(matrix);
         engine.share(depth, depth * columns, |_, rows| {
             for k in rows {
                 // SAFETY: each row belongs to one share.
-                let row = unsafe { out.slice(k * columns..(k + 1) * columns) };
+                let row = unsafe { out.slice(k * stride..k * stride + columns) };
                 for (p, s) in shape.all_slots() {
                     let (column, filled) = (shape.column(p, s), shape.filled(p, s));
                     let source = &self.data[p * step + k * row_len + s * SLOT..][..filled];
@@ -227,6 +254,14 @@ impl Packed {
             }
         });
     }
+}
+
+/// # Panics
+/// When a buffer of `len` floats is too short for `rows` rows of `columns` floats that begin `stride` apart.
+fn check_matrix(len: usize, rows: usize, columns: usize, stride: usize) {
+    assert!(stride >= columns, "rows of {columns} floats, {stride} apart");
+    let needed = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
+    assert!(len >= needed, "a matrix of {rows} x {columns}, rows {stride} apart, in {len} floats");
 }
 
 #[cfg(test)]
@@ -243,9 +278,9 @@ mod tests {
                     let shape = PanelShape::gates(gates, units);
                     let matrix: Vec<f32> = (0..depth * shape.columns()).map(|i| i as f32 + 1.0).collect();
                     let mut packed = Packed::new(shape, depth);
-                    packed.pack(&engine, &matrix);
+                    packed.pack(&engine, &matrix, shape.columns());
                     let mut back = vec![0.0; matrix.len()];
-                    packed.add_to(&engine, &mut back);
+                    packed.add_to(&engine, &mut back, shape.columns());
                     assert_eq!(back, matrix, "{gates} gates, {units} units, depth {depth}");
                 }
             }

@@ -1,7 +1,7 @@
 //! Backpropagation through time, and the whole-sequence gradients of the weights.
 
 use super::cell::{self, At, Pointwise, with_pointwise};
-use super::{Cell, RecurrentWeights, StateMasks, Steps};
+use super::{Cell, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Deltas, GateColumns, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
 use crate::isa::Kernel;
@@ -41,24 +41,26 @@ pub struct Backward<'a> {
 
 /// Walks the steps back: the gates' gradients in place of the gates, the initial state's in `dh` and `dc`.
 ///
-/// A sequence of length 0 keeps the gradient of its final state, which is its initial one.
+/// `recurrent_t` is the packed transpose of the recurrent kernel. A sequence of length 0 keeps the gradient of its
+/// final state, which is its initial one.
 ///
 /// # Panics
 /// When a buffer is too short.
-pub fn backward(engine: &Engine, weights: &RecurrentWeights, buffers: Backward<'_>) {
-    buffers.check(weights);
-    with_pointwise(weights.cell, Run { engine, weights, buffers });
+pub fn backward(engine: &Engine, cell: Cell, recurrent_t: &Packed, buffers: Backward<'_>) {
+    buffers.check(cell, recurrent_t);
+    with_pointwise(cell, Run { engine, cell, recurrent_t, buffers });
 }
 
 impl Backward<'_> {
-    fn check(&self, weights: &RecurrentWeights) {
-        let (cell, units) = (weights.cell, weights.units());
+    fn check(&self, cell: Cell, recurrent_t: &Packed) {
+        let units = recurrent_t.shape().columns();
         let (rows, step) = (self.steps.rows(), row_step(units));
         let lanes = self.steps.sequences() * step;
         let needs = |name: &str, got: usize, needed: usize| {
             assert!(got >= needed, "{name} has {got} floats of {needed}");
         };
-        weights.check_packed(true);
+        assert_eq!(recurrent_t.depth(), cell.gates() * units, "the recurrent kernel of such a cell");
+        assert!(recurrent_t.is_filled(), "the transpose was not packed");
         needs("gates", self.gates.len(), cell.gates_len(units, rows));
         needs("h", self.h.len(), rows * step);
         needs("h0", self.h0.len(), lanes);
@@ -82,21 +84,25 @@ impl Backward<'_> {
 
 struct Run<'a> {
     engine: &'a Engine,
-    weights: &'a RecurrentWeights,
+    cell: Cell,
+    recurrent_t: &'a Packed,
     buffers: Backward<'a>,
 }
 
 impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
-        let Run { engine, weights, buffers: b } = self;
-        let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
+        let Run { engine, cell, recurrent_t, buffers: b } = self;
+        let units = recurrent_t.shape().columns();
+        let flops = 2 * b.steps.rows() * recurrent_t.depth() * units;
         let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
         let pass = Pass {
-            weights,
+            cell,
+            shape: cell.arrangement(units),
+            recurrent_t,
             pointwise,
             steps: b.steps,
             share: 0..0,
-            step: row_step(weights.units()),
+            step: row_step(units),
             h0: b.h0,
             c0: b.c0,
             masks: b.masks,
@@ -117,7 +123,9 @@ impl cell::Pass for Run<'_> {
 
 #[derive(Clone)]
 struct Pass<'a, P> {
-    weights: &'a RecurrentWeights,
+    cell: Cell,
+    shape: PanelShape,
+    recurrent_t: &'a Packed,
     pointwise: P,
     steps: Steps<'a>,
     share: Range<usize>,
@@ -140,7 +148,7 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let rows = self.steps.rows();
-        let panels = self.weights.shape.panels();
+        let panels = self.shape.panels();
         for t in (0..self.steps.len()).rev() {
             let present = self.steps.present(&self.share, t);
             if present.is_empty() {
@@ -174,7 +182,7 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                     let group =
                         |m: StateMasks<'_>, count: usize, at: usize| m.group_of(2) * count * self.step + at;
                     At {
-                        slots: if P::UNIT_SLOTS == 1 { 1 } else { self.weights.shape.slots(p) },
+                        slots: if P::UNIT_SLOTS == 1 { 1 } else { self.shape.slots(p) },
                         gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + lane),
                         h_prev: h_prev.add(there),
                         c_prev: c_prev.wrapping_add(there),
@@ -261,24 +269,26 @@ impl<P: Pointwise> Pass<'_, P> {
         start: Start,
         out: *mut f32,
     ) {
-        let slots = self.weights.cell.recurrent_slots();
+        let slots = self.cell.recurrent_slots();
         let panel_step = self.steps.rows() * GATE_ROW;
-        let columns = GateColumns { order: self.weights.shape, which, slots: &slots, panel_step };
+        let columns = GateColumns { order: self.shape, which, slots: &slots, panel_step };
         // SAFETY: the gates hold `rows` rows a panel; the caller's promise for `out`.
         unsafe {
             let gates = self.gates.ptr().add(row * GATE_ROW).cast_const();
-            rows_from_gates(s, gates, columns, &self.weights.recurrent_t, count, start, out, self.step);
+            rows_from_gates(s, gates, columns, self.recurrent_t, count, start, out, self.step);
         }
     }
 }
 
-/// `dx = dz · Wᵀ`, or `dx += …` with `add`; with `gate` only that gate's part.
+/// `dx = dz · Wᵀ`, or `dx += …` with `add`; with `gate` only that gate's part. `kernel_t` is the packed transpose
+/// of the kernel.
 ///
 /// # Panics
 /// When the sizes do not fit.
 pub fn input_gradient(
     engine: &Engine,
-    weights: &RecurrentWeights,
+    cell: Cell,
+    kernel_t: &Packed,
     gate: Option<usize>,
     gates: &[f32],
     rows: usize,
@@ -286,7 +296,8 @@ pub fn input_gradient(
     dx: RowsMut<'_>,
 ) {
     let which = gate.map_or(0..4, |g| g..g + 1);
-    gates_times(engine, gates, rows, weights.shape, which, &SLOT_OFFSETS, &weights.kernel_t, add, dx);
+    let order = cell.arrangement(kernel_t.depth() / cell.gates());
+    gates_times(engine, gates, rows, order, which, &SLOT_OFFSETS, kernel_t, add, dx);
 }
 
 /// `grad += xᵀ · dz`, the kernel's gradient in the kernel's panel layout; with `gate` only that gate's part.
@@ -306,7 +317,7 @@ pub fn kernel_gradient(engine: &Engine, gate: Option<usize>, gates: &[f32], x: R
 /// When the sizes do not fit.
 pub fn recurrent_gradient(
     engine: &Engine,
-    weights: &RecurrentWeights,
+    cell: Cell,
     steps: Steps<'_>,
     (h0, h): (&[f32], &[f32]),
     masked: Option<(&[f32], usize)>,
@@ -314,9 +325,9 @@ pub fn recurrent_gradient(
     gates: &[f32],
     grad: &mut Packed,
 ) {
-    let (units, rows) = (weights.units(), steps.rows());
+    let (units, rows) = (grad.depth(), steps.rows());
     let step = row_step(units);
-    let deltas = deltas(gates, rows, weights.cell.recurrent_slots());
+    let deltas = deltas(gates, rows, cell.recurrent_slots());
     let before = |r: usize| {
         let (t, n) = steps.step_of(r);
         match t {
@@ -324,7 +335,7 @@ pub fn recurrent_gradient(
             _ => &h[(steps.offsets[t - 1] + n) * step..][..units],
         }
     };
-    let first = if weights.cell.resets_before() { 2 } else { 4 };
+    let first = if cell.resets_before() { 2 } else { 4 };
     match masked {
         None => outer(engine, before, deltas, 0..first, grad),
         Some((data, 1)) => outer(engine, |r| &data[r * step..][..units], deltas, 0..first, grad),
@@ -359,7 +370,7 @@ pub fn bias_gradient(
 ) {
     assert_eq!(grad.len(), cell.bias_len(units), "the bias of a recurrent layer");
     assert!(gates.len() >= cell.gates_len(units, rows), "the gate buffer is too short");
-    let shape = PanelShape::gates(cell.gates(), units);
+    let shape = cell.arrangement(units);
     let grad = Shared::new(grad);
     engine.share(shape.panels(), rows * shape.columns(), |_, panels| {
         engine.isa().run(BiasSums { cell, shape, gates, rows, panels, grad });

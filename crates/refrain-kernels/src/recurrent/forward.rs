@@ -1,11 +1,11 @@
 //! The forward pass of a recurrent layer.
 
 use super::cell::{self, At, Pointwise, with_pointwise};
-use super::{RecurrentWeights, StateMasks, Steps};
+use super::{Biases, Cell, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, matmul_gates, row_step};
 use crate::isa::Kernel;
-use crate::panel::{GATE_ROW, SLOT_OFFSETS};
+use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
 use crate::simd::tile::{Depth, Product, Start};
 use crate::simd::{SLOT, Simd};
 use std::ops::Range;
@@ -33,7 +33,7 @@ pub struct Forward<'a> {
     pub masked: &'a mut [f32],
 }
 
-/// The product of all rows with the kernel, bias added: `gates` is overwritten, `[panels][R][64]`.
+/// The product of all rows with the packed `kernel`, biases added: `gates` is overwritten, `[panels][R][64]`.
 ///
 /// With `gate`, only that gate's slot: of layers whose inputs are masked gate by gate.
 ///
@@ -41,16 +41,18 @@ pub struct Forward<'a> {
 /// When the sizes do not fit.
 pub fn input_product(
     engine: &Engine,
-    weights: &RecurrentWeights,
+    cell: Cell,
+    kernel: &Packed,
+    biases: &Biases,
     gate: Option<usize>,
     x: Rows<'_>,
     gates: &mut [f32],
 ) {
     let which = gate.map_or(0..4, |g| g..g + 1);
-    matmul_gates(engine, x, &weights.kernel, which, &weights.bias, gates);
-    if weights.cell.two_biases() {
+    matmul_gates(engine, x, kernel, which, &biases.input, gates);
+    if cell.two_biases() {
         let panel_step = x.count() * GATE_ROW;
-        for (p, bias) in weights.candidate_bias.chunks_exact(SLOT).enumerate() {
+        for (p, bias) in biases.candidate.chunks_exact(SLOT).enumerate() {
             for row in gates[p * panel_step..(p + 1) * panel_step].chunks_exact_mut(GATE_ROW) {
                 row[3 * SLOT..].copy_from_slice(bias);
             }
@@ -58,24 +60,25 @@ pub fn input_product(
     }
 }
 
-/// Runs the recurrence over gates that hold the input product.
+/// Runs the recurrence with the packed `recurrent` kernel over gates that hold the input product.
 ///
 /// # Panics
 /// When a buffer is too short.
-pub fn forward(engine: &Engine, weights: &RecurrentWeights, buffers: Forward<'_>) {
-    buffers.check(weights);
-    with_pointwise(weights.cell, Run { engine, weights, buffers });
+pub fn forward(engine: &Engine, cell: Cell, recurrent: &Packed, buffers: Forward<'_>) {
+    buffers.check(cell, recurrent);
+    with_pointwise(cell, Run { engine, cell, recurrent, buffers });
 }
 
 impl Forward<'_> {
-    fn check(&self, weights: &RecurrentWeights) {
-        let (cell, units) = (weights.cell, weights.units());
+    fn check(&self, cell: Cell, recurrent: &Packed) {
+        let units = recurrent.depth();
         let (rows, step) = (self.steps.rows(), row_step(units));
         let lanes = self.steps.sequences() * step;
         let needs = |name: &str, got: usize, needed: usize| {
             assert!(got >= needed, "{name} has {got} floats of {needed}");
         };
-        weights.check_packed(false);
+        assert_eq!(recurrent.shape(), cell.arrangement(units), "the recurrent kernel of such a cell");
+        assert!(recurrent.is_filled(), "the recurrent kernel was not packed");
         needs("gates", self.gates.len(), cell.gates_len(units, rows));
         needs("h", self.h.len(), rows * step);
         needs("h0", self.h0.len(), lanes);
@@ -96,21 +99,25 @@ impl Forward<'_> {
 
 struct Run<'a> {
     engine: &'a Engine,
-    weights: &'a RecurrentWeights,
+    cell: Cell,
+    recurrent: &'a Packed,
     buffers: Forward<'a>,
 }
 
 impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
-        let Run { engine, weights, buffers: b } = self;
-        let flops = 2 * b.steps.rows() * weights.shape.columns() * weights.units();
+        let Run { engine, cell, recurrent, buffers: b } = self;
+        let (shape, units) = (recurrent.shape(), recurrent.depth());
+        let flops = 2 * b.steps.rows() * shape.columns() * units;
         let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
         let pass = Pass {
-            weights,
+            cell,
+            shape,
+            recurrent,
             pointwise,
             steps: b.steps,
             share: 0..0,
-            step: row_step(weights.units()),
+            step: row_step(units),
             h0: b.h0,
             c0: b.c0,
             masks: b.masks,
@@ -128,7 +135,9 @@ impl cell::Pass for Run<'_> {
 
 #[derive(Clone)]
 struct Pass<'a, P> {
-    weights: &'a RecurrentWeights,
+    cell: Cell,
+    shape: PanelShape,
+    recurrent: &'a Packed,
     pointwise: P,
     steps: Steps<'a>,
     share: Range<usize>,
@@ -196,7 +205,7 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                         ..At::NONE
                     }
                 };
-                let panels = self.weights.shape.panels();
+                let panels = self.shape.panels();
                 if P::FIRST_GATES < 4 {
                     for p in 0..panels {
                         self.products(s, p, (0, P::FIRST_GATES), row, count, h_prev);
@@ -228,7 +237,7 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
 impl<P: Pointwise> Pass<'_, P> {
     #[inline(always)]
     fn unit_slots(&self, p: usize) -> usize {
-        if P::UNIT_SLOTS == 1 { 1 } else { self.weights.shape.slots(p) }
+        if P::UNIT_SLOTS == 1 { 1 } else { self.shape.slots(p) }
     }
 
     /// `masked = h_prev ⊙ mask` for each group of masks.
@@ -298,8 +307,8 @@ impl<P: Pointwise> Pass<'_, P> {
         count: usize,
         left: *const f32,
     ) {
-        let (w, shape) = (&self.weights.recurrent, self.weights.shape);
-        let slots = self.weights.cell.recurrent_slots();
+        let (w, shape) = (self.recurrent, self.shape);
+        let slots = self.cell.recurrent_slots();
         // SAFETY: the caller's promise; panel `p` of the weights has `H` rows of whole slots.
         unsafe {
             s.product(&Product {

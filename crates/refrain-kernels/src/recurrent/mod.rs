@@ -10,12 +10,17 @@
 //! | states (`h0`, `c0`, `dh` …) | `(N, row_step(H))` | sorted order |
 //! | gates | `[panels][R][64]` | pre-activations, then activated gates, then their gradients, in place |
 //!
+//! Weights come packed: kernel and recurrent kernel in the arrangement of the cell ([`Cell::arrangement`]), for
+//! backward the transposes of both ([`Packed::pack_transposed`](crate::Packed::pack_transposed)). No two of the
+//! four are needed at once.
+//!
 //! The order of work in a training step: [`input_product`], [`forward`], [`backward`], then
 //! [`kernel_gradient`], [`recurrent_gradient`], [`bias_gradient`] and [`input_gradient`].
 //!
 //! Each thread takes a slice of the sequences through all steps, so no step waits for another thread.
 
 mod backward;
+mod biases;
 mod cell;
 mod forward;
 mod gru;
@@ -23,11 +28,10 @@ mod lstm;
 mod rnn;
 #[cfg(test)]
 mod tests;
-mod weights;
 
 pub use backward::{Backward, backward, bias_gradient, input_gradient, kernel_gradient, recurrent_gradient};
+pub use biases::Biases;
 pub use forward::{Forward, forward, input_product};
-pub use weights::RecurrentWeights;
 
 use crate::activation::Activation;
 use crate::panel::{GATE_ROW, PanelShape};
@@ -96,9 +100,14 @@ impl Cell {
         if self.two_biases() { [0, 16, 48, 48] } else { [0, 16, 32, 48] }
     }
 
+    /// How the gates of `units` hidden units lie in panels: the shape of packed kernels and of their gradients.
+    pub fn arrangement(self, units: usize) -> PanelShape {
+        PanelShape::gates(self.gates(), units)
+    }
+
     /// Floats of a buffer of gates for `rows` rows.
     pub fn gates_len(self, units: usize, rows: usize) -> usize {
-        PanelShape::gates(self.gates(), units).panels() * rows * GATE_ROW
+        self.arrangement(units).panels() * rows * GATE_ROW
     }
 }
 

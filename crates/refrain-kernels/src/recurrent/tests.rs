@@ -124,10 +124,23 @@ impl Case {
     fn fast(&self, engine: &Engine) -> Outcome {
         let v = self.numbers();
         let (rows, lanes, units, cell) = (self.rows(), self.lengths.len(), self.units, self.cell);
-        let (step, shape) = (row_step(units), PanelShape::gates(cell.gates(), units));
+        let (step, shape) = (row_step(units), cell.arrangement(units));
         let steps = Steps::new(&v.active, &v.offsets, &self.lengths);
-        let mut weights = RecurrentWeights::new(cell, self.inputs, units);
-        weights.pack(engine, &v.kernel, &v.recurrent, self.bias.then_some(&v.bias[..]), true);
+        let mut biases = Biases::new(cell, units);
+        if self.bias {
+            biases.pack(&v.bias);
+        }
+        let along = |matrix: &[f32], depth: usize| {
+            let mut packed = Packed::in_storage(shape, depth, poisoned(shape.panels() * depth * 64 + 16));
+            packed.pack(engine, matrix, shape.columns());
+            packed
+        };
+        let across = |matrix: &[f32], columns: usize| {
+            let storage = poisoned(columns.next_multiple_of(64) * shape.columns());
+            let mut packed = Packed::in_storage(PanelShape::plain(columns), shape.columns(), storage);
+            packed.pack_transposed(engine, matrix, shape.columns(), shape);
+            packed
+        };
         let (x, dy) = (padded(&v.x, self.inputs), padded(&v.dy, units));
         let (h0, c0, masks) = (padded(&v.h0, units), padded(&v.c0, units), padded(&v.masks, units));
         let mut gates = poisoned(cell.gates_len(units, rows));
@@ -138,10 +151,11 @@ impl Case {
         let state_masks =
             |data| (self.mask_groups > 0).then_some(StateMasks { data, groups: self.mask_groups });
         let x = Rows::new(&x, rows, self.inputs);
-        input_product(engine, &weights, None, x, &mut gates);
+        input_product(engine, cell, &along(&v.kernel, self.inputs), &biases, None, x, &mut gates);
         forward(
             engine,
-            &weights,
+            cell,
+            &along(&v.recurrent, units),
             Forward {
                 steps,
                 h0: &h0,
@@ -157,7 +171,8 @@ impl Case {
         let (mut dh, mut dc) = (padded(&v.dh, units), padded(&v.dc, units));
         backward(
             engine,
-            &weights,
+            cell,
+            &across(&v.recurrent, units),
             Backward {
                 steps,
                 h0: &h0,
@@ -174,21 +189,21 @@ impl Case {
             },
         );
         let mut kernel = vec![0.0; v.kernel.len()];
-        let mut packed = Packed::new(shape, self.inputs);
+        let mut packed = Packed::in_storage(shape, self.inputs, poisoned(7));
         packed.clear();
         kernel_gradient(engine, None, &gates, x, &mut packed);
-        packed.add_to(engine, &mut kernel);
+        packed.add_to(engine, &mut kernel, shape.columns());
         let mut recurrent = vec![0.0; v.recurrent.len()];
-        let mut packed = Packed::new(shape, units);
+        let mut packed = Packed::in_storage(shape, units, packed.into_storage());
         packed.clear();
         let states = (self.mask_groups > 0).then_some((&masked[..], self.mask_groups));
-        recurrent_gradient(engine, &weights, steps, (&h0, &h), states, &reset, &gates, &mut packed);
-        packed.add_to(engine, &mut recurrent);
+        recurrent_gradient(engine, cell, steps, (&h0, &h), states, &reset, &gates, &mut packed);
+        packed.add_to(engine, &mut recurrent, shape.columns());
         let mut bias = vec![0.0; v.bias.len()];
         bias_gradient(engine, cell, units, &gates, rows, &mut bias);
         let mut dx = poisoned(rows * row_step(self.inputs));
         let out = RowsMut::new(&mut dx, rows, self.inputs);
-        input_gradient(engine, &weights, None, &gates, rows, false, out);
+        input_gradient(engine, cell, &across(&v.kernel, self.inputs), None, &gates, rows, false, out);
         let dc = if cell.has_cell_state() { dense(&dc, units) } else { Vec::new() };
         Outcome {
             h: dense(&h, units),

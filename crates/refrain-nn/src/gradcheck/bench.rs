@@ -110,7 +110,6 @@ impl Bench {
         for (i, input) in inputs.iter().enumerate() {
             bench.fill(i, &input.clone().drawn(i));
         }
-        bench.repack();
         Ok(bench)
     }
 
@@ -136,10 +135,6 @@ impl Bench {
                 Values::LaneIds(ids) => value.ids[row] = ids[n],
             }
         }
-    }
-
-    pub(super) fn repack(&mut self) {
-        self.graph.pack(&self.engine, &self.params, true);
     }
 
     /// The layer's parameters by their names inside the layer (`kernel`, `forward_lstm/bias`), with their shapes.
@@ -178,7 +173,7 @@ impl Bench {
             return Err(Error::data(what, format!("{} values", values.len()), format!("shape {shape:?}")));
         }
         self.params.value_mut(id).copy_from_slice(values);
-        self.repack();
+        self.graph.packed = false;
         Ok(())
     }
 
@@ -207,6 +202,9 @@ impl Bench {
         }
         let mut state = self.graph.own_state();
         self.last = Some(mode);
+        if mode == Mode::Infer {
+            self.graph.pack(&self.engine, &self.params);
+        }
         self.graph.forward(&self.engine, &self.params, mode, random, &mut state, &[])
     }
 
@@ -262,7 +260,7 @@ impl Bench {
     /// # Errors
     /// Those of the layer's operations.
     pub fn repeat(&mut self) -> Result<(), Error> {
-        self.repack();
+        self.graph.packed = false;
         let mut state = self.graph.own_state();
         self.graph.forward(&self.engine, &self.params, Mode::Train, RANDOM, &mut state, &[])?;
         self.graph.begin_backward();

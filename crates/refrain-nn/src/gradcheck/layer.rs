@@ -66,7 +66,7 @@ impl Bench {
 
     fn set_values(&mut self, id: SpanId, values: &[f32]) {
         self.params.value_mut(id).copy_from_slice(values);
-        self.repack();
+        self.graph.packed = false;
     }
 
     /// Runs forward in training and backward from the objective's weights.

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::params::Params;
 use crate::sequence::SeqLayout;
 use crate::state::State;
-use refrain_kernels::Engine;
+use refrain_kernels::{AlignedVec, Engine};
 
 /// The operations of a model in the order of their declaration, which is an order of dependence, with the
 /// buffers of every edge.
@@ -26,6 +26,10 @@ pub(crate) struct Graph {
     targets: Vec<Option<Value>>,
     target_written: Vec<bool>,
     node_specs: Vec<EdgeSpec>,
+    /// Whether every operation's packed parameters agree with the parameters.
+    pub(crate) packed: bool,
+    /// What the operations work in, one after the other: packed parameters and gradients of the largest.
+    workspace: AlignedVec,
 }
 
 #[derive(Debug)]
@@ -109,10 +113,14 @@ impl Graph {
         self.written[edge.0].then(|| &self.gradients[edge.0])
     }
 
-    /// Takes over packed parameters in every operation.
-    pub(crate) fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
-        for node in &mut self.nodes {
-            node.op.pack(engine, params, training);
+    /// Packs the parameters for many forward passes, if it is not done. Whoever changes a parameter clears
+    /// `packed`.
+    pub(crate) fn pack(&mut self, engine: &Engine, params: &Params) {
+        if !self.packed {
+            for node in &mut self.nodes {
+                node.op.pack(engine, params);
+            }
+            self.packed = true;
         }
     }
 
@@ -175,6 +183,8 @@ impl Graph {
                 mode,
                 random,
                 state: state.slots[i].as_mut(),
+                packed: self.packed,
+                workspace: &mut self.workspace,
                 inputs: &node.inputs,
                 specs: &self.specs,
                 values: &self.values,
@@ -229,6 +239,7 @@ impl Graph {
                 engine,
                 params,
                 random,
+                workspace: &mut self.workspace,
                 inputs: &node.inputs,
                 outputs: &node.outputs,
                 specs: &self.specs,
@@ -264,6 +275,7 @@ impl Clone for Graph {
             inputs: self.inputs.clone(),
             lanes: self.lanes,
             input_gradients: self.input_gradients,
+            packed: self.packed,
             ..Self::default()
         }
     }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
 use crate::state::StateSlot;
-use refrain_kernels::Engine;
+use refrain_kernels::{AlignedVec, Engine};
 use std::fmt;
 
 /// Whether dropout is active and backward follows.
@@ -53,8 +53,8 @@ pub trait Op: fmt::Debug + Send {
     /// As for `forward`.
     fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error>;
 
-    /// Takes over changed parameters; the transposes that only backward needs with `training`.
-    fn pack(&mut self, _engine: &Engine, _params: &Params, _training: bool) {}
+    /// Packs the parameters for forward passes to come, which find them so where [`Forward::packed`] says it.
+    fn pack(&mut self, _engine: &Engine, _params: &Params) {}
 
     /// Whether a session may run it step by step.
     fn causality(&self) -> Causality {
@@ -100,6 +100,11 @@ pub struct Forward<'a> {
     pub random: RandomKey,
     /// The state carried into and out of this batch, if it is carried.
     pub state: Option<&'a mut StateSlot>,
+    /// Whether [`Op::pack`] has seen these parameters. Where it has not, the parameters may be other ones in the
+    /// next batch, and what is packed for this one goes into the workspace.
+    pub packed: bool,
+    /// Memory for as long as this pass of this operation; it holds anything.
+    pub workspace: &'a mut AlignedVec,
     pub(super) inputs: &'a [EdgeId],
     pub(super) specs: &'a [EdgeSpec],
     pub(super) values: &'a [Value],
@@ -190,6 +195,8 @@ pub struct Backward<'a> {
     pub params: &'a mut Params,
     /// The batch's random numbers, as in `forward`.
     pub random: RandomKey,
+    /// Memory for as long as this pass of this operation; it holds anything.
+    pub workspace: &'a mut AlignedVec,
     pub(super) inputs: &'a [EdgeId],
     pub(super) outputs: &'a [EdgeId],
     pub(super) specs: &'a [EdgeSpec],
@@ -226,18 +233,27 @@ impl<'a> Backward<'a> {
 
     /// Where the gradient of the `i`-th input goes; none where nobody wants it.
     pub fn d_input(&mut self, i: usize) -> Option<GradientSlot<'_>> {
+        self.d_input_and_parameters(i).0
+    }
+
+    /// The same beside the parameters and the workspace, for those who write all three together.
+    pub fn d_input_and_parameters(
+        &mut self,
+        i: usize,
+    ) -> (Option<GradientSlot<'_>>, &mut Params, &mut AlignedVec) {
         let spec = self.specs[self.inputs[i].0];
         let rows = match spec.axis {
             Axis::Steps(LayoutId(id)) => self.layouts[id].rows(),
             Axis::Lanes => self.lanes,
         };
         let add = self.target_written[i];
-        self.targets[i].as_mut().map(|value| {
+        let slot = self.targets[i].as_mut().map(|value| {
             if !add {
                 value.shape(rows, spec.kind);
             }
             GradientSlot { value, add }
-        })
+        });
+        (slot, self.params, self.workspace)
     }
 
     /// Whether training changes a parameter, so that its gradient is needed.

@@ -6,10 +6,10 @@ use crate::graph::{Backward, EdgeId, Forward, Op, Plan};
 use crate::init::Initializer;
 use crate::params::{ParamSpec, Params, SpanId};
 use crate::regularizer::Regularizer;
+use refrain_kernels::Rows;
 use refrain_kernels::norm::{
     LayerNorm, Moments, layer_norm, layer_norm_gradient, layer_norm_parameter_gradients,
 };
-use refrain_kernels::{Engine, Rows};
 use serde::{Deserialize, Serialize};
 
 /// Normalises the features of each row (Ba et al. 2016): `y = gamma ⊙ (x − mean) / √(variance + epsilon) +
@@ -150,8 +150,7 @@ impl Layer for LayerNormalization {
         let gamma = declare(self.scale, "gamma", &self.gamma_initializer, self.gamma_regularizer)?;
         let beta = declare(self.center, "beta", &self.beta_initializer, self.beta_regularizer)?;
         let epsilon = self.epsilon;
-        let op =
-            Normalize { gamma, beta, epsilon, packed: Vec::new(), mean: Vec::new(), inverse: Vec::new() };
+        let op = Normalize { gamma, beta, epsilon, mean: Vec::new(), inverse: Vec::new() };
         let spec = plan.spec(input);
         Ok(plan.op(Box::new(op), &[input], &[spec]))
     }
@@ -166,8 +165,6 @@ struct Normalize {
     gamma: Option<SpanId>,
     beta: Option<SpanId>,
     epsilon: f32,
-    /// Gamma's values, for backward: a gradient's slot borrows the parameters.
-    packed: Vec<f32>,
     /// Of each row, for backward.
     mean: Vec<f32>,
     /// `1 / √(variance + ε)` of each row, for backward.
@@ -206,16 +203,12 @@ impl Op for Normalize {
         self.add_parameter_gradients(cx, dy.view());
         let (engine, x) = (cx.engine, cx.input(0).view());
         let moments = Moments { mean: &self.mean, inverse: &self.inverse };
-        let gamma = self.gamma.map(|_| &*self.packed);
-        if let Some(dx) = cx.d_input(0) {
+        let (slot, params, _) = cx.d_input_and_parameters(0);
+        let gamma = self.gamma.map(|id| params.value(id));
+        if let Some(dx) = slot {
             layer_norm_gradient(engine, gamma, x, moments, dy.view(), dx.add, dx.value.view_mut());
         }
         Ok(())
-    }
-
-    fn pack(&mut self, _engine: &Engine, params: &Params, _training: bool) {
-        self.packed.clear();
-        self.packed.extend(self.gamma.iter().flat_map(|&id| params.value(id)));
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -34,20 +34,11 @@ pub struct Model {
     outputs: Vec<EdgeId>,
     engine: Engine,
     seed: u64,
-    packed: Packing,
     /// The outputs of each layer of the architecture.
     layer_outputs: Vec<Vec<EdgeId>>,
     /// Of the layers that carry their state unasked.
     own_state: State,
     training: Option<Training>,
-}
-
-/// Which of the packed weights agree with the parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Packing {
-    Stale,
-    Forward,
-    Both,
 }
 
 impl Model {
@@ -111,7 +102,7 @@ impl Model {
             return Err(Error::data(name, format!("{} values", values.len()), expected));
         }
         self.params.value_mut(id).copy_from_slice(values);
-        self.packed = Packing::Stale;
+        self.graph.packed = false;
         Ok(())
     }
 
@@ -151,7 +142,7 @@ impl Model {
             return Err(Error::data("the weights", format!("{} values", values.len()), expected.to_string()));
         }
         self.params.values_mut().copy_from_slice(values);
-        self.packed = Packing::Stale;
+        self.graph.packed = false;
         Ok(())
     }
 
@@ -163,7 +154,7 @@ impl Model {
     /// Makes room for all parameters, zero.
     pub(crate) fn allocate_parameters(&mut self) {
         self.params.allocate();
-        self.packed = Packing::Stale;
+        self.graph.packed = false;
     }
 
     fn find(&self, name: &str) -> Result<SpanId, Error> {
@@ -171,14 +162,6 @@ impl Model {
             let names: Vec<_> = self.params.spans().iter().map(|s| s.name.as_str()).collect();
             Error::data("the parameter", format!("`{name}`"), format!("one of {}", names.join(", ")))
         })
-    }
-
-    /// Makes the packed weights agree with the parameters.
-    fn pack(&mut self, needed: Packing) {
-        if self.packed < needed {
-            self.graph.pack(&self.engine, &self.params, needed == Packing::Both);
-            self.packed = needed;
-        }
     }
 
     /// Lays a batch's inputs out in the graph's buffers.

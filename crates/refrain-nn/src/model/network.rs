@@ -1,8 +1,8 @@
 //! The functional form: layers connected edge by edge.
 
+use super::Model;
 use super::architecture::{Architecture, ArchitectureNode, InputSpec};
 use super::train::{Compile, DEFAULT_SEED};
-use super::{Model, Packing};
 use crate::error::Error;
 use crate::graph::{Axis, EdgeId, EdgeSpec, Graph, Kind, Plan};
 use crate::layers::{Layer, layer_from_config, snake_case};
@@ -173,7 +173,6 @@ impl Network {
             outputs: edges,
             engine,
             seed,
-            packed: Packing::Stale,
             training: None,
         })
     }

@@ -1,6 +1,6 @@
 //! Running a model without training it.
 
-use super::{Model, Packing};
+use super::Model;
 use crate::data::{Batch, Sequences};
 use crate::error::Error;
 use crate::graph::{Axis, EdgeId, Mode, RandomKey};
@@ -16,7 +16,6 @@ impl Model {
         skip: &[usize],
     ) -> Result<(), Error> {
         self.feed(batch)?;
-        self.pack(Packing::Forward);
         let random = RandomKey { seed: self.seed, counter: 0 };
         let state = carry.unwrap_or(&mut self.own_state);
         self.graph.forward(&self.engine, &self.params, Mode::Infer, random, state, skip)
@@ -32,6 +31,7 @@ impl Model {
         batch: &Batch,
         carry: Option<&mut State>,
     ) -> Result<Vec<ArrayD<f32>>, Error> {
+        self.graph.pack(&self.engine, &self.params);
         self.infer(batch, carry, &[])?;
         Ok(self.outputs.iter().map(|&edge| self.expand(edge)).collect())
     }

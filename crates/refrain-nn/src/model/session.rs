@@ -1,6 +1,6 @@
 //! Running a model step by step.
 
-use super::{Model, Packing};
+use super::Model;
 use crate::activation::Activation;
 use crate::data::Batch;
 use crate::error::Error;
@@ -37,7 +37,7 @@ impl Model {
             let reason = "a layer drops masked steps, so a step may have no output";
             return Err(Error::unsupported("running this model step by step", reason));
         }
-        self.pack(Packing::Forward);
+        self.graph.pack(&self.engine, &self.params);
         let state = self.graph.new_state();
         let mut batch = Batch { lanes, ..Batch::default() };
         batch.inputs.resize_with(1, Default::default);

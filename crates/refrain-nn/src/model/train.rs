@@ -1,6 +1,6 @@
 //! Training steps and their totals.
 
-use super::{Model, Packing};
+use super::Model;
 use crate::data::Batch;
 use crate::error::Error;
 use crate::graph::{Axis, EdgeId, Mode, RandomKey};
@@ -147,12 +147,12 @@ impl Model {
     /// When the batch does not fit the model, or the model is not compiled.
     pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         let loss = self.differentiate(batch, carry)?;
-        let Self { params, engine, training, .. } = self;
+        let Self { graph, params, engine, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let step = training.state.steps();
         let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
         let report = training.state.apply(engine, &training.optimizer, params, rate);
-        self.packed = Packing::Stale;
+        graph.packed = false;
         training.gradient_norm = report.gradient_norm;
         training.steps += 1;
         training.add(loss);
@@ -186,7 +186,6 @@ impl Model {
     /// Runs a batch as the next training step does, dropout included.
     pub(super) fn forward_training(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         self.feed(batch)?;
-        self.pack(Packing::Both);
         let Self { graph, params, engine, training, own_state, seed, .. } = self;
         let training = training.as_ref().ok_or_else(not_compiled)?;
         let random = RandomKey { seed: *seed, counter: training.steps };

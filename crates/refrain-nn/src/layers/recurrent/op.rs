@@ -6,7 +6,7 @@ use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
 use refrain_kernels::dropout::mask;
 use refrain_kernels::philox::Key;
-use refrain_kernels::recurrent::{self as kernel, Cell, RecurrentWeights, StateMasks};
+use refrain_kernels::recurrent::{self as kernel, Biases, Cell, StateMasks};
 use refrain_kernels::{AlignedVec, Engine, Packed, PanelShape, RowsMut, row_step};
 
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +38,11 @@ pub(super) struct Spans {
 pub(super) struct RecurrentOp {
     set: Settings,
     spans: Spans,
-    weights: RecurrentWeights,
-    kernel_gradient: Packed,
-    recurrent_gradient: Packed,
+    biases: Biases,
+    /// The kernel, where it was packed for many passes.
+    kernel: Packed,
+    /// The recurrent kernel, likewise.
+    recurrent: Packed,
     /// Initial states in sorted order.
     h0: AlignedVec,
     c0: AlignedVec,
@@ -59,13 +61,13 @@ pub(super) struct RecurrentOp {
 
 impl RecurrentOp {
     pub(super) fn new(set: Settings, spans: Spans) -> Self {
-        let shape = PanelShape::gates(set.cell.gates(), set.units);
+        let shape = set.cell.arrangement(set.units);
         Self {
             set,
             spans,
-            weights: RecurrentWeights::new(set.cell, set.inputs, set.units),
-            kernel_gradient: Packed::new(shape, set.inputs),
-            recurrent_gradient: Packed::new(shape, set.units),
+            biases: Biases::new(set.cell, set.units),
+            kernel: Packed::new(shape, set.inputs),
+            recurrent: Packed::new(shape, set.units),
             h0: AlignedVec::default(),
             c0: AlignedVec::default(),
             gates: AlignedVec::default(),
@@ -148,10 +150,16 @@ impl Op for RecurrentOp {
         } else {
             self.masks.resize(0);
         }
-        for i in 0..set.products {
-            let gate = self.gate(i);
-            kernel::input_product(engine, &self.weights, gate, cx.input(i).view(), &mut self.gates);
+        if !cx.packed {
+            self.take_bias(cx.params);
         }
+        let kernel = self.lend(cx, Weight::Kernel);
+        for i in 0..set.products {
+            let (gate, x) = (self.gate(i), cx.input(i).view());
+            kernel::input_product(engine, set.cell, &kernel, &self.biases, gate, x, &mut self.gates);
+        }
+        self.give_back(cx, Weight::Kernel, kernel);
+        let recurrent = self.lend(cx, Weight::Recurrent);
         let mut output = std::mem::take(cx.output(0));
         if !set.return_sequences {
             self.h.resize(rows * step);
@@ -161,7 +169,8 @@ impl Op for RecurrentOp {
             (!self.masks.is_empty()).then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
         kernel::forward(
             engine,
-            &self.weights,
+            set.cell,
+            &recurrent,
             kernel::Forward {
                 steps: cx.input_layout(0).steps(),
                 h0: &self.h0,
@@ -174,6 +183,7 @@ impl Op for RecurrentOp {
                 masked: &mut self.masked,
             },
         );
+        self.give_back(cx, Weight::Recurrent, recurrent);
         let (mut h_final, mut c_final) = (std::mem::take(cx.output(1)), Value::default());
         if cell {
             c_final = std::mem::take(cx.output(2));
@@ -242,9 +252,11 @@ impl Op for RecurrentOp {
         let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
         let masks =
             (!self.masks.is_empty()).then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
+        let recurrent_t = self.pack_across(cx, Weight::Recurrent);
         kernel::backward(
             engine,
-            &self.weights,
+            set.cell,
+            &recurrent_t,
             kernel::Backward {
                 steps: layout.steps(),
                 h0: &self.h0,
@@ -260,13 +272,18 @@ impl Op for RecurrentOp {
                 scratch: &mut self.scratch,
             },
         );
+        *cx.workspace = recurrent_t.into_storage();
         self.add_gradients(cx);
-        for i in 0..set.products {
-            let gate = self.gate(i);
-            if let Some(dx) = cx.d_input(i) {
-                let out = dx.value.view_mut();
-                kernel::input_gradient(engine, &self.weights, gate, &self.gates, rows, dx.add, out);
+        if (0..set.products).any(|i| cx.d_input(i).is_some()) {
+            let kernel_t = self.pack_across(cx, Weight::Kernel);
+            for i in 0..set.products {
+                let gate = self.gate(i);
+                if let Some(dx) = cx.d_input(i) {
+                    let out = dx.value.view_mut();
+                    kernel::input_gradient(engine, set.cell, &kernel_t, gate, &self.gates, rows, dx.add, out);
+                }
             }
+            *cx.workspace = kernel_t.into_storage();
         }
         if set.initial {
             self.pass_to_initial(cx, 0);
@@ -277,10 +294,11 @@ impl Op for RecurrentOp {
         Ok(())
     }
 
-    fn pack(&mut self, engine: &Engine, params: &Params, training: bool) {
-        let bias = self.spans.bias.map(|b| params.value(b));
-        let (kernel, recurrent) = (params.value(self.spans.kernel), params.value(self.spans.recurrent));
-        self.weights.pack(engine, kernel, recurrent, bias, training);
+    fn pack(&mut self, engine: &Engine, params: &Params) {
+        self.take_bias(params);
+        let columns = self.kernel.shape().columns();
+        self.kernel.pack(engine, params.value(self.spans.kernel), columns);
+        self.recurrent.pack(engine, params.value(self.spans.recurrent), columns);
     }
 
     fn causality(&self) -> Causality {
@@ -306,38 +324,103 @@ impl Op for RecurrentOp {
     }
 }
 
+/// One of the two matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Kernel,
+    Recurrent,
+}
+
 impl RecurrentOp {
+    fn take_bias(&mut self, params: &Params) {
+        if let Some(bias) = self.spans.bias {
+            self.biases.pack(params.value(bias));
+        }
+    }
+
+    fn own(&mut self, weight: Weight) -> &mut Packed {
+        match weight {
+            Weight::Kernel => &mut self.kernel,
+            Weight::Recurrent => &mut self.recurrent,
+        }
+    }
+
+    /// The span, its rows, and how its columns lie in panels.
+    fn place(&self, weight: Weight) -> (SpanId, usize, PanelShape) {
+        let shape = self.set.cell.arrangement(self.set.units);
+        match weight {
+            Weight::Kernel => (self.spans.kernel, self.set.inputs, shape),
+            Weight::Recurrent => (self.spans.recurrent, self.set.units, shape),
+        }
+    }
+
+    /// A matrix packed for forward: as [`Op::pack`] left it, or packed in the workspace.
+    fn lend(&mut self, cx: &mut Forward<'_>, weight: Weight) -> Packed {
+        let (span, depth, shape) = self.place(weight);
+        if cx.packed {
+            return std::mem::replace(self.own(weight), Packed::new(shape, depth));
+        }
+        let mut packed = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
+        packed.pack(cx.engine, cx.params.value(span), shape.columns());
+        packed
+    }
+
+    fn give_back(&mut self, cx: &mut Forward<'_>, weight: Weight, packed: Packed) {
+        if cx.packed {
+            *self.own(weight) = packed;
+        } else {
+            *cx.workspace = packed.into_storage();
+        }
+    }
+
+    /// The transpose of a matrix, packed in the workspace.
+    fn pack_across(&self, cx: &mut Backward<'_>, weight: Weight) -> Packed {
+        let (span, depth, order) = self.place(weight);
+        let memory = std::mem::take(cx.workspace);
+        let mut packed = Packed::in_storage(PanelShape::plain(depth), order.columns(), memory);
+        packed.pack_transposed(cx.engine, cx.params.value(span), order.columns(), order);
+        packed
+    }
+
+    /// Adds to the gradient of a matrix what `product` adds to a packed zero.
+    fn add_gradient(&self, cx: &mut Backward<'_>, weight: Weight, product: impl FnOnce(&mut Packed)) {
+        let (span, depth, shape) = self.place(weight);
+        if !cx.trains(span) {
+            return;
+        }
+        let mut gradient = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
+        gradient.clear();
+        product(&mut gradient);
+        gradient.add_to(cx.engine, cx.params.gradient_mut(span), shape.columns());
+        *cx.workspace = gradient.into_storage();
+    }
+
     /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained.
-    fn add_gradients(&mut self, cx: &mut Backward<'_>) {
+    fn add_gradients(&self, cx: &mut Backward<'_>) {
         let (engine, set, layout) = (cx.engine, self.set, cx.input_layout(0));
         let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
-        let rows = layout.rows();
-        if cx.trains(self.spans.kernel) {
-            self.kernel_gradient.clear();
-            for i in 0..set.products {
-                let x = cx.input(i).view();
-                kernel::kernel_gradient(engine, self.gate(i), &self.gates, x, &mut self.kernel_gradient);
+        let inputs: [_; 4] = std::array::from_fn(|i| (i < set.products).then(|| cx.input(i).view()));
+        self.add_gradient(cx, Weight::Kernel, |gradient| {
+            for (i, x) in inputs.into_iter().flatten().enumerate() {
+                kernel::kernel_gradient(engine, self.gate(i), &self.gates, x, gradient);
             }
-            self.kernel_gradient.add_to(engine, cx.params.gradient_mut(self.spans.kernel));
-        }
-        if cx.trains(self.spans.recurrent) {
-            self.recurrent_gradient.clear();
-            let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
+        });
+        let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
+        self.add_gradient(cx, Weight::Recurrent, |gradient| {
             kernel::recurrent_gradient(
                 engine,
-                &self.weights,
+                set.cell,
                 layout.steps(),
                 (&self.h0, h),
                 masked,
                 &self.reset,
                 &self.gates,
-                &mut self.recurrent_gradient,
+                gradient,
             );
-            self.recurrent_gradient.add_to(engine, cx.params.gradient_mut(self.spans.recurrent));
-        }
+        });
         if let Some(bias) = self.spans.bias.filter(|&b| cx.trains(b)) {
             let gradient = cx.params.gradient_mut(bias);
-            kernel::bias_gradient(engine, set.cell, set.units, &self.gates, rows, gradient);
+            kernel::bias_gradient(engine, set.cell, set.units, &self.gates, layout.rows(), gradient);
         }
     }
 

@@ -1,0 +1,52 @@
+//! A layer's bias in the order that the kernels read.
+
+use super::Cell;
+use crate::buffer::AlignedVec;
+use crate::gemm::{pack_bias, packed_bias_len};
+use crate::panel::PanelShape;
+use crate::simd::SLOT;
+
+/// The bias of one recurrent layer, packed; zero without one.
+#[derive(Clone, Debug)]
+pub struct Biases {
+    cell: Cell,
+    shape: PanelShape,
+    /// Added to the input product: of a GRU with `reset_after` both parts of z and r, the input part of h.
+    pub(super) input: AlignedVec,
+    /// The recurrent part of a reset-after GRU's candidate bias, one slot a panel.
+    pub(super) candidate: AlignedVec,
+}
+
+impl Biases {
+    /// Zeros for `units` hidden units.
+    pub fn new(cell: Cell, units: usize) -> Self {
+        let shape = cell.arrangement(units);
+        let input = AlignedVec::zeros(packed_bias_len(shape));
+        Self { cell, shape, input, candidate: AlignedVec::zeros(shape.panels() * SLOT) }
+    }
+
+    /// Takes over a bias of [`Cell::bias_len`] floats.
+    ///
+    /// # Panics
+    /// When the length is wrong.
+    pub fn pack(&mut self, bias: &[f32]) {
+        let (columns, units) = (self.shape.columns(), self.shape.units());
+        assert_eq!(bias.len(), self.cell.bias_len(units), "the bias of a recurrent layer");
+        pack_bias(&bias[..columns], self.shape, &mut self.input);
+        if self.cell.two_biases() {
+            let recurrent = &bias[columns..];
+            for p in 0..self.shape.panels() {
+                let filled = self.shape.filled(p, 0);
+                for gate in 0..2 {
+                    let at = p * self.shape.row_len() + gate * SLOT;
+                    let part = &recurrent[self.shape.column(p, gate)..][..filled];
+                    for (b, r) in self.input[at..].iter_mut().zip(part) {
+                        *b += r;
+                    }
+                }
+                let part = &recurrent[self.shape.column(p, 2)..][..filled];
+                self.candidate[p * SLOT..][..filled].copy_from_slice(part);
+            }
+        }
+    }
+}
