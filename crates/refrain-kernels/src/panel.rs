@@ -230,12 +230,12 @@ impl Packed {
         });
     }
 
-    /// Adds the matrix, back in row-major order with `stride` floats from one row to the next, to `matrix`
+    /// Writes the matrix back in row-major order, with `stride` floats from one row to the next, over `matrix`
     /// `(depth, columns)`.
     ///
     /// # Panics
     /// When `matrix` is too short.
-    pub fn add_to(&self, engine: &Engine, matrix: &mut [f32], stride: usize) {
+    pub fn unpack(&self, engine: &Engine, matrix: &mut [f32], stride: usize) {
         let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
         check_matrix(matrix.len(), depth, columns, stride);
         let (step, row_len) = (self.panel_step(), shape.row_len());
@@ -247,9 +247,7 @@ impl Packed {
                 for (p, s) in shape.all_slots() {
                     let (column, filled) = (shape.column(p, s), shape.filled(p, s));
                     let source = &self.data[p * step + k * row_len + s * SLOT..][..filled];
-                    for (o, x) in row[column..].iter_mut().zip(source) {
-                        *o += x;
-                    }
+                    row[column..column + filled].copy_from_slice(source);
                 }
             }
         });
@@ -280,7 +278,7 @@ mod tests {
                     let mut packed = Packed::new(shape, depth);
                     packed.pack(&engine, &matrix, shape.columns());
                     let mut back = vec![0.0; matrix.len()];
-                    packed.add_to(&engine, &mut back, shape.columns());
+                    packed.unpack(&engine, &mut back, shape.columns());
                     assert_eq!(back, matrix, "{gates} gates, {units} units, depth {depth}");
                 }
             }

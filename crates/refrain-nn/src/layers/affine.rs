@@ -54,6 +54,11 @@ impl Affine {
         plan.op(Box::new(self), &[input], &[spec])[0]
     }
 
+    /// Columns of what it gives.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
     /// The outputs, some at a time.
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (outputs, width) = (self.outputs, (PIECE / self.inputs.max(1) / PANEL).max(1) * PANEL);
@@ -137,16 +142,23 @@ impl Affine {
         mut dx: Option<(RowsMut<'_>, bool)>,
     ) {
         let trains = |params: &Params, id: SpanId| params.spans()[id.0].trainable;
+        let trains_matrix = trains(params, self.matrix);
+        let held = trains_matrix && params.claim_gradient(self.matrix);
         for piece in self.pieces() {
             let d = dy.columns(piece.clone());
-            if trains(params, self.matrix) {
+            if trains_matrix {
                 let (first, stride) = self.place(&piece);
                 let (left, right) = if self.transposed { (d, x) } else { (x, d) };
                 let shape = PanelShape::plain(right.width());
                 let mut gradient = Packed::in_storage(shape, left.width(), std::mem::take(workspace));
-                gradient.clear();
+                let matrix = &mut params.claimed_gradient(self.matrix)[first..];
+                if held {
+                    gradient.pack(engine, matrix, stride);
+                } else {
+                    gradient.clear();
+                }
                 matmul_gradient(engine, left, right, &mut gradient);
-                gradient.add_to(engine, &mut params.gradient_mut(self.matrix)[first..], stride);
+                gradient.unpack(engine, matrix, stride);
                 *workspace = gradient.into_storage();
             }
             if let Some((dx, add)) = &mut dx {

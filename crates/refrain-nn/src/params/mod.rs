@@ -66,6 +66,8 @@ pub struct Params {
     spans: Vec<Span>,
     values: AlignedVec,
     gradients: AlignedVec,
+    /// Whether a span's gradient is of this batch; what stands there otherwise is of an earlier one.
+    written: Vec<bool>,
 }
 
 impl Params {
@@ -102,6 +104,7 @@ impl Params {
         let total = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
         self.values = AlignedVec::zeros(total);
         self.gradients = AlignedVec::zeros(total);
+        self.written = vec![true; self.spans.len()];
     }
 
     /// The parameters in the order of their declaration.
@@ -137,14 +140,42 @@ impl Params {
 
     /// The gradient of one parameter, for a layer to add to.
     pub fn gradient_mut(&mut self, id: SpanId) -> &mut [f32] {
-        let range = self.spans[id.0].range();
-        &mut self.gradients[range]
+        self.value_and_gradient(id).1
     }
 
     /// A parameter's values beside its gradient, to be added to.
     pub fn value_and_gradient(&mut self, id: SpanId) -> (&[f32], &mut [f32]) {
+        let held = self.claim_gradient(id);
         let range = self.spans[id.0].range();
-        (&self.values[range.clone()], &mut self.gradients[range])
+        let gradient = &mut self.gradients[range.clone()];
+        if !held {
+            gradient.fill(0.0);
+        }
+        (&self.values[range], gradient)
+    }
+
+    /// Says that a gradient will be written whole. Returns whether it holds a sum to be added to; otherwise it is to
+    /// be overwritten, which saves a pass over it.
+    pub(crate) fn claim_gradient(&mut self, id: SpanId) -> bool {
+        std::mem::replace(&mut self.written[id.0], true)
+    }
+
+    /// The gradient of one parameter as it stands, to be overwritten as [`Params::claim_gradient`] says.
+    pub(crate) fn claimed_gradient(&mut self, id: SpanId) -> &mut [f32] {
+        let range = self.spans[id.0].range();
+        &mut self.gradients[range]
+    }
+
+    /// Forgets the gradients of the last batch.
+    pub(crate) fn begin_gradients(&mut self) {
+        self.written.fill(false);
+    }
+
+    /// Makes the gradients zero that no layer wrote.
+    pub(crate) fn finish_gradients(&mut self) {
+        for id in (0..self.spans.len()).map(SpanId) {
+            self.gradient_mut(id);
+        }
     }
 
     /// All values, gradients and spans at once, for a pass over the flat buffers.
