@@ -11,10 +11,11 @@ use refrain_kernels::{Engine, row_step};
 use std::any::Any;
 use std::ops::Range;
 
-/// Floats of the logits that stand at once (8 MB): they stay in L3 until they have become a gradient and it is used.
-const BLOCK: usize = 1 << 21;
-/// Rows of a block at least: for each block all of the layer's weights are read three times.
-const LEAST_ROWS: usize = 128;
+/// Rows of logits that stand at once, where they are wide: for each block all of the layer's weights and gradients
+/// pass from memory four times.
+const BLOCK_ROWS: usize = 512;
+/// Floats of the logits that stand at once, where they are narrow (16 MB, which stays in L3).
+const BLOCK: usize = 1 << 22;
 
 /// What training lowers and reports of one output.
 #[derive(Debug, Clone)]
@@ -194,7 +195,7 @@ impl Head {
 
 /// Cuts rows of `width` floats into blocks of even height.
 fn blocks(rows: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
-    let most = (BLOCK / row_step(width).max(1)).max(LEAST_ROWS);
+    let most = (BLOCK / row_step(width).max(1)).max(BLOCK_ROWS);
     let count = rows.div_ceil(most);
     (0..count).map(move |b| rows * b / count..rows * (b + 1) / count)
 }
