@@ -182,7 +182,7 @@ impl Bench {
     /// # Errors
     /// When the layer has no parameter of this name.
     pub fn weight_gradient(&self, name: &str) -> Result<&[f32], Error> {
-        Ok(self.params.gradient(self.find(name)?))
+        Ok(self.params.flat_gradient(self.find(name)?))
     }
 
     /// Runs forward; a stateful layer begins with a zero state. Dropout draws the same masks each time.

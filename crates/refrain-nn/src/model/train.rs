@@ -86,6 +86,7 @@ impl Model {
             }
             heads.push(head);
         }
+        self.params.keep_by_rows(compile.optimizer.leaves_zero_gradients());
         self.training = Some(Training {
             state: OptimizerState::new(&compile.optimizer, &self.params),
             optimizer: compile.optimizer,
