@@ -28,10 +28,12 @@ mod lstm;
 mod rnn;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use backward::{Backward, backward, bias_gradient, input_gradient, kernel_gradient, recurrent_gradient};
 pub use biases::Biases;
 pub use forward::{Forward, forward, input_product};
+pub use tokens::{gather_gates, sum_gates};
 
 use crate::activation::Activation;
 use crate::panel::{GATE_ROW, PanelShape};

@@ -25,6 +25,7 @@ pub(crate) struct Graph {
     outputs: Vec<Value>,
     targets: Vec<Option<Value>>,
     target_written: Vec<bool>,
+    asked: Vec<bool>,
     node_specs: Vec<EdgeSpec>,
     /// Whether every operation's packed parameters agree with the parameters.
     pub(crate) packed: bool,
@@ -267,6 +268,8 @@ impl Graph {
                 self.target_written.push(self.written[edge.0]);
                 self.targets.push(wanted.then(|| std::mem::take(&mut self.gradients[edge.0])));
             }
+            self.asked.clear();
+            self.asked.resize(node.inputs.len(), false);
             let result = node.op.backward(&mut Backward {
                 engine,
                 params,
@@ -280,13 +283,14 @@ impl Graph {
                 written: &self.written,
                 targets: &mut self.targets,
                 target_written: &self.target_written,
+                asked: &mut self.asked,
                 layouts: &self.layouts,
                 lanes: self.lanes,
             });
-            for (edge, target) in node.inputs.iter().zip(self.targets.drain(..)) {
+            for ((edge, target), asked) in node.inputs.iter().zip(self.targets.drain(..)).zip(&self.asked) {
                 if let Some(value) = target {
                     self.gradients[edge.0] = value;
-                    self.written[edge.0] = true;
+                    self.written[edge.0] |= asked;
                 }
             }
             result?;

@@ -206,6 +206,8 @@ pub struct Backward<'a> {
     pub(super) written: &'a [bool],
     pub(super) targets: &'a mut [Option<Value>],
     pub(super) target_written: &'a [bool],
+    /// Which of the targets the operation asked for.
+    pub(super) asked: &'a mut [bool],
     pub(super) layouts: &'a [SeqLayout],
     pub(super) lanes: usize,
 }
@@ -232,7 +234,7 @@ impl<'a> Backward<'a> {
         self.written[id].then(|| &self.gradients[id])
     }
 
-    /// Where the gradient of the `i`-th input goes; none where nobody wants it.
+    /// Where the gradient of the `i`-th input goes; none where nobody wants it. Who asks for it writes it.
     pub fn d_input(&mut self, i: usize) -> Option<GradientSlot<'_>> {
         self.d_input_and_parameters(i).0
     }
@@ -248,6 +250,7 @@ impl<'a> Backward<'a> {
             Axis::Lanes => self.lanes,
         };
         let add = self.target_written[i];
+        self.asked[i] = true;
         let slot = self.targets[i].as_mut().map(|value| {
             if !add {
                 value.shape(rows, spec.kind);

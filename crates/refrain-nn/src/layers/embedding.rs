@@ -10,6 +10,7 @@ use crate::params::{ParamSpec, SpanId};
 use crate::regularizer::Regularizer;
 use refrain_kernels::embedding::gather;
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 
 /// Turns ids into vectors: `y = embeddings[id]`.
 ///
@@ -172,6 +173,14 @@ impl Lookup {
         let expected = format!("an id below {}, its input_dim", self.vocabulary);
         Err(Error::data(format!("{}: the id of {place}", self.layer), ids[row], expected))
     }
+}
+
+/// The ids and the table whose rows an edge holds, if it holds just these.
+pub(super) fn looked_up(plan: &Plan<'_>, edge: EdgeId) -> Option<(EdgeId, SpanId)> {
+    let node = &plan.graph.nodes[plan.graph.producer(edge)?];
+    let op: &dyn Any = &*node.op;
+    let lookup = op.downcast_ref::<Lookup>().filter(|lookup| lookup.subset.is_none())?;
+    Some((node.inputs[0], lookup.table))
 }
 
 impl Op for Lookup {

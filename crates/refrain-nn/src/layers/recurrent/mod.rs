@@ -4,6 +4,7 @@ mod cell;
 mod op;
 #[cfg(test)]
 mod reference_tests;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use super::Layer;
 use super::bidirectional::RecurrentLayer;
 use super::dense::{check_units, glorot, yes, zeros};
 use super::dropout::InputDropout;
+use super::embedding::looked_up;
 use super::reverse::Reverse;
 use crate::activation::Activation;
 use crate::error::Error;
@@ -22,6 +24,7 @@ use crate::params::ParamSpec;
 use crate::regularizer::Regularizer;
 use op::{RecurrentOp, Settings};
 use serde::{Deserialize, Serialize};
+use table::Table;
 
 /// The fully connected RNN of Elman (1990): `h = act(x · kernel + bias + h · recurrent_kernel)`.
 pub type SimpleRnn = Recurrent<SimpleRnnCell>;
@@ -327,6 +330,7 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         let groups = if per_gate { cell.gates() } else { 1 };
         let mut edges =
             if self.dropout > 0.0 { InputDropout::lower(plan, x, self.dropout, groups) } else { vec![x] };
+        let tokens = looked_up(plan, x).filter(|_| edges == [x]);
         let settings = Settings {
             cell,
             inputs: width,
@@ -340,10 +344,12 @@ impl<C: CellConfig> Layer for Recurrent<C> {
             purpose: plan.purpose(),
         };
         edges.extend(initial);
+        edges.extend(tokens.map(|(ids, _)| ids));
+        let table = tokens.map(|(_, table)| Table::new(table, edges.len() - 1));
         let axis = if self.return_sequences { Axis::Steps(layout) } else { Axis::Lanes };
         let mut specs = vec![EdgeSpec { axis, kind: Kind::Features(self.units) }];
         specs.resize(1 + states, EdgeSpec::lanes(self.units));
-        let mut outputs = plan.op(Box::new(RecurrentOp::new(settings, spans)), &edges, &specs);
+        let mut outputs = plan.op(Box::new(RecurrentOp::new(settings, spans, table)), &edges, &specs);
         if !self.return_state {
             outputs.truncate(1);
         }

@@ -1,5 +1,6 @@
 //! The operation behind every recurrent layer.
 
+use super::table::Table;
 use crate::error::Error;
 use crate::graph::{Backward, Causality, Forward, Mode, Op, RandomKey, StateShape, Value};
 use crate::params::{Params, SpanId};
@@ -32,12 +33,15 @@ pub(super) struct Spans {
     pub(super) bias: Option<SpanId>,
 }
 
-/// Inputs: the sequence (once, or once a gate), then optionally the initial states. Outputs: the hidden states
+/// Inputs: the sequence (once, or once a gate), then optionally the initial states, then the ids of an embedding
+/// that made the sequence. Outputs: the hidden states
 /// or the last one, then the final hidden state (and cell state).
 #[derive(Debug, Clone)]
 pub(super) struct RecurrentOp {
     set: Settings,
     spans: Spans,
+    /// Where the sequence is an embedding's.
+    table: Option<Table>,
     biases: Biases,
     /// The kernel, where it was packed for many passes.
     kernel: Packed,
@@ -60,11 +64,12 @@ pub(super) struct RecurrentOp {
 }
 
 impl RecurrentOp {
-    pub(super) fn new(set: Settings, spans: Spans) -> Self {
+    pub(super) fn new(set: Settings, spans: Spans, table: Option<Table>) -> Self {
         let shape = set.cell.arrangement(set.units);
         Self {
             set,
             spans,
+            table,
             biases: Biases::new(set.cell, set.units),
             kernel: Packed::new(shape, set.inputs),
             recurrent: Packed::new(shape, set.units),
@@ -154,7 +159,9 @@ impl Op for RecurrentOp {
             self.take_bias(cx.params);
         }
         let kernel = self.lend(cx, Weight::Kernel);
-        for i in 0..set.products {
+        let Self { table, biases, gates, .. } = self;
+        let by_tokens = table.as_mut().is_some_and(|t| t.input_product(cx, &set, &kernel, biases, gates));
+        for i in (0..set.products).filter(|_| !by_tokens) {
             let (gate, x) = (self.gate(i), cx.input(i).view());
             kernel::input_product(engine, set.cell, &kernel, &self.biases, gate, x, &mut self.gates);
         }
@@ -273,8 +280,19 @@ impl Op for RecurrentOp {
             },
         );
         *cx.workspace = recurrent_t.into_storage();
-        self.add_gradients(cx);
-        if (0..set.products).any(|i| cx.d_input(i).is_some()) {
+        let mut table = self.table.take();
+        let mut by_tokens = table.as_mut().filter(|table| table.used());
+        if let Some(table) = &mut by_tokens {
+            table.sum(cx, &self.gates);
+        }
+        self.add_gradients(cx, by_tokens.as_deref());
+        if let Some(table) = by_tokens {
+            if table.trains(cx) {
+                let kernel_t = self.pack_across(cx, Weight::Kernel);
+                table.add_gradient(cx, &set, &kernel_t);
+                *cx.workspace = kernel_t.into_storage();
+            }
+        } else if (0..set.products).any(|i| cx.d_input(i).is_some()) {
             let kernel_t = self.pack_across(cx, Weight::Kernel);
             for i in 0..set.products {
                 let gate = self.gate(i);
@@ -285,6 +303,7 @@ impl Op for RecurrentOp {
             }
             *cx.workspace = kernel_t.into_storage();
         }
+        self.table = table;
         if set.initial {
             self.pass_to_initial(cx, 0);
             if cell {
@@ -399,14 +418,20 @@ impl RecurrentOp {
         *cx.workspace = gradient.into_storage();
     }
 
-    /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained.
-    fn add_gradients(&self, cx: &mut Backward<'_>) {
+    /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained; with `table` those of
+    /// kernel and bias from its rows.
+    fn add_gradients(&self, cx: &mut Backward<'_>, table: Option<&Table>) {
         let (engine, set, layout) = (cx.engine, self.set, cx.input_layout(0));
         let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
-        let inputs: [_; 4] = std::array::from_fn(|i| (i < set.products).then(|| cx.input(i).view()));
+        let mut inputs: [_; 4] = std::array::from_fn(|i| (i < set.products).then(|| cx.input(i).view()));
+        let (mut gates, mut rows) = (&*self.gates, layout.rows());
+        if let Some(table) = table {
+            inputs = [Some(table.rows(&set)), None, None, None];
+            (gates, rows) = (table.gates(), table.tokens());
+        }
         self.add_gradient(cx, Weight::Kernel, |gradient| {
             for (i, x) in inputs.into_iter().flatten().enumerate() {
-                kernel::kernel_gradient(engine, self.gate(i), &self.gates, x, gradient);
+                kernel::kernel_gradient(engine, self.gate(i), gates, x, gradient);
             }
         });
         let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
@@ -424,7 +449,7 @@ impl RecurrentOp {
         });
         if let Some(bias) = self.spans.bias.filter(|&b| cx.trains(b)) {
             let gradient = cx.params.gradient_mut(bias);
-            kernel::bias_gradient(engine, set.cell, set.units, &self.gates, layout.rows(), gradient);
+            kernel::bias_gradient(engine, set.cell, set.units, gates, rows, gradient);
         }
     }
 

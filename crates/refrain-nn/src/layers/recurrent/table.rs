@@ -1,0 +1,183 @@
+//! A recurrent layer that reads the rows of an embedding.
+
+use super::op::Settings;
+use crate::graph::{Backward, Forward};
+use crate::params::SpanId;
+use refrain_kernels::recurrent::{self as kernel, Biases};
+use refrain_kernels::{AlignedVec, Packed, Rows, RowsMut, row_step};
+
+/// How many times as many rows as the table a batch has, for its rows to be multiplied instead of the batch's: they
+/// are gathered and summed at the speed of memory, which a product over one row a row is near.
+const FEWER: usize = 2;
+
+/// The table whose rows the input edge holds.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    span: SpanId,
+    /// The input with the ids.
+    ids: usize,
+    /// Whether this batch's products were taken of the table.
+    used: bool,
+    tokens: usize,
+    /// Its rows in this batch, `(tokens, row_step(inputs))`.
+    x: AlignedVec,
+    /// Products of its rows, then the sums of their gradients: gates of as many rows as the table has.
+    gates: AlignedVec,
+    dx: AlignedVec,
+}
+
+impl Table {
+    /// The rows of `span`, whose ids are the `ids`-th input.
+    pub(super) fn new(span: SpanId, ids: usize) -> Self {
+        Self {
+            span,
+            ids,
+            used: false,
+            tokens: 0,
+            x: AlignedVec::default(),
+            gates: AlignedVec::default(),
+            dx: AlignedVec::default(),
+        }
+    }
+
+    /// How many rows it has.
+    pub(super) fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Its rows, where this batch's products were taken of them.
+    pub(super) fn rows(&self, set: &Settings) -> Rows<'_> {
+        Rows::new(&self.x, self.tokens, set.inputs)
+    }
+
+    /// Whether this batch's products were taken of the table.
+    pub(super) fn used(&self) -> bool {
+        self.used
+    }
+
+    /// The gates' gradients, token by token, once [`Table::sum`] made them.
+    pub(super) fn gates(&self) -> &[f32] {
+        &self.gates
+    }
+
+    /// The input product of all rows by way of the table, where that is less work. Returns whether it was.
+    pub(super) fn input_product(
+        &mut self,
+        cx: &Forward<'_>,
+        set: &Settings,
+        kernel: &Packed,
+        biases: &Biases,
+        gates: &mut [f32],
+    ) -> bool {
+        let (ids, table) = (&cx.input(self.ids).ids, cx.params.value(self.span));
+        self.tokens = cx.params.spans()[self.span.0].shape[0];
+        self.used = self.tokens * FEWER <= ids.len();
+        if self.used {
+            let step = row_step(set.inputs);
+            self.x.resize(self.tokens * step);
+            for (to, from) in self.x.chunks_exact_mut(step).zip(table.chunks_exact(set.inputs)) {
+                to[..set.inputs].copy_from_slice(from);
+            }
+            self.gates.resize(set.cell.gates_len(set.units, self.tokens));
+            let rows = Rows::new(&self.x, self.tokens, set.inputs);
+            kernel::input_product(cx.engine, set.cell, kernel, biases, None, rows, &mut self.gates);
+            kernel::gather_gates(cx.engine, &self.gates, self.tokens, ids, gates);
+        }
+        self.used
+    }
+
+    /// Sums the gates' gradients token by token.
+    pub(super) fn sum(&mut self, cx: &Backward<'_>, gates: &[f32]) {
+        kernel::sum_gates(cx.engine, gates, &cx.input(self.ids).ids, self.tokens, &mut self.gates);
+    }
+
+    /// Whether training changes it.
+    pub(super) fn trains(&self, cx: &Backward<'_>) -> bool {
+        cx.trains(self.span)
+    }
+
+    /// Adds to its gradient what the sums pass back through the transposed kernel.
+    pub(super) fn add_gradient(&mut self, cx: &mut Backward<'_>, set: &Settings, kernel_t: &Packed) {
+        let (tokens, width) = (self.tokens, set.inputs);
+        self.dx.resize(tokens * row_step(width));
+        let out = RowsMut::new(&mut self.dx, tokens, width);
+        kernel::input_gradient(cx.engine, set.cell, kernel_t, None, &self.gates, tokens, false, out);
+        let gradient = cx.params.gradient_mut(self.span);
+        let rows = Rows::new(&self.dx, tokens, width);
+        for (id, to) in gradient.chunks_exact_mut(width).enumerate() {
+            to.iter_mut().zip(rows.row(id)).for_each(|(to, d)| *to += d);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::{Batch, Extent};
+    use crate::layers::{Dense, Embedding, Gru, Layer, Lstm, SimpleRnn};
+    use crate::loss::Loss;
+    use crate::optim::Sgd;
+    use crate::{Compile, Engine, Isa, Model, Sequential};
+
+    const USED: usize = 5;
+    const LANES: usize = 6;
+    const STEPS: usize = 4;
+
+    fn batch() -> Batch {
+        let mut batch = Batch { lanes: LANES, ..Batch::default() };
+        batch.inputs.resize_with(1, Default::default);
+        batch.targets.resize_with(1, Default::default);
+        let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
+        (input.steps, target.steps, input.extent) = (STEPS, STEPS, Extent::Lengths);
+        input.lengths = vec![4, 1, 4, 0, 3, 2];
+        input.ids = (0..LANES * STEPS).map(|i| (i * i % USED) as u32).collect();
+        target.ids = (0..LANES * STEPS).map(|i| (i % 3) as u32).collect();
+        batch
+    }
+
+    /// A model after a step on the batch whose table has `vocabulary` rows, the first ones always the same.
+    fn model(vocabulary: usize, layer: impl Layer + 'static) -> Model {
+        let optimizer = Sgd::default().learning_rate(0.0).into();
+        let mut model = Sequential::new()
+            .add(Embedding::new(vocabulary, 7))
+            .add(layer)
+            .add(Dense::new(3))
+            .compile(Compile {
+                loss: Loss::SparseCategoricalCrossentropyFromLogits,
+                optimizer,
+                engine: Some(Engine::new(Isa::detect(), 2)),
+                ..Compile::default()
+            })
+            .unwrap();
+        let mut table = vec![f32::NAN; vocabulary * 7];
+        (0..USED * 7).for_each(|i| table[i] = (i as f32 * 0.7).sin());
+        model.set_weight("embedding/embeddings", &table).unwrap();
+        model.train_step(&batch(), None).unwrap();
+        model
+    }
+
+    /// The same tokens out of a table that is small enough to be multiplied and out of one that is not (and whose
+    /// other rows would make everything NaN).
+    #[test]
+    fn a_table_that_is_multiplied_once_gives_what_its_rows_give() {
+        check(SimpleRnn::new(9).return_sequences(true));
+        check(Lstm::new(17).return_sequences(true).recurrent_dropout(0.3));
+        check(Gru::new(18).return_sequences(true));
+        check(Gru::new(18).reset_after(false).return_sequences(true));
+    }
+
+    fn check(layer: impl Layer + Clone + 'static) {
+        let (mut small, mut large) = (model(USED, layer.clone()), model(10 * USED, layer));
+        let out = |model: &mut Model| model.predict_batch(&batch(), None).unwrap();
+        assert_eq!(out(&mut small), out(&mut large));
+        assert_eq!(small.last_loss(), large.last_loss());
+        for span in small.params().spans() {
+            let id = small.params().find(&span.name).unwrap();
+            let (a, b) = (small.params().gradient(id), large.params().gradient(id));
+            assert!(a.iter().any(|&g| g != 0.0), "{}", span.name);
+            for (i, (a, b)) in a.iter().zip(b.iter()).enumerate() {
+                // Sums of the same numbers below 1 in another order.
+                assert!((a - b).abs() < 1e-6, "{} at {i}: {a} and {b}", span.name);
+            }
+        }
+    }
+}
