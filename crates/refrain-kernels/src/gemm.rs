@@ -6,7 +6,7 @@
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
 use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
-use crate::simd::tile::{self, Depth, Start};
+use crate::simd::tile::{self, Depth, Next, Start};
 use crate::simd::{SLOT, Simd};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -282,6 +282,7 @@ impl Kernel for RowsTimesPanels<'_> {
                     out: out.data.ptr().add(p * out.panel_step + rows.start * out.row_step + skip),
                     out_row: out.row_step,
                     out_slots: SLOT_OFFSETS,
+                    next: Next { right: w.panel_step() as isize, out: out.panel_step as isize },
                 });
             }
         }
@@ -401,6 +402,7 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
                     out: out.add(q * GATE_ROW),
                     out_row: step,
                     out_slots: SLOT_OFFSETS,
+                    next: Next { right: wt.panel_step() as isize, out: GATE_ROW as isize },
                 });
             }
         }
@@ -507,6 +509,7 @@ impl<'l, L: Fn(usize) -> &'l [f32]> Kernel for Outer<'_, L> {
                             out: out.ptr().add(p * panel_step + first * row_len + which.start * SLOT),
                             out_row: row_len,
                             out_slots: SLOT_OFFSETS,
+                            next: Next { right: deltas.panel_step as isize, out: panel_step as isize },
                         });
                     }
                 }

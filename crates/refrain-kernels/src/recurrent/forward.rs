@@ -6,7 +6,7 @@ use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, matmul_gates, row_step};
 use crate::isa::Kernel;
 use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
-use crate::simd::tile::{Depth, Product, Start};
+use crate::simd::tile::{Depth, Next, Product, Start};
 use crate::simd::{SLOT, Simd};
 use std::ops::Range;
 
@@ -325,6 +325,7 @@ impl<P: Pointwise> Pass<'_, P> {
                 out: self.gates.ptr().add((p * self.steps.rows() + row) * GATE_ROW),
                 out_row: GATE_ROW,
                 out_slots: std::array::from_fn(|v| slots[(which.0 + v).min(3)]),
+                next: Next { right: w.panel_step() as isize, out: (self.steps.rows() * GATE_ROW) as isize },
             });
         }
     }
