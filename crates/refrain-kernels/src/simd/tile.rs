@@ -170,6 +170,11 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
             }
         }
     }
+    // Behind the last rows lie those of other threads, which must not be taken from them: the first come again.
+    let next_left = match first + MR {
+        end if end == job.rows => -((first * left_row) as isize),
+        _ => (MR * left_row) as isize,
+    };
     // Of the next panel each tile fetches one slot.
     let ahead = if number < NV { job.next.right + right_slots[number] as isize } else { 0 };
     // SAFETY: every address is one of those that the caller promises.
@@ -197,6 +202,11 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
                 let (left, rank, depth) = job.depth.run(p, g);
                 let mut left = job.left.add(first * left_row + left);
                 let mut right = job.right.add(rank * right_k + lane);
+                if let Depth::Gates { .. } = job.depth {
+                    for r in 0..MR {
+                        s.prefetch(left.wrapping_offset(next_left).wrapping_add(r * left_row));
+                    }
+                }
                 for _ in 0..depth {
                     if MR > 2 {
                         s.prefetch_later(right.wrapping_offset(ahead));
