@@ -389,12 +389,21 @@ struct BiasSums<'a> {
 impl Kernel for BiasSums<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         for p in self.panels.clone() {
             let mut sums = [0.0f32; GATE_ROW];
-            for row in self.gates[p * self.rows * GATE_ROW..][..self.rows * GATE_ROW].chunks_exact(GATE_ROW) {
-                for (sum, x) in sums.iter_mut().zip(row) {
-                    *sum += x;
+            let rows = &self.gates[p * self.rows * GATE_ROW..][..self.rows * GATE_ROW];
+            for lane in (0..GATE_ROW).step_by(4 * S::LANES) {
+                let mut sum = [s.splat(0.0); 4];
+                for row in rows.chunks_exact(GATE_ROW) {
+                    for (i, sum) in sum.iter_mut().enumerate() {
+                        // SAFETY: four vectors from `lane` on lie inside a row.
+                        *sum = s.add(*sum, unsafe { s.load(row.as_ptr().add(lane + i * S::LANES)) });
+                    }
+                }
+                for (i, sum) in sum.into_iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { s.store(sums.as_mut_ptr().add(lane + i * S::LANES), sum) };
                 }
             }
             let add = |part: usize, slots: [usize; 4]| {
