@@ -54,7 +54,7 @@ fn check_rows(len: usize, count: usize, step: usize) {
 /// When rows of `width` floats do not have the columns, or they begin inside a panel.
 fn check_columns(columns: &Range<usize>, width: usize) {
     assert!(columns.start <= columns.end && columns.end <= width, "columns {columns:?} of {width}");
-    assert!(columns.start % GATE_ROW == 0, "columns begin at a panel, not at {}", columns.start);
+    assert!(columns.start.is_multiple_of(GATE_ROW), "columns begin at a panel, not at {}", columns.start);
 }
 
 impl<'a> Rows<'a> {
