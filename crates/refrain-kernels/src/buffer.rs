@@ -1,13 +1,25 @@
 //! A growable float buffer on 64-byte borders.
 
+#[cfg(all(target_os = "linux", not(miri)))]
+#[path = "buffer/linux.rs"]
+mod pages;
+#[cfg(not(all(target_os = "linux", not(miri))))]
+#[path = "buffer/other.rs"]
+mod pages;
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+
+/// Bytes from which on a buffer is worth large pages.
+const LARGE: usize = 4 << 20;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
 /// Floats on a 64-byte border, so that a row of sixteen never crosses a cache line.
+///
+/// On Linux a large buffer asks for large pages: the processor's prefetchers stop at the end of a page.
 ///
 /// Growing keeps the capacity: a buffer that has once been large allocates nothing for a smaller length.
 #[derive(Clone, Default)]
@@ -27,7 +39,15 @@ impl AlignedVec {
     /// Sets the length. New floats are zero; floats kept from before keep their values.
     pub fn resize(&mut self, len: usize) {
         let old = self.len;
-        self.lines.resize(len.div_ceil(16), Line([0.0; 16]));
+        let lines = len.div_ceil(16);
+        if lines > self.lines.capacity() && lines * size_of::<Line>() >= LARGE {
+            // Large pages must be asked for before the memory is first touched.
+            let mut new = Vec::with_capacity(lines.max(2 * self.lines.capacity()));
+            pages::prefer_large(new.spare_capacity_mut());
+            new.extend_from_slice(&self.lines);
+            self.lines = new;
+        }
+        self.lines.resize(lines, Line([0.0; 16]));
         self.len = len;
         // A line that was cut in half before may still hold old floats behind its end.
         if old < len {
@@ -85,6 +105,16 @@ mod tests {
         v.resize(40);
         assert_eq!(&v[..3], &[7.0; 3]);
         assert_eq!(&v[3..], &[0.0; 37]);
+    }
+
+    #[test]
+    fn a_large_buffer_keeps_its_floats_and_is_zero_behind_them() {
+        let mut v = AlignedVec::zeros(40);
+        v.fill(7.0);
+        v.resize(2 * LARGE / size_of::<f32>());
+        assert_eq!(v.as_ptr() as usize % 64, 0);
+        assert_eq!(&v[..40], &[7.0; 40]);
+        assert!(v[40..].iter().all(|&x| x == 0.0));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
 use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
-use crate::simd::tile::{self, Depth, Start};
+use crate::simd::tile::{self, Depth, Next, Start};
 use crate::simd::{SLOT, Simd};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -54,7 +54,7 @@ fn check_rows(len: usize, count: usize, step: usize) {
 /// When rows of `width` floats do not have the columns, or they begin inside a panel.
 fn check_columns(columns: &Range<usize>, width: usize) {
     assert!(columns.start <= columns.end && columns.end <= width, "columns {columns:?} of {width}");
-    assert!(columns.start % GATE_ROW == 0, "columns begin at a panel, not at {}", columns.start);
+    assert!(columns.start.is_multiple_of(GATE_ROW), "columns begin at a panel, not at {}", columns.start);
 }
 
 impl<'a> Rows<'a> {
@@ -260,7 +260,12 @@ impl Kernel for RowsTimesPanels<'_> {
         let Self { x, w, which, start, out, rows, panels } = self;
         let shape = w.shape();
         let skip = which.0 * SLOT;
-        for p in panels {
+        for p in panels.clone() {
+            let next = if p + 1 < panels.end {
+                Next { right: w.panel_step() as isize, out: out.panel_step as isize }
+            } else {
+                Next::default()
+            };
             // SAFETY: the public functions check that the rows, the panels and the bias lie inside their
             // buffers; each (row, panel) of the output belongs to one share.
             unsafe {
@@ -282,6 +287,7 @@ impl Kernel for RowsTimesPanels<'_> {
                     out: out.data.ptr().add(p * out.panel_step + rows.start * out.row_step + skip),
                     out_row: out.row_step,
                     out_slots: SLOT_OFFSETS,
+                    next,
                 });
             }
         }
@@ -380,11 +386,19 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
     let shape = wt.shape();
     let GateColumns { order, which, slots, panel_step } = columns;
     let panels = order.panels();
+    let place = |first: usize, q: usize| (q * wt.panel_step() + order.rank(first, 0) * GATE_ROW) as isize;
     for first in (0..panels).step_by(PANELS_BLOCK) {
         let panels = (first, panels.min(first + PANELS_BLOCK));
+        // After the last part comes the first one again, with other rows.
+        let then = if panels.1 < order.panels() { panels.1 } else { 0 };
         // An element stays one chain: it leaves its register and comes back as it was.
         let start = if first == 0 { start } else { Start::Output };
         for q in 0..shape.panels() {
+            let next = if q + 1 < shape.panels() {
+                Next { right: wt.panel_step() as isize, out: GATE_ROW as isize }
+            } else {
+                Next { right: place(then, 0) - place(first, q), out: 0 }
+            };
             // SAFETY: the caller's promise; panel `q` of `wt` has `wt.depth()` rows.
             unsafe {
                 s.product(&tile::Product {
@@ -401,6 +415,7 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
                     out: out.add(q * GATE_ROW),
                     out_row: step,
                     out_slots: SLOT_OFFSETS,
+                    next,
                 });
             }
         }
@@ -488,6 +503,14 @@ impl<'l, L: Fn(usize) -> &'l [f32]> Kernel for Outer<'_, L> {
                     if slots == 0 {
                         continue;
                     }
+                    let next = if p + 1 < panels.end {
+                        Next { right: deltas.panel_step as isize, out: panel_step as isize }
+                    } else if row + rows < deltas.rows {
+                        let back = ((p - panels.start) * deltas.panel_step) as isize;
+                        Next { right: (rows * deltas.row_step) as isize - back, out: 0 }
+                    } else {
+                        Next::default()
+                    };
                     let mut right_slots = [0; 4];
                     right_slots[..slots].copy_from_slice(&deltas.slots[which.start..which.start + slots]);
                     // SAFETY: `outer` checked the deltas' reach; the block's first `rows × width` floats are
@@ -507,6 +530,7 @@ impl<'l, L: Fn(usize) -> &'l [f32]> Kernel for Outer<'_, L> {
                             out: out.ptr().add(p * panel_step + first * row_len + which.start * SLOT),
                             out_row: row_len,
                             out_slots: SLOT_OFFSETS,
+                            next,
                         });
                     }
                 }

@@ -57,11 +57,47 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     s.copysign(s.select(s.lt(size, s.splat(TANH_SMALL)), small, large), x)
 }
 
+/// An activation that a kernel is compiled for: any of them, or one alone.
+///
+/// With one alone there is no branch between a row's activations, so that the work of several rows overlaps.
+pub(crate) trait Activate: Copy + Sync {
+    fn name(self) -> Activation;
+}
+
+impl Activate for Activation {
+    #[inline(always)]
+    fn name(self) -> Activation {
+        self
+    }
+}
+
+/// [`Activation::Tanh`] alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Tanh;
+
+impl Activate for Tanh {
+    #[inline(always)]
+    fn name(self) -> Activation {
+        Activation::Tanh
+    }
+}
+
+/// [`Activation::Sigmoid`] alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Sigmoid;
+
+impl Activate for Sigmoid {
+    #[inline(always)]
+    fn name(self) -> Activation {
+        Activation::Sigmoid
+    }
+}
+
 /// An activation, lane by lane.
 #[inline(always)]
-pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::F) -> S::F {
+pub(crate) fn activate<S: Simd>(s: S, activation: impl Activate, x: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
-    match activation {
+    match activation.name() {
         Activation::Linear => x,
         Activation::Tanh => tanh(s, x),
         Activation::Sigmoid => sigmoid(s, x),
@@ -83,9 +119,9 @@ pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::F) -> S::F {
 
 /// `d` times the derivative of an activation, which follows from the activation's output `y`.
 #[inline(always)]
-pub(crate) fn derive<S: Simd>(s: S, activation: Activation, y: S::F, d: S::F) -> S::F {
+pub(crate) fn derive<S: Simd>(s: S, activation: impl Activate, y: S::F, d: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
-    let slope = match activation {
+    let slope = match activation.name() {
         Activation::Linear => return d,
         Activation::Tanh => s.sub(one, s.mul(y, y)),
         Activation::Sigmoid => s.mul(y, s.sub(one, y)),

@@ -158,13 +158,6 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
             // SAFETY: `backward` checked the buffers against the batch. The sequences of `present` belong to
             // this share at every step, so every row touched here belongs to this thread.
             unsafe {
-                let floats = first * self.step..(first + count) * self.step;
-                if let Some(dy) = self.dy {
-                    let dy = &dy[row * self.step..][..floats.len()];
-                    for (dh, dy) in self.dh.slice(floats.clone()).iter_mut().zip(dy) {
-                        *dh += dy;
-                    }
-                }
                 let (h_prev, c_prev) = match t {
                     0 => (
                         self.h0.as_ptr().add(first * self.step),
@@ -201,10 +194,24 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                         ..At::NONE
                     }
                 };
+                let dy = self.dy.map(|dy| dy[row * self.step..][..count * self.step].as_ptr());
                 for p in 0..panels {
                     for i in 0..count {
                         for lane in (0..SLOT).step_by(S::LANES) {
-                            self.pointwise.backward(s, at(p, i, lane));
+                            let at = at(p, i, lane);
+                            if let Some(dy) = dy {
+                                for unit in (0..at.slots).map(|slot| slot * SLOT) {
+                                    let dy = dy.add(i * self.step + p * P::UNIT_SLOTS * SLOT + lane + unit);
+                                    let dh = at.dh.add(unit);
+                                    s.store(dh, s.add(s.load(dh), s.load(dy)));
+                                    s.prefetch(dy.wrapping_add(P::UNIT_SLOTS * SLOT));
+                                }
+                            }
+                            // Of the next panel: the gates were written a whole pass ago.
+                            for slot in SLOT_OFFSETS {
+                                s.prefetch(at.gates.wrapping_add(rows * GATE_ROW + slot));
+                            }
+                            self.pointwise.backward(s, at);
                         }
                     }
                 }
@@ -389,12 +396,21 @@ struct BiasSums<'a> {
 impl Kernel for BiasSums<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         for p in self.panels.clone() {
             let mut sums = [0.0f32; GATE_ROW];
-            for row in self.gates[p * self.rows * GATE_ROW..][..self.rows * GATE_ROW].chunks_exact(GATE_ROW) {
-                for (sum, x) in sums.iter_mut().zip(row) {
-                    *sum += x;
+            let rows = &self.gates[p * self.rows * GATE_ROW..][..self.rows * GATE_ROW];
+            for lane in (0..GATE_ROW).step_by(4 * S::LANES) {
+                let mut sum = [s.splat(0.0); 4];
+                for row in rows.chunks_exact(GATE_ROW) {
+                    for (i, sum) in sum.iter_mut().enumerate() {
+                        // SAFETY: four vectors from `lane` on lie inside a row.
+                        *sum = s.add(*sum, unsafe { s.load(row.as_ptr().add(lane + i * S::LANES)) });
+                    }
+                }
+                for (i, sum) in sum.into_iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { s.store(sums.as_mut_ptr().add(lane + i * S::LANES), sum) };
                 }
             }
             let add = |part: usize, slots: [usize; 4]| {

@@ -1,6 +1,8 @@
 //! What differs between the cells: the elementwise part of a step.
 
 use super::{Cell, gru, lstm, rnn};
+use crate::activation::Activation;
+use crate::math::{Sigmoid, Tanh};
 use crate::simd::Simd;
 use std::ptr::{null, null_mut};
 
@@ -74,9 +76,17 @@ pub(super) trait Pass {
     fn run<P: Pointwise>(self, pointwise: P);
 }
 
-/// Runs a pass with the elementwise part of a cell.
+/// Runs a pass with the elementwise part of a cell; that of the usual activations is compiled for them alone.
 pub(super) fn with_pointwise(cell: Cell, pass: impl Pass) {
+    use Activation::{Sigmoid as S, Tanh as T};
     match cell {
+        Cell::SimpleRnn { activation: T } => pass.run(rnn::SimpleRnn { activation: Tanh }),
+        Cell::Lstm { activation: T, recurrent_activation: S } => {
+            pass.run(lstm::Lstm { activation: Tanh, recurrent: Sigmoid });
+        }
+        Cell::Gru { activation: T, recurrent_activation: S, reset_after: true } => {
+            pass.run(gru::ResetAfter { activation: Tanh, recurrent: Sigmoid });
+        }
         Cell::SimpleRnn { activation } => pass.run(rnn::SimpleRnn { activation }),
         Cell::Lstm { activation, recurrent_activation: recurrent } => {
             pass.run(lstm::Lstm { activation, recurrent });

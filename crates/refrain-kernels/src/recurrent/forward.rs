@@ -6,7 +6,7 @@ use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, matmul_gates, row_step};
 use crate::isa::Kernel;
 use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
-use crate::simd::tile::{Depth, Product, Start};
+use crate::simd::tile::{Depth, Next, Product, Start};
 use crate::simd::{SLOT, Simd};
 use std::ops::Range;
 
@@ -58,6 +58,13 @@ pub fn input_product(
             }
         }
     }
+}
+
+/// The panel that comes `i`-th at step `t`: every other step walks back, since what was read last is still in a
+/// cache that does not hold all of the weights.
+#[inline(always)]
+fn turn(t: usize, i: usize, panels: usize) -> usize {
+    if t.is_multiple_of(2) { i } else { panels - 1 - i }
 }
 
 /// Runs the recurrence with the packed `recurrent` kernel over gates that hold the input product.
@@ -207,8 +214,9 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                 };
                 let panels = self.shape.panels();
                 if P::FIRST_GATES < 4 {
-                    for p in 0..panels {
-                        self.products(s, p, (0, P::FIRST_GATES), row, count, h_prev);
+                    for i in 0..panels {
+                        let p = turn(t, i, panels);
+                        self.products(s, (t, p), (0, P::FIRST_GATES), row, count, h_prev);
                         for i in 0..count {
                             for lane in (0..SLOT).step_by(S::LANES) {
                                 self.pointwise.reset_forward(s, at(p, i, lane));
@@ -216,12 +224,13 @@ impl<P: Pointwise> Kernel for Pass<'_, P> {
                         }
                     }
                 }
-                for p in 0..panels {
+                for i in 0..panels {
+                    let p = turn(t, i, panels);
                     if P::FIRST_GATES < 4 {
                         let reset = self.reset.ptr().add(row * self.step);
-                        self.product(s, p, (P::FIRST_GATES, 4), row, count, reset);
+                        self.product(s, (t, p), (P::FIRST_GATES, 4), row, count, reset);
                     } else {
-                        self.products(s, p, (0, 4), row, count, h_prev);
+                        self.products(s, (t, p), (0, 4), row, count, h_prev);
                     }
                     for i in 0..count {
                         for lane in (0..SLOT).step_by(S::LANES) {
@@ -270,7 +279,7 @@ impl<P: Pointwise> Pass<'_, P> {
     unsafe fn products<S: Simd>(
         &self,
         s: S,
-        p: usize,
+        (t, p): (usize, usize),
         which: (usize, usize),
         row: usize,
         count: usize,
@@ -279,14 +288,14 @@ impl<P: Pointwise> Pass<'_, P> {
         // SAFETY: the caller's promise.
         unsafe {
             match self.masks {
-                None => self.product(s, p, which, row, count, h_prev),
+                None => self.product(s, (t, p), which, row, count, h_prev),
                 Some(m) if m.groups == 1 => {
-                    self.product(s, p, which, row, count, self.masked.ptr().add(row * self.step));
+                    self.product(s, (t, p), which, row, count, self.masked.ptr().add(row * self.step));
                 }
                 Some(m) => {
                     for gate in which.0..which.1.min(m.groups) {
                         let left = self.masked.ptr().add((gate * self.steps.rows() + row) * self.step);
-                        self.product(s, p, (gate, gate + 1), row, count, left);
+                        self.product(s, (t, p), (gate, gate + 1), row, count, left);
                     }
                 }
             }
@@ -301,7 +310,7 @@ impl<P: Pointwise> Pass<'_, P> {
     unsafe fn product<S: Simd>(
         &self,
         s: S,
-        p: usize,
+        (t, p): (usize, usize),
         which: (usize, usize),
         row: usize,
         count: usize,
@@ -309,6 +318,12 @@ impl<P: Pointwise> Pass<'_, P> {
     ) {
         let (w, shape) = (self.recurrent, self.shape);
         let slots = self.cell.recurrent_slots();
+        let (right, out) = (w.panel_step() as isize, (self.steps.rows() * GATE_ROW) as isize);
+        let next = match t.is_multiple_of(2) {
+            true if p + 1 < shape.panels() => Next { right, out },
+            false if p > 0 => Next { right: -right, out: -out },
+            _ => Next::default(),
+        };
         // SAFETY: the caller's promise; panel `p` of the weights has `H` rows of whole slots.
         unsafe {
             s.product(&Product {
@@ -325,6 +340,7 @@ impl<P: Pointwise> Pass<'_, P> {
                 out: self.gates.ptr().add((p * self.steps.rows() + row) * GATE_ROW),
                 out_row: GATE_ROW,
                 out_slots: std::array::from_fn(|v| slots[(which.0 + v).min(3)]),
+                next,
             });
         }
     }

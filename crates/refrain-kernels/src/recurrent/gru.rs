@@ -1,22 +1,21 @@
 //! GRU: `h = z⊙h + (1−z)⊙hh`, in its two forms; gate slots z, r, then the candidate's.
 
 use super::cell::{At, Pointwise};
-use crate::activation::Activation;
-use crate::math::{activate, derive};
+use crate::math::{Activate, activate, derive};
 use crate::simd::{SLOT, Simd};
 
 /// `hh = act(x·W_h + b + r⊙(h·U_h + b'))`; the two parts lie in slots 2 and 3.
 #[derive(Clone, Copy)]
-pub(super) struct ResetAfter {
-    pub(super) activation: Activation,
-    pub(super) recurrent: Activation,
+pub(super) struct ResetAfter<A, R> {
+    pub(super) activation: A,
+    pub(super) recurrent: R,
 }
 
 /// `hh = act(x·W_h + b + (r⊙h)·U_h)`; all of it lies in slot 2.
 #[derive(Clone, Copy)]
-pub(super) struct ResetBefore {
-    pub(super) activation: Activation,
-    pub(super) recurrent: Activation,
+pub(super) struct ResetBefore<A, R> {
+    pub(super) activation: A,
+    pub(super) recurrent: R,
 }
 
 /// # Safety
@@ -46,7 +45,7 @@ unsafe fn blend_backward<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) -> (S:
     }
 }
 
-impl Pointwise for ResetAfter {
+impl<A: Activate, R: Activate> Pointwise for ResetAfter<A, R> {
     #[inline(always)]
     unsafe fn forward<S: Simd>(self, s: S, at: At) {
         // SAFETY: the trait's contract.
@@ -79,7 +78,7 @@ impl Pointwise for ResetAfter {
     }
 }
 
-impl Pointwise for ResetBefore {
+impl<A: Activate, R: Activate> Pointwise for ResetBefore<A, R> {
     const FIRST_GATES: usize = 2;
 
     #[inline(always)]

@@ -1,17 +1,16 @@
 //! LSTM: `c = f⊙c + i⊙g`, `h = o⊙act(c)`; gate slots i, f, g (Keras's c), o.
 
 use super::cell::{At, Pointwise};
-use crate::activation::Activation;
-use crate::math::{activate, derive};
+use crate::math::{Activate, activate, derive};
 use crate::simd::{SLOT, Simd};
 
 #[derive(Clone, Copy)]
-pub(super) struct Lstm {
-    pub(super) activation: Activation,
-    pub(super) recurrent: Activation,
+pub(super) struct Lstm<A, R> {
+    pub(super) activation: A,
+    pub(super) recurrent: R,
 }
 
-impl Pointwise for Lstm {
+impl<A: Activate, R: Activate> Pointwise for Lstm<A, R> {
     #[inline(always)]
     unsafe fn forward<S: Simd>(self, s: S, at: At) {
         // SAFETY: the trait's contract.

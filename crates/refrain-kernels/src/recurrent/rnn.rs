@@ -1,16 +1,15 @@
 //! SimpleRNN: `h = act(x·W + b + h·U)`.
 
 use super::cell::{At, Pointwise};
-use crate::activation::Activation;
-use crate::math::{activate, derive};
+use crate::math::{Activate, activate, derive};
 use crate::simd::{SLOT, Simd};
 
 #[derive(Clone, Copy)]
-pub(super) struct SimpleRnn {
-    pub(super) activation: Activation,
+pub(super) struct SimpleRnn<A> {
+    pub(super) activation: A,
 }
 
-impl Pointwise for SimpleRnn {
+impl<A: Activate> Pointwise for SimpleRnn<A> {
     const UNIT_SLOTS: usize = 4;
 
     #[inline(always)]

@@ -34,6 +34,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` must be valid for writing `LANES` floats; no alignment is needed.
     unsafe fn store(self, p: *mut f32, v: Self::F);
+    /// Asks for the cache line at `p`, which need not be a valid address.
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+    /// The same into the second level, for what is needed later than soon.
+    #[inline(always)]
+    fn prefetch_later(self, _: *const f32) {}
     fn splat(self, x: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;

@@ -31,6 +31,15 @@ pub(crate) struct Product<'a> {
     pub(crate) out: *mut f32,
     pub(crate) out_row: usize,
     pub(crate) out_slots: [usize; 4],
+    pub(crate) next: Next,
+}
+
+/// Floats from this product's factor and output to those of the product that comes after it, of the same size:
+/// they are fetched while this one is computed. Zero where nothing comes, or what comes is near.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Next {
+    pub(crate) right: isize,
+    pub(crate) out: isize,
 }
 
 /// What k runs over.
@@ -120,14 +129,14 @@ unsafe fn tiles<S: Simd, const NV: usize>(s: S, job: &Product<'_>) {
             // SAFETY: `from..to` lies inside the rows and is at most TILE_ROWS high; the caller's promise.
             unsafe {
                 match to - from {
-                    1 => tile::<S, 1, NV>(s, job, from, lane),
-                    2 => tile::<S, 2, NV>(s, job, from, lane),
-                    3 => tile::<S, 3, NV>(s, job, from, lane),
-                    4 => tile::<S, 4, NV>(s, job, from, lane),
-                    5 => tile::<S, 5, NV>(s, job, from, lane),
-                    6 => tile::<S, 6, NV>(s, job, from, lane),
-                    7 => tile::<S, 7, NV>(s, job, from, lane),
-                    8 => tile::<S, 8, NV>(s, job, from, lane),
+                    1 => tile::<S, 1, NV>(s, job, (from, i), lane),
+                    2 => tile::<S, 2, NV>(s, job, (from, i), lane),
+                    3 => tile::<S, 3, NV>(s, job, (from, i), lane),
+                    4 => tile::<S, 4, NV>(s, job, (from, i), lane),
+                    5 => tile::<S, 5, NV>(s, job, (from, i), lane),
+                    6 => tile::<S, 6, NV>(s, job, (from, i), lane),
+                    7 => tile::<S, 7, NV>(s, job, (from, i), lane),
+                    8 => tile::<S, 8, NV>(s, job, (from, i), lane),
                     _ => {}
                 }
             }
@@ -141,7 +150,7 @@ unsafe fn tiles<S: Simd, const NV: usize>(s: S, job: &Product<'_>) {
 unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
     s: S,
     job: &Product<'_>,
-    first: usize,
+    (first, number): (usize, usize),
     lane: usize,
 ) {
     if MR > S::TILE_ROWS[NV] {
@@ -149,6 +158,25 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
     }
     let mut acc = [[s.splat(0.0); NV]; MR];
     let (left_row, left_k, right_k, right_slots) = (job.left_row, job.left_k, job.right_k, job.right_slots);
+    if let Start::Output = job.start {
+        let next = match first + MR {
+            end if end == job.rows => job.next.out,
+            end => (end * job.out_row) as isize,
+        };
+        let next = job.out.wrapping_offset(next).wrapping_add(lane);
+        for r in 0..MR {
+            for v in 0..NV {
+                s.prefetch(next.wrapping_add(r * job.out_row + job.out_slots[v]));
+            }
+        }
+    }
+    // Behind the last rows lie those of other threads, which must not be taken from them: the first come again.
+    let next_left = match first + MR {
+        end if end == job.rows => -((first * left_row) as isize),
+        _ => (MR * left_row) as isize,
+    };
+    // Of the next panel each tile fetches one slot.
+    let ahead = if number < NV { job.next.right + right_slots[number] as isize } else { 0 };
     // SAFETY: every address is one of those that the caller promises.
     unsafe {
         let out = job.out.add(first * job.out_row + lane);
@@ -174,7 +202,15 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
                 let (left, rank, depth) = job.depth.run(p, g);
                 let mut left = job.left.add(first * left_row + left);
                 let mut right = job.right.add(rank * right_k + lane);
+                if let Depth::Gates { .. } = job.depth {
+                    for r in 0..MR {
+                        s.prefetch(left.wrapping_offset(next_left).wrapping_add(r * left_row));
+                    }
+                }
                 for _ in 0..depth {
+                    if MR > 2 {
+                        s.prefetch_later(right.wrapping_offset(ahead));
+                    }
                     // The shorter side of the tile is held in registers, the longer is read as it is used.
                     if MR < NV {
                         let mut x = [s.splat(0.0); MR];

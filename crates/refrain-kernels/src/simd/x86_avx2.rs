@@ -37,6 +37,14 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu_ps(p, v) }
     }
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        simd!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
+    }
+    #[inline(always)]
+    fn prefetch_later(self, p: *const f32) {
+        simd!(_mm_prefetch::<_MM_HINT_T1>(p.cast()));
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
         simd!(_mm256_set1_ps(x))
     }
