@@ -13,67 +13,75 @@ use std::ops::{Deref, DerefMut};
 /// Bytes from which on a buffer is worth large pages.
 const LARGE: usize = 4 << 20;
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+/// Floats of a cache line.
+const LINE: usize = 16;
 
 /// Floats on a 64-byte border, so that a row of sixteen never crosses a cache line.
 ///
-/// On Linux a large buffer asks for large pages: the processor's prefetchers stop at the end of a page.
+/// Memory comes as zeros that the system has not made yet: what is never written takes no room. On Linux a large buffer
+/// asks for large pages: the processor's prefetchers stop at the end of a page.
 ///
 /// Growing keeps the capacity: a buffer that has once been large allocates nothing for a smaller length.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct AlignedVec {
-    lines: Vec<Line>,
+    /// A line less one float longer than needed, so that a border lies inside.
+    floats: Vec<f32>,
+    start: usize,
     len: usize,
 }
 
 impl AlignedVec {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
-        let mut v = Self::default();
-        v.resize(len);
-        v
+        if len == 0 {
+            return Self::default();
+        }
+        let mut floats = vec![0.0; len.next_multiple_of(LINE) + LINE - 1];
+        if size_of_val(&*floats) >= LARGE {
+            // They must be asked for before the memory is first touched.
+            pages::prefer_large(&mut floats);
+        }
+        let start = floats.as_ptr().align_offset(LINE * size_of::<f32>());
+        Self { floats, start, len }
     }
 
     /// Sets the length. New floats are zero; floats kept from before keep their values.
     pub fn resize(&mut self, len: usize) {
         let old = self.len;
-        let lines = len.div_ceil(16);
-        if lines > self.lines.capacity() && lines * size_of::<Line>() >= LARGE {
-            // Large pages must be asked for before the memory is first touched.
-            let mut new = Vec::with_capacity(lines.max(2 * self.lines.capacity()));
-            pages::prefer_large(new.spare_capacity_mut());
-            new.extend_from_slice(&self.lines);
-            self.lines = new;
-        }
-        self.lines.resize(lines, Line([0.0; 16]));
-        self.len = len;
-        // A line that was cut in half before may still hold old floats behind its end.
-        if old < len {
-            let end = len.min(old.next_multiple_of(16));
-            self[old..end].fill(0.0);
+        if len > self.capacity() {
+            let mut grown = Self::zeros(len);
+            grown[..old].copy_from_slice(self);
+            *self = grown;
+        } else {
+            self.len = len;
+            if old < len {
+                self[old..].fill(0.0);
+            }
         }
     }
 
     /// Floats it can hold without allocating.
     pub fn capacity(&self) -> usize {
-        self.lines.capacity() * 16
+        self.floats.len().saturating_sub(LINE - 1)
+    }
+}
+
+impl Clone for AlignedVec {
+    fn clone(&self) -> Self {
+        Self::from(&**self)
     }
 }
 
 impl Deref for AlignedVec {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // SAFETY: `Line` is sixteen floats without padding, and `len` never passes the floats in `lines`.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        &self.floats[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for AlignedVec {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as for `deref`, and the borrow of `self` is exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        &mut self.floats[self.start..self.start + self.len]
     }
 }
 

@@ -1,12 +1,10 @@
 //! Large pages on Linux, where they are given to those who ask (`madvise`, the usual setting).
 
-use std::mem::MaybeUninit;
-
 /// The size of a large page on x86-64, and on AArch64 with 4 KB pages. Elsewhere the kernel rounds.
 const PAGE: usize = 2 << 20;
 
 /// Asks for large pages for the whole ones within `memory`. A refusal changes nothing but speed.
-pub(super) fn prefer_large<T>(memory: &mut [MaybeUninit<T>]) {
+pub(super) fn prefer_large(memory: &mut [f32]) {
     let start = memory.as_mut_ptr() as usize;
     let (from, to) = (start.next_multiple_of(PAGE), (start + size_of_val(memory)) / PAGE * PAGE);
     if from < to {
