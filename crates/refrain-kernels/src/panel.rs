@@ -15,6 +15,9 @@ pub(crate) const GATE_ROW: usize = SLOTS * SLOT;
 /// Slot offsets of a gate buffer's row.
 pub(crate) const SLOT_OFFSETS: [usize; SLOTS] = [0, SLOT, 2 * SLOT, 3 * SLOT];
 
+/// Floating-point operations that take as long as moving a float between a matrix and its panels.
+const MOVE_COST: usize = 8;
+
 /// How `gates × units` columns are arranged in panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PanelShape {
@@ -178,7 +181,7 @@ impl Packed {
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let data = Shared::new(&mut self.data);
         // Row by row through all panels: a matrix is read from memory along its rows.
-        engine.share(depth, depth * columns, |_, rows| {
+        engine.share(depth, depth * columns * MOVE_COST, |_, rows| {
             for k in rows {
                 let source = &matrix[k * stride..][..columns];
                 for p in 0..shape.panels() {
@@ -206,7 +209,7 @@ impl Packed {
         self.allocate();
         let step = self.panel_step();
         let data = Shared::new(&mut self.data);
-        engine.share(shape.panels(), depth * shape.columns(), |_, panels| {
+        engine.share(shape.panels(), depth * shape.columns() * MOVE_COST, |_, panels| {
             for p in panels {
                 // SAFETY: each panel belongs to one share.
                 let panel = unsafe { data.slice(p * step..(p + 1) * step) };
@@ -235,7 +238,7 @@ impl Packed {
         check_matrix(matrix.len(), depth, columns, stride);
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let out = Shared::new(matrix);
-        engine.share(depth, depth * columns, |_, rows| {
+        engine.share(depth, depth * columns * MOVE_COST, |_, rows| {
             for k in rows {
                 // SAFETY: each row belongs to one share.
                 let row = unsafe { out.slice(k * stride..k * stride + columns) };

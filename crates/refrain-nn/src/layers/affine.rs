@@ -9,9 +9,9 @@ use refrain_kernels::{
 };
 use std::ops::Range;
 
-/// Floats of the parameter that are packed together (4 MB): so many that every row passes seldom, and so few that
-/// they stay in L3 and cost little memory.
-const PIECE: usize = 1 << 20;
+/// Floats of the parameter that are packed together (2 MB): so many that every row passes seldom, and so few that
+/// they stay in cache and cost little memory.
+const PIECE: usize = 1 << 19;
 /// Columns of a piece are whole panels.
 const PANEL: usize = 64;
 

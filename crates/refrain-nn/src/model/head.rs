@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// Rows of logits that stand at once, where they are wide: for each block all of the layer's weights and gradients
 /// pass from memory four times.
-const BLOCK_ROWS: usize = 512;
+const BLOCK_ROWS: usize = 256;
 /// Floats of the logits that stand at once, where they are narrow (16 MB, which stays in L3).
 const BLOCK: usize = 1 << 22;
 
@@ -171,6 +171,9 @@ impl Head {
         let affine = op.downcast_mut::<Affine>().expect("`new` looked at it");
         let width = affine.outputs();
         let Self { form, loss, targets, losses, metrics, block, block_targets, .. } = self;
+        // The block needs more memory than a piece of the layer's weights. It lies in the workspace, which is large
+        // for other operations, and the layer works where the block's would be.
+        std::mem::swap(&mut block.data, workspace);
         for rows in blocks(x.rows(), width) {
             block.shape(rows.len(), Kind::Features(width));
             block_targets.copy_rows(targets, rows.clone());
@@ -190,6 +193,7 @@ impl Head {
                 metric.update(engine, *form, block, block_targets, losses);
             }
         }
+        std::mem::swap(&mut block.data, workspace);
     }
 }
 
