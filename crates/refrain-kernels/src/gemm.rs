@@ -345,7 +345,8 @@ impl Kernel for GatesTimes<'_> {
             // SAFETY: `gates_times` checked the sizes; each row of the output belongs to one share.
             unsafe {
                 let first = gates.as_ptr().add(row * GATE_ROW);
-                rows_from_gates(s, first, gates_of, wt, count, start, out.ptr().add(row * step), step);
+                let all = 0..wt.shape().columns().div_ceil(SLOT);
+                rows_from_gates(s, first, gates_of, wt, all, count, start, out.ptr().add(row * step), step);
             }
         }
     }
@@ -360,18 +361,20 @@ pub(crate) struct GateColumns<'a> {
     pub(crate) panel_step: usize,
 }
 
-/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names.
+/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names and for
+/// the slots `out_slots` of the output's rows.
 ///
 /// # Safety
 /// `gates` points at the first row in panel 0 of a gate buffer that is laid out as `columns` says, with
 /// `count` rows there; `wt` was packed with the same arrangement; `out` has `count` rows of whole slots,
-/// `step` apart, which no other thread uses.
+/// `step` apart, of which no other thread uses those slots.
 #[inline(always)]
 pub(crate) unsafe fn rows_from_gates<S: Simd>(
     s: S,
     gates: *const f32,
     columns: GateColumns<'_>,
     wt: &Packed,
+    out_slots: Range<usize>,
     count: usize,
     start: Start,
     out: *mut f32,
@@ -384,21 +387,21 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
         let panels = (first, panels.min(first + PANELS_BLOCK));
         // An element stays one chain: it leaves its register and comes back as it was.
         let start = if first == 0 { start } else { Start::Output };
-        for q in 0..shape.panels() {
+        for (q, from, to) in shape.pieces(out_slots.clone()) {
             // SAFETY: the caller's promise; panel `q` of `wt` has `wt.depth()` rows.
             unsafe {
                 s.product(&tile::Product {
-                    slots: shape.slots(q),
+                    slots: to - from,
                     rows: count,
                     left: gates,
                     left_row: GATE_ROW,
                     left_k: 1,
-                    right: wt.data().as_ptr().add(q * wt.panel_step()),
+                    right: wt.data().as_ptr().add(q * wt.panel_step() + from * SLOT),
                     right_k: GATE_ROW,
                     right_slots: SLOT_OFFSETS,
                     depth: Depth::Gates { order, panels, which, slots, panel_step },
                     start,
-                    out: out.add(q * GATE_ROW),
+                    out: out.add(q * GATE_ROW + from * SLOT),
                     out_row: step,
                     out_slots: SLOT_OFFSETS,
                 });

@@ -7,6 +7,7 @@
 use crate::buffer::AlignedVec;
 use crate::engine::{Engine, Shared};
 use crate::simd::SLOT;
+use std::ops::Range;
 
 /// Slots of a panel row.
 pub(crate) const SLOTS: usize = 4;
@@ -88,6 +89,17 @@ impl PanelShape {
     #[inline(always)]
     pub(crate) fn rank(self, p: usize, s: usize) -> usize {
         if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT * self.gates + s * self.filled(p, s) }
+    }
+
+    /// The panels that hold the slots `slots`, counted over all panels of `SLOTS` slots or, with several gates, of
+    /// one: each panel and which of its slots.
+    #[inline(always)]
+    pub(crate) fn pieces(self, slots: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
+        let per = self.panel_units() / SLOT;
+        (slots.start / per..slots.end.div_ceil(per)).map(move |p| {
+            let first = p * per;
+            (p, slots.start.max(first) - first, slots.end.min(first + per) - first)
+        })
     }
 
     fn all_slots(self) -> impl Iterator<Item = (usize, usize)> {
