@@ -60,6 +60,7 @@ def serve(version, prepare):
     for line in sys.stdin:
         ((what, value),) = json.loads(line).items()
         if what == "prepare":
+            repeat = None  # the job before goes first: its memory is not the next one's
             try:
                 with open("/proc/self/clear_refs", "w") as refs:
                     refs.write("5")  # a new high-water mark of resident memory: proc(5)

@@ -1,5 +1,6 @@
 //! The jobs of a run, in groups that share a table.
 
+use crate::picture::Sketch;
 use bench_protocol::{Cell, Job, Layer, Optimizer, Stream, Train, Work, mix};
 
 /// Sequences and steps of a layer's batch and of the character model's.
@@ -22,6 +23,17 @@ pub(crate) struct Group {
     pub(crate) jobs: Vec<Timed>,
     /// Whether the memory of each job is shown too.
     pub(crate) memory: bool,
+    /// Refrain on so many threads stands beside it, and no rival does; empty for the rivals that were asked for.
+    pub(crate) fewer: Vec<usize>,
+    /// How its results are drawn.
+    pub(crate) sketch: Option<Sketch>,
+}
+
+impl Group {
+    /// A group whose results are a plain table.
+    pub(crate) fn new(title: String, jobs: Vec<Timed>) -> Self {
+        Self { title, jobs, memory: false, fewer: Vec::new(), sketch: None }
+    }
 }
 
 /// A job and how its time is shown.
@@ -33,6 +45,8 @@ pub(crate) struct Timed {
     pub(crate) tolerance: f64,
     /// Whether a quick run has it too.
     pub(crate) quick: bool,
+    /// Whether Refrain does it on fewer threads too, where a run asks for that.
+    pub(crate) fewer: bool,
 }
 
 /// What a time is shown as.
@@ -44,10 +58,11 @@ pub(crate) enum Unit {
     Step(usize),
     /// Its so many tokens a second.
     Tokens(usize),
+    /// Operations of its matrix products a second.
+    Speed,
 }
 
 pub(crate) fn groups(threads: usize) -> Vec<Group> {
-    let group = |title: String, jobs| Group { title, jobs, memory: false };
     let layers = Cell::ALL.iter().flat_map(|&cell| {
         [64, 128, 256, 512, 1024].map(|units| {
             let name = format!("layer/{}/{units}", cell.name());
@@ -60,30 +75,33 @@ pub(crate) fn groups(threads: usize) -> Vec<Group> {
     let chars =
         Cell::ALL.iter().flat_map(|&cell| [128, 256, 512].map(|units| character(cell, units, threads)));
     vec![
-        group(
+        Group::new(
             format!(
                 "One layer forward and backward, {SEQUENCES} sequences of {STEPS} steps, {threads} threads"
             ),
             layers.collect(),
         ),
-        group("One sequence forward through an LSTM, one thread, time a step".into(), streams.collect()),
-        group(format!("Character model, {threads} threads, tokens trained a second"), chars.collect()),
+        Group::new("One sequence forward through an LSTM, one thread, time a step".into(), streams.collect()),
+        Group::new(format!("Character model, {threads} threads, tokens trained a second"), chars.collect()),
         Group {
             memory: true,
-            ..group(format!("Word model, {threads} threads, tokens trained a second"), vec![word(threads)])
+            ..Group::new(
+                format!("Word model, {threads} threads, tokens trained a second"),
+                vec![word(threads)],
+            )
         },
-        group(format!("The tutorial, {threads} threads"), tutorial(threads)),
-        group(
+        Group::new(format!("The tutorial, {threads} threads"), tutorial(threads)),
+        Group::new(
             format!("Sequences of different lengths, LSTM 256, {threads} threads, time a real step"),
             ragged(threads),
         ),
     ]
 }
 
-fn layer(name: String, cell: Cell, units: usize, lengths: Vec<usize>, threads: usize) -> Timed {
+pub(crate) fn layer(name: String, cell: Cell, units: usize, lengths: Vec<usize>, threads: usize) -> Timed {
     let work = Work::Layer(Layer { cell, units, lengths });
     let job = Job { threads, work };
-    Timed { name, job, unit: Unit::Whole, tolerance: SAME, quick: units <= 128 }
+    Timed { name, job, unit: Unit::Whole, tolerance: SAME, quick: units <= 128, fewer: true }
 }
 
 fn stream(units: usize, chunk: usize) -> Timed {
@@ -94,6 +112,7 @@ fn stream(units: usize, chunk: usize) -> Timed {
         unit: Unit::Step(STREAM_STEPS),
         tolerance: SAME,
         quick: units <= 128,
+        fewer: false,
     }
 }
 
@@ -134,9 +153,10 @@ fn word(threads: usize) -> Timed {
     train("word".into(), work, threads, false)
 }
 
-fn train(name: String, work: Train, threads: usize, quick: bool) -> Timed {
-    let unit = Unit::Tokens(work.batch * work.steps);
-    Timed { name, job: Job { threads, work: Work::Train(work) }, unit, tolerance: NEAR, quick }
+pub(crate) fn train(name: String, work: Train, threads: usize, quick: bool) -> Timed {
+    let unit = Unit::Tokens(work.rows());
+    let job = Job { threads, work: Work::Train(work) };
+    Timed { name, job, unit, tolerance: NEAR, quick, fewer: false }
 }
 
 fn tutorial(threads: usize) -> Vec<Timed> {
@@ -160,6 +180,7 @@ fn tutorial(threads: usize) -> Vec<Timed> {
         unit: Unit::Whole,
         tolerance: NEAR,
         quick,
+        fewer: false,
     };
     vec![
         job("step", Work::Train(model.clone()), true),

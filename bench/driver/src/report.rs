@@ -1,8 +1,9 @@
 //! Tables for people and numbers for programs.
 
 use crate::jobs::{Timed, Unit};
-use crate::rival::Rival;
-use bench_protocol::{Result, Work};
+use crate::picture::Picture;
+use crate::rival::{Contender, Rival};
+use bench_protocol::Result;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -14,6 +15,7 @@ pub(crate) struct Row {
 }
 
 /// What became of a contender at a job.
+#[derive(Clone)]
 pub(crate) enum Outcome {
     Timed {
         /// The median of each turn.
@@ -28,7 +30,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    fn seconds(&self) -> Option<f64> {
+    pub(crate) fn seconds(&self) -> Option<f64> {
         match self {
             Self::Timed { seconds, .. } => Some(median(seconds.clone())),
             Self::Unsupported(_) | Self::Failed(_) => None,
@@ -60,39 +62,52 @@ pub(crate) struct Record {
     quick: bool,
     rivals: Vec<(&'static Rival, String)>,
     jobs: Vec<Value>,
+    pictures: Vec<Picture>,
     /// What went wrong.
     pub(crate) failures: Vec<String>,
 }
 
 impl Record {
     pub(crate) fn new(threads: u16, rounds: u16, quick: bool) -> Self {
-        let (rivals, jobs, failures) = (Vec::new(), Vec::new(), Vec::new());
-        Self { text: String::new(), threads, rounds, quick, rivals, jobs, failures }
+        let (rivals, jobs, pictures, failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { text: String::new(), threads, rounds, quick, rivals, jobs, pictures, failures }
     }
 
     pub(crate) fn version(&mut self, rival: &'static Rival, version: &str) {
         self.rivals.push((rival, version.to_owned()));
     }
 
+    /// A picture that is written beside the tables.
+    pub(crate) fn picture(&mut self, picture: Picture) {
+        self.pictures.push(picture);
+    }
+
     /// The table of one group; a column for each contender that did one of its jobs.
-    pub(crate) fn table(&mut self, title: &str, rows: &[Row], memory: bool) -> String {
+    pub(crate) fn table(
+        &mut self,
+        title: &str,
+        contenders: &[Contender],
+        rows: &[Row],
+        memory: bool,
+    ) -> String {
         let timed = |i: &usize| rows.iter().any(|row| row.outcomes[*i].seconds().is_some());
-        let columns: Vec<_> = (0..self.rivals.len()).filter(timed).collect();
-        let share = rows.iter().any(|row| row.share().is_some());
+        let columns: Vec<_> = (0..contenders.len()).filter(timed).collect();
+        // One measurement can fall into a moment when the machine does something else.
+        let peak = rows.iter().filter_map(Row::peak).reduce(f64::max);
         let mut cells = vec![vec!["job".to_owned()]];
         for &i in &columns {
-            cells[0].push(self.rivals[i].0.title.to_owned());
-            if i == 0 && share {
+            cells[0].push(contenders[i].title.clone());
+            if i == 0 && peak.is_some() {
                 cells[0].push("of peak".to_owned());
             }
         }
         for row in rows {
-            self.keep(row);
+            self.keep(contenders, row);
             let mut line = vec![row.timed.name.clone()];
             for &i in &columns {
                 line.push(row.cell(i));
-                if i == 0 && share {
-                    line.push(row.share().map_or("–".into(), |share| format!("{:.0} %", 100.0 * share)));
+                if let (0, Some(peak)) = (i, peak) {
+                    line.push(row.share(peak).map_or("–".into(), |share| format!("{:.0} %", 100.0 * share)));
                 }
             }
             cells.push(line);
@@ -103,54 +118,49 @@ impl Record {
                 out,
                 "\n{}, peak memory above the idle process: {}",
                 row.timed.name,
-                self.memory(row)
+                row.memory(contenders)
             );
         }
-        if let Some(alone) = self.rivals.iter().position(|(rival, _)| rival.key == "one-thread") {
-            let slower = |row: &&Row| row.outcomes[alone].seconds() < row.outcomes[0].seconds();
-            let slower = rows.iter().filter(|row| row.outcomes[alone].seconds().is_some()).filter(slower);
-            let names: Vec<_> = slower.map(|row| row.timed.name.as_str()).collect();
+        for (i, contender) in contenders.iter().enumerate().filter(|(_, c)| c.threads.is_some()) {
+            let slower = |row: &&Row| match (row.outcomes[i].seconds(), row.outcomes[0].seconds()) {
+                (Some(fewer), Some(all)) => fewer < all,
+                _ => false,
+            };
+            let names: Vec<_> = rows.iter().filter(slower).map(|row| row.timed.name.as_str()).collect();
             if !names.is_empty() {
-                let _ =
-                    writeln!(out, "\nSlower on {} threads than on one: {}.", self.threads, names.join(", "));
+                let _ = writeln!(out, "\nSlower than {}: {}.", contender.title, names.join(", "));
             }
         }
-        let _ = writeln!(self.text, "\n{out}");
+        let _ = write!(self.text, "\n{out}");
         out
     }
 
-    /// Adds a row's numbers, and what failed.
-    fn keep(&mut self, row: &Row) {
+    /// Adds a row's numbers, and what failed; a job that is in several tables once.
+    fn keep(&mut self, contenders: &[Contender], row: &Row) {
+        if self.jobs.iter().any(|job| job["name"] == row.timed.name.as_str()) {
+            return;
+        }
         let mut results = serde_json::Map::new();
-        for ((rival, _), outcome) in self.rivals.iter().zip(&row.outcomes) {
+        for (contender, outcome) in contenders.iter().zip(&row.outcomes) {
             if let Outcome::Failed(why) = outcome {
-                self.failures.push(format!("{}, {}: {why}", rival.title, row.timed.name));
+                self.failures.push(format!("{}, {}: {why}", contender.title, row.timed.name));
             }
-            results.insert(rival.key.to_owned(), outcome.json());
+            results.insert(contender.key.clone(), outcome.json());
         }
         self.jobs.push(json!({ "name": row.timed.name, "job": row.timed.job, "results": results }));
     }
 
-    fn memory(&self, row: &Row) -> String {
-        let of = |((rival, _), outcome): (&(&Rival, String), &Outcome)| match outcome {
-            Outcome::Timed { memory: Some(bytes), .. } => {
-                Some(format!("{} {:.0} MB", rival.title, *bytes as f64 / 1e6))
-            }
-            _ => None,
-        };
-        self.rivals.iter().zip(&row.outcomes).filter_map(of).collect::<Vec<_>>().join(", ")
-    }
-
-    /// Writes `<path>.md` and `<path>.json`.
+    /// Writes `<path>.md`, `<path>.json` and `<path>-<picture>.svg`.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let versions = self.rivals.iter().filter(|(rival, _)| !rival.key.contains('-'));
         let versions: Vec<_> =
             versions.map(|(rival, version)| format!("{} {version}", rival.title)).collect();
         let quick =
             if self.quick { " A quick run: it shows that everything works, and no speed." } else { "" };
-        let head = format!(
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut head = format!(
             "# {}\n\n{}. {}. Medians of {} turns; × is a rival's time over Refrain's.{quick}\n",
-            path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default(),
+            name,
             processor(),
             versions.join(", "),
             self.rounds,
@@ -173,6 +183,11 @@ impl Record {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
+        for Picture { part, title, svg } in &self.pictures {
+            let file = format!("{name}-{part}.svg");
+            let _ = writeln!(head, "\n![{title}]({file})");
+            std::fs::write(path.with_file_name(file), svg)?;
+        }
         std::fs::write(path.with_extension("md"), head + self.text.trim_end() + "\n")?;
         Ok(std::fs::write(path.with_extension("json"), fields)?)
     }
@@ -190,6 +205,9 @@ impl Row {
         let shown = match self.timed.unit {
             Unit::Whole => duration(seconds),
             Unit::Step(steps) => duration(seconds / steps as f64),
+            Unit::Speed => {
+                self.timed.job.work.flops().map_or("–".into(), |flops| digits(flops / seconds / 1e9))
+            }
             Unit::Tokens(tokens) => format!("{} k", digits(tokens as f64 / seconds / 1e3)),
         };
         match refrain {
@@ -198,14 +216,29 @@ impl Row {
         }
     }
 
-    /// Refrain's share of the machine's peak.
-    fn share(&self) -> Option<f64> {
-        let (Outcome::Timed { peak: Some(peak), .. }, Work::Layer(layer)) =
-            (&self.outcomes[0], &self.timed.job.work)
-        else {
-            return None;
+    /// The machine's own limit, as Refrain measured it beside this job.
+    pub(crate) fn peak(&self) -> Option<f64> {
+        match self.outcomes[0] {
+            Outcome::Timed { peak, .. } => peak,
+            Outcome::Unsupported(_) | Outcome::Failed(_) => None,
+        }
+    }
+
+    /// Refrain's share of that limit, where it measured one.
+    fn share(&self, peak: f64) -> Option<f64> {
+        self.peak()?;
+        Some(self.timed.job.work.flops()? / self.outcomes[0].seconds()? / peak)
+    }
+
+    /// What each contender took.
+    fn memory(&self, contenders: &[Contender]) -> String {
+        let of = |(contender, outcome): (&Contender, &Outcome)| match outcome {
+            Outcome::Timed { memory: Some(bytes), .. } => {
+                Some(format!("{} {:.0} MB", contender.title, *bytes as f64 / 1e6))
+            }
+            _ => None,
         };
-        Some(layer.flops() / self.outcomes[0].seconds()? / peak)
+        contenders.iter().zip(&self.outcomes).filter_map(of).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -239,7 +272,8 @@ fn duration(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s >= 1.0 => (s, "s"),
         s if s >= 1e-3 => (s * 1e3, "ms"),
-        s => (s * 1e6, "µs"),
+        s if s >= 1e-6 => (s * 1e6, "µs"),
+        s => (s * 1e9, "ns"),
     };
     format!("{} {unit}", digits(value))
 }
@@ -267,7 +301,32 @@ mod tests {
     #[test]
     fn medians_and_figures() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!([duration(1.234), duration(0.0456), duration(7.89e-6)], ["1.23 s", "45.6 ms", "7.89 µs"]);
+        let shown = [1.234, 0.0456, 7.89e-6, 4.56e-7].map(duration);
+        assert_eq!(shown, ["1.23 s", "45.6 ms", "7.89 µs", "456 ns"]);
+    }
+
+    #[test]
+    fn a_job_of_two_tables_is_kept_once_and_its_threads_are_watched() {
+        let refrain = &crate::rival::ALL[0];
+        let refrain = Contender::new(refrain, Vec::new(), String::new(), String::new());
+        let contenders = [refrain.clone(), refrain.on(1)];
+        let row = |seconds: [f64; 2]| {
+            let timed = crate::scaling::groups(2, 2).remove(0).jobs.swap_remove(0);
+            let flops = timed.job.work.flops().unwrap();
+            let outcome = |(seconds, peak)| Outcome::Timed { seconds: vec![seconds], memory: None, peak };
+            let outcomes = seconds.into_iter().zip([Some(flops / 0.5), None]).map(outcome).collect();
+            Row { timed, outcomes }
+        };
+        let mut record = Record::new(2, 1, false);
+        let slower = record.table("t", &contenders, &[row([2.0, 1.0])], false);
+        let faster = record.table("t", &contenders, &[row([1.0, 2.0])], false);
+        assert!(slower.ends_with("Slower than on one thread: layer/lstm/T8/N64/H256.\n"), "{slower}");
+        assert!(
+            !faster.contains("Slower") && faster.contains(" 50 % |") && faster.contains("(2.00×)"),
+            "{faster}"
+        );
+        assert_eq!(record.jobs.len(), 1);
+        assert_eq!(record.jobs[0]["results"]["one-thread"]["seconds"][0], 1.0);
     }
 
     #[test]

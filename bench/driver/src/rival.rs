@@ -16,6 +16,8 @@ pub(crate) struct Rival {
     pub(crate) title: &'static str,
     source: Source,
     argument: Option<&'static str>,
+    /// Its threads where they are fewer than the job's.
+    threads: Option<usize>,
     /// How to get it.
     pub(crate) hint: &'static str,
     /// Whether a run has it that names no rivals.
@@ -36,7 +38,7 @@ enum Source {
 const BF16: f64 = 0.1;
 
 const fn rival(key: &'static str, title: &'static str, source: Source, hint: &'static str) -> Rival {
-    Rival { key, title, source, argument: None, hint, usual: true, tolerance: 0.0 }
+    Rival { key, title, source, argument: None, threads: None, hint, usual: true, tolerance: 0.0 }
 }
 
 const REFRAIN: Source = Source::Cargo("bench-refrain");
@@ -46,10 +48,7 @@ const ONNX: Source = Source::Python("onnx_peer.py");
 /// Refrain first: every other is held against it.
 pub(crate) const ALL: [Rival; 9] = [
     rival("refrain", "Refrain", REFRAIN, "it is this repository"),
-    Rival {
-        argument: Some("--one-thread"),
-        ..rival("one-thread", "on one thread", REFRAIN, "it is this repository")
-    },
+    Rival { threads: Some(1), ..rival("one-thread", "on one thread", REFRAIN, "it is this repository") },
     rival("torch", "PyTorch", TORCH, "pip install torch"),
     Rival {
         argument: Some("--bf16"),
@@ -95,6 +94,43 @@ impl Rival {
             }
             _ => None,
         })
+    }
+}
+
+/// One that is here and takes part.
+#[derive(Debug, Clone)]
+pub(crate) struct Contender {
+    pub(crate) rival: &'static Rival,
+    /// As results call it.
+    pub(crate) key: String,
+    /// As tables call it.
+    pub(crate) title: String,
+    /// Its threads where they are fewer than the job's.
+    pub(crate) threads: Option<usize>,
+    pub(crate) command: Vec<OsString>,
+    pub(crate) version: String,
+    pub(crate) python: String,
+}
+
+impl Contender {
+    /// A rival that was started once, to see that it is here.
+    pub(crate) fn new(
+        rival: &'static Rival,
+        command: Vec<OsString>,
+        version: String,
+        python: String,
+    ) -> Self {
+        let (key, title) = (rival.key.to_owned(), rival.title.to_owned());
+        Self { rival, key, title, threads: rival.threads, command, version, python }
+    }
+
+    /// The same one on fewer threads than the job has.
+    pub(crate) fn on(&self, threads: usize) -> Self {
+        let (key, title) = match threads {
+            1 => ("one-thread".into(), "on one thread".into()),
+            n => (format!("{n}-threads"), format!("on {n} threads")),
+        };
+        Self { key, title, threads: Some(threads), ..self.clone() }
     }
 }
 

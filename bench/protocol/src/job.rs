@@ -26,6 +26,38 @@ pub enum Work {
     Program,
 }
 
+impl Work {
+    /// The cell of its recurrent layers; a program does not say.
+    pub fn cell(&self) -> Option<Cell> {
+        match self {
+            Self::Layer(layer) => Some(layer.cell),
+            Self::Stream(_) => Some(Cell::Lstm),
+            Self::Train(train) => Some(train.cell),
+            Self::Program => None,
+        }
+    }
+
+    /// Steps of all sequences that a repetition goes through, tokens for a model; a program does not say.
+    pub fn steps(&self) -> Option<usize> {
+        match self {
+            Self::Layer(layer) => Some(layer.rows()),
+            Self::Stream(stream) => Some(stream.steps),
+            Self::Train(train) => Some(train.rows()),
+            Self::Program => None,
+        }
+    }
+
+    /// Operations of a repetition's matrix products, two for a multiply-add; a program does not say.
+    pub fn flops(&self) -> Option<f64> {
+        match self {
+            Self::Layer(layer) => Some(layer.flops()),
+            Self::Stream(stream) => Some((2 * stream.steps * 4 * stream.units * 2 * stream.units) as f64),
+            Self::Train(train) => Some(train.flops()),
+            Self::Program => None,
+        }
+    }
+}
+
 /// A recurrent layer forward and backward, from a given gradient of its output to those of its input, weights and
 /// biases. It has as many inputs as units.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -93,6 +125,23 @@ pub struct Train {
     pub epochs: Option<usize>,
 }
 
+impl Train {
+    /// Tokens that a repetition reads.
+    pub fn rows(&self) -> usize {
+        self.batch * self.steps * self.epochs.unwrap_or(1)
+    }
+
+    /// Operations of its matrix products, two for a multiply-add: forward once, backward twice. An embedding is looked
+    /// up and has none.
+    pub fn flops(&self) -> f64 {
+        let first = self.cell.gates() * self.units * (self.embedding + self.units);
+        let further = self.cell.gates() * self.units * 2 * self.units;
+        let recurrent = first + (self.layers - 1) * further;
+        let predictions = if self.each_step { self.rows() } else { self.rows() / self.steps };
+        6.0 * (self.rows() as f64 * recurrent as f64 + predictions as f64 * (self.units * self.vocab) as f64)
+    }
+}
+
 /// An update rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,5 +184,37 @@ impl Cell {
             Self::Gru => 3,
             Self::Rnn => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_those_counted_by_hand() {
+        let layer = Work::Layer(Layer { cell: Cell::Gru, units: 2, lengths: vec![1, 2] });
+        // 3 steps, 3 gates of 2 units, 4 factors each; twice that, forward and twice backward.
+        assert_eq!((layer.steps(), layer.flops()), (Some(3), Some((3 * 6 * 4 * 2 * 3) as f64)));
+        let model = Train {
+            cell: Cell::Rnn,
+            units: 2,
+            layers: 3,
+            embedding: 5,
+            vocab: 7,
+            batch: 2,
+            steps: 4,
+            each_step: true,
+            optimizer: Optimizer::Sgd,
+            rate: 1.0,
+            clip: None,
+            epochs: None,
+        };
+        // A token: 2 · (5 + 2) in the first layer, 2 · (2 + 2) in each other, 2 · 7 in the output.
+        assert_eq!(Work::Train(model.clone()).flops(), Some((8 * (14 + 16 + 14) * 6) as f64));
+        let last = Train { each_step: false, epochs: Some(3), ..model };
+        assert_eq!(Work::Train(last.clone()).flops(), Some((3 * (8 * 30 + 2 * 14) * 6) as f64));
+        assert_eq!(Work::Train(last).steps(), Some(24));
+        assert_eq!((Work::Program.steps(), Work::Program.flops()), (None, None));
     }
 }

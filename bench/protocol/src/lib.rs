@@ -83,6 +83,8 @@ pub fn serve(version: &str, mut prepare: impl FnMut(&Job) -> Result<Prepared>) -
     for line in io::stdin().lock().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Request::Prepare(job) => {
+                // The job before goes first: its memory and its threads are not the next one's.
+                repeat = None;
                 idle = memory::begin();
                 match prepare(&job)? {
                     Prepared::Ready(ready, job) => {

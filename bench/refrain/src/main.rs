@@ -1,6 +1,4 @@
 //! Refrain as a peer of the benchmark.
-//!
-//! With `--one-thread` it does the layer jobs on one thread, to stand beside itself.
 
 use bench_protocol::{
     BATCHES, Cell, GRADIENT, Job, Layer, Optimizer as Rule, Prepared, Ready, Result, Stream, Train, Work,
@@ -17,14 +15,11 @@ use refrain::prelude::*;
 const PEAK_RUNS: usize = 20;
 
 fn main() -> Result<()> {
-    let one_thread = std::env::args().any(|arg| arg == "--one-thread");
-    serve(env!("CARGO_PKG_VERSION"), |job| match (&job.work, one_thread) {
-        (Work::Layer(work), true) if job.threads > 1 => layer(work, engine(1)),
-        (_, true) => Ok(Prepared::Unsupported("only layers are run on one thread beside several")),
-        (Work::Layer(work), false) => layer(work, engine(job.threads)),
-        (Work::Stream(work), false) => stream(work, job),
-        (Work::Train(work), false) => train(work, job),
-        (Work::Program, false) => Ok(Prepared::Unsupported("a program is timed from outside")),
+    serve(env!("CARGO_PKG_VERSION"), |job| match &job.work {
+        Work::Layer(work) => layer(work, engine(job.threads)),
+        Work::Stream(work) => stream(work, job),
+        Work::Train(work) => train(work, job),
+        Work::Program => Ok(Prepared::Unsupported("a program is timed from outside")),
     })
 }
 

@@ -442,7 +442,7 @@ pub(crate) fn outer<'a>(
         + SLOT;
     assert!(deltas.data.len() >= reach, "the deltas' buffer is too short");
     let (panel_step, flops) = (grad.panel_step(), 2 * deltas.rows * depth * shape.columns());
-    assert!(grad.is_filled(), "the gradient was not cleared");
+    assert!(grad.is_filled(), "the gradient was neither packed nor cleared");
     let out = Shared::new(grad.data_mut());
     let which = &which;
     let work = |columns: Range<usize>, panels: Range<usize>| {
@@ -649,7 +649,7 @@ mod tests {
                 gradient.clear();
                 matmul_gradient(&engine, x, dy, &mut gradient);
                 let mut dw = vec![0.0; depth * columns];
-                gradient.add_to(&engine, &mut dw, columns);
+                gradient.unpack(&engine, &mut dw, columns);
                 for k in 0..depth {
                     for c in 0..columns {
                         let want: f32 = (0..rows).map(|r| x.row(r)[k] * dy.row(r)[c]).sum();

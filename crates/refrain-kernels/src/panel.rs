@@ -189,17 +189,16 @@ impl Packed {
         self.allocate();
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let data = Shared::new(&mut self.data);
-        engine.share(shape.panels(), depth * columns, |_, panels| {
-            for p in panels {
-                // SAFETY: each panel belongs to one share.
-                let panel = unsafe { data.slice(p * step..(p + 1) * step) };
-                for s in 0..row_len / SLOT {
-                    let filled = if s < shape.slots(p) { shape.filled(p, s) } else { 0 };
-                    let column = if filled > 0 { shape.column(p, s) } else { 0 };
-                    for (k, row) in panel.chunks_exact_mut(row_len).enumerate() {
-                        let slot = &mut row[s * SLOT..(s + 1) * SLOT];
-                        slot[..filled].copy_from_slice(&matrix[k * stride + column..][..filled]);
-                        slot[filled..].fill(0.0);
+        // Row by row through all panels: a matrix is read from memory along its rows.
+        engine.share(depth, depth * columns, |_, rows| {
+            for k in rows {
+                let source = &matrix[k * stride..][..columns];
+                for p in 0..shape.panels() {
+                    // SAFETY: row `k` of each panel belongs to one share.
+                    let row = unsafe { data.slice(p * step + k * row_len..p * step + (k + 1) * row_len) };
+                    for (s, slot) in row.chunks_exact_mut(SLOT).enumerate() {
+                        let filled = if s < shape.slots(p) { shape.filled(p, s) } else { 0 };
+                        copy_slot(slot, source, shape.column(p, s), filled);
                     }
                 }
             }
@@ -225,29 +224,25 @@ impl Packed {
                 let panel = unsafe { data.slice(p * step..(p + 1) * step) };
                 for s in 0..SLOTS {
                     let filled = if s < shape.slots(p) { shape.filled(p, s) } else { 0 };
-                    if filled < SLOT {
-                        panel.chunks_exact_mut(GATE_ROW).for_each(|row| row[s * SLOT..][..SLOT].fill(0.0));
-                    }
-                    for lane in 0..filled {
-                        let source = &matrix[(shape.column(p, s) + lane) * stride..][..width];
-                        for (op, os) in order.all_slots() {
-                            let (column, rank) = (order.column(op, os), order.rank(op, os));
-                            for i in 0..order.filled(op, os) {
-                                panel[(rank + i) * GATE_ROW + s * SLOT + lane] = source[column + i];
-                            }
-                        }
+                    let rows = |lane: usize| {
+                        let row = (shape.column(p, s) + lane) * stride;
+                        &matrix[row..row + width]
+                    };
+                    for (op, os) in order.all_slots() {
+                        let to = &mut panel[order.rank(op, os) * GATE_ROW + s * SLOT..];
+                        transpose_block(rows, filled, order.column(op, os), order.filled(op, os), to);
                     }
                 }
             }
         });
     }
 
-    /// Adds the matrix, back in row-major order with `stride` floats from one row to the next, to `matrix`
+    /// Writes the matrix back in row-major order, with `stride` floats from one row to the next, over `matrix`
     /// `(depth, columns)`.
     ///
     /// # Panics
     /// When `matrix` is too short.
-    pub fn add_to(&self, engine: &Engine, matrix: &mut [f32], stride: usize) {
+    pub fn unpack(&self, engine: &Engine, matrix: &mut [f32], stride: usize) {
         let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
         check_matrix(matrix.len(), depth, columns, stride);
         let (step, row_len) = (self.panel_step(), shape.row_len());
@@ -259,12 +254,51 @@ impl Packed {
                 for (p, s) in shape.all_slots() {
                     let (column, filled) = (shape.column(p, s), shape.filled(p, s));
                     let source = &self.data[p * step + k * row_len + s * SLOT..][..filled];
-                    for (o, x) in row[column..].iter_mut().zip(source) {
-                        *o += x;
+                    match row[column..].first_chunk_mut::<SLOT>().zip(source.first_chunk::<SLOT>()) {
+                        Some((row, source)) => *row = *source,
+                        None => row[column..column + filled].copy_from_slice(source),
                     }
                 }
             }
         });
+    }
+}
+
+/// Copies `filled` floats of `source` from `column` on into a slot, and zeros behind them.
+#[inline(always)]
+fn copy_slot(slot: &mut [f32], source: &[f32], column: usize, filled: usize) {
+    match slot.first_chunk_mut::<SLOT>() {
+        // A length that the compiler knows is a few moves, not a call.
+        Some(slot) if filled == SLOT => {
+            *slot = *source[column..].first_chunk().expect("a slot that is filled");
+        }
+        _ => {
+            slot[..filled].copy_from_slice(if filled == 0 { &[] } else { &source[column..column + filled] });
+            slot[filled..].fill(0.0);
+        }
+    }
+}
+
+/// `to[i · GATE_ROW + lane] = rows(lane)[column + i]` for `i` below `count` and a slot of lanes, of which those from
+/// `lanes` on are zero.
+#[inline(always)]
+fn transpose_block<'a>(
+    rows: impl Fn(usize) -> &'a [f32],
+    lanes: usize,
+    column: usize,
+    count: usize,
+    to: &mut [f32],
+) {
+    // First the rows into a block, then the block's columns out: both sides of the transposition are whole lines.
+    let mut block = [[0.0; SLOT]; SLOT];
+    for (lane, block) in block.iter_mut().enumerate().take(lanes) {
+        copy_slot(block, rows(lane), column, count);
+    }
+    for (i, to) in to.chunks_mut(GATE_ROW).enumerate().take(count) {
+        let to = to.first_chunk_mut::<SLOT>().expect("a slot of each row");
+        for lane in 0..SLOT {
+            to[lane] = block[lane][i];
+        }
     }
 }
 
@@ -292,7 +326,7 @@ mod tests {
                     let mut packed = Packed::new(shape, depth);
                     packed.pack(&engine, &matrix, shape.columns());
                     let mut back = vec![0.0; matrix.len()];
-                    packed.add_to(&engine, &mut back, shape.columns());
+                    packed.unpack(&engine, &mut back, shape.columns());
                     assert_eq!(back, matrix, "{gates} gates, {units} units, depth {depth}");
                 }
             }

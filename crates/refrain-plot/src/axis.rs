@@ -5,18 +5,26 @@
 pub struct Axis {
     pub(crate) label: String,
     pub(crate) log: bool,
+    pub(crate) binary: bool,
 }
 
 impl Axis {
     /// A linear axis with a label.
     pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), log: false }
+        Self { label: label.into(), log: false, binary: false }
     }
 
     /// Makes it logarithmic.
     #[must_use]
     pub fn log(mut self) -> Self {
-        self.log = true;
+        (self.log, self.binary) = (true, false);
+        self
+    }
+
+    /// Makes it logarithmic with its ticks at powers of two: for sizes that are doubled.
+    #[must_use]
+    pub fn log2(mut self) -> Self {
+        (self.log, self.binary) = (true, true);
         self
     }
 
@@ -42,6 +50,10 @@ const FEW_DECADES: f64 = 2.5;
 const MANY_DECADES: f64 = 7.0;
 /// Labels of a logarithmic axis, at most.
 const LABELS: f64 = 8.0;
+/// A logarithmic axis in powers of two has a label for each up to so many doublings …
+const LABELLED_OCTAVES: i32 = 9;
+/// … and no lines between the labels beyond these.
+const MANY_OCTAVES: i32 = 40;
 /// A span this small beside its numbers is rounding: the axis shows one number.
 const FLAT: f64 = 1e-9;
 /// How far over a tick a number may lie, of the distance to the next one, and still count as on it.
@@ -69,7 +81,11 @@ impl Scale {
     pub(crate) fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        if axis.log { Self::logarithmic(low, high) } else { Self::linear(low, high) }
+        match (axis.log, axis.binary) {
+            (false, _) => Self::linear(low, high),
+            (true, false) => Self::logarithmic(low, high),
+            (true, true) => Self::binary(low, high),
+        }
     }
 
     fn linear(low: f64, high: f64) -> Self {
@@ -133,6 +149,20 @@ impl Scale {
         Self { log: true, low, high, ticks }
     }
 
+    fn binary(low: f64, high: f64) -> Self {
+        let first = (low.log2() + ON_TICK).floor() as i32;
+        let last = (high.log2() - ON_TICK).ceil() as i32;
+        let (first, last) = if first < last { (first, last) } else { (first - 1, first + 1) };
+        let stride = (last - first + LABELLED_OCTAVES - 1) / LABELLED_OCTAVES;
+        let between = last - first <= MANY_OCTAVES;
+        let ticks = (first..=last).filter_map(|exponent| {
+            let labelled = exponent.rem_euclid(stride) == 0;
+            let label = labelled.then(|| octave(exponent));
+            (labelled || between).then(|| Tick { value: 2_f64.powi(exponent), label })
+        });
+        Self { log: true, low: 2_f64.powi(first), high: 2_f64.powi(last), ticks: ticks.collect() }
+    }
+
     /// Where a number lies between the axis's ends, 0 and 1.
     pub(crate) fn place(&self, value: f64) -> f64 {
         if self.log {
@@ -171,11 +201,20 @@ fn decade(mantissa: i32, exponent: i32) -> String {
             f64::from(mantissa) * power(exponent)
         );
     }
+    let power = format!("10{}", superscript(exponent));
+    if mantissa == 1 { power } else { format!("{mantissa}·{power}") }
+}
+
+/// A power of two: 0.25, 64, 2²⁰.
+fn octave(exponent: i32) -> String {
+    if (-4..=16).contains(&exponent) {
+        return 2_f64.powi(exponent).to_string();
+    }
+    format!("2{}", superscript(exponent))
+}
+
+fn superscript(exponent: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    let exponent: String = exponent
-        .to_string()
-        .chars()
-        .map(|c| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]))
-        .collect();
-    if mantissa == 1 { format!("10{exponent}") } else { format!("{mantissa}·10{exponent}") }
+    let digit = |c: char| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
+    exponent.to_string().chars().map(digit).collect()
 }

@@ -57,7 +57,7 @@ fn every_tick_lies_on_its_axis_and_so_do_the_data() {
         (64.0, 4096.0),
         (2.0, 2.0),
     ];
-    for axis in [Axis::new(""), Axis::new("").log()] {
+    for axis in [Axis::new(""), Axis::new("").log(), Axis::new("").log2()] {
         for (low, high) in spans.into_iter().filter(|span| !axis.log || span.0 > 0.0) {
             let scale = Scale::new(&axis, [low, high].into_iter());
             let labelled: Vec<_> = scale.ticks.iter().filter(|tick| tick.label.is_some()).collect();
@@ -82,6 +82,16 @@ fn logarithmic_ticks_are_decades_or_1_2_5() {
 }
 
 #[test]
+fn binary_ticks_are_powers_of_two() {
+    let axis = Axis::new("").log2();
+    assert_eq!(labels(&axis, &[8.0, 100.0]), ["8", "16", "32", "64", "128"]);
+    assert_eq!(labels(&axis, &[1.0, 1024.0]), ["1", "4", "16", "64", "256", "1024"]);
+    assert_eq!(labels(&axis, &[0.2, 0.5]), ["0.125", "0.25", "0.5"]);
+    assert_eq!(labels(&axis, &[4.0, 4.0]), ["2", "4", "8"]);
+    assert_eq!(labels(&axis, &[1e6, 2e6]), ["2¹⁹", "2²⁰", "2²¹"]);
+}
+
+#[test]
 fn points_stand_where_the_logarithm_says() {
     let line = [(1.0, 0.001), (10.0, 0.1), (100.0, 1.0), (31.622_776_601_683_793, 0.01)];
     let logs = chart(&line).x(Axis::new("x").log()).y(Axis::new("y").log());
@@ -92,6 +102,9 @@ fn points_stand_where_the_logarithm_says() {
         assert!((x - left - across * draw::PLOT.0).abs() < 2.0 * HALF_TENTH, "x {x} of {across}");
         assert!((bottom - y - up * draw::PLOT.1).abs() < 2.0 * HALF_TENTH, "y {y} of {up}");
     }
+    let binary = chart(&[(1.0, 0.0), (4.0, 1.0), (16.0, 2.0)]).x(Axis::new("x").log2());
+    let binary = polylines(&binary.to_svg().unwrap()).remove(0);
+    assert!((binary[1].0 - binary[0].0 - draw::PLOT.0 / 2.0).abs() < 2.0 * HALF_TENTH);
     let linear = polylines(&chart(&[(0.0, 0.0), (5.0, 2.5), (10.0, 10.0)]).to_svg().unwrap()).remove(0);
     assert!((linear[1].0 - linear[0].0 - draw::PLOT.0 / 2.0).abs() < 2.0 * HALF_TENTH);
     assert!((linear[0].1 - linear[1].1 - draw::PLOT.1 / 4.0).abs() < 2.0 * HALF_TENTH);

@@ -192,13 +192,13 @@ impl Case {
         let mut packed = Packed::in_storage(shape, self.inputs, poisoned(7));
         packed.clear();
         kernel_gradient(engine, None, &gates, x, &mut packed);
-        packed.add_to(engine, &mut kernel, shape.columns());
+        packed.unpack(engine, &mut kernel, shape.columns());
         let mut recurrent = vec![0.0; v.recurrent.len()];
         let mut packed = Packed::in_storage(shape, units, packed.into_storage());
         packed.clear();
         let states = (self.mask_groups > 0).then_some((&masked[..], self.mask_groups));
         recurrent_gradient(engine, cell, steps, (&h0, &h), states, &reset, &gates, &mut packed);
-        packed.add_to(engine, &mut recurrent, shape.columns());
+        packed.unpack(engine, &mut recurrent, shape.columns());
         let mut bias = vec![0.0; v.bias.len()];
         bias_gradient(engine, cell, units, &gates, rows, &mut bias);
         let mut dx = poisoned(rows * row_step(self.inputs));

@@ -182,7 +182,7 @@ impl Bench {
     /// # Errors
     /// When the layer has no parameter of this name.
     pub fn weight_gradient(&self, name: &str) -> Result<&[f32], Error> {
-        Ok(self.params.gradient(self.find(name)?))
+        Ok(self.params.flat_gradient(self.find(name)?))
     }
 
     /// Runs forward; a stateful layer begins with a zero state. Dropout draws the same masks each time.
@@ -264,11 +264,13 @@ impl Bench {
         let mut state = self.graph.own_state();
         self.graph.forward(&self.engine, &self.params, Mode::Train, RANDOM, &mut state, &[])?;
         self.graph.begin_backward();
-        self.params.flat().2.fill(0.0);
+        self.params.begin_gradients();
         for &edge in &self.outputs {
             self.graph.seed_gradient(edge);
         }
-        self.graph.backward(&self.engine, &mut self.params, RANDOM, &[])
+        self.graph.backward(&self.engine, &mut self.params, RANDOM, &[])?;
+        self.params.finish_gradients();
+        Ok(())
     }
 
     /// The gradient of the `i`-th input after [`Bench::backward`], arranged as [`Bench::output`] shows values;
@@ -291,7 +293,7 @@ impl Bench {
             self.graph.seed_gradient(EdgeId(edge)).1.data.fill(f32::NAN);
         }
         self.graph.begin_backward();
-        self.params.flat().2.fill(0.0);
+        self.params.begin_gradients();
         for (k, &edge) in self.outputs.iter().enumerate() {
             // A layer that changes nothing may give back its input, and give it back twice.
             let again = self.outputs[..k].contains(&edge);
@@ -302,7 +304,9 @@ impl Bench {
                 }
             }
         }
-        self.graph.backward(&self.engine, &mut self.params, RANDOM, &[])
+        self.graph.backward(&self.engine, &mut self.params, RANDOM, &[])?;
+        self.params.finish_gradients();
+        Ok(())
     }
 
     /// The buffer rows of each of the caller's sequences, with the steps that they came from.

@@ -1,7 +1,7 @@
 //! Runs the operations of a planned graph.
 
 use super::edge::{EdgeId, EdgeSpec, Kind, LayoutId, Value};
-use super::op::{Backward, Causality, Forward, Mode, Op, RandomKey};
+use super::op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey};
 use crate::error::Error;
 use crate::params::Params;
 use crate::sequence::SeqLayout;
@@ -37,6 +37,15 @@ pub(crate) struct Node {
     pub(crate) op: Box<dyn Op>,
     pub(crate) inputs: Vec<EdgeId>,
     pub(crate) outputs: Vec<EdgeId>,
+}
+
+/// One operation with one input, to be run by hand.
+pub(crate) struct Single<'a> {
+    pub(crate) op: &'a mut dyn Op,
+    pub(crate) x: &'a Value,
+    /// Where the input's gradient goes, if it is wanted.
+    pub(crate) dx: Option<GradientSlot<'a>>,
+    pub(crate) workspace: &'a mut AlignedVec,
 }
 
 impl Clone for Node {
@@ -215,6 +224,28 @@ impl Graph {
         (value, gradient)
     }
 
+    /// A node with one input, for a caller who runs it by hand; with `backward` the gradient of its input counts as
+    /// written afterwards.
+    pub(crate) fn single(&mut self, node: usize, backward: bool) -> Single<'_> {
+        let wants = backward && self.wants_gradient(self.nodes[node].inputs[0]);
+        let node = &mut self.nodes[node];
+        let edge = node.inputs[0].0;
+        let x = &self.values[edge];
+        let dx = wants.then(|| {
+            let (value, add) = (&mut self.gradients[edge], std::mem::replace(&mut self.written[edge], true));
+            if !add {
+                value.shape(x.rows(), self.specs[edge].kind);
+            }
+            GradientSlot { value, add }
+        });
+        Single { op: &mut *node.op, x, dx, workspace: &mut self.workspace }
+    }
+
+    fn wants_gradient(&self, edge: EdgeId) -> bool {
+        let features = matches!(self.specs[edge.0].kind, Kind::Features(_));
+        features && (self.input_gradients || !self.inputs.contains(&edge))
+    }
+
     /// Runs the nodes backwards from the edges whose gradients were seeded, except those in `skip`.
     pub(crate) fn backward(
         &mut self,
@@ -230,6 +261,7 @@ impl Graph {
             self.targets.clear();
             self.target_written.clear();
             for edge in &node.inputs {
+                // Not `wants_gradient`, which borrows the nodes too.
                 let features = matches!(self.specs[edge.0].kind, Kind::Features(_));
                 let wanted = features && (self.input_gradients || !self.inputs.contains(edge));
                 self.target_written.push(self.written[edge.0]);

@@ -10,6 +10,6 @@ mod op;
 mod plan;
 
 pub use edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId, Value};
-pub(crate) use exec::Graph;
+pub(crate) use exec::{Graph, Single};
 pub use op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey, StateShape};
 pub use plan::Plan;

@@ -7,6 +7,7 @@ use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
 use crate::state::StateSlot;
 use refrain_kernels::{AlignedVec, Engine};
+use std::any::Any;
 use std::fmt;
 
 /// Whether dropout is active and backward follows.
@@ -40,7 +41,7 @@ pub enum Causality {
 ///
 /// `forward` overwrites its outputs; `backward` follows a forward pass in [`Mode::Train`] over the same batch,
 /// once, and adds to (or overwrites, see [`GradientSlot`]) its inputs' gradients and adds to its parameters'.
-pub trait Op: fmt::Debug + Send {
+pub trait Op: fmt::Debug + Send + Any {
     /// Computes the outputs from the inputs.
     ///
     /// # Errors

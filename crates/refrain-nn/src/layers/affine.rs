@@ -54,6 +54,11 @@ impl Affine {
         plan.op(Box::new(self), &[input], &[spec])[0]
     }
 
+    /// Columns of what it gives.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
     /// The outputs, some at a time.
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (outputs, width) = (self.outputs, (PIECE / self.inputs.max(1) / PANEL).max(1) * PANEL);
@@ -137,16 +142,23 @@ impl Affine {
         mut dx: Option<(RowsMut<'_>, bool)>,
     ) {
         let trains = |params: &Params, id: SpanId| params.spans()[id.0].trainable;
+        let trains_matrix = trains(params, self.matrix);
+        let held = trains_matrix && params.claim_gradient(self.matrix);
         for piece in self.pieces() {
             let d = dy.columns(piece.clone());
-            if trains(params, self.matrix) {
+            if trains_matrix {
                 let (first, stride) = self.place(&piece);
                 let (left, right) = if self.transposed { (d, x) } else { (x, d) };
                 let shape = PanelShape::plain(right.width());
                 let mut gradient = Packed::in_storage(shape, left.width(), std::mem::take(workspace));
-                gradient.clear();
+                let matrix = &mut params.claimed_gradient(self.matrix)[first..];
+                if held {
+                    gradient.pack(engine, matrix, stride);
+                } else {
+                    gradient.clear();
+                }
                 matmul_gradient(engine, left, right, &mut gradient);
-                gradient.add_to(engine, &mut params.gradient_mut(self.matrix)[first..], stride);
+                gradient.unpack(engine, matrix, stride);
                 *workspace = gradient.into_storage();
             }
             if let Some((dx, add)) = &mut dx {
@@ -193,5 +205,111 @@ impl Op for Affine {
 
     fn boxed_clone(&self) -> Box<dyn Op> {
         Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::Initializer;
+    use crate::params::ParamSpec;
+    use refrain_kernels::{Isa, row_step};
+
+    const ROWS: usize = 21;
+    const INPUTS: usize = 4_000;
+    const OUTPUTS: usize = 600;
+
+    fn numbers(rows: usize, width: usize, salt: usize) -> AlignedVec {
+        let mut v = AlignedVec::zeros(rows * row_step(width));
+        v.fill(f32::NAN);
+        for (r, row) in v.chunks_exact_mut(row_step(width)).enumerate() {
+            (0..width).for_each(|k| row[k] = ((r * width + k + salt) as f32 * 0.37).sin());
+        }
+        v
+    }
+
+    /// Forward and backward in pieces, the rows in blocks that end there.
+    fn run(transposed: bool, ends: &[usize]) -> (Vec<u32>, Vec<u32>, Vec<u32>, Vec<u32>) {
+        let engine = Engine::new(Isa::detect(), 2);
+        let mut params = Params::default();
+        let mut add = |name, shape| {
+            let initializer = Initializer::RandomUniform { minval: -1.0, maxval: 1.0 };
+            let spec = ParamSpec { name, shape, initializer, regularizer: None, decay: true };
+            params.add(name.to_owned(), spec, true).unwrap()
+        };
+        let shape = if transposed { vec![OUTPUTS, INPUTS] } else { vec![INPUTS, OUTPUTS] };
+        let (matrix, bias) = (add("kernel", shape), add("bias", vec![OUTPUTS]));
+        params.initialize(5).unwrap();
+        params.begin_gradients();
+        let make = if transposed { Affine::transposed } else { Affine::new };
+        let mut affine = make(matrix, Some(bias), INPUTS, OUTPUTS);
+        assert!(affine.pieces().count() > 1);
+        let (x, dy) = (numbers(ROWS, INPUTS, 1), numbers(ROWS, OUTPUTS, 2));
+        let (mut y, mut dx) = (numbers(ROWS, OUTPUTS, 3), numbers(ROWS, INPUTS, 4));
+        let mut workspace = numbers(1, 99, 5);
+        let mut from = 0;
+        for &to in ends {
+            let rows = from..to;
+            let x = Rows::new(&x, ROWS, INPUTS).rows(rows.clone());
+            let y = RowsMut::new(&mut y, ROWS, OUTPUTS).rows(rows.clone());
+            affine.forward_rows(&engine, &params, &mut workspace, x, y);
+            let dy = Rows::new(&dy, ROWS, OUTPUTS).rows(rows.clone());
+            let dx = Some((RowsMut::new(&mut dx, ROWS, INPUTS).rows(rows), false));
+            affine.backward_rows(&engine, &mut params, &mut workspace, x, dy, dx);
+            from = to;
+        }
+        let bits = |rows: Rows<'_>| -> Vec<u32> {
+            (0..rows.count()).flat_map(|r| rows.row(r).iter().map(|x| x.to_bits())).collect()
+        };
+        let of = |id| params.gradient(id).iter().map(|x| x.to_bits()).collect();
+        let y = bits(Rows::new(&y, ROWS, OUTPUTS));
+        // The parameter packed whole, as for a session, gives the same.
+        affine.pack(&engine, &params);
+        let mut whole = numbers(ROWS, OUTPUTS, 6);
+        let (x, to) = (Rows::new(&x, ROWS, INPUTS), RowsMut::new(&mut whole, ROWS, OUTPUTS));
+        matmul(&engine, x, &affine.packed, Some(&affine.packed_bias), false, to);
+        assert_eq!(bits(Rows::new(&whole, ROWS, OUTPUTS)), y);
+        (y, bits(Rows::new(&dx, ROWS, INPUTS)), of(matrix), of(bias))
+    }
+
+    #[test]
+    fn blocks_of_rows_are_the_bits_of_all_rows() {
+        for transposed in [false, true] {
+            let whole = run(transposed, &[ROWS]);
+            assert_eq!(run(transposed, &[7, 8, ROWS]), whole);
+            assert_eq!(run(transposed, &[20, ROWS]), whole);
+        }
+    }
+
+    #[test]
+    fn pieces_are_the_products_of_plain_loops() {
+        let (y, dx, dw, _) = run(false, &[ROWS]);
+        let (yt, dxt, dwt, _) = run(true, &[ROWS]);
+        let mut params = Params::default();
+        let initializer = Initializer::RandomUniform { minval: -1.0, maxval: 1.0 };
+        let shape = vec![INPUTS, OUTPUTS];
+        let spec = ParamSpec { name: "kernel", shape, initializer, regularizer: None, decay: true };
+        let id = params.add("kernel".to_owned(), spec, true).unwrap();
+        params.initialize(5).unwrap();
+        let w = |i: usize, o: usize, t: bool| {
+            f64::from(params.value(id)[if t { o * INPUTS + i } else { i * OUTPUTS + o }])
+        };
+        let (x, dy) = (numbers(ROWS, INPUTS, 1), numbers(ROWS, OUTPUTS, 2));
+        let x = |r: usize, i: usize| f64::from(x[r * row_step(INPUTS) + i]);
+        let dy = |r: usize, o: usize| f64::from(dy[r * row_step(OUTPUTS) + o]);
+        // Sums of up to 4,000 products of numbers below 1, in f32: absolute.
+        let close = |got: u32, want: f64| assert!((f64::from(f32::from_bits(got)) - want).abs() < 2e-3);
+        for (r, i, o) in [(0, 0, 0), (20, 3_999, 599), (7, 1_234, 256), (13, 77, 511)] {
+            // The bias has its own values, which the difference to another input takes out.
+            for (t, y, dx, dw) in [(false, &y, &dx, &dw), (true, &yt, &dxt, &dwt)] {
+                let product = |r: usize| (0..INPUTS).map(|i| x(r, i) * w(i, o, t)).sum::<f64>();
+                let other = (r + 1) % ROWS;
+                let got = |r: usize| f32::from_bits(y[r * OUTPUTS + o]);
+                close((got(r) - got(other)).to_bits(), product(r) - product(other));
+                close(dx[r * INPUTS + i], (0..OUTPUTS).map(|o| dy(r, o) * w(i, o, t)).sum());
+                let at = if t { o * INPUTS + i } else { i * OUTPUTS + o };
+                close(dw[at], (0..ROWS).map(|r| x(r, i) * dy(r, o)).sum());
+            }
+        }
     }
 }

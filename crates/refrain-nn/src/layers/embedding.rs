@@ -8,7 +8,7 @@ use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
 use crate::init::Initializer;
 use crate::params::{ParamSpec, SpanId};
 use crate::regularizer::Regularizer;
-use refrain_kernels::embedding::{gather, scatter_add};
+use refrain_kernels::embedding::gather;
 use serde::{Deserialize, Serialize};
 
 /// Turns ids into vectors: `y = embeddings[id]`.
@@ -193,7 +193,7 @@ impl Op for Lookup {
         let Some(dy) = cx.d_output(0) else { return Ok(()) };
         if cx.params.spans()[self.table.0].trainable {
             let ids = if self.subset.is_some() { &self.kept } else { &cx.input(0).ids };
-            scatter_add(cx.engine, ids, dy.view(), cx.params.gradient_mut(self.table));
+            cx.params.add_rows(cx.engine, self.table, ids, dy.view());
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ mod tied;
 mod time_distributed;
 
 pub use activation::ActivationLayer;
+pub(crate) use affine::Affine;
 pub(crate) use bidirectional::snake_case;
 pub use bidirectional::{Bidirectional, MergeMode, RecurrentLayer};
 pub use dense::Dense;

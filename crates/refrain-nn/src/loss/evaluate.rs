@@ -6,14 +6,19 @@ use crate::graph::{Kind, Value};
 use refrain_kernels::{Engine, softmax};
 
 impl Loss {
-    /// The loss of every row, unweighted, into `losses`; returns `Σ weight·loss`, summed in the order of the
-    /// rows. With `gradient`, which takes the shape of `output`, also overwrites that with
-    /// `weight · scale · dloss/doutput`.
+    /// Whether it is a softmax cross-entropy of rows of logits, which [`Loss::evaluate_in_place`] takes.
+    pub(crate) fn is_of_softmax_logits(&self, form: Form) -> bool {
+        let logits = form != Form::Values || self.takes_logits();
+        logits && matches!(self.family(), Family::Sparse | Family::Categorical)
+    }
+
+    /// The loss of every row, unweighted, into `losses`. With `gradient`, which takes the shape of `output`, also
+    /// overwrites that with `weight · scale · dloss/doutput`.
     ///
-    /// Allocates nothing once `losses` and `gradient` have been as large.
+    /// Allocates nothing once `gradient` has been as large.
     ///
     /// # Panics
-    /// When [`Loss::check`] refuses the output and the targets, or their rows differ.
+    /// When [`Loss::check`] refuses the output and the targets, or their rows or those of `losses` differ.
     #[expect(
         clippy::too_many_arguments,
         reason = "a kernel's argument list: what it reads, then what it writes"
@@ -25,27 +30,61 @@ impl Loss {
         output: &Value,
         targets: &RowTargets,
         scale: f32,
-        losses: &mut Vec<f32>,
+        losses: &mut [f32],
         mut gradient: Option<&mut Value>,
-    ) -> f64 {
+    ) {
         let (rows, width) = (output.rows(), output.width());
-        assert_eq!(targets.rows, rows, "rows of targets and output");
+        assert_eq!((targets.rows, losses.len()), (rows, rows), "rows of targets, losses and output");
         assert!(targets.is_ids() || targets.width == width, "widths of targets and output");
         if let Some(gradient) = &mut gradient {
             gradient.shape(rows, Kind::Features(width));
         }
-        losses.resize(rows, 0.0);
-        let logits = form != Form::Values || self.takes_logits();
-        if logits && matches!(self.family(), Family::Sparse | Family::Categorical) {
-            softmax_crossentropy(engine, output, targets, scale, losses, gradient);
-        } else {
-            let mut to = gradient.map(Value::view_mut);
-            for (r, loss) in losses.iter_mut().enumerate() {
-                let gradient = to.as_mut().map(|to| (to.row(r), targets.row_weight(r) * scale));
-                *loss = self.row(logits, output.view().row(r), targets.target(r), gradient) as f32;
+        match gradient {
+            Some(gradient) if self.is_of_softmax_logits(form) => {
+                gradient.data.copy_from_slice(&output.data);
+                self.evaluate_in_place(engine, gradient, targets, scale, losses);
+            }
+            None if self.is_of_softmax_logits(form) => {
+                let logits = output.view();
+                if targets.is_ids() {
+                    softmax::sparse_cross_entropy_loss(engine, logits, &targets.ids, None, losses);
+                } else {
+                    softmax::categorical_cross_entropy_loss(engine, logits, targets.view(), None, losses);
+                }
+            }
+            gradient => {
+                let logits = form != Form::Values || self.takes_logits();
+                let mut to = gradient.map(Value::view_mut);
+                for (r, loss) in losses.iter_mut().enumerate() {
+                    let gradient = to.as_mut().map(|to| (to.row(r), targets.row_weight(r) * scale));
+                    *loss = self.row(logits, output.view().row(r), targets.target(r), gradient) as f32;
+                }
             }
         }
-        losses.iter().enumerate().map(|(r, &loss)| f64::from(targets.row_weight(r)) * f64::from(loss)).sum()
+    }
+
+    /// [`Loss::evaluate`] of a softmax cross-entropy, whose logits become their own gradient.
+    ///
+    /// `Σ t·(ln Σ e^x − x)`, derivative `softmax(x)·Σ t − t`. (TensorFlow leaves out `Σ t`, which is 1 for a
+    /// distribution.) The losses stay unweighted, so the weights join the gradient afterwards.
+    pub(crate) fn evaluate_in_place(
+        &self,
+        engine: &Engine,
+        logits: &mut Value,
+        targets: &RowTargets,
+        scale: f32,
+        losses: &mut [f32],
+    ) {
+        let mut rows = logits.view_mut();
+        if targets.is_ids() {
+            softmax::sparse_cross_entropy(engine, rows.reborrow(), &targets.ids, None, scale, losses);
+        } else {
+            let (to, targets) = (rows.reborrow(), targets.view());
+            softmax::categorical_cross_entropy(engine, to, targets, None, scale, losses);
+        }
+        for (r, &weight) in targets.weights.iter().enumerate() {
+            rows.row(r).iter_mut().for_each(|g| *g *= weight);
+        }
     }
 
     /// The losses that are taken row by row.
@@ -61,35 +100,5 @@ impl Loss {
             (_, Target::Class(id)) => row::sparse_crossentropy(x, id, gradient),
             (_, Target::Values(t)) => row::categorical_crossentropy(x, t, gradient),
         }
-    }
-}
-
-/// `Σ t·(ln Σ e^x − x)`, derivative `softmax(x)·Σ t − t`. (TensorFlow leaves out `Σ t`, which is 1 for a
-/// distribution.) The losses stay unweighted, so the weights join the gradient afterwards.
-fn softmax_crossentropy(
-    engine: &Engine,
-    output: &Value,
-    targets: &RowTargets,
-    scale: f32,
-    losses: &mut [f32],
-    gradient: Option<&mut Value>,
-) {
-    let Some(gradient) = gradient else {
-        return if targets.is_ids() {
-            softmax::sparse_cross_entropy_loss(engine, output.view(), &targets.ids, None, losses);
-        } else {
-            softmax::categorical_cross_entropy_loss(engine, output.view(), targets.view(), None, losses);
-        };
-    };
-    gradient.data.copy_from_slice(&output.data);
-    if targets.is_ids() {
-        softmax::sparse_cross_entropy(engine, gradient.view_mut(), &targets.ids, None, scale, losses);
-    } else {
-        let targets = targets.view();
-        softmax::categorical_cross_entropy(engine, gradient.view_mut(), targets, None, scale, losses);
-    }
-    let mut rows = gradient.view_mut();
-    for (r, &weight) in targets.weights.iter().enumerate() {
-        rows.row(r).iter_mut().for_each(|g| *g *= weight);
     }
 }

@@ -4,6 +4,7 @@ use crate::data::BatchTarget;
 use crate::error::Error;
 use crate::sequence::SeqLayout;
 use refrain_kernels::{AlignedVec, Rows, row_step};
+use std::ops::Range;
 
 /// The targets and weights of one output, one row for each of its rows.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +77,25 @@ impl RowTargets {
     /// The values as rows.
     pub(crate) fn view(&self) -> Rows<'_> {
         Rows::new(&self.values, self.rows, self.width)
+    }
+
+    /// Takes over some rows of others.
+    pub(crate) fn copy_rows(&mut self, from: &Self, rows: Range<usize>) {
+        let part =
+            |len: usize, width: usize| if len == 0 { 0..0 } else { rows.start * width..rows.end * width };
+        self.ids.clear();
+        self.ids.extend_from_slice(&from.ids[part(from.ids.len(), 1)]);
+        let values = &from.values[part(from.values.len(), row_step(from.width))];
+        self.values.resize(values.len());
+        self.values.copy_from_slice(values);
+        self.weights.clear();
+        self.weights.extend_from_slice(&from.weights[part(from.weights.len(), 1)]);
+        (self.rows, self.width) = (rows.len(), from.width);
+    }
+
+    /// `Σ weight·loss` of losses, one a row, summed in the order of the rows.
+    pub(crate) fn weighted_sum(&self, losses: &[f32]) -> f64 {
+        losses.iter().enumerate().map(|(r, &loss)| f64::from(self.row_weight(r)) * f64::from(loss)).sum()
     }
 
     /// The sum of the weights: the count of rows where there are none.

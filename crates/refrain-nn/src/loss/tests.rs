@@ -123,14 +123,14 @@ fn every_loss_is_its_formula_and_every_gradient_its_difference() {
             let Case { loss, form, width, ref output, ref targets, ref dense } = case;
             let what = format!("{isa}: {loss}, {form:?}, width {width}, ids {}", targets.is_ids());
             loss.check(EdgeSpec::lanes(width), targets).unwrap();
-            let (mut losses, mut alone) = (vec![f32::NAN; 3], Vec::new());
+            let (mut losses, mut alone) = (vec![f32::NAN; ROWS], vec![f32::NAN; ROWS]);
             let mut gradient = Value::default();
             gradient.shape(ROWS, Kind::Features(width));
             gradient.data.fill(f32::NAN);
-            let total =
-                loss.evaluate(&engine, form, output, targets, SCALE, &mut losses, Some(&mut gradient));
-            let without = loss.evaluate(&engine, form, output, targets, SCALE, &mut alone, None);
-            assert_eq!((total, &losses), (without, &alone), "{what}: with and without a gradient");
+            loss.evaluate(&engine, form, output, targets, SCALE, &mut losses, Some(&mut gradient));
+            loss.evaluate(&engine, form, output, targets, SCALE, &mut alone, None);
+            assert_eq!(losses, alone, "{what}: with and without a gradient");
+            let total = targets.weighted_sum(&losses);
             let mut want_total = 0.0;
             for r in 0..ROWS {
                 let what = format!("{what}, row {r}");
@@ -165,7 +165,7 @@ fn engine() -> Engine {
 }
 
 fn evaluate(loss: Loss, form: Form, output: &Value, targets: &RowTargets) -> (Vec<f32>, Vec<f32>) {
-    let (mut losses, mut gradient) = (Vec::new(), Value::default());
+    let (mut losses, mut gradient) = (vec![f32::NAN; output.rows()], Value::default());
     loss.evaluate(&engine(), form, output, targets, 1.0, &mut losses, Some(&mut gradient));
     let rows = (0..output.rows()).flat_map(|r| gradient.view().row(r).to_vec()).collect();
     (losses, rows)
@@ -262,10 +262,10 @@ fn equal_values_have_no_slope() {
 fn weights_scale_the_sum_and_the_gradient_but_not_the_losses() {
     let x = output(2, &[0.0, 1.0, 2.0, -1.0]);
     let loss = Loss::MeanSquaredError;
-    let (mut losses, mut gradient) = (Vec::new(), Value::default());
+    let (mut losses, mut gradient) = ([f32::NAN; 2], Value::default());
     let targets = values(2, &[0.0; 4], &[3.0, 0.5]);
-    let total = loss.evaluate(&engine(), Form::Values, &x, &targets, 0.5, &mut losses, Some(&mut gradient));
-    assert_eq!((total, &losses[..]), (3.0 * 0.5 + 0.5 * 2.5, &[0.5, 2.5][..]));
+    loss.evaluate(&engine(), Form::Values, &x, &targets, 0.5, &mut losses, Some(&mut gradient));
+    assert_eq!((targets.weighted_sum(&losses), losses), (3.0 * 0.5 + 0.5 * 2.5, [0.5, 2.5]));
     assert_eq!(gradient.view().row(0), [0.0, 1.5]);
     assert_eq!(gradient.view().row(1), [0.5, -0.25]);
 }
@@ -278,15 +278,15 @@ fn threads_change_no_bit() {
     let labels: Vec<u32> = (0..rows).map(|r| (r * 7 % width) as u32).collect();
     let targets = ids(&labels, &floats(4, rows));
     let run = |threads| {
-        let (mut losses, mut gradient) = (Vec::new(), Value::default());
+        let (mut losses, mut gradient) = (vec![f32::NAN; rows], Value::default());
         let loss = Loss::SparseCategoricalCrossentropy;
         let engine = Engine::new(Isa::detect(), threads);
         let form = Form::SoftmaxLogits;
-        let total = loss.evaluate(&engine, form, &x, &targets, 0.5, &mut losses, Some(&mut gradient));
+        loss.evaluate(&engine, form, &x, &targets, 0.5, &mut losses, Some(&mut gradient));
         let slopes: Vec<u32> = (0..rows)
             .flat_map(|r| gradient.view().row(r).iter().map(|g| g.to_bits()).collect::<Vec<_>>())
             .collect();
-        (total.to_bits(), losses, slopes)
+        (targets.weighted_sum(&losses).to_bits(), losses, slopes)
     };
     let alone = run(1);
     assert_eq!(alone, run(2));
@@ -297,7 +297,7 @@ fn threads_change_no_bit() {
 fn a_smaller_batch_allocates_nothing() {
     for loss in NAMED {
         let form = if loss.is_crossentropy() { Form::SoftmaxLogits } else { Form::Values };
-        let (mut losses, mut gradient) = (Vec::new(), Value::default());
+        let (mut losses, mut gradient) = ([f32::NAN; 9], Value::default());
         let mut places = Vec::new();
         for rows in [9, 4, 9] {
             let x = output(17, &floats(1, rows * 17));
@@ -306,8 +306,8 @@ fn a_smaller_batch_allocates_nothing() {
             } else {
                 values(17, &vec![0.5; rows * 17], &[])
             };
-            loss.evaluate(&engine(), form, &x, &targets, 1.0, &mut losses, Some(&mut gradient));
-            places.push((losses.as_ptr(), gradient.data.as_ptr()));
+            loss.evaluate(&engine(), form, &x, &targets, 1.0, &mut losses[..rows], Some(&mut gradient));
+            places.push(gradient.data.as_ptr());
         }
         assert!(places.iter().all(|p| *p == places[0]), "{loss}");
     }
@@ -316,13 +316,12 @@ fn a_smaller_batch_allocates_nothing() {
 #[test]
 fn no_rows_have_no_loss() {
     for loss in NAMED {
-        let mut losses = vec![1.0];
         let mut x = Value::default();
         x.shape(0, Kind::Features(3));
         let targets = RowTargets { width: 3, ..RowTargets::default() };
         loss.check(EdgeSpec::lanes(3), &targets).unwrap();
-        let total = loss.evaluate(&engine(), Form::Values, &x, &targets, 1.0, &mut losses, None);
-        assert_eq!((total, losses.len()), (0.0, 0), "{loss}");
+        loss.evaluate(&engine(), Form::Values, &x, &targets, 1.0, &mut [], None);
+        assert_eq!(targets.weighted_sum(&[]), 0.0, "{loss}");
     }
 }
 

@@ -21,7 +21,12 @@ impl Accumulator {
         Self { metric, mean: Mean::default(), predictions: Value::default(), columns: Vec::new() }
     }
 
-    /// Adds a batch. `losses` are those of [`crate::loss::Loss::evaluate`], one a row, unweighted.
+    /// What it measures.
+    pub(crate) fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Adds a batch, or some rows of one. `losses` are those of [`crate::loss::Loss::evaluate`], one a row, unweighted.
     ///
     /// # Panics
     /// When [`Metric::check`] refuses the output and the targets, or their rows differ.
@@ -38,9 +43,7 @@ impl Accumulator {
         match self.metric {
             Metric::Perplexity => {
                 assert_eq!(losses.len(), targets.rows, "one loss a row");
-                let weighted = losses.iter().enumerate();
-                let sum = weighted.map(|(r, &l)| f64::from(targets.row_weight(r)) * f64::from(l)).sum();
-                self.mean.add(sum, losses.len() as f64);
+                self.mean.add(targets.weighted_sum(losses), losses.len() as f64);
             }
             Metric::Accuracy if output.width() > 1 => {
                 // Softmax and sigmoid keep the order of the columns.

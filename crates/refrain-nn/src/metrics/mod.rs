@@ -89,6 +89,11 @@ impl Metric {
         })
     }
 
+    /// Whether it is taken of the losses, not of the output.
+    pub(crate) fn reads_losses(&self) -> bool {
+        matches!(self, Metric::Perplexity)
+    }
+
     /// Whether the metric can be taken of such an output, these targets and this loss. Targets without rows
     /// fit: so a model is checked before it has data.
     pub(crate) fn check(&self, loss: &Loss, output: EdgeSpec, targets: &RowTargets) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod differentiate;
+mod head;
 mod network;
 mod predict;
 mod sequential;

@@ -1,13 +1,14 @@
 //! Training steps and their totals.
 
 use super::Model;
+use super::head::{Head, HeadLoss};
 use crate::data::Batch;
 use crate::error::Error;
-use crate::graph::{Axis, EdgeId, Mode, RandomKey};
-use crate::loss::{Form, Loss, RowTargets};
-use crate::metrics::{Accumulator, Mean, Metric};
+use crate::graph::{Graph, Mode, RandomKey};
+use crate::loss::Loss;
+use crate::metrics::{Mean, Metric};
 use crate::optim::{Optimizer, OptimizerState, RmsProp};
-use crate::params::SpanId;
+use crate::params::{Params, SpanId};
 use crate::state::State;
 use refrain_kernels::Engine;
 
@@ -59,20 +60,6 @@ pub(super) struct Training {
     gradient_norm: f64,
 }
 
-/// One output with its loss.
-#[derive(Debug, Clone)]
-struct Head {
-    /// What the loss reads: the output, or what its activation reads.
-    edge: EdgeId,
-    form: Form,
-    loss: Loss,
-    targets: RowTargets,
-    losses: Vec<f32>,
-    kinds: Vec<Metric>,
-    metrics: Vec<Accumulator>,
-    names: Vec<String>,
-}
-
 impl Model {
     /// Makes the model ready to train, with a fresh optimiser. The parameters stay as they are.
     ///
@@ -90,36 +77,16 @@ impl Model {
         let mut skip = Vec::new();
         let mut heads = Vec::new();
         for (i, &output) in self.outputs.iter().enumerate() {
-            let node = self.graph.producer(output);
-            let activation = node.and_then(|n| self.graph.nodes[n].op.activation());
-            let (mut edge, mut form) = (output, Form::Values);
-            let read_elsewhere = self.graph.nodes.iter().any(|n| n.inputs.contains(&output));
-            if let (Some(node), Some(skipped), false) = (node, compile.loss.skips(activation), read_elsewhere)
-            {
-                skip.push(node);
-                (edge, form) = (self.graph.nodes[node].inputs[0], skipped);
-            }
             let prefix = if self.outputs.len() > 1 { format!("output_{i}_") } else { String::new() };
-            if heads.iter().any(|h: &Head| h.edge == edge) {
+            let (loss, metrics) = (compile.loss, &compile.metrics);
+            let head = Head::new(&self.graph, output, loss, metrics, &prefix, &mut skip)?;
+            if heads.iter().any(|h: &Head| h.edge() == head.edge()) {
                 let reason = "two outputs are the same values: give the loss one of them";
                 return Err(Error::unsupported("training this model", reason));
             }
-            let spec = self.graph.specs[edge.0];
-            compile.loss.check(spec, &RowTargets::default())?;
-            for metric in &compile.metrics {
-                metric.check(&compile.loss, spec, &RowTargets::default())?;
-            }
-            heads.push(Head {
-                edge,
-                form,
-                loss: compile.loss,
-                targets: RowTargets::default(),
-                losses: Vec::new(),
-                kinds: compile.metrics.clone(),
-                metrics: compile.metrics.iter().map(|&m| Accumulator::new(m)).collect(),
-                names: compile.metrics.iter().map(|m| format!("{prefix}{}", m.name())).collect(),
-            });
+            heads.push(head);
         }
+        self.params.keep_by_rows(compile.optimizer.leaves_zero_gradients());
         self.training = Some(Training {
             state: OptimizerState::new(&compile.optimizer, &self.params),
             optimizer: compile.optimizer,
@@ -169,10 +136,11 @@ impl Model {
         let Self { graph, params, engine, training, seed, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let random = RandomKey { seed: *seed, counter: training.steps };
-        params.flat().2.fill(0.0);
+        params.begin_gradients();
         graph.begin_backward();
-        let mut loss = training.score(batch, graph, engine, true)?;
+        let mut loss = training.score(batch, graph, params, engine, true)?;
         graph.backward(engine, params, random, &training.skip)?;
+        params.finish_gradients();
         for i in 0..params.spans().len() {
             let span = &params.spans()[i];
             if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
@@ -197,7 +165,7 @@ impl Model {
     pub(super) fn score(&mut self, batch: &Batch) -> Result<BatchLoss, Error> {
         let Self { graph, params, engine, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
-        let mut loss = training.score(batch, graph, engine, false)?;
+        let mut loss = training.score(batch, graph, params, engine, false)?;
         for (i, span) in params.spans().iter().enumerate() {
             if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
                 loss.penalty += regularizer.penalty(params.value(SpanId(i)));
@@ -235,9 +203,7 @@ impl Model {
         if let Some(training) = &mut self.training {
             training.loss = Mean::default();
             training.weighted = Mean::default();
-            for accumulator in training.heads.iter_mut().flat_map(|h| &mut h.metrics) {
-                accumulator.reset();
-            }
+            training.heads.iter_mut().for_each(Head::reset);
         }
     }
 
@@ -247,14 +213,14 @@ impl Model {
         let Some(training) = &self.training else { return Vec::new() };
         let mut totals = vec![("loss".to_owned(), training.loss.result())];
         for head in &training.heads {
-            totals.extend(head.names.iter().cloned().zip(head.metrics.iter().map(Accumulator::result)));
+            totals.extend(head.names().iter().cloned().zip(head.results()));
         }
         totals
     }
 
     /// The names of the metrics, without the loss.
     pub fn metric_names(&self) -> Vec<String> {
-        self.training.iter().flat_map(|t| &t.heads).flat_map(|h| h.names.clone()).collect()
+        self.training.iter().flat_map(|t| &t.heads).flat_map(|h| h.names().to_vec()).collect()
     }
 
     /// The loss of the first output over the sum of the weights since the last [`Model::reset_totals`]: of the
@@ -337,7 +303,8 @@ impl Training {
     fn score(
         &mut self,
         batch: &Batch,
-        graph: &mut crate::graph::Graph,
+        graph: &mut Graph,
+        params: &mut Params,
         engine: &Engine,
         gradients: bool,
     ) -> Result<BatchLoss, Error> {
@@ -350,34 +317,12 @@ impl Training {
             ));
         }
         let mut loss = BatchLoss::default();
-        for (i, (head, target)) in self.heads.iter_mut().zip(&batch.targets).enumerate() {
-            let spec = graph.specs[head.edge.0];
-            let layout = match spec.axis {
-                Axis::Steps(id) => Some(graph.layout(id)),
-                Axis::Lanes => None,
-            };
-            head.targets.gather(target, &batch.weights, batch.lanes, layout, spec.width())?;
-            head.loss.check(spec, &head.targets)?;
-            for metric in &head.kinds {
-                metric.check(&head.loss, spec, &head.targets)?;
-            }
-            let rows = head.targets.rows as f64;
-            let scale = if rows > 0.0 { (1.0 / rows) as f32 } else { 0.0 };
-            let Head { edge, form, targets, losses, metrics, .. } = head;
-            let (value, gradient) = if gradients {
-                let (value, gradient) = graph.seed_gradient(*edge);
-                (value, Some(gradient))
-            } else {
-                (graph.value(*edge), None)
-            };
-            let sum = head.loss.evaluate(engine, *form, value, targets, scale, losses, gradient);
-            for metric in metrics {
-                metric.update(engine, *form, value, targets, losses);
-            }
+        for (i, head) in self.heads.iter_mut().enumerate() {
+            let HeadLoss { sum, rows, weight } = head.score(i, batch, graph, params, engine, gradients)?;
             loss.mean += if rows > 0.0 { sum / rows } else { 0.0 };
             if i == 0 {
                 loss.rows = rows;
-                self.weighted.add(sum, targets.weight());
+                self.weighted.add(sum, weight);
             }
         }
         Ok(loss)

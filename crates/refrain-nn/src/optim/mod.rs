@@ -162,6 +162,12 @@ impl OptimizerKind {
 }
 
 impl Optimizer {
+    /// Whether a step leaves a parameter as it is whose gradient is zero.
+    pub(crate) fn leaves_zero_gradients(&self) -> bool {
+        let plain = matches!(self.kind, OptimizerKind::Sgd { momentum, .. } if momentum == 0.0);
+        plain && self.weight_decay.is_none_or(|decay| decay == 0.0)
+    }
+
     /// The optimiser of this name with Keras's defaults; upper and lower case are the same.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {

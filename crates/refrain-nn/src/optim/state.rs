@@ -2,7 +2,7 @@
 
 use super::clip::{global_scale, span_scale};
 use super::{Optimizer, OptimizerKind};
-use crate::params::{Params, Span};
+use crate::params::{Flat, Kept, Params, RowGradient, Span};
 use refrain_kernels::optimizer::{self as kernel, Scale};
 use refrain_kernels::reduce::{partials_len, square_norm};
 use refrain_kernels::{AlignedVec, Engine};
@@ -78,18 +78,18 @@ impl OptimizerState {
         if let OptimizerKind::Nadam { beta_1, beta_2, epsilon } = optimizer.kind {
             self.product = kernel::Adam { beta_1, beta_2, epsilon }.nadam_product(self.product, self.steps);
         }
-        let (spans, values, gradients) = params.flat();
+        let Flat { spans, values, gradients, kept } = params.flat();
         let per_span = optimizer.clip.clipnorm;
         let mut square = 0.0;
-        for (range, _) in runs(spans, false) {
-            square += square_norm(engine, &gradients[range], &mut self.partials);
+        for (run, _) in runs(spans, kept, false) {
+            square += square_norm(engine, run.gradient(gradients), &mut self.partials);
         }
         let gradient_norm = square.sqrt();
         let scale = optimizer.clip.global_clipnorm.map_or(1.0, |bound| global_scale(gradient_norm, bound));
-        for (run, decays) in runs(spans, per_span.is_some()) {
+        for (run, decays) in runs(spans, kept, per_span.is_some()) {
             let mut factor = scale;
             if let Some(bound) = per_span {
-                let norm = square_norm(engine, &gradients[run.clone()], &mut self.partials).sqrt();
+                let norm = square_norm(engine, run.gradient(gradients), &mut self.partials).sqrt();
                 factor = span_scale(norm, bound);
             }
             let scale = Scale {
@@ -98,14 +98,18 @@ impl OptimizerState {
                 decay: optimizer.weight_decay.filter(|_| decays).unwrap_or(0.0) as f32,
                 lr: learning_rate as f32,
             };
-            self.update(
-                engine,
-                optimizer.kind,
-                scale,
-                &mut values[run.clone()],
-                &gradients[run.clone()],
-                run,
-            );
+            match run {
+                Run::Flat(range) => {
+                    let (w, g) = (&mut values[range.clone()], &gradients[range.clone()]);
+                    self.update(engine, optimizer.kind, scale, w, g, range);
+                }
+                Run::Rows(start, rows) => {
+                    for (at, g) in rows.iter() {
+                        let range = start + at..start + at + g.len();
+                        self.update(engine, optimizer.kind, scale, &mut values[range.clone()], g, range);
+                    }
+                }
+            }
         }
         StepReport { gradient_norm, scale }
     }
@@ -157,9 +161,31 @@ impl OptimizerState {
     }
 }
 
-/// The ranges of trained spans in the flat buffers, and whether they decay: each span alone, or neighbours
-/// with the same flags together with what lies between them, which is zero and stays so.
-fn runs(spans: &[Span], alone: bool) -> impl Iterator<Item = (Range<usize>, bool)> + '_ {
+/// Trained parameters that take a step together.
+#[derive(Debug)]
+enum Run<'a> {
+    /// A range of the flat buffers.
+    Flat(Range<usize>),
+    /// The rows of a table with a gradient; the table begins there in the flat buffers.
+    Rows(usize, &'a RowGradient),
+}
+
+impl Run<'_> {
+    fn gradient<'a>(&'a self, flat: &'a [f32]) -> &'a [f32] {
+        match self {
+            Run::Flat(range) => &flat[range.clone()],
+            Run::Rows(_, rows) => rows.data(),
+        }
+    }
+}
+
+/// The trained spans, and whether they decay: each span alone, or neighbours with the same flags together with what
+/// lies between them, which is zero and stays so.
+fn runs<'a>(
+    spans: &'a [Span],
+    kept: Kept<'a>,
+    alone: bool,
+) -> impl Iterator<Item = (Run<'a>, bool)> + use<'a> {
     let mut next = 0;
     std::iter::from_fn(move || {
         while !spans.get(next)?.trainable {
@@ -167,11 +193,15 @@ fn runs(spans: &[Span], alone: bool) -> impl Iterator<Item = (Range<usize>, bool
         }
         let first = next;
         next += 1;
-        if !alone {
-            let same = |s: &Span| s.trainable && s.decay == spans[first].decay;
-            next += spans[next..].iter().take_while(|s| same(s)).count();
+        if let Some(rows) = kept.rows(first) {
+            return Some((Run::Rows(spans[first].range().start, rows), spans[first].decay));
         }
-        Some((spans[first].range().start..spans[next - 1].range().end, spans[first].decay))
+        if !alone {
+            let like = |s: &Span| s.trainable && s.decay == spans[first].decay;
+            let same = |i: usize| like(&spans[i]) && kept.rows(i).is_none();
+            next += (next..spans.len()).take_while(|&i| same(i)).count();
+        }
+        Some((Run::Flat(spans[first].range().start..spans[next - 1].range().end), spans[first].decay))
     })
 }
 

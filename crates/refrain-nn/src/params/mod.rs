@@ -1,9 +1,14 @@
 //! All parameters of a model in one flat buffer, their gradients in another.
 
+mod rows;
+
 use crate::error::Error;
 use crate::init::Initializer;
 use crate::regularizer::Regularizer;
-use refrain_kernels::AlignedVec;
+use refrain_kernels::embedding::scatter_add;
+use refrain_kernels::{AlignedVec, Engine, Rows};
+pub(crate) use rows::RowGradient;
+use std::borrow::Cow;
 
 /// Which parameter of a model: an index into [`Params::spans`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +71,45 @@ pub struct Params {
     spans: Vec<Span>,
     values: AlignedVec,
     gradients: AlignedVec,
+    /// What there is of each span's gradient.
+    held: Vec<Held>,
+    rows: Vec<RowGradient>,
+    /// Whether gradients of tables may be kept by rows.
+    by_rows: bool,
+}
+
+/// What there is of a span's gradient in this batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Nothing yet: what stands in the flat buffer is of an earlier batch.
+    Nothing,
+    /// Its place in the flat buffer.
+    Flat,
+    /// Its [`RowGradient`].
+    Rows,
+}
+
+/// Everything that a pass over all parameters works on.
+pub(crate) struct Flat<'a> {
+    pub(crate) spans: &'a [Span],
+    pub(crate) values: &'a mut [f32],
+    /// Of the spans that are not kept by rows.
+    pub(crate) gradients: &'a mut [f32],
+    pub(crate) kept: Kept<'a>,
+}
+
+/// Which gradients are kept by rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    held: &'a [Held],
+    rows: &'a [RowGradient],
+}
+
+impl<'a> Kept<'a> {
+    /// A span's gradient, where it is kept by rows.
+    pub(crate) fn rows(self, span: usize) -> Option<&'a RowGradient> {
+        (self.held[span] == Held::Rows).then(|| &self.rows[span])
+    }
 }
 
 impl Params {
@@ -102,6 +146,8 @@ impl Params {
         let total = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
         self.values = AlignedVec::zeros(total);
         self.gradients = AlignedVec::zeros(total);
+        self.held = vec![Held::Flat; self.spans.len()];
+        self.rows = vec![RowGradient::default(); self.spans.len()];
     }
 
     /// The parameters in the order of their declaration.
@@ -130,26 +176,91 @@ impl Params {
         &mut self.values[range]
     }
 
-    /// The gradient of one parameter, of the last backward pass.
-    pub fn gradient(&self, id: SpanId) -> &[f32] {
+    /// The gradient of one parameter, of the last backward pass. An embedding's is put together when it is asked
+    /// for, if the optimiser left it by rows.
+    pub fn gradient(&self, id: SpanId) -> Cow<'_, [f32]> {
+        let span = &self.spans[id.0];
+        match self.held[id.0] {
+            Held::Rows => {
+                let mut table = vec![0.0; span.len];
+                self.rows[id.0].spread(&mut table);
+                table.into()
+            }
+            _ => self.gradients[span.range()].into(),
+        }
+    }
+
+    /// The same of one that is not kept by rows, as none is before [`Params::keep_by_rows`].
+    pub(crate) fn flat_gradient(&self, id: SpanId) -> &[f32] {
         &self.gradients[self.spans[id.0].range()]
     }
 
     /// The gradient of one parameter, for a layer to add to.
     pub fn gradient_mut(&mut self, id: SpanId) -> &mut [f32] {
-        let range = self.spans[id.0].range();
-        &mut self.gradients[range]
+        self.value_and_gradient(id).1
     }
 
     /// A parameter's values beside its gradient, to be added to.
     pub fn value_and_gradient(&mut self, id: SpanId) -> (&[f32], &mut [f32]) {
+        let held = self.claim_gradient(id);
         let range = self.spans[id.0].range();
-        (&self.values[range.clone()], &mut self.gradients[range])
+        let gradient = &mut self.gradients[range.clone()];
+        if !held {
+            gradient.fill(0.0);
+        }
+        (&self.values[range], gradient)
     }
 
-    /// All values, gradients and spans at once, for a pass over the flat buffers.
-    pub(crate) fn flat(&mut self) -> (&[Span], &mut [f32], &mut [f32]) {
-        (&self.spans, &mut self.values, &mut self.gradients)
+    /// Says that a gradient will be written whole. Returns whether it holds a sum to be added to; otherwise it is to
+    /// be overwritten, which saves a pass over it.
+    pub(crate) fn claim_gradient(&mut self, id: SpanId) -> bool {
+        let held = std::mem::replace(&mut self.held[id.0], Held::Flat);
+        if held == Held::Rows {
+            self.rows[id.0].spread(&mut self.gradients[self.spans[id.0].range()]);
+        }
+        held != Held::Nothing
+    }
+
+    /// Adds row `r` of `d` to row `ids[r]` of a table's gradient.
+    pub(crate) fn add_rows(&mut self, engine: &Engine, id: SpanId, ids: &[u32], d: Rows<'_>) {
+        if self.by_rows && self.held[id.0] == Held::Nothing {
+            self.rows[id.0].set(engine, ids, d);
+            self.held[id.0] = Held::Rows;
+        } else {
+            scatter_add(engine, ids, d, self.gradient_mut(id));
+        }
+    }
+
+    /// Sets whether gradients of tables may be kept by rows: of an optimiser that leaves parameters without a
+    /// gradient as they are.
+    pub(crate) fn keep_by_rows(&mut self, by_rows: bool) {
+        self.by_rows = by_rows;
+    }
+
+    /// The gradient of one parameter as it stands, to be overwritten as [`Params::claim_gradient`] says.
+    pub(crate) fn claimed_gradient(&mut self, id: SpanId) -> &mut [f32] {
+        let range = self.spans[id.0].range();
+        &mut self.gradients[range]
+    }
+
+    /// Forgets the gradients of the last batch.
+    pub(crate) fn begin_gradients(&mut self) {
+        self.held.fill(Held::Nothing);
+    }
+
+    /// Makes the gradients zero that no layer wrote.
+    pub(crate) fn finish_gradients(&mut self) {
+        for id in (0..self.spans.len()).map(SpanId) {
+            if self.held[id.0] == Held::Nothing {
+                self.gradient_mut(id);
+            }
+        }
+    }
+
+    /// All values, gradients and spans at once.
+    pub(crate) fn flat(&mut self) -> Flat<'_> {
+        let Self { spans, values, gradients, held, rows, .. } = self;
+        Flat { spans, values, gradients, kept: Kept { held, rows } }
     }
 
     /// All values, flat.

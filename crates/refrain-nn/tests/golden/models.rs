@@ -113,7 +113,7 @@ fn compare_model(fixture: &Fixture, case: &Value, engine: &Engine) {
     for span in params.spans() {
         let what = format!("{name}/d {} on {isa}", span.name);
         let gradient = params.gradient(params.find(&span.name).expect("a parameter"));
-        assert_close(&what, &span.shape, gradient, fixture.tensor(&format!("{name}/d {}", span.name)));
+        assert_close(&what, &span.shape, &gradient, fixture.tensor(&format!("{name}/d {}", span.name)));
     }
 }
 

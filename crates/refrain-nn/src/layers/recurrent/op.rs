@@ -382,16 +382,20 @@ impl RecurrentOp {
         packed
     }
 
-    /// Adds to the gradient of a matrix what `product` adds to a packed zero.
+    /// Adds to the gradient of a matrix what `product` adds to it when it is packed.
     fn add_gradient(&self, cx: &mut Backward<'_>, weight: Weight, product: impl FnOnce(&mut Packed)) {
         let (span, depth, shape) = self.place(weight);
         if !cx.trains(span) {
             return;
         }
         let mut gradient = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
-        gradient.clear();
+        if cx.params.claim_gradient(span) {
+            gradient.pack(cx.engine, cx.params.claimed_gradient(span), shape.columns());
+        } else {
+            gradient.clear();
+        }
         product(&mut gradient);
-        gradient.add_to(cx.engine, cx.params.gradient_mut(span), shape.columns());
+        gradient.unpack(cx.engine, cx.params.claimed_gradient(span), shape.columns());
         *cx.workspace = gradient.into_storage();
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::init::Initializer;
 use crate::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, RmsProp, Sgd};
 use crate::params::ParamSpec;
-use refrain_kernels::Isa;
+use refrain_kernels::{Isa, Rows};
 
 /// Ten steps in f32 against f64, for weights up to 2 and steps up to 0.5: absolute.
 const TEN_STEPS: f64 = 5e-6;
@@ -31,7 +31,7 @@ fn gradient(step: u64, entry: usize) -> f32 {
 
 /// Sets the gradients of all spans, trained or not, and leaves what lies between them.
 fn set_gradients(params: &mut Params, step: u64) {
-    let (spans, _, gradients) = params.flat();
+    let Flat { spans, gradients, .. } = params.flat();
     for range in spans.iter().map(Span::range) {
         for entry in range {
             gradients[entry] = gradient(step, entry);
@@ -165,7 +165,7 @@ fn the_adam_family_takes_keras_s_steps() {
 fn clipped(optimizer: Sgd, first: [f32; 2], second: [f32; 2]) -> (Vec<f32>, StepReport) {
     let optimizer = optimizer.into();
     let mut params = params(&[(2, true, true), (2, true, false), (2, false, true)]);
-    let (spans, values, gradients) = params.flat();
+    let Flat { spans, values, gradients, .. } = params.flat();
     values.fill(0.0);
     let ranges: Vec<_> = spans.iter().map(Span::range).collect();
     gradients[ranges[0].clone()].copy_from_slice(&first);
@@ -225,7 +225,7 @@ fn the_norm_of_all_is_bounded() {
 fn clipping_comes_before_decay_and_leaves_it_alone() {
     let optimizer: Optimizer = Sgd::default().clipvalue(0.5).weight_decay(0.1).into();
     let mut params = params(&[(2, true, true), (2, false, true)]);
-    let (spans, values, gradients) = params.flat();
+    let Flat { spans, values, gradients, .. } = params.flat();
     let ranges: Vec<_> = spans.iter().map(Span::range).collect();
     for range in &ranges {
         values[range.clone()].fill(4.0);
@@ -247,15 +247,68 @@ fn neighbours_with_equal_flags_are_one_run() {
         (4, false, true),
         (1, true, true),
     ];
-    let p = params(&flags);
-    let together: Vec<_> = runs(p.spans(), false).collect();
+    let ranges = |mut p: Params, alone: bool| -> Vec<_> {
+        let Flat { spans, kept, .. } = p.flat();
+        let range = |run| match run {
+            Run::Flat(range) => range,
+            Run::Rows(..) => panic!("nothing is kept by rows"),
+        };
+        runs(spans, kept, alone).map(|(run, decays)| (range(run), decays)).collect()
+    };
+    let together = ranges(params(&flags), false);
     assert_eq!(together, [(0..32, true), (32..37, false), (64..68, false), (80..81, true)]);
-    let alone: Vec<_> = runs(p.spans(), true).collect();
+    let alone = ranges(params(&flags), true);
     assert_eq!(alone, [(0..3, true), (16..32, true), (32..37, false), (64..68, false), (80..81, true)]);
-    assert_eq!(runs(params(&[(3, true, false)]).spans(), false).count(), 0);
+    assert_eq!(ranges(params(&[(3, true, false)]), false), []);
     // An empty span begins where its neighbour does: its flag must not become the neighbour's.
     let p = params(&[(0, true, true), (4, false, true)]);
-    assert_eq!(runs(p.spans(), false).collect::<Vec<_>>(), [(0..0, true), (0..4, false)]);
+    assert_eq!(ranges(p, false), [(0..0, true), (0..4, false)]);
+}
+
+/// A table's gradient kept by rows is the one that is kept whole: the norm, the step, what a reader sees, and what
+/// another layer adds to it.
+#[test]
+fn a_gradient_by_rows_is_the_whole_one() {
+    const WIDTH: usize = 5;
+    let engine = Engine::new(Isa::detect(), 2);
+    let ids = [7, 2, 7, 0, 2, 7];
+    let mut d = vec![f32::NAN; ids.len() * 16];
+    for (i, d) in d.chunks_mut(16).enumerate() {
+        (0..WIDTH).for_each(|k| d[k] = gradient(3, i * WIDTH + k));
+    }
+    let d = Rows::new(&d, ids.len(), WIDTH);
+    let step = |clip: &Sgd, by_rows: bool, added: bool| {
+        let optimizer: Optimizer = clip.clone().into();
+        assert!(optimizer.leaves_zero_gradients());
+        let mut params = params(&[(9, true, true), (11 * WIDTH, true, true), (20, true, true)]);
+        params.keep_by_rows(by_rows);
+        let table = params.find("layer_1/kernel").unwrap();
+        for batch in 0..2 {
+            set_gradients(&mut params, batch);
+            params.begin_gradients();
+            params.gradient_mut(params.find("layer_0/kernel").unwrap()).fill(0.5);
+            params.add_rows(&engine, table, &ids, d);
+            if added {
+                params.gradient_mut(table)[3] += 1.0;
+            }
+            params.finish_gradients();
+        }
+        let kept = params.flat().kept.rows(1).map(|rows| rows.data().len());
+        assert_eq!(kept, (by_rows && !added).then_some(3 * WIDTH));
+        let seen = params.gradient(table).into_owned();
+        let mut state = OptimizerState::new(&optimizer, &params);
+        let report = state.apply(&engine, &optimizer, &mut params, 0.5);
+        (seen, report.gradient_norm as f32, params.values().to_vec())
+    };
+    let clips = [Sgd::default(), Sgd::default().clipnorm(0.7), Sgd::default().clipvalue(0.3)];
+    for clip in clips.into_iter().chain([Sgd::default().global_clipnorm(0.9)]) {
+        assert_eq!(step(&clip, true, false), step(&clip, false, false));
+        assert_eq!(step(&clip, true, true), step(&clip, false, true));
+    }
+    for keeps in [Optimizer::from(Sgd::default().momentum(0.9)), Adam::default().into()] {
+        assert!(!keeps.leaves_zero_gradients());
+    }
+    assert!(!Optimizer::from(Sgd::default().weight_decay(0.1)).leaves_zero_gradients());
 }
 
 #[test]
@@ -290,7 +343,7 @@ fn slots_carry_their_names_and_start() {
 fn slots_hold_what_their_names_say() {
     let check = |optimizer: Optimizer, want: &[(&str, f32)]| {
         let mut p = params(&[(1, true, true)]);
-        p.flat().2[0] = 2.0;
+        p.flat().gradients[0] = 2.0;
         let mut state = OptimizerState::new(&optimizer, &p);
         state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut p, 0.5);
         let got: Vec<_> = state.slots().map(|(name, slot)| (name, slot[0])).collect();

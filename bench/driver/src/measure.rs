@@ -1,0 +1,163 @@
+//! Contenders in turns.
+
+use crate::jobs::Timed;
+use crate::report::{Outcome, median};
+use crate::rival::{Answer, Contender, Peer};
+use bench_protocol::{Result, Work};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A turn repeats its job no more often than this, so that an answer stays one short line.
+const MOST_REPETITIONS: f64 = 1000.0;
+/// Between turns: threads that spin while they wait for work go to sleep.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Words of the tutorial's program: the sentence of `examples/01-next-word`.
+const SENTENCE: &str = "A refrain is the line of a song that comes back, and so does our hidden state too.";
+
+/// How long a run looks at a job.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Turns of each contender.
+    pub(crate) rounds: u16,
+    /// About how many seconds a turn repeats its job.
+    pub(crate) turn: f64,
+    /// A rival whose repetition takes more seconds is left out.
+    pub(crate) longest: f64,
+    /// Whether a contender's process stays for the next job: some take seconds to start.
+    pub(crate) stay: bool,
+}
+
+/// Times jobs, one after the other.
+pub(crate) struct Stopwatch<'a> {
+    contenders: &'a [Contender],
+    pace: Pace,
+    /// The process of each contender that waits for its next job.
+    waiting: Vec<Option<Peer>>,
+}
+
+/// A contender's process, prepared for the job, and how often a turn repeats it.
+struct Turn {
+    peer: Peer,
+    repetitions: usize,
+}
+
+impl<'a> Stopwatch<'a> {
+    pub(crate) fn new(contenders: &'a [Contender], pace: Pace) -> Self {
+        Self { contenders, pace, waiting: contenders.iter().map(|_| None).collect() }
+    }
+
+    /// What becomes of each contender at a job.
+    pub(crate) fn time(&mut self, timed: &Timed) -> Result<Vec<Outcome>> {
+        match timed.job.work {
+            Work::Program => programs(self.contenders, self.pace.rounds),
+            _ => Ok(self.in_turns(timed)),
+        }
+    }
+
+    fn in_turns(&mut self, timed: &Timed) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut turns: Vec<Option<Turn>> = Vec::new();
+        let mut check = Vec::new();
+        for i in 0..self.contenders.len() {
+            let (turn, outcome) = match self.prepare(timed, i, &mut check) {
+                Ok((turn, outcome)) => (turn, outcome),
+                Err(why) => (None, Outcome::Failed(why.to_string())),
+            };
+            turns.push(turn);
+            outcomes.push(outcome);
+        }
+        for _ in 0..self.pace.rounds {
+            for (turn, outcome) in turns.iter_mut().zip(&mut outcomes) {
+                let (Some(Turn { peer, repetitions }), Outcome::Timed { seconds, .. }) =
+                    (turn, &mut *outcome)
+                else {
+                    continue;
+                };
+                sleep(PAUSE);
+                match peer.run(*repetitions) {
+                    Ok(times) => seconds.push(median(times)),
+                    Err(why) => *outcome = Outcome::Failed(why.to_string()),
+                }
+            }
+        }
+        for ((turn, outcome), waiting) in turns.into_iter().zip(&mut outcomes).zip(&mut self.waiting) {
+            if let (Some(mut turn), Outcome::Timed { memory, .. }) = (turn, outcome) {
+                if self.pace.stay {
+                    // What a process holds from other jobs is no figure of this one.
+                    *waiting = Some(turn.peer);
+                } else {
+                    *memory = turn.peer.memory().ok().flatten();
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// Has a contender do the job once, and holds what it came to against Refrain's, who is first.
+    fn prepare(&mut self, timed: &Timed, i: usize, check: &mut Vec<f64>) -> Result<(Option<Turn>, Outcome)> {
+        let contender = &self.contenders[i];
+        let mut job = timed.job.clone();
+        if let Some(threads) = contender.threads {
+            if !timed.fewer || threads >= job.threads {
+                return Ok((None, Outcome::Unsupported("it is not run on fewer threads".into())));
+            }
+            job.threads = threads;
+        }
+        let mut peer = match self.waiting[i].take() {
+            Some(peer) => peer,
+            None => Peer::start(&contender.command, job.threads)?,
+        };
+        let ready = match peer.prepare(&job)? {
+            Answer::Ready(ready) => ready,
+            Answer::Unsupported(why) => return Ok((None, Outcome::Unsupported(why))),
+        };
+        if check.is_empty() {
+            check.clone_from(&ready.check);
+        }
+        let tolerance = timed.tolerance.max(contender.rival.tolerance);
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance * b.abs();
+        // What does nothing has nothing to be checked by.
+        let comparable = ready.check.is_empty() || ready.check.len() == check.len();
+        if !comparable || !ready.check.iter().zip(&*check).all(same) {
+            return Err(format!("it came to {:?} where Refrain came to {check:?}", ready.check).into());
+        }
+        let once = median(peer.run(1)?);
+        if i > 0 && once > self.pace.longest {
+            let why = format!("a repetition takes {once:.1} s, more than {} s", self.pace.longest);
+            return Ok((None, Outcome::Unsupported(why)));
+        }
+        let repetitions = (self.pace.turn / once).clamp(1.0, MOST_REPETITIONS) as usize;
+        let outcome = Outcome::Timed { seconds: Vec::new(), memory: None, peak: ready.peak };
+        Ok((Some(Turn { peer, repetitions }), outcome))
+    }
+}
+
+/// Times the tutorial's whole program, process start to end.
+fn programs(contenders: &[Contender], rounds: u16) -> Result<Vec<Outcome>> {
+    let file = std::env::temp_dir().join("refrain-bench-sentence.txt");
+    std::fs::write(&file, SENTENCE)?;
+    let commands: Vec<_> =
+        contenders.iter().map(|c| c.rival.program(&c.python, SENTENCE, &file)).collect::<Result<_>>()?;
+    let mut outcomes: Vec<_> = commands
+        .iter()
+        .map(|command| match command {
+            Some(_) => Outcome::Timed { seconds: Vec::new(), memory: None, peak: None },
+            None => Outcome::Unsupported("it has no program of its own here".into()),
+        })
+        .collect();
+    for _ in 0..rounds {
+        for (command, outcome) in commands.iter().zip(&mut outcomes) {
+            let (Some(command), Outcome::Timed { seconds, .. }) = (command, &mut *outcome) else { continue };
+            let start = Instant::now();
+            let quiet = || Stdio::null();
+            let status =
+                Command::new(&command[0]).args(&command[1..]).stdout(quiet()).stderr(quiet()).status()?;
+            seconds.push(start.elapsed().as_secs_f64());
+            if !status.success() {
+                *outcome = Outcome::Failed(format!("its program ended with {status}"));
+            }
+        }
+    }
+    Ok(outcomes)
+}

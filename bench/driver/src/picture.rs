@@ -1,0 +1,277 @@
+//! Pictures of a scaling run.
+
+use crate::report::{Outcome, Row};
+use crate::rival::Contender;
+use bench_protocol::{Cell, Result, Work};
+use refrain_plot::{Axis, Chart, Figure};
+
+/// Charts of a row of a picture.
+const COLUMNS: usize = 3;
+/// A chart of fewer sizes, or of fewer numbers of threads, says no more than its table.
+const SIZES: usize = 2;
+const THREADS: usize = 3;
+
+/// How the results of a group are drawn.
+pub(crate) struct Sketch {
+    /// The picture that its charts are part of, by the end of its file's name.
+    pub(crate) picture: &'static str,
+    /// The picture's title.
+    pub(crate) title: String,
+    /// What stays the same in the group.
+    pub(crate) held: String,
+    pub(crate) against: Against,
+}
+
+/// What stands below a chart.
+pub(crate) enum Against {
+    /// A size of the job. Each cell has a chart for each measure, each contender a line.
+    Size(Size),
+    /// Threads, in one chart: how many times faster than on one thread. Each job has a line.
+    Threads,
+}
+
+pub(crate) struct Size {
+    pub(crate) axis: Axis,
+    pub(crate) of: fn(&Work) -> usize,
+    pub(crate) measures: Vec<Measure>,
+}
+
+/// What a chart shows of a time. Each is a flat line where cost grows as the work does.
+#[derive(Clone, Copy)]
+pub(crate) enum Measure {
+    /// Time of a step of a sequence.
+    Step,
+    /// Time of a token.
+    Token,
+    /// Operations of the matrix products a second.
+    Speed,
+}
+
+impl Measure {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Step => "µs a step of a sequence",
+            Self::Token => "µs a token",
+            Self::Speed => "GFLOP/s",
+        }
+    }
+
+    fn of(self, work: &Work, seconds: f64) -> Option<f64> {
+        Some(match self {
+            Self::Step | Self::Token => 1e6 * seconds / work.steps()? as f64,
+            Self::Speed => work.flops()? / seconds / 1e9,
+        })
+    }
+}
+
+/// A group's results.
+pub(crate) struct Measured {
+    pub(crate) sketch: Sketch,
+    pub(crate) contenders: Vec<Contender>,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A picture as it is written.
+pub(crate) struct Picture {
+    /// The end of its file's name.
+    pub(crate) part: &'static str,
+    pub(crate) title: String,
+    pub(crate) svg: String,
+}
+
+/// The pictures of a run's groups, as far as these have something to compare.
+pub(crate) fn pictures(groups: &[Measured]) -> Result<Vec<Picture>> {
+    let mut pictures: Vec<(&Sketch, Vec<Chart>)> = Vec::new();
+    let peak = groups.iter().flat_map(|group| &group.rows).filter_map(Row::peak).reduce(f64::max);
+    for group in groups {
+        let charts = group.charts(peak);
+        match pictures.iter_mut().find(|(sketch, _)| sketch.picture == group.sketch.picture) {
+            Some((_, all)) => all.extend(charts),
+            None => pictures.push((&group.sketch, charts)),
+        }
+    }
+    let drawn = pictures.into_iter().filter(|(_, charts)| !charts.is_empty()).map(|(sketch, charts)| {
+        let columns = COLUMNS.min(charts.len());
+        let figure = charts.into_iter().fold(Figure::new(&sketch.title).columns(columns), Figure::add);
+        Ok(Picture { part: sketch.picture, title: sketch.title.clone(), svg: figure.to_svg()? })
+    });
+    drawn.collect()
+}
+
+impl Measured {
+    fn charts(&self, peak: Option<f64>) -> Vec<Chart> {
+        let size = match &self.sketch.against {
+            Against::Size(size) => size,
+            Against::Threads => return self.threads().into_iter().collect(),
+        };
+        let mut cells: Vec<Cell> = self.rows.iter().filter_map(|row| row.timed.job.work.cell()).collect();
+        cells.dedup();
+        let charts = cells.iter().flat_map(|&cell| size.measures.iter().map(move |&measure| (cell, measure)));
+        charts.filter_map(|(cell, measure)| self.of_cell(cell, size, measure, peak)).collect()
+    }
+
+    fn of_cell(&self, cell: Cell, size: &Size, measure: Measure, peak: Option<f64>) -> Option<Chart> {
+        let title = format!("{}, {}", cell.name().to_uppercase(), self.sketch.held);
+        let chart = Chart::new(title).x(size.axis.clone()).y(Axis::new(measure.label()).log());
+        let lines = self.contenders.iter().enumerate().map(|(i, contender)| {
+            let rows = self.rows.iter().filter(|row| row.timed.job.work.cell() == Some(cell));
+            let point = |row: &Row| {
+                let work = &row.timed.job.work;
+                Some(((size.of)(work) as f64, measure.of(work, row.outcomes[i].seconds()?)?))
+            };
+            (name(contender), rows.filter_map(point).collect())
+        });
+        let chart = with_lines(chart, lines, SIZES)?;
+        Some(match (measure, peak) {
+            (Measure::Speed, Some(peak)) => chart.reference("peak", peak / 1e9),
+            _ => chart,
+        })
+    }
+
+    fn threads(&self) -> Option<Chart> {
+        let x = Axis::new("threads").log2();
+        let chart = Chart::new(self.sketch.held.as_str()).x(x).y(Axis::new("times one thread").log2());
+        let lines = self.rows.iter().filter_map(|row| {
+            let job = &row.timed.job;
+            let Work::Layer(layer) = &job.work else { return None };
+            let point = |(contender, outcome): (&Contender, &Outcome)| {
+                Some((contender.threads.unwrap_or(job.threads), outcome.seconds()?))
+            };
+            let mut points: Vec<_> = self.contenders.iter().zip(&row.outcomes).filter_map(point).collect();
+            points.sort_by_key(|&(threads, _)| threads);
+            let alone = points.first().filter(|point| point.0 == 1)?.1;
+            let points = points.into_iter().map(|(threads, seconds)| (threads as f64, alone / seconds));
+            Some((format!("{} units", layer.units), points.collect()))
+        });
+        with_lines(chart, lines, THREADS)
+    }
+}
+
+/// The chart with these lines, if one of them has so many points to compare.
+fn with_lines(
+    chart: Chart,
+    lines: impl Iterator<Item = (String, Vec<(f64, f64)>)>,
+    least: usize,
+) -> Option<Chart> {
+    let lines: Vec<_> = lines.filter(|(_, points)| !points.is_empty()).collect();
+    let enough = lines.iter().any(|(_, points)| points.len() >= least);
+    enough.then(|| lines.into_iter().fold(chart, |chart, (name, points)| chart.line(name, points)))
+}
+
+/// A contender's name where no table stands around it.
+fn name(contender: &Contender) -> String {
+    match contender.threads {
+        Some(_) => format!("Refrain {}", contender.title),
+        None => contender.title.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{Group, Timed};
+    use crate::rival::ALL;
+    use crate::scaling::groups;
+
+    /// Speeds of contenders that are invented, in operations a second, and the machine's.
+    const SPEEDS: [f64; 3] = [4e10, 2e10, 1e10];
+    const PEAK: f64 = 1e11;
+    /// Places are written to tenths of a pixel.
+    const PIXEL: f64 = 0.3;
+
+    fn contender(key: &str) -> Contender {
+        let rival = ALL.iter().find(|rival| rival.key == key).unwrap();
+        Contender::new(rival, Vec::new(), String::new(), String::new())
+    }
+
+    /// A run whose cost grows as the work does, on a machine of so many cores.
+    fn invented(cores: usize) -> Vec<Measured> {
+        let measured = |group: Group| {
+            let refrain = contender("refrain");
+            let contenders = if group.fewer.is_empty() {
+                vec![refrain, contender("one-thread"), contender("torch")]
+            } else {
+                std::iter::once(refrain.clone()).chain(group.fewer.iter().map(|&n| refrain.on(n))).collect()
+            };
+            let row = |timed: Timed| {
+                let outcome = |(i, contender): (usize, &Contender)| {
+                    let speed = match group.fewer.len() {
+                        0 => SPEEDS[i],
+                        _ => SPEEDS[0] * contender.threads.unwrap_or(timed.job.threads) as f64,
+                    };
+                    let seconds = vec![timed.job.work.flops().unwrap() / speed];
+                    Outcome::Timed { seconds, memory: None, peak: (i == 0).then_some(PEAK) }
+                };
+                let outcomes = contenders.iter().enumerate().map(outcome).collect();
+                Row { timed, outcomes }
+            };
+            let rows = group.jobs.into_iter().map(row).collect();
+            Measured { sketch: group.sketch.unwrap(), contenders, rows }
+        };
+        groups(2, cores).into_iter().map(measured).collect()
+    }
+
+    fn svg(part: &str, groups: &[Measured]) -> Option<String> {
+        pictures(groups).unwrap().into_iter().find(|picture| picture.part == part).map(|picture| picture.svg)
+    }
+
+    /// How high the points of each line stand.
+    fn heights(svg: &str) -> Vec<Vec<&str>> {
+        let lines =
+            svg.lines().filter_map(|line| line.strip_prefix("<polyline points=\"")?.split('"').next());
+        lines
+            .map(|line| line.split(' ').map(|point| point.split(',').next_back().unwrap()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_cost_that_grows_as_the_work_does_is_flat() {
+        let groups = invented(2);
+        let layer = svg("layer", &groups).unwrap();
+        // Three sizes, three cells, three contenders: units change the work of a step, the others do not.
+        let lines = heights(&layer);
+        assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [[6; 9], [9; 9], [7; 9]].concat());
+        for line in &lines {
+            assert!(line.iter().all(|height| *height == line[0]), "{line:?}");
+        }
+        assert_eq!(layer.matches(">peak</text>").count(), 3);
+        let model = svg("model", &groups).unwrap();
+        let flat = |line: &Vec<&str>| line.iter().all(|height| *height == line[0]);
+        assert_eq!(
+            heights(&model).iter().map(flat).collect::<Vec<_>>(),
+            [[false; 3], [true; 3], [true; 3]].concat()
+        );
+    }
+
+    #[test]
+    fn a_measure_is_what_its_label_says() {
+        let work = groups(2, 2).remove(0).jobs.swap_remove(0).job.work;
+        let (steps, flops) = (64.0 * 8.0, 64.0 * 8.0 * 4.0 * 256.0 * 512.0 * 6.0);
+        assert_eq!(Measure::Step.of(&work, 0.25), Some(0.25 / steps * 1e6));
+        assert_eq!(Measure::Speed.of(&work, 0.25), Some(flops / 0.25 / 1e9));
+        assert_eq!(Measure::Speed.of(&Work::Program, 0.25), None);
+    }
+
+    #[test]
+    fn threads_are_drawn_where_there_are_three_numbers_of_them() {
+        assert!(svg("threads", &invented(1)).is_none() && svg("threads", &invented(2)).is_none());
+        let drawn = svg("threads", &invented(4)).unwrap();
+        assert_eq!(heights(&drawn).iter().map(Vec::len).collect::<Vec<_>>(), [3; 3]);
+        // Twice as fast is a half of the way from one to four times.
+        let height = |at: usize| heights(&drawn)[0][at].parse::<f64>().unwrap();
+        assert!((height(0) - 2.0 * height(1) + height(2)).abs() < PIXEL, "{drawn}");
+    }
+
+    #[test]
+    fn what_was_not_timed_has_no_line_and_one_size_no_chart() {
+        let mut groups = invented(2);
+        groups.truncate(1);
+        for row in &mut groups[0].rows {
+            row.outcomes[2] = Outcome::Unsupported(String::new());
+        }
+        let layer = svg("layer", &groups).unwrap();
+        assert_eq!((heights(&layer).len(), layer.contains("PyTorch")), (6, false));
+        groups[0].rows.truncate(1);
+        assert!(pictures(&groups).unwrap().is_empty());
+    }
+}
