@@ -6,9 +6,9 @@ use crate::recurrent::Split;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Below this many floating-point operations (about 10 µs) a call stays on the calling thread: giving work to the
-/// gang and fetching what another core wrote costs more than half of the work would save.
-const SERIAL_FLOPS: usize = 1 << 21;
+/// Below this many floating-point operations a call stays on the calling thread: giving work to the gang and fetching
+/// what another core wrote costs more than half of the work would save.
+const SERIAL_FLOPS: usize = 1 << 20;
 
 /// An instruction set and a gang of threads. Cloning shares the gang.
 ///

@@ -11,16 +11,18 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 
-/// Turns of a spinning loop before a thread yields its core (1 to 6 µs): few, since the thread that is waited for
-/// may be on the same core, where the system puts a woken worker until it has looked around.
-const SPINS: u32 = 200;
+/// Turns of a spinning loop before a thread that waits lets others have its core (3 to 14 µs): longer than parts of
+/// equal work differ, and short where the thread that is waited for needs this core.
+const SPINS: u32 = 500;
 /// Yields before an idle worker sleeps (about a millisecond): a sleeping worker needs 40 to 90 µs to come back,
 /// and a training loop's serial parts are shorter than that millisecond.
 const YIELDS: u32 = 2_000;
+/// Yields instead of spinning where there are more members than cores.
+const CROWDED_YIELDS: u32 = 16;
 
 type Job = *const (dyn Fn(Part<'_>) + Sync);
 
@@ -53,9 +55,12 @@ struct Shared {
     /// Whether a part of this call panicked.
     broken: AtomicBool,
     stop: AtomicBool,
-    /// Turns before a yield: none where the gang has more members than there are cores, since the thread that
-    /// is waited for may need this core.
-    spins: u32,
+    /// Whether there are more members than cores: the thread that is waited for may need this one.
+    crowded: bool,
+    /// Those that have waited too long to go on spinning.
+    sleepers: Counter,
+    bed: Mutex<()>,
+    bell: Condvar,
 }
 
 // SAFETY: `job` is written by the owner of the gate before a worker's `epoch` is released and read by that worker
@@ -65,17 +70,41 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Shared {
-    /// Turns until `ready`, then leaves the core to others between the turns.
+    /// Waits until `ready`, first with the core and then without it.
+    ///
+    /// A thread that yields goes behind every busy process on its core, for milliseconds; one that sleeps is let in
+    /// as soon as it is woken.
     #[inline]
-    fn spin_until(&self, mut ready: impl FnMut() -> bool) {
-        let mut turns = 0;
-        while !ready() {
-            if turns < self.spins {
-                turns += 1;
-                spin_loop();
-            } else {
-                thread::yield_now();
+    fn wait_until(&self, ready: impl Fn() -> bool) {
+        for _ in 0..if self.crowded { CROWDED_YIELDS } else { SPINS } {
+            if ready() {
+                return;
             }
+            if self.crowded { thread::yield_now() } else { spin_loop() }
+        }
+        self.sleep_until(ready);
+    }
+
+    #[cold]
+    fn sleep_until(&self, ready: impl Fn() -> bool) {
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.0.fetch_add(1, Ordering::Relaxed);
+        // Either this thread sees the change, or the one that makes it sees this sleeper: see `tell`.
+        fence(Ordering::SeqCst);
+        while !ready() {
+            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Wakes those that sleep, after a change that they may wait for.
+    #[inline]
+    fn tell(&self) {
+        fence(Ordering::SeqCst);
+        if self.sleepers.0.load(Ordering::Relaxed) > 0 {
+            // A sleeper holds the lock from its look at the change until it sleeps.
+            drop(self.bed.lock());
+            self.bell.notify_all();
         }
     }
 
@@ -85,6 +114,7 @@ impl Shared {
         let result = catch_unwind(AssertUnwindSafe(|| job(part)));
         if result.is_err() {
             self.broken.store(true, Ordering::Release);
+            self.tell();
         }
         result
     }
@@ -121,15 +151,14 @@ impl Part<'_> {
         if s.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.parts {
             s.arrived.0.store(0, Ordering::Relaxed);
             s.round.0.store(round.wrapping_add(1), Ordering::Release);
-            return;
+            return s.tell();
         }
-        s.spin_until(|| {
-            if s.broken.load(Ordering::Acquire) {
-                // Not `panic!`: the part that failed has said why.
-                resume_unwind(Box::new(Abandoned));
-            }
-            s.round.0.load(Ordering::Acquire) != round
-        });
+        let met = || s.round.0.load(Ordering::Acquire) != round;
+        s.wait_until(|| met() || s.broken.load(Ordering::Acquire));
+        if !met() {
+            // Not `panic!`: the part that failed has said why.
+            resume_unwind(Box::new(Abandoned));
+        }
     }
 }
 
@@ -175,7 +204,7 @@ impl Held<'_> {
             }
         }
         let own = s.part(0, job);
-        s.spin_until(|| s.pending.0.load(Ordering::Acquire) == 0);
+        s.wait_until(|| s.pending.0.load(Ordering::Acquire) == 0);
         if let Err(payload) = own
             && !payload.is::<Abandoned>()
         {
@@ -207,7 +236,10 @@ impl Pool {
             round: Counter::default(),
             broken: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            spins: if threads > cores { 0 } else { SPINS },
+            crowded: threads > cores,
+            sleepers: Counter::default(),
+            bed: Mutex::new(()),
+            bell: Condvar::new(),
         });
         let workers: Vec<_> = (0..extra)
             .map(|i| {
@@ -260,14 +292,15 @@ impl Pool {
 
 fn work(s: &Shared, index: usize) {
     let seat = &s.seats[index];
+    let spins = if s.crowded { 0 } else { SPINS };
     let mut seen = 0;
     loop {
         let mut turns = 0;
         while seat.epoch.load(Ordering::Acquire) == seen {
             turns += 1;
-            if turns < s.spins {
+            if turns < spins {
                 spin_loop();
-            } else if turns < s.spins + YIELDS {
+            } else if turns < spins + YIELDS {
                 thread::yield_now();
             } else {
                 seat.asleep.store(true, Ordering::SeqCst);
@@ -288,7 +321,9 @@ fn work(s: &Shared, index: usize) {
             // The caller sees from `broken` that a part failed.
             let _ = s.part(index + 1, job);
         }
-        s.pending.0.fetch_sub(1, Ordering::Release);
+        if s.pending.0.fetch_sub(1, Ordering::Release) == 1 {
+            s.tell();
+        }
     }
 }
 

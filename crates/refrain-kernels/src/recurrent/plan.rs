@@ -25,14 +25,14 @@ const TILE_COST: (u64, u64) = (30, 11);
 /// wait for each other.
 const STREAMED_COST: (u64, u64) = (54, 7);
 /// Cost of the elementwise part, for each row and unit.
-const UNIT_COST: u64 = 1_400;
+const UNIT_COST: u64 = 2_000;
 /// Cost of fetching what another thread wrote, for each row and unit of a part: half of its gates come from the
 /// other threads' input products.
-const FETCH_COST: u64 = 2_600;
+const FETCH_COST: u64 = 1_000;
 /// Cost of one meeting of all threads, for each of them.
-const WAIT_COST: u64 = 250_000;
+const WAIT_COST: u64 = 200_000;
 /// Cost of giving parts to the gang.
-const GANG_COST: u64 = 10_000_000;
+const GANG_COST: u64 = 8_000_000;
 /// Sixteenths of the other way's cost that splitting units may cost: when another process takes a core, every step
 /// waits for it.
 const CLEARLY_LESS: u64 = 15;
@@ -207,7 +207,10 @@ mod tests {
         assert_eq!(chosen(2, 650, &[35; 20]), (Split::Sequences, 2), "a tile and more each");
         assert_eq!(chosen(2, 256, &[64; 64]), (Split::Sequences, 2));
         assert_eq!(chosen(2, 650, &[35; 4]), (Split::Units, 2), "a third of a tile each");
+        assert_eq!(chosen(2, 256, &[16; 8]), (Split::Units, 2), "two thirds of a tile each");
+        assert_eq!(chosen(2, 128, &[16; 8]), (Split::Sequences, 2), "the same with weights that stay near");
         assert_eq!(chosen(2, 512, &[1]), (Split::Units, 2), "one stream");
+        assert_eq!(chosen(2, 128, &[16]), (Split::Units, 2), "a short one");
         assert_eq!(chosen(2, 256, &[1000, 10, 10, 10]), (Split::Units, 2), "one long sequence");
         assert_eq!(chosen(8, 1024, &[35; 16]), (Split::Units, 8));
     }
