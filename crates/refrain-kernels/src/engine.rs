@@ -1,12 +1,13 @@
 //! The value that every kernel is called with: which instructions, which threads.
 
 use crate::isa::Isa;
-use crate::pool::Pool;
+use crate::pool::{Held, Pool};
+use crate::recurrent::Split;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Below this many floating-point operations a call stays on the calling thread: waking the gang costs
-/// more than half of the work would save.
+/// Below this many floating-point operations a call stays on the calling thread: giving work to the gang and fetching
+/// what another core wrote costs more than half of the work would save.
 const SERIAL_FLOPS: usize = 1 << 20;
 
 /// An instruction set and a gang of threads. Cloning shares the gang.
@@ -16,12 +17,25 @@ const SERIAL_FLOPS: usize = 1 << 20;
 pub struct Engine {
     isa: Isa,
     pool: Arc<Pool>,
+    /// Set by tests alone, which run both ways of cutting a recurrent pass at sizes where neither pays.
+    split: Option<Split>,
 }
 
 impl Engine {
     /// An engine with a gang of its own of `threads` members (at least one).
     pub fn new(isa: Isa, threads: usize) -> Self {
-        Self { isa, pool: Arc::new(Pool::new(threads)) }
+        Self { isa, pool: Arc::new(Pool::new(threads)), split: None }
+    }
+
+    /// The same engine, which cuts every recurrent pass in this way.
+    #[cfg(test)]
+    pub(crate) fn with_split(self, split: Split) -> Self {
+        Self { split: Some(split), ..self }
+    }
+
+    /// The way to cut recurrent passes, where the plan is not to choose.
+    pub(crate) fn split(&self) -> Option<Split> {
+        self.split
     }
 
     /// The instruction set.
@@ -44,19 +58,17 @@ impl Engine {
             }
             return;
         }
-        self.pool.run(&|t| {
-            if t < threads {
-                let share = items * t / threads..items * (t + 1) / threads;
-                if !share.is_empty() {
-                    work(t, share);
-                }
-            }
-        });
+        self.pool.run(threads, &|t| work(t, items * t / threads..items * (t + 1) / threads));
     }
 
     /// Threads worth using for work of this size.
-    pub(crate) fn threads_for(&self, flops: usize) -> usize {
+    fn threads_for(&self, flops: usize) -> usize {
         if flops < SERIAL_FLOPS { 1 } else { self.threads() }
+    }
+
+    /// Keeps the gang for work whose parts wait for each other.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        self.pool.hold()
     }
 
     /// Calls `work(0)`, …, `work(parts − 1)`, at most one part a thread.
@@ -64,15 +76,7 @@ impl Engine {
     /// # Panics
     /// When `parts` is larger than the gang.
     pub(crate) fn gang(&self, parts: usize, work: impl Fn(usize) + Sync) {
-        assert!(parts <= self.threads(), "{parts} parts for {} threads", self.threads());
-        if parts <= 1 {
-            return work(0);
-        }
-        self.pool.run(&|t| {
-            if t < parts {
-                work(t);
-            }
-        });
+        self.pool.run(parts, &work);
     }
 }
 

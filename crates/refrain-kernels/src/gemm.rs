@@ -351,7 +351,8 @@ impl Kernel for GatesTimes<'_> {
             // SAFETY: `gates_times` checked the sizes; each row of the output belongs to one share.
             unsafe {
                 let first = gates.as_ptr().add(row * GATE_ROW);
-                rows_from_gates(s, first, gates_of, wt, count, start, out.ptr().add(row * step), step);
+                let all = 0..wt.shape().columns().div_ceil(SLOT);
+                rows_from_gates(s, first, gates_of, wt, all, count, start, out.ptr().add(row * step), step);
             }
         }
     }
@@ -366,18 +367,20 @@ pub(crate) struct GateColumns<'a> {
     pub(crate) panel_step: usize,
 }
 
-/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names.
+/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names and for
+/// the slots `out_slots` of the output's rows.
 ///
 /// # Safety
 /// `gates` points at the first row in panel 0 of a gate buffer that is laid out as `columns` says, with
 /// `count` rows there; `wt` was packed with the same arrangement; `out` has `count` rows of whole slots,
-/// `step` apart, which no other thread uses.
+/// `step` apart, of which no other thread uses those slots.
 #[inline(always)]
 pub(crate) unsafe fn rows_from_gates<S: Simd>(
     s: S,
     gates: *const f32,
     columns: GateColumns<'_>,
     wt: &Packed,
+    out_slots: Range<usize>,
     count: usize,
     start: Start,
     out: *mut f32,
@@ -386,6 +389,7 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
     let shape = wt.shape();
     let GateColumns { order, which, slots, panel_step } = columns;
     let panels = order.panels();
+    let own = shape.panels_of(&out_slots);
     let place = |first: usize, q: usize| (q * wt.panel_step() + order.rank(first, 0) * GATE_ROW) as isize;
     for first in (0..panels).step_by(PANELS_BLOCK) {
         let panels = (first, panels.min(first + PANELS_BLOCK));
@@ -393,26 +397,26 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
         let then = if panels.1 < order.panels() { panels.1 } else { 0 };
         // An element stays one chain: it leaves its register and comes back as it was.
         let start = if first == 0 { start } else { Start::Output };
-        for q in 0..shape.panels() {
-            let next = if q + 1 < shape.panels() {
+        for (q, from, to) in shape.pieces(out_slots.clone()) {
+            let next = if q + 1 < own.end {
                 Next { right: wt.panel_step() as isize, out: GATE_ROW as isize }
             } else {
-                Next { right: place(then, 0) - place(first, q), out: 0 }
+                Next { right: place(then, own.start) - place(first, q), out: 0 }
             };
             // SAFETY: the caller's promise; panel `q` of `wt` has `wt.depth()` rows.
             unsafe {
                 s.product(&tile::Product {
-                    slots: shape.slots(q),
+                    slots: to - from,
                     rows: count,
                     left: gates,
                     left_row: GATE_ROW,
                     left_k: 1,
-                    right: wt.data().as_ptr().add(q * wt.panel_step()),
+                    right: wt.data().as_ptr().add(q * wt.panel_step() + from * SLOT),
                     right_k: GATE_ROW,
                     right_slots: SLOT_OFFSETS,
                     depth: Depth::Gates { order, panels, which, slots, panel_step },
                     start,
-                    out: out.add(q * GATE_ROW),
+                    out: out.add(q * GATE_ROW + from * SLOT),
                     out_row: step,
                     out_slots: SLOT_OFFSETS,
                     next,

@@ -7,6 +7,7 @@
 use crate::buffer::AlignedVec;
 use crate::engine::{Engine, Shared};
 use crate::simd::SLOT;
+use std::ops::Range;
 
 /// Slots of a panel row.
 pub(crate) const SLOTS: usize = 4;
@@ -91,6 +92,31 @@ impl PanelShape {
     #[inline(always)]
     pub(crate) fn rank(self, p: usize, s: usize) -> usize {
         if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT * self.gates + s * self.filled(p, s) }
+    }
+
+    /// The panels that hold the slots `slots`, counted over all panels of `SLOTS` slots or, with several gates, of
+    /// one.
+    #[inline(always)]
+    pub(crate) fn panels_of(self, slots: &Range<usize>) -> Range<usize> {
+        let per = self.panel_units() / SLOT;
+        slots.start / per..slots.end.div_ceil(per)
+    }
+
+    /// Which of panel `p`'s slots are among the slots `slots`.
+    #[inline(always)]
+    pub(crate) fn part(self, slots: &Range<usize>, p: usize) -> (usize, usize) {
+        let per = self.panel_units() / SLOT;
+        let first = p * per;
+        (slots.start.max(first) - first, slots.end.min(first + per) - first)
+    }
+
+    /// The panels that hold the slots `slots`, each with which of its slots.
+    #[inline(always)]
+    pub(crate) fn pieces(self, slots: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
+        self.panels_of(&slots).map(move |p| {
+            let (from, to) = self.part(&slots, p);
+            (p, from, to)
+        })
     }
 
     fn all_slots(self) -> impl Iterator<Item = (usize, usize)> {

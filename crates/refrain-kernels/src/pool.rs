@@ -1,40 +1,218 @@
 //! A small resident gang of threads: fixed workers, static assignment, no allocation per call.
 //!
 //! Recurrent steps are a few microseconds each, too short for a scheduler with queues. A call to
-//! [`Pool::run`] wakes every worker, gives each its number, and returns when all are done.
+//! [`Pool::run`] wakes as many workers as there are parts, gives each its number, and returns when all are done.
+//!
+//! Parts that wait for each other ([`Part::wait`]) must run side by side, so they are only given to a gang that
+//! is held: [`Pool::hold`] says first how many parts that can be.
 
+use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 
-/// Turns of a spinning loop before a worker yields its core (about 20 µs).
-const SPINS: u32 = 4_000;
-/// Yields before a worker sleeps: a busy training loop comes back long before.
-const YIELDS: u32 = 200;
+/// Turns of a spinning loop before a thread that waits lets others have its core (3 to 14 µs): longer than parts of
+/// equal work differ, and short where the thread that is waited for needs this core.
+const SPINS: u32 = 500;
+/// Yields before an idle worker sleeps (about a millisecond): a sleeping worker needs 40 to 90 µs to come back,
+/// and a training loop's serial parts are shorter than that millisecond.
+const YIELDS: u32 = 2_000;
+/// Yields instead of spinning where there are more members than cores.
+const CROWDED_YIELDS: u32 = 16;
 
-type Job = *const (dyn Fn(usize) + Sync);
+type Job = *const (dyn Fn(Part<'_>) + Sync);
 
-struct Shared {
-    /// Counts the jobs; a change is the signal to start.
+/// A counter that shares its cache lines with nothing else that threads write.
+#[derive(Default)]
+#[repr(align(128))]
+struct Counter(AtomicUsize);
+
+/// What the caller tells one worker.
+#[derive(Default)]
+#[repr(align(128))]
+struct Seat {
+    /// Counts the worker's jobs; a change is the signal to start.
     epoch: AtomicUsize,
-    /// The job of this epoch, written only while no worker runs.
-    job: UnsafeCell<Option<Job>>,
-    /// Workers that have not finished this epoch.
-    pending: AtomicUsize,
-    panicked: AtomicBool,
-    stop: AtomicBool,
-    asleep: Vec<AtomicBool>,
+    asleep: AtomicBool,
 }
 
-// SAFETY: `job` is written by the owner of the gate before `epoch` is released and read by workers after
-// they acquire it; the pointee is `Sync`, and `run` does not return while a worker may still use it.
+struct Shared {
+    seats: Vec<Seat>,
+    /// The job of this call, written only while no worker runs.
+    job: UnsafeCell<Option<Job>>,
+    /// Parts of this call, written as `job` is.
+    parts: AtomicUsize,
+    /// Workers that have not finished this call.
+    pending: Counter,
+    /// Parts that wait at the barrier.
+    arrived: Counter,
+    /// Counts the times that all parts have met.
+    round: Counter,
+    /// Whether a part of this call panicked.
+    broken: AtomicBool,
+    stop: AtomicBool,
+    /// Whether there are more members than cores: the thread that is waited for may need this one.
+    crowded: bool,
+    /// Those that have waited too long to go on spinning.
+    sleepers: Counter,
+    bed: Mutex<()>,
+    bell: Condvar,
+}
+
+// SAFETY: `job` is written by the owner of the gate before a worker's `epoch` is released and read by that worker
+// after it acquires it; the pointee is `Sync`, and `run` does not return while a worker may still use it.
 unsafe impl Sync for Shared {}
 // SAFETY: the pointer in `job` is only used under the protocol above, from whichever thread.
 unsafe impl Send for Shared {}
+
+impl Shared {
+    /// Waits until `ready`, first with the core and then without it.
+    ///
+    /// A thread that yields goes behind every busy process on its core, for milliseconds; one that sleeps is let in
+    /// as soon as it is woken.
+    #[inline]
+    fn wait_until(&self, ready: impl Fn() -> bool) {
+        for _ in 0..if self.crowded { CROWDED_YIELDS } else { SPINS } {
+            if ready() {
+                return;
+            }
+            if self.crowded { thread::yield_now() } else { spin_loop() }
+        }
+        self.sleep_until(ready);
+    }
+
+    #[cold]
+    fn sleep_until(&self, ready: impl Fn() -> bool) {
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.0.fetch_add(1, Ordering::Relaxed);
+        // Either this thread sees the change, or the one that makes it sees this sleeper: see `tell`.
+        fence(Ordering::SeqCst);
+        while !ready() {
+            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Wakes those that sleep, after a change that they may wait for.
+    #[inline]
+    fn tell(&self) {
+        fence(Ordering::SeqCst);
+        if self.sleepers.0.load(Ordering::Relaxed) > 0 {
+            // A sleeper holds the lock from its look at the change until it sleeps.
+            drop(self.bed.lock());
+            self.bell.notify_all();
+        }
+    }
+
+    /// Runs one part; one that panics lets the others go on to their end.
+    fn part(&self, index: usize, job: &(dyn Fn(Part<'_>) + Sync)) -> Result<(), Box<dyn Any + Send>> {
+        let part = Part { index, parts: self.parts.load(Ordering::Relaxed), shared: self };
+        let result = catch_unwind(AssertUnwindSafe(|| job(part)));
+        if result.is_err() {
+            self.broken.store(true, Ordering::Release);
+            self.tell();
+        }
+        result
+    }
+}
+
+/// What a part is left with when it waits for one that panicked.
+struct Abandoned;
+
+/// One part of a call that runs beside the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    index: usize,
+    parts: usize,
+    shared: &'a Shared,
+}
+
+impl Part<'_> {
+    /// Its number, from 0.
+    pub(crate) fn index(self) -> usize {
+        self.index
+    }
+
+    /// Waits until every part of the call has come here as often. What they wrote before, this part then sees.
+    ///
+    /// All parts of a call must come here equally often. When one of them panics, those that wait unwind.
+    #[inline]
+    pub(crate) fn wait(self) {
+        if self.parts == 1 {
+            return;
+        }
+        let s = self.shared;
+        // The round cannot end before this part arrives.
+        let round = s.round.0.load(Ordering::Relaxed);
+        if s.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.parts {
+            s.arrived.0.store(0, Ordering::Relaxed);
+            s.round.0.store(round.wrapping_add(1), Ordering::Release);
+            return s.tell();
+        }
+        let met = || s.round.0.load(Ordering::Acquire) != round;
+        s.wait_until(|| met() || s.broken.load(Ordering::Acquire));
+        if !met() {
+            // Not `panic!`: the part that failed has said why.
+            resume_unwind(Box::new(Abandoned));
+        }
+    }
+}
+
+/// A gang that no one else can use meanwhile.
+pub(crate) struct Held<'a> {
+    pool: &'a Pool,
+    gate: Option<MutexGuard<'a, ()>>,
+}
+
+impl Held<'_> {
+    /// Parts that can run side by side: 1 where the gang was busy.
+    pub(crate) fn members(&self) -> usize {
+        if self.gate.is_some() { self.pool.threads() } else { 1 }
+    }
+
+    /// Runs `parts` parts side by side and returns when all are done.
+    ///
+    /// # Panics
+    /// When there are more parts than members, or a part panicked.
+    pub(crate) fn run(self, parts: usize, job: &(dyn Fn(Part<'_>) + Sync)) {
+        let s = &*self.pool.shared;
+        assert!(parts <= self.members(), "{parts} parts for {} members", self.members());
+        if parts <= 1 {
+            drop(self.gate);
+            return job(Part { index: 0, parts: 1, shared: s });
+        }
+        s.pending.0.store(parts - 1, Ordering::Relaxed);
+        s.parts.store(parts, Ordering::Relaxed);
+        s.arrived.0.store(0, Ordering::Relaxed);
+        s.broken.store(false, Ordering::Relaxed);
+        // SAFETY: the gate is held and no worker of an earlier call runs, so none reads the cell. The lifetime is
+        // erased only until this function returns, which waits for every worker.
+        unsafe {
+            *s.job.get() = Some(std::mem::transmute::<*const (dyn Fn(Part<'_>) + Sync + '_), Job>(job));
+        }
+        let seats = &s.seats[..parts - 1];
+        for seat in seats {
+            seat.epoch.fetch_add(1, Ordering::SeqCst);
+        }
+        for (seat, handle) in seats.iter().zip(&self.pool.handles) {
+            if seat.asleep.load(Ordering::SeqCst) {
+                handle.unpark();
+            }
+        }
+        let own = s.part(0, job);
+        s.wait_until(|| s.pending.0.load(Ordering::Acquire) == 0);
+        if let Err(payload) = own
+            && !payload.is::<Abandoned>()
+        {
+            resume_unwind(payload);
+        }
+        assert!(!s.broken.load(Ordering::Acquire), "a worker of the thread gang panicked");
+    }
+}
 
 /// A gang of threads; see the module's text. The calling thread is its member 0.
 pub struct Pool {
@@ -48,13 +226,20 @@ impl Pool {
     /// A gang of `threads` members (at least one), of which the caller is one.
     pub fn new(threads: usize) -> Self {
         let extra = threads.max(1) - 1;
+        let cores = thread::available_parallelism().map_or(1, |n| n.get());
         let shared = Arc::new(Shared {
-            epoch: AtomicUsize::new(0),
+            seats: (0..extra).map(|_| Seat::default()).collect(),
             job: UnsafeCell::new(None),
-            pending: AtomicUsize::new(0),
-            panicked: AtomicBool::new(false),
+            parts: AtomicUsize::new(1),
+            pending: Counter::default(),
+            arrived: Counter::default(),
+            round: Counter::default(),
+            broken: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            asleep: (0..extra).map(|_| AtomicBool::new(false)).collect(),
+            crowded: threads > cores,
+            sleepers: Counter::default(),
+            bed: Mutex::new(()),
+            bell: Condvar::new(),
         });
         let workers: Vec<_> = (0..extra)
             .map(|i| {
@@ -74,63 +259,55 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// Calls `job(0)`, …, `job(threads − 1)`, each once, and returns when all have.
+    /// Keeps the gang for the caller. Where it is busy (a call from inside a job, or from another thread) or has
+    /// one member, the caller has itself alone.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        let gate = match self.gate.try_lock() {
+            Ok(gate) => Some(gate),
+            // A panic of an earlier job was already passed on to its caller.
+            Err(TryLockError::Poisoned(p)) => Some(p.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        Held { pool: self, gate }
+    }
+
+    /// Calls `job(0)`, …, `job(parts − 1)`, each once, and returns when all have.
     ///
     /// While the gang is busy (a call from inside a job, or from another thread) the caller does all the
     /// parts itself: the parts are the same, so is the result.
     ///
     /// # Panics
-    /// When a part panicked.
-    pub fn run(&self, job: &(dyn Fn(usize) + Sync)) {
-        let _gate = match self.gate.try_lock() {
-            Ok(gate) if !self.workers.is_empty() => gate,
-            // A panic of an earlier job was already passed on to its caller.
-            Err(TryLockError::Poisoned(p)) if !self.workers.is_empty() => p.into_inner(),
-            _ => return (0..self.threads()).for_each(job),
-        };
-        let s = &*self.shared;
-        s.pending.store(self.workers.len(), Ordering::Relaxed);
-        // SAFETY: the gate is held and `pending` was zero, so no worker reads the cell. The lifetime is
-        // erased only until this function returns, which waits for every worker.
-        unsafe {
-            *s.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job));
-        }
-        s.epoch.fetch_add(1, Ordering::SeqCst);
-        for (asleep, handle) in s.asleep.iter().zip(&self.handles) {
-            if asleep.load(Ordering::SeqCst) {
-                handle.unpark();
+    /// When there are more parts than members, or a part panicked.
+    pub fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        assert!(parts <= self.threads(), "{parts} parts for {} threads", self.threads());
+        if parts > 1 {
+            let held = self.hold();
+            if parts <= held.members() {
+                return held.run(parts, &|part| job(part.index()));
             }
         }
-        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        let mut spins = 0;
-        while s.pending.load(Ordering::Acquire) != 0 {
-            spins += 1;
-            if spins < SPINS { spin_loop() } else { thread::yield_now() }
-        }
-        let worker_panicked = s.panicked.swap(false, Ordering::Relaxed);
-        if let Err(payload) = own {
-            resume_unwind(payload);
-        }
-        assert!(!worker_panicked, "a worker of the thread gang panicked");
+        (0..parts).for_each(job);
     }
 }
 
 fn work(s: &Shared, index: usize) {
+    let seat = &s.seats[index];
+    let spins = if s.crowded { 0 } else { SPINS };
     let mut seen = 0;
     loop {
         let mut turns = 0;
-        while s.epoch.load(Ordering::Acquire) == seen {
+        while seat.epoch.load(Ordering::Acquire) == seen {
             turns += 1;
-            if turns < SPINS {
+            if turns < spins {
                 spin_loop();
-            } else if turns < SPINS + YIELDS {
+            } else if turns < spins + YIELDS {
                 thread::yield_now();
             } else {
-                s.asleep[index].store(true, Ordering::SeqCst);
-                while s.epoch.load(Ordering::SeqCst) == seen {
+                seat.asleep.store(true, Ordering::SeqCst);
+                while seat.epoch.load(Ordering::SeqCst) == seen {
                     thread::park();
                 }
-                s.asleep[index].store(false, Ordering::SeqCst);
+                seat.asleep.store(false, Ordering::SeqCst);
             }
         }
         seen = seen.wrapping_add(1);
@@ -140,20 +317,21 @@ fn work(s: &Shared, index: usize) {
         // SAFETY: the epoch was acquired after the job was written, and the caller keeps both the cell
         // and the closure as they are until `pending` reaches zero.
         let job = unsafe { (*s.job.get()).map(|j| &*j) };
-        if let Some(job) = job
-            && catch_unwind(AssertUnwindSafe(|| job(index + 1))).is_err()
-        {
-            s.panicked.store(true, Ordering::Relaxed);
+        if let Some(job) = job {
+            // The caller sees from `broken` that a part failed.
+            let _ = s.part(index + 1, job);
         }
-        s.pending.fetch_sub(1, Ordering::Release);
+        if s.pending.0.fetch_sub(1, Ordering::Release) == 1 {
+            s.tell();
+        }
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
-        for handle in &self.handles {
+        for (seat, handle) in self.shared.seats.iter().zip(&self.handles) {
+            seat.epoch.fetch_add(1, Ordering::SeqCst);
             handle.unpark();
         }
         for worker in self.workers.drain(..) {
@@ -180,7 +358,7 @@ mod tests {
             let pool = Pool::new(threads);
             let counts: Vec<_> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
             for call in 1..=200 {
-                pool.run(&|i| {
+                pool.run(threads, &|i| {
                     counts[i].fetch_add(1, Ordering::Relaxed);
                 });
                 assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == call));
@@ -196,8 +374,8 @@ mod tests {
     fn a_call_from_inside_a_job_does_all_parts_itself() {
         let pool = Pool::new(3);
         let count = AtomicUsize::new(0);
-        pool.run(&|_| {
-            pool.run(&|_| {
+        pool.run(3, &|_| {
+            pool.run(3, &|_| {
                 count.fetch_add(1, Ordering::Relaxed);
             });
         });
@@ -208,13 +386,79 @@ mod tests {
     fn a_panic_reaches_the_caller_and_the_gang_lives_on() {
         let pool = Pool::new(2);
         for part in [0, 1] {
-            let result = catch_unwind(AssertUnwindSafe(|| pool.run(&|i| assert_ne!(i, part))));
+            let result = catch_unwind(AssertUnwindSafe(|| pool.run(2, &|i| assert_ne!(i, part))));
             assert!(result.is_err());
         }
         let count = AtomicUsize::new(0);
-        pool.run(&|_| {
+        pool.run(2, &|_| {
             count.fetch_add(1, Ordering::Relaxed);
         });
         assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
+    /// Every part sees at each meeting what all others wrote before it.
+    #[test]
+    fn parts_meet() {
+        for threads in [2, 3, 5, 8] {
+            let pool = Pool::new(threads);
+            for parts in 1..=threads {
+                let counts: Vec<_> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+                pool.hold().run(parts, &|part| {
+                    for round in 1..=100 {
+                        counts[part.index()].store(round, Ordering::Relaxed);
+                        part.wait();
+                        for count in &counts {
+                            assert_eq!(count.load(Ordering::Relaxed), round);
+                        }
+                        part.wait();
+                    }
+                });
+                assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 100));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_frees_the_parts_that_wait_for_it() {
+        let pool = Pool::new(3);
+        for failing in 0..3 {
+            for round in 0..3 {
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    pool.hold().run(3, &|part| {
+                        for r in 0..3 {
+                            assert_ne!((part.index(), r), (failing, round), "the part that fails");
+                            part.wait();
+                        }
+                    });
+                }));
+                let payload = result.expect_err("a part failed");
+                assert!(!payload.is::<Abandoned>(), "what the caller sees says what happened");
+            }
+        }
+        each_meets(&pool);
+    }
+
+    fn each_meets(pool: &Pool) {
+        let count = AtomicUsize::new(0);
+        pool.hold().run(pool.threads(), &|part| {
+            count.fetch_add(1, Ordering::Relaxed);
+            part.wait();
+            assert_eq!(count.load(Ordering::Relaxed), pool.threads());
+        });
+    }
+
+    #[test]
+    fn a_busy_gang_gives_its_second_holder_one_member() {
+        let pool = Pool::new(2);
+        let held = pool.hold();
+        assert_eq!(held.members(), 2);
+        assert_eq!(pool.hold().members(), 1);
+        // One part needs no gang, and waits for nobody.
+        pool.hold().run(1, &|part| part.wait());
+        held.run(2, &|part| {
+            assert_eq!(pool.hold().members(), 1);
+            part.wait();
+        });
+        each_meets(&pool);
     }
 }

@@ -1,6 +1,7 @@
 //! Backpropagation through time, and the whole-sequence gradients of the weights.
 
 use super::cell::{self, At, Pointwise, with_pointwise};
+use super::plan::{Plan, Share};
 use super::{Cell, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Deltas, GateColumns, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
@@ -93,15 +94,14 @@ impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
         let Run { engine, cell, recurrent_t, buffers: b } = self;
         let units = recurrent_t.shape().columns();
-        let flops = 2 * b.steps.rows() * recurrent_t.depth() * units;
-        let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
+        let gang = engine.hold();
+        let plan = Plan::new(engine.split(), gang.members(), cell, units, b.steps);
         let pass = Pass {
             cell,
             shape: cell.arrangement(units),
             recurrent_t,
             pointwise,
             steps: b.steps,
-            share: 0..0,
             step: row_step(units),
             h0: b.h0,
             c0: b.c0,
@@ -115,20 +115,18 @@ impl cell::Pass for Run<'_> {
             dc: Shared::new(b.dc),
             scratch: Shared::new(b.scratch),
         };
-        engine.gang(parts, |part| {
-            engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
+        gang.run(plan.parts(), &|part| {
+            engine.isa().run(PartOf { pass: &pass, share: plan.share(part) });
         });
     }
 }
 
-#[derive(Clone)]
 struct Pass<'a, P> {
     cell: Cell,
     shape: PanelShape,
     recurrent_t: &'a Packed,
     pointwise: P,
     steps: Steps<'a>,
-    share: Range<usize>,
     step: usize,
     h0: &'a [f32],
     c0: &'a [f32],
@@ -143,133 +141,165 @@ struct Pass<'a, P> {
     scratch: Shared<f32>,
 }
 
-impl<P: Pointwise> Kernel for Pass<'_, P> {
+struct PartOf<'a, P> {
+    pass: &'a Pass<'a, P>,
+    share: Share<'a>,
+}
+
+impl<P: Pointwise> Kernel for PartOf<'_, P> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let rows = self.steps.rows();
-        let panels = self.shape.panels();
-        for t in (0..self.steps.len()).rev() {
-            let present = self.steps.present(&self.share, t);
+        let Self { pass, share } = self;
+        for t in (0..pass.steps.len()).rev() {
+            let present = share.present(pass.steps, t);
             if present.is_empty() {
                 continue;
             }
-            let (row, first, count) = (self.steps.offsets[t] + present.start, present.start, present.len());
-            // SAFETY: `backward` checked the buffers against the batch. The sequences of `present` belong to
-            // this share at every step, so every row touched here belongs to this thread.
-            unsafe {
-                let (h_prev, c_prev) = match t {
-                    0 => (
-                        self.h0.as_ptr().add(first * self.step),
-                        self.c0.as_ptr().wrapping_add(first * self.step),
-                    ),
-                    _ => {
-                        let before = (self.steps.offsets[t - 1] + first) * self.step;
-                        (self.h.as_ptr().add(before), self.c.as_ptr().wrapping_add(before))
-                    }
-                };
-                let at = |p: usize, i: usize, lane: usize| {
-                    let unit = p * P::UNIT_SLOTS * SLOT + lane;
-                    let here = (row + i) * self.step + unit;
-                    let (there, state) = (i * self.step + unit, (first + i) * self.step + unit);
-                    let group =
-                        |m: StateMasks<'_>, count: usize, at: usize| m.group_of(2) * count * self.step + at;
-                    At {
-                        slots: if P::UNIT_SLOTS == 1 { 1 } else { self.shape.slots(p) },
-                        gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + lane),
-                        h_prev: h_prev.add(there),
-                        c_prev: c_prev.wrapping_add(there),
-                        c: self.c.as_ptr().wrapping_add(here).cast_mut(),
-                        h_reset: match self.masks {
-                            None => h_prev.add(there),
-                            Some(m) => self.masked.as_ptr().wrapping_add(group(m, rows, here)),
-                        },
-                        dh: self.dh.ptr().add(state),
-                        dc: self.dc.ptr().wrapping_add(state),
-                        d_reset: self.scratch.ptr().wrapping_add(state).cast_const(),
-                        reset_mask: match self.masks {
-                            None => std::ptr::null(),
-                            Some(m) => m.data.as_ptr().wrapping_add(group(m, self.steps.sequences(), state)),
-                        },
-                        ..At::NONE
-                    }
-                };
-                let dy = self.dy.map(|dy| dy[row * self.step..][..count * self.step].as_ptr());
-                for p in 0..panels {
-                    for i in 0..count {
-                        for lane in (0..SLOT).step_by(S::LANES) {
-                            let at = at(p, i, lane);
-                            if let Some(dy) = dy {
-                                for unit in (0..at.slots).map(|slot| slot * SLOT) {
-                                    let dy = dy.add(i * self.step + p * P::UNIT_SLOTS * SLOT + lane + unit);
-                                    let dh = at.dh.add(unit);
-                                    s.store(dh, s.add(s.load(dh), s.load(dy)));
-                                    s.prefetch(dy.wrapping_add(P::UNIT_SLOTS * SLOT));
-                                }
-                            }
-                            // Of the next panel: the gates were written a whole pass ago.
-                            for slot in SLOT_OFFSETS {
-                                s.prefetch(at.gates.wrapping_add(rows * GATE_ROW + slot));
-                            }
-                            self.pointwise.backward(s, at);
-                        }
-                    }
-                }
-                if P::FIRST_GATES < 4 {
-                    let scratch = self.scratch.ptr().add(first * self.step);
-                    self.product(s, (P::FIRST_GATES, 4), row, count, Start::Zero, scratch);
-                    for p in 0..panels {
-                        for i in 0..count {
-                            for lane in (0..SLOT).step_by(S::LANES) {
-                                self.pointwise.reset_backward(s, at(p, i, lane));
-                            }
-                        }
-                    }
-                }
-                self.products(s, (0, P::FIRST_GATES), row, first, count);
-            }
+            // SAFETY: `backward` checked the buffers against the batch; every part takes all of its steps in order.
+            unsafe { pass.step(s, &share, t, present) };
         }
     }
 }
 
 impl<P: Pointwise> Pass<'_, P> {
+    /// One step back of the sequences `present` and the units of `share`.
+    ///
+    /// # Safety
+    /// The buffers fit the batch, and this share has taken the steps behind.
+    #[inline(always)]
+    unsafe fn step<S: Simd>(&self, s: S, share: &Share<'_>, t: usize, present: Range<usize>) {
+        let rows = self.steps.rows();
+        let (row, first, count) = (self.steps.offsets[t] + present.start, present.start, present.len());
+        // SAFETY: of every buffer, what is written here are the share's units of its sequences, which no other
+        // share has. The gates of other units are read after a `wait` behind their last change, or by the thread
+        // that wrote them where the share has all units.
+        unsafe {
+            let (h_prev, c_prev) = match t {
+                0 => (
+                    self.h0.as_ptr().add(first * self.step),
+                    self.c0.as_ptr().wrapping_add(first * self.step),
+                ),
+                _ => {
+                    let before = (self.steps.offsets[t - 1] + first) * self.step;
+                    (self.h.as_ptr().add(before), self.c.as_ptr().wrapping_add(before))
+                }
+            };
+            let at = |p: usize, (from, to): (usize, usize), i: usize, lane: usize| {
+                let unit = (p * P::UNIT_SLOTS + from) * SLOT + lane;
+                let here = (row + i) * self.step + unit;
+                let (there, state) = (i * self.step + unit, (first + i) * self.step + unit);
+                let group =
+                    |m: StateMasks<'_>, count: usize, at: usize| m.group_of(2) * count * self.step + at;
+                At {
+                    slots: to - from,
+                    gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + from * SLOT + lane),
+                    h_prev: h_prev.add(there),
+                    c_prev: c_prev.wrapping_add(there),
+                    c: self.c.as_ptr().wrapping_add(here).cast_mut(),
+                    h_reset: match self.masks {
+                        None => h_prev.add(there),
+                        Some(m) => self.masked.as_ptr().wrapping_add(group(m, rows, here)),
+                    },
+                    dh: self.dh.ptr().add(state),
+                    dc: self.dc.ptr().wrapping_add(state),
+                    d_reset: self.scratch.ptr().wrapping_add(state).cast_const(),
+                    reset_mask: match self.masks {
+                        None => std::ptr::null(),
+                        Some(m) => m.data.as_ptr().wrapping_add(group(m, self.steps.sequences(), state)),
+                    },
+                    ..At::NONE
+                }
+            };
+            let dy = self.dy.map(|dy| dy[row * self.step..][..count * self.step].as_ptr());
+            for (p, from, to) in self.shape.pieces(share.slots()) {
+                for i in 0..count {
+                    for lane in (0..SLOT).step_by(S::LANES) {
+                        let at = at(p, (from, to), i, lane);
+                        if let Some(dy) = dy {
+                            let first = (p * P::UNIT_SLOTS + from) * SLOT + lane;
+                            for unit in (0..at.slots).map(|slot| slot * SLOT) {
+                                let dy = dy.add(i * self.step + first + unit);
+                                let dh = at.dh.add(unit);
+                                s.store(dh, s.add(s.load(dh), s.load(dy)));
+                                s.prefetch(dy.wrapping_add(P::UNIT_SLOTS * SLOT));
+                            }
+                        }
+                        // Of the next panel: the gates were written a whole pass ago.
+                        for slot in SLOT_OFFSETS {
+                            s.prefetch(at.gates.wrapping_add(rows * GATE_ROW + slot));
+                        }
+                        self.pointwise.backward(s, at);
+                    }
+                }
+            }
+            share.wait();
+            if P::FIRST_GATES < 4 {
+                let scratch = self.scratch.ptr().add(first * self.step);
+                self.product(s, share, (P::FIRST_GATES, 4), row, count, Start::Zero, scratch);
+                for (p, from, to) in self.shape.pieces(share.slots()) {
+                    for i in 0..count {
+                        for lane in (0..SLOT).step_by(S::LANES) {
+                            self.pointwise.reset_backward(s, at(p, (from, to), i, lane));
+                        }
+                    }
+                }
+                share.wait();
+            }
+            self.products(s, share, (0, P::FIRST_GATES), row, first, count);
+        }
+    }
+
     /// Adds to `dh` what the gates `which` pass to the state before, through the masks where there are any.
     ///
     /// # Safety
-    /// The sequences from `first` on belong to this thread; row `row` is the first one's.
+    /// The share's units of the sequences from `first` on belong to this thread; row `row` is the first one's.
     #[inline(always)]
-    unsafe fn products<S: Simd>(&self, s: S, which: (usize, usize), row: usize, first: usize, count: usize) {
-        let floats = first * self.step..(first + count) * self.step;
+    unsafe fn products<S: Simd>(
+        &self,
+        s: S,
+        share: &Share<'_>,
+        which: (usize, usize),
+        row: usize,
+        first: usize,
+        count: usize,
+    ) {
         // SAFETY: the caller's promise.
         unsafe {
             let Some(masks) = self.masks else {
-                let dh = self.dh.ptr().add(floats.start);
-                return self.product(s, which, row, count, Start::Output, dh);
+                let dh = self.dh.ptr().add(first * self.step);
+                return self.product(s, share, which, row, count, Start::Output, dh);
             };
             for group in 0..masks.groups {
                 let gates = if masks.groups == 1 { which } else { (group, group + 1) };
                 if gates.1 > which.1 {
                     break;
                 }
-                self.product(s, gates, row, count, Start::Zero, self.scratch.ptr().add(floats.start));
-                let mask = &masks.data[group * self.steps.sequences() * self.step..][floats.clone()];
-                let dh = self.dh.slice(floats.clone());
-                let part = self.scratch.slice(floats.clone());
-                for ((dh, d), m) in dh.iter_mut().zip(part).zip(mask) {
-                    *dh += *d * m;
+                let scratch = self.scratch.ptr().add(first * self.step);
+                self.product(s, share, gates, row, count, Start::Zero, scratch);
+                let units = share.floats();
+                for i in first..first + count {
+                    let mask = &masks.data[(group * self.steps.sequences() + i) * self.step..][units.clone()];
+                    let own = i * self.step + units.start..i * self.step + units.end;
+                    let (dh, part) = (self.dh.slice(own.clone()), self.scratch.slice(own));
+                    for ((dh, d), m) in dh.iter_mut().zip(part).zip(mask) {
+                        *dh += *d * m;
+                    }
                 }
             }
         }
     }
 
-    /// `out = start + gates · Uᵀ` over the gates `which`, for the `count` rows from `row` on.
+    /// `out = start + gates · Uᵀ` over the gates `which`, for the `count` rows from `row` on and the units of
+    /// `share`.
     ///
     /// # Safety
-    /// `out` has `count` rows of `row_step(H)` floats that no other thread uses.
+    /// `out` has `count` rows of `row_step(H)` floats, of which no other thread uses the share's units.
     #[inline(always)]
     unsafe fn product<S: Simd>(
         &self,
         s: S,
+        share: &Share<'_>,
         which: (usize, usize),
         row: usize,
         count: usize,
@@ -282,7 +312,7 @@ impl<P: Pointwise> Pass<'_, P> {
         // SAFETY: the gates hold `rows` rows a panel; the caller's promise for `out`.
         unsafe {
             let gates = self.gates.ptr().add(row * GATE_ROW).cast_const();
-            rows_from_gates(s, gates, columns, self.recurrent_t, count, start, out, self.step);
+            rows_from_gates(s, gates, columns, self.recurrent_t, share.slots(), count, start, out, self.step);
         }
     }
 }

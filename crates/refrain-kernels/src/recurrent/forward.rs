@@ -1,6 +1,7 @@
 //! The forward pass of a recurrent layer.
 
 use super::cell::{self, At, Pointwise, with_pointwise};
+use super::plan::{Plan, Share};
 use super::{Biases, Cell, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, matmul_gates, row_step};
@@ -115,15 +116,14 @@ impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
         let Run { engine, cell, recurrent, buffers: b } = self;
         let (shape, units) = (recurrent.shape(), recurrent.depth());
-        let flops = 2 * b.steps.rows() * shape.columns() * units;
-        let parts = engine.threads_for(flops).min(b.steps.sequences()).max(1);
+        let gang = engine.hold();
+        let plan = Plan::new(engine.split(), gang.members(), cell, units, b.steps);
         let pass = Pass {
             cell,
             shape,
             recurrent,
             pointwise,
             steps: b.steps,
-            share: 0..0,
             step: row_step(units),
             h0: b.h0,
             c0: b.c0,
@@ -134,20 +134,18 @@ impl cell::Pass for Run<'_> {
             reset: Shared::new(b.reset),
             masked: Shared::new(b.masked),
         };
-        engine.gang(parts, |part| {
-            engine.isa().run(Pass { share: pass.steps.share(part, parts), ..pass.clone() });
+        gang.run(plan.parts(), &|part| {
+            engine.isa().run(PartOf { pass: &pass, share: plan.share(part) });
         });
     }
 }
 
-#[derive(Clone)]
 struct Pass<'a, P> {
     cell: Cell,
     shape: PanelShape,
     recurrent: &'a Packed,
     pointwise: P,
     steps: Steps<'a>,
-    share: Range<usize>,
     step: usize,
     h0: &'a [f32],
     c0: &'a [f32],
@@ -159,110 +157,137 @@ struct Pass<'a, P> {
     masked: Shared<f32>,
 }
 
-impl<P: Pointwise> Kernel for Pass<'_, P> {
+struct PartOf<'a, P> {
+    pass: &'a Pass<'a, P>,
+    share: Share<'a>,
+}
+
+impl<P: Pointwise> Kernel for PartOf<'_, P> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let rows = self.steps.rows();
-        for t in 0..self.steps.len() {
-            let present = self.steps.present(&self.share, t);
+        let Self { pass, share } = self;
+        for t in 0..pass.steps.len() {
+            let present = share.present(pass.steps, t);
             if present.is_empty() {
                 break;
             }
-            let row = self.steps.offsets[t] + present.start;
-            let count = present.len();
-            // SAFETY: `forward` checked the buffers against the batch. The rows of `present` belong to this
-            // share at every step, so all that is written here or was written at earlier steps and is read
-            // here belongs to this thread.
-            unsafe {
-                let (h_prev, c_prev) = match t {
-                    0 => (
-                        self.h0.as_ptr().add(present.start * self.step),
-                        self.c0.as_ptr().wrapping_add(present.start * self.step),
-                    ),
-                    _ => {
-                        let before = (self.steps.offsets[t - 1] + present.start) * self.step;
-                        (
-                            self.h.ptr().add(before).cast_const(),
-                            self.c.ptr().wrapping_add(before).cast_const(),
-                        )
-                    }
-                };
-                if let Some(masks) = self.masks {
-                    self.mask(masks, h_prev, row, &present);
-                }
-                let at = |p: usize, i: usize, lane: usize| {
-                    let unit = p * P::UNIT_SLOTS * SLOT + lane;
-                    let here = (row + i) * self.step + unit;
-                    let there = i * self.step + unit;
-                    At {
-                        slots: self.unit_slots(p),
-                        gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + lane),
-                        h_prev: h_prev.add(there),
-                        c_prev: c_prev.wrapping_add(there),
-                        h: self.h.ptr().add(here),
-                        c: self.c.ptr().wrapping_add(here),
-                        reset: self.reset.ptr().wrapping_add(here),
-                        h_reset: match self.masks {
-                            None => h_prev.add(there),
-                            Some(m) => {
-                                self.masked.ptr().add(m.group_of(2) * rows * self.step + here).cast_const()
-                            }
-                        },
-                        ..At::NONE
-                    }
-                };
-                let panels = self.shape.panels();
-                if P::FIRST_GATES < 4 {
-                    for i in 0..panels {
-                        let p = turn(t, i, panels);
-                        self.products(s, (t, p), (0, P::FIRST_GATES), row, count, h_prev);
-                        for i in 0..count {
-                            for lane in (0..SLOT).step_by(S::LANES) {
-                                self.pointwise.reset_forward(s, at(p, i, lane));
-                            }
-                        }
-                    }
-                }
-                for i in 0..panels {
-                    let p = turn(t, i, panels);
-                    if P::FIRST_GATES < 4 {
-                        let reset = self.reset.ptr().add(row * self.step);
-                        self.product(s, (t, p), (P::FIRST_GATES, 4), row, count, reset);
-                    } else {
-                        self.products(s, (t, p), (0, 4), row, count, h_prev);
-                    }
-                    for i in 0..count {
-                        for lane in (0..SLOT).step_by(S::LANES) {
-                            self.pointwise.forward(s, at(p, i, lane));
-                        }
-                    }
-                }
-            }
+            // SAFETY: `forward` checked the buffers against the batch; every part takes all of its steps in order.
+            unsafe { pass.step(s, &share, t, present) };
         }
     }
 }
 
 impl<P: Pointwise> Pass<'_, P> {
-    #[inline(always)]
-    fn unit_slots(&self, p: usize) -> usize {
-        if P::UNIT_SLOTS == 1 { 1 } else { self.shape.slots(p) }
-    }
-
-    /// `masked = h_prev ⊙ mask` for each group of masks.
+    /// One step of the sequences `present` and the units of `share`.
     ///
     /// # Safety
-    /// `h_prev` has the rows of `present`; rows from `row` on of `masked` belong to this thread.
+    /// The buffers fit the batch, and this share has taken the steps before.
     #[inline(always)]
-    unsafe fn mask(&self, masks: StateMasks<'_>, h_prev: *const f32, row: usize, present: &Range<usize>) {
-        let floats = present.len() * self.step;
-        let (lanes, rows) = (self.steps.sequences(), self.steps.rows());
-        for group in 0..masks.groups {
-            let mask = &masks.data[(group * lanes + present.start) * self.step..][..floats];
+    unsafe fn step<S: Simd>(&self, s: S, share: &Share<'_>, t: usize, present: Range<usize>) {
+        let rows = self.steps.rows();
+        let row = self.steps.offsets[t] + present.start;
+        let count = present.len();
+        // SAFETY: what is written here are the share's units of its sequences, which no other share has. What is
+        // read of other units, of the state or of r ⊙ h, was written before a `wait`, or by this thread where the
+        // share has all units; it is not written again.
+        unsafe {
+            let (h_prev, c_prev) = match t {
+                0 => (
+                    self.h0.as_ptr().add(present.start * self.step),
+                    self.c0.as_ptr().wrapping_add(present.start * self.step),
+                ),
+                _ => {
+                    let before = (self.steps.offsets[t - 1] + present.start) * self.step;
+                    (self.h.ptr().add(before).cast_const(), self.c.ptr().wrapping_add(before).cast_const())
+                }
+            };
+            if let Some(masks) = self.masks {
+                self.mask(masks, h_prev, row, &present, share);
+            }
+            if t > 0 || self.masks.is_some() {
+                share.wait();
+            }
+            let at = |p: usize, (from, to): (usize, usize), i: usize, lane: usize| {
+                let unit = (p * P::UNIT_SLOTS + from) * SLOT + lane;
+                let here = (row + i) * self.step + unit;
+                let there = i * self.step + unit;
+                At {
+                    slots: to - from,
+                    gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + from * SLOT + lane),
+                    h_prev: h_prev.add(there),
+                    c_prev: c_prev.wrapping_add(there),
+                    h: self.h.ptr().add(here),
+                    c: self.c.ptr().wrapping_add(here),
+                    reset: self.reset.ptr().wrapping_add(here),
+                    h_reset: match self.masks {
+                        None => h_prev.add(there),
+                        Some(m) => {
+                            self.masked.ptr().add(m.group_of(2) * rows * self.step + here).cast_const()
+                        }
+                    },
+                    ..At::NONE
+                }
+            };
+            let slots = share.slots();
+            let own = self.shape.panels_of(&slots);
+            let panel = |i: usize| {
+                let p = own.start + turn(t, i, own.len());
+                (p, self.shape.part(&slots, p))
+            };
+            if P::FIRST_GATES < 4 {
+                for i in 0..own.len() {
+                    let (p, part) = panel(i);
+                    self.products(s, (t, p), (0, P::FIRST_GATES), row, count, h_prev);
+                    for i in 0..count {
+                        for lane in (0..SLOT).step_by(S::LANES) {
+                            self.pointwise.reset_forward(s, at(p, part, i, lane));
+                        }
+                    }
+                }
+                share.wait();
+            }
+            for i in 0..own.len() {
+                let (p, part) = panel(i);
+                if P::FIRST_GATES < 4 {
+                    let reset = self.reset.ptr().add(row * self.step);
+                    self.product(s, (t, p), (P::FIRST_GATES, 4), row, count, reset);
+                } else {
+                    // A panel of a cell without gates is four slots of units.
+                    let which = if P::UNIT_SLOTS == 1 { (0, 4) } else { part };
+                    self.products(s, (t, p), which, row, count, h_prev);
+                }
+                for i in 0..count {
+                    for lane in (0..SLOT).step_by(S::LANES) {
+                        self.pointwise.forward(s, at(p, part, i, lane));
+                    }
+                }
+            }
+        }
+    }
+
+    /// `masked = h_prev ⊙ mask` for each group of masks, for the units of `share`.
+    ///
+    /// # Safety
+    /// `h_prev` has the rows of `present`; the share's units of rows from `row` on belong to this thread, in
+    /// `masked` and behind `h_prev`.
+    #[inline(always)]
+    unsafe fn mask(
+        &self,
+        masks: StateMasks<'_>,
+        h_prev: *const f32,
+        row: usize,
+        present: &Range<usize>,
+        share: &Share<'_>,
+    ) {
+        let (lanes, rows, units) = (self.steps.sequences(), self.steps.rows(), share.floats());
+        for (group, i) in (0..masks.groups).flat_map(|group| (0..present.len()).map(move |i| (group, i))) {
+            let mask = &masks.data[(group * lanes + present.start + i) * self.step..][units.clone()];
             // SAFETY: the caller's promise.
             let (out, h) = unsafe {
-                let from = (group * rows + row) * self.step;
-                (self.masked.slice(from..from + floats), std::slice::from_raw_parts(h_prev, floats))
+                let from = (group * rows + row + i) * self.step + units.start;
+                let h = std::slice::from_raw_parts(h_prev.add(i * self.step + units.start), units.len());
+                (self.masked.slice(from..from + units.len()), h)
             };
             for ((o, h), m) in out.iter_mut().zip(h).zip(mask) {
                 *o = h * m;

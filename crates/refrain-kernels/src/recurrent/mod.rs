@@ -17,7 +17,8 @@
 //! The order of work in a training step: [`input_product`], [`forward`], [`backward`], then
 //! [`kernel_gradient`], [`recurrent_gradient`], [`bias_gradient`] and [`input_gradient`].
 //!
-//! Each thread takes a slice of the sequences through all steps, so no step waits for another thread.
+//! Each thread takes a slice of the sequences through all steps, or a slice of the hidden units of all sequences;
+//! the plan of a pass chooses by shapes and threads.
 
 mod backward;
 mod biases;
@@ -25,6 +26,7 @@ mod cell;
 mod forward;
 mod gru;
 mod lstm;
+mod plan;
 mod rnn;
 #[cfg(test)]
 mod tests;
@@ -33,11 +35,11 @@ mod tokens;
 pub use backward::{Backward, backward, bias_gradient, input_gradient, kernel_gradient, recurrent_gradient};
 pub use biases::Biases;
 pub use forward::{Forward, forward, input_product};
+pub(crate) use plan::Split;
 pub use tokens::{gather_gates, sum_gates};
 
 use crate::activation::Activation;
 use crate::panel::{GATE_ROW, PanelShape};
-use std::ops::Range;
 
 /// A recurrence and its activations.
 ///
@@ -161,32 +163,6 @@ impl<'a> Steps<'a> {
     /// Whether there is no step.
     pub fn is_empty(&self) -> bool {
         self.active.is_empty()
-    }
-
-    /// The sequences of share `part` of `parts`: cut where the sums of the lengths are equal, since equal
-    /// numbers of sorted sequences would give the first share most of the work.
-    fn share(&self, part: usize, parts: usize) -> Range<usize> {
-        let rows = self.rows();
-        let cut = |k: usize| {
-            let mut sum = 0;
-            self.lengths
-                .iter()
-                .position(|&l| {
-                    let full = (2 * sum + l) * parts >= 2 * rows * k;
-                    sum += l;
-                    full
-                })
-                .unwrap_or(self.lengths.len())
-        };
-        let from = if part == 0 { 0 } else { cut(part) };
-        let to = if part + 1 == parts { self.lengths.len() } else { cut(part + 1) };
-        from..to.max(from)
-    }
-
-    /// The rows of `share` at step `t`, as a range of sequences.
-    #[inline(always)]
-    fn present(&self, share: &Range<usize>, t: usize) -> Range<usize> {
-        share.start..share.end.min(self.active[t]).max(share.start)
     }
 
     /// The step and the sorted sequence of a row.

@@ -295,8 +295,12 @@ fn cells() -> [Cell; 4] {
     ]
 }
 
+const SPLITS: [Split; 2] = [Split::Sequences, Split::Units];
+
+/// Each instruction set with both ways of sharing a pass.
 fn engines() -> Vec<Engine> {
-    Isa::available().into_iter().map(|isa| Engine::new(isa, 2)).collect()
+    let isas = Isa::available().into_iter();
+    isas.flat_map(|isa| SPLITS.map(|split| Engine::new(isa, 2).with_split(split))).collect()
 }
 
 #[test]
@@ -357,36 +361,28 @@ fn every_activation_equals_the_reference() {
     }
 }
 
+/// With more threads than there are sequences or slots of units, and slots that end inside a panel.
 #[test]
 fn threads_do_not_change_a_bit() {
     for isa in Isa::available() {
         for cell in cells() {
-            let lengths = (0..37).map(|i| 20 - i / 2).collect::<Vec<_>>();
-            let case = Case { cell, inputs: 24, units: 80, lengths, bias: true, mask_groups: 1 };
-            let one = case.fast(&Engine::new(isa, 1));
-            for threads in [2, 3, 5, 8] {
-                let many = case.fast(&Engine::new(isa, threads));
-                assert!(one == many, "{isa}, {threads} threads, {cell:?}");
+            for (units, lengths, mask_groups) in [
+                (80, (0..37).map(|i| 20 - i / 2).collect::<Vec<_>>(), 1),
+                (80, vec![9, 7, 7, 1, 0], cell.gates()),
+                (200, vec![12], 0),
+                (33, vec![6, 6, 5, 4, 4, 4, 2], 0),
+            ] {
+                let case = Case { cell, inputs: 24, units, lengths, bias: true, mask_groups };
+                let one = case.fast(&Engine::new(isa, 1));
+                for threads in [2, 3, 5, 8] {
+                    let engine = Engine::new(isa, threads);
+                    for split in SPLITS {
+                        let many = case.fast(&engine.clone().with_split(split));
+                        assert!(one == many, "{isa}, {threads} threads, {split:?} of {case:?}");
+                    }
+                    assert!(one == case.fast(&engine), "{isa}, {threads} threads, {case:?}");
+                }
             }
         }
-    }
-}
-
-#[test]
-fn shares_cover_every_sequence_and_balance_their_rows() {
-    let lengths: Vec<usize> = (0..64).map(|i| 256 - 4 * i).collect();
-    let active: Vec<usize> = (0..256).map(|t| lengths.iter().filter(|&&l| l > t).count()).collect();
-    let offsets: Vec<usize> = active.iter().scan(0, |s, n| Some(std::mem::replace(s, *s + n))).collect();
-    let steps = Steps::new(&active, &offsets, &lengths);
-    for parts in 1..=8 {
-        let mut next = 0;
-        for part in 0..parts {
-            let share = steps.share(part, parts);
-            assert_eq!(share.start, next, "share {part} of {parts}");
-            next = share.end;
-            let rows: usize = lengths[share].iter().sum();
-            assert!(rows.abs_diff(steps.rows() / parts) <= 256, "share {part} of {parts} has {rows} rows");
-        }
-        assert_eq!(next, 64);
     }
 }
