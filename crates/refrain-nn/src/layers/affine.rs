@@ -9,9 +9,9 @@ use refrain_kernels::{
 };
 use std::ops::Range;
 
-/// Floats of the parameter that are packed together (2 MB): so many that every row passes seldom, and so few that
+/// Floats of the parameter that are packed together (1 MB): so many that every row passes seldom, and so few that
 /// they stay in cache and cost little memory.
-const PIECE: usize = 1 << 19;
+const PIECE: usize = 1 << 18;
 /// Columns of a piece are whole panels.
 const PANEL: usize = 64;
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// Rows of logits that stand at once, where they are wide: for each block all of the layer's weights and gradients
 /// pass from memory four times.
-const BLOCK_ROWS: usize = 256;
+const BLOCK_ROWS: usize = 192;
 /// Floats of the logits that stand at once, where they are narrow (16 MB, which stays in L3).
 const BLOCK: usize = 1 << 22;
 
