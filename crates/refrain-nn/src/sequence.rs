@@ -44,12 +44,19 @@ pub struct SeqLayout {
     starts: Vec<usize>,
     kept: Vec<u32>,
     span: usize,
+    /// Sequences, where every one has all steps of the span.
+    full: Option<usize>,
 }
 
 impl SeqLayout {
     /// Every sequence with all of its `steps` steps.
     pub fn set_full(&mut self, sequences: usize, steps: usize) {
+        // A session comes with the same layout at every step.
+        if self.full == Some(sequences) && self.span == steps {
+            return;
+        }
         self.begin(steps);
+        self.full = Some(sequences);
         for _ in 0..sequences {
             self.kept.extend(0..steps as u32);
             self.starts.push(self.kept.len());
@@ -110,6 +117,7 @@ impl SeqLayout {
 
     fn begin(&mut self, span: usize) {
         self.span = span;
+        self.full = None;
         self.kept.clear();
         self.starts.clear();
         self.starts.push(0);
@@ -243,6 +251,18 @@ mod tests {
         let mut again = SeqLayout::default();
         again.set_subset(&l, |row| row != 0);
         assert_eq!(again.iter().collect::<Vec<_>>(), [(0, 0, 2), (1, 1, 2)]);
+    }
+
+    #[test]
+    fn a_full_layout_comes_back_after_another() {
+        let mut l = SeqLayout::default();
+        for (sequences, steps) in [(2, 3), (2, 3), (3, 3), (3, 2), (0, 2), (1, 6)] {
+            l.set_full(sequences, steps);
+            assert_eq!((l.sequences(), l.rows(), l.span()), (sequences, sequences * steps, steps));
+        }
+        l.set_lengths(&[4], 6).unwrap();
+        l.set_full(1, 6);
+        assert_eq!(l.rows(), 6);
     }
 
     #[test]
