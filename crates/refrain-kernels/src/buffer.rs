@@ -2,16 +2,14 @@
 
 #[cfg(all(target_os = "linux", not(miri)))]
 #[path = "buffer/linux.rs"]
-mod pages;
+mod storage;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "buffer/other.rs"]
-mod pages;
+mod storage;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-
-/// Bytes from which on a buffer is worth large pages.
-const LARGE: usize = 4 << 20;
+use storage::Storage;
 
 /// Floats of a cache line.
 const LINE: usize = 16;
@@ -19,13 +17,13 @@ const LINE: usize = 16;
 /// Floats on a 64-byte border, so that a row of sixteen never crosses a cache line.
 ///
 /// Memory comes as zeros that the system has not made yet: what is never written takes no room. On Linux a large buffer
-/// asks for large pages: the processor's prefetchers stop at the end of a page.
+/// has pages of its own, and asks for large ones.
 ///
 /// Growing keeps the capacity: a buffer that has once been large allocates nothing for a smaller length.
 #[derive(Default)]
 pub struct AlignedVec {
     /// A line less one float longer than needed, so that a border lies inside.
-    floats: Vec<f32>,
+    floats: Storage,
     start: usize,
     len: usize,
 }
@@ -36,12 +34,8 @@ impl AlignedVec {
         if len == 0 {
             return Self::default();
         }
-        let mut floats = vec![0.0; len.next_multiple_of(LINE) + LINE - 1];
-        if size_of_val(&*floats) >= LARGE {
-            // They must be asked for before the memory is first touched.
-            pages::prefer_large(&mut floats);
-        }
-        let start = floats.as_ptr().align_offset(LINE * size_of::<f32>());
+        let floats = Storage::zeros(len.next_multiple_of(LINE) + LINE - 1);
+        let start = floats.floats().as_ptr().align_offset(LINE * size_of::<f32>());
         Self { floats, start, len }
     }
 
@@ -62,7 +56,7 @@ impl AlignedVec {
 
     /// Floats it can hold without allocating.
     pub fn capacity(&self) -> usize {
-        self.floats.len().saturating_sub(LINE - 1)
+        self.floats.floats().len().saturating_sub(LINE - 1)
     }
 }
 
@@ -75,13 +69,13 @@ impl Clone for AlignedVec {
 impl Deref for AlignedVec {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        &self.floats[self.start..self.start + self.len]
+        &self.floats.floats()[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for AlignedVec {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.floats[self.start..self.start + self.len]
+        &mut self.floats.floats_mut()[self.start..self.start + self.len]
     }
 }
 
@@ -119,7 +113,7 @@ mod tests {
     fn a_large_buffer_keeps_its_floats_and_is_zero_behind_them() {
         let mut v = AlignedVec::zeros(40);
         v.fill(7.0);
-        v.resize(2 * LARGE / size_of::<f32>());
+        v.resize(3 << 20);
         assert_eq!(v.as_ptr() as usize % 64, 0);
         assert_eq!(&v[..40], &[7.0; 40]);
         assert!(v[40..].iter().all(|&x| x == 0.0));

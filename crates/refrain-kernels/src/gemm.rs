@@ -92,6 +92,11 @@ impl<'a> Rows<'a> {
         Self { data: &self.data[start..], width: columns.len(), ..self }
     }
 
+    /// Where row `i` begins, and the floats from there to the next row.
+    pub(crate) fn place(&self, i: usize) -> (*const f32, usize) {
+        (self.data[i * self.step..].as_ptr(), self.step)
+    }
+
     /// Rows.
     pub fn count(&self) -> usize {
         self.count

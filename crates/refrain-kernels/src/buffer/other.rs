@@ -1,4 +1,19 @@
-//! Large pages where there is no way to ask for them.
+//! Memory where there is no way to ask for large pages: the heap.
 
-/// Does nothing: the same as a refusal.
-pub(super) fn prefer_large(_: &mut [f32]) {}
+/// Floats on the heap.
+#[derive(Default)]
+pub(super) struct Storage(Vec<f32>);
+
+impl Storage {
+    pub(super) fn zeros(floats: usize) -> Self {
+        Self(vec![0.0; floats])
+    }
+
+    pub(super) fn floats(&self) -> &[f32] {
+        &self.0
+    }
+
+    pub(super) fn floats_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}

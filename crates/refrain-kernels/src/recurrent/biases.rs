@@ -25,6 +25,11 @@ impl Biases {
         Self { cell, shape, input, candidate: AlignedVec::zeros(shape.panels() * SLOT) }
     }
 
+    /// Whether they are those of such a layer.
+    pub(super) fn fits(&self, cell: Cell, units: usize) -> bool {
+        self.cell == cell && self.shape.units() == units
+    }
+
     /// Takes over a bias of [`Cell::bias_len`] floats.
     ///
     /// # Panics

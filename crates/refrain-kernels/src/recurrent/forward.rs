@@ -34,6 +34,21 @@ pub struct Forward<'a> {
     pub masked: &'a mut [f32],
 }
 
+/// The input of a batch whose sequences have one step: its product is taken in the pass, panel by panel, so that a
+/// panel of both matrices is read together.
+#[derive(Clone, Copy, Debug)]
+pub struct StepInput<'a> {
+    /// The rows `(R, I)`.
+    pub x: Rows<'a>,
+    /// The packed kernel.
+    pub kernel: &'a Packed,
+    /// The biases.
+    pub biases: &'a Biases,
+    /// Walk the panels back. Who walks the other way at every call finds the last panels of the call before still in a
+    /// cache that does not hold all of the weights. The result does not depend on it.
+    pub back: bool,
+}
+
 /// The product of all rows with the packed `kernel`, biases added: `gates` is overwritten, `[panels][R][64]`.
 ///
 /// With `gate`, only that gate's slot: of layers whose inputs are masked gate by gate.
@@ -68,13 +83,26 @@ fn turn(t: usize, i: usize, panels: usize) -> usize {
     if t.is_multiple_of(2) { i } else { panels - 1 - i }
 }
 
-/// Runs the recurrence with the packed `recurrent` kernel over gates that hold the input product.
+/// Runs the recurrence with the packed `recurrent` kernel over gates that hold the input product, or with `input`
+/// takes that product too.
 ///
 /// # Panics
-/// When a buffer is too short.
-pub fn forward(engine: &Engine, cell: Cell, recurrent: &Packed, buffers: Forward<'_>) {
+/// When a buffer is too short, or there is `input` and a second step.
+pub fn forward(
+    engine: &Engine,
+    cell: Cell,
+    recurrent: &Packed,
+    input: Option<StepInput<'_>>,
+    buffers: Forward<'_>,
+) {
     buffers.check(cell, recurrent);
-    with_pointwise(cell, Run { engine, cell, recurrent, buffers });
+    if let Some(StepInput { x, kernel, biases, .. }) = input {
+        assert!(buffers.steps.len() <= 1, "the input of one step for {} steps", buffers.steps.len());
+        assert_eq!((x.width(), x.count()), (kernel.depth(), buffers.steps.rows()), "rows of the input");
+        assert_eq!(kernel.shape(), recurrent.shape(), "kernel and recurrent kernel");
+        assert!(kernel.is_filled() && biases.fits(cell, recurrent.depth()), "the weights were not packed");
+    }
+    with_pointwise(cell, Run { engine, cell, recurrent, input, buffers });
 }
 
 impl Forward<'_> {
@@ -109,12 +137,13 @@ struct Run<'a> {
     engine: &'a Engine,
     cell: Cell,
     recurrent: &'a Packed,
+    input: Option<StepInput<'a>>,
     buffers: Forward<'a>,
 }
 
 impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
-        let Run { engine, cell, recurrent, buffers: b } = self;
+        let Run { engine, cell, recurrent, input, buffers: b } = self;
         let (shape, units) = (recurrent.shape(), recurrent.depth());
         let gang = engine.hold();
         let plan = Plan::new(engine.split(), gang.members(), cell, units, b.steps);
@@ -122,6 +151,7 @@ impl cell::Pass for Run<'_> {
             cell,
             shape,
             recurrent,
+            input,
             pointwise,
             steps: b.steps,
             step: row_step(units),
@@ -144,6 +174,7 @@ struct Pass<'a, P> {
     cell: Cell,
     shape: PanelShape,
     recurrent: &'a Packed,
+    input: Option<StepInput<'a>>,
     pointwise: P,
     steps: Steps<'a>,
     step: usize,
@@ -231,6 +262,7 @@ impl<P: Pointwise> Pass<'_, P> {
             };
             let slots = share.slots();
             let own = self.shape.panels_of(&slots);
+            let t = t + usize::from(self.input.is_some_and(|input| input.back));
             let panel = |i: usize| {
                 let p = own.start + turn(t, i, own.len());
                 (p, self.shape.part(&slots, p))
@@ -238,6 +270,7 @@ impl<P: Pointwise> Pass<'_, P> {
             if P::FIRST_GATES < 4 {
                 for i in 0..own.len() {
                     let (p, part) = panel(i);
+                    self.input_product(s, p, part, row, count);
                     self.products(s, (t, p), (0, P::FIRST_GATES), row, count, h_prev);
                     for i in 0..count {
                         for lane in (0..SLOT).step_by(S::LANES) {
@@ -255,6 +288,7 @@ impl<P: Pointwise> Pass<'_, P> {
                 } else {
                     // A panel of a cell without gates is four slots of units.
                     let which = if P::UNIT_SLOTS == 1 { (0, 4) } else { part };
+                    self.input_product(s, p, part, row, count);
                     self.products(s, (t, p), which, row, count, h_prev);
                 }
                 for i in 0..count {
@@ -322,6 +356,45 @@ impl<P: Pointwise> Pass<'_, P> {
                         let left = self.masked.ptr().add((gate * self.steps.rows() + row) * self.step);
                         self.product(s, (t, p), (gate, gate + 1), row, count, left);
                     }
+                }
+            }
+        }
+    }
+
+    /// Sets the gates of panel `p`, of which the share has the slots `part` of units, to the input product, where the
+    /// pass takes it.
+    ///
+    /// # Safety
+    /// The gates' rows from `row` on belong to this thread.
+    #[inline(always)]
+    unsafe fn input_product<S: Simd>(&self, s: S, p: usize, part: (usize, usize), row: usize, count: usize) {
+        let Some(StepInput { x, kernel, biases, .. }) = self.input else { return };
+        let (from, to) = if P::UNIT_SLOTS == 1 { (0, self.shape.slots(p)) } else { part };
+        let (left, left_row) = x.place(row);
+        let row_len = self.shape.row_len();
+        // SAFETY: the caller's promise; `forward` checked rows, kernel and biases.
+        unsafe {
+            let out = self.gates.ptr().add((p * self.steps.rows() + row) * GATE_ROW);
+            s.product(&Product {
+                slots: to - from,
+                rows: count,
+                left,
+                left_row,
+                left_k: 1,
+                right: kernel.data().as_ptr().add(p * kernel.panel_step() + from * SLOT),
+                right_k: row_len,
+                right_slots: SLOT_OFFSETS,
+                depth: Depth::Plain(kernel.depth()),
+                start: Start::Row(biases.input.as_ptr().add(p * row_len + from * SLOT)),
+                out: out.add(from * SLOT),
+                out_row: GATE_ROW,
+                out_slots: SLOT_OFFSETS,
+                next: Next::default(),
+            });
+            if self.cell.two_biases() {
+                let candidate = biases.candidate[p * SLOT..][..SLOT].as_ptr();
+                for i in 0..count {
+                    candidate.copy_to_nonoverlapping(out.add(i * GATE_ROW + 3 * SLOT), SLOT);
                 }
             }
         }

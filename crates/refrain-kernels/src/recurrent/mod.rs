@@ -34,7 +34,7 @@ mod tokens;
 
 pub use backward::{Backward, backward, bias_gradient, input_gradient, kernel_gradient, recurrent_gradient};
 pub use biases::Biases;
-pub use forward::{Forward, forward, input_product};
+pub use forward::{Forward, StepInput, forward, input_product};
 pub(crate) use plan::Split;
 pub use tokens::{gather_gates, sum_gates};
 

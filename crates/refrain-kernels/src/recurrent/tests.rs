@@ -151,12 +151,13 @@ impl Case {
         let state_masks =
             |data| (self.mask_groups > 0).then_some(StateMasks { data, groups: self.mask_groups });
         let x = Rows::new(&x, rows, self.inputs);
-        input_product(engine, cell, &along(&v.kernel, self.inputs), &biases, None, x, &mut gates);
-        forward(
-            engine,
-            cell,
-            &along(&v.recurrent, units),
-            Forward {
+        let (kernel, recurrent) = (along(&v.kernel, self.inputs), along(&v.recurrent, units));
+        let mut run = |input: Option<StepInput<'_>>| {
+            gates.fill(f32::NAN);
+            if input.is_none() {
+                input_product(engine, cell, &kernel, &biases, None, x, &mut gates);
+            }
+            let buffers = Forward {
                 steps,
                 h0: &h0,
                 c0: &c0,
@@ -166,8 +167,17 @@ impl Case {
                 c: &mut c,
                 reset: &mut reset,
                 masked: &mut masked,
-            },
-        );
+            };
+            forward(engine, cell, &recurrent, input, buffers);
+            h.iter().map(|h| h.to_bits()).collect::<Vec<_>>()
+        };
+        let apart = run(None);
+        if steps.len() <= 1 {
+            for back in [false, true] {
+                let input = StepInput { x, kernel: &kernel, biases: &biases, back };
+                assert_eq!(run(Some(input)), apart, "products of one step, panel by panel");
+            }
+        }
         let (mut dh, mut dc) = (padded(&v.dh, units), padded(&v.dc, units));
         backward(
             engine,
@@ -311,6 +321,22 @@ fn awkward_sizes_equal_the_reference() {
             {
                 let lengths = vec![5, 4, 4, 2, 1, 1, 0];
                 Case { cell, inputs, units, lengths, bias: units != 16, mask_groups: 0 }.check(&engine);
+            }
+        }
+    }
+}
+
+/// Batches of one step take the input product in the pass too: see [`Case::fast`].
+#[test]
+fn single_steps_equal_the_reference() {
+    for engine in engines() {
+        for cell in cells() {
+            for (inputs, units, sequences) in [(1, 1, 1), (3, 15, 2), (16, 17, 1), (20, 70, 7), (4, 130, 3)] {
+                let lengths = [vec![1; sequences], vec![0]].concat();
+                for mask_groups in [0, 1, cell.gates()] {
+                    let (lengths, bias) = (lengths.clone(), inputs != 16);
+                    Case { cell, inputs, units, lengths, bias, mask_groups }.check(&engine);
+                }
             }
         }
     }

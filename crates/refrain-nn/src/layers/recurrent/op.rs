@@ -7,7 +7,7 @@ use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
 use refrain_kernels::dropout::mask;
 use refrain_kernels::philox::Key;
-use refrain_kernels::recurrent::{self as kernel, Biases, Cell, StateMasks};
+use refrain_kernels::recurrent::{self as kernel, Biases, Cell, StateMasks, StepInput};
 use refrain_kernels::{AlignedVec, Engine, Packed, PanelShape, RowsMut, row_step};
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +61,8 @@ pub(super) struct RecurrentOp {
     dh: AlignedVec,
     dc: AlignedVec,
     scratch: AlignedVec,
+    /// Which way the next single step walks: see [`StepInput::back`].
+    back: bool,
 }
 
 impl RecurrentOp {
@@ -85,6 +87,7 @@ impl RecurrentOp {
             dh: AlignedVec::default(),
             dc: AlignedVec::default(),
             scratch: AlignedVec::default(),
+            back: false,
         }
     }
 
@@ -159,14 +162,24 @@ impl Op for RecurrentOp {
             self.take_bias(cx.params);
         }
         let kernel = self.lend(cx, Weight::Kernel);
+        // Only what is packed for many passes is there twice at once.
+        let one_step =
+            cx.mode == Mode::Infer && cx.packed && set.products == 1 && cx.input_layout(0).longest() <= 1;
         let Self { table, biases, gates, .. } = self;
-        let by_tokens = table.as_mut().is_some_and(|t| t.input_product(cx, &set, &kernel, biases, gates));
-        for i in (0..set.products).filter(|_| !by_tokens) {
+        let table = table.as_mut().filter(|_| !one_step);
+        let by_tokens = table.is_some_and(|t| t.input_product(cx, &set, &kernel, biases, gates));
+        for i in (0..set.products).filter(|_| !by_tokens && !one_step) {
             let (gate, x) = (self.gate(i), cx.input(i).view());
             kernel::input_product(engine, set.cell, &kernel, &self.biases, gate, x, &mut self.gates);
         }
-        self.give_back(cx, Weight::Kernel, kernel);
+        let mut kernel = Some(kernel);
+        if !one_step && let Some(kernel) = kernel.take() {
+            self.give_back(cx, Weight::Kernel, kernel);
+        }
         let recurrent = self.lend(cx, Weight::Recurrent);
+        let (x, biases, back) = (cx.input(0).view(), &self.biases, self.back);
+        let input = kernel.as_ref().map(|kernel| StepInput { x, kernel, biases, back });
+        self.back = !self.back;
         let mut output = std::mem::take(cx.output(0));
         if !set.return_sequences {
             self.h.resize(rows * step);
@@ -178,6 +191,7 @@ impl Op for RecurrentOp {
             engine,
             set.cell,
             &recurrent,
+            input,
             kernel::Forward {
                 steps: cx.input_layout(0).steps(),
                 h0: &self.h0,
@@ -191,6 +205,9 @@ impl Op for RecurrentOp {
             },
         );
         self.give_back(cx, Weight::Recurrent, recurrent);
+        if let Some(kernel) = kernel {
+            self.give_back(cx, Weight::Kernel, kernel);
+        }
         let (mut h_final, mut c_final) = (std::mem::take(cx.output(1)), Value::default());
         if cell {
             c_final = std::mem::take(cx.output(2));
