@@ -179,7 +179,7 @@ impl<'a> RowsMut<'a> {
 
 /// `y = x · W + bias`, or `y += x · W` with `add`: `x` `(R, K)`, `W` packed `(K, C)`, `y` `(R, C)`.
 ///
-/// `bias` is in packed order ([`pack_bias`]) and only used without `add`.
+/// `bias` is in packed order ([`pack_bias`](crate::pack_bias)) and only used without `add`.
 ///
 /// # Panics
 /// When the sizes do not fit, or `W` has several gates.
@@ -562,26 +562,6 @@ pub fn matmul_gradient(engine: &Engine, x: Rows<'_>, dy: Rows<'_>, grad: &mut Pa
         slots: SLOT_OFFSETS,
     };
     outer(engine, |r| x.row(r), deltas, 0..4, grad);
-}
-
-/// A bias in the order of packed panels: `out` gets `panels · row length` floats.
-///
-/// # Panics
-/// When the sizes do not fit.
-pub fn pack_bias(bias: &[f32], shape: PanelShape, out: &mut [f32]) {
-    assert_eq!(bias.len(), shape.columns(), "a bias has one float a column");
-    out.fill(0.0);
-    for p in 0..shape.panels() {
-        for s in 0..shape.slots(p) {
-            let (column, filled) = (shape.column(p, s), shape.filled(p, s));
-            out[p * shape.row_len() + s * SLOT..][..filled].copy_from_slice(&bias[column..column + filled]);
-        }
-    }
-}
-
-/// Floats of a packed bias.
-pub fn packed_bias_len(shape: PanelShape) -> usize {
-    shape.panels() * shape.row_len()
 }
 
 /// Adds the column sums of `dy` to `grad`, rows in order: a dense layer's bias gradient.

@@ -281,6 +281,26 @@ impl Packed {
     }
 }
 
+/// A bias in the order of packed panels: `out` gets `panels · row length` floats.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn pack_bias(bias: &[f32], shape: PanelShape, out: &mut [f32]) {
+    assert_eq!(bias.len(), shape.columns(), "a bias has one float a column");
+    out.fill(0.0);
+    for p in 0..shape.panels() {
+        for s in 0..shape.slots(p) {
+            let (column, filled) = (shape.column(p, s), shape.filled(p, s));
+            out[p * shape.row_len() + s * SLOT..][..filled].copy_from_slice(&bias[column..column + filled]);
+        }
+    }
+}
+
+/// Floats of a packed bias.
+pub fn packed_bias_len(shape: PanelShape) -> usize {
+    shape.panels() * shape.row_len()
+}
+
 /// Copies `filled` floats of `source` from `column` on into a slot, and zeros behind them.
 #[inline(always)]
 fn copy_slot(slot: &mut [f32], source: &[f32], column: usize, filled: usize) {

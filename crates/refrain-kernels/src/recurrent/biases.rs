@@ -2,8 +2,7 @@
 
 use super::Cell;
 use crate::buffer::AlignedVec;
-use crate::gemm::{pack_bias, packed_bias_len};
-use crate::panel::PanelShape;
+use crate::panel::{PanelShape, pack_bias, packed_bias_len};
 use crate::simd::SLOT;
 
 /// The bias of one recurrent layer, packed; zero without one.

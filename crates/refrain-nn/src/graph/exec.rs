@@ -228,7 +228,8 @@ impl Graph {
     /// A node with one input, for a caller who runs it by hand; with `backward` the gradient of its input counts as
     /// written afterwards.
     pub(crate) fn single(&mut self, node: usize, backward: bool) -> Single<'_> {
-        let wants = backward && self.wants_gradient(self.nodes[node].inputs[0]);
+        let given = if self.input_gradients { &[][..] } else { &self.inputs };
+        let wants = backward && wants_gradient(&self.specs, given, self.nodes[node].inputs[0]);
         let node = &mut self.nodes[node];
         let edge = node.inputs[0].0;
         let x = &self.values[edge];
@@ -242,11 +243,6 @@ impl Graph {
         Single { op: &mut *node.op, x, dx, workspace: &mut self.workspace }
     }
 
-    fn wants_gradient(&self, edge: EdgeId) -> bool {
-        let features = matches!(self.specs[edge.0].kind, Kind::Features(_));
-        features && (self.input_gradients || !self.inputs.contains(&edge))
-    }
-
     /// Runs the nodes backwards from the edges whose gradients were seeded, except those in `skip`.
     pub(crate) fn backward(
         &mut self,
@@ -255,6 +251,7 @@ impl Graph {
         random: RandomKey,
         skip: &[usize],
     ) -> Result<(), Error> {
+        let given = if self.input_gradients { &[][..] } else { &self.inputs };
         for (i, node) in self.nodes.iter_mut().enumerate().rev() {
             if skip.contains(&i) || !node.outputs.iter().any(|e| self.written[e.0]) {
                 continue;
@@ -262,9 +259,7 @@ impl Graph {
             self.targets.clear();
             self.target_written.clear();
             for edge in &node.inputs {
-                // Not `wants_gradient`, which borrows the nodes too.
-                let features = matches!(self.specs[edge.0].kind, Kind::Features(_));
-                let wanted = features && (self.input_gradients || !self.inputs.contains(edge));
+                let wanted = wants_gradient(&self.specs, given, *edge);
                 self.target_written.push(self.written[edge.0]);
                 self.targets.push(wanted.then(|| std::mem::take(&mut self.gradients[edge.0])));
             }
@@ -297,6 +292,11 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// Whether an edge has a gradient: it holds floats, and is not one of `given`, inputs whose gradients nobody wants.
+fn wants_gradient(specs: &[EdgeSpec], given: &[EdgeId], edge: EdgeId) -> bool {
+    matches!(specs[edge.0].kind, Kind::Features(_)) && !given.contains(&edge)
 }
 
 impl Clone for Graph {
