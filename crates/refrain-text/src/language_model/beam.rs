@@ -62,10 +62,9 @@ impl LanguageModel {
             beam = next;
         }
         let mut text = String::new();
-        let mut previous = last;
+        let mut decoder = codec.decoder(Some(last));
         for &id in &beam[0].ids {
-            codec.decode_next(Some(previous), id, &mut text)?;
-            previous = id;
+            decoder.push(id, &mut text)?;
         }
         Ok(text)
     }

@@ -62,17 +62,9 @@ impl Codec {
         }
     }
 
-    /// Writes a token behind a text that ended with the token `previous`, with the space that belongs between
-    /// the two.
-    ///
-    /// # Errors
-    /// When the vocabulary does not have the id.
-    pub fn decode_next(&self, previous: Option<u32>, id: u32, text: &mut String) -> Result<()> {
-        match self {
-            Codec::Char(v) => text.push_str(&v.decode(&[id])?),
-            Codec::Word(v) => v.decode_next(previous, id, text)?,
-        }
-        Ok(())
+    /// Writes tokens behind a text that ended with the token `previous`; none: at its beginning.
+    pub fn decoder(&self, previous: Option<u32>) -> Decoder<'_> {
+        Decoder { codec: self, previous }
     }
 
     /// A token alone; `None` for an id that the vocabulary does not have.
@@ -81,5 +73,27 @@ impl Codec {
             Codec::Char(v) => v.char(id).map(String::from),
             Codec::Word(v) => v.word(id).map(str::to_owned),
         }
+    }
+}
+
+/// Turns tokens into text, one after the other, with the space that belongs between two.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a> {
+    codec: &'a Codec,
+    previous: Option<u32>,
+}
+
+impl Decoder<'_> {
+    /// Adds what the token adds to a text.
+    ///
+    /// # Errors
+    /// When the vocabulary does not have the id; nothing is added then.
+    pub fn push(&mut self, id: u32, text: &mut String) -> Result<()> {
+        match self.codec {
+            Codec::Char(v) => text.push_str(&v.decode(&[id])?),
+            Codec::Word(v) => v.decode_next(self.previous, id, text)?,
+        }
+        self.previous = Some(id);
+        Ok(())
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn score(
     let accuracy = model.totals()[1].1;
     let scored = lanes.scored();
     let mut first = String::new();
-    codec.decode_next(None, tokens[0], &mut first)?;
+    codec.decoder(None).push(tokens[0], &mut first)?;
     let characters = text.chars().count().saturating_sub(first.chars().count()).max(1);
     let bits = loss / std::f64::consts::LN_2;
     Ok(Score {

@@ -1,6 +1,6 @@
 //! Writing on from a prompt.
 
-use super::LanguageModel;
+use super::{Decoder, LanguageModel};
 use crate::error::Result;
 use crate::sampling::{Sampler, Sampling};
 use rand_chacha::ChaCha8Rng;
@@ -31,11 +31,10 @@ impl Default for Generate {
 #[derive(Debug)]
 pub struct Generation<'m> {
     session: Session<'m>,
-    codec: &'m super::Codec,
+    decoder: Decoder<'m>,
     sampler: Sampler,
     random: ChaCha8Rng,
     logits: Vec<f32>,
-    previous: u32,
     left: usize,
 }
 
@@ -58,9 +57,9 @@ impl LanguageModel {
             logits.clear();
             logits.extend_from_slice(row.row(0));
         }
-        let previous = prompt.last().copied().unwrap_or(0);
+        let decoder = codec.decoder(prompt.last().copied());
         let random = ChaCha8Rng::seed_from_u64(options.seed);
-        Ok(Generation { session, codec, sampler, random, logits, previous, left: options.length })
+        Ok(Generation { session, decoder, sampler, random, logits, left: options.length })
     }
 
     /// The whole continuation at once.
@@ -81,8 +80,7 @@ impl Generation<'_> {
         let uniform = (self.random.next_u32() >> 8) as f32 / (1 << 24) as f32;
         let id = self.sampler.sample(&self.logits, uniform)?;
         let mut piece = String::new();
-        self.codec.decode_next(Some(self.previous), id, &mut piece)?;
-        self.previous = id;
+        self.decoder.push(id, &mut piece)?;
         let row = self.session.step_ids(&[id])?;
         self.logits.clear();
         self.logits.extend_from_slice(row.row(0));

@@ -12,7 +12,7 @@ mod recipe;
 mod suggest;
 mod train;
 
-pub use codec::{Codec, Level};
+pub use codec::{Codec, Decoder, Level};
 pub use evaluate::{Score, score_split};
 pub use generate::{Generate, Generation};
 pub use recipe::{CellKind, RateSchedule, TextRecipe};

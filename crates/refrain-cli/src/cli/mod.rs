@@ -1,0 +1,128 @@
+//! The command line.
+
+mod generate;
+mod train_text;
+mod values;
+
+pub(crate) use generate::{Generate, Suggest};
+pub(crate) use train_text::TrainText;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use values::{count, part};
+
+/// Trains recurrent neural networks, and runs them.
+#[derive(Debug, Parser)]
+#[command(name = "refrain", version, max_term_width = 100)]
+#[command(after_help = "First steps:\n  refrain train text               learn the built-in songbook\n  \
+    refrain train text poem.txt      learn a text of your own\n  \
+    refrain generate model.safetensors --prompt \"The sea\"")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Threads to compute with; the results do not depend on it [default: every core]
+    #[arg(long, global = true, value_name = "N", value_parser = count(1..=1024))]
+    pub(crate) threads: Option<usize>,
+    /// Print results and progress as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print more: gradient norm and learning rate
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a model
+    Train {
+        #[command(subcommand)]
+        what: Train,
+    },
+    /// Let a model of text write
+    Generate(Generate),
+    /// Show the likeliest next words (or characters)
+    Suggest(Suggest),
+    /// Measure how well a model predicts a text
+    Evaluate(Evaluate),
+    /// Show what a model file holds
+    Info(Info),
+    /// Run a model on arrays: .npy or .safetensors in and out
+    #[command(after_help = PREDICT_HELP)]
+    Predict(Predict),
+    /// Measure this machine, and each cell's speed against it
+    Bench(Bench),
+}
+
+const PREDICT_HELP: &str = "Arrays are batch first. A .npy IN is the model's only input: ids (N, T) as integers, or \
+    features (N, T, F) as floats. A .safetensors IN holds a tensor for each input under the input's name (`refrain \
+    info` shows them; the only tensor of an only input may have any name), and optionally `<name>.lengths` (N) or \
+    `<name>.mask` (N, T). Outputs are float32; in .safetensors they are output_0, output_1 and so on.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Hidden units (and inputs) of the layers that are timed
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "64,128,256,512,1024",
+        value_parser = count(1..=16_384))]
+    pub(crate) units: Vec<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Train {
+    /// Train a model of text, which continues it and suggests what comes next
+    Text(Box<TrainText>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// A model of text
+    pub(crate) model: PathBuf,
+    /// Text to score, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin
+    #[arg(required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Score only this share of the text, at its end: what training held out [default: all of it]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = part)]
+    pub(crate) validation: Option<f64>,
+    /// Score in one lane from beginning to end, not in lanes of 8,192 tokens
+    #[arg(long)]
+    pub(crate) stream: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// A model
+    pub(crate) model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// A model
+    pub(crate) model: PathBuf,
+    /// Arrays to read, .npy or .safetensors
+    #[arg(value_name = "IN")]
+    pub(crate) input: PathBuf,
+    /// Where to write the outputs, .npy or .safetensors
+    #[arg(value_name = "OUT")]
+    pub(crate) output: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

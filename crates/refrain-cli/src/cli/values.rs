@@ -1,0 +1,61 @@
+//! How the values of options are read.
+
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::ops::RangeInclusive;
+
+pub(super) fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(range)
+}
+
+/// The name of a library's choice, as its files have it.
+pub(super) fn name<T: Serialize>(choice: &T) -> String {
+    match serde_json::to_value(choice) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => unreachable!("a choice is written as its name, not as {other:?}"),
+    }
+}
+
+/// Takes one of the names that the library's choice has in files.
+pub(super) fn choice<T, const N: usize>(names: [&'static str; N]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).map(|name| {
+        serde_json::from_value(serde_json::Value::String(name))
+            .expect("every name listed is one of the choice's")
+    })
+}
+
+fn number<T: std::str::FromStr + PartialOrd>(
+    text: &str,
+    fits: impl Fn(&T) -> bool,
+    expected: &str,
+) -> Result<T, String> {
+    text.parse().ok().filter(fits).ok_or_else(|| format!("expected {expected}"))
+}
+
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(x), "a share from 0 and below 1")
+}
+
+pub(super) fn part(text: &str) -> Result<f64, String> {
+    number(text, |&x| x > 0.0 && x < 1.0, "a share above 0 and below 1")
+}
+
+pub(super) fn probability(text: &str) -> Result<f32, String> {
+    number(text, |&x| x > 0.0 && x <= 1.0, "a probability above 0 and at most 1")
+}
+
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x: &f64| *x > 0.0 && x.is_finite(), "a number above 0")
+}
+
+pub(super) fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x: &f64| *x >= 0.0 && x.is_finite(), "a number of at least 0")
+}
+
+pub(super) fn not_negative_f32(text: &str) -> Result<f32, String> {
+    number(text, |x: &f32| *x >= 0.0 && x.is_finite(), "a number of at least 0")
+}
