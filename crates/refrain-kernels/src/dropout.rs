@@ -1,13 +1,16 @@
 //! Dropout: masks are made from the [`Key`] in the kernel, in the forward pass and again in the backward pass.
 
 use crate::elementwise::{RowKernel, map_rows};
-use crate::engine::Engine;
+use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, RowsMut};
+use crate::isa::Kernel;
 use crate::philox::{Key, Stream, WORDS};
 use crate::simd::Simd;
 
 /// A mask element costs about this many integer operations.
 const MASK_COST: usize = 20;
+/// Elements of a flat buffer that threads share by: whole fills of words.
+const BLOCK: usize = 16 * WORDS;
 
 /// `y = x ⊙ mask / (1 − rate)`, or `y += …` with `add`. The same call on the gradients is the backward pass.
 ///
@@ -28,6 +31,21 @@ pub fn dropout(engine: &Engine, key: Key, rate: f32, x: Rows<'_>, base: &[u64], 
 /// When the sizes do not fit, or the rate is not in 0..1.
 pub fn mask(engine: &Engine, key: Key, rate: f32, base: &[u64], y: RowsMut<'_>) {
     drop_rows(engine, Masked { mask: Mask::new(key, rate), base, x: None, add: false }, y);
+}
+
+/// [`dropout`] of a flat buffer: element `k` is dropped by the word `k` of the key.
+///
+/// # Panics
+/// When the sizes differ, or the rate is not in 0..1.
+pub fn dropout_flat(engine: &Engine, key: Key, rate: f32, x: &[f32], add: bool, y: &mut [f32]) {
+    assert_eq!(x.len(), y.len(), "floats of a dropout");
+    let (mask, len, out) = (Mask::new(key, rate), y.len(), Shared::new(y));
+    engine.share(len.div_ceil(BLOCK), len * MASK_COST, |_, blocks| {
+        let part = blocks.start * BLOCK..len.min(blocks.end * BLOCK);
+        // SAFETY: the part lies inside `y`, and each block belongs to one share.
+        let y = unsafe { out.slice(part.clone()) };
+        engine.isa().run(Flat { mask, first: part.start as u64, x: &x[part], add, y });
+    });
 }
 
 fn drop_rows(engine: &Engine, kernel: Masked<'_>, y: RowsMut<'_>) {
@@ -54,6 +72,34 @@ impl Mask {
     }
 }
 
+impl Mask {
+    /// `y = x ⊙ mask`, or `y += …` with `add`, for the elements from `base` on; without `x` the mask itself.
+    #[inline(always)]
+    fn apply(self, base: u64, x: Option<&[f32]>, add: bool, y: &mut [f32]) {
+        let Self { stream, threshold, scale } = self;
+        let mut block = base / 4;
+        let mut skip = (base % 4) as usize;
+        let mut words = [0; WORDS];
+        let mut at = 0;
+        while at < y.len() {
+            stream.fill(block, &mut words);
+            let count = (WORDS - skip).min(y.len() - at);
+            let y = y[at..at + count].iter_mut().zip(&words[skip..]);
+            match x {
+                None => y.for_each(|(y, &word)| *y = if word >= threshold { scale } else { 0.0 }),
+                Some(x) => {
+                    for ((y, &word), &x) in y.zip(&x[at..]) {
+                        let kept = if word >= threshold { x * scale } else { 0.0 };
+                        *y = if add { *y + kept } else { kept };
+                    }
+                }
+            }
+            (at, skip) = (at + count, 0);
+            block = block.wrapping_add(WORDS as u64 / 4);
+        }
+    }
+}
+
 struct Masked<'a> {
     mask: Mask,
     base: &'a [u64],
@@ -66,28 +112,23 @@ impl RowKernel for Masked<'_> {
     const COST: usize = MASK_COST;
     #[inline(always)]
     fn row<S: Simd>(&self, _: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
-        let Mask { stream, threshold, scale } = self.mask;
-        let x = self.x.map(|x| x.row(i));
-        let mut block = self.base[i] / 4;
-        let mut skip = (self.base[i] % 4) as usize;
-        let mut words = [0; WORDS];
-        let mut at = 0;
-        while at < row.len() {
-            stream.fill(block, &mut words);
-            let count = (WORDS - skip).min(row.len() - at);
-            let y = row[at..at + count].iter_mut().zip(&words[skip..]);
-            match x {
-                None => y.for_each(|(y, &word)| *y = if word >= threshold { scale } else { 0.0 }),
-                Some(x) => {
-                    for ((y, &word), &x) in y.zip(&x[at..]) {
-                        let kept = if word >= threshold { x * scale } else { 0.0 };
-                        *y = if self.add { *y + kept } else { kept };
-                    }
-                }
-            }
-            (at, skip) = (at + count, 0);
-            block = block.wrapping_add(WORDS as u64 / 4);
-        }
+        self.mask.apply(self.base[i], self.x.map(|x| x.row(i)), self.add, row);
+    }
+}
+
+struct Flat<'a> {
+    mask: Mask,
+    first: u64,
+    x: &'a [f32],
+    add: bool,
+    y: &'a mut [f32],
+}
+
+impl Kernel for Flat<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        self.mask.apply(self.first, Some(self.x), self.add, self.y);
     }
 }
 
@@ -144,6 +185,26 @@ mod tests {
                         |y, isa| assert_eq!(y, want, "{count} × {width}, rate {rate}, on {isa}"),
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn flat_buffers_have_the_words_from_the_first_on() {
+        for len in WIDTHS.into_iter().chain([BLOCK - 1, BLOCK, BLOCK + 1, 80 * BLOCK + 7]) {
+            let (x, before) = (floats(1, len, 2.0), floats(2, len, 2.0));
+            for add in [false, true] {
+                let kept = x.iter().enumerate().map(|(k, x)| x * factor(0.3, k as u64));
+                let want: Vec<f32> =
+                    kept.zip(&before).map(|(kept, old)| if add { old + kept } else { kept }).collect();
+                stamped(
+                    |e| {
+                        let mut y = before.clone();
+                        dropout_flat(e, KEY, 0.3, &x, add, &mut y);
+                        y
+                    },
+                    |y, isa| assert_eq!(y, want, "{len} floats on {isa}"),
+                );
             }
         }
     }

@@ -36,6 +36,20 @@ pub fn scatter_add(engine: &Engine, ids: &[u32], d: Rows<'_>, grad: &mut [f32]) 
     });
 }
 
+/// `y[r] = factors[ids[r]] · x[r]`, of `y` itself without `x`: `factors` `(V)`, `ids` `(R)`, `x` and `y` `(R, D)`.
+/// A row whose factor is 0 becomes 0 whatever it was.
+///
+/// # Panics
+/// When the sizes do not fit, or an id is not below `V`.
+pub fn scale_by_id(engine: &Engine, ids: &[u32], factors: &[f32], x: Option<Rows<'_>>, y: RowsMut<'_>) {
+    assert_eq!(ids.len(), y.count(), "one id a row");
+    if let Some(x) = x {
+        assert_eq!((x.count(), x.width()), (y.count(), y.width()), "rows and their copy");
+    }
+    check_ids(ids, factors, 1);
+    map_rows(engine, &ScaleById { ids, factors, x }, y);
+}
+
 fn check_ids(ids: &[u32], table: &[f32], width: usize) {
     if width == 0 {
         return;
@@ -59,6 +73,25 @@ impl RowKernel for Gather<'_> {
         let width = row.len();
         if width > 0 {
             row.copy_from_slice(&self.table[self.ids[i] as usize * width..][..width]);
+        }
+    }
+}
+
+struct ScaleById<'a> {
+    ids: &'a [u32],
+    factors: &'a [f32],
+    x: Option<Rows<'a>>,
+}
+
+impl RowKernel for ScaleById<'_> {
+    const COST: usize = 1;
+    #[inline(always)]
+    fn row<S: Simd>(&self, _: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let factor = self.factors[self.ids[i] as usize];
+        match self.x.map(|x| x.row(i)) {
+            _ if factor == 0.0 => row.fill(0.0),
+            Some(x) => row.iter_mut().zip(x).for_each(|(y, x)| *y = factor * x),
+            None => row.iter_mut().for_each(|y| *y *= factor),
         }
     }
 }
@@ -112,6 +145,34 @@ mod tests {
                 },
                 |y, isa| assert_eq!(y, want, "{count} × {width} on {isa}"),
             );
+        }
+    }
+
+    #[test]
+    fn rows_are_scaled_by_what_their_id_has() {
+        let mut factors = floats(4, VOCABULARY, 2.0);
+        (factors[0], factors[3]) = (0.0, 0.0);
+        for (count, width) in sizes() {
+            let (ids, mut x) = (ids(count), floats(1, count * width, 1.0));
+            let product = |(k, x): (usize, &f32)| factors[ids[k / width] as usize] * x;
+            let want: Vec<f32> = x.iter().enumerate().map(product).map(|y| y + 0.0).collect();
+            for (k, x) in x.iter_mut().enumerate() {
+                if factors[ids[k / width] as usize] == 0.0 {
+                    *x = f32::NAN;
+                }
+            }
+            let rows = padded(&x, count, width);
+            for in_place in [false, true] {
+                stamped(
+                    |e| {
+                        let mut y = padded(if in_place { &x } else { &[] }, count, width);
+                        let x = (!in_place).then_some(Rows::new(&rows, count, width));
+                        scale_by_id(e, &ids, &factors, x, RowsMut::new(&mut y, count, width));
+                        dense(&y, count, width)
+                    },
+                    |y, isa| assert_eq!(y, want, "{count} × {width}, in place {in_place}, on {isa}"),
+                );
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 #![allow(clippy::too_many_arguments)]
 
 mod activation;
+pub mod activity;
 mod buffer;
 pub mod dropout;
 pub mod elementwise;

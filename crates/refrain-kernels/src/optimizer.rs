@@ -287,6 +287,15 @@ pub fn nadam(
     update(engine, rule, scale, w, g, [Some(momentum), Some(velocity)]);
 }
 
+/// `a += rate·(w − a)`: parameters join their average. The rate `1/n` makes the mean of n (Polyak & Juditsky 1992),
+/// `1 − m` an exponential average.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn average(engine: &Engine, rate: f32, a: &mut [f32], w: &[f32]) {
+    update(engine, AverageRule { rate }, Scale::rate(0.0), a, w, []);
+}
+
 impl Adam {
     /// The decay of Nadam's momentum schedule, fixed in Keras.
     const NADAM_DECAY: f64 = 0.96;
@@ -447,6 +456,19 @@ impl Rule<2> for NadamRule {
         let m_hat = self.mu_next * m / self.rest_next + self.rest_mu * g / self.rest_now;
         let v_hat = v / self.correction;
         (w - m_hat * self.lr / (v_hat.sqrt() + self.epsilon), [m, v])
+    }
+}
+
+/// Of an average, with the parameter in the gradient's place.
+#[derive(Clone, Copy)]
+struct AverageRule {
+    rate: f32,
+}
+
+impl Rule<0> for AverageRule {
+    #[inline(always)]
+    fn step(self, a: f32, w: f32, []: [f32; 0]) -> (f32, [f32; 0]) {
+        (a + (w - a) * self.rate, [])
     }
 }
 

@@ -14,6 +14,16 @@ pub fn softmax(engine: &Engine, x: RowsMut<'_>) {
     map_rows(engine, &Softmax, x);
 }
 
+/// `x_v = x_v − ln Σ e^x + shift`, in place: `x` `(R, V)`, `shift` `(R)`, or 0 without it. No result is above the
+/// row's shift.
+///
+/// # Panics
+/// When there is not one shift a row.
+pub fn log_softmax(engine: &Engine, shift: Option<&[f32]>, x: RowsMut<'_>) {
+    assert!(shift.is_none_or(|shift| shift.len() == x.count()), "one shift a row");
+    map_rows(engine, &LogSoftmax(shift), x);
+}
+
 /// `d = y ⊙ (d − Σ d ⊙ y)`, in place: the gradient of softmax's output `y` becomes that of its input.
 ///
 /// # Panics
@@ -188,6 +198,21 @@ impl RowKernel for Softmax {
 fn multiply(row: &mut [f32], factor: f32) {
     for x in row {
         *x *= factor;
+    }
+}
+
+struct LogSoftmax<'a>(Option<&'a [f32]>);
+
+impl RowKernel for LogSoftmax<'_> {
+    const COST: usize = 20;
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], _: [&mut (); 0]) {
+        let max = largest(s, row);
+        let log_total = sum_of_exponentials(s, max, row).ln() as f32;
+        let shift = self.0.map_or(0.0, |shift| shift[i]);
+        for x in row {
+            *x = ((*x - max) - log_total) + shift;
+        }
     }
 }
 

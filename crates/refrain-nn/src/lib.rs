@@ -35,8 +35,8 @@ pub use fit::{Evaluate, Event, Fit, Reporter, Verbose};
 pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};
 pub use model::{
-    Architecture, ArchitectureNode, Compile, DEFAULT_SEED, InputSpec, Model, Network, Sequential, Session,
-    Summary, Tensor,
+    Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, InputSpec, Model,
+    Network, Reduction, Sequential, Session, Summary, Tensor, TrainingCounters, TrainingState,
 };
 pub use params::{ParamSpec, Params, Span, SpanId};
 pub use refrain_kernels::{Engine, Isa};

@@ -216,6 +216,22 @@ impl SeqLayout {
         })
     }
 
+    /// Writes for each row the rows of the same sequence one real step before and one after it; itself where there
+    /// is none.
+    pub fn neighbours(&self, before: &mut Vec<u32>, after: &mut Vec<u32>) {
+        before.clear();
+        after.clear();
+        for (t, &n) in self.active.iter().enumerate() {
+            let back = t.checked_sub(1).map_or(0, |t| self.active[t]);
+            let more = self.active.get(t + 1).copied().unwrap_or(0);
+            for sorted in 0..n {
+                let row = self.offsets[t] + sorted;
+                before.push((row - back) as u32);
+                after.push((row + if sorted < more { n } else { 0 }) as u32);
+            }
+        }
+    }
+
     /// Writes to `index` for each row the row that mirrors it in time within its sequence.
     pub fn mirror(&self, index: &mut Vec<u32>) {
         index.clear();
@@ -276,6 +292,21 @@ mod tests {
             assert_eq!(index[m as usize] as usize, row);
         }
         assert_ne!(index[0], 0);
+    }
+
+    #[test]
+    fn neighbours_are_of_the_same_sequence() {
+        let mut l = SeqLayout::default();
+        l.set_mask(&[true, false, true, true, true, true, false, true, false], 3, 3).unwrap();
+        let (mut before, mut after) = (vec![9], vec![9]);
+        l.neighbours(&mut before, &mut after);
+        let steps = || (0..3).flat_map(|n| (0..l.length(n)).map(move |t| (n, t)));
+        for row in 0..l.rows() {
+            let (n, t) = steps().find(|&(n, t)| l.row(n, t) == row).unwrap();
+            assert_eq!(before[row] as usize, if t > 0 { l.row(n, t - 1) } else { row });
+            assert_eq!(after[row] as usize, if t + 1 < l.length(n) { l.row(n, t + 1) } else { row });
+        }
+        assert_eq!((before.len(), after.len()), (6, 6));
     }
 
     #[test]

@@ -38,9 +38,37 @@ impl State {
         self.slots.iter().flatten()
     }
 
+    pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = &mut StateSlot> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// Lanes it holds; 0 before its first use.
     pub fn lanes(&self) -> usize {
         self.layers().next().map_or(0, |s| s.lanes)
+    }
+
+    /// A state whose lane `i` is lane `from[i].1` of the state `from[i].0`; a fresh state's lanes are zeros. A
+    /// search that follows several continuations of one text goes on from the best of them this way.
+    ///
+    /// # Panics
+    /// Without lanes, when the states are of different models, or when a state does not have the lane.
+    pub fn gather(from: &[(&State, usize)]) -> State {
+        let first = from.first().expect("a state is gathered from at least one lane").0;
+        assert!(from.iter().all(|(state, _)| state.fits(first)), "states of one model are gathered");
+        let slots = first.slots.iter().enumerate().map(|(i, slot)| {
+            let mut gathered = StateSlot::new(slot.as_ref()?.shape);
+            gathered.set_lanes(from.len());
+            for (lane, &(state, source)) in from.iter().enumerate() {
+                let source_slot = state.slots[i].as_ref()?;
+                if source_slot.lanes > 0 {
+                    let (h, c) = gathered.lane_mut(lane);
+                    h.copy_from_slice(source_slot.hidden(source));
+                    c.copy_from_slice(source_slot.cell(source));
+                }
+            }
+            Some(gathered)
+        });
+        State { slots: slots.collect() }
     }
 
     /// Whether the two have slots of the same shapes in the same places: are of the same model.
@@ -90,6 +118,17 @@ impl StateSlot {
     /// The cell state of a lane, `H` floats; empty for cells without one.
     pub fn cell(&self, lane: usize) -> &[f32] {
         if self.shape.cell { &self.c[lane * row_step(self.shape.units)..][..self.shape.units] } else { &[] }
+    }
+
+    /// Takes over the hidden and cell states of all lanes, one behind the other.
+    pub(crate) fn set(&mut self, hidden: &[f32], cell: &[f32]) {
+        let units = self.shape.units.max(1);
+        for (lane, from) in hidden.chunks_exact(units).enumerate() {
+            self.lane_mut(lane).0.copy_from_slice(from);
+        }
+        for (lane, from) in cell.chunks_exact(units).enumerate() {
+            self.lane_mut(lane).1.copy_from_slice(from);
+        }
     }
 
     /// The hidden and cell state of a lane, to be set.

@@ -5,8 +5,9 @@ use refrain_nn::data::{Batch, BatchInput, BatchTarget, Extent};
 use refrain_nn::gradcheck::{Bench, GradCheck, Input, Report, gradcheck};
 use refrain_nn::graph::{Backward, EdgeId, Forward, Mode, Op, Plan};
 use refrain_nn::layers::{
-    ActivationLayer, Bidirectional, CellConfig, Dense, Dropout, Embedding, Gru, Layer, LayerNormalization,
-    Lstm, MergeMode, Recurrent, RecurrentLayer, RecurrentMask, SimpleRnn, TiedDense,
+    ActivationLayer, ActivityPenalty, Bidirectional, CellConfig, Dense, Dropout, Embedding, Gru, Layer,
+    LayerNormalization, Lstm, MergeMode, Recurrent, RecurrentLayer, RecurrentMask, SimpleRnn,
+    SpatialDropout1D, TiedDense,
 };
 use refrain_nn::loss::Loss;
 use refrain_nn::{
@@ -67,6 +68,7 @@ struct Options {
     stateful: bool,
     dropout: f32,
     recurrent_dropout: f32,
+    weight_dropout: f32,
     shared: bool,
     penalty: Option<Regularizer>,
     no_bias: bool,
@@ -92,6 +94,7 @@ impl Options {
             .stateful(self.stateful)
             .dropout(self.dropout)
             .recurrent_dropout(self.recurrent_dropout)
+            .recurrent_weight_dropout(self.weight_dropout)
             .recurrent_mask(mask)
     }
 
@@ -169,7 +172,8 @@ fn both_directions_with_each_merge() {
         for sequences in [false, true] {
             let plain = Options { sequences, ..Options::default() };
             let dropped = Options { dropout: 0.3, recurrent_dropout: 0.3, no_bias: true, ..plain };
-            for options in [plain, Options { state: true, ..plain }, dropped] {
+            let weights = Options { weight_dropout: 0.3, ..dropped };
+            for options in [plain, Options { state: true, ..plain }, dropped, weights] {
                 options.both_ways(merge).iter().for_each(|layer| check(&**layer, &x));
             }
         }
@@ -280,10 +284,44 @@ fn penalties_on_every_parameter() {
 }
 
 #[test]
+fn penalties_on_activities() {
+    for (l2, temporal) in [(3.0, 0.0), (0.0, 3.0), (2.0, 1.0)] {
+        let options = Options { sequences: true, ..Options::default() };
+        for net in options.chains(&chain(2)) {
+            let net = net.add(ActivityPenalty::new(l2, temporal)).add(dense(1));
+            let mut model = net.compile(compile(Loss::MeanSquaredError)).unwrap();
+            let mut batch = batch(4, 2, values(4, 1));
+            check_model("full sequences", &model, &batch);
+            batch.inputs[0].extent = Extent::Lengths;
+            batch.inputs[0].lengths = vec![2, 4, 1];
+            check_model("sequences of three lengths", &model, &batch);
+            // The same weights cost less where nothing is trained.
+            model.test_step(&batch, None).unwrap();
+            let plain = model.last_loss();
+            model.train_step(&batch, None).unwrap();
+            assert!(model.last_loss() > plain, "{} is no more than {plain}", model.last_loss());
+        }
+    }
+}
+
+#[test]
+fn a_penalty_that_no_output_depends_on_is_trained_too() {
+    let mut net = Network::new();
+    let x = net.input(InputSpec::features(2));
+    let h = net.add(Gru::new(UNITS).return_sequences(true), &[x]).unwrap();
+    let aside = net.add(dense(3), &[h]).unwrap();
+    net.add(ActivityPenalty::new(1.0, 2.0), &[aside]).unwrap();
+    let y = net.add(dense(1), &[h]).unwrap();
+    let model = net.compile(&[y], compile(Loss::MeanSquaredError)).unwrap();
+    check_model("a penalty aside", &model, &batch(4, 2, values(4, 1)));
+}
+
+#[test]
 fn stacks_with_dropout_normalisation_and_masks() {
     let dropped = Options { sequences: true, dropout: 0.2, recurrent_dropout: 0.3, ..Options::default() };
-    let shared = Options { shared: true, recurrent_dropout: 0.3, ..Options::default() };
-    let bottom = Sequential::new().add(Embedding::new(6, 3).mask_zero(true));
+    let shared = Options { shared: true, recurrent_dropout: 0.3, weight_dropout: 0.2, ..Options::default() };
+    let bottom = Sequential::new().add(Embedding::new(6, 3).mask_zero(true).dropout(0.2));
+    let bottom = bottom.add(SpatialDropout1D::new(0.2)).add(ActivityPenalty::new(2.0, 1.0));
     for below in dropped.chains(&bottom) {
         let below = below.add(Dropout::new(0.25)).add(LayerNormalization::new());
         for model in shared.chains(&below) {

@@ -3,12 +3,13 @@
 
 use refrain_nn::data::{Batch, Extent};
 use refrain_nn::layers::{
-    Bidirectional, Dense, Dropout, Embedding, Gru, LayerNormalization, Lstm, SimpleRnn,
+    ActivityPenalty, AdaptiveSoftmax, Bidirectional, Dense, Dropout, Embedding, Gru, Layer,
+    LayerNormalization, Lstm, SimpleRnn, SpatialDropout1D,
 };
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::Adam;
-use refrain_nn::{Activation, Compile, Engine, Isa, Model, Sequential};
+use refrain_nn::{Activation, Averaging, Compile, Engine, Isa, Model, Sequential};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 
@@ -20,19 +21,23 @@ const VOCABULARY: usize = 20;
 /// allocate as it starts.
 const UNITS: usize = 64;
 
-fn model() -> Model {
+/// A model that ends in `output`.
+fn model(output: impl Layer + 'static, gradient_accumulation_steps: u32) -> Model {
     Sequential::new()
-        .add(Embedding::new(VOCABULARY, 12).mask_zero(true))
+        .add(Embedding::new(VOCABULARY, 12).mask_zero(true).dropout(0.1))
         .add(Dropout::new(0.1))
+        .add(SpatialDropout1D::new(0.1))
         .add(Bidirectional::new(Lstm::new(UNITS).return_sequences(true)))
         .add(LayerNormalization::new())
-        .add(Gru::new(UNITS).return_sequences(true).recurrent_dropout(0.2))
+        .add(Gru::new(UNITS).return_sequences(true).recurrent_dropout(0.2).recurrent_weight_dropout(0.2))
+        .add(ActivityPenalty::new(2.0, 1.0))
         .add(SimpleRnn::new(UNITS).return_sequences(true))
-        .add(Dense::new(VOCABULARY).activation(Activation::Softmax))
+        .add(output)
         .compile(Compile {
             loss: Loss::SparseCategoricalCrossentropy,
             optimizer: Adam::default().global_clipnorm(1.0).into(),
             metrics: vec![Metric::Accuracy],
+            gradient_accumulation_steps,
             engine: Some(Engine::new(Isa::detect(), 2)),
             ..Compile::default()
         })
@@ -54,7 +59,15 @@ fn fill(batch: &mut Batch, lanes: usize, steps: usize, salt: usize) {
 }
 
 fn main() {
-    let mut model = model();
+    let dense = || Dense::new(VOCABULARY).activation(Activation::Softmax);
+    check("dense", model(dense(), 1));
+    let mut averaging = model(dense(), 3);
+    averaging.start_averaging(Averaging::Mean).expect("a compiled model");
+    check("dense, averaged and stepping after three batches", averaging);
+    check("adaptive", model(AdaptiveSoftmax::new(VOCABULARY).cutoffs([4, 9]), 1));
+}
+
+fn check(output: &str, mut model: Model) {
     let mut batch = Batch::default();
     fill(&mut batch, 16, 12, 1);
     batch.inputs[0].lengths.fill(12);
@@ -64,9 +77,11 @@ fn main() {
     }
     for salt in 0..10 {
         fill(&mut batch, 16 - salt, 12 - salt % 3, salt);
+        // All targets in one cluster of classes, now this one, now that one.
+        batch.targets[0].ids.fill((salt * 2) as u32);
         let region = Region::new(ALLOCATOR);
         model.train_step(&batch, None).expect("a step");
         let change = region.change();
-        assert_eq!((change.allocations, change.reallocations), (0, 0), "in step {salt}");
+        assert_eq!((change.allocations, change.reallocations), (0, 0), "{output}: in step {salt}");
     }
 }

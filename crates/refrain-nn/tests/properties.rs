@@ -6,7 +6,7 @@ use refrain_nn::data::Batch;
 use refrain_nn::layers::{Bidirectional, Dense, Dropout, Embedding, Gru, Layer, Lstm, SimpleRnn, TiedDense};
 use refrain_nn::loss::Loss;
 use refrain_nn::optim::Adam;
-use refrain_nn::{Activation, Compile, Engine, Error, InputSpec, Isa, Model, Network, Sequential};
+use refrain_nn::{Activation, Compile, Engine, Error, InputSpec, Isa, Model, Network, Sequential, State};
 
 fn ids(lanes: usize, steps: usize, vocabulary: u32) -> Array2<u32> {
     Array2::from_shape_fn((lanes, steps), |(n, t)| ((n * 31 + t * t * 7 + t) as u32) % vocabulary)
@@ -55,6 +55,41 @@ fn a_session_s_state_can_be_kept_and_put_back() {
     assert_eq!(session.step_ids(&[4]).unwrap().row(0), first);
     let other = language_model(1).session(2).unwrap().state().clone();
     assert!(session.set_state(&other).is_ok(), "a fresh state has no lanes yet");
+}
+
+#[test]
+fn lanes_gathered_from_several_states_go_on_as_they_would_alone() {
+    let mut model = language_model(2);
+    let mut session = model.session(1).unwrap();
+    let fresh = session.state().clone();
+    let mut alone = |ids: &[u32]| {
+        session.resume(fresh.clone(), 1).unwrap();
+        let mut last = Vec::new();
+        for &id in ids {
+            last = session.step_ids(&[id]).unwrap().row(0).to_vec();
+        }
+        (session.state().clone(), last)
+    };
+    let (three, _) = alone(&[3]);
+    let (four, _) = alone(&[4, 5]);
+    let wanted = [&[4, 5, 6][..], &[3, 7], &[4, 5, 8], &[9]].map(|ids| alone(ids).1);
+    let both = State::gather(&[(&four, 0), (&three, 0)]);
+    let chosen = State::gather(&[(&both, 0), (&both, 1), (&four, 0), (&fresh, 0)]);
+    assert_eq!((both.lanes(), chosen.lanes()), (2, 4));
+    session.resume(chosen, 4).unwrap();
+    let rows = session.step_ids(&[6, 7, 8, 9]).unwrap();
+    for (lane, wanted) in wanted.iter().enumerate() {
+        assert_eq!(rows.row(lane), wanted, "lane {lane}");
+    }
+    let error = session.resume(both.clone(), 3).unwrap_err().to_string();
+    assert!(error.contains("2 lanes") && error.contains("3 lanes"), "{error}");
+    // A model that remembers nothing has states without lanes.
+    let mut plain =
+        Sequential::new().add(Embedding::new(30, 4)).add(Dense::new(5)).compile(compile(1)).unwrap();
+    let mut session = plain.session(1).unwrap();
+    let state = State::gather(&[(session.state(), 0); 3]);
+    session.resume(state, 3).unwrap();
+    assert_eq!(session.step_ids(&[1, 2, 3]).unwrap().count(), 3);
 }
 
 #[test]

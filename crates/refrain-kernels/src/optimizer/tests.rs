@@ -162,6 +162,31 @@ fn the_adam_family_is_the_references() {
 }
 
 #[test]
+fn averages_are_the_references() {
+    for len in lengths() {
+        let join = |e: Option<&Engine>| {
+            let mut a = floats(1, len, 1.0);
+            for n in 1..=STEPS {
+                let (w, rate) = (floats(100 + n, len, 2.0), 1.0 / n as f32);
+                match e {
+                    Some(e) => average(e, rate, &mut a, &w),
+                    None => reference::average(&mut a, &w, rate.into()),
+                }
+            }
+            a
+        };
+        let want = join(None);
+        stamped(
+            |e| join(Some(e)),
+            |got, isa| {
+                let at = got.iter().zip(&want).position(|(a, b)| a.to_bits() != b.to_bits());
+                assert_eq!(at.map(|k| (k, got[k], want[k])), None, "{len} on {isa}");
+            },
+        );
+    }
+}
+
+#[test]
 fn nan_in_a_gradient_reaches_the_parameter_through_clipping() {
     let engine = Engine::new(Isa::detect(), 1);
     let scale = Scale { clip_value: Some(1.0), ..Scale::rate(0.1) };

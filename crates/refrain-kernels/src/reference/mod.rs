@@ -17,6 +17,7 @@ mod matrix;
 mod tests;
 
 pub mod activation;
+pub mod activity;
 pub mod cell;
 pub mod dense;
 pub mod embedding;

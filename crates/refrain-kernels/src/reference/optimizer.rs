@@ -30,6 +30,14 @@ pub fn decoupled_decay<T: Real>(w: &mut [T], weight_decay: f64, learning_rate: f
     }
 }
 
+/// `a += rate·(w − a)`: the weights join their average.
+pub fn average<T: Real>(a: &mut [T], w: &[T], rate: f64) {
+    check(w, &[a]);
+    for k in 0..w.len() {
+        a[k] += (w[k] - a[k]) * T::from_f64(rate);
+    }
+}
+
 /// Gradient descent: `w −= rate·g`; with momentum `m = μ·m − rate·g`, `w += m`, or `w += μ·m − rate·g` (Nesterov).
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {

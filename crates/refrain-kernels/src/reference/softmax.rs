@@ -6,9 +6,14 @@ use super::{Real, check_shape, row};
 
 /// `y_v = e^{x_v} / Σ e^x` of each row of x (R, classes).
 pub fn forward<T: Real>(x: &[T], classes: usize) -> Vec<T> {
+    log_forward(x, classes).into_iter().map(T::exp).collect()
+}
+
+/// `y_v = x_v − ln Σ e^x` of each row of x (R, classes).
+pub fn log_forward<T: Real>(x: &[T], classes: usize) -> Vec<T> {
     let rows = x.chunks_exact(classes);
     assert!(rows.remainder().is_empty(), "x: expected rows of {classes} classes");
-    rows.flat_map(|x| log_softmax(x).into_iter().map(T::exp)).collect()
+    rows.flat_map(log_softmax).collect()
 }
 
 /// The gradient (R, classes) of x under `Σ dy·y`, from y: `y⊙(dy − Σ dy⊙y)`.

@@ -43,6 +43,31 @@ fn softmax_and_its_gradient_are_the_references() {
 }
 
 #[test]
+fn log_softmax_is_the_reference_s() {
+    for (count, width) in sizes_with_classes() {
+        let (x, shift) = (floats(1, count * width, 8.0), floats(3, count, 2.0));
+        let logs = reference::softmax::log_forward(&doubles(&x), width);
+        for shift in [None, Some(&shift[..])] {
+            let of = |i: usize| shift.map_or(0.0, |shift| f64::from(shift[i / width]));
+            let want: Vec<f64> = logs.iter().enumerate().map(|(i, y)| y + of(i)).collect();
+            stamped(
+                |e| {
+                    let mut y = padded(&x, count, width);
+                    log_softmax(e, shift, RowsMut::new(&mut y, count, width));
+                    dense(&y, count, width)
+                },
+                |y, isa| {
+                    let what = format!("{count} × {width}, shift {}, on {isa}", shift.is_some());
+                    assert_close(y, &want, TOLERANCE, &what);
+                    let above = |(i, &y): (usize, &f32)| f64::from(y) > of(i);
+                    assert_eq!(y.iter().enumerate().position(above), None, "above its shift: {what}");
+                },
+            );
+        }
+    }
+}
+
+#[test]
 fn no_columns_are_no_work() {
     let engine = Engine::new(Isa::detect(), 1);
     softmax(&engine, no_rows(3));

@@ -75,7 +75,7 @@ impl Bench {
         self.run_backward(|output, row, column| weight(output, row, column) as f32)
     }
 
-    /// Runs forward in training and sums every output with its weight.
+    /// Runs forward in training and sums every output with its weight, and its penalties.
     fn objective(&mut self) -> Result<Objective, Error> {
         self.forward(Mode::Train)?;
         let mut sum = Objective::default();
@@ -92,6 +92,7 @@ impl Bench {
                 }
             }
         }
+        sum.add(self.graph.penalty());
         Ok(sum)
     }
 

@@ -243,7 +243,12 @@ impl Graph {
         Single { op: &mut *node.op, x, dx, workspace: &mut self.workspace }
     }
 
-    /// Runs the nodes backwards from the edges whose gradients were seeded, except those in `skip`.
+    /// What the operations of the last forward pass add to the loss.
+    pub(crate) fn penalty(&self) -> f64 {
+        self.nodes.iter().map(|n| n.op.penalty()).sum()
+    }
+
+    /// Runs the nodes backwards from the edges whose gradients were seeded, and from penalties, except those in `skip`.
     pub(crate) fn backward(
         &mut self,
         engine: &Engine,
@@ -253,7 +258,8 @@ impl Graph {
     ) -> Result<(), Error> {
         let given = if self.input_gradients { &[][..] } else { &self.inputs };
         for (i, node) in self.nodes.iter_mut().enumerate().rev() {
-            if skip.contains(&i) || !node.outputs.iter().any(|e| self.written[e.0]) {
+            let depends = node.outputs.iter().any(|e| self.written[e.0]) || node.op.penalty() != 0.0;
+            if skip.contains(&i) || !depends {
                 continue;
             }
             self.targets.clear();

@@ -73,6 +73,12 @@ pub trait Op: fmt::Debug + Send + Any {
         None
     }
 
+    /// What its last forward pass adds to the loss: of a penalty in [`Mode::Train`], else 0. Where it is not 0,
+    /// backward runs even if no output has a gradient.
+    fn penalty(&self) -> f64 {
+        0.0
+    }
+
     /// Its copy, for a model's copy.
     fn boxed_clone(&self) -> Box<dyn Op>;
 }

@@ -130,6 +130,11 @@ impl Affine {
         }
     }
 
+    /// The same with the parameters as [`Op::pack`] last saw them.
+    pub(crate) fn forward_packed(&self, engine: &Engine, x: Rows<'_>, y: RowsMut<'_>) {
+        matmul(engine, x, &self.packed, Some(&self.packed_bias), false, y);
+    }
+
     /// From the gradient `dy` of some rows adds to the parameters' gradients, and overwrites `dx`, or adds to it
     /// with `add`.
     pub(crate) fn backward_rows(
@@ -178,8 +183,7 @@ impl Op for Affine {
     fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
         let (engine, params, x) = (cx.engine, cx.params, cx.input(0));
         if cx.packed {
-            let y = cx.output(0).view_mut();
-            matmul(engine, x.view(), &self.packed, Some(&self.packed_bias), false, y);
+            self.forward_packed(engine, x.view(), cx.output(0).view_mut());
         } else {
             let mut workspace = std::mem::take(cx.workspace);
             self.forward_rows(engine, params, &mut workspace, x.view(), cx.output(0).view_mut());

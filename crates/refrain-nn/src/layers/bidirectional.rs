@@ -19,6 +19,9 @@ pub trait RecurrentLayer: Layer {
     /// Whether its final states follow its first output.
     fn returns_state(&self) -> bool;
 
+    /// [`Layer::without_noise`] as a recurrent layer.
+    fn quiet(&self) -> Box<dyn RecurrentLayer>;
+
     /// Whether it reads sequences from their end already: what its setting `go_backwards` says, if it has one.
     fn goes_backwards(&self) -> bool {
         self.config().get("go_backwards").and_then(serde_json::Value::as_bool).unwrap_or(false)
@@ -142,6 +145,10 @@ impl Layer for Bidirectional {
         Ok(forward)
     }
 
+    fn without_noise(&self) -> Box<dyn Layer> {
+        Box::new(Self { layer: self.layer.quiet().into(), ..self.clone() })
+    }
+
     fn boxed_clone(&self) -> Box<dyn Layer> {
         Box::new(self.clone())
     }
@@ -216,6 +223,10 @@ mod tests {
     }
 
     impl RecurrentLayer for RunningSum {
+        fn quiet(&self) -> Box<dyn RecurrentLayer> {
+            Box::new(self.clone())
+        }
+
         fn with_direction(&self, backwards: bool) -> Box<dyn RecurrentLayer> {
             Box::new(Self { go_backwards: backwards, ..self.clone() })
         }

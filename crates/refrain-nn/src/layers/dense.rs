@@ -47,7 +47,7 @@ pub struct Dense {
 }
 
 /// The widest layer: far beyond what trains, and small enough that no product of a few sizes overflows.
-const MOST_UNITS: usize = 1 << 24;
+pub(super) const MOST_UNITS: usize = 1 << 24;
 
 pub(super) fn check_units(layer: &str, units: usize) -> Result<(), Error> {
     if (1..=MOST_UNITS).contains(&units) {

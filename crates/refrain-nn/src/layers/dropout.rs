@@ -52,12 +52,14 @@ impl Layer for Dropout {
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
         plan.features(input)?;
-        if !(0.0..1.0).contains(&self.rate) {
-            return Err(Error::setting(plan.name(), "rate", self.rate, "at least 0 and below 1"));
-        }
+        check_rate(plan.name(), "rate", self.rate)?;
         let spec = plan.spec(input);
         let op = DropoutOp { rate: self.rate, purpose: plan.purpose(), axis: spec.axis, first: Vec::new() };
         Ok(plan.op(Box::new(op), &[input], &[spec]))
+    }
+
+    fn without_noise(&self) -> Box<dyn Layer> {
+        Box::new(Self { rate: 0.0, ..self.clone() })
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer> {
@@ -65,7 +67,20 @@ impl Layer for Dropout {
     }
 }
 
-fn key(random: RandomKey, purpose: u32) -> Key {
+/// Refuses a share that is not at least 0 and below 1.
+pub(super) fn check_rate(layer: &str, setting: &'static str, rate: f32) -> Result<(), Error> {
+    if (0.0..1.0).contains(&rate) {
+        return Ok(());
+    }
+    Err(Error::setting(layer, setting, rate, "at least 0 and below 1"))
+}
+
+/// Whether a rate is the one that a config leaves out.
+pub(super) fn is_zero(rate: &f32) -> bool {
+    *rate == 0.0
+}
+
+pub(super) fn key(random: RandomKey, purpose: u32) -> Key {
     Key { seed: random.seed, purpose, counter: random.counter }
 }
 

@@ -2,13 +2,16 @@
 
 use super::Layer;
 use super::dense::yes;
+use super::dropout::{check_rate, is_zero, key};
 use super::masking::Subset;
 use crate::error::Error;
-use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Mode, Op, Plan, RandomKey};
 use crate::init::Initializer;
 use crate::params::{ParamSpec, SpanId};
 use crate::regularizer::Regularizer;
-use refrain_kernels::embedding::gather;
+use refrain_kernels::dropout::mask;
+use refrain_kernels::embedding::{gather, scale_by_id};
+use refrain_kernels::{AlignedVec, Engine, Rows, RowsMut, row_step};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 
@@ -16,7 +19,8 @@ use std::any::Any;
 ///
 /// Input ids `(N, T)` or `(N)`, below `input_dim`; output `(N, T, output_dim)` or `(N, output_dim)`. With
 /// `mask_zero` the steps of id 0, the padding, are dropped: later layers never see them, and a returned
-/// sequence holds 0 there. Parameter: `embeddings` `(input_dim, output_dim)`.
+/// sequence holds 0 there. With `dropout` a share of the ids has zero rows for a whole batch of training, wherever
+/// they stand (Gal & Ghahramani 2016), and the rows of the others are scaled by `1 / (1 − dropout)`. Parameter: `embeddings` `(input_dim, output_dim)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
@@ -33,6 +37,9 @@ pub struct Embedding {
     /// Whether steps of id 0 are dropped.
     #[serde(default)]
     pub mask_zero: bool,
+    /// The share of the ids that a batch of training drops: at least 0 and below 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f32,
     /// Whether training changes it.
     #[serde(default = "yes")]
     pub trainable: bool,
@@ -50,6 +57,7 @@ impl Embedding {
             embeddings_initializer: Initializer::random_uniform(),
             embeddings_regularizer: None,
             mask_zero: false,
+            dropout: 0.0,
             trainable: true,
             name: None,
         }
@@ -70,6 +78,12 @@ impl Embedding {
     /// Sets whether steps of id 0 are dropped.
     pub fn mask_zero(mut self, mask_zero: bool) -> Self {
         self.mask_zero = mask_zero;
+        self
+    }
+
+    /// Sets the share of the ids that a batch of training drops.
+    pub fn dropout(mut self, rate: f32) -> Self {
+        self.dropout = rate;
         self
     }
 
@@ -110,6 +124,7 @@ impl Layer for Embedding {
                 return Err(Error::setting(plan.name(), setting, 0, "at least 1"));
             }
         }
+        check_rate(plan.name(), "dropout", self.dropout)?;
         let spec = plan.spec(input);
         if spec.kind != Kind::Ids {
             return Err(Error::connection(plan.name(), spec, "ids"));
@@ -135,9 +150,14 @@ impl Layer for Embedding {
             axis: spec.axis,
             subset,
             kept: Vec::new(),
+            dropout: IdDropout::new(self.dropout, plan.purpose()),
         };
         let output = EdgeSpec { axis, kind: Kind::Features(self.output_dim) };
         Ok(plan.op(Box::new(op), &[input], &[output]))
+    }
+
+    fn without_noise(&self) -> Box<dyn Layer> {
+        Box::new(Self { dropout: 0.0, ..self.clone() })
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer> {
@@ -156,6 +176,7 @@ struct Lookup {
     subset: Option<Subset>,
     /// Their ids.
     kept: Vec<u32>,
+    dropout: Option<IdDropout>,
 }
 
 impl Lookup {
@@ -175,12 +196,50 @@ impl Lookup {
     }
 }
 
-/// The ids and the table whose rows an edge holds, if it holds just these.
-pub(super) fn looked_up(plan: &Plan<'_>, edge: EdgeId) -> Option<(EdgeId, SpanId)> {
+/// The ids that training drops, all of a table's drawn anew for each batch.
+#[derive(Debug, Clone)]
+pub(super) struct IdDropout {
+    rate: f32,
+    /// Of the lookup.
+    purpose: u32,
+    /// For each id 0 or `1 / (1 − rate)`; none outside of training.
+    factors: AlignedVec,
+}
+
+impl IdDropout {
+    /// None where nothing is dropped.
+    fn new(rate: f32, purpose: u32) -> Option<Self> {
+        (rate > 0.0).then(|| Self { rate, purpose, factors: AlignedVec::default() })
+    }
+
+    /// Draws the batch's ids: an id is the number of its random element.
+    pub(super) fn draw(&mut self, engine: &Engine, random: RandomKey, vocabulary: usize) {
+        self.factors.resize(row_step(vocabulary));
+        let factors = RowsMut::new(&mut self.factors, 1, vocabulary);
+        mask(engine, key(random, self.purpose), self.rate, &[0], factors);
+    }
+
+    /// Scales rows that are those of the table, id after id.
+    pub(super) fn scale_table(&self, mut rows: RowsMut<'_>) {
+        for (id, &factor) in self.factors.iter().enumerate().take(rows.count()) {
+            rows.row(id).iter_mut().for_each(|x| *x = if factor == 0.0 { 0.0 } else { factor * *x });
+        }
+    }
+}
+
+/// What an edge holds that an embedding wrote.
+pub(super) struct LookedUp {
+    pub(super) ids: EdgeId,
+    pub(super) table: SpanId,
+    pub(super) dropout: Option<IdDropout>,
+}
+
+/// The ids and the table whose rows an edge holds, if it holds just these, or in training those that are not dropped.
+pub(super) fn looked_up(plan: &Plan<'_>, edge: EdgeId) -> Option<LookedUp> {
     let node = &plan.graph.nodes[plan.graph.producer(edge)?];
     let op: &dyn Any = &*node.op;
     let lookup = op.downcast_ref::<Lookup>().filter(|lookup| lookup.subset.is_none())?;
-    Some((node.inputs[0], lookup.table))
+    Some(LookedUp { ids: node.inputs[0], table: lookup.table, dropout: lookup.dropout.clone() })
 }
 
 impl Op for Lookup {
@@ -195,6 +254,10 @@ impl Op for Lookup {
             ids = &self.kept;
         }
         gather(engine, table, ids, cx.output(0).view_mut());
+        if let (Mode::Train, Some(dropout)) = (cx.mode, &mut self.dropout) {
+            dropout.draw(engine, cx.random, self.vocabulary);
+            scale_by_id(engine, ids, &dropout.factors[..self.vocabulary], None, cx.output(0).view_mut());
+        }
         Ok(())
     }
 
@@ -202,7 +265,19 @@ impl Op for Lookup {
         let Some(dy) = cx.d_output(0) else { return Ok(()) };
         if cx.params.spans()[self.table.0].trainable {
             let ids = if self.subset.is_some() { &self.kept } else { &cx.input(0).ids };
-            cx.params.add_rows(cx.engine, self.table, ids, dy.view());
+            let Some(dropout) = &self.dropout else {
+                cx.params.add_rows(cx.engine, self.table, ids, dy.view());
+                return Ok(());
+            };
+            let (factors, dy) = (&dropout.factors[..self.vocabulary], dy.view());
+            let floats = dy.count() * row_step(dy.width());
+            if cx.workspace.len() < floats {
+                cx.workspace.resize(floats);
+            }
+            let scaled = RowsMut::new(cx.workspace, dy.count(), dy.width());
+            scale_by_id(cx.engine, ids, factors, Some(dy), scaled);
+            let scaled = Rows::new(cx.workspace, dy.count(), dy.width());
+            cx.params.add_rows(cx.engine, self.table, ids, scaled);
         }
         Ok(())
     }
@@ -215,9 +290,9 @@ impl Op for Lookup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradcheck::{Bench, Input};
-    use crate::graph::Mode;
+    use crate::gradcheck::{Bench, Input, RANDOM};
     use crate::layers::testing::check;
+    use refrain_kernels::philox::word;
 
     const TABLE: [f32; 8] = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0, 30.0, 31.0];
 
@@ -254,6 +329,59 @@ mod tests {
             assert_eq!([0, 1, 2, 3].map(zero), [mask_zero, false, true, false]);
         }
         check(&Embedding::new(3, 5), &[Input::lane_ids(&[2, 0, 2])]);
+    }
+
+    fn factor(id: u32) -> f32 {
+        if word(RANDOM.seed, 0, RANDOM.counter, u64::from(id)) >= 1 << 31 { 2.0 } else { 0.0 }
+    }
+
+    #[test]
+    fn a_dropped_id_is_zero_wherever_it_stands() {
+        let ids: [&[u32]; 4] = [&[1, 5, 0], &[], &[3, 1, 1, 2, 4], &[5, 5]];
+        let mut dropped = [0; 2];
+        for mask_zero in [false, true] {
+            let layer = Embedding::new(6, 3).mask_zero(mask_zero).dropout(0.5);
+            let mut h = Bench::new(&layer, &[Input::ids(&ids)]).unwrap();
+            let table = h.weight("embeddings").unwrap().to_vec();
+            let rows = |scale: fn(u32) -> f32| {
+                let row = |&id: &u32| table[id as usize * 3..][..3].iter().map(move |x| scale(id) * x);
+                let real = |id: &&u32| !mask_zero || **id != 0;
+                ids.map(|ids| ids.iter().filter(real).flat_map(row).collect::<Vec<_>>())
+            };
+            let want = rows(factor);
+            h.forward(Mode::Train).unwrap();
+            assert_eq!(h.output(0), want);
+            dropped[0] += want.iter().flatten().filter(|&&y| y == 0.0).count();
+            dropped[1] += want.iter().flatten().filter(|&&y| y != 0.0).count();
+            let want = rows(|_| 1.0);
+            h.forward(Mode::Infer).unwrap();
+            assert_eq!(h.output(0), want);
+        }
+        assert!(dropped.iter().all(|&n| n > 0), "{dropped:?} dropped and kept");
+    }
+
+    #[test]
+    fn a_dropped_id_has_no_gradient() {
+        let ids = Input::ids(&[&[1], &[3, 1, 1, 0], &[5, 2, 5], &[0, 3, 4]]);
+        for mask_zero in [false, true] {
+            let layer = Embedding::new(6, 17).mask_zero(mask_zero).dropout(0.5);
+            let h = check(&layer, std::slice::from_ref(&ids));
+            let gradient = h.weight_gradient("embeddings").unwrap();
+            for id in 0..6 {
+                let zero = gradient[id as usize * 17..][..17].iter().all(|&g| g == 0.0);
+                assert_eq!(zero, factor(id) == 0.0 || mask_zero && id == 0, "id {id}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_outside_its_range_is_refused_and_one_of_zero_is_no_setting() {
+        for rate in [1.0, -0.1, f32::NAN] {
+            let layer = Embedding::new(4, 2).dropout(rate);
+            let error = Bench::new(&layer, &[Input::lane_ids(&[0])]).unwrap_err();
+            assert!(matches!(error, Error::Setting { setting: "dropout", .. }), "{error}");
+        }
+        assert!(Embedding::new(4, 2).config().get("dropout").is_none());
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Layers: descriptions that plan operations.
 
 mod activation;
+mod activity_penalty;
+mod adaptive;
 mod affine;
 mod bidirectional;
+mod blocks;
 mod dense;
 mod dropout;
 mod embedding;
@@ -17,15 +20,20 @@ mod reference_tests;
 mod registry;
 mod repeat;
 mod reverse;
+mod spatial_dropout;
 #[cfg(test)]
 mod testing;
 mod tied;
 mod time_distributed;
 
 pub use activation::ActivationLayer;
+pub use activity_penalty::ActivityPenalty;
+pub use adaptive::AdaptiveSoftmax;
+pub(crate) use adaptive::{AdaptiveOp, Weights, reserve};
 pub(crate) use affine::Affine;
 pub(crate) use bidirectional::snake_case;
 pub use bidirectional::{Bidirectional, MergeMode, RecurrentLayer};
+pub(crate) use blocks::Blocks;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
@@ -37,6 +45,7 @@ pub use recurrent::{
 };
 pub(crate) use registry::layer_from_config;
 pub use repeat::RepeatVector;
+pub use spatial_dropout::SpatialDropout1D;
 pub use tied::TiedDense;
 pub use time_distributed::TimeDistributed;
 
@@ -68,6 +77,12 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// # Errors
     /// When a setting is out of range or an input does not fit.
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error>;
+
+    /// The layer without what is random in training and without penalties on activations; parameters and their order
+    /// are the same. A layer that has neither is its own copy.
+    fn without_noise(&self) -> Box<dyn Layer> {
+        self.boxed_clone()
+    }
 
     /// Its copy.
     fn boxed_clone(&self) -> Box<dyn Layer>;

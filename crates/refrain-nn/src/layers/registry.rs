@@ -2,8 +2,9 @@
 
 use super::bidirectional::{MergeMode, RecurrentLayer};
 use super::{
-    ActivationLayer, Add, Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru, Layer,
-    LayerNormalization, Lstm, Masking, RepeatVector, SimpleRnn, TiedDense, TimeDistributed,
+    ActivationLayer, ActivityPenalty, AdaptiveSoftmax, Add, Bidirectional, Concatenate, Dense, Dropout,
+    Embedding, Gru, Layer, LayerNormalization, Lstm, Masking, RepeatVector, SimpleRnn, SpatialDropout1D,
+    TiedDense, TimeDistributed,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,8 +12,10 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Every class name that [`layer_from_config`] knows.
-const CLASS_NAMES: [&str; 15] = [
+const CLASS_NAMES: [&str; 18] = [
     "Activation",
+    "ActivityPenalty",
+    "AdaptiveSoftmax",
     "Add",
     "Bidirectional",
     "Concatenate",
@@ -25,6 +28,7 @@ const CLASS_NAMES: [&str; 15] = [
     "Masking",
     "RepeatVector",
     "SimpleRNN",
+    "SpatialDropout1D",
     "TiedDense",
     "TimeDistributed",
 ];
@@ -36,6 +40,8 @@ const CLASS_NAMES: [&str; 15] = [
 pub(crate) fn layer_from_config(class_name: &str, config: Value) -> Result<Box<dyn Layer>, String> {
     Ok(match class_name {
         "Activation" => Box::new(read::<ActivationLayer>(class_name, config)?),
+        "ActivityPenalty" => Box::new(read::<ActivityPenalty>(class_name, config)?),
+        "AdaptiveSoftmax" => Box::new(read::<AdaptiveSoftmax>(class_name, config)?),
         "Add" => Box::new(read::<Add>(class_name, config)?),
         "Bidirectional" => Box::new(bidirectional(read(class_name, config)?)?),
         "Concatenate" => Box::new(read::<Concatenate>(class_name, config)?),
@@ -48,6 +54,7 @@ pub(crate) fn layer_from_config(class_name: &str, config: Value) -> Result<Box<d
         "Masking" => Box::new(read::<Masking>(class_name, config)?),
         "RepeatVector" => Box::new(read::<RepeatVector>(class_name, config)?),
         "SimpleRNN" => Box::new(read::<SimpleRnn>(class_name, config)?),
+        "SpatialDropout1D" => Box::new(read::<SpatialDropout1D>(class_name, config)?),
         "TiedDense" => Box::new(read::<TiedDense>(class_name, config)?),
         "TimeDistributed" => Box::new(time_distributed(read(class_name, config)?)?),
         _ => return Err(format!("unknown layer {class_name:?}, expected one of {}", CLASS_NAMES.join(", "))),
@@ -125,6 +132,7 @@ mod tests {
             .embeddings_initializer(Initializer::Ones)
             .embeddings_regularizer(penalty)
             .mask_zero(true)
+            .dropout(0.5)
             .trainable(false);
         let norm = LayerNormalization::new()
             .epsilon(0.25)
@@ -135,10 +143,21 @@ mod tests {
             .beta_regularizer(penalty)
             .gamma_regularizer(penalty)
             .trainable(false);
+        let adaptive = AdaptiveSoftmax::new(30)
+            .cutoffs([5])
+            .div_value(1.5)
+            .use_bias(true)
+            .kernel_initializer(Initializer::HeNormal)
+            .bias_initializer(Initializer::Ones)
+            .trainable(false);
         let lstm = Lstm::new(4).return_sequences(true).return_state(true).name("inner");
         vec![
             Box::new(ActivationLayer::new(Activation::HardSigmoid)),
             Box::new(ActivationLayer::new(Activation::Softmax).name("probabilities")),
+            Box::new(ActivityPenalty::new(0.5, 0.25)),
+            Box::new(ActivityPenalty::new(0.0, 1.5).name("slow")),
+            Box::new(AdaptiveSoftmax::new(30).cutoffs([5, 20])),
+            Box::new(adaptive.name("output")),
             Box::new(Add::new()),
             Box::new(Add::new().name("sum")),
             Box::new(Bidirectional::new(lstm).merge_mode(MergeMode::Ave).name("both")),
@@ -154,6 +173,7 @@ mod tests {
             Box::new(embedding.name("words")),
             Box::new(Gru::new(3).reset_after(false)),
             Box::new(Lstm::new(3).dropout(0.25).go_backwards(true)),
+            Box::new(Lstm::new(3).recurrent_weight_dropout(0.75)),
             Box::new(LayerNormalization::new()),
             Box::new(norm.name("norm")),
             Box::new(Masking::default()),
@@ -161,6 +181,8 @@ mod tests {
             Box::new(RepeatVector::new(5)),
             Box::new(RepeatVector::new(5).name("repeat")),
             Box::new(SimpleRnn::new(3).activation(Activation::Relu).stateful(true)),
+            Box::new(SpatialDropout1D::new(0.5)),
+            Box::new(SpatialDropout1D::new(0.25).name("locked")),
             Box::new(TiedDense::new("embedding/embeddings").activation(Activation::Softmax).name("output")),
             Box::new(TimeDistributed::new(Dense::new(2))),
             Box::new(TimeDistributed::new(Dropout::new(0.5)).name("each")),

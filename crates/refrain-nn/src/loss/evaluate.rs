@@ -12,6 +12,11 @@ impl Loss {
         logits && matches!(self.family(), Family::Sparse | Family::Categorical)
     }
 
+    /// Whether it is that of a class alone, so that a distribution's other parts are never asked for.
+    pub(crate) fn is_of_classes(&self) -> bool {
+        self.family() == Family::Sparse
+    }
+
     /// The loss of every row, unweighted, into `losses`. With `gradient`, which takes the shape of `output`, also
     /// overwrites that with `weight · scale · dloss/doutput`.
     ///

@@ -41,20 +41,14 @@ impl Accumulator {
         assert_eq!(targets.rows, output.rows(), "rows of targets and output");
         assert!(targets.is_ids() || targets.width == output.width(), "widths of targets and output");
         match self.metric {
-            Metric::Perplexity => {
-                assert_eq!(losses.len(), targets.rows, "one loss a row");
-                self.mean.add(targets.weighted_sum(losses), losses.len() as f64);
-            }
+            Metric::Perplexity => self.update_losses(targets, losses),
             Metric::Accuracy if output.width() > 1 => {
                 // Softmax and sigmoid keep the order of the columns.
-                self.columns.resize(output.rows(), 0);
-                argmax(engine, output.view(), &mut self.columns);
-                let hits = self.columns.iter().enumerate();
-                add_rows(
-                    &mut self.mean,
-                    targets,
-                    hits.map(|(r, &c)| hit(class(targets.target(r)) == c as usize)),
-                );
+                let mut columns = std::mem::take(&mut self.columns);
+                columns.resize(output.rows(), 0);
+                argmax(engine, output.view(), &mut columns);
+                self.update_classes(targets, &columns);
+                self.columns = columns;
             }
             Metric::TopK(k) => {
                 let (finite, x) = (form == Form::Values, output.view());
@@ -73,6 +67,19 @@ impl Accumulator {
                 self.add_mean(engine, form, output, targets, |p, t| f64::from((p - t) * (p - t)));
             }
         }
+    }
+
+    /// The same of [`Metric::Perplexity`], which reads nothing else.
+    pub(crate) fn update_losses(&mut self, targets: &RowTargets, losses: &[f32]) {
+        assert_eq!(losses.len(), targets.rows, "one loss a row");
+        self.mean.add(targets.weighted_sum(losses), losses.len() as f64);
+    }
+
+    /// The same of [`Metric::Accuracy`] where each row's likeliest class is known.
+    pub(crate) fn update_classes(&mut self, targets: &RowTargets, classes: &[u32]) {
+        assert_eq!(classes.len(), targets.rows, "one class a row");
+        let hits = classes.iter().enumerate().map(|(r, &c)| hit(class(targets.target(r)) == c as usize));
+        add_rows(&mut self.mean, targets, hits);
     }
 
     /// Adds the mean over the width of a number for each prediction and target.

@@ -1,21 +1,28 @@
 //! Models: a network with its parameters, and what it takes to train, evaluate and run it.
 
 mod architecture;
+mod average;
 mod differentiate;
 mod head;
 mod network;
+mod noiseless;
 mod predict;
+mod reduction;
 mod sequential;
 mod session;
 mod summary;
 mod train;
+mod training_state;
 
 pub use architecture::{Architecture, ArchitectureNode, InputSpec};
+pub use average::Averaging;
 pub use network::{Network, Tensor};
+pub use reduction::Reduction;
 pub use sequential::Sequential;
 pub use session::Session;
 pub use summary::Summary;
 pub use train::{Compile, DEFAULT_SEED};
+pub use training_state::{AverageCounters, TrainingCounters, TrainingState};
 
 use crate::data::{Batch, BatchInput, Extent};
 use crate::error::Error;

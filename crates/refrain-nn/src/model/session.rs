@@ -98,18 +98,34 @@ impl Session<'_> {
         &self.state
     }
 
+    /// Goes on with `lanes` sequences from a state, as [`State::gather`] puts it together; from zeros where the
+    /// state is fresh.
+    ///
+    /// # Errors
+    /// When the state is another model's or has another number of lanes.
+    pub fn resume(&mut self, state: State, lanes: usize) -> Result<(), Error> {
+        self.check(&state, lanes)?;
+        self.batch.lanes = lanes;
+        self.state = state;
+        Ok(())
+    }
+
     /// Puts back what the recurrent layers remembered.
     ///
     /// # Errors
     /// When the state is another model's or has another number of lanes.
     pub fn set_state(&mut self, state: &State) -> Result<(), Error> {
-        if !state.fits(&self.state) || (state.lanes() != 0 && state.lanes() != self.batch.lanes) {
-            let got = format!("{} lanes, {} layers", state.lanes(), state.layers().count());
-            let layers = self.state.layers().count();
-            let expected = format!("{} lanes, {layers} layers of this model", self.batch.lanes);
-            return Err(Error::data("the state", got, expected));
-        }
+        self.check(state, self.batch.lanes)?;
         self.state = state.clone();
         Ok(())
+    }
+
+    fn check(&self, state: &State, lanes: usize) -> Result<(), Error> {
+        if state.fits(&self.state) && (state.lanes() == 0 || state.lanes() == lanes) {
+            return Ok(());
+        }
+        let got = format!("{} lanes, {} layers", state.lanes(), state.layers().count());
+        let layers = self.state.layers().count();
+        Err(Error::data("the state", got, format!("{lanes} lanes, {layers} layers of this model")))
     }
 }

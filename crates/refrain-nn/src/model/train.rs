@@ -1,7 +1,8 @@
 //! Training steps and their totals.
 
-use super::Model;
+use super::average::Averages;
 use super::head::{Head, HeadLoss};
+use super::{Model, Reduction};
 use crate::data::Batch;
 use crate::error::Error;
 use crate::graph::{Graph, Mode, RandomKey};
@@ -21,6 +22,11 @@ pub struct Compile {
     pub optimizer: Optimizer,
     /// What is reported beside the loss.
     pub metrics: Vec<Metric>,
+    /// What the gradient is of: the mean over rows, or the sum over steps.
+    pub reduction: Reduction,
+    /// The optimiser steps once for so many batches, on the mean of their gradients, which is what bounds see;
+    /// schedules count these steps. At least 1. A step may have fewer: see [`Model::flush_gradients`].
+    pub gradient_accumulation_steps: u32,
     /// Of the initial weights, dropout and shuffling.
     pub seed: u64,
     /// Instructions and threads; all there are when none is given.
@@ -36,6 +42,8 @@ impl Default for Compile {
             loss: Loss::MeanSquaredError,
             optimizer: RmsProp::default().into(),
             metrics: Vec::new(),
+            reduction: Reduction::default(),
+            gradient_accumulation_steps: 1,
             seed: DEFAULT_SEED,
             engine: None,
         }
@@ -45,14 +53,19 @@ impl Default for Compile {
 /// What a compiled model keeps from step to step.
 #[derive(Debug, Clone)]
 pub(super) struct Training {
-    optimizer: Optimizer,
-    state: OptimizerState,
+    pub(super) optimizer: Optimizer,
+    pub(super) state: OptimizerState,
     heads: Vec<Head>,
     /// Final activations that the losses see through.
     skip: Vec<usize>,
     /// Batches trained since the model was compiled.
-    steps: u64,
-    rate_factor: f64,
+    pub(super) steps: u64,
+    /// Batches to a step of the optimiser.
+    pub(super) accumulation: u32,
+    /// Batches whose gradients the parameters' buffers hold the sum of.
+    pub(super) accumulated: u32,
+    pub(super) averages: Option<Averages>,
+    pub(super) rate_factor: f64,
     loss: Mean,
     /// Σ w·l over Σ w of the first output, where `loss` divides by the number of rows.
     weighted: Mean,
@@ -67,32 +80,39 @@ impl Model {
     /// outputs each has the same loss, and the losses are added.
     ///
     /// # Errors
-    /// When a setting of the optimiser is out of range.
+    /// When a setting of the optimiser is out of range, or the number of batches to a step is 0.
     pub fn compile(&mut self, compile: Compile) -> Result<(), Error> {
         compile.optimizer.validate()?;
-        if let Some(engine) = compile.engine {
-            self.engine = engine;
+        let accumulation = compile.gradient_accumulation_steps;
+        if accumulation == 0 {
+            return Err(Error::setting("compile", "gradient_accumulation_steps", 0, "at least 1"));
+        }
+        if let Some(engine) = &compile.engine {
+            self.engine = engine.clone();
         }
         self.seed = compile.seed;
         let mut skip = Vec::new();
         let mut heads = Vec::new();
         for (i, &output) in self.outputs.iter().enumerate() {
             let prefix = if self.outputs.len() > 1 { format!("output_{i}_") } else { String::new() };
-            let (loss, metrics) = (compile.loss, &compile.metrics);
-            let head = Head::new(&self.graph, output, loss, metrics, &prefix, &mut skip)?;
+            let head = Head::new(&self.graph, output, &compile, &prefix, &mut skip)?;
             if heads.iter().any(|h: &Head| h.edge() == head.edge()) {
                 let reason = "two outputs are the same values: give the loss one of them";
                 return Err(Error::unsupported("training this model", reason));
             }
             heads.push(head);
         }
-        self.params.keep_by_rows(compile.optimizer.leaves_zero_gradients());
+        // Several batches read most of what one reads few rows of: their sum is kept whole.
+        self.params.keep_by_rows(accumulation == 1 && compile.optimizer.leaves_zero_gradients());
         self.training = Some(Training {
             state: OptimizerState::new(&compile.optimizer, &self.params),
             optimizer: compile.optimizer,
             heads,
             skip,
             steps: 0,
+            accumulation,
+            accumulated: 0,
+            averages: None,
             rate_factor: 1.0,
             loss: Mean::default(),
             weighted: Mean::default(),
@@ -102,31 +122,76 @@ impl Model {
         Ok(())
     }
 
-    fn training(&self) -> Result<&Training, Error> {
+    pub(super) fn training(&self) -> Result<&Training, Error> {
         self.training.as_ref().ok_or_else(not_compiled)
     }
 
-    /// Trains on one batch: the loss, its gradient, one step of the optimiser. Loss and metrics are added to
-    /// the totals. With `carry` every recurrent layer starts from that state and leaves its final one there;
-    /// the gradient stops at the batch's beginning.
+    /// Trains on one batch: the loss, its gradient, one step of the optimiser; where several batches make a step,
+    /// with the last of them. Loss and metrics are added to the totals. With `carry` every recurrent layer starts
+    /// from that state and leaves its final one there; the gradient stops at the batch's beginning.
     ///
     /// # Errors
-    /// When the batch does not fit the model, or the model is not compiled.
+    /// When the batch does not fit the model, or the model is not compiled or uses its averages. Gradients that
+    /// earlier batches accumulated may be forgotten then.
     pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
+        self.refuse_averages("training")?;
         let loss = self.differentiate(batch, carry)?;
-        let Self { graph, params, engine, training, .. } = self;
-        let training = training.as_mut().ok_or_else(not_compiled)?;
-        let step = training.state.steps();
-        let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
-        let report = training.state.apply(engine, &training.optimizer, params, rate);
-        graph.packed = false;
-        training.gradient_norm = report.gradient_norm;
+        let training = self.training.as_mut().ok_or_else(not_compiled)?;
         training.steps += 1;
         training.add(loss);
+        if training.accumulated == training.accumulation {
+            self.update()?;
+        }
         Ok(())
     }
 
-    /// The loss of one batch, its penalties included, and the gradient of every parameter.
+    /// Takes the optimiser's step on the mean of the gradients that have accumulated since the last one, however
+    /// few: for the end of an epoch. Returns whether there were any. [`Model::fit`] lets them wait for the next
+    /// epoch's, as Keras does.
+    ///
+    /// # Errors
+    /// When the model is not compiled or uses its averages.
+    pub fn flush_gradients(&mut self) -> Result<bool, Error> {
+        self.refuse_averages("training")?;
+        let some = self.training()?.accumulated > 0;
+        if some {
+            self.update()?;
+        }
+        Ok(some)
+    }
+
+    /// Takes the optimiser's step on the mean of what has accumulated.
+    fn update(&mut self) -> Result<(), Error> {
+        let Self { graph, params, engine, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let batches = std::mem::take(&mut training.accumulated);
+        let step = training.state.steps();
+        let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
+        let report = training.state.apply(engine, &training.optimizer, params, rate, batches);
+        graph.packed = false;
+        training.gradient_norm = report.gradient_norm;
+        if let Some(averages) = &mut training.averages {
+            averages.add(engine, params.values());
+        }
+        Ok(())
+    }
+
+    /// Adds a batch's loss to the totals, as a step does.
+    pub(super) fn count(&mut self, loss: BatchLoss) {
+        if let Some(training) = &mut self.training {
+            training.steps += 1;
+            training.add(loss);
+        }
+    }
+
+    /// Begins the sum of gradients anew.
+    pub(super) fn forget_gradients(&mut self) {
+        if let Some(training) = &mut self.training {
+            training.accumulated = 0;
+        }
+    }
+
+    /// The loss of one batch, its penalties included. The gradient of every parameter joins what has accumulated.
     pub(super) fn differentiate(
         &mut self,
         batch: &Batch,
@@ -136,11 +201,16 @@ impl Model {
         let Self { graph, params, engine, training, seed, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let random = RandomKey { seed: *seed, counter: training.steps };
-        params.begin_gradients();
+        // After an error the sum would hold a part of this batch: it begins anew.
+        let before = std::mem::take(&mut training.accumulated);
+        if before == 0 {
+            params.begin_gradients();
+        }
         graph.begin_backward();
         let mut loss = training.score(batch, graph, params, engine, true)?;
         graph.backward(engine, params, random, &training.skip)?;
         params.finish_gradients();
+        loss.penalty += graph.penalty();
         for i in 0..params.spans().len() {
             let span = &params.spans()[i];
             if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
@@ -148,6 +218,7 @@ impl Model {
                 loss.penalty += regularizer.apply(values, gradients);
             }
         }
+        training.accumulated = before + 1;
         Ok(loss)
     }
 
@@ -166,6 +237,7 @@ impl Model {
         let Self { graph, params, engine, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let mut loss = training.score(batch, graph, params, engine, false)?;
+        loss.penalty += graph.penalty();
         for (i, span) in params.spans().iter().enumerate() {
             if let (Some(regularizer), true) = (span.regularizer, span.trainable) {
                 loss.penalty += regularizer.penalty(params.value(SpanId(i)));
@@ -196,6 +268,12 @@ impl Model {
         self.reset_totals();
         self.train_step(batch, None)?;
         Ok(self.totals())
+    }
+
+    /// Sets whether batches add to the metrics from now on, beside the loss: after [`Model::compile`] they do. The
+    /// accuracy of an adaptive softmax may cost as much as training it.
+    pub fn take_metrics(&mut self, take: bool) {
+        self.training.iter_mut().flat_map(|t| &mut t.heads).for_each(|head| head.take_metrics(take));
     }
 
     /// Starts new totals.
@@ -239,7 +317,8 @@ impl Model {
         self.training.as_ref().map_or(f64::NAN, |t| t.last_loss)
     }
 
-    /// The norm of the last batch's gradient over all parameters, before clipping.
+    /// The norm of the last step's gradient over all parameters, before clipping; of several batches' mean where
+    /// they make a step.
     pub fn last_gradient_norm(&self) -> f64 {
         self.training.as_ref().map_or(0.0, |t| t.gradient_norm)
     }
@@ -263,7 +342,8 @@ impl Model {
         self.training.as_ref().map_or(1.0, |t| t.rate_factor)
     }
 
-    /// Batches trained since the model was compiled.
+    /// Batches trained since the model was compiled. The optimiser's steps are fewer where several batches make
+    /// one.
     pub fn steps_done(&self) -> u64 {
         self.training.as_ref().map_or(0, |t| t.steps)
     }
@@ -277,7 +357,7 @@ impl Model {
     }
 }
 
-fn not_compiled() -> Error {
+pub(super) fn not_compiled() -> Error {
     Error::unsupported("training or evaluating", "the model has no loss and optimiser: call `compile` first")
 }
 
@@ -286,15 +366,22 @@ fn not_compiled() -> Error {
 pub(super) struct BatchLoss {
     /// Mean over real rows, summed over outputs.
     mean: f64,
+    /// What the gradient is of, without the penalty.
+    reduced: f64,
     /// Real rows of the first output.
     rows: f64,
     penalty: f64,
 }
 
 impl BatchLoss {
-    /// What training lowers.
-    pub(super) fn total(self) -> f64 {
+    /// What is reported.
+    fn total(self) -> f64 {
         self.mean + self.penalty
+    }
+
+    /// What training lowers.
+    pub(super) fn objective(self) -> f64 {
+        self.reduced + self.penalty
     }
 }
 
@@ -318,8 +405,10 @@ impl Training {
         }
         let mut loss = BatchLoss::default();
         for (i, head) in self.heads.iter_mut().enumerate() {
-            let HeadLoss { sum, rows, weight } = head.score(i, batch, graph, params, engine, gradients)?;
+            let HeadLoss { sum, rows, weight, scale } =
+                head.score(i, batch, graph, params, engine, gradients)?;
             loss.mean += if rows > 0.0 { sum / rows } else { 0.0 };
+            loss.reduced += sum * scale;
             if i == 0 {
                 loss.rows = rows;
                 self.weighted.add(sum, weight);

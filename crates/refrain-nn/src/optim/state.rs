@@ -22,7 +22,7 @@ pub(crate) struct OptimizerState {
 /// What a step found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct StepReport {
-    /// Of the gradient over all trained parameters, before clipping.
+    /// Of the mean gradient over all trained parameters, before clipping.
     pub(crate) gradient_norm: f64,
     /// What a global bound on the norm multiplied it by.
     pub(crate) scale: f64,
@@ -61,18 +61,34 @@ impl OptimizerState {
     }
 
     /// The slots under Keras's names, each laid out as the flat parameters.
-    #[allow(dead_code, reason = "checkpoints of the optimiser read them; until then the tests do")]
     pub(crate) fn slots(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
         self.names.iter().copied().zip(self.slots.iter().map(|s| &**s))
     }
 
-    /// Takes a step: norm, clip, decay, rule, in one pass over each run of parameters with the same flags.
+    /// The same, to be overwritten.
+    pub(crate) fn slots_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut [f32])> {
+        self.names.iter().copied().zip(self.slots.iter_mut().map(|s| &mut **s))
+    }
+
+    /// Nadam's u_1 · … · u_t; 1 for the others.
+    pub(crate) fn product(&self) -> f32 {
+        self.product
+    }
+
+    /// Goes on after so many steps, with the product that Nadam had then.
+    pub(crate) fn resume(&mut self, steps: u64, product: f32) {
+        (self.steps, self.product) = (steps, product);
+    }
+
+    /// Takes a step on the mean of so many batches' gradients, of which the parameters hold the sum: norm, clip,
+    /// decay, rule, in one pass over each run of parameters with the same flags.
     pub(crate) fn apply(
         &mut self,
         engine: &Engine,
         optimizer: &Optimizer,
         params: &mut Params,
         learning_rate: f64,
+        batches: u32,
     ) -> StepReport {
         self.steps += 1;
         if let OptimizerKind::Nadam { beta_1, beta_2, epsilon } = optimizer.kind {
@@ -84,16 +100,17 @@ impl OptimizerState {
         for (run, _) in runs(spans, kept, false) {
             square += square_norm(engine, run.gradient(gradients), &mut self.partials);
         }
-        let gradient_norm = square.sqrt();
+        let batches = f64::from(batches);
+        let gradient_norm = square.sqrt() / batches;
         let scale = optimizer.clip.global_clipnorm.map_or(1.0, |bound| global_scale(gradient_norm, bound));
         for (run, decays) in runs(spans, kept, per_span.is_some()) {
             let mut factor = scale;
             if let Some(bound) = per_span {
-                let norm = square_norm(engine, run.gradient(gradients), &mut self.partials).sqrt();
+                let norm = square_norm(engine, run.gradient(gradients), &mut self.partials).sqrt() / batches;
                 factor = span_scale(norm, bound);
             }
             let scale = Scale {
-                factor: factor as f32,
+                factor: (factor / batches) as f32,
                 clip_value: optimizer.clip.clipvalue.map(|c| c as f32),
                 decay: optimizer.weight_decay.filter(|_| decays).unwrap_or(0.0) as f32,
                 lr: learning_rate as f32,

@@ -150,6 +150,11 @@ impl Params {
         self.rows = vec![RowGradient::default(); self.spans.len()];
     }
 
+    /// The ids of the parameters, in the order of [`Params::spans`].
+    pub fn ids(&self) -> impl Iterator<Item = SpanId> + use<> {
+        (0..self.spans.len()).map(SpanId)
+    }
+
     /// The parameters in the order of their declaration.
     pub fn spans(&self) -> &[Span] {
         &self.spans
@@ -176,7 +181,8 @@ impl Params {
         &mut self.values[range]
     }
 
-    /// The gradient of one parameter, of the last backward pass. An embedding's is put together when it is asked
+    /// The gradient of one parameter, of the last backward pass; where several batches make a step, the sum of
+    /// theirs so far. An embedding's is put together when it is asked
     /// for, if the optimiser left it by rows.
     pub fn gradient(&self, id: SpanId) -> Cow<'_, [f32]> {
         let span = &self.spans[id.0];
@@ -243,7 +249,7 @@ impl Params {
         &mut self.gradients[range]
     }
 
-    /// Forgets the gradients of the last batch.
+    /// Forgets the gradients of earlier batches: the next one is the first of a sum.
     pub(crate) fn begin_gradients(&mut self) {
         self.held.fill(Held::Nothing);
     }
@@ -255,6 +261,23 @@ impl Params {
                 self.gradient_mut(id);
             }
         }
+    }
+
+    /// All gradients, flat.
+    pub(crate) fn gradients(&self) -> Vec<f32> {
+        let mut all = vec![0.0; self.gradients.len()];
+        for (i, span) in self.spans.iter().enumerate() {
+            all[span.range()].copy_from_slice(&self.gradient(SpanId(i)));
+        }
+        all
+    }
+
+    /// Takes over all gradients from what [`Params::gradients`] gave, to be added to.
+    pub(crate) fn set_gradients(&mut self, all: &[f32]) {
+        for span in &self.spans {
+            self.gradients[span.range()].copy_from_slice(&all[span.range()]);
+        }
+        self.held.fill(Held::Flat);
     }
 
     /// All values, gradients and spans at once.

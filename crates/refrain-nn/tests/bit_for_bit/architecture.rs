@@ -5,8 +5,8 @@ use proptest::sample::select;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use refrain_nn::layers::{
-    Bidirectional, CellConfig, Dense, Dropout, Embedding, Gru, LayerNormalization, Lstm, Masking, MergeMode,
-    Recurrent, RecurrentMask, SimpleRnn,
+    ActivityPenalty, Bidirectional, CellConfig, Dense, Dropout, Embedding, Gru, LayerNormalization, Lstm,
+    Masking, MergeMode, Recurrent, RecurrentMask, SimpleRnn, SpatialDropout1D,
 };
 use refrain_nn::loss::Loss;
 use refrain_nn::optim::Adam;
@@ -35,11 +35,15 @@ pub(crate) enum After {
     LayerNormalization,
     Dense(usize, Activation),
     Dropout,
+    /// Only behind a layer that returns sequences.
+    SpatialDropout,
+    /// Of steps too behind a layer that returns sequences.
+    Penalty,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input {
-    Ids { vocabulary: usize, width: usize },
+    Ids { vocabulary: usize, width: usize, dropout: f32 },
     Features(usize),
 }
 
@@ -61,6 +65,7 @@ pub(crate) struct Layer {
     pub(crate) way: Way,
     pub(crate) dropout: f32,
     pub(crate) recurrent_dropout: f32,
+    pub(crate) weight_dropout: f32,
     pub(crate) mask: RecurrentMask,
     pub(crate) after: After,
 }
@@ -81,10 +86,10 @@ pub(crate) struct Architecture {
 /// On one line.
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cell, units, activation, gates, use_bias, way, dropout, recurrent_dropout, mask, after } =
-            self;
+        let Self { cell, units, activation, gates, use_bias, way, dropout, .. } = self;
+        let Self { recurrent_dropout, weight_dropout, mask, after, .. } = self;
         write!(f, "{way:?} {cell:?}({units}) {activation}, gates {gates}, bias {use_bias}, ")?;
-        write!(f, "dropout {dropout} and {recurrent_dropout} {mask:?}, then {after:?}")
+        write!(f, "dropout {dropout}, {recurrent_dropout} {mask:?} and {weight_dropout}, then {after:?}")
     }
 }
 
@@ -96,14 +101,16 @@ impl Layer {
         net: &Architecture,
         last: bool,
     ) -> Sequential {
+        let sequences = !last || net.sequences;
         let layer = layer
             .activation(self.activation)
             .use_bias(self.use_bias)
-            .return_sequences(!last || net.sequences)
+            .return_sequences(sequences)
             .stateful(net.stateful)
             .dropout(self.dropout)
             .recurrent_dropout(self.recurrent_dropout)
-            .recurrent_mask(self.mask);
+            .recurrent_mask(self.mask)
+            .recurrent_weight_dropout(self.weight_dropout);
         let to = match self.way {
             Way::Forwards => to.add(layer),
             Way::Backwards => to.add(layer.go_backwards(true)),
@@ -114,6 +121,9 @@ impl Layer {
             After::LayerNormalization => to.add(LayerNormalization::new()),
             After::Dense(units, activation) => to.add(Dense::new(units).activation(activation)),
             After::Dropout => to.add(Dropout::new(0.3)),
+            After::SpatialDropout if sequences => to.add(SpatialDropout1D::new(0.3)),
+            After::SpatialDropout => to,
+            After::Penalty => to.add(ActivityPenalty::new(0.5, if sequences { 0.25 } else { 0.0 })),
         }
     }
 }
@@ -121,10 +131,15 @@ impl Layer {
 impl Architecture {
     /// A model with the parameters that its seed gives.
     pub(crate) fn fresh(&self, engine: &Engine, seed: u64) -> Model {
+        self.fresh_with(Compile { seed, engine: Some(engine.clone()), ..self.compile() })
+    }
+
+    /// The same, trained in a way of the caller's.
+    pub(crate) fn fresh_with(&self, compile: Compile) -> Model {
         let mut net = Sequential::new();
         net = match self.input {
-            Input::Ids { vocabulary, width } => {
-                net.add(Embedding::new(vocabulary, width).mask_zero(self.masks))
+            Input::Ids { vocabulary, width, dropout } => {
+                net.add(Embedding::new(vocabulary, width).mask_zero(self.masks).dropout(dropout))
             }
             Input::Features(width) if self.masks => {
                 net.input(InputSpec::features(width)).add(Masking::default())
@@ -150,7 +165,7 @@ impl Architecture {
             Head::Values(width) => net.add(Dense::new(width)),
             Head::Classes(width) => net.add(Dense::new(width).activation(Activation::Softmax)),
         };
-        net.compile(Compile { seed, engine: Some(engine.clone()), ..self.compile() }).unwrap()
+        net.compile(compile).unwrap()
     }
 
     /// A model with random parameters, biases too, which begin at 0 otherwise.
@@ -215,7 +230,8 @@ fn width() -> impl Strategy<Value = usize> {
 }
 
 fn inputs() -> BoxedStrategy<Input> {
-    let ids = (2..20_usize, width()).prop_map(|(vocabulary, width)| Input::Ids { vocabulary, width });
+    let ids = (2..20_usize, width(), select(vec![0.0_f32, 0.3]))
+        .prop_map(|(vocabulary, width, dropout)| Input::Ids { vocabulary, width, dropout });
     prop_oneof![width().prop_map(Input::Features), ids].boxed()
 }
 
@@ -237,9 +253,23 @@ pub(crate) fn layer(choice: Choice) -> impl Strategy<Value = Layer> {
     let rate = || select(vec![0.0_f32, 0.0, 0.3]);
     let mask = select(vec![RecurrentMask::PerGate, RecurrentMask::Shared]);
     let cell = (cell, (choice.units)(), select(choice.activations), gates, any::<bool>());
-    (cell, way(choice.causal), (rate(), rate(), mask), after()).prop_map(
-        |((cell, units, activation, gates, use_bias), way, (dropout, recurrent_dropout, mask), after)| {
-            Layer { cell, units, activation, gates, use_bias, way, dropout, recurrent_dropout, mask, after }
+    (cell, way(choice.causal), (rate(), rate(), rate(), mask), after()).prop_map(
+        |(cell, way, drop, after)| {
+            let (cell, units, activation, gates, use_bias) = cell;
+            let (dropout, recurrent_dropout, weight_dropout, mask) = drop;
+            Layer {
+                cell,
+                units,
+                activation,
+                gates,
+                use_bias,
+                way,
+                dropout,
+                recurrent_dropout,
+                weight_dropout,
+                mask,
+                after,
+            }
         },
     )
 }
@@ -263,6 +293,8 @@ fn after() -> impl Strategy<Value = After> {
         3 => Just(After::Nothing),
         1 => Just(After::LayerNormalization),
         1 => Just(After::Dropout),
+        1 => Just(After::SpatialDropout),
+        1 => Just(After::Penalty),
         1 => (select(vec![1_usize, 7, 16, 65]), activation).prop_map(|(units, a)| After::Dense(units, a)),
     ]
 }

@@ -21,7 +21,7 @@ const WIDE: Choice = Choice {
     layers: 2,
     inputs: || {
         let features = select(vec![5_usize, 64]).prop_map(Input::Features);
-        prop_oneof![features, Just(Input::Ids { vocabulary: 40_000, width: 16 })].boxed()
+        prop_oneof![features, Just(Input::Ids { vocabulary: 40_000, width: 16, dropout: 0.3 })].boxed()
     },
     ..TRAINABLE
 };

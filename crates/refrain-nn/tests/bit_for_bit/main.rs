@@ -12,6 +12,7 @@ mod batches;
 mod engines;
 mod files;
 mod masks;
+mod resume;
 mod sample;
 mod time;
 

@@ -1,6 +1,7 @@
 //! Layers, whole models and optimisers against what real Keras and PyTorch answered in f64: `fixtures/` has the
 //! scripts and what they wrote. A case's options stand in the file, so script and test cannot drift apart.
 
+mod adaptive;
 mod build;
 mod close;
 #[path = "../fixture/mod.rs"]

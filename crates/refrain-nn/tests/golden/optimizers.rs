@@ -8,10 +8,12 @@ use crate::models::{add_layers, flat, ids_input, list, name, set_weights};
 use refrain_nn::data::{Batch, BatchTarget};
 use refrain_nn::loss::Loss;
 use refrain_nn::optim::Optimizer;
-use refrain_nn::{Compile, Engine, Schedule, Sequential};
+use refrain_nn::{Averaging, Compile, Engine, Model, Schedule, Sequential};
 use serde_json::{Map, Value, json};
 
 const FILE: &str = "keras_models.safetensors";
+/// Settings that Keras's optimisers have and Refrain's models.
+const OF_TRAINING: [&str; 3] = ["gradient_accumulation_steps", "use_ema", "ema_momentum"];
 /// Settings that every optimiser has; the others are its own.
 const CLIPS: [&str; 3] = ["clipnorm", "clipvalue", "global_clipnorm"];
 
@@ -71,6 +73,8 @@ fn optimizer(case: &Value) -> Optimizer {
             json["learning_rate"] = json!(schedule(value));
         } else if setting == "weight_decay" {
             json["weight_decay"] = value.clone();
+        } else if OF_TRAINING.contains(&&**setting) {
+            continue;
         } else if CLIPS.contains(&&**setting) {
             json["clip"][setting] = value.clone();
         } else {
@@ -122,26 +126,39 @@ fn batches(learner: &Value) -> Vec<Batch> {
 
 fn learn(fixture: &Fixture, case: &Value, engine: &Engine) {
     let (name, isa, learner) = (name(case), engine.isa().name(), &fixture.cases()["learner"]);
+    let accumulation = case["config"]["gradient_accumulation_steps"].as_u64();
     let mut model = add_layers(Sequential::new(), &learner["layers"])
         .compile(Compile {
             loss: Loss::SparseCategoricalCrossentropy,
             optimizer: optimizer(case),
+            gradient_accumulation_steps: accumulation.map_or(1, |steps| steps as u32),
             engine: Some(engine.clone()),
             ..Compile::default()
         })
         .expect(name);
     set_weights(&mut model, learner["seed"].as_u64().expect("a seed"));
+    if let Some(momentum) = case["config"]["ema_momentum"].as_f64() {
+        model.start_averaging(Averaging::Exponential { momentum }).expect(name);
+    }
     let batches = batches(learner);
     let losses = &fixture.tensor(&format!("{name}/losses")).values;
     for (step, loss) in losses.iter().enumerate() {
         let trained = model.train_on_batch(&batches[step % batches.len()]).expect(name);
         assert_same_loss(&format!("{name}: the loss of step {} on {isa}", step + 1), trained[0].1, *loss);
         if step == 0 || step + 1 == losses.len() {
-            for span in model.params().spans() {
-                let array = format!("{name}/{} {}", step + 1, span.name);
-                let weight = model.weight(&span.name).expect("a parameter");
-                assert_close(&format!("{array} on {isa}"), &span.shape, weight, fixture.tensor(&array));
-            }
+            compare_weights(fixture, &model, &format!("{name}/{}", step + 1), isa);
         }
+    }
+    if model.is_averaging() {
+        model.swap_averages().expect(name);
+        compare_weights(fixture, &model, &format!("{name}/average"), isa);
+    }
+}
+
+fn compare_weights(fixture: &Fixture, model: &Model, prefix: &str, isa: &str) {
+    for span in model.params().spans() {
+        let array = format!("{prefix} {}", span.name);
+        let weight = model.weight(&span.name).expect("a parameter");
+        assert_close(&format!("{array} on {isa}"), &span.shape, weight, fixture.tensor(&array));
     }
 }

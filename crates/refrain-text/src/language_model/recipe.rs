@@ -245,6 +245,7 @@ impl TextRecipe {
                 metrics: vec![Metric::Accuracy],
                 seed: self.seed,
                 engine: Some(engine),
+                ..Compile::default()
             },
         )?)
     }

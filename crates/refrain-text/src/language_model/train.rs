@@ -175,6 +175,7 @@ impl TextRecipe {
             metrics: vec![refrain_nn::metrics::Metric::Accuracy],
             seed: self.seed,
             engine: Some(engine),
+            ..Default::default()
         })?;
         self.run(model, lanes, validation, data, report)
     }

@@ -1,8 +1,8 @@
-//! What works row by row: activations, dense, embedding, layer normalisation, softmax, losses.
+//! What works row by row: activations, dense, embedding, layer normalisation, softmax, losses, activities.
 
 use super::super::activation::{apply, derivative_from_output};
 use super::super::losses::{self, Loss};
-use super::super::{dense, embedding, layer_norm, softmax};
+use super::super::{Packed, activity, dense, embedding, layer_norm, softmax};
 use super::{
     DIFFERENCE, GOLDEN, STEP, assert_close, assert_gradient, assert_same_in_f32, cast, dot, golden, numbers,
     probabilities,
@@ -224,4 +224,14 @@ fn row_layers_agree_in_f32() {
         // Where prediction and target agree the gradient is all rounding: floor it at 1.
         assert_close(name, &single.gradient, &double.gradient, super::PRECISION, 1.0);
     }
+}
+
+#[test]
+fn activity_gradients() {
+    let packed = Packed { active: &[3, 2, 2, 1], sequences: 4 };
+    let factors = activity::Factors { square: 0.3, step: 0.7 };
+    let mut state = [numbers(1, packed.rows() * 2)];
+    let objective = |s: &[Vec<f64>; 1]| activity::forward(&packed, factors, &s[0], 2);
+    let analytic = activity::backward(&packed, factors, &state[0], 2);
+    assert_gradient("activity", &mut state, |s| &mut s[0], objective, &analytic);
 }

@@ -7,13 +7,14 @@ mod reference_tests;
 mod table;
 #[cfg(test)]
 mod tests;
+mod weight_drop;
 
 pub use cell::{CellConfig, GruCell, LstmCell, SimpleRnnCell};
 
 use super::Layer;
 use super::bidirectional::RecurrentLayer;
 use super::dense::{check_units, glorot, yes, zeros};
-use super::dropout::InputDropout;
+use super::dropout::{InputDropout, check_rate, is_zero};
 use super::embedding::looked_up;
 use super::reverse::Reverse;
 use crate::activation::Activation;
@@ -104,6 +105,10 @@ pub struct Recurrent<C> {
     /// How many masks `recurrent_dropout` draws.
     #[serde(default)]
     pub recurrent_mask: RecurrentMask,
+    /// Share of the recurrent kernel's entries that are 0 in a batch of training, the others scaled by
+    /// `1 / (1 − rate)` (Wan et al. 2013; Merity et al. 2017): the same ones at every step of all sequences.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub recurrent_weight_dropout: f32,
     /// Whether training changes it.
     #[serde(default = "yes")]
     pub trainable: bool,
@@ -147,6 +152,7 @@ impl<C: CellConfig> Recurrent<C> {
             dropout: 0.0,
             recurrent_dropout: 0.0,
             recurrent_mask: RecurrentMask::PerGate,
+            recurrent_weight_dropout: 0.0,
             trainable: true,
             name: None,
         }
@@ -175,6 +181,8 @@ impl<C: CellConfig> Recurrent<C> {
         recurrent_dropout: f32,
         /// Sets how many masks `recurrent_dropout` draws.
         recurrent_mask: RecurrentMask,
+        /// Sets the share of the recurrent kernel's entries dropped.
+        recurrent_weight_dropout: f32,
         /// Sets whether training changes it.
         trainable: bool,
     }
@@ -209,14 +217,15 @@ impl<C: CellConfig> Recurrent<C> {
         self
     }
 
+    fn noiseless(&self) -> Self {
+        Self { dropout: 0.0, recurrent_dropout: 0.0, recurrent_weight_dropout: 0.0, ..self.clone() }
+    }
+
     fn check(&self, name: &str) -> Result<(), Error> {
         check_units(name, self.units)?;
-        for (setting, rate) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
-            if !(0.0..1.0).contains(&rate) {
-                return Err(Error::setting(name, setting, rate, "at least 0 and below 1"));
-            }
-        }
-        Ok(())
+        check_rate(name, "dropout", self.dropout)?;
+        check_rate(name, "recurrent_dropout", self.recurrent_dropout)?;
+        check_rate(name, "recurrent_weight_dropout", self.recurrent_weight_dropout)
     }
 
     fn params(
@@ -330,7 +339,7 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         let groups = if per_gate { cell.gates() } else { 1 };
         let mut edges =
             if self.dropout > 0.0 { InputDropout::lower(plan, x, self.dropout, groups) } else { vec![x] };
-        let tokens = looked_up(plan, x).filter(|_| edges == [x]);
+        let table = looked_up(plan, x).filter(|_| edges == [x]);
         let settings = Settings {
             cell,
             inputs: width,
@@ -341,11 +350,14 @@ impl<C: CellConfig> Layer for Recurrent<C> {
             initial: !initial.is_empty(),
             recurrent_dropout: self.recurrent_dropout,
             mask_groups: groups,
+            recurrent_weight_dropout: self.recurrent_weight_dropout,
             purpose: plan.purpose(),
         };
         edges.extend(initial);
-        edges.extend(tokens.map(|(ids, _)| ids));
-        let table = tokens.map(|(_, table)| Table::new(table, edges.len() - 1));
+        let table = table.map(|looked_up| {
+            edges.push(looked_up.ids);
+            Table::new(looked_up, edges.len() - 1)
+        });
         let axis = if self.return_sequences { Axis::Steps(layout) } else { Axis::Lanes };
         let mut specs = vec![EdgeSpec { axis, kind: Kind::Features(self.units) }];
         specs.resize(1 + states, EdgeSpec::lanes(self.units));
@@ -356,6 +368,10 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         Ok(outputs)
     }
 
+    fn without_noise(&self) -> Box<dyn Layer> {
+        Box::new(self.noiseless())
+    }
+
     fn boxed_clone(&self) -> Box<dyn Layer> {
         Box::new(self.clone())
     }
@@ -364,6 +380,10 @@ impl<C: CellConfig> Layer for Recurrent<C> {
 impl<C: CellConfig> RecurrentLayer for Recurrent<C> {
     fn with_direction(&self, backwards: bool) -> Box<dyn RecurrentLayer> {
         Box::new(Self { go_backwards: backwards, ..self.clone() })
+    }
+
+    fn quiet(&self) -> Box<dyn RecurrentLayer> {
+        Box::new(self.noiseless())
     }
 
     fn returns_sequences(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The operation behind every recurrent layer.
 
 use super::table::Table;
+use super::weight_drop::WeightDrop;
 use crate::error::Error;
 use crate::graph::{Backward, Causality, Forward, Mode, Op, RandomKey, StateShape, Value};
 use crate::params::{Params, SpanId};
@@ -23,6 +24,7 @@ pub(super) struct Settings {
     pub(super) initial: bool,
     pub(super) recurrent_dropout: f32,
     pub(super) mask_groups: usize,
+    pub(super) recurrent_weight_dropout: f32,
     pub(super) purpose: u32,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct RecurrentOp {
     spans: Spans,
     /// Where the sequence is an embedding's.
     table: Option<Table>,
+    /// Where training drops weights of the recurrent kernel.
+    weight_drop: Option<WeightDrop>,
     biases: Biases,
     /// The kernel, where it was packed for many passes.
     kernel: Packed,
@@ -72,6 +76,7 @@ impl RecurrentOp {
             set,
             spans,
             table,
+            weight_drop: WeightDrop::new(set.recurrent_weight_dropout, set.purpose),
             biases: Biases::new(set.cell, set.units),
             kernel: Packed::new(shape, set.inputs),
             recurrent: Packed::new(shape, set.units),
@@ -157,6 +162,9 @@ impl Op for RecurrentOp {
             self.masked.resize(set.mask_groups * rows * step);
         } else {
             self.masks.resize(0);
+        }
+        if let (Mode::Train, Some(drop)) = (cx.mode, &mut self.weight_drop) {
+            drop.draw(engine, cx.random, cx.params.value(self.spans.recurrent));
         }
         if !cx.packed {
             self.take_bias(cx.params);
@@ -302,7 +310,9 @@ impl Op for RecurrentOp {
         if let Some(table) = &mut by_tokens {
             table.sum(cx, &self.gates);
         }
-        self.add_gradients(cx, by_tokens.as_deref());
+        let mut weight_drop = self.weight_drop.take();
+        self.add_gradients(cx, by_tokens.as_deref(), weight_drop.as_mut());
+        self.weight_drop = weight_drop;
         if let Some(table) = by_tokens {
             if table.trains(cx) {
                 let kernel_t = self.pack_across(cx, Weight::Kernel);
@@ -390,19 +400,31 @@ impl RecurrentOp {
         }
     }
 
+    /// What stands for a matrix in training, if it is not the parameter itself.
+    fn dropped(&self, weight: Weight) -> Option<&WeightDrop> {
+        self.weight_drop.as_ref().filter(|_| weight == Weight::Recurrent)
+    }
+
+    /// Whether [`Op::pack`] left the matrix that this pass uses.
+    fn is_packed(&self, cx: &Forward<'_>, weight: Weight) -> bool {
+        cx.packed && (cx.mode == Mode::Infer || self.dropped(weight).is_none())
+    }
+
     /// A matrix packed for forward: as [`Op::pack`] left it, or packed in the workspace.
     fn lend(&mut self, cx: &mut Forward<'_>, weight: Weight) -> Packed {
         let (span, depth, shape) = self.place(weight);
-        if cx.packed {
+        if self.is_packed(cx, weight) {
             return std::mem::replace(self.own(weight), Packed::new(shape, depth));
         }
         let mut packed = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
-        packed.pack(cx.engine, cx.params.value(span), shape.columns());
+        let dropped = self.dropped(weight).filter(|_| cx.mode == Mode::Train);
+        let matrix = dropped.map_or_else(|| cx.params.value(span), WeightDrop::weights);
+        packed.pack(cx.engine, matrix, shape.columns());
         packed
     }
 
     fn give_back(&mut self, cx: &mut Forward<'_>, weight: Weight, packed: Packed) {
-        if cx.packed {
+        if self.is_packed(cx, weight) {
             *self.own(weight) = packed;
         } else {
             *cx.workspace = packed.into_storage();
@@ -414,30 +436,41 @@ impl RecurrentOp {
         let (span, depth, order) = self.place(weight);
         let memory = std::mem::take(cx.workspace);
         let mut packed = Packed::in_storage(PanelShape::plain(depth), order.columns(), memory);
-        packed.pack_transposed(cx.engine, cx.params.value(span), order.columns(), order);
+        let matrix = self.dropped(weight).map_or_else(|| cx.params.value(span), WeightDrop::weights);
+        packed.pack_transposed(cx.engine, matrix, order.columns(), order);
         packed
     }
 
-    /// Adds to the gradient of a matrix what `product` adds to it when it is packed.
-    fn add_gradient(&self, cx: &mut Backward<'_>, weight: Weight, product: impl FnOnce(&mut Packed)) {
+    /// Adds to the gradient of a matrix what `product` adds to it when it is packed; with `drop` under its mask.
+    fn add_gradient(
+        &self,
+        cx: &mut Backward<'_>,
+        weight: Weight,
+        drop: Option<&mut WeightDrop>,
+        product: impl FnOnce(&mut Packed),
+    ) {
         let (span, depth, shape) = self.place(weight);
         if !cx.trains(span) {
             return;
         }
         let mut gradient = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
-        if cx.params.claim_gradient(span) {
+        let held = cx.params.claim_gradient(span);
+        if held && drop.is_none() {
             gradient.pack(cx.engine, cx.params.claimed_gradient(span), shape.columns());
         } else {
             gradient.clear();
         }
         product(&mut gradient);
-        gradient.unpack(cx.engine, cx.params.claimed_gradient(span), shape.columns());
+        match drop {
+            Some(drop) => drop.take_gradient(cx, span, held, &gradient),
+            None => gradient.unpack(cx.engine, cx.params.claimed_gradient(span), shape.columns()),
+        }
         *cx.workspace = gradient.into_storage();
     }
 
     /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained; with `table` those of
-    /// kernel and bias from its rows.
-    fn add_gradients(&self, cx: &mut Backward<'_>, table: Option<&Table>) {
+    /// kernel and bias from its rows, with `drop` that of the recurrent kernel under its mask.
+    fn add_gradients(&self, cx: &mut Backward<'_>, table: Option<&Table>, drop: Option<&mut WeightDrop>) {
         let (engine, set, layout) = (cx.engine, self.set, cx.input_layout(0));
         let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
         let mut inputs: [_; 4] = std::array::from_fn(|i| (i < set.products).then(|| cx.input(i).view()));
@@ -446,13 +479,13 @@ impl RecurrentOp {
             inputs = [Some(table.rows(&set)), None, None, None];
             (gates, rows) = (table.gates(), table.tokens());
         }
-        self.add_gradient(cx, Weight::Kernel, |gradient| {
+        self.add_gradient(cx, Weight::Kernel, None, |gradient| {
             for (i, x) in inputs.into_iter().flatten().enumerate() {
                 kernel::kernel_gradient(engine, self.gate(i), gates, x, gradient);
             }
         });
         let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
-        self.add_gradient(cx, Weight::Recurrent, |gradient| {
+        self.add_gradient(cx, Weight::Recurrent, drop, |gradient| {
             kernel::recurrent_gradient(
                 engine,
                 set.cell,

@@ -1,7 +1,8 @@
 //! A recurrent layer that reads the rows of an embedding.
 
 use super::op::Settings;
-use crate::graph::{Backward, Forward};
+use crate::graph::{Backward, Forward, Mode};
+use crate::layers::embedding::{IdDropout, LookedUp};
 use crate::params::SpanId;
 use refrain_kernels::recurrent::{self as kernel, Biases};
 use refrain_kernels::{AlignedVec, Packed, Rows, RowsMut, row_step};
@@ -16,6 +17,8 @@ pub(super) struct Table {
     span: SpanId,
     /// The input with the ids.
     ids: usize,
+    /// Where the embedding drops ids.
+    dropout: Option<IdDropout>,
     /// Whether this batch's products were taken of the table.
     used: bool,
     tokens: usize,
@@ -27,11 +30,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The rows of `span`, whose ids are the `ids`-th input.
-    pub(super) fn new(span: SpanId, ids: usize) -> Self {
+    /// The rows of what an embedding looks up, whose ids are the `ids`-th input.
+    pub(super) fn new(looked_up: LookedUp, ids: usize) -> Self {
         Self {
-            span,
+            span: looked_up.table,
             ids,
+            dropout: looked_up.dropout,
             used: false,
             tokens: 0,
             x: AlignedVec::default(),
@@ -78,6 +82,10 @@ impl Table {
             for (to, from) in self.x.chunks_exact_mut(step).zip(table.chunks_exact(set.inputs)) {
                 to[..set.inputs].copy_from_slice(from);
             }
+            if let (Mode::Train, Some(dropout)) = (cx.mode, &mut self.dropout) {
+                dropout.draw(cx.engine, cx.random, self.tokens);
+                dropout.scale_table(RowsMut::new(&mut self.x, self.tokens, set.inputs));
+            }
             self.gates.resize(set.cell.gates_len(set.units, self.tokens));
             let rows = Rows::new(&self.x, self.tokens, set.inputs);
             kernel::input_product(cx.engine, set.cell, kernel, biases, None, rows, &mut self.gates);
@@ -102,6 +110,9 @@ impl Table {
         self.dx.resize(tokens * row_step(width));
         let out = RowsMut::new(&mut self.dx, tokens, width);
         kernel::input_gradient(cx.engine, set.cell, kernel_t, None, &self.gates, tokens, false, out);
+        if let Some(dropout) = &self.dropout {
+            dropout.scale_table(RowsMut::new(&mut self.dx, tokens, width));
+        }
         let gradient = cx.params.gradient_mut(self.span);
         let rows = Rows::new(&self.dx, tokens, width);
         for (id, to) in gradient.chunks_exact_mut(width).enumerate() {
@@ -135,10 +146,10 @@ mod tests {
     }
 
     /// A model after a step on the batch whose table has `vocabulary` rows, the first ones always the same.
-    fn model(vocabulary: usize, layer: impl Layer + 'static) -> Model {
+    fn model(vocabulary: usize, dropout: f32, layer: impl Layer + 'static) -> Model {
         let optimizer = Sgd::default().learning_rate(0.0).into();
         let mut model = Sequential::new()
-            .add(Embedding::new(vocabulary, 7))
+            .add(Embedding::new(vocabulary, 7).dropout(dropout))
             .add(layer)
             .add(Dense::new(3))
             .compile(Compile {
@@ -166,7 +177,13 @@ mod tests {
     }
 
     fn check(layer: impl Layer + Clone + 'static) {
-        let (mut small, mut large) = (model(USED, layer.clone()), model(10 * USED, layer));
+        // Of the ids in the batch, 0.3 drops two and keeps one.
+        for dropout in [0.0, 0.3] {
+            check_pair(model(USED, dropout, layer.clone()), model(10 * USED, dropout, layer.clone()));
+        }
+    }
+
+    fn check_pair(mut small: Model, mut large: Model) {
         let out = |model: &mut Model| model.predict_batch(&batch(), None).unwrap();
         assert_eq!(out(&mut small), out(&mut large));
         assert_eq!(small.last_loss(), large.last_loss());

@@ -60,7 +60,7 @@ fn check(optimizer: impl Into<Optimizer>, start: f64, rule: impl Fn(i32, f64, f6
         let mut state = OptimizerState::new(&optimizer, &params);
         for step in 0..STEPS {
             set_gradients(&mut params, step);
-            state.apply(&engine, &optimizer, &mut params, rate(step));
+            state.apply(&engine, &optimizer, &mut params, rate(step), 1);
         }
         assert_eq!(state.steps(), STEPS);
         let mut covered = vec![false; before.len()];
@@ -173,7 +173,7 @@ fn clipped(optimizer: Sgd, first: [f32; 2], second: [f32; 2]) -> (Vec<f32>, Step
     gradients[ranges[1].clone()].fill(f32::INFINITY);
     gradients[ranges[2].clone()].copy_from_slice(&second);
     let mut state = OptimizerState::new(&optimizer, &params);
-    let report = state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut params, 1.0);
+    let report = state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut params, 1.0, 1);
     assert_eq!(params.values()[ranges[1].clone()], [0.0; 2]);
     let trained = [ranges[0].clone(), ranges[2].clone()];
     (
@@ -232,7 +232,7 @@ fn clipping_comes_before_decay_and_leaves_it_alone() {
         gradients[range.clone()].copy_from_slice(&[0.0, 8.0]);
     }
     let mut state = OptimizerState::new(&optimizer, &params);
-    state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut params, 0.25);
+    state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut params, 0.25, 1);
     let got: Vec<f32> = ranges.into_iter().flat_map(|r| params.values()[r].to_vec()).collect();
     assert_close(&got, [3.9, 3.775, 4.0, 3.875]);
 }
@@ -297,7 +297,7 @@ fn a_gradient_by_rows_is_the_whole_one() {
         assert_eq!(kept, (by_rows && !added).then_some(3 * WIDTH));
         let seen = params.gradient(table).into_owned();
         let mut state = OptimizerState::new(&optimizer, &params);
-        let report = state.apply(&engine, &optimizer, &mut params, 0.5);
+        let report = state.apply(&engine, &optimizer, &mut params, 0.5, 1);
         (seen, report.gradient_norm as f32, params.values().to_vec())
     };
     let clips = [Sgd::default(), Sgd::default().clipnorm(0.7), Sgd::default().clipvalue(0.3)];
@@ -345,7 +345,7 @@ fn slots_hold_what_their_names_say() {
         let mut p = params(&[(1, true, true)]);
         p.flat().gradients[0] = 2.0;
         let mut state = OptimizerState::new(&optimizer, &p);
-        state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut p, 0.5);
+        state.apply(&Engine::new(Isa::detect(), 1), &optimizer, &mut p, 0.5, 1);
         let got: Vec<_> = state.slots().map(|(name, slot)| (name, slot[0])).collect();
         let close = got.iter().zip(want).all(|(g, w)| g.0 == w.0 && (g.1 - w.1).abs() <= HAND);
         assert!(close && got.len() == want.len(), "{}: {got:?} for {want:?}", optimizer.name());
@@ -385,7 +385,7 @@ fn threads_change_no_bit() {
                 let mut bits = Vec::new();
                 for step in 0..2 {
                     set_gradients(&mut params, step);
-                    let report = state.apply(&engine, &optimizer, &mut params, 0.01);
+                    let report = state.apply(&engine, &optimizer, &mut params, 0.01, 1);
                     bits.push(report.gradient_norm.to_bits());
                     bits.push(report.scale.to_bits());
                 }

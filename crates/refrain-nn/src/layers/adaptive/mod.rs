@@ -1,0 +1,231 @@
+//! The adaptive softmax: rare classes stand in clusters behind narrow projections.
+
+mod op;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use op::AdaptiveOp;
+pub(crate) use tail::{Weights, reserve};
+
+use super::Layer;
+use super::activation::lower_activation;
+use super::affine::Affine;
+use super::dense::{MOST_UNITS, glorot, yes, zeros};
+use crate::activation::Activation;
+use crate::error::Error;
+use crate::graph::{EdgeId, EdgeSpec, Kind, Plan};
+use crate::init::Initializer;
+use crate::params::{ParamSpec, SpanId};
+use serde::{Deserialize, Serialize};
+use tail::Tail;
+
+/// An output layer for many classes, the frequent ones first (Grave, Joulin, Cissé, Grangier & Jégou 2017): the head
+/// scores the classes below the first cutoff and one entry for each cluster of classes behind it; a cluster scores
+/// its own classes from a projection of the input that is `div_value` times narrower than that of the cluster
+/// before. A class's probability is that of its cluster's entry times its own in the cluster. Sizes and defaults are
+/// those of PyTorch's `AdaptiveLogSoftmaxWithLoss`.
+///
+/// Input `(…, I)`, output `(…, classes)`: probabilities. Behind a sparse categorical crossentropy training and
+/// evaluation score a cluster only for the rows whose target lies in it; accuracy scores it also for the rows where
+/// its entry is likelier than every class found so far.
+///
+/// Parameters: `head/kernel` `(I, first cutoff + clusters)`, with `use_bias` `head/bias`, and for cluster `i` of `C`
+/// classes `tail_i/projection` `(I, P)` and `tail_i/kernel` `(P, C)`, `P = max(1, ⌊I / div_value^(i+1)⌋)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptiveSoftmax {
+    /// Width of the output.
+    pub classes: usize,
+    /// Where each cluster begins, ascending; the last one ends with the classes.
+    pub cutoffs: Vec<usize>,
+    /// How many times narrower each projection is than the one before.
+    #[serde(default = "four")]
+    pub div_value: f64,
+    /// Whether a bias is added in the head.
+    #[serde(default)]
+    pub use_bias: bool,
+    /// Of every kernel and projection; Glorot uniform by default.
+    #[serde(default = "glorot")]
+    pub kernel_initializer: Initializer,
+    /// Of the bias; zeros by default.
+    #[serde(default = "zeros")]
+    pub bias_initializer: Initializer,
+    /// Whether training changes it.
+    #[serde(default = "yes")]
+    pub trainable: bool,
+    /// Its name, if the user gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+fn four() -> f64 {
+    4.0
+}
+
+impl AdaptiveSoftmax {
+    /// `classes` outputs; the cutoffs are still to be set.
+    pub fn new(classes: usize) -> Self {
+        Self {
+            classes,
+            cutoffs: Vec::new(),
+            div_value: four(),
+            use_bias: false,
+            kernel_initializer: glorot(),
+            bias_initializer: zeros(),
+            trainable: true,
+            name: None,
+        }
+    }
+
+    /// Sets where each cluster begins, ascending.
+    pub fn cutoffs(mut self, cutoffs: impl Into<Vec<usize>>) -> Self {
+        self.cutoffs = cutoffs.into();
+        self
+    }
+
+    /// Sets how many times narrower each projection is than the one before.
+    pub fn div_value(mut self, div_value: f64) -> Self {
+        self.div_value = div_value;
+        self
+    }
+
+    /// Sets whether a bias is added in the head.
+    pub fn use_bias(mut self, use_bias: bool) -> Self {
+        self.use_bias = use_bias;
+        self
+    }
+
+    /// Sets the initialiser of every kernel and projection.
+    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
+        self.kernel_initializer = initializer;
+        self
+    }
+
+    /// Sets the bias's initialiser.
+    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
+        self.bias_initializer = initializer;
+        self
+    }
+
+    /// Sets whether training changes it.
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    fn validate(&self, layer: &str) -> Result<(), Error> {
+        let refuse =
+            |setting, got: String, expected: String| Err(Error::setting(layer, setting, got, expected));
+        if !(2..=MOST_UNITS).contains(&self.classes) {
+            return refuse("classes", self.classes.to_string(), format!("from 2 to {MOST_UNITS}"));
+        }
+        let inside = self.cutoffs.iter().all(|c| (1..self.classes).contains(c));
+        let ascending = self.cutoffs.windows(2).all(|pair| pair[0] < pair[1]);
+        if self.cutoffs.is_empty() || !inside || !ascending {
+            let expected =
+                format!("one number or more, ascending, above 0 and below the {} classes", self.classes);
+            return refuse("cutoffs", format!("{:?}", self.cutoffs), expected);
+        }
+        if !(self.div_value.is_finite() && self.div_value > 0.0) {
+            return refuse("div_value", self.div_value.to_string(), "a finite number above 0".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Features behind the projection of a cluster. The quotient is Python's `//`, as PyTorch has it, which differs
+    /// from the floor of a rounded quotient.
+    fn projected(&self, inputs: usize, cluster: usize) -> usize {
+        let (inputs, by) = (inputs as f64, self.div_value.powf(cluster as f64 + 1.0));
+        (((inputs - inputs % by) / by).round() as usize).max(1)
+    }
+
+    fn matrix(
+        &self,
+        plan: &mut Plan<'_>,
+        name: &'static str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<SpanId, Error> {
+        plan.param(ParamSpec {
+            name,
+            shape: vec![rows, columns],
+            initializer: self.kernel_initializer.clone(),
+            regularizer: None,
+            decay: true,
+        })
+    }
+
+    fn head(&self, plan: &mut Plan<'_>, inputs: usize, outputs: usize) -> Result<Affine, Error> {
+        let kernel = self.matrix(plan, "kernel", inputs, outputs)?;
+        let bias = if self.use_bias {
+            Some(plan.param(ParamSpec {
+                name: "bias",
+                shape: vec![outputs],
+                initializer: self.bias_initializer.clone(),
+                regularizer: None,
+                decay: true,
+            })?)
+        } else {
+            None
+        };
+        Ok(Affine::new(kernel, bias, inputs, outputs))
+    }
+
+    fn tail(&self, plan: &mut Plan<'_>, inputs: usize, cluster: usize) -> Result<Tail, Error> {
+        let classes = self.cutoffs[cluster]..self.cutoffs.get(cluster + 1).copied().unwrap_or(self.classes);
+        let width = self.projected(inputs, cluster);
+        let projection = self.matrix(plan, "projection", inputs, width)?;
+        let kernel = self.matrix(plan, "kernel", width, classes.len())?;
+        let projection = Affine::new(projection, None, inputs, width);
+        Ok(Tail::new(projection, Affine::new(kernel, None, width, classes.len()), classes))
+    }
+
+    /// The edge with the logarithm of every class's probability.
+    fn lower_logs(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
+        let input = plan.one(inputs)?;
+        let width = plan.features(input)?;
+        self.validate(plan.name())?;
+        let clusters = self.cutoffs.len();
+        let head = plan.scoped("head", true, |plan| self.head(plan, width, self.cutoffs[0] + clusters))?;
+        let tail = |i: usize| plan.scoped(&format!("tail_{i}"), true, |plan| self.tail(plan, width, i));
+        let tails = (0..clusters).map(tail).collect::<Result<Vec<_>, _>>()?;
+        let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.classes) };
+        Ok(plan.op(Box::new(AdaptiveOp::new(head, tails)), &[input], &[spec])[0])
+    }
+}
+
+impl Layer for AdaptiveSoftmax {
+    fn class_name(&self) -> &'static str {
+        "AdaptiveSoftmax"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+        // The softmax of logarithms of probabilities is the probabilities: so whoever works on the logits before a
+        // final softmax finds logits here too.
+        let logs = self.lower_logs(plan, inputs)?;
+        Ok(vec![lower_activation(plan, Activation::Softmax, logs)])
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,153 @@
+//! A recurrent kernel of which some weights are zero in training: DropConnect (Wan et al. 2013) as Merity et al. (2017)
+//! use it between the steps of a sequence.
+
+use crate::graph::{Backward, RandomKey};
+use crate::params::SpanId;
+use refrain_kernels::dropout::dropout_flat;
+use refrain_kernels::philox::Key;
+use refrain_kernels::{AlignedVec, Engine, Packed};
+
+/// Operations have the purposes from 0 on, and one may draw masks of its states beside those of its weights.
+const WEIGHTS: u32 = 1 << 31;
+
+#[derive(Debug, Clone)]
+pub(super) struct WeightDrop {
+    rate: f32,
+    /// Of the operation.
+    purpose: u32,
+    /// The recurrent kernel under the mask, `(H, G·H)`; at the end of backward its gradient.
+    weights: AlignedVec,
+}
+
+impl WeightDrop {
+    /// None where nothing is dropped. `rate` is at least 0 and below 1.
+    pub(super) fn new(rate: f32, purpose: u32) -> Option<Self> {
+        (rate > 0.0).then(|| Self { rate, purpose, weights: AlignedVec::default() })
+    }
+
+    fn key(&self, random: RandomKey) -> Key {
+        Key { seed: random.seed, purpose: self.purpose | WEIGHTS, counter: random.counter }
+    }
+
+    /// Puts `kernel` under this batch's mask, whose elements are numbered by their place.
+    pub(super) fn draw(&mut self, engine: &Engine, random: RandomKey, kernel: &[f32]) {
+        let key = self.key(random);
+        self.weights.resize(kernel.len());
+        dropout_flat(engine, key, self.rate, kernel, false, &mut self.weights);
+    }
+
+    /// The recurrent kernel under the mask.
+    pub(super) fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Takes a gradient with respect to the weights under the mask as that of `span`: adds it where `held`, else
+    /// overwrites. The weights under the mask are gone then.
+    pub(super) fn take_gradient(&mut self, cx: &mut Backward<'_>, span: SpanId, held: bool, packed: &Packed) {
+        let key = self.key(cx.random);
+        packed.unpack(cx.engine, &mut self.weights, packed.shape().columns());
+        let to = cx.params.claimed_gradient(span);
+        dropout_flat(cx.engine, key, self.rate, &self.weights, held, to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Error;
+    use crate::gradcheck::{Bench, Input, RANDOM};
+    use crate::graph::Mode;
+    use crate::layers::testing::check;
+    use crate::layers::{Bidirectional, CellConfig, Gru, Layer, Lstm, Recurrent, RecurrentMask, SimpleRnn};
+    use refrain_kernels::philox::word;
+
+    const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
+    const UNITS: usize = 19;
+    const RATE: f32 = 0.5;
+
+    fn x() -> [Input; 1] {
+        [Input::random_steps(3, &LENGTHS)]
+    }
+
+    /// Each weight is kept or not by the word of its place, and then twice as large.
+    fn factor(operation: u32, place: usize) -> f32 {
+        let word = word(RANDOM.seed, operation | 1 << 31, RANDOM.counter, place as u64);
+        if word >= 1 << 31 { 2.0 } else { 0.0 }
+    }
+
+    /// The layer against the same one whose recurrent kernels were masked by hand; `operations` are those that
+    /// draw for each name.
+    fn check_by_hand(dropping: &dyn Layer, plain: &dyn Layer, kernels: &[(&str, u32)]) {
+        let mut dropped = Bench::new(dropping, &x()).unwrap();
+        let mut by_hand = Bench::new(plain, &x()).unwrap();
+        for &(name, operation) in kernels {
+            let all = dropped.weight(name).unwrap().to_vec();
+            let masked: Vec<f32> = all.iter().enumerate().map(|(k, w)| w * factor(operation, k)).collect();
+            assert!(masked.contains(&0.0) && masked.iter().any(|&w| w != 0.0));
+            by_hand.set_weight(name, &masked).unwrap();
+        }
+        for bench in [&mut dropped, &mut by_hand] {
+            bench.differentiate().unwrap();
+        }
+        assert_eq!(dropped.output(0), by_hand.output(0), "{dropping:?}");
+        assert_eq!(dropped.input_gradient(0), by_hand.input_gradient(0), "{dropping:?}");
+        for (name, _) in dropped.weights() {
+            let mut want = by_hand.weight_gradient(&name).unwrap().to_vec();
+            if let Some(&(_, operation)) = kernels.iter().find(|(kernel, _)| *kernel == name) {
+                want.iter_mut().enumerate().for_each(|(k, g)| *g *= factor(operation, k));
+            }
+            assert!(want.iter().any(|&g| g != 0.0), "{name} of {dropping:?}");
+            assert_eq!(*dropped.weight_gradient(&name).unwrap(), want, "{name} of {dropping:?}");
+        }
+        for bench in [&mut dropped, &mut by_hand] {
+            bench.forward(Mode::Infer).unwrap();
+        }
+        assert_ne!(dropped.output(0), by_hand.output(0), "the mask stays after training: {dropping:?}");
+    }
+
+    fn check_cell<C: CellConfig>(layer: Recurrent<C>) {
+        let layer = layer.return_sequences(true);
+        for layer in [
+            layer.clone(),
+            layer.clone().return_sequences(false),
+            layer.clone().recurrent_dropout(0.3),
+            layer.clone().recurrent_dropout(0.3).recurrent_mask(RecurrentMask::Shared),
+        ] {
+            check_by_hand(&layer.clone().recurrent_weight_dropout(RATE), &layer, &[("recurrent_kernel", 0)]);
+            let few = Recurrent { units: 5, ..layer };
+            check(&few.recurrent_weight_dropout(0.3), &x());
+        }
+        // Two recurrences, the second behind the reversal of its input.
+        let (dropping, plain) = (layer.clone().recurrent_weight_dropout(RATE), layer);
+        let name = |way: &str| format!("{way}_{}/recurrent_kernel", crate::layers::snake_case(C::CLASS_NAME));
+        let kernels = [(&*name("forward"), 0), (&*name("backward"), 2)];
+        check_by_hand(&Bidirectional::new(dropping), &Bidirectional::new(plain), &kernels);
+    }
+
+    #[test]
+    fn a_layer_is_one_whose_recurrent_kernel_is_masked_by_hand() {
+        check_cell(SimpleRnn::new(UNITS));
+        check_cell(Lstm::new(UNITS));
+        check_cell(Gru::new(UNITS));
+        check_cell(Gru::new(UNITS).reset_after(false));
+    }
+
+    #[test]
+    fn packed_weights_of_a_prediction_are_not_those_of_training() {
+        let mut bench = Bench::new(&Lstm::new(UNITS).recurrent_weight_dropout(RATE), &x()).unwrap();
+        bench.forward(Mode::Infer).unwrap();
+        let plain = bench.output(0);
+        bench.forward(Mode::Train).unwrap();
+        assert_ne!(bench.output(0), plain);
+        bench.forward(Mode::Infer).unwrap();
+        assert_eq!(bench.output(0), plain);
+    }
+
+    #[test]
+    fn a_rate_outside_its_range_is_refused() {
+        for rate in [1.0, -0.1, f32::NAN] {
+            let error = Bench::new(&Lstm::new(2).recurrent_weight_dropout(rate), &x()).unwrap_err();
+            assert!(matches!(error, Error::Setting { setting: "recurrent_weight_dropout", .. }), "{error}");
+        }
+        assert!(Lstm::new(2).config().get("recurrent_weight_dropout").is_none());
+    }
+}

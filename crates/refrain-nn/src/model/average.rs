@@ -1,0 +1,148 @@
+//! Averages of the parameters over the steps of training.
+
+use super::Model;
+use super::train::not_compiled;
+use crate::error::Error;
+use crate::params::{Params, Span};
+use refrain_kernels::optimizer::average;
+use refrain_kernels::{AlignedVec, Engine};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// How parameters are averaged: `a` is the average, `w` the parameters after a step. After the first step the
+/// average is `w`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Averaging {
+    /// `a += (w − a) / n`: the mean of all steps (Polyak & Juditsky 1992), which averaged SGD uses. In f32 a step
+    /// counts no more once its part is below the last digit of the mean, after some millions of them.
+    Mean,
+    /// `a = momentum·a + (1 − momentum)·w`: Keras's `use_ema`.
+    Exponential {
+        /// How much of the average a step keeps, between 0 and 1.
+        momentum: f64,
+    },
+}
+
+impl Averaging {
+    pub(super) fn validate(self) -> Result<(), Error> {
+        match self {
+            Averaging::Exponential { momentum } if !(0.0..=1.0).contains(&momentum) => {
+                Err(Error::setting("the averaging", "momentum", momentum, "between 0 and 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The averages of the parameters that were trained when they began.
+#[derive(Debug, Clone)]
+pub(super) struct Averages {
+    pub(super) kind: Averaging,
+    /// Steps in them.
+    pub(super) count: u64,
+    /// Whether the parameters stand here, and the averages in their place.
+    pub(super) swapped: bool,
+    /// Laid out as the flat parameters; nothing stands outside of `ranges`.
+    pub(super) values: AlignedVec,
+    ranges: Vec<Range<usize>>,
+}
+
+impl Averages {
+    pub(super) fn new(kind: Averaging, params: &Params) -> Self {
+        let trained = |a: &Span, b: &Span| a.trainable && b.trainable;
+        let together = params.spans().chunk_by(trained).filter(|spans| spans[0].trainable);
+        let ranges: Vec<_> =
+            together.map(|spans| spans[0].range().start..spans[spans.len() - 1].range().end).collect();
+        let mut values = AlignedVec::zeros(params.values().len());
+        for range in &ranges {
+            values[range.clone()].copy_from_slice(&params.values()[range.clone()]);
+        }
+        Self { kind, count: 0, swapped: false, values, ranges }
+    }
+
+    /// Adds the parameters that a step left.
+    pub(super) fn add(&mut self, engine: &Engine, params: &[f32]) {
+        self.count += 1;
+        let rate = match self.kind {
+            Averaging::Mean => 1.0 / self.count as f64,
+            Averaging::Exponential { momentum } => 1.0 - momentum,
+        };
+        for range in &self.ranges {
+            let (a, w) = (&mut self.values[range.clone()], &params[range.clone()]);
+            if self.count == 1 {
+                a.copy_from_slice(w);
+            } else {
+                average(engine, rate as f32, a, w);
+            }
+        }
+    }
+
+    /// Takes over averages laid out as the flat parameters.
+    pub(super) fn set(&mut self, values: &[f32]) {
+        for range in &self.ranges {
+            self.values[range.clone()].copy_from_slice(&values[range.clone()]);
+        }
+    }
+
+    fn swap(&mut self, params: &mut [f32]) {
+        for range in &self.ranges {
+            self.values[range.clone()].swap_with_slice(&mut params[range.clone()]);
+        }
+        self.swapped = !self.swapped;
+    }
+}
+
+impl Model {
+    /// Averages the parameters over the steps of the optimiser from now on. Averages that there are begin anew.
+    ///
+    /// # Errors
+    /// When the model is not compiled or uses its averages, or the momentum is not between 0 and 1.
+    pub fn start_averaging(&mut self, averaging: Averaging) -> Result<(), Error> {
+        self.refuse_averages("averaging")?;
+        averaging.validate()?;
+        let training = self.training.as_mut().ok_or_else(not_compiled)?;
+        training.averages = Some(Averages::new(averaging, &self.params));
+        Ok(())
+    }
+
+    /// Whether the parameters are averaged.
+    pub fn is_averaging(&self) -> bool {
+        self.training.as_ref().is_some_and(|t| t.averages.is_some())
+    }
+
+    /// Averages no more and forgets what stands beside the parameters: the averages or, after
+    /// [`Model::swap_averages`], what the averages took the place of.
+    pub fn stop_averaging(&mut self) {
+        if let Some(training) = &mut self.training {
+            training.averages = None;
+        }
+    }
+
+    /// Exchanges the parameters and their averages: the model runs with what it did not run with before. Before
+    /// the first step the two are the same. A model that uses its averages cannot be trained.
+    ///
+    /// # Errors
+    /// When the parameters are not averaged.
+    pub fn swap_averages(&mut self) -> Result<(), Error> {
+        let training = self.training.as_mut().ok_or_else(not_compiled)?;
+        let averages = training.averages.as_mut().ok_or_else(|| {
+            Error::unsupported("using averages", "there are none: call `start_averaging` before training")
+        })?;
+        averages.swap(self.params.values_mut());
+        self.graph.packed = false;
+        Ok(())
+    }
+
+    /// An error where the averages stand in the parameters' place.
+    pub(super) fn refuse_averages(&self, action: &str) -> Result<(), Error> {
+        let averages = self.training.as_ref().and_then(|t| t.averages.as_ref());
+        match averages {
+            Some(averages) if averages.swapped => {
+                let reason = "the model uses its averages: call `swap_averages` to go back to its parameters";
+                Err(Error::unsupported(action, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One output with its loss and metrics.
+
+mod adaptive;
+mod affine;
+mod likeliest;
+#[cfg(test)]
+mod tests;
+
+use super::{Compile, Reduction};
+use crate::data::Batch;
+use crate::error::Error;
+use crate::graph::{Axis, EdgeId, GradientSlot, Graph, Op, Single, Value};
+use crate::layers::{AdaptiveOp, Affine};
+use crate::loss::{Form, Loss, RowTargets};
+use crate::metrics::Accumulator;
+use crate::params::Params;
+use refrain_kernels::{AlignedVec, Engine};
+use std::any::Any;
+
+/// What training lowers and reports of one output.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    /// What the loss reads: the output, or what its activation reads.
+    edge: EdgeId,
+    form: Form,
+    loss: Loss,
+    reduction: Reduction,
+    /// The output layer, where the loss runs it itself.
+    layer: Option<(usize, OutputLayer)>,
+    targets: RowTargets,
+    losses: Vec<f32>,
+    metrics: Vec<Accumulator>,
+    /// Whether batches add to them.
+    takes_metrics: bool,
+    names: Vec<String>,
+    /// Some rows of the output, or of its gradient.
+    block: Value,
+    block_targets: RowTargets,
+}
+
+/// An output layer that the loss runs itself, some rows at a time, so that the output of all rows never exists.
+#[derive(Debug, Clone)]
+enum OutputLayer {
+    Affine,
+    Adaptive(Box<adaptive::Scorer>),
+}
+
+impl OutputLayer {
+    fn of(op: &dyn Op, loss: &Loss, form: Form) -> Option<Self> {
+        let is_adaptive = (op as &dyn Any).is::<AdaptiveOp>();
+        match loss.is_of_softmax_logits(form) {
+            true if (op as &dyn Any).is::<Affine>() => Some(Self::Affine),
+            true if is_adaptive && loss.is_of_classes() => Some(Self::Adaptive(Box::default())),
+            _ => None,
+        }
+    }
+}
+
+/// What is scored of a batch, and what the output layer is given for it.
+struct Scoring<'a> {
+    engine: &'a Engine,
+    params: &'a mut Params,
+    loss: &'a Loss,
+    form: Form,
+    /// Of the gradient.
+    scale: f32,
+    backward: bool,
+    targets: &'a RowTargets,
+    losses: &'a mut [f32],
+    metrics: &'a mut [Accumulator],
+    /// Of the output layer.
+    x: &'a Value,
+    dx: Option<GradientSlot<'a>>,
+    workspace: &'a mut AlignedVec,
+    /// Some rows of the output, or of its gradient.
+    block: &'a mut Value,
+    block_targets: &'a mut RowTargets,
+}
+
+impl Scoring<'_> {
+    /// Takes the losses of the block of logits, which with `backward` becomes its own gradient.
+    fn take_loss(&mut self, losses: &mut [f32]) {
+        let (engine, targets) = (self.engine, &*self.block_targets);
+        if self.backward {
+            self.loss.evaluate_in_place(engine, self.block, targets, self.scale, losses);
+        } else {
+            self.loss.evaluate(engine, self.form, self.block, targets, self.scale, losses, None);
+        }
+    }
+}
+
+/// The loss of one output over a batch.
+pub(super) struct HeadLoss {
+    /// `Σ weight·loss`
+    pub(super) sum: f64,
+    /// Real rows.
+    pub(super) rows: f64,
+    /// `Σ weight`
+    pub(super) weight: f64,
+    /// What the gradient is of is the sum times this.
+    pub(super) scale: f64,
+}
+
+impl Head {
+    /// The head of an output. Activations and layers that the loss takes over join `skip`: nobody needs to run them.
+    ///
+    /// # Errors
+    /// When the loss or a metric cannot be taken of such an output.
+    pub(super) fn new(
+        graph: &Graph,
+        output: EdgeId,
+        compile: &Compile,
+        prefix: &str,
+        skip: &mut Vec<usize>,
+    ) -> Result<Self, Error> {
+        let Compile { loss, reduction, ref metrics, .. } = *compile;
+        let readers = |edge: EdgeId| graph.nodes.iter().filter(|n| n.inputs.contains(&edge)).count();
+        let node = graph.producer(output);
+        let activation = node.and_then(|n| graph.nodes[n].op.activation());
+        let (mut edge, mut form) = (output, Form::Values);
+        if let (Some(node), Some(skipped), 0) = (node, loss.skips(activation), readers(output)) {
+            skip.push(node);
+            (edge, form) = (graph.nodes[node].inputs[0], skipped);
+        }
+        let spec = graph.specs[edge.0];
+        loss.check(spec, &RowTargets::default())?;
+        for metric in metrics {
+            metric.check(&loss, spec, &RowTargets::default())?;
+        }
+        let own_readers = usize::from(edge != output);
+        let layer = graph.producer(edge).filter(|_| readers(edge) == own_readers);
+        let layer = layer.and_then(|n| Some((n, OutputLayer::of(&*graph.nodes[n].op, &loss, form)?)));
+        skip.extend(layer.iter().map(|(n, _)| n));
+        Ok(Self {
+            edge,
+            form,
+            loss,
+            reduction,
+            layer,
+            targets: RowTargets::default(),
+            losses: Vec::new(),
+            metrics: metrics.iter().map(|&m| Accumulator::new(m)).collect(),
+            takes_metrics: true,
+            names: metrics.iter().map(|m| format!("{prefix}{}", m.name())).collect(),
+            block: Value::default(),
+            block_targets: RowTargets::default(),
+        })
+    }
+
+    /// What the loss reads.
+    pub(super) fn edge(&self) -> EdgeId {
+        self.edge
+    }
+
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The metrics of all rows since the last reset.
+    pub(super) fn results(&self) -> impl Iterator<Item = f64> {
+        self.metrics.iter().map(Accumulator::result)
+    }
+
+    /// Sets whether batches add to the metrics from now on.
+    pub(super) fn take_metrics(&mut self, take: bool) {
+        self.takes_metrics = take;
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.metrics.iter_mut().for_each(Accumulator::reset);
+    }
+
+    /// Takes loss and metrics of what a forward pass left; with `backward` the gradient too, as far as this head
+    /// goes: backward goes on from there.
+    ///
+    /// # Errors
+    /// When the targets do not fit the output.
+    pub(super) fn score(
+        &mut self,
+        i: usize,
+        batch: &Batch,
+        graph: &mut Graph,
+        params: &mut Params,
+        engine: &Engine,
+        backward: bool,
+    ) -> Result<HeadLoss, Error> {
+        let spec = graph.specs[self.edge.0];
+        let layout = match spec.axis {
+            Axis::Steps(id) => Some(graph.layout(id)),
+            Axis::Lanes => None,
+        };
+        self.targets.gather(&batch.targets[i], &batch.weights, batch.lanes, layout, spec.width())?;
+        self.loss.check(spec, &self.targets)?;
+        for metric in &self.metrics {
+            metric.metric().check(&self.loss, spec, &self.targets)?;
+        }
+        let reduced = self.reduction.scale(self.targets.rows, batch.lanes);
+        let scale = reduced as f32;
+        self.losses.resize(self.targets.rows, 0.0);
+        let Self { edge, form, loss, layer, targets, losses, metrics, block, block_targets, .. } = self;
+        let metrics = if self.takes_metrics { &mut metrics[..] } else { &mut [] };
+        match layer {
+            Some((node, layer)) => {
+                let Single { op, x, dx, workspace } = graph.single(*node, backward);
+                let op: &mut dyn Any = op;
+                let on = Scoring {
+                    engine,
+                    params,
+                    loss,
+                    form: *form,
+                    scale,
+                    backward,
+                    targets,
+                    losses,
+                    metrics,
+                    x,
+                    dx,
+                    workspace,
+                    block,
+                    block_targets,
+                };
+                match layer {
+                    OutputLayer::Affine => affine::score(downcast(op), on),
+                    OutputLayer::Adaptive(scorer) => scorer.score(downcast(op), on),
+                }
+            }
+            None => {
+                let (value, gradient) = if backward {
+                    let (value, gradient) = graph.seed_gradient(*edge);
+                    (value, Some(gradient))
+                } else {
+                    (graph.value(*edge), None)
+                };
+                loss.evaluate(engine, *form, value, targets, scale, losses, gradient);
+                for metric in metrics {
+                    metric.update(engine, *form, value, targets, losses);
+                }
+            }
+        }
+        let (sum, rows) = (self.targets.weighted_sum(&self.losses), self.targets.rows as f64);
+        Ok(HeadLoss { sum, rows, weight: self.targets.weight(), scale: reduced })
+    }
+}
+
+fn downcast<T: Op>(op: &mut dyn Any) -> &mut T {
+    op.downcast_mut().expect("`OutputLayer::of` looked at it")
+}

@@ -1,0 +1,67 @@
+//! A model without what is random in training.
+
+use super::{Model, Network};
+use crate::error::Error;
+use crate::layers::layer_from_config;
+
+impl Model {
+    /// The same network with the same parameters, without dropout and without penalties on activations, not compiled:
+    /// what goes on learning from a text while it is scored on it.
+    ///
+    /// # Errors
+    /// When a layer is not one of this library's.
+    pub fn without_noise(&self) -> Result<Model, Error> {
+        let unknown = |reason: String| Error::unsupported("making this model again without noise", reason);
+        let mut architecture = self.architecture.clone();
+        for node in &mut architecture.layers {
+            let layer = layer_from_config(&node.class_name, node.config.clone()).map_err(unknown)?;
+            node.config = layer.without_noise().config();
+        }
+        let mut model = Network::plan_architecture(&architecture, self.engine.clone()).map_err(unknown)?;
+        model.seed = self.seed;
+        model.allocate_parameters();
+        model.set_weights_flat(self.params.values())?;
+        Ok(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::Batch;
+    use crate::layers::{
+        ActivityPenalty, Bidirectional, Dense, Dropout, Embedding, Gru, Lstm, SpatialDropout1D,
+        TimeDistributed,
+    };
+    use crate::loss::Loss;
+    use crate::{Activation, Compile, Sequential};
+
+    #[test]
+    fn its_training_loss_is_the_loss_and_its_parameters_are_the_model_s() {
+        let compile = || Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() };
+        let mut noisy = Sequential::new()
+            .add(Embedding::new(9, 6).dropout(0.4))
+            .add(Dropout::new(0.4))
+            .add(SpatialDropout1D::new(0.4))
+            .add(TimeDistributed::new(Dropout::new(0.4)))
+            .add(Bidirectional::new(Lstm::new(5).return_sequences(true).recurrent_dropout(0.4).dropout(0.4)))
+            .add(Gru::new(5).return_sequences(true).recurrent_weight_dropout(0.4))
+            .add(ActivityPenalty::new(3.0, 3.0))
+            .add(Dense::new(9).activation(Activation::Softmax))
+            .compile(compile())
+            .unwrap();
+        let mut batch = Batch { lanes: 2, ..Batch::default() };
+        batch.inputs.resize_with(1, Default::default);
+        batch.targets.resize_with(1, Default::default);
+        (batch.inputs[0].steps, batch.targets[0].steps) = (4, 4);
+        batch.inputs[0].ids = vec![1, 2, 3, 4, 5, 6, 7, 8];
+        batch.targets[0].ids = vec![2, 3, 4, 5, 6, 7, 8, 1];
+        let mut quiet = noisy.without_noise().unwrap();
+        assert_eq!(quiet.weights(), noisy.weights());
+        quiet.compile(compile()).unwrap();
+        noisy.test_step(&batch, None).unwrap();
+        let expected = noisy.last_loss();
+        assert!((quiet.training_loss(&batch).unwrap() - expected).abs() < 1e-6);
+        // The seed decides how much: far more than what sums in another order could.
+        assert!((noisy.training_loss(&batch).unwrap() - expected).abs() > 1e-4);
+    }
+}

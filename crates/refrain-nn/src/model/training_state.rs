@@ -1,0 +1,245 @@
+//! All that decides how training goes on, as a value.
+
+use super::Model;
+use super::average::{Averages, Averaging};
+use super::train::{Training, not_compiled};
+use crate::error::Error;
+use crate::params::{Params, Span};
+use crate::state::State;
+use serde::{Deserialize, Serialize};
+
+const PARAMETERS: &str = "parameters";
+const AVERAGE: &str = "average";
+const GRADIENT: &str = "gradient";
+
+/// What a model has come to in training: a model of the same architecture, compiled with the same settings, goes on
+/// from it with the same bits as the one it was taken from.
+///
+/// It holds what training changes: parameters, the optimiser's slots and steps, averages, accumulated gradients,
+/// the states of `stateful` layers, and the count of batches that dropout draws from. It does not hold settings,
+/// the totals of loss and metrics, nor a [`State`] or callbacks that the caller keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingState {
+    counters: TrainingCounters,
+    tensors: Vec<(String, Vec<f32>)>,
+}
+
+/// The plain numbers of a [`TrainingState`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingCounters {
+    /// Batches trained since the model was compiled.
+    pub batches: u64,
+    /// Steps of the optimiser.
+    pub steps: u64,
+    /// The product of Nadam's momentum schedule; 1 for other optimisers.
+    pub nadam_product: f32,
+    /// See [`Model::set_learning_rate_factor`].
+    pub learning_rate_factor: f64,
+    /// Batches whose gradients wait for a step of the optimiser.
+    pub accumulated: u32,
+    /// Sequences that `stateful` layers remember.
+    pub lanes: usize,
+    /// Of the averages, where there are any.
+    pub averages: Option<AverageCounters>,
+}
+
+/// The plain numbers of averaged parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AverageCounters {
+    /// How they are averaged.
+    pub averaging: Averaging,
+    /// Steps in the average.
+    pub count: u64,
+    /// Whether the tensor `parameters` holds the averages, and `average` the parameters.
+    pub swapped: bool,
+}
+
+impl TrainingState {
+    /// Puts together what [`TrainingState::counters`] and [`TrainingState::tensors`] gave. Whether it fits a model
+    /// is seen when it is set.
+    ///
+    /// # Errors
+    /// When two tensors have the same name.
+    pub fn from_parts(
+        counters: TrainingCounters,
+        tensors: impl IntoIterator<Item = (String, Vec<f32>)>,
+    ) -> Result<Self, Error> {
+        let tensors: Vec<_> = tensors.into_iter().collect();
+        for (i, (name, _)) in tensors.iter().enumerate() {
+            if tensors[..i].iter().any(|(other, _)| other == name) {
+                return Err(Error::data("the training state", format!("two tensors `{name}`"), "one"));
+            }
+        }
+        Ok(Self { counters, tensors })
+    }
+
+    /// Its plain numbers.
+    pub fn counters(&self) -> &TrainingCounters {
+        &self.counters
+    }
+
+    /// Its tensors with their names: `parameters`, `optimizer/momentum` and the like under Keras's names of slots,
+    /// `average`, `gradient`, and `state/0/hidden` and `state/0/cell` of the first `stateful` layer, the latter empty
+    /// of cells without one. All but the states are laid out as the flat parameters. The order is always the same.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.tensors.iter().map(|(name, values)| (&**name, &**values))
+    }
+
+    fn tensor(&self, name: &str) -> Option<&[f32]> {
+        self.tensors().find(|(other, _)| *other == name).map(|(_, values)| values)
+    }
+
+    /// Checks the tensors against the names and lengths that a model has.
+    fn check(&self, expected: &[(String, usize)]) -> Result<(), Error> {
+        let what = |name: &str| format!("the training state's `{name}`");
+        for (name, len) in expected {
+            match self.tensor(name) {
+                Some(values) if values.len() == *len => {}
+                Some(values) => {
+                    let got = format!("{} values", values.len());
+                    return Err(Error::data(what(name), got, len.to_string()));
+                }
+                None => return Err(Error::data(what(name), "missing", format!("{len} values"))),
+            }
+        }
+        match self.tensors().find(|(name, _)| expected.iter().all(|(other, _)| other != name)) {
+            Some((name, values)) => {
+                let names: Vec<_> = expected.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let got = format!("{} values", values.len());
+                Err(Error::data(what(name), got, format!("only {}", names.join(", "))))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl TrainingCounters {
+    fn check(&self, training: &Training) -> Result<(), Error> {
+        let wrong = |setting, got: String, expected: String| {
+            Err(Error::setting("the training state", setting, got, expected))
+        };
+        if self.accumulated >= training.accumulation {
+            let expected = format!("below {}, which make a step", training.accumulation);
+            return wrong("accumulated", self.accumulated.to_string(), expected);
+        }
+        if !self.learning_rate_factor.is_finite() {
+            let got = self.learning_rate_factor.to_string();
+            return wrong("learning_rate_factor", got, "a finite number".into());
+        }
+        self.averages.map_or(Ok(()), |averages| averages.averaging.validate())
+    }
+}
+
+impl Model {
+    /// All that decides how training goes on, copied.
+    ///
+    /// # Errors
+    /// When the model is not compiled.
+    pub fn training_state(&self) -> Result<TrainingState, Error> {
+        let training = self.training()?;
+        let averages = training.averages.as_ref();
+        let counters = TrainingCounters {
+            batches: training.steps,
+            steps: training.state.steps(),
+            nadam_product: training.state.product(),
+            learning_rate_factor: training.rate_factor,
+            accumulated: training.accumulated,
+            lanes: self.own_state.lanes(),
+            averages: averages.map(|a| AverageCounters {
+                averaging: a.kind,
+                count: a.count,
+                swapped: a.swapped,
+            }),
+        };
+        let mut tensors = vec![(PARAMETERS.to_owned(), self.params.values().to_vec())];
+        tensors.extend(training.state.slots().map(|(name, slot)| (slot_name(name), slot.to_vec())));
+        tensors.extend(averages.map(|averages| (AVERAGE.to_owned(), averages.values.to_vec())));
+        tensors.extend((training.accumulated > 0).then(|| (GRADIENT.to_owned(), self.params.gradients())));
+        for (i, slot) in self.own_state.layers().enumerate() {
+            let lanes = 0..slot.lanes();
+            let hidden = lanes.clone().flat_map(|lane| slot.hidden(lane)).copied().collect();
+            let cell = lanes.flat_map(|lane| slot.cell(lane)).copied().collect();
+            tensors.extend([(state_name(i, "hidden"), hidden), (state_name(i, "cell"), cell)]);
+        }
+        Ok(TrainingState { counters, tensors })
+    }
+
+    /// Goes on from where another model's training, or this one's, had come to. The model has the architecture, the
+    /// settings and the trained parameters of the one that the state was taken from. After an error nothing has
+    /// changed.
+    ///
+    /// # Errors
+    /// When the model is not compiled, or the state's numbers and tensors do not fit it.
+    pub fn set_training_state(&mut self, state: &TrainingState) -> Result<(), Error> {
+        let Self { params, own_state, training, graph, .. } = self;
+        let training = training.as_mut().ok_or_else(not_compiled)?;
+        let counters = state.counters;
+        counters.check(training)?;
+        state.check(&expected(params, own_state, training, &counters))?;
+        let tensor = |name: &str| state.tensor(name).expect("it was checked");
+
+        let spans = params.spans().to_vec();
+        copy(&spans, tensor(PARAMETERS), params.values_mut());
+        for (name, slot) in training.state.slots_mut() {
+            copy(&spans, tensor(&slot_name(name)), slot);
+        }
+        training.averages = counters.averages.map(|from| {
+            let mut averages = Averages::new(from.averaging, params);
+            (averages.count, averages.swapped) = (from.count, from.swapped);
+            averages.set(tensor(AVERAGE));
+            averages
+        });
+        if counters.accumulated > 0 {
+            params.set_gradients(tensor(GRADIENT));
+        }
+        own_state.reset();
+        own_state.prepare(counters.lanes);
+        for (i, slot) in own_state.layers_mut().enumerate() {
+            let [hidden, cell] = ["hidden", "cell"].map(|part| tensor(&state_name(i, part)));
+            slot.set(hidden, cell);
+        }
+        training.state.resume(counters.steps, counters.nadam_product);
+        training.steps = counters.batches;
+        training.rate_factor = counters.learning_rate_factor;
+        training.accumulated = counters.accumulated;
+        graph.packed = false;
+        Ok(())
+    }
+}
+
+/// The tensors that a model's state has, with their lengths.
+fn expected(
+    params: &Params,
+    own_state: &State,
+    training: &Training,
+    counters: &TrainingCounters,
+) -> Vec<(String, usize)> {
+    let flat = params.values().len();
+    let mut tensors = vec![(PARAMETERS.to_owned(), flat)];
+    tensors.extend(training.state.slots().map(|(name, _)| (slot_name(name), flat)));
+    tensors.extend(counters.averages.map(|_| (AVERAGE.to_owned(), flat)));
+    tensors.extend((counters.accumulated > 0).then(|| (GRADIENT.to_owned(), flat)));
+    for (i, slot) in own_state.layers().enumerate() {
+        let hidden = counters.lanes.saturating_mul(slot.shape().units);
+        tensors.push((state_name(i, "hidden"), hidden));
+        tensors.push((state_name(i, "cell"), if slot.shape().cell { hidden } else { 0 }));
+    }
+    tensors
+}
+
+fn slot_name(slot: &str) -> String {
+    format!("optimizer/{slot}")
+}
+
+fn state_name(layer: usize, part: &str) -> String {
+    format!("state/{layer}/{part}")
+}
+
+/// Copies every span and nothing of what lies between them, which stays zero.
+fn copy(spans: &[Span], from: &[f32], to: &mut [f32]) {
+    for range in spans.iter().map(Span::range) {
+        to[range.clone()].copy_from_slice(&from[range]);
+    }
+}

@@ -1,0 +1,405 @@
+//! What a training step's gradient is of, gradients that add up over batches, averages of parameters, and states
+//! that do not fit.
+
+use ndarray::Array2;
+use refrain_nn::callbacks::{BatchContext, Callback};
+use refrain_nn::data::{Batch, Extent};
+use refrain_nn::gradcheck::GradCheck;
+use refrain_nn::layers::{Dense, Embedding, Gru, Lstm};
+use refrain_nn::loss::Loss;
+use refrain_nn::optim::{Adam, Optimizer, Sgd};
+use refrain_nn::{
+    Activation, Averaging, Compile, Engine, Error, Fit, Isa, Model, Reduction, Regularizer, Schedule,
+    Sequential, TrainingState,
+};
+
+const VOCABULARY: usize = 11;
+const STEPS: usize = 5;
+/// Relative, of a gradient whose terms are summed in another order: eight units in the last place of an f32.
+const ORDER: f64 = 8.0 * f32::EPSILON as f64;
+/// Absolute, of weights below 2 after three steps of rate 0.5 on such gradients.
+const WEIGHTS: f32 = 2e-6;
+/// Absolute, of an average in f32 of six weights below 2 against f64: a unit in the last place a step.
+const AVERAGE: f64 = 1e-6;
+
+fn compile(optimizer: impl Into<Optimizer>) -> Compile {
+    Compile {
+        loss: Loss::SparseCategoricalCrossentropy,
+        optimizer: optimizer.into(),
+        engine: Some(Engine::new(Isa::detect(), 1)),
+        ..Compile::default()
+    }
+}
+
+/// A model of sequences, its output a row a step or, without `sequences`, a sequence.
+fn model(sequences: bool, compile: Compile) -> Model {
+    let penalty = Regularizer::l2(0.03);
+    Sequential::new()
+        .add(Embedding::new(VOCABULARY, 6).name("embedding"))
+        .add(Lstm::new(7).return_sequences(sequences))
+        .add(Dense::new(VOCABULARY).activation(Activation::Softmax).kernel_regularizer(penalty))
+        .compile(compile)
+        .unwrap()
+}
+
+fn word(salt: usize, i: usize) -> u32 {
+    ((i * i * 7 + i * 3 + salt * 5) % VOCABULARY) as u32
+}
+
+/// Sequences `from..to` of an endless set, all of five steps.
+fn batch(sequences: bool, from: usize, to: usize) -> Batch {
+    let mut batch = Batch { lanes: to - from, ..Batch::default() };
+    batch.inputs.resize_with(1, Default::default);
+    batch.targets.resize_with(1, Default::default);
+    let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
+    (input.steps, target.steps) = (STEPS, if sequences { STEPS } else { 1 });
+    input.ids = (from * STEPS..to * STEPS).map(|i| word(1, i)).collect();
+    target.ids = (from * target.steps..to * target.steps).map(|i| word(2, i)).collect();
+    batch
+}
+
+/// The same with lengths 5, 2, 5, 2 ….
+fn ragged(from: usize, to: usize) -> Batch {
+    let mut batch = batch(true, from, to);
+    batch.inputs[0].extent = Extent::Lengths;
+    batch.inputs[0].lengths = (from..to).map(|n| if n % 2 == 0 { STEPS } else { 2 }).collect();
+    batch
+}
+
+fn relative(got: f64, want: f64) -> f64 {
+    (got - want).abs() / want.abs()
+}
+
+fn furthest(got: &Model, want: &Model) -> f32 {
+    let pairs = got.params().values().iter().zip(want.params().values());
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result {
+        Err(error @ (Error::Unsupported { .. } | Error::Setting { .. } | Error::Data { .. })) => {
+            error.to_string()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Without penalties: they are in both norms as they are.
+#[test]
+fn a_sum_over_steps_is_the_mean_times_the_rows_of_a_sequence() {
+    for (batch, rows) in [(batch(true, 0, 4), STEPS as f64), (ragged(0, 4), 3.5)] {
+        let [mean, sum] = [Reduction::Mean, Reduction::SumOverSteps].map(|reduction| {
+            let mut model = Sequential::new()
+                .add(Embedding::new(VOCABULARY, 6))
+                .add(Gru::new(5).return_sequences(true))
+                .add(Dense::new(VOCABULARY).activation(Activation::Softmax))
+                .compile(Compile { reduction, ..compile(Sgd::default()) })
+                .unwrap();
+            model.train_step(&batch, None).unwrap();
+            model
+        });
+        assert_eq!(mean.last_loss(), sum.last_loss(), "what is reported is a mean");
+        let ratio = sum.last_gradient_norm() / mean.last_gradient_norm();
+        assert!(relative(ratio, rows) <= ORDER, "{ratio}, not {rows}");
+    }
+}
+
+#[test]
+fn the_gradient_is_of_the_sum_and_the_penalty_as_it_is() {
+    for reduction in [Reduction::Mean, Reduction::SumOverSteps] {
+        let model = model(true, Compile { reduction, ..compile(Sgd::default()) });
+        GradCheck::default().model(&model, &ragged(0, 4)).unwrap();
+    }
+}
+
+#[test]
+fn without_a_time_axis_the_reductions_are_one() {
+    let [mean, sum] = [Reduction::Mean, Reduction::SumOverSteps].map(|reduction| {
+        let mut model = model(false, Compile { reduction, ..compile(Sgd::default()) });
+        model.train_step(&batch(false, 0, 4), None).unwrap();
+        model
+    });
+    assert_eq!(mean.weights(), sum.weights());
+    assert_eq!(mean.last_gradient_norm(), sum.last_gradient_norm());
+}
+
+#[test]
+fn reductions_have_names() {
+    let json = |reduction: Reduction| serde_json::to_string(&reduction).unwrap();
+    assert_eq!([json(Reduction::Mean), json(Reduction::SumOverSteps)], ["\"mean\"", "\"sum_over_steps\""]);
+}
+
+/// Each way to bound a gradient has to see the mean, and the penalty has to count once.
+#[test]
+fn four_batches_of_two_are_one_of_eight() {
+    let sgd = Sgd::default().learning_rate(0.5);
+    let optimizers: [Optimizer; 6] = [
+        sgd.clone().into(),
+        sgd.clone().momentum(0.5).into(),
+        sgd.clone().clipnorm(0.05).into(),
+        sgd.clone().clipvalue(0.02).into(),
+        sgd.clone().global_clipnorm(0.1).into(),
+        sgd.weight_decay(0.1).into(),
+    ];
+    for (optimizer, reduction) in
+        optimizers.iter().flat_map(|o| [(o, Reduction::Mean), (o, Reduction::SumOverSteps)])
+    {
+        let whole = Compile { reduction, ..compile(optimizer.clone()) };
+        let mut parts = model(true, Compile { gradient_accumulation_steps: 4, ..whole.clone() });
+        let mut whole = model(true, whole);
+        let start = whole.weights();
+        for step in 0..3 {
+            whole.train_step(&batch(true, step * 8, step * 8 + 8), None).unwrap();
+            for part in 0..4 {
+                let before = parts.weights();
+                let from = step * 8 + part * 2;
+                parts.train_step(&batch(true, from, from + 2), None).unwrap();
+                assert_eq!(parts.weights() == before, part < 3, "part {part} of step {step}");
+            }
+            let norms = relative(parts.last_gradient_norm(), whole.last_gradient_norm());
+            assert!(norms <= 100.0 * ORDER, "the norms of step {step} are {norms:e} apart: {optimizer:?}");
+        }
+        let moved = start.iter().zip(whole.params().values()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let apart = furthest(&parts, &whole);
+        assert!(apart <= WEIGHTS && moved > 1e-2, "{apart:e} apart, {moved:e} moved: {optimizer:?}");
+        assert_eq!((parts.steps_done(), whole.steps_done()), (12, 3));
+    }
+}
+
+#[test]
+fn what_has_accumulated_is_flushed_as_a_mean() {
+    let two =
+        |steps| Compile { gradient_accumulation_steps: steps, ..compile(Adam::default().clipnorm(0.1)) };
+    let (mut flushed, mut whole) = (model(true, two(4)), model(true, two(2)));
+    assert!(!flushed.flush_gradients().unwrap(), "nothing has accumulated");
+    for model in [&mut flushed, &mut whole] {
+        model.train_step(&batch(true, 0, 2), None).unwrap();
+        model.train_step(&batch(true, 2, 4), None).unwrap();
+    }
+    assert!(flushed.flush_gradients().unwrap());
+    assert!(!whole.flush_gradients().unwrap());
+    assert_eq!(flushed.weights(), whole.weights());
+    assert_eq!(flushed.last_gradient_norm(), whole.last_gradient_norm());
+}
+
+#[test]
+fn schedules_count_steps_of_the_optimiser() {
+    let schedule = Schedule::piecewise_constant([0, 1], [0.4, 0.2, 0.0]);
+    let settings = compile(Sgd::default().learning_rate(schedule));
+    let mut model = model(true, Compile { gradient_accumulation_steps: 2, ..settings });
+    let steps = (0..6).map(|i| {
+        let before = model.weights();
+        model.train_step(&batch(true, i, i + 1), None).unwrap();
+        (model.weights() != before, model.learning_rate())
+    });
+    // The third step's rate is 0.
+    let expected = [(false, 0.4), (true, 0.2), (false, 0.2), (true, 0.0), (false, 0.0), (false, 0.0)];
+    assert_eq!(steps.collect::<Vec<_>>(), expected);
+    let none = Compile { gradient_accumulation_steps: 0, ..compile(Sgd::default()) };
+    assert!(refused(model.compile(none)).contains("gradient_accumulation_steps"));
+}
+
+#[test]
+fn a_batch_that_fails_leaves_no_part_of_its_gradient() {
+    let two = || model(true, Compile { gradient_accumulation_steps: 2, ..compile(Sgd::default()) });
+    let (mut disturbed, mut straight) = (two(), two());
+    let mut wrong = batch(true, 4, 6);
+    wrong.targets[0].ids.pop();
+    disturbed.train_step(&batch(true, 6, 8), None).unwrap();
+    refused(disturbed.train_step(&wrong, None));
+    for model in [&mut disturbed, &mut straight] {
+        model.train_step(&batch(true, 0, 2), None).unwrap();
+        model.train_step(&batch(true, 2, 4), None).unwrap();
+    }
+    assert_eq!(disturbed.weights(), straight.weights());
+}
+
+/// `fit` reports every batch, and lets what an epoch leaves wait for the next one.
+#[test]
+fn fit_steps_over_the_borders_of_epochs() {
+    #[derive(Default)]
+    struct Moves {
+        last: Vec<f32>,
+        moved: Vec<bool>,
+    }
+    impl Callback for Moves {
+        fn on_batch_end(&mut self, cx: &mut BatchContext<'_>) -> Result<(), Error> {
+            let now = cx.model.weights();
+            self.moved.push(now != self.last);
+            self.last = now;
+            Ok(())
+        }
+    }
+    let mut model = model(false, Compile { gradient_accumulation_steps: 2, ..compile(Sgd::default()) });
+    let mut moves = Moves { last: model.weights(), ..Moves::default() };
+    let x = Array2::from_shape_fn((6, STEPS), |(n, t)| word(1, n * STEPS + t));
+    let y: Vec<u32> = (0..6).map(|n| word(2, n)).collect();
+    let fit = Fit { epochs: 2, batch_size: 2, callbacks: vec![Box::new(&mut moves)], ..Fit::default() };
+    model.fit(&x, &y, fit).unwrap();
+    assert_eq!(moves.moved, [false, true, false, true, false, true]);
+}
+
+/// The weights after each of six steps, and a model that has averaged them. The embedding is not trained.
+fn averaged(averaging: Averaging) -> (Vec<Vec<f32>>, Model) {
+    let mut model = model(true, compile(Adam::default().learning_rate(0.05)));
+    assert_eq!(model.set_trainable("embedding", false), 1);
+    model.train_step(&batch(true, 30, 34), None).unwrap();
+    model.start_averaging(averaging).unwrap();
+    let weights = (0..6).map(|i| {
+        model.train_step(&batch(true, i * 4, i * 4 + 4), None).unwrap();
+        model.weights()
+    });
+    (weights.collect(), model)
+}
+
+#[test]
+fn averages_are_those_of_the_weights() {
+    let exponential = Averaging::Exponential { momentum: 0.7 };
+    for averaging in [Averaging::Mean, exponential] {
+        let (weights, mut model) = averaged(averaging);
+        assert!(model.is_averaging());
+        model.swap_averages().unwrap();
+        for (i, &got) in model.params().values().iter().enumerate() {
+            let column = weights.iter().map(|w| f64::from(w[i]));
+            let want = match averaging {
+                Averaging::Mean => column.sum::<f64>() / weights.len() as f64,
+                Averaging::Exponential { momentum } => {
+                    column.reduce(|a, w| momentum * a + (1.0 - momentum) * w).expect("six steps")
+                }
+            };
+            assert!((f64::from(got) - want).abs() <= AVERAGE, "{averaging:?}, {i}: {got}, not {want}");
+        }
+        // In f32 a mean of six equal numbers may be another.
+        let range = model.params().spans()[0].range();
+        assert_eq!(model.params().values()[range.clone()], weights[0][range]);
+    }
+}
+
+#[test]
+fn averages_take_the_parameters_place_and_leave_it() {
+    let (weights, mut model) = averaged(Averaging::Mean);
+    let x = Array2::from_shape_fn((2, STEPS), |(n, t)| word(3, n * STEPS + t));
+    let predict = |model: &mut Model| model.predict(&x).unwrap();
+    // It packs the weights, which the exchange makes others.
+    let before = predict(&mut model);
+    model.swap_averages().unwrap();
+    let with_averages = predict(&mut model);
+    assert_ne!(with_averages, before);
+    let mut plain = self::model(true, compile(Sgd::default()));
+    plain.set_weights_flat(&model.weights()).unwrap();
+    assert_eq!(predict(&mut plain), with_averages);
+
+    let state = model.training_state().unwrap();
+    for action in
+        [Model::train_step as fn(&mut Model, &Batch, _) -> _, |model, _, _| model.flush_gradients().map(drop)]
+    {
+        assert!(refused(action(&mut model, &batch(true, 0, 2), None)).contains("swap_averages"));
+    }
+    assert!(refused(model.start_averaging(Averaging::Mean)).contains("swap_averages"));
+    model.test_step(&batch(true, 0, 2), None).unwrap();
+    assert_eq!(model.training_state().unwrap(), state);
+
+    model.swap_averages().unwrap();
+    assert_eq!(predict(&mut model), before);
+    assert_eq!(model.weights(), weights[5]);
+    model.train_step(&batch(true, 0, 2), None).unwrap();
+    // With the averages in its place it goes on from them.
+    model.swap_averages().unwrap();
+    model.stop_averaging();
+    assert!(!model.is_averaging());
+    assert!(refused(model.swap_averages()).contains("start_averaging"));
+    model.train_step(&batch(true, 0, 2), None).unwrap();
+}
+
+#[test]
+fn averages_begin_as_the_parameters() {
+    let mut model = model(true, compile(Sgd::default()));
+    let before = model.weights();
+    model.start_averaging(Averaging::Exponential { momentum: 0.5 }).unwrap();
+    model.swap_averages().unwrap();
+    assert_eq!(model.weights(), before);
+    model.swap_averages().unwrap();
+    for momentum in [-0.1, 1.1, f64::NAN] {
+        assert!(refused(model.start_averaging(Averaging::Exponential { momentum })).contains("momentum"));
+    }
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
+    let two = |optimizer: Optimizer| Compile { gradient_accumulation_steps: 2, ..compile(optimizer) };
+    let mut model = model(true, two(Adam::default().into()));
+    model.start_averaging(Averaging::Mean).unwrap();
+    (0..3).for_each(|i| model.train_step(&batch(true, i, i + 2), None).unwrap());
+    let good = model.training_state().unwrap();
+    let names: Vec<_> = good.tensors().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names, ["parameters", "optimizer/momentum", "optimizer/velocity", "average", "gradient"]);
+    let parts =
+        || good.tensors().map(|(name, values)| (name.to_owned(), values.to_vec())).collect::<Vec<_>>();
+    let made = |tensors| TrainingState::from_parts(*good.counters(), tensors).unwrap();
+    let mut wrong = Vec::new();
+    for i in 0..names.len() {
+        let (mut short, mut missing) = (parts(), parts());
+        short[i].1.pop();
+        missing.remove(i);
+        wrong.extend([(made(short), names[i].clone()), (made(missing), names[i].clone())]);
+    }
+    let extra = parts().into_iter().chain([("optimizer/norm".to_owned(), vec![0.0])]);
+    wrong.push((made(extra.collect()), "optimizer/norm".into()));
+    let counters = |change: fn(&mut refrain_nn::TrainingCounters)| {
+        let mut counters = *good.counters();
+        change(&mut counters);
+        TrainingState::from_parts(counters, parts()).unwrap()
+    };
+    wrong.push((counters(|c| c.accumulated = 2), "accumulated".into()));
+    wrong.push((counters(|c| c.accumulated = 0), "gradient".into()));
+    wrong.push((counters(|c| c.averages = None), "average".into()));
+    wrong.push((counters(|c| c.learning_rate_factor = f64::NAN), "learning_rate_factor".into()));
+    model.train_step(&batch(true, 9, 11), None).unwrap();
+    let before = model.training_state().unwrap();
+    for (state, name) in wrong {
+        let error = refused(model.set_training_state(&state));
+        assert!(error.contains(&name), "{name}: {error}");
+        assert_eq!(model.training_state().unwrap(), before, "{error}");
+    }
+    let twice = parts().into_iter().chain([parts().remove(0)]);
+    assert!(refused(TrainingState::from_parts(*good.counters(), twice)).contains("parameters"));
+
+    let mut other = self::model(true, two(Sgd::default().into()));
+    assert!(refused(other.set_training_state(&good)).contains("optimizer/momentum"));
+    model.set_training_state(&good).unwrap();
+    assert_eq!(model.training_state().unwrap(), good);
+}
+
+/// Plain gradient descent may keep a table's gradient by rows, whose norm is summed in another order.
+#[test]
+fn a_gradient_that_waits_has_one_norm() {
+    let two = || model(true, Compile { gradient_accumulation_steps: 2, ..compile(Sgd::default()) });
+    let (mut straight, mut again) = (two(), two());
+    for i in 0..20 {
+        straight.train_step(&batch(true, i, i + 1), None).unwrap();
+        again.set_training_state(&straight.training_state().unwrap()).unwrap();
+        for model in [&mut straight, &mut again] {
+            assert!(model.flush_gradients().unwrap());
+        }
+        let norms = [&straight, &again].map(|model| model.last_gradient_norm().to_bits());
+        assert_eq!(norms[0], norms[1], "of batch {i}");
+    }
+}
+
+/// A state from outside may hold anything between two parameters; there it must stay zero.
+#[test]
+fn nothing_comes_to_stand_between_parameters() {
+    let mut model = model(true, compile(Adam::default()));
+    let state = model.training_state().unwrap();
+    let poisoned = state.tensors().map(|(name, values)| {
+        let mut values = values.to_vec();
+        let mut between = vec![true; values.len()];
+        model.params().spans().iter().for_each(|span| between[span.range()].fill(false));
+        assert!(between.iter().any(|&b| b));
+        values.iter_mut().zip(between).filter(|(_, between)| *between).for_each(|(v, _)| *v = f32::NAN);
+        (name.to_owned(), values)
+    });
+    let poisoned = TrainingState::from_parts(*state.counters(), poisoned.collect::<Vec<_>>()).unwrap();
+    model.set_training_state(&poisoned).unwrap();
+    assert_eq!(model.training_state().unwrap(), state);
+}
