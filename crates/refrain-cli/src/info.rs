@@ -1,18 +1,26 @@
 //! `refrain info`: what a model file holds.
 
 use crate::cli::Info as Options;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::model::open_any;
 use crate::output::Output;
 use crate::progress::plain;
 use crate::text_input::size;
-use refrain::language_model::Level;
+use crate::writable;
+use refrain::file::write_atomically;
+use refrain::language_model::{Codec, Level};
 use refrain::{Engine, Opened};
 use serde_json::{Value, json};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
+    if let Some(path) = &options.tokenizer {
+        write_tokenizer(path, options, &opened)?;
+        output.log(format_args!("wrote {}", path.display()));
+    }
     let bytes = size(&options.model)?;
     let summary = opened.model().summary();
     let architecture = opened.model().architecture();
@@ -25,7 +33,13 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         })
         .collect();
     let vocabulary = match &opened {
-        Opened::Text { model, .. } => Some((level(model.codec().level()), model.codec().vocab_size())),
+        Opened::Text { model, .. } => Some(model.codec()),
+        Opened::Classifier { model, .. } => Some(model.codec()),
+        _ => None,
+    };
+    let vocabulary = vocabulary.map(|codec| (level(codec.level()), codec.vocab_size()));
+    let labels = match &opened {
+        Opened::Classifier { model, .. } => Some(model.labels()),
         _ => None,
     };
     let mut fields = json!({
@@ -40,11 +54,17 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         fields["level"] = json!(level);
         fields["vocabulary"] = json!(size);
     }
+    if let Some(labels) = labels {
+        fields["labels"] = json!(labels);
+    }
     output.result(fields, || {
         let mut out = format!("{}: {bytes} bytes\n", options.model.display());
         let _ = writeln!(out, "task: {}", opened.task().unwrap_or("none"));
         if let Some((level, size)) = vocabulary {
             let _ = writeln!(out, "vocabulary: {size} entries, level {level}");
+        }
+        if let Some(labels) = labels {
+            let _ = writeln!(out, "{} labels: {}", labels.len(), labels.join(", "));
         }
         for input in &architecture.inputs {
             let _ = writeln!(out, "input `{}`: {input}", input.name);
@@ -62,7 +82,28 @@ fn level(level: Level) -> &'static str {
     match level {
         Level::Char => "char",
         Level::Word => "word",
+        Level::Bpe => "bpe",
     }
+}
+
+fn write_tokenizer(path: &Path, options: &Options, opened: &Opened) -> Result<()> {
+    let codec = match opened {
+        Opened::Text { model, .. } => Some(model.codec()),
+        _ => None,
+    };
+    let Some(Codec::Bpe(vocab)) = codec else {
+        let what = codec.map_or("no text".to_owned(), |codec| format!("level {}", level(codec.level())));
+        return Err(Failure::input(format!(
+            "--tokenizer writes the tokenizer of a model with level bpe, and {} is of {what}; train one with \
+             `refrain train text --level bpe`",
+            options.model.display()
+        )));
+    };
+    writable::keep_what_is_read(path, [&options.model], "--tokenizer")?;
+    writable::check(path, "name another file with --tokenizer")?;
+    let json = vocab.to_json();
+    write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(refrain::Error::from)?;
+    Ok(())
 }
 
 /// A JSON object as indented lines.

@@ -6,21 +6,28 @@
 
 mod array;
 mod bench;
+mod classify;
+mod classify_progress;
 mod cli;
+mod confusion_table;
 mod engine;
 mod error;
 mod evaluate;
 mod generate;
 mod info;
+mod interactive;
 mod interrupt;
+mod labelled;
 mod model;
 mod npy;
 mod output;
 mod predict;
 mod progress;
+mod reading;
 mod suggest;
 mod tensors;
 mod text_input;
+mod train_classify;
 mod train_text;
 mod writable;
 
@@ -50,6 +57,8 @@ fn run(cli: &Cli, output: &mut Output) -> Result<()> {
     let engine = engine::from_options(cli.global.threads)?;
     match &cli.command {
         Command::Train { what: Train::Text(options) } => train_text::run(options, engine, output),
+        Command::Train { what: Train::Classify(options) } => train_classify::run(options, engine, output),
+        Command::Classify(options) => classify::run(options, engine, output),
         Command::Generate(options) => generate::run(options, engine, output),
         Command::Suggest(options) => suggest::run(options, engine, output),
         Command::Evaluate(options) => evaluate::run(options, engine, output),

@@ -1,12 +1,14 @@
 //! How the training of a text model is shown.
 
 use crate::output::{Level, Output};
+use crate::reading::Reading;
 use indicatif::{ProgressBar, ProgressStyle};
 use refrain::language_model::{EpochRecord, TextEvent};
 use refrain::{Model, TextRecipe};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{IsTerminal, stderr};
+use std::path::Path;
 
 /// Tells the user what happens.
 #[derive(Debug)]
@@ -16,30 +18,53 @@ pub(crate) struct Progress<'a> {
     /// The text's name.
     text: &'a str,
     characters: usize,
+    reading: Option<Reading>,
     bar: ProgressBar,
 }
 
 impl<'a> Progress<'a> {
     pub(crate) fn new(output: &'a Output, recipe: &'a TextRecipe, text: &'a str, characters: usize) -> Self {
-        Self { output, recipe, text, characters, bar: ProgressBar::hidden() }
+        Self { output, recipe, text, characters, reading: None, bar: ProgressBar::hidden() }
     }
 
     /// Shows one event. A failure to write is not one of the training: `done` will meet it again.
     pub(crate) fn event(&mut self, event: &TextEvent<'_>) {
+        let output = self.output;
         match event {
-            TextEvent::Start { model, tokens, validation_tokens, vocabulary, batch, batches } => {
+            TextEvent::Tokenizing { done, of } => {
+                self.reading.get_or_insert_with(|| Reading::new(output, "tokenizing", *of)).set(*done);
+            }
+            TextEvent::TokenFile { folder, bytes } => {
+                let log = || output.log(token_file(folder, *bytes));
+                self.reading.as_ref().map_or_else(log, |reading| reading.suspend(log));
+            }
+            TextEvent::Start {
+                model,
+                tokens,
+                validation_tokens,
+                test_tokens,
+                vocabulary,
+                batch,
+                batches,
+                epochs_done: _,
+            } => {
                 let sizes = Sizes {
                     tokens: *tokens,
                     validation_tokens: *validation_tokens,
+                    test_tokens: *test_tokens,
                     vocabulary: *vocabulary,
                     batch: *batch,
                     batches: *batches,
                 };
+                self.reading = None;
                 self.start(model, sizes);
             }
             TextEvent::Batch { epoch, done, batches, loss, tokens_per_second } => {
                 if !self.bar.is_hidden() {
-                    self.bar.set_position(((epoch - 1) * batches + done) as u64);
+                    // Where the steps vary, epochs have about as many batches as the first.
+                    let epoch_length = self.bar.length().unwrap_or(0) / self.recipe.epochs as u64;
+                    let in_epoch = epoch_length * *done as u64 / (*batches).max(1) as u64;
+                    self.bar.set_position((*epoch as u64 - 1) * epoch_length + in_epoch);
                     let epochs = self.recipe.epochs;
                     let speed = rate(*tokens_per_second);
                     self.bar.set_message(format!("epoch {epoch}/{epochs}  loss {loss:.4}  {speed} tokens/s"));
@@ -59,7 +84,7 @@ impl<'a> Progress<'a> {
     }
 
     fn start(&mut self, model: &Model, sizes: Sizes) {
-        let Sizes { tokens, validation_tokens, vocabulary, batch, batches } = sizes;
+        let Sizes { tokens, validation_tokens, test_tokens, vocabulary, batch, batches } = sizes;
         let (recipe, engine) = (self.recipe, model.engine());
         let parameters = model.summary().total;
         let start = Start {
@@ -79,8 +104,15 @@ impl<'a> Progress<'a> {
             0 => "nothing to validate on".to_owned(),
             n => format!("{} to validate on", thousands(n)),
         };
+        let test = match test_tokens {
+            0 => String::new(),
+            n => format!(", {} to test", thousands(n)),
+        };
         let tokens = thousands(tokens);
-        log("tokens", format!("{tokens} to learn, {validate}; vocabulary of {}", thousands(vocabulary)));
+        log(
+            "tokens",
+            format!("{tokens} to learn, {validate}{test}; vocabulary of {}", thousands(vocabulary)),
+        );
         log("model", format!("{}; {} parameters", shape(model), thousands(parameters)));
         log(
             "training",
@@ -108,9 +140,14 @@ impl<'a> Progress<'a> {
             line += &format!("  val_loss {val_loss:.4}");
         }
         let perplexity = record.val_loss.unwrap_or(record.loss).exp();
-        let accuracy = record.val_accuracy.unwrap_or(record.accuracy) * 100.0;
-        line += &format!("  perplexity {perplexity:8.2}  accuracy {accuracy:5.1} %");
+        line += &format!("  perplexity {perplexity:8.2}");
+        if let Some(accuracy) = record.val_accuracy.or(record.accuracy) {
+            line += &format!("  accuracy {:5.1} %", accuracy * 100.0);
+        }
         line += &format!("  {:>6} tokens/s  {:6.1} s", rate(record.tokens_per_second), record.seconds);
+        if record.averaged {
+            line += "  averaged";
+        }
         if self.output.level() >= Level::Verbose {
             line += &format!("  gradient {:8.4}  rate {:.2e}", record.gradient_norm, record.learning_rate);
         }
@@ -137,12 +174,21 @@ struct Start<'a> {
 struct Sizes {
     tokens: usize,
     validation_tokens: usize,
+    test_tokens: usize,
     vocabulary: usize,
     batch: usize,
     batches: usize,
 }
 
-fn bar(steps: u64) -> ProgressBar {
+/// What is said of tokens that are not in memory.
+pub(crate) fn token_file(folder: &Path, bytes: u64) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let bytes = thousands(bytes as usize);
+    format!("{:9} {bytes} bytes of them are in a file in {}, gone when this ends", "tokens", folder.display())
+}
+
+/// A progress bar over so many steps.
+pub(crate) fn bar(steps: u64) -> ProgressBar {
     let bar = ProgressBar::new(steps);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}  {eta} left") {
         bar.set_style(style);
@@ -151,7 +197,7 @@ fn bar(steps: u64) -> ProgressBar {
 }
 
 /// The layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
-fn shape(model: &Model) -> String {
+pub(crate) fn shape(model: &Model) -> String {
     let size =
         |config: &Value| ["units", "output_dim", "rate"].iter().find_map(|key| config.get(key)).map(plain);
     let layers = &model.architecture().layers;
@@ -195,7 +241,7 @@ pub(crate) fn thousands(n: usize) -> String {
 }
 
 /// A speed in three digits: `987`, `41.2k`, `1.05M`.
-fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     match per_second {
         x if x >= 1e6 => format!("{:.2}M", x / 1e6),
         x if x >= 1e4 => format!("{:.1}k", x / 1e3),
@@ -211,6 +257,8 @@ mod tests {
     #[test]
     fn numbers_are_easy_to_read() {
         assert_eq!(["7", "1,000", "118,558"], [7, 1000, 118_558].map(thousands)[..]);
+        let line = token_file(Path::new("no/folder"), 1_234_567);
+        assert_eq!(line, "tokens    1,234,567 bytes of them are in a file in no/folder, gone when this ends");
         let values = serde_json::json!([0.2_f32, 0.1, 7, "adam", null]);
         let values: Vec<_> = values.as_array().into_iter().flatten().map(plain).collect();
         assert_eq!(values, ["0.2", "0.1", "7", "adam", "null"]);

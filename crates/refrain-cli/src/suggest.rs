@@ -3,6 +3,7 @@
 use crate::cli::Suggest as Options;
 use crate::error::Result;
 use crate::generate::warn_of_unknown;
+use crate::interactive;
 use crate::model::open_text;
 use crate::output::Output;
 use refrain::Engine;
@@ -11,9 +12,18 @@ use serde_json::json;
 use std::fmt::Write;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    if options.interactive {
+        interactive::needs_a_terminal()?;
+    }
     let mut model = open_text(&options.model, engine, output)?;
-    warn_of_unknown(&model, &options.text, output);
-    let suggestions = model.suggest(&options.text, options.top).map_err(refrain::Error::from)?;
+    let text = options.text.as_deref().unwrap_or_default();
+    warn_of_unknown(&model, text, output);
+    if options.interactive {
+        return interactive::run(&mut model, text, options.top, output);
+    }
+    let suggestions =
+        if options.tokens { model.next_tokens(text, options.top) } else { model.suggest(text, options.top) };
+    let suggestions = suggestions.map_err(refrain::Error::from)?;
     output.result(json!({ "suggestions": suggestions }), || table(&suggestions))
 }
 

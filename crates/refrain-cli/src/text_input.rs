@@ -1,39 +1,72 @@
 //! Text from files, directories and stdin.
 
 use crate::error::{Failure, Result};
+use crate::output::Output;
+use crate::reading::Reading;
+use refrain::language_model::Level;
+use refrain::{Corpus, Error, ErrorKind};
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What stands for stdin in place of a file.
-const STDIN: &str = "-";
+pub(crate) const STDIN: &str = "-";
+/// Characters that are shown of a text, or looked at for something to show.
+const OPENING: usize = 4096;
 
 /// A text and where it came from.
 #[derive(Debug)]
 pub(crate) struct Text {
     /// The text.
-    pub(crate) text: String,
+    pub(crate) corpus: Corpus,
+    /// How it begins: the files may be gone when it is shown.
+    pub(crate) opening: String,
     /// Its name in messages.
     pub(crate) name: String,
-    /// The files it was read from.
+    /// The files it is read from.
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Reads files and joins them in the order given; of a directory all `.txt` files in it, by name.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Text> {
-    let mut text = String::new();
-    let mut files = Vec::new();
+impl Text {
+    /// A text with a name.
+    pub(crate) fn new(corpus: Corpus, name: String, files: Vec<PathBuf>) -> Result<Self> {
+        let opening = corpus.head(OPENING).map_err(Error::from)?;
+        Ok(Self { corpus, opening, name, files })
+    }
+
+    /// The text without its last share, and that share.
+    pub(crate) fn split(&self, share: f64, level: Level) -> Result<(Corpus, Corpus)> {
+        Ok(self.corpus.split(share, level).map_err(Error::from)?)
+    }
+}
+
+/// Reads files and joins them in the order given; of a directory all `.txt` files in it, by name. They are checked now
+/// and read again when they are needed; what stdin gives is kept in `folder`, if it is much.
+pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<Text> {
+    let mut sources = Vec::new();
     for path in paths {
         if path.as_os_str() == STDIN {
-            append(&mut text, &from_stdin()?);
+            sources.push(None);
         } else if path.is_dir() {
-            for file in text_files(path)? {
-                append(&mut text, &from_file(&file)?);
-                files.push(file);
-            }
+            sources.extend(text_files(path)?.into_iter().map(Some));
         } else {
-            append(&mut text, &from_file(path)?);
-            files.push(path.clone());
+            sources.push(Some(path.clone()));
+        }
+    }
+    let files: Vec<PathBuf> = sources.iter().flatten().cloned().collect();
+    let bytes = files.iter().map(|file| file.metadata().map_or(0, |found| found.len())).sum();
+    let reading = Reading::new(output, "reading", bytes);
+    let mut corpus = Corpus::default();
+    for source in &sources {
+        match source {
+            Some(file) => {
+                must_exist(file)?;
+                must_be_a_file(file)?;
+                corpus.append_file(file, &mut |bytes| reading.advance(bytes)).map_err(Error::from)?;
+            }
+            None => {
+                corpus.append_reader("stdin", io::stdin().lock(), folder).map_err(|e| work_if_io(e.into()))?
+            }
         }
     }
     let name = match paths {
@@ -41,28 +74,33 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Text> {
         [one] => one.display().to_string(),
         many => format!("{} texts", many.len()),
     };
-    Ok(Text { text, name, files })
+    Text::new(corpus, name, files)
 }
 
-/// A text begins on a line of its own.
-fn append(text: &mut String, next: &str) {
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
+/// An error behind the first reading: what a file holds was right then, so that it cannot be read or kept any more is no
+/// wrong input.
+pub(crate) fn work_if_io(error: Error) -> Failure {
+    match error.kind() {
+        ErrorKind::Io => Failure::Work(error.to_string()),
+        _ => Failure::from(error),
     }
-    text.push_str(next);
 }
 
-fn from_stdin() -> Result<String> {
-    let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|e| Failure::input(format!("cannot read stdin: {e}")))?;
-    decode(bytes, "stdin")
+/// Stdin to its end, as one text.
+pub(crate) fn from_stdin() -> Result<String> {
+    let mut corpus = Corpus::default();
+    let folder = std::env::temp_dir();
+    corpus.append_reader("stdin", io::stdin().lock(), &folder).map_err(|e| work_if_io(e.into()))?;
+    Ok(corpus.to_text().map_err(Error::from)?)
 }
 
-fn from_file(path: &Path) -> Result<String> {
-    decode(read_bytes(path)?, &path.display().to_string())
+/// A file's text.
+pub(crate) fn from_file(path: &Path) -> Result<String> {
+    must_exist(path)?;
+    must_be_a_file(path)?;
+    let mut corpus = Corpus::default();
+    corpus.append_file(path, &mut |_| {}).map_err(Error::from)?;
+    Ok(corpus.to_text().map_err(Error::from)?)
 }
 
 /// A file's bytes.
@@ -100,25 +138,8 @@ pub(crate) fn must_exist(path: &Path) -> Result<()> {
     }
 }
 
-/// The text of UTF-8 bytes, without the mark that some editors put before it.
-fn decode(bytes: Vec<u8>, name: &str) -> Result<String> {
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let byte = error.as_bytes()[at];
-        Failure::input(format!(
-            "{name} is not UTF-8: byte {byte:#04x} at offset {at} does not belong there; convert it first, \
-             for example with `iconv -f latin1 -t utf-8`"
-        ))
-    })?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    if text.trim().is_empty() {
-        let what = if text.is_empty() { "is empty" } else { "holds nothing but blanks" };
-        return Err(Failure::input(format!("{name} {what}; expected a text")));
-    }
-    Ok(text)
-}
-
-fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The `.txt` files of a folder, by name.
+pub(crate) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error| Failure::input(format!("cannot read the folder {}: {error}", folder.display()));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -140,7 +161,13 @@ fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Global;
     use std::fs;
+
+    fn read(paths: &[PathBuf]) -> Result<Text> {
+        let quiet = Output::new(&Global { threads: None, json: false, quiet: true, verbose: false });
+        super::read(paths, Path::new("nowhere"), &quiet)
+    }
 
     #[test]
     fn texts_are_joined_on_lines_of_their_own_and_folders_sorted() {
@@ -150,13 +177,17 @@ mod tests {
         }
         fs::create_dir(folder.path().join("d.txt")).unwrap();
         let read = read(&[folder.path().to_owned(), folder.path().join("c.md")]).unwrap();
-        assert_eq!(read.text, "first\nsecond\nnot a text");
+        assert_eq!(read.corpus.to_text().unwrap(), "first\nsecond\nnot a text");
+        assert_eq!(read.opening, "first\nsecond\nnot a text");
         assert_eq!(read.files.len(), 3);
     }
 
     #[test]
     fn the_offset_of_a_wrong_byte_is_told() {
-        let error = decode(b"caf\xe9 noir".to_vec(), "menu.txt").unwrap_err();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("menu.txt");
+        fs::write(&path, b"caf\xe9 noir").unwrap();
+        let error = read(&[path]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.message().contains("menu.txt is not UTF-8: byte 0xe9 at offset 3"), "{error:?}");
     }

@@ -7,12 +7,12 @@ use crate::interrupt::Interrupt;
 use crate::model::open_text;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::progress::Progress;
-use crate::text_input::{self, Text};
+use crate::text_input::{self, Text, work_if_io};
 use crate::writable;
 use refrain::language_model::{
-    Flow, Generate, Level, RateSchedule, Score, Stopped, TextEvent, Trained, TrainingData, split_text,
+    Flow, Generate, Level, RateSchedule, Score, Stopped, TextEvent, Trained, TrainingData,
 };
-use refrain::{Engine, Error, LanguageModel, TextRecipe};
+use refrain::{Corpus, Engine, Error, LanguageModel, TextRecipe};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -27,35 +27,37 @@ pub(crate) fn songbook_recipe() -> TextRecipe {
 }
 
 /// Tokens of the verse that is shown after learning the songbook.
-const SAMPLE: [(Level, usize); 2] = [(Level::Char, 600), (Level::Word, 120)];
+const SAMPLE: [(Level, usize); 3] = [(Level::Char, 600), (Level::Word, 120), (Level::Bpe, 200)];
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let out = &options.out;
-    let text = read(options)?;
-    let validation = match &options.fit.validation_file {
-        Some(file) => Some(text_input::read(std::slice::from_ref(file))?),
-        None => None,
-    };
-    let read = text.files.iter().chain(validation.iter().flat_map(|v| &v.files));
-    writable::keep_what_is_read(out, read, "--out")?;
+    writable::check(out, "name another file with --out")?;
+    let folder = folder_of(out);
+    let texts = Texts::read(options, folder, output)?;
+    writable::keep_what_is_read(out, texts.files(), "--out")?;
     let model = match &options.init {
         Some(path) => Some(open_text(path, engine.clone(), output)?),
         None => None,
     };
-    let recipe = model.as_ref().map_or_else(|| options.recipe(), |model| options.recipe_for(model));
+    let recipe = model.as_ref().map_or_else(|| options.recipe(), |model| recipe_for(options, model));
     recipe.check().map_err(Error::from)?;
-    writable::check(out, "name another file with --out")?;
 
-    let (training, held_out) = match &validation {
-        Some(validation) => (text.text.as_str(), validation.text.as_str()),
-        None => split_text(&text.text, recipe.validation, recipe.level),
+    let Texts { training: text, validation, test } = &texts;
+    let (training, held_out) = match validation {
+        Some(validation) => (text.corpus.clone(), validation.corpus.clone()),
+        None => text.split(recipe.validation, recipe.level)?,
     };
     if held_out.is_empty() && recipe.validation > 0.0 && validation.is_none() {
         output.warning("the text's end has no line to hold out, so nothing is validated");
     }
-    let data = TrainingData { training, validation: held_out };
+    let data = TrainingData {
+        training: &training,
+        validation: Some(&held_out).filter(|text| !text.is_empty()),
+        test: test.as_ref().map(|test| &test.corpus),
+        folder,
+    };
     let interrupt = Interrupt::watch()?;
-    let mut progress = Progress::new(output, &recipe, &text.name, text.text.chars().count());
+    let mut progress = Progress::new(output, &recipe, &text.name, text.corpus.characters());
     let mut report = |event: &TextEvent<'_>| {
         progress.event(event);
         if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
@@ -65,22 +67,50 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         None => recipe.train(data, engine, &mut report),
     };
     progress.finish();
-    let trained = trained.map_err(|e| told(e.into(), &text, &recipe, validation.is_some()))?;
-    save(trained, options, &text, interrupt, output)
+    let trained = trained.map_err(|e| told(e.into(), text, &recipe, validation.is_some()))?;
+    save(trained, options, text, interrupt, output)
 }
 
-/// The text to learn.
-fn read(options: &Options) -> Result<Text> {
-    if options.files.is_empty() {
-        return Ok(Text { text: SONGBOOK.to_owned(), name: "the songbook".to_owned(), files: Vec::new() });
+/// What is read.
+struct Texts {
+    /// To learn, and to hold a share out where there is no other text to validate on.
+    training: Text,
+    validation: Option<Text>,
+    test: Option<Text>,
+}
+
+impl Texts {
+    fn read(options: &Options, folder: &Path, output: &Output) -> Result<Self> {
+        let of = |file: &Option<PathBuf>| {
+            file.as_ref().map(|file| text_input::read(std::slice::from_ref(file), folder, output)).transpose()
+        };
+        let training = if options.files.is_empty() {
+            Text::new(Corpus::from_text(SONGBOOK), "the songbook".to_owned(), Vec::new())?
+        } else {
+            text_input::read(&options.files, folder, output)?
+        };
+        Ok(Self {
+            training,
+            validation: of(&options.score.validation_file)?,
+            test: of(&options.score.test_file)?,
+        })
     }
-    text_input::read(&options.files)
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let others = [&self.validation, &self.test].into_iter().flatten();
+        std::iter::once(&self.training).chain(others).flat_map(|text| &text.files)
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// An error of training, with the text it is about where it is about the text.
 fn told(error: Error, text: &Text, recipe: &TextRecipe, has_file: bool) -> Failure {
     let about_text = error.kind() == refrain::ErrorKind::Data;
-    let failure = Failure::from(error);
+    let failure = work_if_io(error);
     if !about_text {
         return failure;
     }
@@ -100,9 +130,9 @@ struct Done<'a> {
     best_epoch: usize,
     seconds: f64,
     stopped: Stopped,
-    /// The score of what was saved.
+    /// The scores of what was saved.
     #[serde(flatten)]
-    validation: Map<String, Value>,
+    scores: Map<String, Value>,
 }
 
 /// Saves what was learned, and says so.
@@ -113,7 +143,7 @@ fn save(
     interrupt: Interrupt,
     output: &Output,
 ) -> Result<()> {
-    let Trained { mut model, best_epoch, epochs, stopped, seconds, score } = trained;
+    let Trained { mut model, best_epoch, epochs, stopped, seconds, score, test, .. } = trained;
     let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
     let out = match interrupted {
         // What is there already may be better than half a run.
@@ -135,15 +165,20 @@ fn save(
         if options.files.is_empty() && interrupted.is_none() {
             show_verse(&mut model, output)?;
         }
-        let mut validation = Map::new();
-        if let Ok(Value::Object(score)) = serde_json::to_value(score) {
-            validation.extend(score.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+        let mut scores = Map::new();
+        for (name, score) in [("val", score), ("test", test)] {
+            if let Ok(Value::Object(score)) = serde_json::to_value(score) {
+                scores.extend(score.into_iter().map(|(metric, value)| (format!("{name}_{metric}"), value)));
+            }
         }
         let epochs = epochs.len();
-        output.event("done", Done { model: &out, epochs, best_epoch, seconds, stopped, validation })?;
+        output.event("done", Done { model: &out, epochs, best_epoch, seconds, stopped, scores })?;
         output.log(summary(stopped, epochs, seconds, best_epoch, score));
+        if let Some(test) = test {
+            output.log(format_args!("test: {}", told_score("loss", &test)));
+        }
         if output.level() > Loudness::Quiet {
-            write_stdout(&saved(&out, best_epoch, &text.text, interrupted.is_some()))?;
+            write_stdout(&saved(&out, best_epoch, &text.opening, interrupted.is_some()))?;
         }
         Ok(())
     })();
@@ -152,7 +187,7 @@ fn save(
 }
 
 /// Where an interrupted run's model goes: a folder beside `out`, which stays as it is.
-fn beside(out: &Path) -> Result<PathBuf> {
+pub(crate) fn beside(out: &Path) -> Result<PathBuf> {
     let mut name = out.file_name().unwrap_or_default().to_owned();
     name.push(".checkpoint");
     let folder = out.with_file_name(name);
@@ -170,12 +205,14 @@ fn summary(stopped: Stopped, epochs: usize, seconds: f64, best_epoch: usize, sco
     };
     let mut line = format!("{what}: {epochs} epoch{} in {seconds:.1} s", if epochs == 1 { "" } else { "s" });
     if let Some(score) = score {
-        line += &format!(
-            "; epoch {best_epoch}: val_loss {:.4}, perplexity {:.2}, {:.3} bits a character",
-            score.loss, score.perplexity, score.bits_per_character
-        );
+        line += &format!("; epoch {best_epoch}: {}", told_score("val_loss", &score));
     }
     line
+}
+
+fn told_score(loss: &str, score: &Score) -> String {
+    let Score { perplexity, bits_per_character, .. } = score;
+    format!("{loss} {:.4}, perplexity {perplexity:.2}, {bits_per_character:.3} bits a character", score.loss)
 }
 
 fn show_verse(model: &mut LanguageModel, output: &Output) -> Result<()> {
@@ -199,53 +236,9 @@ fn saved(out: &Path, epoch: usize, text: &str, interrupted: bool) -> String {
     format!("\nsaved {path}, the model {which}. Try:\n  refrain generate {path} --prompt \"{prompt}\"\n")
 }
 
-impl Options {
-    /// The recipe that the options describe.
-    pub(crate) fn recipe(&self) -> TextRecipe {
-        let shape = &self.shape;
-        let base = self.base();
-        let narrow = base.embedding;
-        let embedding = shape.embedding.unwrap_or(if shape.tie { shape.units } else { narrow });
-        self.recipe_with(TextRecipe {
-            level: shape.level,
-            cell: shape.cell,
-            units: shape.units,
-            layers: shape.layers,
-            embedding,
-            dropout: shape.dropout.unwrap_or(base.dropout),
-            recurrent_dropout: shape.recurrent_dropout,
-            tie: shape.tie,
-            min_count: shape.min_count,
-            ..base
-        })
-    }
-
-    /// What holds where the options say nothing.
-    fn base(&self) -> TextRecipe {
-        if self.files.is_empty() { songbook_recipe() } else { TextRecipe::default() }
-    }
-
-    /// The recipe for going on with a model: its shape, and how the options say to train it.
-    fn recipe_for(&self, model: &LanguageModel) -> TextRecipe {
-        let known = model.training().and_then(|t| serde_json::from_value(t.get("recipe")?.clone()).ok());
-        let known: TextRecipe = known.unwrap_or_default();
-        self.recipe_with(TextRecipe { level: model.codec().level(), ..known })
-    }
-
-    /// A recipe's shape, trained as the options say.
-    fn recipe_with(&self, shape: TextRecipe) -> TextRecipe {
-        let (fit, base) = (&self.fit, self.base());
-        TextRecipe {
-            batch: fit.batch,
-            steps: fit.steps,
-            epochs: fit.epochs,
-            learning_rate: fit.lr.unwrap_or(base.learning_rate),
-            schedule: fit.schedule.unwrap_or(base.schedule),
-            optimizer: fit.optimizer.to_ascii_lowercase(),
-            clip: fit.clip,
-            validation: if fit.validation_file.is_some() { 0.0 } else { fit.validation },
-            seed: fit.seed,
-            ..shape
-        }
-    }
+/// The recipe for going on with a model: its shape, and how the options say to train it.
+fn recipe_for(options: &Options, model: &LanguageModel) -> TextRecipe {
+    let known = model.training().and_then(|t| serde_json::from_value(t.get("recipe")?.clone()).ok());
+    let known: TextRecipe = known.unwrap_or_default();
+    options.recipe_with(TextRecipe { level: model.codec().level(), ..known })
 }

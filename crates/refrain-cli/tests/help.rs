@@ -4,7 +4,7 @@ mod common;
 
 use common::Place;
 use refrain::TextRecipe;
-use refrain::language_model::Generate;
+use refrain::language_model::{BeamSearch, Generate};
 
 /// Help without line breaks, so that a default is found wherever the line ends.
 fn help(arguments: &[&str]) -> String {
@@ -40,6 +40,22 @@ fn the_defaults_are_those_that_training_uses() {
         ("--dropout", "dropout"),
         ("--recurrent-dropout", "recurrent_dropout"),
         ("--min-count", "min_count"),
+        ("--tie", "tie"),
+        ("--forget-bias", "forget_bias"),
+        ("--locked-dropout", "locked_dropout"),
+        ("--embedding-dropout", "embedding_dropout"),
+        ("--weight-drop", "weight_drop"),
+        ("--activation-penalty", "activation_penalty"),
+        ("--temporal-penalty", "temporal_penalty"),
+        ("--variable-steps", "variable_steps"),
+        ("--accumulate", "accumulate"),
+        ("--decay", "decay"),
+        ("--decay-after", "decay_after"),
+        ("--weight-decay", "weight_decay"),
+        ("--reduction", "reduction"),
+        ("--average", "average"),
+        ("--average-momentum", "average_momentum"),
+        ("--patience", "patience"),
         ("--validation", "validation"),
         ("--seed", "seed"),
     ] {
@@ -54,8 +70,51 @@ fn the_defaults_are_those_that_training_uses() {
     for (option, default) in [("--epochs", &epochs[..]), ("--out", "model.safetensors"), ("--batch", "64")] {
         assert!(of(&help, option).contains(&format!("[default: {default}")), "{option}");
     }
-    let told = recipe["tie"] == false && !of(&help, "--tie").contains("default");
-    assert!(told && recipe["batch"].is_null());
+    for field in ["batch", "vocabulary", "words", "adaptive", "init_range", "input_dropout", "output_dropout"]
+    {
+        assert!(recipe[field].is_null(), "{field}");
+    }
+    for (recipe, option, value) in [
+        ("zaremba-small", "--units", "200"),
+        ("zaremba-medium", "--dropout", "0.5"),
+        ("awd", "--average", "triggered"),
+    ] {
+        assert!(of(&help, option).contains(&format!("{recipe}: {value}")), "{option}");
+    }
+}
+
+#[test]
+fn the_defaults_of_a_classifier_are_those_of_its_recipe() {
+    let help = help(&["train", "classify"]);
+    let recipe = serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap();
+    for option in [
+        "level",
+        "cell",
+        "units",
+        "layers",
+        "embedding",
+        "dropout",
+        "min-count",
+        "max-length",
+        "batch",
+        "epochs",
+        "schedule",
+        "optimizer",
+        "clip",
+        "class-weight",
+        "validation",
+        "identical",
+        "seed",
+        "lr",
+    ] {
+        let field = if option == "lr" { "learning_rate".to_owned() } else { option.replace('-', "_") };
+        let value = &recipe[&field];
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.strip_suffix(".0").unwrap_or(&value);
+        let told = of(&help, &format!("--{option}"));
+        assert!(told.contains(&format!("[default: {value}]")), "{option} is {value}, help says {told}");
+    }
+    assert!(recipe["bidirectional"] == true && of(&help, "--bidirectional").contains("[default]"));
 }
 
 #[test]
@@ -63,13 +122,20 @@ fn the_other_commands_tell_theirs() {
     let generate = Generate::default();
     let [length, seed] = [generate.length.to_string(), generate.seed.to_string()];
     let temperature = generate.sampling.temperature.to_string();
+    let penalty = generate.sampling.repetition_penalty.to_string();
+    let window = generate.sampling.repetition_window.to_string();
+    let length_penalty = BeamSearch::default().length_penalty.to_string();
     for (command, option, default) in [
         ("generate", "--length", &length[..]),
         ("generate", "--temperature", &temperature),
         ("generate", "--top-k", "from all"),
         ("generate", "--top-p", "from all"),
+        ("generate", "--repetition-penalty", &penalty),
+        ("generate", "--repetition-window", &window),
+        ("generate", "--length-penalty", &length_penalty),
         ("generate", "--seed", &seed),
         ("suggest", "--top", "5"),
+        ("classify", "--top", "3"),
         ("evaluate", "--validation", "all of it"),
         ("info", "--threads", "every core"),
         ("bench", "--units", "64,128,256,512,1024"),
@@ -82,7 +148,7 @@ fn the_other_commands_tell_theirs() {
 #[test]
 fn every_command_is_listed_and_the_version_shown() {
     let help = help(&[]);
-    for command in ["train", "generate", "suggest", "evaluate", "info", "predict", "bench"] {
+    for command in ["train", "classify", "generate", "suggest", "evaluate", "info", "predict", "bench"] {
         assert!(help.contains(&format!(" {command} ")), "{command}");
     }
     let version = Place::new().ok(&["--version"]).stdout;

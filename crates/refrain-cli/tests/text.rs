@@ -23,11 +23,16 @@ fn every_cell_and_level_trains_writes_suggests_and_scores() {
             assert!(text.starts_with("The wheel") && text.len() > "The wheel".len() + 19, "{text}");
             assert_eq!(written.stderr, "");
 
-            let suggested = place.ok(&["--json", "suggest", "m.safetensors", "The wheel", "--top", "3"]);
-            let suggestions = suggested.event("result")["suggestions"].as_array().unwrap().clone();
-            let probabilities: Vec<_> = suggestions.iter().map(|s| number(&s["probability"])).collect();
-            assert_eq!(suggestions.len(), 3);
-            assert!(probabilities.is_sorted_by(|a, b| a >= b) && probabilities[2] > 0.0, "{probabilities:?}");
+            for more in [&["The wheel "][..], &["The wheel t"], &["The wheel", "--tokens"]] {
+                let suggest = [&["--json", "suggest", "m.safetensors", "--top", "2"], more].concat();
+                let suggestions =
+                    place.ok(&suggest).event("result")["suggestions"].as_array().unwrap().clone();
+                let probabilities: Vec<_> = suggestions.iter().map(|s| number(&s["probability"])).collect();
+                assert_eq!(suggestions.len(), 2, "{more:?}");
+                assert!(probabilities[0] >= probabilities[1] && probabilities[1] > 0.0, "{probabilities:?}");
+                let completes = |s: &Value| s["text"].as_str().unwrap().starts_with('t');
+                assert!(more != ["The wheel t"] || suggestions.iter().all(completes), "{suggestions:?}");
+            }
 
             let score = place.ok(&["--json", "evaluate", "m.safetensors", "song.txt"]).event("result");
             assert!(number(&score["loss"]).exp() == number(&score["perplexity"]));
@@ -178,6 +183,26 @@ fn files_folders_and_stdin_are_one_text() {
 }
 
 #[test]
+fn a_text_from_a_pipe_that_is_too_large_for_memory_is_scored_too() {
+    let place = Place::new();
+    place.train("m.safetensors", &["--level", "word", "--units", "4"]);
+    // More than the 8 MB of a stream that are kept in memory, of which little is scored.
+    let text = format!("{}{SONG}", "\n".repeat(9 << 20));
+    let mut child = place
+        .command(&["--json", "evaluate", "m.safetensors", "-", "--validation", "0.0001"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let piped = Ran::new(child.wait_with_output().unwrap()).event("result");
+    place.write("large.txt", &text);
+    let named = ["--json", "evaluate", "m.safetensors", "large.txt", "--validation", "0.0001"];
+    assert_eq!(piped, place.ok(&named).event("result"));
+    assert!(number(&piped["tokens"]) > 100.0, "{piped}");
+}
+
+#[test]
 fn a_model_goes_on_from_another() {
     let place = Place::new();
     let first = place.train("a.safetensors", &["--cell", "gru", "--epochs", "4", "--lr", "0.02"]);
@@ -199,7 +224,10 @@ fn tied_weights_train() {
     let options = ["train", "text", "song.txt", "--tie", "--units", "8", "--steps", "16", "--epochs", "1"];
     let ran = place.ok(&[&["--json"], &options[..]].concat());
     assert_eq!(ran.event("start")["recipe"]["embedding"], 8);
-    place.refused(&[&options[..], &["--embedding", "9"]].concat(), &["embedding is 9 with 8 units"]);
+    let narrow = place.ok(&[&["--json"], &options[..], &["--embedding", "6"]].concat());
+    assert_eq!(narrow.event("start")["recipe"]["embedding"], 6, "the last layer has 6 units then");
+    let one_layer = [&options[..], &["--embedding", "9", "--layers", "1"]].concat();
+    place.refused(&one_layer, &["embedding is 9 with 8 units"]);
 }
 
 #[test]
@@ -238,8 +266,43 @@ fn seeds_make_texts_differ_and_the_likeliest_does_not() {
     assert_ne!(write(&["--seed", "1"]), write(&["--seed", "2"]));
     let greedy = write(&["--temperature", "0", "--seed", "1"]);
     assert_eq!(greedy, write(&["--temperature", "0", "--seed", "2"]));
+    assert_eq!(greedy, write(&["--greedy"]));
+    assert_eq!(greedy, write(&["--greedy", "--repetition-penalty", "1"]));
+    assert_ne!(greedy, write(&["--greedy", "--repetition-penalty", "9", "--repetition-window", "8"]));
     assert_eq!(greedy, write(&["--top-k", "1", "--seed", "3"]));
     assert_eq!(greedy, write(&["--top-p", "0.000001", "--seed", "4"]));
+}
+
+#[test]
+fn a_text_ends_before_the_first_stop_text() {
+    let place = Place::new();
+    for level in ["char", "word"] {
+        place.train("m.safetensors", &["--epochs", "2", "--level", level]);
+        let write = |options: &[&str]| {
+            let generate = ["generate", "m.safetensors", "--prompt", "The ", "--length", "60"];
+            place.ok(&[&generate[..], options].concat()).stdout
+        };
+        for search in [&["--temperature", "1"][..], &["--beam", "2", "--length-penalty", "0"]] {
+            let whole = write(&search[..2]);
+            let (second, _) = whole.char_indices().filter(|(_, c)| *c == ' ').nth(2).unwrap();
+            let stop = &whole[second..second + 2];
+            let stopped = write(&[search, &["--stop", "never~", "--stop", stop]].concat());
+            let continued = stopped.trim_end_matches('\n').strip_prefix("The ").unwrap();
+            assert!(!continued.contains(stop), "{continued:?} has {stop:?}");
+            if search[0] == "--temperature" {
+                let text = whole.strip_prefix("The ").unwrap();
+                assert_eq!(continued, text[..text.find(stop).unwrap()].trim_end_matches('\n'));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_is_not_edited_without_a_terminal() {
+    let place = Place::new();
+    place.train("m.safetensors", &[]);
+    place
+        .refused(&["suggest", "m.safetensors", "--interactive"], &["needs a terminal", "suggest MODEL TEXT"]);
 }
 
 #[test]
@@ -278,7 +341,7 @@ fn a_beam_writes_what_is_likely() {
     };
     assert_eq!(written(&["--beam", "1"]), written(&["--temperature", "0"]));
     assert_eq!(written(&["--beam", "4"]), written(&["--beam", "4"]));
-    for other in ["--top-k", "--seed"] {
+    for other in ["--top-k", "--seed", "--repetition-penalty"] {
         assert_eq!(place.run(&["generate", "m.safetensors", "--beam", "2", other, "3"]).code, 2);
     }
 }

@@ -18,6 +18,7 @@ fn texts() {
     place.write("none.txt", "");
     place.write("blank.txt", " \n\n");
     place.write("word.txt", "hello");
+    place.write("line.txt", "The wheel goes round");
     place.write("latin.txt", b"caf\xe9 noir");
     let before = place.names();
     train(&place, &["nowhere.txt"], &["nowhere.txt", "no such file"]);
@@ -30,6 +31,12 @@ fn texts() {
             &place,
             &["word.txt", "--level", level],
             &["word.txt", "tokens", "at least 65", "lower `steps`"],
+        );
+        let tokens = if level == "char" { "the text has 18 tokens" } else { "the text has 4 tokens" };
+        train(
+            &place,
+            &["line.txt", "--level", level],
+            &["line.txt, without the 10 %", tokens, "use a longer text"],
         );
     }
     train(
@@ -83,11 +90,30 @@ fn options_out_of_range() {
     train(&place, &["song.txt", "--speed", "9"], &["--speed"]);
     place.refused(&["train", "image", "song.txt"], &["image"]);
     place.refused(&["evaluate", "m.safetensors"], &["DATA"]);
-    for option in
-        ["--temperature=-1", "--temperature=nan", "--top-k=0", "--top-p=0", "--top-p=1.5", "--length=-1"]
-    {
+    for option in [
+        "--temperature=-1",
+        "--temperature=nan",
+        "--top-k=0",
+        "--top-p=0",
+        "--top-p=1.5",
+        "--length=-1",
+        "--repetition-penalty=0.9",
+        "--repetition-window=0",
+        "--length-penalty=-1",
+    ] {
         place.refused(&["generate", "m.safetensors", option], &["invalid value"]);
     }
+    let generate = |options: &[&str], phrases: &[&str]| {
+        place.refused(&[&["generate", "m.safetensors"], options].concat(), phrases);
+    };
+    generate(&["--stop="], &["--stop", "value"]);
+    generate(&["--greedy", "--top-k", "3"], &["--greedy", "--top-k"]);
+    generate(&["--greedy", "--temperature", "0.5"], &["--greedy", "--temperature"]);
+    // What would change nothing is refused.
+    generate(&["--repetition-window", "9"], &["--repetition-penalty"]);
+    generate(&["--beam", "2", "--length-penalty", "1"], &["--stop"]);
+    generate(&["--stop", "x", "--length-penalty", "1"], &["--beam"]);
+    place.refused(&["suggest", "m.safetensors"], &["TEXT"]);
     place.refused(&["suggest", "m.safetensors", "x", "--top", "0"], &["invalid value"]);
     for share in ["0", "1", "x"] {
         place.refused(&["evaluate", "m.safetensors", "song.txt", "--validation", share], &["share above 0"]);

@@ -36,11 +36,12 @@ impl CharVocab {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut seen = std::collections::BTreeSet::new();
+        // A table of all code points: a set would cost a search for every character of the text.
+        let mut seen = vec![false; char::MAX as usize + 1];
         for text in texts {
-            seen.extend(text.as_ref().chars());
+            text.as_ref().chars().for_each(|c| seen[c as usize] = true);
         }
-        Self::from_sorted(seen.into_iter().collect())
+        Self::from_sorted(('\0'..=char::MAX).filter(|&c| seen[c as usize]).collect())
     }
 
     fn from_sorted(chars: Vec<char>) -> Self {

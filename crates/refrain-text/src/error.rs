@@ -84,6 +84,60 @@ pub enum Error {
         num_classes: usize,
     },
 
+    /// A line or a file of labelled texts is not what it should be.
+    #[error("{place}: {got}; expected {expected}")]
+    Labelled {
+        /// The file, and the line in it.
+        place: String,
+        /// What was found.
+        got: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+
+    /// There are too few labels to tell apart.
+    #[error("the texts have {}; a classifier needs at least two labels", labels(got))]
+    Labels {
+        /// The labels there are.
+        got: Vec<String>,
+    },
+
+    /// A label has too few texts to learn it.
+    #[error(
+        "the label `{label}` has {texts} text to learn; expected at least {needed} of each label (is it a heading, or mistyped?)"
+    )]
+    RareLabel {
+        /// The label.
+        label: String,
+        /// Its texts.
+        texts: usize,
+        /// Texts that it needs.
+        needed: usize,
+    },
+
+    /// A text has a label that a classifier does not know.
+    #[error("the label `{label}` is none of those that were learned: {}", shown(known))]
+    UnknownLabel {
+        /// The label.
+        label: String,
+        /// The labels that were learned.
+        known: Vec<String>,
+    },
+
+    /// A text to classify has nothing in it.
+    #[error("text {} is empty; expected at least one step", position + 1)]
+    EmptyText {
+        /// Its place among the texts, from 0.
+        position: usize,
+    },
+
+    /// A model is not one that labels texts.
+    #[error("this is not a classifier: {reason}")]
+    NotAClassifier {
+        /// What it is, or what is wrong with it.
+        reason: String,
+    },
+
     /// An id names no entry of a vocabulary.
     #[error(
         "id {id} at position {position} is not in this vocabulary of {vocab_size} ids; was it made with another?"
@@ -108,6 +162,17 @@ pub enum Error {
         problem: &'static str,
     },
 
+    /// A `tokenizer.json` is of another kind than Refrain makes.
+    #[error(
+        "the tokenizer.json cannot be used: {part} is {got}; expected byte-level BPE as `BpeVocab::to_json` writes it"
+    )]
+    BpeJson {
+        /// The part of the document.
+        part: String,
+        /// What stands there, cut short.
+        got: String,
+    },
+
     /// A vocabulary, or a text, has more entries than ids can number.
     #[error("a vocabulary of {got} entries is larger than 32-bit ids can number; set max_size")]
     VocabularyTooLarge {
@@ -126,6 +191,68 @@ pub enum Error {
         purpose: &'static str,
         /// Which option to lower.
         advice: &'static str,
+    },
+
+    /// A text cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Read {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// A file is another than when it was first read: what was counted in it does not hold any more.
+    #[error("{name} has changed since it was first read; start again once nobody writes to it")]
+    Changed {
+        /// The file.
+        name: String,
+    },
+
+    /// A text is in another encoding.
+    #[error(
+        "{name} is not UTF-8: byte {byte:#04x} at offset {offset} does not belong there; convert it first, for \
+         example with `iconv -f latin1 -t utf-8`"
+    )]
+    NotUtf8 {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// The first byte at fault.
+        byte: u8,
+        /// Where it stands, counted from 0.
+        offset: u64,
+    },
+
+    /// A text has nothing to learn in it.
+    #[error("{name} {what}; expected a text")]
+    Blank {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// What it is instead.
+        what: &'static str,
+    },
+
+    /// A temporary file cannot be written or read: most often, its disk is full.
+    #[error("cannot {action} in {}: {source}; {advice}", folder.display())]
+    Temporary {
+        /// What was being done, with the bytes it takes.
+        action: String,
+        /// Where the file is.
+        folder: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+
+    /// A text has more different words than are counted.
+    #[error(
+        "the text has more than {limit} different words; leave out the rare ones with a `min_count` above 1 or a \
+         `max_size`, or train on characters"
+    )]
+    TooManyWords {
+        /// How many are counted.
+        limit: usize,
     },
 
     /// A logit is not a number that a probability can be made of.
@@ -158,4 +285,26 @@ pub enum Error {
     /// The network says no.
     #[error(transparent)]
     Model(#[from] refrain_nn::Error),
+}
+
+impl Error {
+    pub(crate) fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
+        Error::Read { name: name.to_string(), source }
+    }
+}
+
+/// Labels that an error lists before it says how many there are.
+const LISTED: usize = 20;
+
+fn shown(labels: &[String]) -> String {
+    let listed = labels[..labels.len().min(LISTED)].join(", ");
+    if labels.len() > LISTED { format!("{listed} and {} more", labels.len() - LISTED) } else { listed }
+}
+
+fn labels(got: &[String]) -> String {
+    match got {
+        [] => "no label".to_owned(),
+        [one] => format!("only `{one}`"),
+        many => shown(many),
+    }
 }

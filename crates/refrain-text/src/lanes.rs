@@ -1,12 +1,15 @@
 //! A text as contiguous lanes, for training with truncated backpropagation through time.
 
 use crate::error::{Error, Result};
+use crate::tokens::Tokens;
+use std::ops::Range;
 
 /// A text cut into `batch` contiguous lanes of equal length, read in chunks of `steps`.
 ///
 /// Row `n` of chunk `i + 1` goes on where row `n` of chunk `i` ended, so a model may keep its state from chunk to chunk.
 /// With `len` tokens a lane has `(len - 1) / batch` steps and the remainder of the text is dropped; the last chunk may be
-/// shorter. `D` is any owner or borrower of the tokens: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`.
+/// shorter. `D` is where the tokens are: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`, or a file's
+/// [`StoredTokens`](crate::StoredTokens).
 ///
 /// ```
 /// use refrain_text::Lanes;
@@ -15,9 +18,9 @@ use crate::error::{Error, Result};
 /// let lanes = Lanes::new(&tokens, 2, 2)?;
 /// let (mut inputs, mut targets) = (Vec::new(), Vec::new());
 /// assert_eq!(lanes.len(), 2);
-/// assert_eq!(lanes.fill(0, &mut inputs, &mut targets), (2, 2));
+/// assert_eq!(lanes.fill(0, &mut inputs, &mut targets)?, (2, 2));
 /// assert_eq!((&inputs[..], &targets[..]), (&[0, 1, 3, 4][..], &[1, 2, 4, 5][..]));
-/// assert_eq!(lanes.fill(1, &mut inputs, &mut targets), (2, 1));
+/// assert_eq!(lanes.fill(1, &mut inputs, &mut targets)?, (2, 1));
 /// assert_eq!((&inputs[..], &targets[..]), (&[2, 5][..], &[3, 6][..]));
 /// # Ok::<(), refrain_text::Error>(())
 /// ```
@@ -28,7 +31,7 @@ pub struct Lanes<D> {
     steps: usize,
 }
 
-impl<D: AsRef<[u32]>> Lanes<D> {
+impl<D: Tokens> Lanes<D> {
     /// Cuts a text into `batch` lanes of chunks of `steps`.
     ///
     /// # Errors
@@ -38,7 +41,7 @@ impl<D: AsRef<[u32]>> Lanes<D> {
     pub fn new(tokens: D, batch: usize, steps: usize) -> Result<Self> {
         at_least_one("batch", batch)?;
         at_least_one("steps", steps)?;
-        let got = tokens.as_ref().len();
+        let got = tokens.len();
         if got <= batch {
             return Err(Error::TooShort {
                 got,
@@ -57,7 +60,7 @@ impl<D: AsRef<[u32]>> Lanes<D> {
 
     /// The steps in each lane.
     pub fn lane_len(&self) -> usize {
-        (self.tokens.as_ref().len() - 1) / self.batch
+        (self.tokens.len() - 1) / self.batch
     }
 
     /// The number of chunks, at least 1.
@@ -66,25 +69,48 @@ impl<D: AsRef<[u32]>> Lanes<D> {
         self.lane_len().div_ceil(self.steps)
     }
 
-    /// Replaces `inputs` and `targets` by those of chunk `i`, each `(n, t)`, lane after lane; a target is the token after
-    /// its input. Allocates nothing once the two have held a chunk as large.
+    /// Replaces `inputs` and `targets` by those of chunk `i`: the steps from `i * steps`, as
+    /// [`fill_range`](Self::fill_range) gives them.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
     ///
     /// # Panics
     ///
     /// If `i` is not below [`len`](Self::len).
-    pub fn fill(&self, i: usize, inputs: &mut Vec<u32>, targets: &mut Vec<u32>) -> (usize, usize) {
+    pub fn fill(&self, i: usize, inputs: &mut Vec<u32>, targets: &mut Vec<u32>) -> Result<(usize, usize)> {
         assert!(i < self.len(), "chunk {i} of {}: expected a chunk below that", self.len());
-        let (tokens, lane_len) = (self.tokens.as_ref(), self.lane_len());
         let from = i * self.steps;
-        let t = self.steps.min(lane_len - from);
+        self.fill_range(from..from.saturating_add(self.steps).min(self.lane_len()), inputs, targets)
+    }
+
+    /// Replaces `inputs` and `targets` by those of a range of the lanes' steps, each `(n, t)`, lane after lane; a target
+    /// is the token after its input. Allocates nothing once the two have held as many. Returns `n` and `t`.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends behind [`lane_len`](Self::lane_len).
+    pub fn fill_range(
+        &self,
+        steps: Range<usize>,
+        inputs: &mut Vec<u32>,
+        targets: &mut Vec<u32>,
+    ) -> Result<(usize, usize)> {
+        let lane_len = self.lane_len();
+        let (Range { start, end }, t) = (steps.clone(), steps.len());
+        assert!(start <= end && end <= lane_len, "steps {start}..{end} of a lane's {lane_len}");
         inputs.clear();
         targets.clear();
         for lane in 0..self.batch {
-            let start = lane * lane_len + from;
-            inputs.extend_from_slice(&tokens[start..start + t]);
-            targets.extend_from_slice(&tokens[start + 1..start + 1 + t]);
+            let at = lane * lane_len + start;
+            self.tokens.read(at..at + t + 1, inputs)?;
+            targets.extend_from_slice(&inputs[inputs.len() - t..]);
+            inputs.pop();
         }
-        (self.batch, t)
+        Ok((self.batch, t))
     }
 }
 
@@ -111,20 +137,20 @@ mod tests {
             Lanes::new(vec![0; 5], 4, 9).map(|lanes| (lanes.len(), lanes.lane_len())).ok(),
             Some((1, 1))
         );
-        assert!(Lanes::new([1, 2], usize::MAX, 1).is_err());
+        assert!(Lanes::new(vec![1, 2], usize::MAX, 1).is_err());
     }
 
     #[test]
     fn no_lanes_and_no_steps_are_refused() {
-        assert!(matches!(Lanes::new([1, 2], 0, 1), Err(Error::Option { option: "batch", .. })));
-        assert!(matches!(Lanes::new([1, 2], 1, 0), Err(Error::Option { option: "steps", .. })));
+        assert!(matches!(Lanes::new(vec![1, 2], 0, 1), Err(Error::Option { option: "batch", .. })));
+        assert!(matches!(Lanes::new(vec![1, 2], 1, 0), Err(Error::Option { option: "steps", .. })));
     }
 
     #[test]
     #[should_panic(expected = "chunk 1 of 1")]
     fn a_chunk_beyond_the_last_is_refused() {
-        if let Ok(lanes) = Lanes::new([1, 2], 1, usize::MAX) {
-            lanes.fill(1, &mut Vec::new(), &mut Vec::new());
+        if let Ok(lanes) = Lanes::new(vec![1, 2], 1, usize::MAX) {
+            let _ = lanes.fill(1, &mut Vec::new(), &mut Vec::new());
         }
     }
 
@@ -132,10 +158,10 @@ mod tests {
     fn filling_again_keeps_the_buffers() -> Result<()> {
         let lanes = Lanes::new((0..1000).collect::<Vec<u32>>(), 7, 10)?;
         let (mut inputs, mut targets) = (Vec::new(), Vec::new());
-        lanes.fill(0, &mut inputs, &mut targets);
+        lanes.fill(0, &mut inputs, &mut targets)?;
         let (at, capacity) = (inputs.as_ptr(), targets.capacity());
         for i in 0..lanes.len() {
-            lanes.fill(i, &mut inputs, &mut targets);
+            lanes.fill(i, &mut inputs, &mut targets)?;
         }
         assert_eq!((inputs.as_ptr(), targets.capacity()), (at, capacity));
         Ok(())
@@ -149,7 +175,7 @@ mod tests {
             let mut rows = vec![Vec::new(); batch];
             let (mut inputs, mut targets) = (Vec::new(), Vec::new());
             for i in 0..lanes.len() {
-                let (n, t) = lanes.fill(i, &mut inputs, &mut targets);
+                let (n, t) = lanes.fill(i, &mut inputs, &mut targets)?;
                 prop_assert_eq!((n, inputs.len(), targets.len()), (batch, n * t, n * t));
                 prop_assert!(t == steps || i + 1 == lanes.len());
                 for (row, chunk) in rows.iter_mut().zip(inputs.chunks(t)) {
@@ -159,6 +185,24 @@ mod tests {
             }
             let kept = (len - 1) / batch as u32 * batch as u32;
             prop_assert_eq!(rows.concat(), (0..kept).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn ranges_of_any_length_read_what_chunks_do(
+            len in 2_u32..200, batch in 1_usize..9, lengths in prop::collection::vec(0_usize..20, 1..40),
+        ) {
+            prop_assume!(len as usize > batch);
+            let lanes = Lanes::new((0..len).collect::<Vec<u32>>(), batch, usize::MAX)?;
+            let (mut inputs, mut targets, mut whole, mut after) = Default::default();
+            prop_assert_eq!(lanes.fill(0, &mut whole, &mut after)?, (batch, lanes.lane_len()));
+            let mut at = 0;
+            for length in lengths {
+                let end = (at + length).min(lanes.lane_len());
+                prop_assert_eq!(lanes.fill_range(at..end, &mut inputs, &mut targets)?, (batch, end - at));
+                let of = |all: &[u32]| all.chunks(lanes.lane_len()).flat_map(|lane| lane[at..end].to_vec()).collect::<Vec<_>>();
+                prop_assert_eq!((&inputs, &targets), (&of(&whole), &of(&after)));
+                at = end;
+            }
         }
     }
 }

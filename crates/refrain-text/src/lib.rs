@@ -1,19 +1,27 @@
-//! Text for recurrent networks: Keras's tokenizer and padding, vocabularies of characters and words, windows
-//! and lanes, sampling, and the language models that are built from them.
+//! Text for recurrent networks: Keras's tokenizer and padding, vocabularies of characters, subwords and words, windows
+//! and lanes, sampling, and the language models and classifiers that are built from them.
 #![forbid(unsafe_code)]
 
+pub mod bpe;
 pub mod chars;
+pub mod classifier;
+pub mod corpus;
 pub mod error;
 pub mod lanes;
 pub mod language_model;
 pub mod ngrams;
+mod position;
 pub mod sampling;
 pub mod score;
 pub mod sequence;
 pub mod tokenizer;
+pub mod tokens;
 pub mod words;
 
+pub use bpe::{BpeOptions, BpeVocab};
 pub use chars::CharVocab;
+pub use classifier::{Classifier, ClassifierRecipe};
+pub use corpus::Corpus;
 pub use error::{Error, Result};
 pub use lanes::Lanes;
 pub use language_model::{LanguageModel, TextRecipe};
@@ -22,4 +30,5 @@ pub use sampling::{Sampler, Sampling, likeliest, softmax_into};
 pub use score::{SCORE_LANE, SCORE_WARM_UP, ScoreBlock, ScoreLanes};
 pub use sequence::{Pad, Padding, Truncating, pad_sequences, to_categorical};
 pub use tokenizer::{MatrixMode, Tokenizer, TokenizerConfig, text_to_word_sequence};
+pub use tokens::{Store, StoredTokens, TokenWriter, Tokens};
 pub use words::{WordOptions, WordSplit, WordVocab};

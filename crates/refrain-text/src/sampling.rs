@@ -4,8 +4,15 @@ use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
 /// How the next token is drawn; the default draws from the model's own distribution.
+///
+/// The stages, in order: the penalty of tokens that were there lately, the temperature, `top_k`, `top_p`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
+    /// The logit of a token that stands among the last ones is divided by this where it is positive and
+    /// multiplied where it is negative (Keskar et al. 2019); 1: no penalty.
+    pub repetition_penalty: f32,
+    /// How many of the last tokens count for it.
+    pub repetition_window: usize,
     /// The logits are divided by this: below 1 the likely grow likelier, at 0 the likeliest is always taken.
     pub temperature: f32,
     /// Only the `k` likeliest are drawn from.
@@ -16,7 +23,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: None, top_p: None }
+        Self { repetition_penalty: 1.0, repetition_window: 64, temperature: 1.0, top_k: None, top_p: None }
     }
 }
 
@@ -36,6 +43,8 @@ pub struct Sampler {
     options: Sampling,
     /// Ids and unnormalised probabilities; kept so that sampling allocates only for a larger vocabulary than before.
     candidates: Vec<Candidate>,
+    /// The logits once they are penalised.
+    penalised: Vec<f32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +64,18 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] unless the temperature is finite and at least 0, `top_k` at least 1 and `top_p` in (0, 1].
+    /// [`Error::Option`] unless the penalty is finite and at least 1, its window at least 1, the temperature finite and
+    /// at least 0, `top_k` at least 1 and `top_p` in (0, 1].
     pub fn new(options: Sampling) -> Result<Self> {
-        let Sampling { temperature, top_k, top_p } = options;
+        let Sampling { repetition_penalty, repetition_window, temperature, top_k, top_p } = options;
         let refuse = |option, got, expected| Err(Error::Option { option, got, expected });
+        if !(repetition_penalty.is_finite() && repetition_penalty >= 1.0) {
+            let expected = "a finite number of at least 1 (1: no penalty)";
+            return refuse("repetition_penalty", repetition_penalty.to_string(), expected);
+        }
+        if repetition_window == 0 {
+            return refuse("repetition_window", "0".to_owned(), "at least 1");
+        }
         if !(temperature.is_finite() && temperature >= 0.0) {
             return refuse(
                 "temperature",
@@ -72,7 +89,7 @@ impl Sampler {
         if let Some(p) = top_p.filter(|&p| !(p > 0.0 && p <= 1.0)) {
             return refuse("top_p", p.to_string(), "a number above 0 and at most 1");
         }
-        Ok(Self { options, candidates: Vec::new() })
+        Ok(Self { options, candidates: Vec::new(), penalised: Vec::new() })
     }
 
     /// The options it was made with.
@@ -80,7 +97,43 @@ impl Sampler {
         self.options
     }
 
-    /// The token that the random number `uniform`, from [0, 1), draws. At temperature 0 `uniform` is not used.
+    /// The token that the random number `uniform`, from [0, 1), draws behind the tokens `before`, of which the last
+    /// ones are penalised. Of them only so many are looked at as the window holds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sampler::sample`].
+    ///
+    /// ```
+    /// use refrain_text::{Sampler, Sampling};
+    ///
+    /// let greedy = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..Default::default() };
+    /// let mut sampler = Sampler::new(greedy)?;
+    /// assert_eq!(sampler.sample_after(&[], &[1.0, 1.5], 0.0)?, 1);
+    /// assert_eq!(sampler.sample_after(&[1], &[1.0, 1.5], 0.0)?, 0);
+    /// # Ok::<(), refrain_text::Error>(())
+    /// ```
+    pub fn sample_after(&mut self, before: &[u32], logits: &[f32], uniform: f32) -> Result<u32> {
+        let Sampling { repetition_penalty: penalty, repetition_window: window, .. } = self.options;
+        let recent = &before[before.len().saturating_sub(window)..];
+        if penalty == 1.0 || recent.is_empty() {
+            return self.sample(logits, uniform);
+        }
+        let mut penalised = std::mem::take(&mut self.penalised);
+        penalised.clear();
+        penalised.extend_from_slice(logits);
+        for &id in recent {
+            // From the model's logit, so that a token is penalised once however often it was there.
+            let Some(&logit) = logits.get(id as usize) else { continue };
+            penalised[id as usize] = if logit > 0.0 { logit / penalty } else { logit * penalty };
+        }
+        let drawn = self.sample(&penalised, uniform);
+        self.penalised = penalised;
+        drawn
+    }
+
+    /// The token that the random number `uniform`, from [0, 1), draws where nothing was before. At temperature 0
+    /// `uniform` is not used.
     ///
     /// # Errors
     ///
@@ -215,7 +268,7 @@ mod tests {
     const PROBABILITY_TOLERANCE: f32 = 1e-6;
 
     fn sampler(temperature: f32, top_k: Option<usize>, top_p: Option<f32>) -> Sampler {
-        Sampler::new(Sampling { temperature, top_k, top_p }).expect("valid options")
+        Sampler::new(Sampling { temperature, top_k, top_p, ..Default::default() }).expect("valid options")
     }
 
     /// The ids that an even grid of random numbers draws, each with its share.
@@ -244,10 +297,16 @@ mod tests {
 
     #[test]
     fn options_outside_their_range_are_refused() {
-        let refused = |temperature, top_k, top_p| match Sampler::new(Sampling { temperature, top_k, top_p }) {
+        let named = |options| match Sampler::new(options) {
             Err(Error::Option { option, .. }) => option,
             other => panic!("expected a refusal, got {other:?}"),
         };
+        let refused =
+            |temperature, top_k, top_p| named(Sampling { temperature, top_k, top_p, ..Default::default() });
+        for repetition_penalty in [0.9, f32::NAN, f32::INFINITY] {
+            assert_eq!(named(Sampling { repetition_penalty, ..Default::default() }), "repetition_penalty");
+        }
+        assert_eq!(named(Sampling { repetition_window: 0, ..Default::default() }), "repetition_window");
         for temperature in [-0.1, f32::NAN, f32::INFINITY] {
             assert_eq!(refused(temperature, None, None), "temperature");
         }
@@ -297,6 +356,41 @@ mod tests {
         }
         assert_eq!(sampler(f32::MIN_POSITIVE, None, None).sample(&[1.0, 1.5], 0.0)?, 1);
         assert_eq!(sampler(1.0, Some(1), None).sample(&[-0.0, 0.0], 0.5)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_there_lately_is_penalised_before_all_else() -> Result<()> {
+        let options = Sampling { repetition_penalty: 2.0, repetition_window: 3, ..Default::default() };
+        let logits = [2.0, -1.0, 1.0, -3.0, 0.0];
+        let of = |options: Sampling, before: &[u32]| -> Result<Vec<f32>> {
+            let mut sampler = Sampler::new(options)?;
+            let mut shares = vec![0.0; logits.len()];
+            for i in 0_u16..10_000 {
+                let id = sampler.sample_after(before, &logits, f32::from(i) / 10_000.0)?;
+                shares[id as usize] += 1e-4;
+            }
+            Ok(shares)
+        };
+        let softmax = |logits: [f32; 5]| -> Result<Vec<f32>> {
+            let mut out = Vec::new();
+            softmax_into(&logits, &mut out)?;
+            Ok(out)
+        };
+        // The last three are 0, 3 and 0 again: 2 / 2 and -3 * 2, each once. Ids that there are none of do no harm.
+        let wanted = softmax([1.0, -1.0, 1.0, -6.0, 0.0])?;
+        assert_close(&of(options, &[1, 2, 0, 3, 0])?, &wanted, GRID_TOLERANCE);
+        let wanted = softmax([2.0, -2.0, 0.5, -3.0, 0.0])?;
+        assert_close(&of(options, &[0, 1, 2, 99])?, &wanted, GRID_TOLERANCE);
+        assert_close(&of(options, &[])?, &softmax(logits)?, GRID_TOLERANCE);
+        let cold = Sampling { temperature: 0.5, ..options };
+        let wanted = softmax([2.0, -2.0, 2.0, -12.0, 0.0])?;
+        assert_close(&of(cold, &[0, 3])?, &wanted, GRID_TOLERANCE);
+        // Penalised after top_k, 0 would be taken.
+        let one = Sampling { repetition_penalty: 2.5, top_k: Some(1), ..options };
+        assert_eq!(of(one, &[0])?[2].round(), 1.0);
+        let greedy = Sampling { repetition_penalty: 2.5, temperature: 0.0, ..options };
+        assert_eq!(of(greedy, &[0])?[2].round(), 1.0);
         Ok(())
     }
 

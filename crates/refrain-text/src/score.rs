@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::lanes::at_least_one;
+use crate::tokens::Tokens;
 use std::ops::Range;
 
 /// Tokens that a lane is responsible for.
@@ -25,7 +26,7 @@ pub const SCORE_WARM_UP: usize = 512;
 /// for group in 0..lanes.groups() {
 ///     // here: zero the state of lanes.rows(group) sequences
 ///     for i in 0..lanes.blocks(group) {
-///         lanes.fill(group, i, &mut block);
+///         lanes.fill(group, i, &mut block)?;
 ///         // here: run the model on block.inputs, add up weight * loss
 ///         scored += block.weights.iter().sum::<f32>();
 ///     }
@@ -60,7 +61,7 @@ pub struct ScoreBlock {
     pub weights: Vec<f32>,
 }
 
-impl<D: AsRef<[u32]>> ScoreLanes<D> {
+impl<D: Tokens> ScoreLanes<D> {
     /// The fixed lanes of a text, `batch` at a time, in blocks of `steps`. Neither changes the score.
     ///
     /// # Errors
@@ -82,7 +83,7 @@ impl<D: AsRef<[u32]>> ScoreLanes<D> {
     fn with_lane(tokens: D, batch: usize, steps: usize, lane: usize, warm_up: usize) -> Result<Self> {
         at_least_one("batch", batch)?;
         at_least_one("steps", steps)?;
-        let got = tokens.as_ref().len();
+        let got = tokens.len();
         if got < 2 {
             let purpose = "a score (the first token is only read)";
             return Err(Error::TooShort { got, needed: 2, purpose, advice: "use a longer text" });
@@ -92,7 +93,7 @@ impl<D: AsRef<[u32]>> ScoreLanes<D> {
 
     /// The tokens that are scored: all but the first.
     pub fn scored(&self) -> usize {
-        self.tokens.as_ref().len() - 1
+        self.tokens.len() - 1
     }
 
     /// The number of groups.
@@ -120,13 +121,16 @@ impl<D: AsRef<[u32]>> ScoreLanes<D> {
 
     /// Makes `block` that of the group's block `i`. Allocates nothing once `block` has held one as large.
     ///
+    /// # Errors
+    ///
+    /// When the tokens cannot be read.
+    ///
     /// # Panics
     ///
     /// If `group` is not below [`groups`](Self::groups), or `i` not below [`blocks`](Self::blocks).
-    pub fn fill(&self, group: usize, i: usize, block: &mut ScoreBlock) {
+    pub fn fill(&self, group: usize, i: usize, block: &mut ScoreBlock) -> Result<()> {
         let blocks = self.blocks(group);
         assert!(i < blocks, "block {i} of {blocks}: expected a block below that");
-        let tokens = self.tokens.as_ref();
         let from = i * self.steps;
         block.n = self.rows(group);
         block.t = self.steps.min(self.longest(group) - from);
@@ -140,8 +144,10 @@ impl<D: AsRef<[u32]>> ScoreLanes<D> {
             // A lane that has ended may lie more than a block behind.
             let start = inputs.start + from.min(inputs.len());
             block.lengths.push(length);
-            block.inputs.extend_from_slice(&tokens[start..start + length]);
-            block.targets.extend_from_slice(&tokens[start + 1..start + 1 + length]);
+            // One more is read than there are steps: it is the last target.
+            self.tokens.read(start..start + length + 1, &mut block.inputs)?;
+            block.targets.extend_from_slice(&block.inputs[block.inputs.len() - length..]);
+            block.inputs.pop();
             let first_scored = lane * self.lane;
             block.weights.extend((start + 1..start + 1 + length).map(|at| f32::from(at >= first_scored)));
             let end = (row + 1) * block.t;
@@ -149,10 +155,11 @@ impl<D: AsRef<[u32]>> ScoreLanes<D> {
             block.targets.resize(end, 0);
             block.weights.resize(end, 0.0);
         }
+        Ok(())
     }
 
     fn lanes(&self) -> usize {
-        self.tokens.as_ref().len().div_ceil(self.lane)
+        self.tokens.len().div_ceil(self.lane)
     }
 
     fn group(&self, group: usize) -> Range<usize> {
@@ -165,7 +172,7 @@ impl<D: AsRef<[u32]>> ScoreLanes<D> {
     /// Where the tokens lie that a lane reads: all but the last of its tokens, and the warm-up.
     fn inputs(&self, lane: usize) -> Range<usize> {
         let start = lane * self.lane;
-        let end = start.saturating_add(self.lane).min(self.tokens.as_ref().len());
+        let end = start.saturating_add(self.lane).min(self.tokens.len());
         start.saturating_sub(self.warm_up)..end - 1
     }
 
@@ -188,7 +195,7 @@ mod tests {
         let lanes = ScoreLanes::new(tokens(2 * SCORE_LANE), 4, SCORE_LANE * 2)?;
         assert_eq!((lanes.groups(), lanes.rows(0), lanes.blocks(0)), (1, 2, 1));
         let mut block = ScoreBlock::default();
-        lanes.fill(0, 0, &mut block);
+        lanes.fill(0, 0, &mut block)?;
         assert_eq!((block.n, block.t), (2, SCORE_LANE + SCORE_WARM_UP - 1));
         assert_eq!(block.lengths, [SCORE_LANE - 1, SCORE_LANE + SCORE_WARM_UP - 1]);
         let (first, second) = block.weights.split_at(block.t);
@@ -206,7 +213,7 @@ mod tests {
         let lanes = ScoreLanes::new(tokens(SCORE_LANE + 1), 1, 100)?;
         assert_eq!((lanes.groups(), lanes.blocks(1)), (2, 6));
         let mut block = ScoreBlock::default();
-        lanes.fill(1, 5, &mut block);
+        lanes.fill(1, 5, &mut block)?;
         assert_eq!((block.lengths.as_slice(), block.weights.last()), (&[12][..], Some(&1.0)));
         assert_eq!(block.weights.iter().sum::<f32>(), 1.0);
         Ok(())
@@ -229,7 +236,7 @@ mod tests {
         let mut block = ScoreBlock::default();
         let mut read = Vec::new();
         for i in 0..5 {
-            lanes.fill(0, i, &mut block);
+            lanes.fill(0, i, &mut block)?;
             assert!(block.weights.iter().all(|&w| w == 1.0));
             read.extend_from_slice(&block.inputs);
         }
@@ -245,7 +252,7 @@ mod tests {
         for group in 0..lanes.groups() {
             let mut rows = vec![Vec::new(); lanes.rows(group)];
             for i in 0..lanes.blocks(group) {
-                lanes.fill(group, i, &mut block);
+                lanes.fill(group, i, &mut block).expect("vectors can be read");
                 let cells = block.n * block.t;
                 assert_eq!(
                     (block.inputs.len(), block.targets.len(), block.weights.len()),

@@ -61,6 +61,7 @@ fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     use refrain_text::Error as E;
     match error {
         E::Option { .. } => ErrorKind::Setting,
+        E::Read { .. } | E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
         // Numbers that a model made, not the caller.
         E::Logit { .. } | E::NoChoice { .. } => ErrorKind::Other,
         _ => ErrorKind::Data,

@@ -28,7 +28,8 @@
 //! # Ok::<(), refrain::Error>(())
 //! ```
 //!
-//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text.
+//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text,
+//! [`classifier`] models that label texts.
 //! With the feature `plot` (off by default), `refrain::plot` draws line charts.
 #![forbid(unsafe_code)]
 
@@ -46,17 +47,19 @@ pub use refrain_kernels::{Engine, Isa, machine};
 /// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
 pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{
-    Activation, Architecture, ArchitectureNode, Compile, DEFAULT_SEED, Evaluate, Event, Fit, History,
-    Initializer, InputSpec, Model, Network, ParamSpec, Params, Regularizer, Reporter, Schedule, SeqLayout,
-    Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor, Verbose,
+    Activation, Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, Evaluate,
+    Event, Fit, History, Initializer, InputSpec, Model, Network, ParamSpec, Params, Reduction, Regularizer,
+    Reporter, Schedule, SeqLayout, Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor,
+    TrainingCounters, TrainingState, Verbose,
 };
 pub use refrain_nn::{callbacks, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
 pub use refrain_text::{
-    CharVocab, Lanes, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, TextRecipe,
-    Tokenizer, TokenizerConfig, Truncating, WordOptions, WordSplit, WordVocab, language_model, likeliest,
-    pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
+    BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Corpus, Lanes, LanguageModel, MatrixMode,
+    Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, TextRecipe, TokenWriter, Tokenizer,
+    TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit, WordVocab, classifier, corpus,
+    language_model, likeliest, pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
 };
 
 /// The README's program, compiled and run with the doc tests.

@@ -3,8 +3,9 @@
 use crate::Result;
 use refrain_kernels::Engine;
 use refrain_nn::file::{self, ModelFile};
-use refrain_text::LanguageModel;
+use refrain_text::classifier::TASK as CLASSIFY;
 use refrain_text::language_model::TASK as TEXT;
+use refrain_text::{Classifier, LanguageModel};
 use std::path::Path;
 
 /// A model file, opened as what its task says.
@@ -15,6 +16,13 @@ pub enum Opened {
     Text {
         /// The network with its vocabulary.
         model: Box<LanguageModel>,
+        /// What is odd about the file without making it unusable.
+        warnings: Vec<String>,
+    },
+    /// A model that labels texts.
+    Classifier {
+        /// The network with its vocabulary and labels.
+        model: Box<Classifier>,
         /// What is odd about the file without making it unusable.
         warnings: Vec<String>,
     },
@@ -34,6 +42,11 @@ pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Opened> {
         let model = Box::new(LanguageModel::from_file(file)?);
         return Ok(Opened::Text { model, warnings });
     }
+    if name == Some(CLASSIFY) {
+        let warnings = std::mem::take(&mut file.warnings);
+        let model = Box::new(Classifier::from_file(file)?);
+        return Ok(Opened::Classifier { model, warnings });
+    }
     Ok(Opened::Model(Box::new(file)))
 }
 
@@ -42,6 +55,7 @@ impl Opened {
     pub fn task(&self) -> Option<&str> {
         match self {
             Opened::Text { .. } => Some(TEXT),
+            Opened::Classifier { .. } => Some(CLASSIFY),
             Opened::Model(file) => file.task.as_ref()?.get("task")?.as_str(),
         }
     }
@@ -50,6 +64,7 @@ impl Opened {
     pub fn model(&self) -> &refrain_nn::Model {
         match self {
             Opened::Text { model, .. } => model.model(),
+            Opened::Classifier { model, .. } => model.model(),
             Opened::Model(file) => &file.model,
         }
     }
@@ -58,6 +73,7 @@ impl Opened {
     pub fn model_mut(&mut self) -> &mut refrain_nn::Model {
         match self {
             Opened::Text { model, .. } => model.model_mut(),
+            Opened::Classifier { model, .. } => model.model_mut(),
             Opened::Model(file) => &mut file.model,
         }
     }
@@ -66,6 +82,7 @@ impl Opened {
     pub fn training(&self) -> Option<&serde_json::Value> {
         match self {
             Opened::Text { model, .. } => model.training(),
+            Opened::Classifier { model, .. } => model.training(),
             Opened::Model(file) => file.training.as_ref(),
         }
     }
@@ -73,7 +90,7 @@ impl Opened {
     /// What is odd about the file without making it unusable.
     pub fn warnings(&self) -> &[String] {
         match self {
-            Opened::Text { warnings, .. } => warnings,
+            Opened::Text { warnings, .. } | Opened::Classifier { warnings, .. } => warnings,
             Opened::Model(file) => &file.warnings,
         }
     }
@@ -105,5 +122,10 @@ mod tests {
         let error = open(&path, Engine::default()).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Data);
         assert!(error.to_string().contains("not a language model"), "{error}");
+        // So does a classifier, and its labels.
+        file::save(&path, &model, Some(&serde_json::json!({"task": "classify"})), None).unwrap();
+        let error = open(&path, Engine::default()).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Data);
+        assert!(error.to_string().contains("not a classifier"), "{error}");
     }
 }

@@ -7,17 +7,18 @@ pub use refrain_nn::callbacks::{
 };
 pub use refrain_nn::data::{Data, Sequences};
 pub use refrain_nn::layers::{
-    ActivationLayer, Add, Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru, LayerNormalization,
-    Lstm, Masking, MergeMode, RecurrentMask, RepeatVector, SimpleRnn, TiedDense, TimeDistributed,
+    ActivationLayer, ActivityPenalty, AdaptiveSoftmax, Add, Bidirectional, Concatenate, Dense, Dropout,
+    Embedding, Gru, LayerNormalization, Lstm, Masking, MergeMode, RecurrentMask, RepeatVector, SimpleRnn,
+    SpatialDropout1D, TiedDense, TimeDistributed,
 };
 pub use refrain_nn::loss::Loss;
 pub use refrain_nn::metrics::Metric;
 pub use refrain_nn::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, Optimizer, RmsProp, Sgd};
 pub use refrain_nn::{
-    Activation, Compile, Evaluate, Fit, History, Initializer, InputSpec, Model, Network, Regularizer,
-    Schedule, Sequential, Session, State, Verbose,
+    Activation, Averaging, Compile, Evaluate, Fit, History, Initializer, InputSpec, Model, Network,
+    Reduction, Regularizer, Schedule, Sequential, Session, State, Verbose,
 };
 pub use refrain_text::{
-    LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, TextRecipe, Tokenizer,
-    TokenizerConfig, Truncating, pad_sequences, to_categorical,
+    Classifier, ClassifierRecipe, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling,
+    TextRecipe, Tokenizer, TokenizerConfig, Truncating, pad_sequences, to_categorical,
 };

@@ -1,9 +1,11 @@
 //! The command line.
 
+mod classify;
 mod generate;
 mod train_text;
 mod values;
 
+pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use train_text::TrainText;
 
@@ -53,7 +55,9 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Show the likeliest next words (or characters)
     Suggest(Suggest),
-    /// Measure how well a model predicts a text
+    /// Say which label texts have
+    Classify(Classify),
+    /// Measure how well a model predicts a text, or labels texts
     Evaluate(Evaluate),
     /// Show what a model file holds
     Info(Info),
@@ -81,19 +85,22 @@ pub(crate) struct Bench {
 pub(crate) enum Train {
     /// Train a model of text, which continues it and suggests what comes next
     Text(Box<TrainText>),
+    /// Train a model that says which label a text has
+    Classify(Box<TrainClassify>),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// A model of text
+    /// A model of text, or a classifier
     pub(crate) model: PathBuf,
-    /// Text to score, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin
+    /// Text to score, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin; for a classifier
+    /// labelled texts as `train classify` reads them
     #[arg(required = true)]
     pub(crate) data: Vec<PathBuf>,
-    /// Score only this share of the text, at its end: what training held out [default: all of it]
+    /// Score only what training held out with this share [default: all of it]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = part)]
     pub(crate) validation: Option<f64>,
-    /// Score in one lane from beginning to end, not in lanes of 8,192 tokens
+    /// Score in one lane from beginning to end, not in lanes of 8,192 tokens (models of text only)
     #[arg(long)]
     pub(crate) stream: bool,
 }
@@ -102,6 +109,9 @@ pub(crate) struct Evaluate {
 pub(crate) struct Info {
     /// A model
     pub(crate) model: PathBuf,
+    /// Write the tokenizer of a model with --level bpe, as Hugging Face's tokenizer.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! How the values of options are read.
 
+use super::train_text::Cutoffs;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -56,6 +57,26 @@ pub(super) fn not_negative(text: &str) -> Result<f64, String> {
     number(text, |x: &f64| *x >= 0.0 && x.is_finite(), "a number of at least 0")
 }
 
+/// `none`, or ascending numbers with commas between.
+pub(super) fn cutoffs(text: &str) -> Result<Cutoffs, String> {
+    if text == "none" {
+        return Ok(Cutoffs(Vec::new()));
+    }
+    let numbers: Option<Vec<usize>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    let ascending = |n: &Vec<usize>| n[0] > 0 && n.is_sorted_by(|a, b| a < b);
+    let numbers =
+        numbers.filter(ascending).ok_or("expected ascending numbers such as 2000,10000, or none")?;
+    Ok(Cutoffs(numbers))
+}
+
+pub(super) fn decay(text: &str) -> Result<f64, String> {
+    number(text, |&x| x > 0.0 && x <= 1.0, "a factor above 0 and at most 1")
+}
+
 pub(super) fn not_negative_f32(text: &str) -> Result<f32, String> {
     number(text, |x: &f32| *x >= 0.0 && x.is_finite(), "a number of at least 0")
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<f32, String> {
+    number(text, |x: &f32| *x >= 1.0 && x.is_finite(), "a number of at least 1")
 }

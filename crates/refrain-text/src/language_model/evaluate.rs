@@ -2,9 +2,10 @@
 
 use super::LanguageModel;
 use super::codec::{Codec, Level};
-use super::train::split_text;
+use super::data::split_text;
 use crate::error::Result;
 use crate::score::{ScoreBlock, ScoreLanes};
+use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Model;
 use refrain_nn::data::{Batch, Extent};
 use serde::Serialize;
@@ -44,24 +45,58 @@ impl LanguageModel {
     /// When the text has fewer than two tokens.
     pub fn evaluate(&mut self, text: &str, stream: bool) -> Result<Score> {
         let tokens = self.codec.encode(text);
+        self.evaluate_tokens(&tokens, text.chars().count(), stream)
+    }
+
+    /// Scores the tokens of a text that has so many characters: as [`evaluate`](Self::evaluate), to the last bit, for
+    /// texts that need not fit into memory.
+    ///
+    /// # Errors
+    /// When there are fewer than two tokens, or they cannot be read.
+    pub fn evaluate_tokens(
+        &mut self,
+        tokens: &impl Tokens,
+        characters: usize,
+        stream: bool,
+    ) -> Result<Score> {
         if !self.model.is_compiled() {
-            self.model.compile(refrain_nn::Compile {
-                loss: refrain_nn::loss::Loss::SparseCategoricalCrossentropy,
-                metrics: vec![refrain_nn::metrics::Metric::Accuracy],
-                engine: Some(self.model.engine().clone()),
-                ..Default::default()
-            })?;
+            compile_to_score(&mut self.model)?;
         }
-        score(&mut self.model, &self.codec, &tokens, text, stream)
+        score(&mut self.model, &self.codec, tokens, characters, stream)
     }
 }
 
-/// Scores the tokens of a text with a compiled model.
+/// A loss and metrics for a model that is only scored.
+pub(super) fn compile_to_score(model: &mut Model) -> Result<()> {
+    Ok(model.compile(refrain_nn::Compile {
+        loss: refrain_nn::loss::Loss::SparseCategoricalCrossentropy,
+        metrics: vec![refrain_nn::metrics::Metric::Accuracy],
+        engine: Some(model.engine().clone()),
+        seed: model.seed(),
+        ..Default::default()
+    })?)
+}
+
+/// The tokens of a text that a run is scored on.
+#[derive(Debug)]
+pub(super) struct ScoredText {
+    pub(super) tokens: StoredTokens,
+    pub(super) characters: usize,
+}
+
+impl ScoredText {
+    /// The score of a compiled model.
+    pub(super) fn score(&self, model: &mut Model, codec: &Codec, stream: bool) -> Result<Score> {
+        score(model, codec, &self.tokens, self.characters, stream)
+    }
+}
+
+/// Scores the tokens of a text of so many characters with a compiled model.
 pub(super) fn score(
     model: &mut Model,
     codec: &Codec,
-    tokens: &[u32],
-    text: &str,
+    tokens: &impl Tokens,
+    characters: usize,
     stream: bool,
 ) -> Result<Score> {
     let lanes =
@@ -74,7 +109,7 @@ pub(super) fn score(
     for group in 0..lanes.groups() {
         let mut state = model.new_state();
         for i in 0..lanes.blocks(group) {
-            lanes.fill(group, i, &mut block);
+            lanes.fill(group, i, &mut block)?;
             let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
             (batch.lanes, input.steps, target.steps) = (block.n, block.t, block.t);
             input.extent = Extent::Lengths;
@@ -85,19 +120,31 @@ pub(super) fn score(
             model.test_step(&batch, Some(&mut state))?;
         }
     }
-    let loss = model.weighted_loss();
-    let accuracy = model.totals()[1].1;
-    let scored = lanes.scored();
-    let mut first = String::new();
-    codec.decoder(None).push(tokens[0], &mut first)?;
-    let characters = text.chars().count().saturating_sub(first.chars().count()).max(1);
-    let bits = loss / std::f64::consts::LN_2;
-    Ok(Score {
-        loss,
-        perplexity: loss.exp(),
-        bits_per_token: bits,
-        bits_per_character: bits * scored as f64 / characters as f64,
-        accuracy,
-        tokens: scored,
-    })
+    Score::of_totals(model, codec, tokens, characters)
+}
+
+impl Score {
+    /// What a model's totals say of a text of so many characters, all of whose tokens but the first were scored.
+    pub(super) fn of_totals(
+        model: &Model,
+        codec: &Codec,
+        tokens: &impl Tokens,
+        characters: usize,
+    ) -> Result<Self> {
+        let loss = model.weighted_loss();
+        let scored = tokens.len().saturating_sub(1);
+        let (mut ids, mut first) = (Vec::new(), String::new());
+        tokens.read(0..1, &mut ids)?;
+        codec.decoder(None).push(ids[0], &mut first)?;
+        let characters = characters.saturating_sub(first.chars().count()).max(1);
+        let bits = loss / std::f64::consts::LN_2;
+        Ok(Score {
+            loss,
+            perplexity: loss.exp(),
+            bits_per_token: bits,
+            bits_per_character: bits * scored as f64 / characters as f64,
+            accuracy: model.totals()[1].1,
+            tokens: scored,
+        })
+    }
 }

@@ -1,6 +1,8 @@
 //! Writing on from a prompt.
 
-use super::{Decoder, LanguageModel};
+use super::LanguageModel;
+use super::stop::StopTexts;
+use super::token::{Prompt, Writer};
 use crate::error::Result;
 use crate::sampling::{Sampler, Sampling};
 use rand_chacha::ChaCha8Rng;
@@ -14,27 +16,33 @@ pub struct Generate {
     pub prompt: String,
     /// Tokens to write.
     pub length: usize,
-    /// How each is drawn.
+    /// How each is drawn. The prompt's tokens count for the repetition penalty.
     pub sampling: Sampling,
     /// Of the random numbers.
     pub seed: u64,
+    /// The text ends before the first of these that it would hold; the prompt is not searched.
+    pub stop: Vec<String>,
 }
 
 impl Default for Generate {
     fn default() -> Self {
         let sampling = Sampling { temperature: 0.6, ..Sampling::default() };
-        Self { prompt: String::new(), length: 600, sampling, seed: 1 }
+        Self { prompt: String::new(), length: 600, sampling, seed: 1, stop: Vec::new() }
     }
 }
 
-/// A text being written: an iterator over its pieces, each with the space that belongs before it.
+/// A text being written: an iterator over its pieces, each with the space that belongs before it. What may be
+/// the beginning of a stop text comes once it is known not to be one.
 #[derive(Debug)]
 pub struct Generation<'m> {
     session: Session<'m>,
-    decoder: Decoder<'m>,
+    writer: Writer<'m>,
     sampler: Sampler,
     random: ChaCha8Rng,
     logits: Vec<f32>,
+    /// The last tokens of the prompt and of what was written.
+    ids: Vec<u32>,
+    stop: StopTexts,
     left: usize,
 }
 
@@ -42,24 +50,23 @@ impl LanguageModel {
     /// Reads the prompt and begins to write; the unknown token is never written.
     ///
     /// # Errors
-    /// When a sampling option is out of range, or the model cannot be run step by step.
+    /// When a sampling option is out of range, a stop text empty, or the model cannot be run step by step.
     pub fn generate(&mut self, options: &Generate) -> Result<Generation<'_>> {
         let sampler = Sampler::new(options.sampling)?;
+        let stop = StopTexts::new(&options.stop)?;
         let Self { model, codec, .. } = self;
-        let mut prompt = codec.encode(&options.prompt);
-        if prompt.is_empty() {
-            prompt = codec.encode("\n");
-        }
+        let prompt = Prompt::new(codec, &options.prompt);
         let mut session = model.session(1)?.logits();
         let mut logits = Vec::new();
-        for &id in &prompt {
+        for &id in &prompt.ids {
             let row = session.step_ids(&[id])?;
             logits.clear();
             logits.extend_from_slice(row.row(0));
         }
-        let decoder = codec.decoder(prompt.last().copied());
+        prompt.rule_out(&mut logits, f32::NEG_INFINITY);
+        let (writer, ids) = (prompt.writer(), prompt.ids);
         let random = ChaCha8Rng::seed_from_u64(options.seed);
-        Ok(Generation { session, decoder, sampler, random, logits, left: options.length })
+        Ok(Generation { session, writer, sampler, random, logits, ids, stop, left: options.length })
     }
 
     /// The whole continuation at once.
@@ -73,18 +80,28 @@ impl LanguageModel {
 
 impl Generation<'_> {
     fn next_piece(&mut self) -> Result<String> {
+        let uniform = (self.random.next_u32() >> 8) as f32 / (1 << 24) as f32;
+        let id = self.sampler.sample_after(&self.ids, &self.logits, uniform)?;
+        self.remember(id);
+        let mut piece = String::new();
+        self.writer.push(id, &mut piece)?;
+        let row = self.session.step_ids(&[id])?;
+        self.logits.clear();
+        self.logits.extend_from_slice(row.row(0));
         // The unknown token stands for anything; writing it would mean nothing.
         if self.logits.len() > 1 {
             self.logits[0] = f32::NEG_INFINITY;
         }
-        let uniform = (self.random.next_u32() >> 8) as f32 / (1 << 24) as f32;
-        let id = self.sampler.sample(&self.logits, uniform)?;
-        let mut piece = String::new();
-        self.decoder.push(id, &mut piece)?;
-        let row = self.session.step_ids(&[id])?;
-        self.logits.clear();
-        self.logits.extend_from_slice(row.row(0));
-        Ok(piece)
+        Ok(self.stop.push(&piece))
+    }
+
+    /// Keeps as many tokens as the penalty looks at, so that a text may be of any length.
+    fn remember(&mut self, id: u32) {
+        let window = self.sampler.options().repetition_window;
+        if self.ids.len() >= window.saturating_mul(2) {
+            self.ids.drain(..self.ids.len() - window);
+        }
+        self.ids.push(id);
     }
 }
 
@@ -92,7 +109,14 @@ impl Iterator for Generation<'_> {
     type Item = Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        Some(self.next_piece())
+        while self.left > 0 && !self.stop.found() {
+            self.left -= 1;
+            match self.next_piece() {
+                // Held back, or inside a character.
+                Ok(piece) if piece.is_empty() => {}
+                piece => return Some(piece),
+            }
+        }
+        Some(self.stop.finish()).filter(|rest| !rest.is_empty()).map(Ok)
     }
 }

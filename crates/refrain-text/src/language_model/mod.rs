@@ -1,4 +1,4 @@
-//! Language models: a recurrent network that predicts the next character or word of a text.
+//! Language models: a recurrent network that predicts the next character, subword or word of a text.
 //!
 //! A [`TextRecipe`] says how one is made; [`TextRecipe::train`] trains it with truncated backpropagation
 //! through time over contiguous lanes of the text, its state carried along. The result is a [`LanguageModel`],
@@ -6,18 +6,26 @@
 
 mod beam;
 mod codec;
+mod data;
+mod dynamic;
+mod encode;
 mod evaluate;
 mod generate;
 mod recipe;
+mod stop;
 mod suggest;
+mod token;
 mod train;
 
-pub use codec::{Codec, Decoder, Level};
+pub use beam::{BeamSearch, Found};
+pub use codec::{Codec, Decoder, Level, VocabOptions};
+pub use data::{TrainingData, split_text};
+pub use dynamic::DynamicEvaluation;
 pub use evaluate::{Score, score_split};
 pub use generate::{Generate, Generation};
-pub use recipe::{CellKind, RateSchedule, TextRecipe};
-pub use suggest::Suggestion;
-pub use train::{EpochRecord, Flow, Stopped, TextEvent, Trained, TrainingData, split_text};
+pub use recipe::{CellKind, NamedRecipe, ParameterAverage, RateSchedule, TextRecipe};
+pub use suggest::{Suggester, Suggestion};
+pub use train::{EpochRecord, Flow, Progress, Stopped, TextEvent, Trained};
 
 use crate::error::{Error, Result};
 use refrain_nn::file::{self, ModelFile};

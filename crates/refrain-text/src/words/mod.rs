@@ -1,10 +1,16 @@
 //! The vocabulary of a word language model, which can write its words down again.
 
+mod count;
+mod penn;
 mod pieces;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use pieces::{is_apostrophe, is_word};
+
 use crate::error::{Error, Result};
+use crate::tokenizer::{DEFAULT_FILTERS, text_to_word_sequence};
+use count::WordCounts;
 use pieces::{Piece, Sides, pieces};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -20,8 +26,22 @@ pub enum WordSplit {
     #[default]
     Punctuation,
     /// Whatever stands between blanks, and line breaks: for texts already cut into words, as the Penn Treebank's. The word
-    /// `<unk>` is the unknown word.
+    /// `<unk>` is the unknown word; a line break is the word `<eos>`, as Zaremba et al. (2014) count it.
+    ///
+    /// Decoding joins again what was cut, `n't` and `'s`, marks and brackets, so that a person can read it. The text that it
+    /// writes has other blanks then, and is not cut into the same words again.
     Whitespace,
+    /// As Keras's `text_to_word_sequence`: in lower case, without ASCII's marks but the apostrophe, cut at spaces. Line breaks
+    /// are no tokens, and decoding writes single spaces.
+    Keras,
+}
+
+impl WordSplit {
+    /// How a text wants to be cut: as it is if the word `<unk>` stands in it between blanks, else at punctuation.
+    pub fn detect(text: &str) -> Self {
+        let cut = text.split_whitespace().any(|word| word == WordVocab::UNKNOWN_TEXT);
+        if cut { Self::Whitespace } else { Self::Punctuation }
+    }
 }
 
 /// The options of a [`WordVocab`].
@@ -30,7 +50,7 @@ pub enum WordSplit {
 pub struct WordOptions {
     /// How a text is cut.
     pub split: WordSplit,
-    /// Whether texts are put into lower case first. Default: false.
+    /// Whether texts are put into lower case first; Keras's are anyway. Default: false.
     pub lowercase: bool,
     /// Words seen less often are unknown. Default: 1.
     pub min_count: u64,
@@ -88,6 +108,8 @@ impl WordVocab {
     pub const UNKNOWN: u32 = 0;
     /// What [`decode`](Self::decode) writes for it.
     pub const UNKNOWN_TEXT: &str = "<unk>";
+    /// Different words that are counted of a corpus, about 300 MB of them.
+    pub const MOST_COUNTED: usize = 3_000_000;
 
     /// The vocabulary of all words in some texts.
     ///
@@ -99,29 +121,43 @@ impl WordVocab {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
+        Self::check(&options)?;
+        let mut counts = WordCounts::new(&options, usize::MAX);
+        for text in texts {
+            counts.add(text.as_ref())?;
+        }
+        let words = counts.into_words();
+        Self::from_words(options, words)
+    }
+
+    /// The vocabulary of a text in chunks, counted in memory that does not grow with it: past
+    /// [`MOST_COUNTED`](Self::MOST_COUNTED) different words the rarest are forgotten, which may count a word that comes
+    /// back too low.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_texts`](Self::from_texts), a chunk's own, and [`Error::TooManyWords`] where the options keep the rarest
+    /// words too, so that none can be forgotten.
+    pub fn from_chunks<I, S>(chunks: I, options: WordOptions) -> Result<Self>
+    where
+        I: IntoIterator<Item = Result<S>>,
+        S: AsRef<str>,
+    {
+        Self::check(&options)?;
+        let mut counts = WordCounts::new(&options, Self::MOST_COUNTED);
+        for chunk in chunks {
+            counts.add(chunk?.as_ref())?;
+        }
+        let words = counts.into_words();
+        Self::from_words(options, words)
+    }
+
+    fn check(options: &WordOptions) -> Result<()> {
         if options.max_size == Some(0) {
             let expected = "at least 1 (the unknown word has an id)";
             return Err(Error::Option { option: "max_size", got: "0".to_owned(), expected });
         }
-        let mut counts: Vec<(Arc<str>, u64)> = Vec::new();
-        let mut slots: HashMap<Arc<str>, usize> = HashMap::new();
-        for text in texts {
-            for_each_word(&options, text.as_ref(), |word| {
-                if let Some(&slot) = slots.get(word) {
-                    counts[slot].1 += 1;
-                } else if !is_unknown(&options, word) {
-                    let word: Arc<str> = word.into();
-                    slots.insert(word.clone(), counts.len());
-                    counts.push((word, 1));
-                }
-            });
-        }
-        counts.retain(|&(_, count)| count >= options.min_count);
-        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-        if let Some(max_size) = options.max_size {
-            counts.truncate(max_size - 1);
-        }
-        Self::from_words(options, counts.into_iter().map(|(word, _)| word).collect())
+        Ok(())
     }
 
     fn from_words(options: WordOptions, words: Vec<Arc<str>>) -> Result<Self> {
@@ -152,12 +188,28 @@ impl WordVocab {
     }
 
     /// The word, mark or line break of an id, without spaces; `<unk>` for the unknown id, `None` for an id that the
-    /// vocabulary does not have. Several ids may show the same mark.
+    /// vocabulary does not have. Several ids may show the same mark. The line break of a text already cut is `<eos>`.
     pub fn word(&self, id: u32) -> Option<&str> {
-        match id {
-            Self::UNKNOWN => Some(Self::UNKNOWN_TEXT),
-            id => self.entries.get(id as usize - 1).map(|entry| entry.stored.trim_matches(' ')),
+        match self.entry(id) {
+            Some(entry) if self.options.split == WordSplit::Whitespace && &*entry.stored == "\n" => {
+                Some(penn::LINE_END)
+            }
+            Some(entry) => Some(entry.stored.trim_matches(' ')),
+            None => (id == Self::UNKNOWN).then_some(Self::UNKNOWN_TEXT),
         }
+    }
+
+    /// What [`decode`](Self::decode) writes for an id, without the space before it.
+    pub(crate) fn written(&self, id: u32) -> Option<&str> {
+        match self.entry(id) {
+            Some(entry) if self.options.split == WordSplit::Whitespace => Some(penn::write(&entry.stored).0),
+            Some(entry) => Some(entry.stored.trim_matches(' ')),
+            None => (id == Self::UNKNOWN).then_some(Self::UNKNOWN_TEXT),
+        }
+    }
+
+    fn entry(&self, id: u32) -> Option<&Entry> {
+        (id as usize).checked_sub(1).and_then(|i| self.entries.get(i))
     }
 
     /// The ids of a text's words, marks and line breaks.
@@ -211,7 +263,7 @@ impl WordVocab {
     }
 
     fn push(&self, previous: Option<u32>, id: u32, text: &mut String) -> Option<()> {
-        let word = self.word(id)?;
+        let word = self.written(id)?;
         if previous.is_some_and(|previous| !self.sides(previous).right && !self.sides(id).left) {
             text.push(' ');
         }
@@ -220,8 +272,7 @@ impl WordVocab {
     }
 
     fn sides(&self, id: u32) -> Sides {
-        let entry = (id as usize).checked_sub(1).and_then(|i| self.entries.get(i));
-        entry.map_or(Sides { left: false, right: false }, |entry| entry.clings)
+        self.entry(id).map_or(Sides { left: false, right: false }, |entry| entry.clings)
     }
 
     fn unknown_id(&self, id: u32, position: usize) -> Error {
@@ -232,7 +283,8 @@ impl WordVocab {
 fn clings(split: WordSplit, entry: &str) -> Sides {
     match split {
         WordSplit::Punctuation => Sides::of_entry(entry),
-        WordSplit::Whitespace => Sides { left: entry == "\n", right: entry == "\n" },
+        WordSplit::Whitespace => penn::write(entry).1,
+        WordSplit::Keras => Sides { left: false, right: false },
     }
 }
 
@@ -258,7 +310,15 @@ fn for_each_word(options: &WordOptions, text: &str, mut each: impl FnMut(&str)) 
                 if number > 0 {
                     each("\n");
                 }
-                line.split_whitespace().for_each(&mut each);
+                for word in line.split_whitespace() {
+                    each(if word == penn::LINE_END { "\n" } else { word });
+                }
+            }
+        }
+        WordSplit::Keras => {
+            // Line by line, since Keras's words of a whole text are many times its size.
+            for line in text.split('\n') {
+                text_to_word_sequence(line, DEFAULT_FILTERS, true, " ").iter().for_each(|word| each(word));
             }
         }
     }

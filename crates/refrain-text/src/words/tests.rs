@@ -90,8 +90,86 @@ fn texts_already_cut_stay_cut() -> Result<()> {
     let ids = vocab.encode(text);
     assert_eq!(ids.len(), 12);
     assert_eq!((ids[3], ids[10]), (WordVocab::UNKNOWN, WordVocab::UNKNOWN));
-    assert_eq!(vocab.decode(&ids)?, text);
+    assert_eq!(vocab.decode(&ids)?, "the company's <unk> rose to $N\nmr. <unk> said");
+    assert_eq!((vocab.word(ids[8]), vocab.written(ids[8])), (Some("<eos>"), Some("\n")));
+    assert_eq!(vocab.encode("the <eos> company"), vocab.encode("the\ncompany"));
+    assert_eq!(vocab.decode(&vocab.encode("the\n\n said\n"))?, "the\n\nsaid\n");
     Ok(())
+}
+
+#[test]
+fn texts_already_cut_are_written_as_a_person_would() -> Result<()> {
+    let options = WordOptions { split: WordSplit::Whitespace, ..Default::default() };
+    let written = |text: &str| {
+        let vocab = WordVocab::from_texts([text], options.clone())?;
+        vocab.decode(&vocab.encode(text))
+    };
+    for (cut, text) in [
+        (
+            "it does n't say they 'll go , and the traders ' bids",
+            "it doesn't say they'll go, and the traders' bids",
+        ),
+        ("about $ N a share or N %", "about $N a share or N%"),
+        ("a -LRB- b -RRB- `` c '' -- d", "a (b) \"c\" -- d"),
+        ("the 1 @,@ 000 @-@ year @-@ old", "the 1,000-year-old"),
+        (" one \n two . \n", "one\ntwo.\n"),
+    ] {
+        assert_eq!(written(cut)?, text);
+    }
+    Ok(())
+}
+
+/// `text.replace("\n", " <eos> ").split()`. TensorFlow's and Zaremba's readers set no spaces, and need none: in their
+/// files a space stands at both ends of every line.
+fn penn_words(text: &str) -> Vec<String> {
+    text.replace('\n', " <eos> ").split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn words_are_counted_as_in_the_published_runs() -> Result<()> {
+    let options = WordOptions { split: WordSplit::Whitespace, ..Default::default() };
+    for text in [
+        " no it was n't \n <unk> said \n",
+        " no it was \n said",
+        "   a  b \n \n \n c \n ",
+        "",
+        " \n ",
+        "a <eos> b \n",
+    ] {
+        let vocab = WordVocab::from_texts([text], options.clone())?;
+        let words: Vec<_> = vocab.encode(text).into_iter().filter_map(|id| vocab.word(id)).collect();
+        let published: Vec<_> = text.replace('\n', "<eos>").split_whitespace().map(str::to_owned).collect();
+        assert_eq!(words, published, "{text:?}");
+        assert_eq!(words, penn_words(text), "{text:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn keras_words_are_keras_words() -> Result<()> {
+    let options = WordOptions { split: WordSplit::Keras, ..Default::default() };
+    let text = "Don't -- STOP\nthe_dance, the DANCE!\n";
+    let vocab = WordVocab::from_texts([text], options)?;
+    let words: Vec<_> = (1..vocab.vocab_size() as u32).filter_map(|id| vocab.word(id)).collect();
+    assert_eq!(words, ["the", "dance", "don't", "stop"]);
+    assert_eq!(vocab.decode(&vocab.encode(text))?, "don't stop the dance the dance");
+    assert_eq!(vocab.encode("a DANCE"), [0, 2]);
+    let stored = serde_json::to_value(&vocab).expect("a vocabulary is JSON");
+    assert_eq!(stored["options"]["split"], "keras");
+    Ok(())
+}
+
+#[test]
+fn a_text_already_cut_is_recognised() {
+    for (text, split) in [
+        ("the <unk> said", WordSplit::Whitespace),
+        ("<unk>\n", WordSplit::Whitespace),
+        ("he wrote \"<unk>\", twice", WordSplit::Punctuation),
+        ("n't said", WordSplit::Punctuation),
+        ("", WordSplit::Punctuation),
+    ] {
+        assert_eq!(WordSplit::detect(text), split, "{text:?}");
+    }
 }
 
 #[test]
@@ -171,5 +249,21 @@ proptest! {
         let loaded: WordVocab = serde_json::from_str(&json)?;
         prop_assert_eq!(&loaded, &vocab);
         prop_assert_eq!(loaded.encode(&text), vocab.encode(&text));
+    }
+
+    #[test]
+    fn keras_splits_a_text_as_it_splits_its_lines(text in verse()) {
+        let mut words = Vec::new();
+        let options = WordOptions { split: WordSplit::Keras, ..Default::default() };
+        for_each_word(&options, &text, |word| words.push(word.to_owned()));
+        prop_assert_eq!(words, text_to_word_sequence(&text, DEFAULT_FILTERS, true, " "));
+    }
+
+    #[test]
+    fn words_of_lines_are_the_words_of_the_text(text in verse()) {
+        let options = WordOptions { split: WordSplit::Whitespace, ..Default::default() };
+        let mut words = Vec::new();
+        for_each_word(&options, &text, |word| words.push(word.replace('\n', "<eos>")));
+        prop_assert_eq!(words, penn_words(&text));
     }
 }

@@ -1,0 +1,89 @@
+//! `refrain classify`: which label a text has.
+
+use crate::cli::Classify as Options;
+use crate::error::{Failure, Result};
+use crate::model::open_classifier;
+use crate::output::Output;
+use crate::text_input::{STDIN, from_stdin};
+use refrain::classifier::LabelProbability;
+use refrain::language_model::Level;
+use refrain::{Classifier, Engine};
+use serde_json::json;
+use std::fmt::Write;
+
+/// The id of what the vocabulary does not have.
+const UNKNOWN: u32 = 0;
+/// Characters of a text that are shown beside its labels.
+const SHOWN: usize = 60;
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let mut model = open_classifier(&options.model, engine, output)?;
+    let texts = read(&options.texts)?;
+    warn(&model, &texts, output);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let ranked = model.classify(&texts).map_err(refrain::Error::from)?;
+    for (text, mut labels) in texts.iter().zip(ranked) {
+        labels.truncate(options.top);
+        output.result(json!({ "text": text, "labels": labels }), || table(text, &labels))?;
+    }
+    Ok(())
+}
+
+/// The texts of the command line, with the lines of stdin in the place of `-`.
+fn read(arguments: &[String]) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    for argument in arguments {
+        if argument != STDIN {
+            texts.push(argument.trim().to_owned());
+            if argument.trim().is_empty() {
+                return Err(Failure::input(format!("text {} is empty; expected a text", texts.len())));
+            }
+            continue;
+        }
+        for (number, line) in (1_usize..).zip(from_stdin()?.lines()) {
+            if line.trim().is_empty() {
+                let problem = format!("stdin, line {number}: the line is empty; expected a text a line");
+                return Err(Failure::input(problem));
+            }
+            texts.push(line.trim().to_owned());
+        }
+    }
+    Ok(texts)
+}
+
+/// Says what of the texts the model cannot read.
+fn warn(model: &Classifier, texts: &[String], output: &Output) {
+    let cut = texts.iter().filter(|text| model.cuts(text)).count();
+    if cut > 0 {
+        output.warning(cut_warning(cut, model.max_length(), model.codec().level()));
+    }
+    let ids = texts.iter().flat_map(|text| model.codec().encode(text));
+    let unknown = ids.filter(|&id| id == UNKNOWN).count();
+    if unknown > 0 {
+        let what = steps(model.codec().level());
+        output.warning(format_args!("{unknown} {what} of the texts are unknown to the model"));
+    }
+}
+
+/// That texts are longer than a model reads.
+pub(crate) fn cut_warning(texts: usize, max_length: usize, level: Level) -> String {
+    let what = steps(level);
+    let s = if texts == 1 { " is" } else { "s are" };
+    format!("{texts} text{s} longer than {max_length} {what}; only the beginning is read")
+}
+
+fn steps(level: Level) -> &'static str {
+    match level {
+        Level::Char => "characters",
+        _ => "tokens",
+    }
+}
+
+fn table(text: &str, labels: &[LabelProbability]) -> String {
+    let shown: String = text.chars().take(SHOWN).collect();
+    let mut out = if shown.len() < text.len() { format!("{shown}…\n") } else { format!("{shown}\n") };
+    for LabelProbability { label, probability } in labels {
+        let _ = writeln!(out, "  {:5.1} %  {label}", probability * 100.0);
+    }
+    out
+}

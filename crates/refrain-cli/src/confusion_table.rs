@@ -1,0 +1,167 @@
+//! Which labels were taken for which, as tables for a terminal.
+
+use refrain::classifier::{ClassScore, Confusion};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Columns of a terminal that does not tell how many it has.
+const WIDTH: usize = 80;
+/// The fewest letters of a label that still say something.
+const LEAST_LETTERS: usize = 3;
+/// Letters of a row's label that are always shown.
+const SHORT_SIDE: usize = 8;
+/// Mistakes that are listed where the matrix does not fit.
+const MISTAKES: usize = 15;
+
+/// The scores of each label, those with most texts first, and the matrix as far as it fits the terminal.
+pub(crate) fn show(confusion: &Confusion) -> String {
+    // A shell that knows the width may say so to its programs.
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let mut classes: Vec<(usize, ClassScore)> = confusion.classes().into_iter().enumerate().collect();
+    classes.sort_by_key(|(_, class)| std::cmp::Reverse(class.support));
+    let order: Vec<usize> = classes.iter().map(|(i, _)| *i).collect();
+    let second = matrix(confusion, &order, columns.unwrap_or(WIDTH)).unwrap_or_else(|| mistakes(confusion));
+    format!("{}\n{second}", scores(&classes))
+}
+
+fn scores(classes: &[(usize, ClassScore)]) -> String {
+    let width = longest(classes.iter().map(|(_, class)| class.label.as_str())).max("label".len());
+    let mut out = format!("{:width$}  precision  recall      F1  support\n", "label");
+    for (_, ClassScore { label, precision, recall, f1, support }) in classes {
+        let _ = writeln!(out, "{label:width$}  {precision:9.3}  {recall:6.3}  {f1:6.3}  {support:7}");
+    }
+    out
+}
+
+/// The matrix, labels in `order`, zeros as dots; none where it is wider than the terminal.
+fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<String> {
+    let labels: Vec<&str> = order.iter().map(|&i| confusion.labels()[i].as_str()).collect();
+    let largest = order.iter().flat_map(|&i| confusion.row(i)).max().copied().unwrap_or(0);
+    let digits = largest.to_string().len();
+    // A row is its label and then as many cells, each with a space before it.
+    let full = longest(labels.iter().copied());
+    let room = columns.checked_sub(full.min(SHORT_SIDE))?.checked_div(labels.len())?.checked_sub(1)?;
+    let letters = room.min(full).max(digits);
+    let mut heads: Vec<String> = labels.iter().map(|label| label.chars().take(letters).collect()).collect();
+    let mut sides: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+    let distinct = heads.iter().collect::<BTreeSet<_>>().len() == heads.len();
+    if !distinct || (letters < LEAST_LETTERS && letters < full) {
+        // Beginnings that do not tell the labels apart give way to numbers.
+        heads = (1..=labels.len()).map(|n| n.to_string()).collect();
+        let number = labels.len().to_string().len();
+        sides = (1..).zip(&labels).map(|(n, label)| format!("{n:number$} {label}")).collect();
+    }
+    let cell = digits.max(longest(heads.iter().map(String::as_str)));
+    let whole = longest(sides.iter().map(String::as_str));
+    let side = columns.checked_sub(labels.len() * (cell + 1))?.min(whole);
+    if side < whole.min(SHORT_SIDE) {
+        return None;
+    }
+    let mut out = "rows: the true label; columns: the predicted one\n".to_owned();
+    let _ = write!(out, "{:side$}", "");
+    heads.iter().for_each(|head| {
+        let _ = write!(out, " {head:>cell$}");
+    });
+    out.push('\n');
+    for (name, &truth) in sides.iter().zip(order) {
+        let _ = write!(out, "{name:side$.side$}");
+        for &predicted in order {
+            let _ = match confusion.row(truth)[predicted] {
+                0 => write!(out, " {:>cell$}", "·"),
+                n => write!(out, " {n:cell$}"),
+            };
+        }
+        out.push('\n');
+    }
+    Some(out)
+}
+
+/// The mistakes that were made most often.
+fn mistakes(confusion: &Confusion) -> String {
+    let labels = confusion.labels();
+    let n = labels.len();
+    let all = (0..n).flat_map(|truth| (0..n).map(move |predicted| (truth, predicted)));
+    let mut wrong: Vec<(usize, usize, usize)> = all
+        .filter(|(truth, predicted)| truth != predicted)
+        .map(|(truth, predicted)| (confusion.row(truth)[predicted], truth, predicted))
+        .filter(|(times, ..)| *times > 0)
+        .collect();
+    wrong.sort_by_key(|&(times, truth, predicted)| (std::cmp::Reverse(times), truth, predicted));
+    let mut out = "the most frequent mistakes (the matrix is too wide to show)\n".to_owned();
+    for (times, truth, predicted) in wrong.into_iter().take(MISTAKES) {
+        let _ = writeln!(out, "{times:7}  {} taken for {}", labels[truth], labels[predicted]);
+    }
+    out
+}
+
+fn longest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+    texts.map(|text| text.chars().count()).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(labels: &[&str], pairs: &[(usize, usize, usize)]) -> Confusion {
+        let mut confusion = Confusion::new(labels.iter().map(|&l| l.to_owned()).collect());
+        for &(truth, predicted, times) in pairs {
+            (0..times).for_each(|_| confusion.add(truth, predicted));
+        }
+        confusion
+    }
+
+    #[test]
+    fn labels_with_most_texts_come_first_and_zeros_are_dots() {
+        let confusion = counted(&["ham", "spam"], &[(0, 0, 1), (1, 0, 2), (1, 1, 10)]);
+        let shown = show(&confusion);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], "spam       1.000   0.833   0.909       12");
+        assert_eq!(lines[2], "ham        0.333   1.000   0.500        1");
+        assert_eq!(lines[5..], ["     spam  ham", "spam   10    2", "ham     ·    1"]);
+    }
+
+    #[test]
+    fn twenty_labels_fit_a_terminal() {
+        let names: Vec<String> = (0..20).map(|i| format!("{}abel", char::from(b'a' + i))).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let confusion = counted(&names, &[(3, 4, 99)]);
+        let order: Vec<usize> = (0..20).collect();
+        let shown = matrix(&confusion, &order, 80).unwrap();
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(shown.contains("  1  2") && shown.contains("\n 4 dabel  ·"), "{shown}");
+        assert!(matrix(&confusion, &order, 40).is_none());
+    }
+
+    #[test]
+    fn long_labels_are_cut_where_that_makes_the_matrix_fit() {
+        let names: Vec<String> = (0..18).map(|i| format!("{}-language", char::from(b'a' + i))).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let order: Vec<usize> = (0..18).collect();
+        let shown = matrix(&counted(&names, &[(0, 1, 938)]), &order, 80).unwrap();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(
+            lines[1].starts_with("         a-l b-l c-l") && lines[2].starts_with("a-langua   · 938   ·"),
+            "{shown}"
+        );
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+
+    #[test]
+    fn labels_that_begin_the_same_are_numbered() {
+        let names = ["category one", "category two", "category three", "category four", "category five"];
+        let confusion = counted(&names, &[(0, 1, 7)]);
+        let shown = matrix(&confusion, &[0, 1, 2, 3, 4], 40).unwrap();
+        assert!(shown.contains("1 category one"), "{shown}");
+        assert!(shown.lines().skip(1).all(|line| line.chars().count() <= 40), "{shown}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_listed_by_its_mistakes() {
+        let names: Vec<String> = (0..60).map(|i| format!("label {i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let shown = show(&counted(&names, &[(5, 5, 9), (3, 4, 2), (1, 2, 3)]));
+        let wrong = shown.split("mistakes").nth(1).unwrap();
+        let lines: Vec<&str> = wrong.lines().skip(1).collect();
+        assert_eq!(lines, ["      3  label 1 taken for label 2", "      2  label 3 taken for label 4"]);
+    }
+}

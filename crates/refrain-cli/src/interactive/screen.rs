@@ -1,0 +1,85 @@
+//! What is seen of a line and its suggestions in a terminal of some size.
+
+use super::editor::Editor;
+
+const PROMPT: &str = "> ";
+/// Below this width the line has all of it.
+const ROOM_FOR_PROMPT: usize = 12;
+const HELP: &str = "Tab or a digit takes a word; Enter ends";
+/// Between two suggestions.
+const GAP: usize = 2;
+
+/// Lines that fit the terminal, the one being written first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Screen {
+    pub(super) lines: Vec<String>,
+    /// The cursor's column in the first line.
+    pub(super) cursor: usize,
+}
+
+impl Screen {
+    pub(super) fn new(editor: &Editor, columns: usize, rows: usize) -> Self {
+        // What reaches the last column may wrap.
+        let columns = columns.saturating_sub(1).max(1);
+        let prompt = if columns < ROOM_FOR_PROMPT { "" } else { PROMPT };
+        let (line, cursor) = window(editor, columns - prompt.len());
+        let mut lines = vec![format!("{prompt}{line}"), suggestions(editor, columns)];
+        if HELP.len() <= columns {
+            lines.push(HELP.to_owned());
+        }
+        lines.truncate(rows.max(1));
+        Self { lines, cursor: prompt.len() + cursor }
+    }
+}
+
+/// The part of the line around the cursor, and the cursor's column in it.
+fn window(editor: &Editor, columns: usize) -> (String, usize) {
+    let (chars, cursor) = (editor.chars(), editor.cursor());
+    let mut start = cursor;
+    let mut column = 0;
+    // The cursor has a column of its own behind the text.
+    while start > 0 && column + width(chars[start - 1]) < columns {
+        start -= 1;
+        column += width(chars[start]);
+    }
+    let mut line = String::new();
+    let mut used = 0;
+    for &c in &chars[start..] {
+        used += width(c);
+        if used > columns {
+            break;
+        }
+        line.push(c);
+    }
+    (line, column)
+}
+
+/// As many numbered suggestions as fit.
+fn suggestions(editor: &Editor, columns: usize) -> String {
+    let mut line = String::new();
+    let mut used = 0;
+    for (number, word) in (1..).zip(editor.offered()) {
+        let share = format!("{:.0} %", word.probability * 100.0);
+        let gap = if number == 1 { 0 } else { GAP };
+        let cell = format!("{:gap$}{number} {} {share}", "", word.text);
+        let needed: usize = cell.chars().map(width).sum();
+        if used + needed > columns {
+            break;
+        }
+        line += &cell;
+        used += needed;
+    }
+    line
+}
+
+/// The columns of a character, as terminals mostly have it: none for marks that combine, two for East Asian ones and
+/// emoji.
+pub(super) fn width(c: char) -> usize {
+    match u32::from(c) {
+        0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05BD | 0x0610..=0x061A | 0x064B..=0x065F => 0,
+        0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x200B..=0x200F | 0x20D0..=0x20FF | 0xFE00..=0xFE0F => 0,
+        0x1100..=0x115F | 0x2E80..=0x303E | 0x3041..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF => 2,
+        0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
+        _ => 1,
+    }
+}

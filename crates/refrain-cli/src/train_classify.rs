@@ -1,0 +1,185 @@
+//! `refrain train classify`: labelled texts become a model that labels others.
+
+use crate::classify_progress::ClassifierProgress;
+use crate::cli::TrainClassify as Options;
+use crate::confusion_table;
+use crate::error::{Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::labelled;
+use crate::output::{Level as Loudness, Output, write_stdout};
+use crate::train_text::beside;
+use crate::writable;
+use refrain::classifier::{
+    ClassifierEvent, ClassifierScore, LabelledData, LabelledText, TrainedClassifier, split_labelled,
+};
+use refrain::language_model::{Flow, Stopped};
+use refrain::{ClassifierRecipe, Engine, Error};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::path::Path;
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let recipe = options.recipe();
+    recipe.check().map_err(Error::from)?;
+    let data = labelled::read(&options.data)?;
+    let file = match &options.fit.validation_file {
+        Some(file) => Some(labelled::read(std::slice::from_ref(file))?),
+        None => None,
+    };
+    let read = data.files.iter().chain(file.iter().flat_map(|file| &file.files));
+    writable::keep_what_is_read(&options.out, read, "--out")?;
+    writable::check(&options.out, "name another file with --out")?;
+
+    let (training, validation) = match file {
+        Some(file) => (data.texts, file.texts),
+        None => split_labelled(data.texts, recipe.validation, recipe.identical, recipe.seed),
+    };
+    let known = learned_by_heart(&training, &validation);
+    if known > 0 {
+        output.warning(format_args!(
+            "{known} of the {} texts to validate on stand among those to learn too, label and all, which flatters the \
+             score; `--identical together` keeps them in one part",
+            validation.len()
+        ));
+    }
+    let interrupt = Interrupt::watch()?;
+    let mut progress = ClassifierProgress::new(output, &recipe, &data.name);
+    let mut report = |event: &ClassifierEvent<'_>| {
+        progress.event(event);
+        if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
+    };
+    let texts = LabelledData { training: &training, validation: &validation };
+    let trained = recipe.train(texts, engine, &mut report);
+    progress.finish();
+    let trained = trained.map_err(Error::from).map_err(|error| {
+        let about_texts = error.kind() == refrain::ErrorKind::Data;
+        let failure = Failure::from(error);
+        if about_texts { failure.context(&data.name) } else { failure }
+    })?;
+    save(trained, &options.out, interrupt, output)
+}
+
+/// How many texts of one part stand in the other too, with the same label.
+fn learned_by_heart(training: &[LabelledText], validation: &[LabelledText]) -> usize {
+    fn key(e: &LabelledText) -> (&str, &str) {
+        (&e.label, &e.text)
+    }
+    let known: HashSet<_> = training.iter().map(key).collect();
+    validation.iter().filter(|e| known.contains(&key(e))).count()
+}
+
+/// What `--json` says at the end.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    model: &'a Path,
+    epochs: usize,
+    best_epoch: usize,
+    seconds: f64,
+    stopped: Stopped,
+    /// The score of what was saved.
+    #[serde(flatten)]
+    validation: Map<String, Value>,
+}
+
+/// Saves what was learned, and says so.
+fn save(trained: TrainedClassifier, out: &Path, interrupt: Interrupt, output: &Output) -> Result<()> {
+    let TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score } = trained;
+    let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
+    let out = match interrupted {
+        // What is there already may be better than half a run.
+        Some(_) => beside(out)?,
+        None => out.to_owned(),
+    };
+    model.save(&out).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
+    let ending = if stopped == Stopped::Diverged {
+        Err(Failure::Work(format!(
+            "the loss became NaN or infinite in epoch {}; the model of epoch {best_epoch} is saved in {}. Lower --lr, \
+             or --clip the gradient",
+            epochs.len() + 1,
+            out.display()
+        )))
+    } else {
+        interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
+    };
+    let told = (|| {
+        let mut validation = Map::new();
+        if let Ok(Value::Object(score)) = serde_json::to_value(&score) {
+            validation.extend(score.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+        }
+        let epochs = epochs.len();
+        output.event("done", Done { model: &out, epochs, best_epoch, seconds, stopped, validation })?;
+        output.log(summary(stopped, epochs, seconds, best_epoch, score.as_ref()));
+        if output.level() > Loudness::Quiet {
+            let table = score.map_or(String::new(), |s| format!("\n{}", confusion_table::show(&s.confusion)));
+            write_stdout(&format!("{table}{}", saved(&out, best_epoch, interrupted.is_some())))?;
+        }
+        Ok(())
+    })();
+    // That nobody reads what is said changes nothing about how the run ended.
+    ending.and(told)
+}
+
+fn summary(
+    stopped: Stopped,
+    epochs: usize,
+    seconds: f64,
+    best_epoch: usize,
+    score: Option<&ClassifierScore>,
+) -> String {
+    let what = match stopped {
+        Stopped::Interrupted => "interrupted",
+        Stopped::Diverged => "diverged",
+        _ => "done",
+    };
+    let mut line = format!("{what}: {epochs} epoch{} in {seconds:.1} s", if epochs == 1 { "" } else { "s" });
+    if let Some(ClassifierScore { loss, accuracy, macro_f1, .. }) = score {
+        line += &format!(
+            "; epoch {best_epoch}: val_loss {loss:.4}, accuracy {:.2} %, macro-F1 {macro_f1:.4}",
+            accuracy * 100.0
+        );
+    }
+    line
+}
+
+/// Where the model is, and what to do with it.
+fn saved(out: &Path, epoch: usize, interrupted: bool) -> String {
+    let path = out.display().to_string();
+    let path = if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path };
+    let which =
+        if epoch == 0 { "before its first epoch's end".to_owned() } else { format!("of epoch {epoch}") };
+    let next = if interrupted {
+        "\n".to_owned()
+    } else {
+        format!(" Try:\n  refrain classify {path} \"some text\"\n")
+    };
+    format!("\nsaved {path}, the model {which}.{next}")
+}
+
+impl Options {
+    /// The recipe that the options describe.
+    pub(crate) fn recipe(&self) -> ClassifierRecipe {
+        let (shape, fit) = (&self.shape, &self.fit);
+        ClassifierRecipe {
+            level: shape.level,
+            cell: shape.cell,
+            units: shape.units,
+            layers: shape.layers,
+            embedding: shape.embedding,
+            bidirectional: !shape.one_direction,
+            dropout: shape.dropout,
+            min_count: shape.min_count,
+            max_length: shape.max_length,
+            batch: fit.batch,
+            epochs: fit.epochs,
+            learning_rate: fit.lr,
+            schedule: fit.schedule,
+            optimizer: fit.optimizer.to_ascii_lowercase(),
+            clip: fit.clip,
+            class_weight: fit.class_weight,
+            validation: if fit.validation_file.is_some() { 0.0 } else { fit.validation },
+            identical: fit.identical,
+            seed: fit.seed,
+        }
+    }
+}

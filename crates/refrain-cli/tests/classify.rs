@@ -1,0 +1,268 @@
+//! Training a classifier and all that is done with it.
+
+mod common;
+
+use common::{Place, Ran};
+use serde_json::Value;
+use std::io::Write;
+use std::process::Stdio;
+
+/// Options that make a training take a moment.
+const TINY: [&str; 8] = ["--units", "16", "--embedding", "8", "--batch", "16", "--lr", "0.02"];
+
+/// Days and months, whose names tell what they are, each in some words more.
+fn words() -> Vec<(&'static str, String)> {
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let months = ["january", "february", "april", "august", "september", "october", "november", "december"];
+    let around = ["", "on ", "this ", "that ", "next ", "last "];
+    let mut all = Vec::new();
+    for before in around {
+        all.extend(days.iter().map(|day| ("day", format!("{before}{day}"))));
+        all.extend(months.iter().map(|month| ("month", format!("{before}{month}"))));
+    }
+    all
+}
+
+fn table() -> String {
+    words().iter().map(|(label, text)| format!("{label}\t{text}\n")).collect()
+}
+
+/// A place with the same texts in `words.tsv` and in the folder `words`.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("words.tsv", table());
+    std::fs::create_dir(place.file("words")).unwrap();
+    for label in ["day", "month"] {
+        let lines = words().into_iter().filter(|(l, _)| *l == label);
+        place.write(&format!("words/{label}.txt"), lines.map(|(_, text)| text + "\n").collect::<String>());
+    }
+    place.write("words/README.md", "not a label");
+    place
+}
+
+fn train(place: &Place, options: &[&str]) -> Ran {
+    let all = [&["--json", "train", "classify"], options, &TINY, &["--out", "m.safetensors"]].concat();
+    place.ok(&all)
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn evaluate_gives_the_figures_that_training_printed() {
+    let place = place();
+    for (data, level) in [("words.tsv", "char"), ("words", "word")] {
+        let ran = train(&place, &[data, "--level", level, "--epochs", "6", "--validation", "0.3"]);
+        let done = ran.event("done");
+        let score =
+            place.ok(&["--json", "evaluate", "m.safetensors", data, "--validation", "0.3"]).event("result");
+        for metric in ["loss", "accuracy", "macro_f1", "texts", "labels", "classes", "confusion"] {
+            assert_eq!(score[metric], done[format!("val_{metric}")], "{metric}");
+        }
+        let best = done["best_epoch"].as_u64().unwrap() as usize;
+        let epoch = &ran.events("epoch")[best - 1];
+        for metric in ["loss", "accuracy", "macro_f1"] {
+            assert_eq!(score[metric], epoch[format!("val_{metric}")], "{metric}");
+        }
+        let matrix = score["confusion"].as_array().unwrap().clone();
+        let counted: u64 =
+            matrix.iter().flat_map(|row| row.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+        // Three tenths of 42 days and of 48 months.
+        assert_eq!((counted, &score["texts"]), (13 + 14, &27.into()));
+        let all = place.ok(&["--json", "evaluate", "m.safetensors", data]).event("result");
+        assert_eq!(all["texts"], 90);
+    }
+}
+
+#[test]
+fn a_folder_a_table_and_stdin_are_the_same_texts() {
+    let place = place();
+    // In the order of the folder's files.
+    let mut lines: Vec<_> = words();
+    lines.sort_by_key(|(label, _)| *label);
+    let sorted: String = lines.iter().map(|(label, text)| format!("{label}\t{text}\r\n")).collect();
+    place.write("sorted.tsv", format!("\u{feff}{sorted}"));
+    let mut files = Vec::new();
+    for data in ["words", "sorted.tsv"] {
+        train(&place, &[data, "--epochs", "1"]);
+        files.push(place.read("m.safetensors"));
+    }
+    let arguments =
+        [&["train", "classify", "-", "--epochs", "1", "--out", "m.safetensors"], &TINY[..]].concat();
+    let mut child = place.command(&arguments).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(sorted.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    files.push(place.read("m.safetensors"));
+    assert!(files[0] == files[1] && files[0] == files[2]);
+}
+
+#[test]
+fn texts_are_labelled_from_the_command_line_and_from_stdin() {
+    let place = place();
+    train(&place, &["words.tsv", "--epochs", "15"]);
+    let ran = place.ok(&["--json", "classify", "m.safetensors", "next monday", "february", "--top", "1"]);
+    let results = ran.events("result");
+    assert_eq!((results.len(), &results[0]["text"]), (2, &"next monday".into()));
+    for (result, label) in results.iter().zip(["day", "month"]) {
+        let labels = result["labels"].as_array().unwrap();
+        assert_eq!((labels.len(), &labels[0]["label"]), (1, &label.into()));
+        assert!(number(&labels[0]["probability"]) > 0.5);
+    }
+    let mut child = place
+        .command(&["--json", "classify", "m.safetensors", "-", "--top", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"next monday\r\nfebruary\n").unwrap();
+    assert_eq!(Ran::new(child.wait_with_output().unwrap()).stdout, ran.stdout);
+
+    let shown = place.ok(&["classify", "m.safetensors", "last friday"]).stdout;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "last friday"));
+    assert!(lines[1].ends_with(" %  day") && lines[2].ends_with(" %  month"), "{shown}");
+    let odd = place.ok(&["classify", "m.safetensors", "ΩΩ"]);
+    assert!(odd.stderr.contains("2 characters of the texts are unknown"), "{}", odd.stderr);
+}
+
+#[test]
+fn a_person_reads_epochs_scores_and_the_matrix() {
+    let place = place();
+    let options = ["train", "classify", "words", "--epochs", "2", "--max-length", "10"];
+    let ran = place.ok(&[&options[..], &TINY].concat());
+    for phrase in
+        ["texts are longer than 10 characters", "epoch 2/2  loss", "val_loss", "macro-F1", "81 to learn"]
+    {
+        assert!(ran.stderr.contains(phrase), "no `{phrase}` in {}", ran.stderr);
+    }
+    for phrase in ["label  precision  recall", "rows: the true label", "refrain classify model.safetensors"] {
+        assert!(ran.stdout.contains(phrase), "no `{phrase}` in {}", ran.stdout);
+    }
+    let scored = place.ok(&["evaluate", "model.safetensors", "words", "--validation", "0.1"]);
+    let table = |text: &str| {
+        text[text.find("label  precision").unwrap()..].lines().take(7).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(table(&scored.stdout), table(&ran.stdout));
+    let quiet = place.ok(&[&["-q"], &options[..], &TINY].concat());
+    assert_eq!((&quiet.stdout[..], &quiet.stderr[..]), ("", ""));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file_and_info_shows_what_it_holds() {
+    let place = place();
+    let mut files = Vec::new();
+    for threads in ["1", "3"] {
+        train(&place, &["words.tsv", "--epochs", "2", "--threads", threads, "--class-weight", "balanced"]);
+        files.push(place.read("m.safetensors"));
+    }
+    assert!(files[0] == files[1]);
+    let info = place.ok(&["--json", "info", "m.safetensors"]).event("result");
+    assert_eq!((&info["task"], &info["level"]), (&"classify".into(), &"char".into()));
+    assert_eq!(info["labels"], serde_json::json!(["day", "month"]));
+    let recipe = &info["training"]["recipe"];
+    assert_eq!((&recipe["class_weight"], &recipe["units"]), (&"balanced".into(), &16.into()));
+    let shown = place.ok(&["info", "m.safetensors"]).stdout;
+    assert!(shown.contains("2 labels: day, month") && shown.contains("level char"), "{shown}");
+}
+
+#[test]
+fn a_file_to_validate_on_is_scored_and_nothing_is_held_out() {
+    let place = place();
+    place.write("other.tsv", "day\tsome friday\nmonth\tsome october\n");
+    let ran = train(&place, &["words.tsv", "--epochs", "2", "--validation-file", "other.tsv"]);
+    let start = ran.event("start");
+    assert_eq!((&start["texts"], &start["validation_texts"]), (&90.into(), &2.into()));
+    let score = place.ok(&["--json", "evaluate", "m.safetensors", "other.tsv"]).event("result");
+    assert_eq!(score["loss"], ran.event("done")["val_loss"]);
+    let none = train(&place, &["words.tsv", "--epochs", "1", "--validation", "0.001"]);
+    assert!(none.stderr.contains("nothing is validated"), "{}", none.stderr);
+    let none = train(&place, &["words.tsv", "--epochs", "1", "--validation", "0"]);
+    assert_eq!(none.stderr, "");
+    assert!(
+        none.event("done").get("val_loss").is_none() && none.events("epoch")[0].get("val_loss").is_none()
+    );
+}
+
+#[test]
+fn wrong_input_is_refused_before_anything_is_done() {
+    let place = place();
+    let cases: [(&str, &[u8], &[&str]); 9] = [
+        ("plain.tsv", b"day\tmonday\n\njust a line\n", &["plain.tsv, line 3", "`just a line` has no tab"]),
+        ("three.tsv", b"day\tmonday\tx\n", &["three.tsv, line 1", "2 tabs"]),
+        ("label.tsv", b"\tmonday\n", &["label.tsv, line 1", "label is empty"]),
+        ("text.tsv", b"day\t\n", &["text.tsv, line 1", "text is empty"]),
+        ("one.tsv", b"day\tmonday\nday\tfriday\n", &["one.tsv", "only `day`", "at least two labels"]),
+        (
+            "rare.tsv",
+            b"label\ttext\nday\ta\nday\tb\nmonth\ta\nmonth\tb\n",
+            &["`label` has 1 text", "heading"],
+        ),
+        ("latin.tsv", b"day\tcaf\xe9\n", &["latin.tsv is not UTF-8", "offset 7"]),
+        ("empty.tsv", b"", &["empty.tsv is empty"]),
+        ("blank.tsv", b"\n \n", &["blank.tsv holds nothing but blanks"]),
+    ];
+    for (name, bytes, _) in cases {
+        place.write(name, bytes);
+    }
+    std::fs::create_dir(place.file("nothing")).unwrap();
+    let before = place.names();
+    for (name, _, phrases) in cases {
+        place.refused(&["train", "classify", name], phrases);
+    }
+    place.refused(&["train", "classify", "nothing"], &["folder nothing", "no .txt file"]);
+    place.refused(&["train", "classify", "nowhere.tsv"], &["nowhere.tsv", "no such file"]);
+    place.refused(&["train", "classify"], &["FILE|DIR"]);
+    place.refused(&["train", "classify", "words.tsv", "--out", "words.tsv"], &["overwritten"]);
+    place.refused(&["train", "classify", "words", "--out", "words/day.txt"], &["overwritten"]);
+    place.refused(&["train", "classify", "words", "--out", "nowhere/m"], &["cannot write", "--out"]);
+    place.refused(&["train", "classify", "words", "--min-count", "2"], &["min-count"]);
+    for option in ["--units=0", "--max-length=0", "--class-weight=some", "--dropout=1", "--level=rune"] {
+        place.refused(&["train", "classify", "words", option], &["invalid value"]);
+    }
+    assert_eq!(place.names(), before);
+    place.write("more.tsv", "year\t2026\n");
+    let options = ["train", "classify", "words", "--validation-file", "more.tsv"];
+    place.refused(&options, &["`year`", "day, month"]);
+}
+
+#[test]
+fn models_go_with_the_commands_of_their_task() {
+    let place = place();
+    train(&place, &["words.tsv", "--epochs", "1"]);
+    place.train("text.safetensors", &[]);
+    place.refused(&["classify", "text.safetensors", "monday"], &["a model for `text`", "train classify"]);
+    place.refused(&["generate", "m.safetensors"], &["a model for `classify`", "train text"]);
+    place.refused(&["evaluate", "m.safetensors", "words", "--stream"], &["--stream", "classifier"]);
+    place.refused(&["evaluate", "m.safetensors", "song.txt"], &["song.txt, line 1", "has no tab"]);
+    place.refused(&["evaluate", "m.safetensors", "words", "--validation", "0.001"], &["90 texts"]);
+    place.refused(&["classify", "m.safetensors", " "], &["text 1 is empty"]);
+    place.refused(&["classify", "m.safetensors"], &["TEXT"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_beside_the_older_model() {
+    use std::io::{BufRead, BufReader, Read};
+    let place = place();
+    place.write("m.safetensors", "an older model");
+    let options = ["--json", "train", "classify", "words", "--epochs", "1000000", "--out", "m.safetensors"];
+    let mut child = place.command(&[&options[..], &TINY].concat()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("\"epoch\":2") {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the second epoch never came");
+    }
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let done: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+    assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
+    assert_eq!(place.read("m.safetensors"), b"an older model");
+    let saved = done["model"].as_str().unwrap();
+    let score = place.ok(&["--json", "evaluate", saved, "words", "--validation", "0.1"]).event("result");
+    assert_eq!(score["loss"], done["val_loss"]);
+}

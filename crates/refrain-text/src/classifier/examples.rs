@@ -1,0 +1,293 @@
+//! Texts with their labels: read, checked, and parted.
+
+use crate::error::{Error, Result};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Separates the choice of what is held out from other uses of the same seed.
+const PURPOSE: &[u8; 12] = b"hold out set";
+/// Texts that each label needs to be learned.
+pub(super) const LEAST_TEXTS: usize = 2;
+/// Characters of a line that an error shows.
+const SHOWN: usize = 40;
+
+/// A text and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelledText {
+    /// What it is.
+    pub label: String,
+    /// The text.
+    pub text: String,
+}
+
+/// The lines of a table without a heading: a label, a tab and a text each. Blanks around both are dropped, and blank lines.
+///
+/// # Errors
+/// [`Error::Labelled`] with `name` and the line's number where there is not one tab, or no label or text beside it, or no line
+/// at all.
+pub fn parse_table(table: &str, name: &str) -> Result<Vec<LabelledText>> {
+    let mut examples = Vec::new();
+    for (number, line) in (1_usize..).zip(table.lines()).filter(|(_, line)| !is_blank(line)) {
+        let wrong = |got: String| Error::Labelled {
+            place: format!("{name}, line {number}"),
+            got,
+            expected: "a label, a tab and a text",
+        };
+        let mut columns = line.split('\t').map(str::trim);
+        let (label, text) = match (columns.next(), columns.next(), columns.count()) {
+            (Some(label), Some(text), 0) => (label, text),
+            (_, None, _) => return Err(wrong(format!("`{}` has no tab", shorten(line)))),
+            (_, _, more) => return Err(wrong(format!("`{}` has {} tabs", shorten(line), more + 1))),
+        };
+        if label.is_empty() || text.is_empty() {
+            let what = if label.is_empty() { "label" } else { "text" };
+            return Err(wrong(format!("the {what} is empty")));
+        }
+        examples.push(LabelledText { label: label.to_owned(), text: text.to_owned() });
+    }
+    some(examples, name)
+}
+
+/// The lines of a text, all of one label. Blanks around a line are dropped, and blank lines.
+///
+/// # Errors
+/// [`Error::Labelled`] when there is no line or the label is blank.
+pub fn parse_lines(text: &str, label: &str, name: &str) -> Result<Vec<LabelledText>> {
+    let label = label.trim();
+    if label.is_empty() {
+        let got = "the file's name has no label".to_owned();
+        return Err(Error::Labelled { place: name.to_owned(), got, expected: "a name like `<label>.txt`" });
+    }
+    let lines = text.lines().filter(|line| !is_blank(line));
+    let example = |line: &str| LabelledText { label: label.to_owned(), text: line.trim().to_owned() };
+    some(lines.map(example).collect(), name)
+}
+
+/// A line of tabs alone is not blank: its columns are empty.
+fn is_blank(line: &str) -> bool {
+    line.chars().all(|c| c.is_whitespace() && c != '\t')
+}
+
+fn some(examples: Vec<LabelledText>, name: &str) -> Result<Vec<LabelledText>> {
+    if examples.is_empty() {
+        let got = "there is no line with a text".to_owned();
+        return Err(Error::Labelled { place: name.to_owned(), got, expected: "at least one" });
+    }
+    Ok(examples)
+}
+
+fn shorten(line: &str) -> String {
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// What becomes of texts that are the same, label and all, when a part is held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identical {
+    /// They stay in one part, so that nothing that was learned by heart is validated on.
+    Together,
+    /// Each is drawn for itself, as most published figures have it: those on data with repeated lines are flattered.
+    Apart,
+}
+
+/// Holds out `share` of each label's texts, drawn by `seed`: the parts to train and to validate on, in their old order.
+///
+/// A label keeps at least one text to train on; what is held out of it is the share rounded to whole texts, or less where
+/// identical texts that stay together do not add up to it.
+pub fn split_labelled(
+    examples: Vec<LabelledText>,
+    share: f64,
+    identical: Identical,
+    seed: u64,
+) -> (Vec<LabelledText>, Vec<LabelledText>) {
+    let mut held_out = vec![false; examples.len()];
+    for (label, groups) in groups(&examples, identical) {
+        let texts: usize = groups.iter().map(Vec::len).sum();
+        let wanted = ((texts as f64 * share).round() as usize).min(texts - 1);
+        let mut held = 0;
+        for at in shuffled(groups.len(), seed, label) {
+            let group = &groups[at];
+            if held + group.len() <= wanted {
+                held += group.len();
+                group.iter().for_each(|&i| held_out[i] = true);
+            }
+        }
+    }
+    let mut parts = (Vec::new(), Vec::new());
+    for (example, held_out) in examples.into_iter().zip(held_out) {
+        if held_out { parts.1.push(example) } else { parts.0.push(example) }
+    }
+    parts
+}
+
+/// For each label the places of its texts, in order of appearance, those in groups that stay together.
+fn groups(examples: &[LabelledText], identical: Identical) -> BTreeMap<&str, Vec<Vec<usize>>> {
+    let mut groups: BTreeMap<&str, Vec<Vec<usize>>> = BTreeMap::new();
+    let mut known: HashMap<(&str, &str), usize> = HashMap::new();
+    for (i, LabelledText { label, text }) in examples.iter().enumerate() {
+        let of_label = groups.entry(label).or_default();
+        let at = match identical {
+            Identical::Together => *known.entry((label, text)).or_insert(of_label.len()),
+            Identical::Apart => of_label.len(),
+        };
+        match of_label.get_mut(at) {
+            Some(group) => group.push(i),
+            None => of_label.push(vec![i]),
+        }
+    }
+    groups
+}
+
+/// Fisher and Yates's shuffle, from the end, with an order of its own for each label. The bound of each draw is multiplied in
+/// 128 bits, which is the same on every machine and in every version of the random number crates.
+fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..20].copy_from_slice(PURPOSE);
+    let mut rng = ChaCha8Rng::from_seed(key);
+    rng.set_stream(hash(label));
+    let mut order: Vec<usize> = (0..n).collect();
+    for last in (1..n).rev() {
+        let drawn = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+        order.swap(last, drawn as usize);
+    }
+    order
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A hash of all texts and labels, to tell whether two runs had the same ones.
+pub(super) fn fingerprint(examples: &[LabelledText]) -> String {
+    let all = examples.iter().map(|e| format!("{}\t{}\n", e.label, e.text)).collect::<String>();
+    format!("fnv1a-{:016x}", hash(&all))
+}
+
+/// The labels of texts to learn, sorted.
+///
+/// # Errors
+/// When there are fewer than two labels, or fewer than [`LEAST_TEXTS`] texts of one.
+pub(super) fn labels_of(examples: &[LabelledText]) -> Result<Vec<String>> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    examples.iter().for_each(|e| *counts.entry(&e.label).or_default() += 1);
+    if counts.len() < 2 {
+        return Err(Error::Labels { got: counts.keys().map(|&l| l.to_owned()).collect() });
+    }
+    if let Some((label, &texts)) = counts.iter().find(|(_, texts)| **texts < LEAST_TEXTS) {
+        return Err(Error::RareLabel { label: (*label).to_owned(), texts, needed: LEAST_TEXTS });
+    }
+    Ok(counts.into_keys().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(pairs: &[(&str, &str)]) -> Vec<LabelledText> {
+        pairs.iter().map(|&(l, t)| LabelledText { label: l.to_owned(), text: t.to_owned() }).collect()
+    }
+
+    #[test]
+    fn a_table_is_read_line_by_line() {
+        let table = "ham\tsee you soon\r\n\r\n spam \t win  now \n   \nham\tok";
+        let expected = texts(&[("ham", "see you soon"), ("spam", "win  now"), ("ham", "ok")]);
+        assert_eq!(parse_table(table, "t").unwrap(), expected);
+        let lines = parse_lines("Abe\r\n\n Kato \n", "Japanese", "t").unwrap();
+        assert_eq!(lines, texts(&[("Japanese", "Abe"), ("Japanese", "Kato")]));
+    }
+
+    #[test]
+    fn wrong_lines_are_named() {
+        let long = "x".repeat(100);
+        for (table, phrases) in [
+            (
+                "a\tb\nno tab here\n",
+                &["t.tsv, line 2", "`no tab here` has no tab", "a label, a tab and a text"][..],
+            ),
+            ("a\tb\n\n\tb\n", &["line 3", "the label is empty"]),
+            ("a\t \n", &["line 1", "the text is empty"]),
+            ("\t\n", &["line 1", "the label is empty"]),
+            ("a\tb\tc\n", &["line 1", "2 tabs"]),
+            (&long, &["`xxxx", "x…` has no tab"]),
+            (" \n\n", &["t.tsv: there is no line"]),
+        ] {
+            let error = parse_table(table, "t.tsv").unwrap_err().to_string();
+            assert!(phrases.iter().all(|p| error.contains(p)) && error.len() < 200, "{error}");
+        }
+        assert!(parse_lines("\n", "a", "a.txt").is_err() && parse_lines("x", " ", " .txt").is_err());
+    }
+
+    #[test]
+    fn each_label_gives_its_share_and_the_seed_decides_which() {
+        let all: Vec<_> = (0..300)
+            .map(|i| LabelledText { label: ["a", "b", "b"][i % 3].to_owned(), text: format!("text {i}") })
+            .collect();
+        let (training, held_out) = split_labelled(all.clone(), 0.1, Identical::Together, 1);
+        let of = |part: &[LabelledText], label: &str| part.iter().filter(|e| e.label == label).count();
+        assert_eq!((of(&held_out, "a"), of(&held_out, "b"), training.len()), (10, 20, 270));
+        assert_eq!(split_labelled(all.clone(), 0.1, Identical::Together, 1).1, held_out);
+        assert_ne!(split_labelled(all.clone(), 0.1, Identical::Together, 2).1, held_out);
+        // Not the last ones, and not the same places of every label.
+        let places = |label: &str| {
+            let of_label = all.iter().filter(|e| e.label == label).take(100);
+            of_label.enumerate().filter(|(_, e)| held_out.contains(e)).map(|(i, _)| i).collect::<Vec<_>>()
+        };
+        assert_ne!(places("a"), places("b"));
+        assert!(places("a")[0] < 50);
+    }
+
+    #[test]
+    fn identical_texts_stay_together_and_a_label_keeps_one() {
+        let mut all = texts(&[("a", "same"), ("a", "same"), ("b", "x"), ("b", "y"), ("c", "alone")]);
+        all.extend((0..40).map(|i| LabelledText { label: "a".to_owned(), text: format!("{}", i % 20) }));
+        for seed in 0..20 {
+            let (training, held_out) = split_labelled(all.clone(), 0.5, Identical::Together, seed);
+            assert!(held_out.iter().all(|e| !training.contains(e)), "seed {seed}");
+            for label in ["a", "b", "c"] {
+                assert!(training.iter().any(|e| e.label == label), "seed {seed}, {label}");
+            }
+            assert_eq!(held_out.iter().filter(|e| e.label == "b").count(), 1);
+            let (training, held_out) = split_labelled(all.clone(), 0.5, Identical::Apart, seed);
+            assert!(held_out.iter().any(|e| training.contains(e)), "seed {seed}");
+            assert_eq!(held_out.iter().filter(|e| e.label == "a").count(), 21);
+        }
+    }
+
+    #[test]
+    fn labels_are_sorted_and_rare_ones_refused() {
+        let two = texts(&[("b", "x"), ("a", "x"), ("b", "y"), ("a", "y")]);
+        assert_eq!(labels_of(&two).unwrap(), ["a", "b"]);
+        let error = |pairs| labels_of(&texts(pairs)).unwrap_err().to_string();
+        assert!(error(&[("a", "x"), ("a", "y")]).contains("only `a`"));
+        assert!(error(&[]).contains("no label"));
+        assert!(error(&[("a", "x"), ("a", "y"), ("label", "text")]).contains("`label` has 1 text"));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_whole_and_disjoint(
+            labels in proptest::collection::vec(("[a-c]", "[x-z]{1,2}"), 1..60),
+            share in 0.0..1.0_f64,
+            seed: u64,
+        ) {
+            let all: Vec<_> = labels.into_iter().map(|(label, text)| LabelledText { label, text }).collect();
+            let (training, held_out) = split_labelled(all.clone(), share, Identical::Together, seed);
+            prop_assert!(held_out.iter().all(|e| !training.contains(e)));
+            let mut parts: Vec<_> = training.iter().chain(&held_out).cloned().collect();
+            let mut all_sorted = all;
+            let key = |e: &LabelledText| (e.label.clone(), e.text.clone());
+            parts.sort_by_key(key);
+            all_sorted.sort_by_key(key);
+            prop_assert_eq!(&parts, &all_sorted);
+            prop_assert!(held_out.iter().all(|e| training.iter().any(|t| t.label == e.label)));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A corpus in chunks.
+
+use super::Part;
+use super::source::{Opened, Source};
+use crate::error::{Error, Result};
+use std::mem;
+use std::str::Utf8Error;
+
+/// Where a chunk may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Between any two characters.
+    Anywhere,
+    /// Behind a line break or, where none comes, before a single space between two letters: where every tokenizer gives
+    /// the same tokens for both sides as for the whole.
+    BetweenWords,
+}
+
+/// The chunks of a [`Corpus`](super::Corpus). Ends behind the first error.
+#[derive(Debug)]
+pub struct Chunks<'a> {
+    parts: std::slice::Iter<'a, Part>,
+    current: Option<PartChunks<'a>>,
+    chunk: usize,
+    cut: Cut,
+}
+
+impl<'a> Chunks<'a> {
+    pub(super) fn new(parts: &'a [Part], chunk: usize, cut: Cut) -> Self {
+        Self { parts: parts.iter(), current: None, chunk, cut }
+    }
+
+    fn advance(&mut self) -> Result<Option<String>> {
+        loop {
+            if let Some(part) = &mut self.current
+                && let Some(chunk) = part.next(self.chunk, self.cut)?
+            {
+                return Ok(Some(chunk));
+            }
+            match self.parts.next() {
+                Some(part) => self.current = Some(PartChunks::open(part)?),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Result<String>> {
+        let next = self.advance();
+        if next.is_err() {
+            (self.parts, self.current) = (Default::default(), None);
+        }
+        next.transpose()
+    }
+}
+
+/// The chunks of one part: parts meet behind line breaks, so that no chunk needs two.
+#[derive(Debug)]
+pub(super) struct PartChunks<'a> {
+    source: &'a Source,
+    opened: Opened<'a>,
+    /// Where the source is read next, and where the part ends in it.
+    at: u64,
+    end: u64,
+    line_break: bool,
+    /// Read, but not in a chunk yet.
+    pending: Vec<u8>,
+    /// Where the pending bytes begin in the source.
+    start: u64,
+}
+
+impl<'a> PartChunks<'a> {
+    pub(super) fn open(part: &'a Part) -> Result<Self> {
+        let Part { source, range, line_break, .. } = part;
+        let (at, end, line_break) = (range.start, range.end, *line_break);
+        Ok(Self { opened: source.open()?, source, at, end, line_break, pending: Vec::new(), start: at })
+    }
+
+    pub(super) fn next(&mut self, chunk: usize, cut: Cut) -> Result<Option<String>> {
+        loop {
+            self.read(chunk)?;
+            if self.at == self.end && !self.line_break {
+                let last = mem::take(&mut self.pending);
+                return if last.is_empty() { Ok(None) } else { self.text(last).map(Some) };
+            }
+            if let Some(at) = self.last_cut(cut)? {
+                let rest = self.pending.split_off(at);
+                let chunk = mem::replace(&mut self.pending, rest);
+                return self.text(chunk).map(Some);
+            }
+        }
+    }
+
+    /// Reads a chunk's worth; where that much is there and had no cut, as much again, so that looking for one takes a
+    /// time that is linear in the text.
+    fn read(&mut self, chunk: usize) -> Result<()> {
+        let there = self.pending.len();
+        let wanted = if there < chunk { chunk - there } else { there };
+        let wanted = (self.end - self.at).min(wanted as u64);
+        self.opened.append(self.at, wanted as usize, &mut self.pending).map_err(|e| self.source.failed(e))?;
+        self.at += wanted;
+        if self.at == self.end && mem::take(&mut self.line_break) {
+            self.pending.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn last_cut(&self, cut: Cut) -> Result<Option<usize>> {
+        let pending = &self.pending[..];
+        Ok(match cut {
+            Cut::Anywhere => Some(whole_characters(pending)).filter(|&at| at > 0),
+            Cut::BetweenWords => match pending.iter().rposition(|&b| b == b'\n') {
+                Some(at) => Some(at + 1),
+                None => {
+                    let whole = &pending[..whole_characters(pending)];
+                    let text = std::str::from_utf8(whole).map_err(|e| self.not_utf8(whole, e))?;
+                    last_space_between_letters(text)
+                }
+            },
+        })
+    }
+
+    /// The text of the pending bytes that come next.
+    fn text(&mut self, bytes: Vec<u8>) -> Result<String> {
+        let text = String::from_utf8(bytes).map_err(|e| self.not_utf8(e.as_bytes(), e.utf8_error()))?;
+        self.start += text.len() as u64;
+        Ok(text)
+    }
+
+    fn not_utf8(&self, bytes: &[u8], error: Utf8Error) -> Error {
+        let at = error.valid_up_to();
+        Error::NotUtf8 { name: self.source.name(), byte: bytes[at], offset: self.start + at as u64 }
+    }
+}
+
+/// How many of the bytes are left without the beginning of a character that ends behind them.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rposition(|b| b & 0xC0 != 0x80).unwrap_or(0);
+    let len = match bytes.get(last) {
+        Some(0xC0..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..) => 4,
+        _ => 1,
+    };
+    if bytes.len() - last < len { last } else { bytes.len() }
+}
+
+fn last_space_between_letters(text: &str) -> Option<usize> {
+    let between = |at: &usize| {
+        let before = text[..*at].chars().next_back();
+        let behind = text[at + 1..].chars().next();
+        before.is_some_and(char::is_alphabetic) && behind.is_some_and(char::is_alphabetic)
+    };
+    text.rmatch_indices(' ').map(|(at, _)| at).find(between)
+}

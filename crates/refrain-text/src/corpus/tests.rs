@@ -1,0 +1,217 @@
+use super::*;
+use crate::error::Error;
+use crate::language_model::{Codec, Level, VocabOptions, split_text};
+use crate::tokens::{Store, Tokens};
+use crate::words::{WordOptions, WordSplit};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Texts of what matters where one is cut: blanks, line breaks, marks, letters of two and four bytes, a final sigma.
+fn texts() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => prop::sample::select(vec![" ", "\n", "a", "be", "see ", " dear", "é", "ΟΔΟΣ", "ς", "𝒳"]),
+        4 => prop::sample::select(vec![",", "\"", "'", "-", "—", ".", "(", "  ", "\t", "\r\n", "n't", "7", "<unk>"]),
+        1 => prop::sample::select(vec!["\u{301}", "\u{2028}", "\u{a0}", "नमस्ते", "\u{feff}"]),
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+fn is_solid(text: &str) -> bool {
+    !text.strip_prefix('\u{feff}').unwrap_or(text).trim().is_empty()
+}
+
+/// Files of some texts, and what they are when joined.
+fn files(folder: &Path, texts: &[String]) -> (Vec<PathBuf>, String) {
+    let mut joined = String::new();
+    let mut paths = Vec::new();
+    for (i, text) in texts.iter().enumerate() {
+        let path = folder.join(i.to_string());
+        std::fs::write(&path, text).expect("it can be written");
+        paths.push(path);
+        if !joined.is_empty() && !joined.ends_with('\n') {
+            joined.push('\n');
+        }
+        joined += text.strip_prefix('\u{feff}').unwrap_or(text);
+    }
+    (paths, joined)
+}
+
+fn codecs(text: &str) -> Vec<(Codec, VocabOptions)> {
+    let words = |split, lowercase| VocabOptions {
+        words: WordOptions { split, lowercase, ..WordOptions::default() },
+        ..VocabOptions::default()
+    };
+    let options = [
+        (Level::Char, VocabOptions::default()),
+        (Level::Word, words(WordSplit::Punctuation, false)),
+        (Level::Word, words(WordSplit::Punctuation, true)),
+        (Level::Word, words(WordSplit::Whitespace, false)),
+        (Level::Word, words(WordSplit::Keras, true)),
+        (Level::Bpe, VocabOptions { vocab: Some(270), ..VocabOptions::default() }),
+    ];
+    let codec = |level, options: &VocabOptions| Codec::from_text(text, level, options).expect("few words");
+    options.map(|(level, options)| (codec(level, &options), options)).to_vec()
+}
+
+proptest! {
+    #[test]
+    fn tokens_of_the_chunks_are_those_of_the_whole(text in texts(), chunk in 1_usize..50) {
+        let corpus = Corpus::from_text(text.as_str()).with_chunk(chunk);
+        for cut in [Cut::Anywhere, Cut::BetweenWords] {
+            let chunks: Vec<String> = corpus.chunks(cut).collect::<Result<_>>()?;
+            prop_assert_eq!(chunks.concat(), &text[..]);
+            prop_assert!(chunks.iter().all(|chunk| !chunk.is_empty()));
+        }
+        let store = Store { folder: &std::env::temp_dir(), memory: 40 };
+        for (codec, options) in codecs(&text) {
+            let streamed = Codec::from_corpus(&corpus, codec.level(), &options, &mut |_| {})?;
+            prop_assert_eq!(&streamed, &codec);
+            let mut tokens = Vec::new();
+            let stored = codec.encode_corpus(&corpus, &store, &mut |_| {})?;
+            stored.read(0..stored.len(), &mut tokens)?;
+            prop_assert_eq!(tokens, codec.encode(&text), "{:?}", codec);
+        }
+    }
+
+    #[test]
+    fn a_split_is_that_of_the_text(
+        texts in prop::collection::vec(texts().prop_filter("blank", |text| is_solid(text)), 1..4), chunk in 1_usize..50,
+        share in prop::sample::select(vec![0.0, 0.001, 0.1, 0.33, 0.5, 0.9, 0.999]),
+    ) {
+        let folder = tempfile::tempdir()?;
+        let (paths, joined) = files(folder.path(), &texts);
+        let mut opened = Corpus::default().with_chunk(chunk);
+        for path in &paths {
+            opened.append_file(path, &mut |_| {})?;
+        }
+        for corpus in [opened, Corpus::from_text(joined.as_str()).with_chunk(chunk)] {
+            prop_assert_eq!(corpus.to_text()?, &joined[..]);
+            prop_assert_eq!((corpus.characters(), corpus.bytes()), (joined.chars().count(), joined.len() as u64));
+            for level in [Level::Char, Level::Word] {
+                let (training, held_out) = corpus.split(share, level)?;
+                let expected = split_text(&joined, share, level);
+                prop_assert_eq!((&training.to_text()?[..], &held_out.to_text()?[..]), expected);
+                for (half, text) in [(training, expected.0), (held_out, expected.1)] {
+                    prop_assert_eq!((half.characters(), half.bytes()), (text.chars().count(), text.len() as u64));
+                    prop_assert_eq!(half.is_empty(), text.is_empty());
+                    // A half is a text like others.
+                    prop_assert_eq!(half.split(0.5, level)?.0.to_text()?, split_text(text, 0.5, level).0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_wrong_byte_is_told(bytes: Vec<u8>, before in texts(), chunk in 1_usize..50) {
+        let bytes = [before.as_bytes(), &bytes].concat();
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("text");
+        std::fs::write(&path, &bytes)?;
+        let opened = Corpus::default().with_chunk(chunk).append_file(&path, &mut |_| {});
+        match (opened, String::from_utf8(bytes)) {
+            (opened, Ok(text)) => prop_assert_eq!(opened.is_ok(), is_solid(&text)),
+            (Err(Error::NotUtf8 { byte, offset, .. }), Err(expected)) => {
+                let at = expected.utf8_error().valid_up_to();
+                prop_assert_eq!((byte, offset), (expected.as_bytes()[at], at as u64));
+            }
+            (opened, Err(_)) => prop_assert!(false, "{opened:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_text_without_spaces_grows_its_chunks_only_for_words() -> Result<()> {
+    let corpus = Corpus::from_text("字".repeat(1000)).with_chunk(30);
+    let longest = |cut| corpus.chunks(cut).map(|chunk| Ok(chunk?.len())).collect::<Result<Vec<_>>>();
+    assert_eq!(longest(Cut::BetweenWords)?, [3000]);
+    assert!(longest(Cut::Anywhere)?.iter().all(|&len| len == 30));
+    Ok(())
+}
+
+#[test]
+fn chunks_end_behind_line_breaks_or_before_spaces_between_letters() -> Result<()> {
+    let chunks = |text: &str, size| -> Result<Vec<String>> {
+        Corpus::from_text(text).with_chunk(size).chunks(Cut::BetweenWords).collect()
+    };
+    let cut = chunks("one two\nthree four, five", 12)?;
+    assert_eq!(cut, ["one two\n", "three", " four, five"]);
+    let cut = chunks("a lamp and a loaf, bread", 9)?;
+    assert_eq!(cut, ["a lamp", " and a", " loaf, bread"]);
+    Ok(())
+}
+
+#[test]
+fn files_begin_on_lines_of_their_own() -> Result<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (paths, joined) = files(folder.path(), &["\u{feff}first".into(), "second\n".into(), "third".into()]);
+    assert_eq!(joined, "first\nsecond\nthird");
+    let mut bytes = 0;
+    let mut corpus = Corpus::open(&paths[..2])?;
+    corpus.append_file(&paths[2], &mut |seen| bytes += seen)?;
+    assert_eq!((corpus.to_text()?, bytes), (joined, 5));
+    assert_eq!(
+        (corpus.head(8)?, corpus.head(0)?, corpus.head(99)?.len()),
+        ("first\nse".into(), "".into(), 18)
+    );
+    Ok(())
+}
+
+#[test]
+fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
+    // The test vector of the function's authors.
+    assert_eq!(Corpus::from_text("foobar").fingerprint()?, "fnv1a-85944171f73967e8");
+    assert_eq!(Corpus::from_text("").fingerprint()?, "fnv1a-cbf29ce484222325");
+    let text = "The wheel goes round\nand the day goes by";
+    let (first, rest) = Corpus::from_text(text).with_chunk(3).split(0.5, Level::Word)?;
+    assert_eq!(first.fingerprint()?, Corpus::from_text(first.to_text()?).fingerprint()?);
+    assert_ne!(first.fingerprint()?, rest.fingerprint()?);
+    Ok(())
+}
+
+#[test]
+fn texts_without_a_word_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (text, what) in
+        [("", "is empty"), ("\u{feff}", "is empty"), ("\u{feff} \n\u{a0}", "holds nothing but blanks")]
+    {
+        let path = folder.path().join("text");
+        std::fs::write(&path, text).expect("it can be written");
+        let error = Corpus::open([&path]).expect_err(what).to_string();
+        assert!(error.contains(what) && error.contains("text"), "{error}");
+    }
+    let missing = Corpus::open([folder.path().join("missing")]).expect_err("there is none");
+    assert!(matches!(missing, Error::Read { .. }), "{missing}");
+}
+
+#[test]
+fn a_file_that_changes_is_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("text");
+    std::fs::write(&path, "one two three").expect("it can be written");
+    let corpus = Corpus::open([&path]).expect("it is a text");
+    std::fs::write(&path, "one two").expect("it can be written");
+    let error = corpus.to_text().expect_err("it is shorter");
+    assert!(matches!(&error, Error::Changed { name } if name.ends_with("text")), "{error}");
+    assert_eq!(corpus.chunks(Cut::Anywhere).count(), 1, "nothing comes behind the error");
+}
+
+#[test]
+fn a_stream_is_kept_in_memory_or_in_a_file_without_a_name() -> Result<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    for lines in [3, 1_500_000] {
+        let text = "a line\n".repeat(lines);
+        let mut corpus = Corpus::open::<&str>([])?;
+        corpus.append_reader("stdin", text.as_bytes(), folder.path())?;
+        assert_eq!(corpus.bytes(), 7 * lines as u64);
+        assert!(corpus.to_text()? == text);
+        assert_eq!(folder.path().read_dir().expect("it can be read").count(), 0);
+    }
+    let mut corpus = Corpus::default();
+    let wrong =
+        corpus.append_reader("stdin", &b"caf\xe9 noir"[..], folder.path()).expect_err("it is Latin-1");
+    assert!(wrong.to_string().starts_with("stdin is not UTF-8: byte 0xe9 at offset 3"), "{wrong}");
+    let text = "a line\n".repeat(1_500_000);
+    let nowhere = corpus.append_reader("stdin", text.as_bytes(), Path::new("/no/such/folder"));
+    assert!(matches!(nowhere, Err(Error::Temporary { .. })));
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Dynamic evaluation: the model goes on learning from what it has just been scored on.
+//!
+//! After Krause, Kahembwe, Murray & Renals 2018, "Dynamic Evaluation of Neural Sequence Models". The text is read in
+//! one lane, some steps at a time. Each chunk is scored, then its gradient `g` moves the weights `w`, which are drawn
+//! back to the trained ones `w₀`:
+//!
+//! - without statistics `w += decay·(w₀ − w) − rate·g`;
+//! - with the mean square `m` of the gradients of the text that the model was trained on
+//!   `w += min(decay·√m / mean(√m), 1)·(w₀ − w) − rate·g / (√m + ε)`.
+
+use super::LanguageModel;
+use super::evaluate::{Score, compile_to_score};
+use crate::corpus::Corpus;
+use crate::error::{Error, Result};
+use crate::lanes::Lanes;
+use crate::tokens::{Store, Tokens};
+use refrain_nn::Model;
+use refrain_nn::data::Batch;
+use std::path::Path;
+
+/// Lanes of the text that statistics are gathered from.
+const LANES: usize = 32;
+/// Added to the root of the mean square.
+const EPSILON: f32 = 1e-3;
+
+/// How a model learns from what it is scored on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DynamicEvaluation {
+    /// Of each step.
+    pub learning_rate: f64,
+    /// Share of the way back to the trained weights that each step goes.
+    pub decay: f64,
+    /// Tokens of a chunk.
+    pub steps: usize,
+}
+
+impl DynamicEvaluation {
+    /// Defaults for gradients as they are.
+    pub const PLAIN: Self = Self { learning_rate: 0.1, decay: 1e-3, steps: 20 };
+    /// Defaults for gradients over the root of their mean square.
+    pub const SCALED: Self = Self { learning_rate: 1e-4, decay: 2e-3, steps: 20 };
+
+    fn check(&self) -> Result<()> {
+        let wrong = |option, got: String, expected| Err(Error::Option { option, got, expected });
+        if !(self.learning_rate >= 0.0 && self.learning_rate.is_finite()) {
+            return wrong("dynamic-lr", self.learning_rate.to_string(), "a number of at least 0");
+        }
+        if !(0.0..=1.0).contains(&self.decay) {
+            return wrong("dynamic-decay", self.decay.to_string(), "a share between 0 and 1");
+        }
+        if self.steps == 0 {
+            return wrong("dynamic-steps", "0".to_owned(), "at least 1");
+        }
+        Ok(())
+    }
+}
+
+impl LanguageModel {
+    /// Scores a text while learning from it; the model itself stays as it is. With `statistics`, the text that the
+    /// model was trained on, each weight's step is measured against its usual gradient. `folder` is where the tokens
+    /// of large texts are kept meanwhile.
+    ///
+    /// # Errors
+    /// When an option is out of range, or a text is too short or cannot be read.
+    pub fn evaluate_dynamically(
+        &self,
+        text: &Corpus,
+        options: &DynamicEvaluation,
+        statistics: Option<&Corpus>,
+        folder: &Path,
+    ) -> Result<Score> {
+        options.check()?;
+        let store = Store::in_folder(folder);
+        // Dropout is for training, and what is scored here is trained on at once.
+        let mut model = self.model.without_noise()?;
+        compile_to_score(&mut model)?;
+        let roots = match statistics {
+            Some(corpus) => {
+                let tokens = self.codec.encode_corpus(corpus, &store, &mut |_| {})?;
+                let lanes = LANES.min(tokens.len().saturating_sub(1)).max(1);
+                Some(root_mean_squares(&mut model, &Lanes::new(tokens, lanes, options.steps)?)?)
+            }
+            None => None,
+        };
+        let mut step = Step::new(&model, options, roots);
+        let tokens = self.codec.encode_corpus(text, &store, &mut |_| {})?;
+        model.reset_totals();
+        for_each_gradient(&mut model, &Lanes::new(&tokens, 1, options.steps)?, |model| step.take(model))?;
+        Score::of_totals(&model, &self.codec, &tokens, text.characters())
+    }
+}
+
+/// Computes the gradient of each chunk in turn, the state carried along.
+fn for_each_gradient<D: Tokens>(
+    model: &mut Model,
+    lanes: &Lanes<D>,
+    mut then: impl FnMut(&mut Model) -> Result<()>,
+) -> Result<()> {
+    let mut state = model.new_state();
+    let mut batch = Batch::default();
+    batch.inputs.resize_with(1, Default::default);
+    batch.targets.resize_with(1, Default::default);
+    for i in 0..lanes.len() {
+        let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
+        let (n, t) = lanes.fill(i, &mut input.ids, &mut target.ids)?;
+        (batch.lanes, input.steps, target.steps) = (n, t, t);
+        model.gradient_step(&batch, Some(&mut state))?;
+        then(model)?;
+    }
+    Ok(())
+}
+
+/// `√m` of each weight.
+fn root_mean_squares<D: Tokens>(model: &mut Model, lanes: &Lanes<D>) -> Result<Vec<f32>> {
+    let mut squares = vec![0.0_f32; model.params().values().len()];
+    for_each_gradient(model, lanes, |model| {
+        for (id, range) in model.params().ids().zip(model.params().spans().iter().map(|s| s.range())) {
+            let gradient = model.params().gradient(id);
+            squares[range].iter_mut().zip(gradient.iter()).for_each(|(s, g)| *s += g * g);
+        }
+        Ok(())
+    })?;
+    let count = lanes.len() as f32;
+    squares.iter_mut().for_each(|s| *s = (*s / count).sqrt());
+    Ok(squares)
+}
+
+/// The step behind a chunk.
+struct Step {
+    /// The trained weights.
+    start: Vec<f32>,
+    weights: Vec<f32>,
+    rate: f32,
+    decay: f32,
+    roots: Option<Vec<f32>>,
+    /// `mean(√m)`
+    mean_root: f32,
+}
+
+impl Step {
+    fn new(model: &Model, options: &DynamicEvaluation, roots: Option<Vec<f32>>) -> Self {
+        let start = model.weights();
+        let sum: f64 = roots.iter().flatten().map(|&r| f64::from(r)).sum();
+        Self {
+            weights: start.clone(),
+            start,
+            rate: options.learning_rate as f32,
+            decay: options.decay as f32,
+            roots,
+            mean_root: (sum / model.params().count().max(1) as f64) as f32,
+        }
+    }
+
+    fn take(&mut self, model: &mut Model) -> Result<()> {
+        let (rate, decay, mean) = (self.rate, self.decay, self.mean_root);
+        for (id, range) in model.params().ids().zip(model.params().spans().iter().map(|s| s.range())) {
+            let gradient = model.params().gradient(id);
+            let (w, start) = (&mut self.weights[range.clone()], &self.start[range.clone()]);
+            let steps = w.iter_mut().zip(start).zip(gradient.iter());
+            match &self.roots {
+                None => steps.for_each(|((w, w0), g)| *w += decay * (w0 - *w) - rate * g),
+                Some(roots) => steps.zip(&roots[range]).for_each(|(((w, w0), g), root)| {
+                    *w += (decay * root / mean).min(1.0) * (w0 - *w) - rate * g / (root + EPSILON);
+                }),
+            }
+        }
+        Ok(model.set_weights_flat(&self.weights)?)
+    }
+}

@@ -1,0 +1,135 @@
+//! Where words begin and end in a text that is being written.
+
+use super::super::token::token_text;
+use super::Codec;
+use crate::words::{WordSplit, is_apostrophe, is_word};
+
+/// The word being typed at a text's end; empty behind a blank, a mark or nothing. An apostrophe behind a letter
+/// is taken for one inside the word.
+pub(super) fn typed<'t>(codec: &Codec, text: &'t str) -> &'t str {
+    let by_blanks = matches!(codec, Codec::Word(words) if words.options().split == WordSplit::Whitespace);
+    let mut start = text.len();
+    for (at, c) in text.char_indices().rev() {
+        let before = || text[..at].chars().next_back();
+        let inside = if by_blanks {
+            !c.is_whitespace()
+        } else {
+            is_word(c) || is_apostrophe(c) && before().is_some_and(is_word)
+        };
+        if !inside {
+            break;
+        }
+        start = at;
+    }
+    &text[start..]
+}
+
+/// Whether an entry of a vocabulary is a word: not a mark or a line break, nor one of the names that texts cut into
+/// words have for things, as `<eos>`.
+pub(super) fn is_shown(entry: &str) -> bool {
+    let name = entry.starts_with('<') && entry.ends_with('>');
+    !name && entry.chars().any(is_word)
+}
+
+/// Where the word at a text's beginning ends; none while it may go on.
+pub(super) fn word_end(text: &str) -> Option<usize> {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|&(_, next)| next);
+        let inside = is_word(c) || is_apostrophe(c) && at > 0 && next.is_none_or(is_word);
+        if !inside {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// What a token does behind a word's letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Goes on with the word.
+    Inside,
+    /// Ends it.
+    End,
+    /// Depends on its characters and the word's.
+    Mixed,
+    /// Is no text by itself.
+    None,
+}
+
+/// What a token adds to a text.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    pub(super) text: String,
+    pub(super) kind: Kind,
+}
+
+impl Token {
+    pub(super) fn new(codec: &Codec, id: u32) -> Self {
+        Self::of(token_text(codec, id).into_owned())
+    }
+
+    pub(super) fn of(text: String) -> Self {
+        let kind = match text.chars().next() {
+            // Part of a character, whose other parts are other tokens.
+            _ if text.contains(char::REPLACEMENT_CHARACTER) => Kind::None,
+            None => Kind::None,
+            Some(_) if text.chars().all(is_word) => Kind::Inside,
+            Some(c) if is_word(c) || is_apostrophe(c) => Kind::Mixed,
+            Some(_) => Kind::End,
+        };
+        Self { text, kind }
+    }
+}
+
+/// How a text stands to what it must begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It agrees, and is shorter.
+    Begun,
+    /// It begins so.
+    Whole,
+    /// It does not.
+    Not,
+}
+
+/// What a text must begin with.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    text: String,
+    /// Whether upper and lower case are the same.
+    fold: bool,
+}
+
+impl Target {
+    pub(super) fn new(text: &str, fold: bool) -> Self {
+        Self { text: text.to_owned(), fold }
+    }
+
+    /// Whether a blank stands before the word.
+    pub(super) fn has_blank(&self) -> bool {
+        self.text.starts_with(' ')
+    }
+
+    /// The characters of the word, without the blank before it.
+    pub(super) fn word_chars(&self) -> usize {
+        self.text.trim_start_matches(' ').chars().count()
+    }
+
+    pub(super) fn fit(&self, text: &str) -> Fit {
+        let same = |a: char, b: char| a == b || self.fold && a.to_lowercase().eq(b.to_lowercase());
+        let mut wanted = self.text.chars();
+        for c in text.chars() {
+            match wanted.next() {
+                None => return Fit::Whole,
+                Some(w) if same(c, w) => {}
+                Some(_) => return Fit::Not,
+            }
+        }
+        if wanted.next().is_none() { Fit::Whole } else { Fit::Begun }
+    }
+
+    pub(super) fn is_begun_by(&self, text: &str) -> bool {
+        self.fit(text) == Fit::Whole
+    }
+}

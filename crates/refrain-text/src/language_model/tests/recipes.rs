@@ -1,0 +1,233 @@
+//! Every part of a recipe trains, keeps its promises, and goes on as if it had not been stopped.
+
+use super::*;
+use refrain_nn::Reduction;
+
+/// The parts of the AWD-LSTM, and others, each alone and most together.
+fn recipes() -> Vec<(&'static str, TextRecipe)> {
+    let base = || TextRecipe { layers: 2, dropout: 0.0, ..recipe(Level::Char) };
+    let sgd = || TextRecipe { optimizer: "sgd".into(), learning_rate: 1.0, clip: 0.25, ..base() };
+    vec![
+        ("plain", base()),
+        ("tied", TextRecipe { tie: true, ..base() }),
+        (
+            "dropout",
+            TextRecipe { dropout: 0.2, input_dropout: Some(0.1), output_dropout: Some(0.3), ..base() },
+        ),
+        ("locked", TextRecipe { dropout: 0.2, locked_dropout: true, ..base() }),
+        ("dropped tokens", TextRecipe { embedding_dropout: 0.1, ..base() }),
+        ("weight drop", TextRecipe { weight_drop: 0.3, ..base() }),
+        ("penalties", TextRecipe { activation_penalty: 0.5, temporal_penalty: 0.5, ..base() }),
+        ("varying steps", TextRecipe { variable_steps: true, ..base() }),
+        ("accumulated", TextRecipe { accumulate: 3, learning_rate: 2e-2, ..base() }),
+        (
+            "exponential average",
+            TextRecipe { average: ParameterAverage::Exponential, average_momentum: 0.8, ..base() },
+        ),
+        (
+            "sum over steps",
+            TextRecipe { reduction: Reduction::SumOverSteps, learning_rate: 0.2, clip: 5.0, ..sgd() },
+        ),
+        ("step schedule", TextRecipe { schedule: RateSchedule::Step, decay_after: 1, ..base() }),
+        ("plateau schedule", TextRecipe { schedule: RateSchedule::Plateau, ..base() }),
+        ("decayed", TextRecipe { weight_decay: 0.01, ..base() }),
+        ("uniform", TextRecipe { init_range: Some(0.1), forget_bias: false, ..base() }),
+        (
+            "awd",
+            TextRecipe {
+                average: ParameterAverage::Triggered,
+                patience: 1,
+                learning_rate: 5.0,
+                activation_penalty: 2.0,
+                temporal_penalty: 1.0,
+                dropout: 0.1,
+                locked_dropout: true,
+                embedding_dropout: 0.05,
+                weight_drop: 0.2,
+                variable_steps: true,
+                tie: true,
+                units: 40,
+                ..sgd()
+            },
+        ),
+    ]
+}
+
+fn texts() -> (Corpus, Corpus) {
+    Corpus::from_text(text()).split(0.2, Level::Char).unwrap()
+}
+
+fn run(recipe: &TextRecipe, stop_after: usize) -> Trained {
+    let (training, validation) = texts();
+    recipe
+        .train(data(&training, Some(&validation)), engine(2), &mut |event| match event {
+            TextEvent::Epoch(record) if record.epoch == stop_after => Flow::Stop,
+            _ => Flow::Continue,
+        })
+        .unwrap()
+}
+
+#[test]
+fn every_part_learns() {
+    for (name, recipe) in recipes() {
+        let trained = run(&TextRecipe { epochs: 4, ..recipe }, 0);
+        let (first, last) = (trained.epochs[0].val_loss.unwrap(), trained.epochs[3].val_loss.unwrap());
+        assert!(last < first, "{name}: {first} then {last}");
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_bits() {
+    for (name, recipe) in recipes() {
+        let recipe = TextRecipe { epochs: 5, ..recipe };
+        let whole = run(&recipe, 0);
+        let first = run(&recipe, 3);
+        assert_eq!((first.stopped, first.epochs.len()), (Stopped::Interrupted, 3), "{name}");
+        let (training, validation) = texts();
+        let data = data(&training, Some(&validation));
+        let progress = first.progress.unwrap();
+        let again = recipe.resume(first.model, progress, data, &mut |_| Flow::Continue).unwrap();
+        assert!(again.model.model().weights() == whole.model.model().weights(), "{name}");
+        let losses = |t: &Trained| t.epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>();
+        assert_eq!(losses(&again), losses(&whole), "{name}");
+        assert_eq!(
+            (again.best_epoch, again.model.training()),
+            (whole.best_epoch, whole.model.training()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_average_begins_when_the_loss_stops_falling_and_is_what_is_kept() {
+    let awd = recipes().pop().unwrap().1;
+    // So large a rate that the loss goes up and down.
+    let trained = run(&TextRecipe { epochs: 12, learning_rate: 30.0, dropout: 0.0, ..awd }, 0);
+    let losses: Vec<_> = trained.epochs.iter().map(|e| e.val_loss.unwrap()).collect();
+    let begun = trained.epochs.iter().position(|e| e.averaged).expect("the loss stopped falling");
+    // With a patience of 1 an epoch that is worse than any but the one before begins it.
+    let worse = |i: usize| i > 1 && losses[..i - 1].iter().any(|l| losses[i] > *l);
+    assert_eq!((1..begun).find(|&i| worse(i)), Some(begun - 1), "{losses:?}");
+    assert!(trained.epochs[begun..].iter().all(|e| e.averaged));
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let (_, validation) = texts();
+    let mut model = trained.model;
+    let score = model.evaluate(&validation.to_text().unwrap(), false).unwrap();
+    assert_eq!(score.loss, best);
+    let (training, _) = texts();
+    let without = TextRecipe { average: ParameterAverage::Triggered, ..recipe(Level::Char) };
+    let error = without.train(data(&training, None), engine(1), &mut |_| Flow::Continue).unwrap_err();
+    assert!(error.to_string().contains("average is triggered without"), "{error}");
+}
+
+#[test]
+fn the_step_schedule_is_the_published_one() {
+    let rates = |recipe: &TextRecipe| -> Vec<f64> { (1..=7).map(|e| recipe.epoch_factor(e, &[])).collect() };
+    let small = TextRecipe::named(NamedRecipe::ZarembaSmall);
+    assert_eq!(rates(&small), [1.0, 1.0, 1.0, 1.0, 0.5, 0.25, 0.125]);
+    let plateau = TextRecipe { schedule: RateSchedule::Plateau, ..TextRecipe::default() };
+    assert_eq!(plateau.epoch_factor(6, &[5.0, 4.0, 4.0, 4.5, 3.0]), 0.25);
+    let trained = run(
+        &TextRecipe { schedule: RateSchedule::Step, decay_after: 1, epochs: 3, ..recipe(Level::Char) },
+        0,
+    );
+    let rates: Vec<_> = trained.epochs.iter().map(|e| e.learning_rate).collect();
+    assert_eq!(rates, [1e-2, 5e-3, 2.5e-3]);
+}
+
+#[test]
+fn a_longer_chunk_takes_a_longer_step() {
+    let varying = TextRecipe { variable_steps: true, epochs: 1, ..recipe(Level::Char) };
+    let (training, _) = texts();
+    let mut batches = 0;
+    let trained = varying
+        .train(data(&training, None), engine(1), &mut |event| {
+            batches += usize::from(matches!(event, TextEvent::Batch { .. }));
+            Flow::Continue
+        })
+        .unwrap();
+    let tokens = training.characters() - 1;
+    let lane = tokens / 4;
+    let lengths: Vec<_> = super::super::train::chunk_lengths(&varying, lane, 1);
+    assert_eq!((batches, lengths.iter().sum::<usize>()), (lengths.len(), lane));
+    let last = *lengths.last().unwrap() as f64;
+    assert!((trained.epochs[0].learning_rate - 1e-2 * last / 16.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_test_text_is_scored_once_with_the_kept_model() {
+    let (training, validation) = texts();
+    let test = Corpus::from_text("And the river ran under the old tin roof.\n");
+    let with_test = TrainingData { test: Some(&test), ..data(&training, Some(&validation)) };
+    let recipe = TextRecipe { stream: true, ..recipe(Level::Char) };
+    let mut trained = recipe.train(with_test, engine(1), &mut |_| Flow::Continue).unwrap();
+    let score = trained.model.evaluate(&test.to_text().unwrap(), true).unwrap();
+    assert_eq!(trained.test, Some(score));
+    assert_eq!(trained.model.training().unwrap()["test"]["loss"], score.loss);
+}
+
+#[test]
+fn dynamic_evaluation_learns_from_what_it_scored_and_leaves_the_model() {
+    let mut model = train(&TextRecipe { dropout: 0.2, weight_drop: 0.1, ..recipe(Level::Char) }, 1).model;
+    let new = Corpus::from_text("Zebras jump over lazy foxes, quick as dawn.\n".repeat(12));
+    let (training, _) = texts();
+    let weights = model.model().weights();
+    let score = |options: DynamicEvaluation, statistics| {
+        model.evaluate_dynamically(&new, &options, statistics, Path::new("nowhere")).unwrap()
+    };
+    let still = DynamicEvaluation { learning_rate: 0.0, decay: 0.0, ..DynamicEvaluation::PLAIN };
+    let (still, still_scaled) = (score(still, None), score(still, Some(&training)));
+    let (plain, scaled) =
+        (score(DynamicEvaluation::PLAIN, None), score(DynamicEvaluation::SCALED, Some(&training)));
+    assert_eq!(still, still_scaled);
+    assert!(
+        plain.loss < still.loss && scaled.loss < still.loss,
+        "{} {} {}",
+        still.loss,
+        plain.loss,
+        scaled.loss
+    );
+    assert!(model.model().weights() == weights);
+    let stream = model.evaluate(&new.to_text().unwrap(), true).unwrap();
+    // Without a step it is the score of one lane; chunks differ, so sums of f64 do too.
+    assert!((still.loss - stream.loss).abs() < 1e-9 && still.tokens == stream.tokens);
+    assert_eq!(still.accuracy, stream.accuracy);
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_named() {
+    let base = || recipe(Level::Word);
+    let char = || recipe(Level::Char);
+    let cases = [
+        (TextRecipe { accumulate: 0, ..base() }, "accumulate"),
+        (TextRecipe { weight_drop: 1.0, ..base() }, "weight-drop"),
+        (TextRecipe { input_dropout: Some(-0.1), ..base() }, "input-dropout"),
+        (TextRecipe { temporal_penalty: -1.0, ..base() }, "temporal-penalty"),
+        (TextRecipe { decay: 0.0, ..base() }, "decay"),
+        (TextRecipe { average_momentum: 1.0, ..base() }, "average-momentum"),
+        (TextRecipe { init_range: Some(0.0), ..base() }, "init-range"),
+        (TextRecipe { tie: true, embedding: 24, adaptive: Some(vec![3]), ..base() }, "adaptive"),
+        (TextRecipe { adaptive: Some(vec![3]), ..char() }, "adaptive"),
+        (TextRecipe { vocabulary: Some(9), ..char() }, "vocab"),
+        (TextRecipe { words: Some(crate::WordSplit::Keras), ..char() }, "words"),
+        (TextRecipe { min_count: 2, ..char() }, "min-count"),
+    ];
+    for (recipe, option) in cases {
+        let error = recipe.check().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{option} is")), "{option}: {error}");
+    }
+    let (training, _) = texts();
+    let beyond = TextRecipe { adaptive: Some(vec![5, 500]), ..base() };
+    let error = beyond.train(data(&training, None), engine(1), &mut |_| Flow::Continue).unwrap_err();
+    assert!(error.to_string().starts_with("adaptive is [5, 500]"), "{error}");
+}
+
+#[test]
+fn an_adaptive_softmax_trains_words() {
+    let recipe = TextRecipe { adaptive: Some(vec![4, 12]), dropout: 0.0, ..recipe(Level::Word) };
+    let trained = train(&recipe, 2);
+    assert!(trained.epochs[2].loss < trained.epochs[0].loss);
+    assert_eq!(trained.model.model().architecture().layers.last().unwrap().class_name, "AdaptiveSoftmax");
+    let mut model = trained.model;
+    assert!(!model.complete(&Generate { length: 5, ..Generate::default() }).unwrap().is_empty());
+}

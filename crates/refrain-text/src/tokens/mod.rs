@@ -1,0 +1,55 @@
+//! The tokens of a text: in memory, or in a file where they are many.
+
+mod stored;
+
+pub use stored::{Store, StoredTokens, TokenWriter};
+
+use crate::error::Result;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Tokens that can be read from any place.
+pub trait Tokens {
+    /// The number of tokens.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends those of a range to `into`.
+    ///
+    /// # Errors
+    /// When they are in a file that cannot be read.
+    ///
+    /// # Panics
+    /// If the range ends behind the last token.
+    fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()>;
+}
+
+impl Tokens for [u32] {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()> {
+        into.extend_from_slice(&self[range]);
+        Ok(())
+    }
+}
+
+macro_rules! as_what_it_holds {
+    ($([$($generics:tt)*] $holder:ty),*) => {$(
+        impl<$($generics)*> Tokens for $holder {
+            fn len(&self) -> usize {
+                Tokens::len(&**self)
+            }
+
+            fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()> {
+                Tokens::read(&**self, range, into)
+            }
+        }
+    )*};
+}
+as_what_it_holds!([] Vec<u32>, [T: Tokens + ?Sized] &T, [T: Tokens + ?Sized] Arc<T>);

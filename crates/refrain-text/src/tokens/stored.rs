@@ -1,0 +1,298 @@
+//! Tokens in one, two or four bytes each, as the vocabulary asks, in memory or in a temporary file.
+
+use super::Tokens;
+use crate::error::{Error, Result};
+use crate::position::read_at;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Where tokens are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Store<'a> {
+    /// The folder of the file that they go into where they are many. The file has no name there, and is gone when the
+    /// process is, whatever ends it.
+    pub folder: &'a Path,
+    /// Bytes of tokens that are kept in memory. A token takes 1, 2 or 4 bytes, as the vocabulary asks.
+    pub memory: usize,
+}
+
+impl<'a> Store<'a> {
+    /// The bytes that are kept in memory unless a store says otherwise: 64 MiB.
+    pub const MEMORY: usize = 64 << 20;
+
+    /// 64 MiB in memory, what is more in a file in the folder.
+    pub fn in_folder(folder: &'a Path) -> Self {
+        Self { folder, memory: Self::MEMORY }
+    }
+}
+
+/// Bytes of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    One,
+    Two,
+    Four,
+}
+
+impl Width {
+    fn of(vocab_size: usize) -> Self {
+        match vocab_size {
+            0..=0x100 => Width::One,
+            0x101..=0x1_0000 => Width::Two,
+            _ => Width::Four,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Width::One => 1,
+            Width::Two => 2,
+            Width::Four => 4,
+        }
+    }
+
+    /// # Panics
+    /// If a token is not below the size of the vocabulary that the width is for.
+    fn pack(self, tokens: &[u32], into: &mut Vec<u8>) {
+        const FITS: &str = "a token is below the vocabulary's size";
+        match self {
+            Width::One => into.extend(tokens.iter().map(|&t| u8::try_from(t).expect(FITS))),
+            Width::Two => {
+                into.extend(tokens.iter().flat_map(|&t| u16::try_from(t).expect(FITS).to_le_bytes()));
+            }
+            Width::Four => into.extend(tokens.iter().flat_map(|t| t.to_le_bytes())),
+        }
+    }
+
+    fn unpack(self, bytes: &[u8], into: &mut Vec<u32>) {
+        match self {
+            Width::One => into.extend(bytes.iter().copied().map(u32::from)),
+            Width::Two => into.extend(bytes.as_chunks().0.iter().map(|&b| u32::from(u16::from_le_bytes(b)))),
+            Width::Four => into.extend(bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b))),
+        }
+    }
+}
+
+/// The tokens of a text, written once.
+#[derive(Debug)]
+pub struct StoredTokens {
+    home: Home,
+    width: Width,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Home {
+    Memory(Vec<u8>),
+    /// Read from one place at a time rather than mapped: see [`read_at`].
+    File {
+        file: File,
+        folder: PathBuf,
+    },
+}
+
+impl StoredTokens {
+    /// The folder of the file that they are in, and its bytes; `None` if they are in memory.
+    pub fn file(&self) -> Option<(&Path, u64)> {
+        match &self.home {
+            Home::Memory(_) => None,
+            Home::File { folder, .. } => Some((folder, (self.len * self.width.bytes()) as u64)),
+        }
+    }
+}
+
+impl Tokens for StoredTokens {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()> {
+        let Range { start, end } = range;
+        assert!(start <= end && end <= self.len, "tokens {start}..{end} of {}", self.len);
+        let width = self.width.bytes();
+        let bytes = start * width..end * width;
+        match &self.home {
+            Home::Memory(all) => self.width.unpack(&all[bytes], into),
+            Home::File { file, folder } => {
+                let mut block = [0; BLOCK];
+                for at in bytes.clone().step_by(BLOCK) {
+                    let block = &mut block[..BLOCK.min(bytes.end - at)];
+                    read_at(file, at as u64, block).map_err(|source| Error::Temporary {
+                        action: format!("read {} bytes of the text's tokens back from a file", block.len()),
+                        folder: folder.clone(),
+                        source,
+                        advice: "is the disk still there?",
+                    })?;
+                    self.width.unpack(block, into);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are read at a time, on the stack: a batch allocates nothing. A multiple of every width.
+const BLOCK: usize = 4096;
+
+/// Writes tokens one after the other.
+#[derive(Debug)]
+pub struct TokenWriter<'a> {
+    store: Store<'a>,
+    width: Width,
+    len: usize,
+    /// What is in memory, or on its way to the file.
+    packed: Vec<u8>,
+    file: Option<BufWriter<File>>,
+}
+
+impl<'a> TokenWriter<'a> {
+    /// For the tokens of a vocabulary of so many ids.
+    pub fn new(store: Store<'a>, vocab_size: usize) -> Self {
+        Self { store, width: Width::of(vocab_size), len: 0, packed: Vec::new(), file: None }
+    }
+
+    /// The bytes that were written so far, wherever they are.
+    pub fn bytes(&self) -> u64 {
+        (self.len * self.width.bytes()) as u64
+    }
+
+    /// Adds tokens.
+    ///
+    /// # Errors
+    /// [`Error::Temporary`] when there is no room for them: all that were written until then are lost.
+    ///
+    /// # Panics
+    /// If a token is not below the vocabulary's size.
+    pub fn push(&mut self, tokens: &[u32]) -> Result<()> {
+        self.width.pack(tokens, &mut self.packed);
+        self.len += tokens.len();
+        if self.file.is_none() && self.packed.len() > self.store.memory {
+            let file = tempfile::tempfile_in(self.store.folder).map_err(|e| self.failed(e))?;
+            self.file = Some(BufWriter::new(file));
+        }
+        if let Some(file) = &mut self.file {
+            let written = file.write_all(&self.packed);
+            self.packed.clear();
+            // The room of the tokens that were in memory before.
+            self.packed.shrink_to(ROOM);
+            written.map_err(|e| self.failed(e))?;
+        }
+        Ok(())
+    }
+
+    /// The tokens.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn finish(mut self) -> Result<StoredTokens> {
+        let home = match self.file.take() {
+            None => Home::Memory(std::mem::take(&mut self.packed)),
+            Some(file) => {
+                let file = file.into_inner().map_err(|e| self.failed(e.into_error()))?;
+                Home::File { file, folder: self.store.folder.to_owned() }
+            }
+        };
+        Ok(StoredTokens { home, width: self.width, len: self.len })
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Temporary {
+            action: format!("keep the text's tokens, {} bytes so far, in a file", self.bytes()),
+            folder: self.store.folder.to_owned(),
+            source,
+            advice: "make room there, or choose a folder on another disk",
+        }
+    }
+}
+
+/// Bytes that a writer keeps for what is on its way to the file.
+const ROOM: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stored(tokens: &[u32], vocab_size: usize, memory: usize, pieces: usize) -> Result<StoredTokens> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = TokenWriter::new(Store { folder: folder.path(), memory }, vocab_size);
+        for piece in tokens.chunks(pieces) {
+            writer.push(piece)?;
+        }
+        let tokens = writer.finish()?;
+        let names = folder.path().read_dir().expect("it can be read").count();
+        assert_eq!(names, 0, "the file has no name");
+        Ok(tokens)
+    }
+
+    proptest! {
+        #[test]
+        fn any_range_comes_back_from_memory_and_file_at_every_width(
+            len in 1_usize..6000, top in prop::sample::select(vec![1_usize, 255, 256, 257, 65_536, 65_537, 1 << 32]),
+            pieces in 1_usize..5000, cuts: (prop::sample::Index, prop::sample::Index),
+        ) {
+            let tokens: Vec<u32> = (0..len).map(|i| ((top - 1) - i * 7919 % top) as u32).collect();
+            let (a, b) = (cuts.0.index(len + 1), cuts.1.index(len + 1));
+            let range = a.min(b)..a.max(b);
+            let width = if top <= 256 { 1 } else if top <= 65_536 { 2 } else { 4 };
+            for memory in [0, len * width, len] {
+                let kept = stored(&tokens, top, memory, pieces)?;
+                prop_assert_eq!(kept.len(), len);
+                prop_assert_eq!(kept.file().map(|f| f.1), (memory < len * width).then_some((len * width) as u64));
+                let mut read = vec![7];
+                kept.read(range.clone(), &mut read)?;
+                prop_assert_eq!(&read[1..], &tokens[range.clone()]);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "below the vocabulary's size")]
+    fn a_token_outside_the_vocabulary_is_not_cut_to_fit() {
+        let _ = stored(&[256], 256, 99, 1);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_an_error() {
+        let kept = stored(&[5; 9000], 300, 0, 4000).expect("there is room");
+        let Home::File { file, .. } = &kept.home else { panic!("not in a file") };
+        file.set_len(17_000).expect("it is our file");
+        let error = kept.read(0..9000, &mut Vec::new()).expect_err("the end is missing");
+        assert!(
+            matches!(&error, Error::Temporary { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof)
+        );
+    }
+
+    #[test]
+    fn a_folder_without_room_is_named_with_the_bytes() {
+        let store = Store { folder: Path::new("/no/such/folder"), memory: 10 };
+        let mut writer = TokenWriter::new(store, 70_000);
+        writer.push(&[1, 2]).expect("these are in memory");
+        let error = writer.push(&[3; 7]).expect_err("there is no such folder").to_string();
+        assert!(
+            error.contains("keep the text's tokens, 36 bytes so far, in a file in /no/such/folder"),
+            "{error}"
+        );
+    }
+
+    /// A device that is always full stands for a disk that is.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_with_its_bytes() {
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+        let mut writer = TokenWriter::new(Store { folder: Path::new("here"), memory: 0 }, 256);
+        writer.file = Some(BufWriter::new(full));
+        let error = writer.push(&[1; 100_000]).expect_err("it is full");
+        let Error::Temporary { action, folder, source, .. } = &error else { panic!("{error}") };
+        assert_eq!((source.kind(), folder.as_path()), (io::ErrorKind::StorageFull, Path::new("here")));
+        assert!(action.contains("100000 bytes"), "{action}");
+        // Little stays in the buffer, and fails at the end.
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+        let mut writer = TokenWriter::new(Store { folder: Path::new("here"), memory: 0 }, 256);
+        writer.file = Some(BufWriter::new(full));
+        writer.push(&[1; 10]).expect("the buffer takes it");
+        assert!(writer.finish().is_err());
+    }
+}
