@@ -1,17 +1,19 @@
 //! `refrain evaluate`: how well a model predicts a text, or labels texts.
 
-use crate::cli::Evaluate as Options;
+use crate::cli::{Dynamic, Evaluate as Options};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
 use crate::labelled;
 use crate::model::{open_any, other_task};
-use crate::output::Output;
-use crate::progress::token_file;
+use crate::output::{Level as Loudness, Output};
+use crate::progress::{self, token_file};
 use crate::reading::Reading;
 use crate::text_input::{self, work_if_io};
+use indicatif::ProgressBar;
 use refrain::classifier::{ClassifierScore, split_labelled};
-use refrain::language_model::Score;
-use refrain::{Classifier, Engine, Error, LanguageModel, Opened, Store};
+use refrain::language_model::{DynamicEvaluation, Score};
+use refrain::{Classifier, Corpus, Engine, Error, LanguageModel, Opened, Store};
+use std::io::{IsTerminal, stderr};
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
@@ -41,6 +43,9 @@ fn run_text(mut model: LanguageModel, options: &Options, output: &Output) -> Res
             data.corpus.characters()
         )));
     }
+    if options.dynamic.dynamic {
+        return run_dynamic(&model, &text, &options.dynamic, &data.name, output);
+    }
     let reading = Reading::new(output, "tokenizing", text.bytes());
     let tokens = model.codec().encode_corpus(&text, &Store::in_folder(&folder), &mut |n| reading.advance(n));
     drop(reading);
@@ -54,12 +59,45 @@ fn run_text(mut model: LanguageModel, options: &Options, output: &Output) -> Res
     output.result(score, || table(&score))
 }
 
+/// Scores a text while the model learns from it.
+fn run_dynamic(
+    model: &LanguageModel,
+    text: &Corpus,
+    options: &Dynamic,
+    name: &str,
+    output: &Output,
+) -> Result<()> {
+    let folder = std::env::temp_dir();
+    let file = options.dynamic_statistics.as_ref();
+    let statistics = file.map(|f| text_input::read(std::slice::from_ref(f), &folder, output)).transpose()?;
+    let statistics = statistics.map(|text| text.corpus);
+    let base = statistics.as_ref().map_or(DynamicEvaluation::plain(), DynamicEvaluation::scaled);
+    let options = DynamicEvaluation {
+        learning_rate: options.dynamic_lr.unwrap_or(base.learning_rate),
+        decay: options.dynamic_decay.unwrap_or(base.decay),
+        steps: options.dynamic_steps.unwrap_or(base.steps),
+        ..base
+    };
+    let mut bar = ProgressBar::hidden();
+    let score = model.evaluate_dynamically(text, &options, &folder, &mut |done, of| {
+        if done == 1 && output.level() >= Loudness::Normal && stderr().is_terminal() {
+            bar = progress::bar(of as u64);
+        }
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let score = score.map_err(|e| work_if_io(Error::from(e)).context(name))?;
+    output.result(score, || table(&score))
+}
+
 fn run_classifier(mut model: Classifier, options: &Options, output: &Output) -> Result<()> {
-    if options.stream {
-        return Err(Failure::input(format!(
-            "{} is a classifier, and --stream is for models of text; leave it out",
-            options.model.display()
-        )));
+    for (given, option) in [(options.stream, "--stream"), (options.dynamic.dynamic, "--dynamic")] {
+        if given {
+            return Err(Failure::input(format!(
+                "{} is a classifier, and {option} is for models of text; leave it out",
+                options.model.display()
+            )));
+        }
     }
     let data = labelled::read(&options.data)?;
     let mut texts = data.texts;

@@ -357,3 +357,68 @@ fn without_a_file_the_songbook_has_its_own_recipe() {
     assert_eq!(start["recipe"]["schedule"], "constant");
     assert_eq!(start["recipe"]["dropout"], 0.5);
 }
+
+#[test]
+fn dynamic_evaluation_learns_and_leaves_the_file() {
+    let place = Place::new();
+    place.train("m.safetensors", &["--epochs", "3", "--dropout", "0.1"]);
+    let before = place.read("m.safetensors");
+    place.write("new.txt", "A zebra, a zebra, a zebra of snow.\n".repeat(20));
+    let loss = |more: &[&str]| {
+        let arguments = [&["--json", "evaluate", "m.safetensors", "new.txt"], more].concat();
+        number(&place.ok(&arguments).event("result")["loss"])
+    };
+    let still = loss(&["--stream"]);
+    assert!(loss(&["--dynamic"]) < still);
+    assert!(loss(&["--dynamic", "--dynamic-statistics", "song.txt"]) < still);
+    let frozen = loss(&["--dynamic", "--dynamic-lr", "0", "--dynamic-decay", "0", "--dynamic-steps", "7"]);
+    // Sums of f64 over other chunks.
+    assert!((frozen - still).abs() < 1e-9, "{frozen} {still}");
+    assert_eq!(place.read("m.safetensors"), before);
+    place.refused(&["evaluate", "m.safetensors", "new.txt", "--dynamic-lr", "1"], &["--dynamic"]);
+    place.refused(&["evaluate", "m.safetensors", "new.txt", "--dynamic", "--stream"], &["--stream"]);
+}
+
+#[test]
+fn a_recipe_by_name_trains_validates_and_tests() {
+    let place = Place::new();
+    let penn = SONG.to_lowercase().replace(['.', ','], " <unk>");
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        place.write(name, &penn);
+    }
+    let files = ["--validation-file", "b.txt", "--test-file", "c.txt", "--stream"];
+    for recipe in ["zaremba-small", "zaremba-medium", "awd"] {
+        let tiny = ["--units", "12", "--embedding", "12", "--steps", "7", "--epochs", "2", "--batch", "4"];
+        let arguments =
+            [&["--json", "train", "text", "a.txt", "--recipe", recipe], &files[..], &tiny].concat();
+        let ran = place.ok(&arguments);
+        let (start, done) = (ran.event("start"), ran.event("done"));
+        assert_eq!(
+            (&start["recipe"]["level"], &start["recipe"]["words"]),
+            (&"word".into(), &"whitespace".into())
+        );
+        let score =
+            place.ok(&["--json", "evaluate", "model.safetensors", "c.txt", "--stream"]).event("result");
+        assert_eq!((&done["test_loss"], &done["test_perplexity"]), (&score["loss"], &score["perplexity"]));
+        assert_eq!(done["val_loss"], done["test_loss"], "the two texts are the same");
+        // Every line break is a token, as TensorFlow's reader counts them.
+        let tokens = penn.replace('\n', " <eos> ").split_whitespace().count();
+        assert_eq!(score["tokens"].as_u64().unwrap() as usize, tokens - 1);
+    }
+    let detected = tiny(&["--json", "train", "text", "a.txt", "--level", "word"]);
+    place.ok(&detected);
+    let info = place.ok(&["--json", "info", "model.safetensors"]).event("result");
+    let words: std::collections::HashSet<_> = penn.split_whitespace().collect();
+    // The unknown word has an entry of its own; the line break too.
+    assert!(info["vocabulary"].as_u64().unwrap() as usize <= words.len() + 1);
+}
+
+#[test]
+fn twenty_bytes_are_too_few_and_the_error_says_what_to_do() {
+    let place = Place::new();
+    place.write("short.txt", "Twenty bytes of text");
+    for level in ["char", "word", "bpe"] {
+        let arguments = ["train", "text", "short.txt", "--level", level];
+        place.refused(&arguments, &["short.txt", "tokens", "lower `steps`, or use a longer text"]);
+    }
+}

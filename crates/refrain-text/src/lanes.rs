@@ -53,6 +53,11 @@ impl<D: Tokens> Lanes<D> {
         Ok(Self { tokens, batch, steps })
     }
 
+    /// What they are cut from.
+    pub fn tokens(&self) -> &D {
+        &self.tokens
+    }
+
     /// The number of lanes.
     pub fn batch(&self) -> usize {
         self.batch

@@ -10,8 +10,10 @@ pub(crate) use generate::{Generate, Suggest};
 pub(crate) use train_text::TrainText;
 
 use clap::{Args, Parser, Subcommand};
+use refrain::Corpus;
+use refrain::language_model::DynamicEvaluation;
 use std::path::PathBuf;
-use values::{count, part};
+use values::{count, not_negative, part, share};
 
 /// Trains recurrent neural networks, and runs them.
 #[derive(Debug, Parser)]
@@ -103,6 +105,37 @@ pub(crate) struct Evaluate {
     /// Score in one lane from beginning to end, not in lanes of 8,192 tokens (models of text only)
     #[arg(long)]
     pub(crate) stream: bool,
+    #[command(flatten)]
+    pub(crate) dynamic: Dynamic,
+}
+
+/// Dynamic evaluation (Krause et al. 2018).
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Dynamic evaluation (models of text only)")]
+pub(crate) struct Dynamic {
+    /// Let the model go on learning from what it has been scored on, in one lane; the file stays as it is
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) dynamic: bool,
+    /// The text that the model was trained on: each weight's step is measured against its usual gradient there
+    #[arg(long, value_name = "FILE", requires = "dynamic")]
+    pub(crate) dynamic_statistics: Option<PathBuf>,
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "dynamic", value_parser = not_negative,
+        help = of_dynamic("Learning rate", |d| d.learning_rate.to_string()))]
+    pub(crate) dynamic_lr: Option<f64>,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "dynamic", value_parser = share,
+        help = of_dynamic("Share of the way back to the trained weights after each chunk", |d| d.decay.to_string()))]
+    pub(crate) dynamic_decay: Option<f64>,
+    #[arg(long, value_name = "N", requires = "dynamic", value_parser = count(1..=65_536),
+        help = of_dynamic("Tokens of a chunk", |d| d.steps.to_string()))]
+    pub(crate) dynamic_steps: Option<usize>,
+}
+
+/// Help with the default without and with statistics.
+fn of_dynamic(help: &str, value: impl Fn(&DynamicEvaluation<'_>) -> String) -> String {
+    let text = Corpus::default();
+    let (plain, scaled) = (value(&DynamicEvaluation::plain()), value(&DynamicEvaluation::scaled(&text)));
+    let with = if plain == scaled { String::new() } else { format!(", with statistics: {scaled}") };
+    format!("{help} [default: {plain}{with}]")
 }
 
 #[derive(Debug, Args)]

@@ -24,21 +24,28 @@ const LANES: usize = 32;
 const EPSILON: f32 = 1e-3;
 
 /// How a model learns from what it is scored on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DynamicEvaluation {
+#[derive(Debug, Clone, Copy)]
+pub struct DynamicEvaluation<'a> {
     /// Of each step.
     pub learning_rate: f64,
     /// Share of the way back to the trained weights that each step goes.
     pub decay: f64,
     /// Tokens of a chunk.
     pub steps: usize,
+    /// The text that the model was trained on, where each weight's step is measured against its usual gradient.
+    pub statistics: Option<&'a Corpus>,
 }
 
-impl DynamicEvaluation {
-    /// Defaults for gradients as they are.
-    pub const PLAIN: Self = Self { learning_rate: 0.1, decay: 1e-3, steps: 20 };
-    /// Defaults for gradients over the root of their mean square.
-    pub const SCALED: Self = Self { learning_rate: 1e-4, decay: 2e-3, steps: 20 };
+impl<'a> DynamicEvaluation<'a> {
+    /// The defaults for gradients as they are.
+    pub fn plain() -> Self {
+        Self { learning_rate: 0.1, decay: 1e-3, steps: 20, statistics: None }
+    }
+
+    /// The defaults for gradients over the root of their mean square in the text that the model was trained on.
+    pub fn scaled(statistics: &'a Corpus) -> Self {
+        Self { learning_rate: 1e-4, decay: 2e-3, statistics: Some(statistics), ..Self::plain() }
+    }
 
     fn check(&self) -> Result<()> {
         let wrong = |option, got: String, expected| Err(Error::Option { option, got, expected });
@@ -56,37 +63,44 @@ impl DynamicEvaluation {
 }
 
 impl LanguageModel {
-    /// Scores a text while learning from it; the model itself stays as it is. With `statistics`, the text that the
-    /// model was trained on, each weight's step is measured against its usual gradient. `folder` is where the tokens
-    /// of large texts are kept meanwhile.
+    /// Scores a text while learning from it; the model itself stays as it is. `folder` is where the tokens of large
+    /// texts are kept meanwhile; `seen` is told the chunks that are done, and how many there are.
     ///
     /// # Errors
     /// When an option is out of range, or a text is too short or cannot be read.
     pub fn evaluate_dynamically(
         &self,
         text: &Corpus,
-        options: &DynamicEvaluation,
-        statistics: Option<&Corpus>,
+        options: &DynamicEvaluation<'_>,
         folder: &Path,
+        seen: &mut dyn FnMut(usize, usize),
     ) -> Result<Score> {
         options.check()?;
-        let store = Store::in_folder(folder);
         // Dropout is for training, and what is scored here is trained on at once.
         let mut model = self.model.without_noise()?;
         compile_to_score(&mut model)?;
-        let roots = match statistics {
-            Some(corpus) => {
-                let tokens = self.codec.encode_corpus(corpus, &store, &mut |_| {})?;
-                let lanes = LANES.min(tokens.len().saturating_sub(1)).max(1);
-                Some(root_mean_squares(&mut model, &Lanes::new(tokens, lanes, options.steps)?)?)
-            }
-            None => None,
+        let store = Store::in_folder(folder);
+        let lanes = |text: &Corpus, batch: usize| {
+            let tokens = self.codec.encode_corpus(text, &store, &mut |_| {})?;
+            let batch = batch.min(tokens.len().saturating_sub(1)).max(1);
+            Lanes::new(tokens, batch, options.steps)
         };
+        let text_lanes = lanes(text, 1)?;
+        let known = options.statistics.map(|text| lanes(text, LANES)).transpose()?;
+        let of = text_lanes.len() + known.as_ref().map_or(0, Lanes::len);
+        let mut done = 0;
+        let mut chunk = || {
+            done += 1;
+            seen(done, of);
+        };
+        let roots = known.map(|known| root_mean_squares(&mut model, &known, &mut chunk)).transpose()?;
         let mut step = Step::new(&model, options, roots);
-        let tokens = self.codec.encode_corpus(text, &store, &mut |_| {})?;
         model.reset_totals();
-        for_each_gradient(&mut model, &Lanes::new(&tokens, 1, options.steps)?, |model| step.take(model))?;
-        Score::of_totals(&model, &self.codec, &tokens, text.characters())
+        for_each_gradient(&mut model, &text_lanes, |model| {
+            chunk();
+            step.take(model)
+        })?;
+        Score::of_totals(&model, &self.codec, text_lanes.tokens(), text.characters())
     }
 }
 
@@ -111,9 +125,14 @@ fn for_each_gradient<D: Tokens>(
 }
 
 /// `√m` of each weight.
-fn root_mean_squares<D: Tokens>(model: &mut Model, lanes: &Lanes<D>) -> Result<Vec<f32>> {
+fn root_mean_squares<D: Tokens>(
+    model: &mut Model,
+    lanes: &Lanes<D>,
+    chunk: &mut dyn FnMut(),
+) -> Result<Vec<f32>> {
     let mut squares = vec![0.0_f32; model.params().values().len()];
     for_each_gradient(model, lanes, |model| {
+        chunk();
         for (id, range) in model.params().ids().zip(model.params().spans().iter().map(|s| s.range())) {
             let gradient = model.params().gradient(id);
             squares[range].iter_mut().zip(gradient.iter()).for_each(|(s, g)| *s += g * g);
@@ -138,7 +157,7 @@ struct Step {
 }
 
 impl Step {
-    fn new(model: &Model, options: &DynamicEvaluation, roots: Option<Vec<f32>>) -> Self {
+    fn new(model: &Model, options: &DynamicEvaluation<'_>, roots: Option<Vec<f32>>) -> Self {
         let start = model.weights();
         let sum: f64 = roots.iter().flatten().map(|&r| f64::from(r)).sum();
         Self {

@@ -172,13 +172,13 @@ fn dynamic_evaluation_learns_from_what_it_scored_and_leaves_the_model() {
     let new = Corpus::from_text("Zebras jump over lazy foxes, quick as dawn.\n".repeat(12));
     let (training, _) = texts();
     let weights = model.model().weights();
-    let score = |options: DynamicEvaluation, statistics| {
-        model.evaluate_dynamically(&new, &options, statistics, Path::new("nowhere")).unwrap()
+    let score = |options: DynamicEvaluation<'_>| {
+        model.evaluate_dynamically(&new, &options, Path::new("nowhere"), &mut |_, _| {}).unwrap()
     };
-    let still = DynamicEvaluation { learning_rate: 0.0, decay: 0.0, ..DynamicEvaluation::PLAIN };
-    let (still, still_scaled) = (score(still, None), score(still, Some(&training)));
-    let (plain, scaled) =
-        (score(DynamicEvaluation::PLAIN, None), score(DynamicEvaluation::SCALED, Some(&training)));
+    let still = DynamicEvaluation { learning_rate: 0.0, decay: 0.0, ..DynamicEvaluation::plain() };
+    let (plain, scaled) = (score(DynamicEvaluation::plain()), score(DynamicEvaluation::scaled(&training)));
+    let still_scaled = score(DynamicEvaluation { statistics: Some(&training), ..still });
+    let still = score(still);
     assert_eq!(still, still_scaled);
     assert!(
         plain.loss < still.loss && scaled.loss < still.loss,
