@@ -44,6 +44,7 @@ fn run_text(mut model: LanguageModel, options: &Options, output: &Output) -> Res
         )));
     }
     if options.dynamic.dynamic {
+        warn_of_share(options.validation, model.training(), output);
         return run_dynamic(&model, &text, &options.dynamic, &data.name, output);
     }
     let reading = Reading::new(output, "tokenizing", text.bytes());
@@ -56,7 +57,20 @@ fn run_text(mut model: LanguageModel, options: &Options, output: &Output) -> Res
     let score = model
         .evaluate_tokens(&tokens, text.characters(), options.stream)
         .map_err(|e| work_if_io(Error::from(e)).context(&data.name))?;
+    warn_of_share(options.validation, model.training(), output);
     output.result(score, || table(&score))
+}
+
+/// Says that another share was held out in training than the one that is scored.
+fn warn_of_share(asked: Option<f64>, training: Option<&serde_json::Value>, output: &Output) {
+    let held_out = training.and_then(|training| training["recipe"]["validation"].as_f64());
+    if let (Some(asked), Some(held_out)) = (asked, held_out)
+        && asked != held_out
+    {
+        output.warning(format_args!(
+            "the model was trained with --validation {held_out}, so that it may have learned what is scored here"
+        ));
+    }
 }
 
 /// Scores a text while the model learns from it.
@@ -117,6 +131,7 @@ fn run_classifier(mut model: Classifier, options: &Options, output: &Output) -> 
             )));
         }
     }
+    warn_of_share(options.validation, model.training(), output);
     let score =
         model.evaluate(&texts).map_err(|e| Failure::from(refrain::Error::from(e)).context(&data.name))?;
     output.result(&score, || classifier_table(&score))

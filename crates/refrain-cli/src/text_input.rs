@@ -77,8 +77,8 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
     Text::new(corpus, name, files)
 }
 
-/// An error behind the first reading: what a file holds was right then, so that it cannot be read or kept any more is no
-/// wrong input.
+/// An error behind the first reading: what a file holds was right then, so that it cannot be read or kept any more is
+/// no wrong input.
 pub(crate) fn work_if_io(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::Io => Failure::Work(error.to_string()),

@@ -39,8 +39,12 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     if known > 0 {
         output.warning(format_args!(
             "{known} of the {} texts to validate on stand among those to learn too, label and all, which flatters the \
-             score; `--identical together` keeps them in one part",
-            validation.len()
+             score; {}",
+            validation.len(),
+            match options.fit.validation_file {
+                Some(_) => "take them out of one of the files",
+                None => "`--identical together` keeps them in one part",
+            }
         ));
     }
     let interrupt = Interrupt::watch()?;

@@ -31,6 +31,9 @@ const SAMPLE: [(Level, usize); 3] = [(Level::Char, 600), (Level::Word, 120), (Le
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let out = &options.out;
+    if options.init.is_none() {
+        options.recipe().check().map_err(Error::from)?;
+    }
     writable::check(out, "name another file with --out")?;
     let folder = folder_of(out);
     let texts = Texts::read(options, folder, output)?;
@@ -39,7 +42,13 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         Some(path) => Some(open_text(path, engine.clone(), output)?),
         None => None,
     };
-    let recipe = model.as_ref().map_or_else(|| options.recipe(), |model| recipe_for(options, model));
+    let recipe = match &model {
+        Some(model) => recipe_for(options, model, output),
+        None => options.recipe(),
+    };
+    for option in options.without_effect(&recipe) {
+        output.warning(option);
+    }
     recipe.check().map_err(Error::from)?;
 
     let Texts { training: text, validation, test } = &texts;
@@ -237,8 +246,14 @@ fn saved(out: &Path, epoch: usize, text: &str, interrupted: bool) -> String {
 }
 
 /// The recipe for going on with a model: its shape, and how the options say to train it.
-fn recipe_for(options: &Options, model: &LanguageModel) -> TextRecipe {
-    let known = model.training().and_then(|t| serde_json::from_value(t.get("recipe")?.clone()).ok());
+fn recipe_for(options: &Options, model: &LanguageModel, output: &Output) -> TextRecipe {
+    let recorded = model.training().and_then(|training| training.get("recipe"));
+    let known = recorded.and_then(|recipe| serde_json::from_value(recipe.clone()).ok());
+    if known.is_none() {
+        output.warning(
+            "the model's file does not say how it was made, so the new one's record of units and layers is not known",
+        );
+    }
     let known: TextRecipe = known.unwrap_or_default();
     options.recipe_with(TextRecipe { level: model.codec().level(), ..known })
 }

@@ -14,7 +14,9 @@ fn help(arguments: &[&str]) -> String {
 
 /// The part of help that begins with an option and ends with the next one.
 fn of<'a>(help: &'a str, option: &str) -> &'a str {
-    let start = help.find(&format!(" {option} ")).unwrap_or_else(|| panic!("{option} is not in {help}")) + 1;
+    let ends = [" ", "[="].map(|end| format!(" {option}{end}"));
+    let found = ends.iter().find_map(|name| help.find(name));
+    let start = found.unwrap_or_else(|| panic!("{option} is not in {help}")) + 1;
     let rest = &help[start..];
     let end = rest[option.len()..].find(" --").map_or(rest.len(), |end| end + option.len());
     &rest[..end]

@@ -1,8 +1,9 @@
 //! The arithmetic of Refrain: slices in, slices out.
 //!
 //! Every kernel takes an [`Engine`] (which instructions, which threads) and buffers that the caller owns, and
-//! allocates nothing ([`Packed`] matrices take their memory at their first use). Each is one generic body over a vector trait, compiled for AVX-512, AVX2 with FMA and
-//! portable Rust and chosen at run time; [`mod@reference`] holds the same maths as plain loops.
+//! allocates nothing ([`Packed`] matrices take their memory at their first use). Each is one generic body over a
+//! vector trait, compiled for AVX-512, AVX2 with FMA and portable Rust and chosen at run time; [`mod@reference`]
+//! holds the same maths as plain loops.
 //!
 //! The result of every kernel is the same bits for any number of threads. Instruction sets differ in the last
 //! digits where they round differently.

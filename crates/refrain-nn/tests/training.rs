@@ -5,7 +5,7 @@ use ndarray::Array2;
 use refrain_nn::callbacks::{BatchContext, Callback};
 use refrain_nn::data::{Batch, Extent};
 use refrain_nn::gradcheck::GradCheck;
-use refrain_nn::layers::{Dense, Embedding, Gru, Lstm};
+use refrain_nn::layers::{ActivityPenalty, Dense, Embedding, Gru, Lstm};
 use refrain_nn::loss::Loss;
 use refrain_nn::optim::{Adam, Optimizer, Sgd};
 use refrain_nn::{
@@ -354,6 +354,11 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
     wrong.push((counters(|c| c.accumulated = 0), "gradient".into()));
     wrong.push((counters(|c| c.averages = None), "average".into()));
     wrong.push((counters(|c| c.learning_rate_factor = f64::NAN), "learning_rate_factor".into()));
+    wrong.push((counters(|c| c.nadam_product = f32::NAN), "nadam_product".into()));
+    wrong.push((counters(|c| c.nadam_product = -0.5), "nadam_product".into()));
+    wrong.push((counters(|c| c.steps = u64::MAX), "steps".into()));
+    wrong.push((counters(|c| (c.batches, c.steps) = (u64::MAX, 1)), "batches".into()));
+    wrong.push((counters(|c| c.averages.as_mut().unwrap().count = u64::MAX), "averages".into()));
     model.train_step(&batch(true, 9, 11), None).unwrap();
     let before = model.training_state().unwrap();
     for (state, name) in wrong {
@@ -390,6 +395,7 @@ fn a_gradient_that_waits_has_one_norm() {
 #[test]
 fn nothing_comes_to_stand_between_parameters() {
     let mut model = model(true, compile(Adam::default()));
+    model.start_averaging(Averaging::Mean).unwrap();
     let state = model.training_state().unwrap();
     let poisoned = state.tensors().map(|(name, values)| {
         let mut values = values.to_vec();
@@ -402,4 +408,58 @@ fn nothing_comes_to_stand_between_parameters() {
     let poisoned = TrainingState::from_parts(*state.counters(), poisoned.collect::<Vec<_>>()).unwrap();
     model.set_training_state(&poisoned).unwrap();
     assert_eq!(model.training_state().unwrap(), state);
+}
+
+#[test]
+fn averages_survive_parameters_that_are_trained_later() {
+    let made = || {
+        let mut model = model(true, compile(Sgd::default()));
+        model.set_trainable("embedding/", false);
+        model.start_averaging(Averaging::Mean).unwrap();
+        (0..2).for_each(|i| model.train_step(&batch(true, i, i + 2), None).unwrap());
+        model.set_trainable("embedding/", true);
+        model
+    };
+    let (mut straight, taken) = (made(), made().training_state().unwrap());
+    let mut again = model(true, compile(Sgd::default()));
+    again.set_training_state(&taken).unwrap();
+    for model in [&mut straight, &mut again] {
+        model.train_step(&batch(true, 5, 7), None).unwrap();
+        model.swap_averages().unwrap();
+    }
+    assert_eq!(straight.weights(), again.weights());
+    assert!(straight.weight("embedding/embeddings").unwrap().iter().any(|&w| w != 0.0));
+}
+
+/// Noise and penalties are of each batch by itself.
+#[test]
+fn gradients_of_dropped_weights_and_penalties_add_up() {
+    let made = |gradient_accumulation_steps| {
+        Sequential::new()
+            .add(Embedding::new(VOCABULARY, 6).dropout(0.3))
+            .add(Lstm::new(7).return_sequences(true).recurrent_weight_dropout(0.4))
+            .add(ActivityPenalty::new(0.5, 0.5))
+            .add(Dense::new(VOCABULARY).activation(Activation::Softmax))
+            .compile(Compile { gradient_accumulation_steps, ..compile(Adam::default()) })
+            .unwrap()
+    };
+    let batches = [batch(true, 0, 3), batch(true, 3, 6)];
+    // Three to a step, so that the sum still stands there.
+    let (mut summed, mut alone) = (made(3), made(1));
+    let mut expected = vec![0.0_f64; summed.weights().len()];
+    for batch in &batches {
+        summed.train_step(batch, None).unwrap();
+        alone.gradient_step(batch, None).unwrap();
+        for (id, span) in alone.params().ids().zip(alone.params().spans()) {
+            let gradient = alone.params().gradient(id);
+            expected[span.range()].iter_mut().zip(gradient.iter()).for_each(|(e, &g)| *e += f64::from(g));
+        }
+    }
+    for (id, span) in summed.params().ids().zip(summed.params().spans()) {
+        let expected = &expected[span.range()];
+        let scale = expected.iter().fold(0.0_f64, |m, e| m.max(e.abs()));
+        for (got, want) in summed.params().gradient(id).iter().zip(expected) {
+            assert!((f64::from(*got) - want).abs() <= ORDER * scale, "{}: {got}, expected {want}", span.name);
+        }
+    }
 }

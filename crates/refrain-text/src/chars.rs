@@ -3,10 +3,11 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The characters of a training text, each with an id: 0 for characters not among them, then 1, 2, … in order of code point.
+/// The characters of a training text, each with an id: 0 for characters not among them, then 1, 2, … in order of code
+/// point.
 ///
-/// Nothing is folded or dropped: case, line breaks and any other Unicode scalar value are kept. Build it from the training
-/// part only, so that the validation part is scored as text not seen before.
+/// Nothing is folded or dropped: case, line breaks and any other Unicode scalar value are kept. Build it from the
+/// training part only, so that the validation part is scored as text not seen before.
 ///
 /// ```
 /// use refrain_text::CharVocab;

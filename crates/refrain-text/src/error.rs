@@ -181,8 +181,10 @@ pub enum Error {
     },
 
     /// A text is too short for what is asked of it.
-    #[error("the text has {got} tokens, and {purpose} needs at least {needed}; {advice}")]
+    #[error("{text} has {got} tokens, and {purpose} needs at least {needed}; {advice}")]
     TooShort {
+        /// Which text: `the text`, or which of several.
+        text: &'static str,
         /// Tokens in the text.
         got: usize,
         /// Tokens needed.

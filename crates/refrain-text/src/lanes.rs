@@ -6,9 +6,9 @@ use std::ops::Range;
 
 /// A text cut into `batch` contiguous lanes of equal length, read in chunks of `steps`.
 ///
-/// Row `n` of chunk `i + 1` goes on where row `n` of chunk `i` ended, so a model may keep its state from chunk to chunk.
-/// With `len` tokens a lane has `(len - 1) / batch` steps and the remainder of the text is dropped; the last chunk may be
-/// shorter. `D` is where the tokens are: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`, or a file's
+/// Row `n` of chunk `i + 1` goes on where row `n` of chunk `i` ended, so a model may keep its state from chunk to
+/// chunk. With `len` tokens a lane has `(len - 1) / batch` steps and the remainder of the text is dropped; the last
+/// chunk may be shorter. `D` is where the tokens are: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`, or a file's
 /// [`StoredTokens`](crate::StoredTokens).
 ///
 /// ```
@@ -36,14 +36,15 @@ impl<D: Tokens> Lanes<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] if `batch` or `steps` is 0; [`Error::TooShort`] if a lane would have no step, that is with fewer
-    /// than `batch + 1` tokens.
+    /// [`Error::Option`] if `batch` or `steps` is 0; [`Error::TooShort`] if a lane would have no step, that is with
+    /// fewer than `batch + 1` tokens.
     pub fn new(tokens: D, batch: usize, steps: usize) -> Result<Self> {
         at_least_one("batch", batch)?;
         at_least_one("steps", steps)?;
         let got = tokens.len();
         if got <= batch {
             return Err(Error::TooShort {
+                text: "the text",
                 got,
                 needed: batch.saturating_add(1),
                 purpose: "a batch of lanes with a token and the token after it in each",
@@ -89,8 +90,8 @@ impl<D: Tokens> Lanes<D> {
         self.fill_range(from..from.saturating_add(self.steps).min(self.lane_len()), inputs, targets)
     }
 
-    /// Replaces `inputs` and `targets` by those of a range of the lanes' steps, each `(n, t)`, lane after lane; a target
-    /// is the token after its input. Allocates nothing once the two have held as many. Returns `n` and `t`.
+    /// Replaces `inputs` and `targets` by those of a range of the lanes' steps, each `(n, t)`, lane after lane; a
+    /// target is the token after its input. Allocates nothing once the two have held as many. Returns `n` and `t`.
     ///
     /// # Errors
     /// When the tokens cannot be read.

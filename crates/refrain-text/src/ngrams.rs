@@ -75,8 +75,8 @@ impl Ngrams {
         self.starts.iter().map(|&start| &self.tokens[start..start + self.n])
     }
 
-    /// The first `n - 1` tokens of each window, `(windows, n - 1)`, and its last, `(windows)`: what a model reads and what
-    /// it has to guess.
+    /// The first `n - 1` tokens of each window, `(windows, n - 1)`, and its last, `(windows)`: what a model reads and
+    /// what it has to guess.
     pub fn split_last(&self) -> (Array2<u32>, Array1<u32>) {
         let mut x = Array2::zeros((self.len(), self.n - 1));
         for (mut row, window) in x.rows_mut().into_iter().zip(self.iter()) {

@@ -27,7 +27,8 @@ impl Default for Sampling {
     }
 }
 
-/// Draws tokens from logits. Equal logits rank by id, so the same logits and the same random number give the same token.
+/// Draws tokens from logits. Equal logits rank by id, so the same logits and the same random number give the same
+/// token.
 ///
 /// ```
 /// use refrain_text::{Sampler, Sampling};
@@ -137,8 +138,8 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`Error::Logit`] for NaN or +inf among the logits, [`Error::NoChoice`] if none is above -inf, [`Error::Option`] if
-    /// `uniform` lies outside [0, 1).
+    /// [`Error::Logit`] for NaN or +inf among the logits, [`Error::NoChoice`] if none is above -inf,
+    /// [`Error::Option`] if `uniform` lies outside [0, 1).
     pub fn sample(&mut self, logits: &[f32], uniform: f32) -> Result<u32> {
         if !(0.0..1.0).contains(&uniform) {
             return Err(Error::Option {

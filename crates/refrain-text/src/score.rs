@@ -86,7 +86,13 @@ impl<D: Tokens> ScoreLanes<D> {
         let got = tokens.len();
         if got < 2 {
             let purpose = "a score (the first token is only read)";
-            return Err(Error::TooShort { got, needed: 2, purpose, advice: "use a longer text" });
+            return Err(Error::TooShort {
+                text: "the text",
+                got,
+                needed: 2,
+                purpose,
+                advice: "use a longer text",
+            });
         }
         Ok(Self { tokens, batch, steps, lane, warm_up })
     }

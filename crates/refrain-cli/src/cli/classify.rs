@@ -27,7 +27,7 @@ pub(crate) struct TrainClassify {
 #[derive(Debug, Args)]
 pub(crate) struct ClassifierShape {
     /// What a step is
-    #[arg(long, default_value = name(&recipe().level), value_parser = choice::<Level, 2>(["char", "word"]))]
+    #[arg(long, default_value = name(&recipe().level), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
     pub(crate) level: Level,
     /// The recurrence
     #[arg(long, default_value = name(&recipe().cell), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
@@ -91,7 +91,7 @@ pub(crate) struct ClassifierFit {
     pub(crate) validation: f64,
     /// Whether texts that are the same, label and all, are held out together, or each is drawn for itself: then what
     /// was learned by heart is validated on too
-    #[arg(long, default_value = name(&recipe().identical), value_parser = choice::<Identical, 2>(["together", "apart"]))]
+    #[arg(long, conflicts_with = "validation_file", default_value = name(&recipe().identical), value_parser = choice::<Identical, 2>(["together", "apart"]))]
     pub(crate) identical: Identical,
     /// Labelled texts to validate on, a file or a folder; nothing is held out then
     #[arg(long, value_name = "FILE|DIR")]
@@ -142,7 +142,7 @@ mod tests {
         for weight in ["none", "balanced"] {
             assert_eq!(name(&parse(&["--class-weight", weight]).recipe().class_weight), weight);
         }
-        for level in ["char", "word"] {
+        for level in ["char", "word", "bpe"] {
             assert_eq!(name(&parse(&["--level", level]).recipe().level), level);
         }
         for identical in ["together", "apart"] {

@@ -23,10 +23,10 @@ pub(crate) struct TrainText {
     #[command(flatten)]
     pub(crate) score: ScoreOptions,
     /// Go on from a trained model, with its vocabulary and layers
-    #[arg(long, value_name = "MODEL", conflicts_with_all = SHAPE_OPTIONS, conflicts_with_all = NOISE_OPTIONS)]
+    #[arg(long, value_name = "MODEL", help_heading = "Model files", conflicts_with_all = SHAPE_OPTIONS, conflicts_with_all = NOISE_OPTIONS)]
     pub(crate) init: Option<PathBuf>,
     /// Where to save the model
-    #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
+    #[arg(long, value_name = "FILE", help_heading = "Model files", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,
 }
 
@@ -184,12 +184,12 @@ pub(crate) struct FitOptions {
         since the validation loss stopped falling", |r| name(&r.average)),
         value_parser = choice::<ParameterAverage, 3>(["none", "exponential", "triggered"]))]
     pub(crate) average: Option<ParameterAverage>,
-    /// How much of an exponential average is kept each step
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = plain().average_momentum, value_parser = share)]
-    pub(crate) average_momentum: f64,
-    /// Epochs without a better validation loss that trigger an average
-    #[arg(long, value_name = "EPOCHS", default_value_t = plain().patience, value_parser = count(1..=1_000_000))]
-    pub(crate) patience: usize,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
+        help = default("How much of an exponential average is kept each step", |r| r.average_momentum.to_string()))]
+    pub(crate) average_momentum: Option<f64>,
+    #[arg(long, value_name = "EPOCHS", value_parser = count(1..=1_000_000),
+        help = default("Epochs without a better validation loss that trigger an average", |r| r.patience.to_string()))]
+    pub(crate) patience: Option<usize>,
     /// Seed of the initial weights, of dropout and of varying steps
     #[arg(long, value_name = "N", default_value_t = plain().seed)]
     pub(crate) seed: u64,
@@ -278,6 +278,40 @@ impl TrainText {
         })
     }
 
+    /// What is to be said of options that change nothing under the recipe.
+    pub(crate) fn without_effect(&self, recipe: &TextRecipe) -> Vec<String> {
+        let (shape, noise, fit, score) = (&self.shape, &self.noise, &self.fit, &self.score);
+        let falls = matches!(recipe.schedule, RateSchedule::Step | RateSchedule::Plateau);
+        let drops = recipe.dropout > 0.0
+            || [recipe.input_dropout, recipe.output_dropout].iter().flatten().any(|&rate| rate > 0.0);
+        let scores = recipe.validation > 0.0 || score.validation_file.is_some() || score.test_file.is_some();
+        [
+            ("--decay", fit.decay.is_some() && !falls, "--schedule step or plateau"),
+            (
+                "--decay-after",
+                fit.decay_after.is_some() && recipe.schedule != RateSchedule::Step,
+                "--schedule step",
+            ),
+            (
+                "--average-momentum",
+                fit.average_momentum.is_some() && recipe.average != ParameterAverage::Exponential,
+                "--average exponential",
+            ),
+            (
+                "--patience",
+                fit.patience.is_some() && recipe.average != ParameterAverage::Triggered,
+                "--average triggered",
+            ),
+            ("--forget-bias", shape.forget_bias.is_some() && recipe.cell != CellKind::Lstm, "--cell lstm"),
+            ("--locked-dropout", noise.locked_dropout == Some(true) && !drops, "--dropout"),
+            ("--stream", score.stream && !scores, "a text to validate or to test on"),
+        ]
+        .into_iter()
+        .filter(|(_, useless, _)| *useless)
+        .map(|(option, _, needs)| format!("{option} changes nothing without {needs}"))
+        .collect()
+    }
+
     /// What holds where the options say nothing.
     fn base(&self) -> TextRecipe {
         if self.files.is_empty() && self.shape.recipe == NamedRecipe::Plain {
@@ -305,8 +339,8 @@ impl TrainText {
             reduction: fit.reduction.unwrap_or(base.reduction),
             clip: fit.clip.unwrap_or(base.clip),
             average: fit.average.unwrap_or(base.average),
-            average_momentum: fit.average_momentum,
-            patience: fit.patience,
+            average_momentum: fit.average_momentum.unwrap_or(base.average_momentum),
+            patience: fit.patience.unwrap_or(base.patience),
             validation: if score.validation_file.is_some() { 0.0 } else { score.validation },
             stream: score.stream,
             seed: fit.seed,
@@ -409,6 +443,40 @@ mod tests {
         assert_eq!(adaptive("none"), Some(vec![]));
         let words = parse(&["poem.txt", "--level", "word", "--words", "keras"]).recipe().words;
         assert_eq!(words, Some(WordSplit::Keras));
+    }
+
+    #[test]
+    fn options_that_change_nothing_are_named() {
+        let told = |arguments: &[&str]| {
+            let options = parse(&[&["poem.txt"], arguments].concat());
+            options.without_effect(&options.recipe())
+        };
+        let useless = ["--decay", "--decay-after", "--average-momentum", "--patience"];
+        for option in useless {
+            let value = if option == "--decay" || option == "--average-momentum" { "0.5" } else { "3" };
+            assert_eq!(told(&[option, value]).len(), 1, "{option}");
+        }
+        assert_eq!(
+            told(&["--forget-bias=false", "--cell", "gru"]),
+            ["--forget-bias changes nothing without --cell lstm"]
+        );
+        assert_eq!(told(&["--locked-dropout"]).len(), 1);
+        assert_eq!(told(&["--stream", "--validation", "0"]).len(), 1);
+        let useful = [
+            "--schedule",
+            "step",
+            "--decay",
+            "0.5",
+            "--decay-after",
+            "2",
+            "--locked-dropout",
+            "--dropout",
+            "0.1",
+        ];
+        assert!(told(&useful).is_empty() && told(&[]).is_empty());
+        for recipe in ["zaremba-small", "zaremba-medium", "awd"] {
+            assert!(told(&["--recipe", recipe]).is_empty());
+        }
     }
 
     #[test]

@@ -46,8 +46,13 @@ pub(crate) fn needs_a_terminal() -> Result<()> {
 
 /// Lets a line be written that begins with `text`, and prints it.
 pub(crate) fn run(model: &mut LanguageModel, text: &str, top: usize, output: &Output) -> Result<()> {
+    if top > MOST {
+        return Err(Failure::input(format!(
+            "--top is {top} with --interactive; expected at most {MOST}: a digit picks a suggestion"
+        )));
+    }
     let mut suggester = model.suggester().map_err(refrain::Error::from)?;
-    let line = Line { suggester: &mut suggester, top: top.min(MOST), editor: Editor::new(text) }.write()?;
+    let line = Line { suggester: &mut suggester, top, editor: Editor::new(text) }.write()?;
     output.result(json!({ "text": line }), || format!("{line}\n"))
 }
 

@@ -61,7 +61,9 @@ fn suggestions(editor: &Editor, columns: usize) -> String {
     for (number, word) in (1..).zip(editor.offered()) {
         let share = format!("{:.0} %", word.probability * 100.0);
         let gap = if number == 1 { 0 } else { GAP };
-        let cell = format!("{:gap$}{number} {} {share}", "", word.text);
+        // A vocabulary may hold what a terminal takes for a command.
+        let text = word.text.replace(char::is_control, "\u{FFFD}");
+        let cell = format!("{:gap$}{number} {text} {share}", "");
         let needed: usize = cell.chars().map(width).sum();
         if used + needed > columns {
             break;

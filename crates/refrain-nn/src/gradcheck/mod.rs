@@ -1,8 +1,8 @@
 //! Gradients held against differences: for layers of one's own, and for whole models with their loss.
 //!
-//! A backward pass that is wrong still learns something; only a comparison shows it. [`gradcheck`] runs a layer
-//! on the real engine in f32, sums its outputs with fixed weights (and its penalties) in f64, and compares the slope that backward
-//! gives along random directions of ±1 with the central difference along the same direction, for every
+//! A backward pass that is wrong still learns something; only a comparison shows it. [`gradcheck`] runs a layer on
+//! the real engine in f32, sums its outputs with fixed weights (and its penalties) in f64, and compares the slope
+//! that backward gives along random directions of ±1 with the central difference along the same direction, for every
 //! parameter and every input:
 //!
 //! ```

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// `l2 · mean(x²) + temporal · mean((x[t+1] − x[t])²)`, activation regularisation and temporal activation
 /// regularisation (Merity, McCann & Socher 2017). Outside of training it costs nothing, as dropout does.
 ///
+/// Keras's `ActivityRegularization(l2)` is a sum over the batch; this is a mean, which does not depend on its size.
+///
 /// Input and output `(…, F)`; `temporal` needs a time axis. The means are over all elements of the batch's real
 /// steps and over all elements of neighbouring real steps of the same sequence; the mean of none is 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

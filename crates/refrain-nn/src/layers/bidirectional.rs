@@ -20,7 +20,9 @@ pub trait RecurrentLayer: Layer {
     fn returns_state(&self) -> bool;
 
     /// [`Layer::without_noise`] as a recurrent layer.
-    fn quiet(&self) -> Box<dyn RecurrentLayer>;
+    fn recurrent_without_noise(&self) -> Box<dyn RecurrentLayer> {
+        self.with_direction(self.goes_backwards())
+    }
 
     /// Whether it reads sequences from their end already: what its setting `go_backwards` says, if it has one.
     fn goes_backwards(&self) -> bool {
@@ -146,7 +148,7 @@ impl Layer for Bidirectional {
     }
 
     fn without_noise(&self) -> Box<dyn Layer> {
-        Box::new(Self { layer: self.layer.quiet().into(), ..self.clone() })
+        Box::new(Self { layer: self.layer.recurrent_without_noise().into(), ..self.clone() })
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer> {
@@ -223,10 +225,6 @@ mod tests {
     }
 
     impl RecurrentLayer for RunningSum {
-        fn quiet(&self) -> Box<dyn RecurrentLayer> {
-            Box::new(self.clone())
-        }
-
         fn with_direction(&self, backwards: bool) -> Box<dyn RecurrentLayer> {
             Box::new(Self { go_backwards: backwards, ..self.clone() })
         }

@@ -17,10 +17,11 @@ use std::any::Any;
 
 /// Turns ids into vectors: `y = embeddings[id]`.
 ///
-/// Input ids `(N, T)` or `(N)`, below `input_dim`; output `(N, T, output_dim)` or `(N, output_dim)`. With
-/// `mask_zero` the steps of id 0, the padding, are dropped: later layers never see them, and a returned
-/// sequence holds 0 there. With `dropout` a share of the ids has zero rows for a whole batch of training, wherever
-/// they stand (Gal & Ghahramani 2016), and the rows of the others are scaled by `1 / (1 − dropout)`. Parameter: `embeddings` `(input_dim, output_dim)`.
+/// Input ids `(N, T)` or `(N)`, below `input_dim`; output `(N, T, output_dim)` or `(N, output_dim)`. With `mask_zero`
+/// the steps of id 0, the padding, are dropped: later layers never see them, and a returned sequence holds 0 there.
+/// With `dropout` a share of the ids has zero rows for a whole batch of training, wherever they stand (Gal &
+/// Ghahramani 2016), and the rows of the others are scaled by `1 / (1 − dropout)`. Parameter: `embeddings`
+/// `(input_dim, output_dim)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {

@@ -3,11 +3,10 @@
 use super::Model;
 use super::train::not_compiled;
 use crate::error::Error;
-use crate::params::{Params, Span};
+use crate::params::Params;
 use refrain_kernels::optimizer::average;
 use refrain_kernels::{AlignedVec, Engine};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// How parameters are averaged: `a` is the average, `w` the parameters after a step. After the first step the
 /// average is `w`.
@@ -35,7 +34,7 @@ impl Averaging {
     }
 }
 
-/// The averages of the parameters that were trained when they began.
+/// The averages of all parameters; one that is not trained is its own average.
 #[derive(Debug, Clone)]
 pub(super) struct Averages {
     pub(super) kind: Averaging,
@@ -43,22 +42,15 @@ pub(super) struct Averages {
     pub(super) count: u64,
     /// Whether the parameters stand here, and the averages in their place.
     pub(super) swapped: bool,
-    /// Laid out as the flat parameters; nothing stands outside of `ranges`.
+    /// Laid out as the flat parameters.
     pub(super) values: AlignedVec,
-    ranges: Vec<Range<usize>>,
 }
 
 impl Averages {
     pub(super) fn new(kind: Averaging, params: &Params) -> Self {
-        let trained = |a: &Span, b: &Span| a.trainable && b.trainable;
-        let together = params.spans().chunk_by(trained).filter(|spans| spans[0].trainable);
-        let ranges: Vec<_> =
-            together.map(|spans| spans[0].range().start..spans[spans.len() - 1].range().end).collect();
         let mut values = AlignedVec::zeros(params.values().len());
-        for range in &ranges {
-            values[range.clone()].copy_from_slice(&params.values()[range.clone()]);
-        }
-        Self { kind, count: 0, swapped: false, values, ranges }
+        values.copy_from_slice(params.values());
+        Self { kind, count: 0, swapped: false, values }
     }
 
     /// Adds the parameters that a step left.
@@ -68,27 +60,15 @@ impl Averages {
             Averaging::Mean => 1.0 / self.count as f64,
             Averaging::Exponential { momentum } => 1.0 - momentum,
         };
-        for range in &self.ranges {
-            let (a, w) = (&mut self.values[range.clone()], &params[range.clone()]);
-            if self.count == 1 {
-                a.copy_from_slice(w);
-            } else {
-                average(engine, rate as f32, a, w);
-            }
-        }
-    }
-
-    /// Takes over averages laid out as the flat parameters.
-    pub(super) fn set(&mut self, values: &[f32]) {
-        for range in &self.ranges {
-            self.values[range.clone()].copy_from_slice(&values[range.clone()]);
+        if self.count == 1 {
+            self.values.copy_from_slice(params);
+        } else {
+            average(engine, rate as f32, &mut self.values, params);
         }
     }
 
     fn swap(&mut self, params: &mut [f32]) {
-        for range in &self.ranges {
-            self.values[range.clone()].swap_with_slice(&mut params[range.clone()]);
-        }
+        self.values.swap_with_slice(params);
         self.swapped = !self.swapped;
     }
 }

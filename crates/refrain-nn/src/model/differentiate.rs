@@ -1,4 +1,5 @@
-//! The loss of a training step and its slopes, without the step: what a gradient check compares, and what a caller steps by.
+//! The loss of a training step and its slopes, without the step: what a gradient check compares, and what a caller
+//! steps by.
 
 use super::Model;
 use crate::data::{Batch, BatchInput};
@@ -7,8 +8,8 @@ use crate::graph::{Axis, EdgeId, Kind};
 use crate::state::State;
 
 impl Model {
-    /// Computes the gradient of one batch and leaves the step to the caller, who finds it in [`Model::params`]. Loss and
-    /// metrics are added to the totals; what earlier batches accumulated is forgotten. With `carry` as in
+    /// Computes the gradient of one batch and leaves the step to the caller, who finds it in [`Model::params`]. Loss
+    /// and metrics are added to the totals; what earlier batches accumulated is forgotten. With `carry` as in
     /// [`Model::train_step`].
     ///
     /// # Errors

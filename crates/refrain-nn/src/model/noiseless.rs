@@ -19,6 +19,9 @@ impl Model {
         }
         let mut model = Network::plan_architecture(&architecture, self.engine.clone()).map_err(unknown)?;
         model.seed = self.seed;
+        for (id, span) in self.params.ids().zip(self.params.spans()) {
+            model.params.span_mut(id).trainable = span.trainable;
+        }
         model.allocate_parameters();
         model.set_weights_flat(self.params.values())?;
         Ok(model)
@@ -55,7 +58,10 @@ mod tests {
         (batch.inputs[0].steps, batch.targets[0].steps) = (4, 4);
         batch.inputs[0].ids = vec![1, 2, 3, 4, 5, 6, 7, 8];
         batch.targets[0].ids = vec![2, 3, 4, 5, 6, 7, 8, 1];
+        noisy.set_trainable("embedding/", false);
         let mut quiet = noisy.without_noise().unwrap();
+        let trained = |m: &crate::Model| m.params().spans().iter().map(|s| s.trainable).collect::<Vec<_>>();
+        assert_eq!(trained(&quiet), trained(&noisy));
         assert_eq!(quiet.weights(), noisy.weights());
         quiet.compile(compile()).unwrap();
         noisy.test_step(&batch, None).unwrap();

@@ -87,10 +87,6 @@ impl Model {
         if accumulation == 0 {
             return Err(Error::setting("compile", "gradient_accumulation_steps", 0, "at least 1"));
         }
-        if let Some(engine) = &compile.engine {
-            self.engine = engine.clone();
-        }
-        self.seed = compile.seed;
         let mut skip = Vec::new();
         let mut heads = Vec::new();
         for (i, &output) in self.outputs.iter().enumerate() {
@@ -102,6 +98,10 @@ impl Model {
             }
             heads.push(head);
         }
+        if let Some(engine) = compile.engine {
+            self.engine = engine;
+        }
+        self.seed = compile.seed;
         // Several batches read most of what one reads few rows of: their sum is kept whole.
         self.params.keep_by_rows(accumulation == 1 && compile.optimizer.leaves_zero_gradients());
         self.training = Some(Training {
@@ -136,9 +136,8 @@ impl Model {
     pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         self.refuse_averages("training")?;
         let loss = self.differentiate(batch, carry)?;
-        let training = self.training.as_mut().ok_or_else(not_compiled)?;
-        training.steps += 1;
-        training.add(loss);
+        self.count(loss);
+        let training = self.training()?;
         if training.accumulated == training.accumulation {
             self.update()?;
         }
@@ -271,7 +270,8 @@ impl Model {
     }
 
     /// Sets whether batches add to the metrics from now on, beside the loss: after [`Model::compile`] they do. The
-    /// accuracy of an adaptive softmax may cost as much as training it.
+    /// accuracy of an adaptive softmax may cost as much as training it. Metrics that nothing was added to are 0 in
+    /// [`Model::totals`].
     pub fn take_metrics(&mut self, take: bool) {
         self.training.iter_mut().flat_map(|t| &mut t.heads).for_each(|head| head.take_metrics(take));
     }

@@ -115,6 +115,9 @@ impl TrainingState {
     }
 }
 
+/// Batches that no training reaches: so many are counted without overflow, and exactly in f64 too.
+const MOST_BATCHES: u64 = 1 << 53;
+
 impl TrainingCounters {
     fn check(&self, training: &Training) -> Result<(), Error> {
         let wrong = |setting, got: String, expected: String| {
@@ -127,6 +130,22 @@ impl TrainingCounters {
         if !self.learning_rate_factor.is_finite() {
             let got = self.learning_rate_factor.to_string();
             return wrong("learning_rate_factor", got, "a finite number".into());
+        }
+        if !(0.0..=1.0).contains(&self.nadam_product) {
+            return wrong("nadam_product", self.nadam_product.to_string(), "between 0 and 1".into());
+        }
+        // Each step takes a batch at least, each average a step.
+        let count = self.averages.map_or(0, |averages| averages.count);
+        let counts = [
+            ("batches", self.batches, MOST_BATCHES),
+            ("steps", self.steps, self.batches),
+            ("accumulated", u64::from(self.accumulated), self.batches),
+            ("averages", count, self.steps),
+        ];
+        for (setting, got, most) in counts {
+            if got > most {
+                return wrong(setting, got.to_string(), format!("at most {most}"));
+            }
         }
         self.averages.map_or(Ok(()), |averages| averages.averaging.validate())
     }
@@ -188,7 +207,7 @@ impl Model {
         training.averages = counters.averages.map(|from| {
             let mut averages = Averages::new(from.averaging, params);
             (averages.count, averages.swapped) = (from.count, from.swapped);
-            averages.set(tensor(AVERAGE));
+            copy(&spans, tensor(AVERAGE), &mut averages.values);
             averages
         });
         if counters.accumulated > 0 {

@@ -63,8 +63,8 @@ impl BpeVocab {
     ///
     /// # Errors
     ///
-    /// [`Error::BpeJson`] where it is another kind of tokenizer or no tokenizer at all, [`Error::Vocabulary`] where its tables
-    /// contradict each other.
+    /// [`Error::BpeJson`] where it is another kind of tokenizer or no tokenizer at all, [`Error::Vocabulary`] where
+    /// its tables contradict each other.
     pub fn from_json(json: &str) -> Result<Self> {
         let document: Value = serde_json::from_str(json)
             .map_err(|e| Error::BpeJson { part: "the document".to_owned(), got: e.to_string() })?;

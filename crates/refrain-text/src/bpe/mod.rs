@@ -16,8 +16,8 @@ use tokenizers::{AddedToken, Model};
 /// The options of a [`BpeVocab`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpeOptions {
-    /// At most so many ids: the unknown one, the 256 bytes, and what is merged of them. A short text has fewer. Default:
-    /// 8,000.
+    /// At most so many ids: the unknown one, the 256 bytes, and what is merged of them. A short text has fewer.
+    /// Default: 8,000.
     pub vocab_size: usize,
     /// Pairs seen less often are not merged. Default: 2.
     pub min_frequency: u64,
@@ -31,10 +31,11 @@ impl Default for BpeOptions {
 
 /// Pieces of words, each with an id: byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019).
 ///
-/// A text is cut at blanks, marks and line breaks as GPT-2 does it. Training begins with the 256 bytes and merges the pair
-/// of neighbours that is seen most often, again and again; encoding does the same merges in the same order. So no text is
-/// unknown, and every text comes back exactly: id 0, which is the unknown one in Refrain's other vocabularies, is never
-/// made. No piece reaches over a line break, so a text may be cut behind its line breaks without changing a token.
+/// A text is cut at blanks, marks and line breaks as GPT-2 does it. Training begins with the 256 bytes and merges the
+/// pair of neighbours that is seen most often, again and again; encoding does the same merges in the same order. So
+/// no text is unknown, and every text comes back exactly: id 0, which is the unknown one in Refrain's other
+/// vocabularies, is never made. No piece reaches over a line break, so a text may be cut behind its line breaks
+/// without changing a token.
 ///
 /// It is stored as Hugging Face's `tokenizer.json`.
 ///
@@ -74,8 +75,8 @@ impl BpeVocab {
     /// The largest vocabulary that is made or read: four times what any published model has.
     pub const MAX_SIZE: usize = 1 << 20;
 
-    /// The vocabulary of a text that comes in chunks, cut behind line breaks; only the number of times that each word is seen
-    /// is kept of them. The same text gives the same vocabulary, however it is cut.
+    /// The vocabulary of a text that comes in chunks, cut behind line breaks; only the number of times that each word
+    /// is seen is kept of them. The same text gives the same vocabulary, however it is cut.
     ///
     /// # Errors
     ///

@@ -8,9 +8,9 @@ const LINE_FEED: &str = "Ċ";
 
 /// The pieces of a text in GPT-2's alphabet of bytes, a character for each byte.
 ///
-/// Lines go one by one: what is held beside a line is many times its size, and GPT-2's expression may try another way at
-/// every blank of a run. Only where a line has about a million blanks side by side, the expression gives up; the rest
-/// of the line is one piece then.
+/// Lines go one by one: what is held beside a line is many times its size, and GPT-2's expression may try another way
+/// at every blank of a run. Only where a line has about a million blanks side by side, the expression gives up; the
+/// rest of the line is one piece then.
 pub(super) fn for_each_piece(text: &str, mut each: impl FnMut(&str)) {
     let cutter = ByteLevel::new(false, true, true);
     for (number, line) in text.split('\n').enumerate() {

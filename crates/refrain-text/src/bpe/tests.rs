@@ -77,8 +77,8 @@ fn a_text_may_be_learnt_line_by_line() -> Result<()> {
     Ok(())
 }
 
-/// Every table of hashes has its own random order, in a process as between processes, so a tie that is left to one shows
-/// here sooner or later.
+/// Every table of hashes has its own random order, in a process as between processes, so a tie that is left to one
+/// shows here sooner or later.
 #[test]
 fn the_same_text_gives_the_same_vocabulary_on_any_number_of_threads() {
     let alone = VOCAB.to_json();

@@ -96,8 +96,8 @@ impl Examples {
         Ok(Self { numbers: (0..texts.len() as u32).collect(), texts, labels })
     }
 
-    /// The weight of each label that makes the labels count the same, as scikit-learn's `balanced`: all texts over the number
-    /// of labels and the label's texts.
+    /// The weight of each label that makes the labels count the same, as scikit-learn's `balanced`: all texts over
+    /// the number of labels and the label's texts.
     pub(super) fn balanced_weights(&self, labels: usize) -> BTreeMap<u32, f32> {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         self.labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);

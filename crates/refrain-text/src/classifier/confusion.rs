@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 
 /// How often texts of each label were given each label.
 ///
-/// Written as `labels`, `classes` (a [`ClassScore`] for each label) and `confusion`, the matrix: a row for each true label, a
-/// column for each predicted one.
+/// Written as `labels`, `classes` (a [`ClassScore`] for each label) and `confusion`, the matrix: a row for each true
+/// label, a column for each predicted one.
 ///
 /// ```
 /// use refrain_text::classifier::Confusion;
@@ -96,7 +96,8 @@ impl Confusion {
         self.labels.iter().enumerate().map(score).collect()
     }
 
-    /// The mean F1 of the labels that any text has or was given, as scikit-learn's `f1_score(…, average="macro")`; 0 of none.
+    /// The mean F1 of the labels that any text has or was given, as scikit-learn's `f1_score(…, average="macro")`; 0
+    /// of none.
     pub fn macro_f1(&self) -> f64 {
         let classes = self.classes();
         let seen = classes.iter().enumerate().filter(|(i, class)| class.support + self.predicted(*i) > 0);

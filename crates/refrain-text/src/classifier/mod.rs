@@ -1,7 +1,8 @@
 //! Classifiers: a recurrent network that reads a text and says which label it has.
 //!
-//! A [`ClassifierRecipe`] says how one is made; [`ClassifierRecipe::train`] trains it on labelled texts of any lengths, without
-//! padding. The result is a [`Classifier`], which ranks the labels of a text and is scored on labelled ones, and is one file.
+//! A [`ClassifierRecipe`] says how one is made; [`ClassifierRecipe::train`] trains it on labelled texts of any
+//! lengths, without padding. The result is a [`Classifier`], which ranks the labels of a text and is scored on
+//! labelled ones, and is one file.
 //!
 //! ```
 //! use refrain_nn::Engine;
@@ -24,6 +25,7 @@ mod score;
 mod train;
 
 pub use confusion::{ClassScore, Confusion};
+use examples::MOST_LABELS;
 pub use examples::{Identical, LabelledText, parse_lines, parse_table, split_labelled};
 pub use recipe::{ClassWeight, ClassifierRecipe};
 pub use score::ClassifierScore;
@@ -112,8 +114,8 @@ impl Classifier {
         serde_json::from_value(self.training.as_ref()?.get("recipe")?.clone()).ok()
     }
 
-    /// All labels for each text, the likeliest first, equals in the labels' order; their probabilities together are 1. A text's
-    /// probabilities do not depend on the others.
+    /// All labels for each text, the likeliest first, equals in the labels' order; their probabilities together are
+    /// 1. A text's probabilities do not depend on the others.
     ///
     /// # Errors
     /// When a text is empty.
@@ -190,6 +192,11 @@ impl Classifier {
         if labels.len() < 2 || !labels.is_sorted_by(|a, b| a < b) {
             return Err(not("its labels are not two or more in order, each once".to_owned()));
         }
+        if labels.len() > MOST_LABELS || labels.iter().any(|l| l.contains(char::is_control)) {
+            return Err(not(format!(
+                "it has more than {MOST_LABELS} labels, or one with a control character"
+            )));
+        }
         if max_length == 0 {
             return Err(not("its `max_length` is 0".to_owned()));
         }
@@ -199,8 +206,8 @@ impl Classifier {
     }
 }
 
-/// Runs the network on a text of the vocabulary's last id, which shows whether it takes ids, enough of them, and gives one row of
-/// probabilities a text.
+/// Runs the network on a text of the vocabulary's last id, which shows whether it takes ids, enough of them, and
+/// gives one row of probabilities a text.
 fn check_network(model: &mut Model, labels: usize, vocabulary: usize) -> std::result::Result<(), String> {
     let mut batch = Batch { lanes: 1, ..Batch::default() };
     batch.inputs.resize_with(1, Default::default);

@@ -114,8 +114,11 @@ impl ClassifierRecipe {
         for (option, share) in [("dropout", self.dropout), ("validation", self.validation)] {
             range((0.0..1.0).contains(&share), option, share.to_string(), "from 0 and below 1")?;
         }
-        if self.level == Level::Char && self.min_count > 1 {
-            let got = format!("{} with characters", self.min_count);
+        let scheduled = !matches!(self.schedule, RateSchedule::Step | RateSchedule::Plateau);
+        let expected = "constant, cosine or exponential";
+        range(scheduled, "schedule", format!("{:?}", self.schedule).to_lowercase(), expected)?;
+        if self.level != Level::Word && self.min_count > 1 {
+            let got = format!("{} with {}", self.min_count, self.level.plural());
             return Err(Error::Option { option: "min-count", got, expected: "1: it is for words" });
         }
         self.optimizer(1).map(|_| ())

@@ -108,8 +108,8 @@ impl ClassifierRecipe {
     /// Trains a classifier on texts, telling `report` what happens.
     ///
     /// # Errors
-    /// When a setting is out of range, there are fewer than two labels or two texts of one, or a validation text has a label
-    /// that no training text has.
+    /// When a setting is out of range, there are fewer than two labels or two texts of one, or a validation text has
+    /// a label that no training text has.
     pub fn train(
         &self,
         data: LabelledData<'_>,
@@ -168,7 +168,9 @@ impl ClassifierRecipe {
     fn codec(&self, training: &[LabelledText]) -> crate::Result<Codec> {
         let words = WordOptions { min_count: self.min_count, ..WordOptions::default() };
         let options = VocabOptions { words, ..VocabOptions::default() };
-        Codec::from_chunks(training.iter().map(|e| Ok(&e.text)), self.level, &options)
+        let codec = Codec::from_chunks(training.iter().map(|e| Ok(&e.text)), self.level, &options)?;
+        codec.check_known(&options)?;
+        Ok(codec)
     }
 }
 

@@ -90,9 +90,10 @@ impl BeamSearch {
 }
 
 impl LanguageModel {
-    /// Searches for a likely continuation: of all continuations of the `width` best so far, the `width` best go on. One
-    /// that reaches a stop text has ended; the search is over when none that goes on can still score higher than the best
-    /// that has ended, or after `length` tokens. The unknown token is never written; of equals the one found first wins.
+    /// Searches for a likely continuation: of all continuations of the `width` best so far, the `width` best go on.
+    /// One that reaches a stop text has ended; the search is over when none that goes on can still score higher than
+    /// the best that has ended, or after `length` tokens. The unknown token is never written; of equals the one found
+    /// first wins.
     ///
     /// # Errors
     /// When an option is out of range, or the model cannot be run step by step.
@@ -156,7 +157,7 @@ fn candidates(
         if let Some(prompt) = prompt {
             prompt.rule_out(&mut probabilities, 0.0);
         }
-        let scored = (0..).zip(&probabilities).skip(1);
+        let scored = (0..).zip(&probabilities).skip(1).filter(|(_, p)| **p > 0.0);
         candidates.extend(scored.map(|(id, &p)| {
             let log_probability = hypothesis.log_probability + f64::from(p).ln();
             Candidate { log_probability, parent, id }

@@ -92,6 +92,15 @@ impl Codec {
         })
     }
 
+    /// An error where every token would be the unknown one: a model has nothing to learn then.
+    pub(crate) fn check_known(&self, options: &VocabOptions) -> Result<()> {
+        if self.vocab_size() > 1 {
+            return Ok(());
+        }
+        let got = options.words.min_count.to_string();
+        Err(Error::Option { option: "min-count", got, expected: "a number that some word reaches" })
+    }
+
     /// Which level it is of.
     pub fn level(&self) -> Level {
         match self {
@@ -119,8 +128,8 @@ impl Codec {
         }
     }
 
-    /// The ids of what a model writes on from, never none: where a text has no token, a line break, and where that is none
-    /// either, the unknown one.
+    /// The ids of what a model writes on from, never none: where a text has no token, a line break, and where that is
+    /// none either, the unknown one.
     pub fn encode_prompt(&self, text: &str) -> Vec<u32> {
         let ids = [text, "\n"].map(|text| self.encode(text));
         ids.into_iter().find(|ids| !ids.is_empty()).unwrap_or_else(|| vec![0])
@@ -158,8 +167,8 @@ impl Codec {
 
 /// Turns tokens into text, one after the other, with the space that belongs between two.
 ///
-/// A subword may end inside a character: its bytes are held back until the character is whole, so a token may add nothing,
-/// or the character that an earlier one began. Bytes that cannot become a character are written as U+FFFD.
+/// A subword may end inside a character: its bytes are held back until the character is whole, so a token may add
+/// nothing, or the character that an earlier one began. Bytes that cannot become a character are written as U+FFFD.
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     codec: &'a Codec,

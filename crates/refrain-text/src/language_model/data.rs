@@ -89,6 +89,9 @@ impl TextRecipe {
         data: TrainingData<'_>,
         passes: &mut Passes<'_>,
     ) -> Result<Prepared> {
+        if data.validation.is_none_or(Corpus::is_empty) {
+            self.check_without_validation()?;
+        }
         let store = Store::in_folder(data.folder);
         let mut encode = |corpus: &Corpus| -> Result<StoredTokens> {
             let tokens = codec.encode_corpus(corpus, &store, &mut |bytes| passes.seen(bytes))?;
@@ -100,6 +103,7 @@ impl TextRecipe {
         let tokens = encode(data.training)?;
         if tokens.len() <= self.steps {
             return Err(Error::TooShort {
+                text: "the text",
                 got: tokens.len(),
                 needed: self.steps + 1,
                 purpose: "one chunk of `steps` tokens and the token after it",
@@ -107,18 +111,17 @@ impl TextRecipe {
             });
         }
         let batch = self.batch_for(tokens.len());
-        let mut scored = |corpus: Option<&Corpus>, purpose, advice| -> Result<Option<ScoredText>> {
-            let Some(corpus) = corpus else { return Ok(None) };
+        let mut scored = |corpus: Option<&Corpus>, text, purpose, advice| -> Result<Option<ScoredText>> {
+            let Some(corpus) = corpus.filter(|corpus| !corpus.is_empty()) else { return Ok(None) };
             let tokens = encode(corpus)?;
             match tokens.len() {
-                0 => Ok(None),
-                1 => Err(Error::TooShort { got: 1, needed: 2, purpose, advice }),
+                got @ 0..2 => Err(Error::TooShort { text, got, needed: 2, purpose, advice }),
                 _ => Ok(Some(ScoredText { tokens, characters: corpus.characters() })),
             }
         };
-        let validation =
-            scored(data.validation, "validation", "hold out a larger share, or none with a share of 0")?;
-        let test = scored(data.test, "a test", "use a longer text")?;
+        let hold_out = "hold out a larger share, or none with a share of 0";
+        let validation = scored(data.validation, "the text to validate on", "validation", hold_out)?;
+        let test = scored(data.test, "the text to test on", "a test", "use a longer text")?;
         let lanes = Lanes::new(tokens, batch, self.steps)?;
         Ok(Prepared { lanes, validation, test, fingerprint: data.training.fingerprint()? })
     }

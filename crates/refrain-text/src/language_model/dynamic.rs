@@ -52,8 +52,8 @@ impl<'a> DynamicEvaluation<'a> {
         if !(self.learning_rate >= 0.0 && self.learning_rate.is_finite()) {
             return wrong("dynamic-lr", self.learning_rate.to_string(), "a number of at least 0");
         }
-        if !(0.0..=1.0).contains(&self.decay) {
-            return wrong("dynamic-decay", self.decay.to_string(), "a share between 0 and 1");
+        if !(0.0..1.0).contains(&self.decay) {
+            return wrong("dynamic-decay", self.decay.to_string(), "from 0 and below 1");
         }
         if self.steps == 0 {
             return wrong("dynamic-steps", "0".to_owned(), "at least 1");
@@ -80,13 +80,18 @@ impl LanguageModel {
         let mut model = self.model.without_noise()?;
         compile_to_score(&mut model)?;
         let store = Store::in_folder(folder);
-        let lanes = |text: &Corpus, batch: usize| {
+        let lanes = |which, text: &Corpus, batch: usize| {
             let tokens = self.codec.encode_corpus(text, &store, &mut |_| {})?;
-            let batch = batch.min(tokens.len().saturating_sub(1)).max(1);
+            if tokens.len() < 2 {
+                let (purpose, advice) = ("dynamic evaluation", "use a longer text");
+                return Err(Error::TooShort { text: which, got: tokens.len(), needed: 2, purpose, advice });
+            }
+            let batch = batch.min(tokens.len() - 1);
             Lanes::new(tokens, batch, options.steps)
         };
-        let text_lanes = lanes(text, 1)?;
-        let known = options.statistics.map(|text| lanes(text, LANES)).transpose()?;
+        let text_lanes = lanes("the text", text, 1)?;
+        let known =
+            options.statistics.map(|text| lanes("the text of the statistics", text, LANES)).transpose()?;
         let of = text_lanes.len() + known.as_ref().map_or(0, Lanes::len);
         let mut done = 0;
         let mut chunk = || {
@@ -98,6 +103,11 @@ impl LanguageModel {
         model.reset_totals();
         for_each_gradient(&mut model, &text_lanes, |model| {
             chunk();
+            let loss = model.last_loss();
+            if !loss.is_finite() {
+                let got = format!("{}, with which the loss became {loss}", options.learning_rate);
+                return Err(Error::Option { option: "dynamic-lr", got, expected: "a lower rate" });
+            }
             step.take(model)
         })?;
         Score::of_totals(&model, &self.codec, text_lanes.tokens(), text.characters())

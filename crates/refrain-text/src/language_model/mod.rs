@@ -106,11 +106,16 @@ impl LanguageModel {
             return Err(Error::NotALanguageModel { reason });
         }
         let (width, vocab) = (file.model.output_width(0), task.codec.vocab_size());
-        if width != vocab {
+        if file.model.outputs() != 1 || width != vocab {
             let reason = format!("its output has {width} features, but its vocabulary {vocab} entries");
             return Err(Error::NotALanguageModel { reason });
         }
-        Ok(Self { model: file.model, codec: task.codec, training: file.training })
+        let mut model = file.model;
+        // Reading the last id shows whether it takes ids, and enough of them.
+        let not =
+            |e| Error::NotALanguageModel { reason: format!("its network does not read its vocabulary: {e}") };
+        model.session(1).and_then(|mut s| s.step_ids(&[vocab as u32 - 1]).map(|_| ())).map_err(not)?;
+        Ok(Self { model, codec: task.codec, training: file.training })
     }
 }
 

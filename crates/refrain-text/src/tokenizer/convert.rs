@@ -3,8 +3,8 @@
 use super::{Tokenizer, for_each_token, split};
 
 impl Tokenizer {
-    /// The ids of each text's words. Unknown words, and words whose id is `num_words` or more, become `oov_token`'s id, or are
-    /// dropped where there is none: the ids are at most `num_words - 1`.
+    /// The ids of each text's words. Unknown words, and words whose id is `num_words` or more, become `oov_token`'s
+    /// id, or are dropped where there is none: the ids are at most `num_words - 1`.
     pub fn texts_to_sequences<I>(&self, texts: I) -> Vec<Vec<u32>>
     where
         I: IntoIterator,
@@ -18,8 +18,8 @@ impl Tokenizer {
         texts.into_iter().map(sequence).collect()
     }
 
-    /// As [`texts_to_sequences`](Self::texts_to_sequences), for texts that come as lists of words: `filters` and `split` are
-    /// not used, `lower` is.
+    /// As [`texts_to_sequences`](Self::texts_to_sequences), for texts that come as lists of words: `filters` and
+    /// `split` are not used, `lower` is.
     pub fn tokens_to_sequences<I>(&self, texts: I) -> Vec<Vec<u32>>
     where
         I: IntoIterator,
@@ -35,8 +35,8 @@ impl Tokenizer {
         texts.into_iter().map(sequence).collect()
     }
 
-    /// The words of each sequence with one space between, also at character level. Ids that are unknown, or `num_words` or
-    /// more, become `oov_token`, or are dropped where there is none.
+    /// The words of each sequence with one space between, also at character level. Ids that are unknown, or
+    /// `num_words` or more, become `oov_token`, or are dropped where there is none.
     ///
     /// ```
     /// use refrain_text::Tokenizer;

@@ -35,7 +35,8 @@ struct Fields {
 }
 
 impl Tokenizer {
-    /// The tokenizer in the JSON of Keras's `Tokenizer.to_json()`, which `tokenizer_from_json` reads. Serde writes the same.
+    /// The tokenizer in the JSON of Keras's `Tokenizer.to_json()`, which `tokenizer_from_json` reads. Serde writes
+    /// the same.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&Document::from(self.clone()))
             .expect("strings, numbers and booleans are always JSON")
@@ -45,8 +46,9 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// A typed error for whatever Keras does not write: no JSON, fields missing or unknown, a table that names a word twice,
-    /// an id twice or an id far beyond the number of words, tables of counts that name different words, an `oov_token` without an id.
+    /// A typed error for whatever Keras does not write: no JSON, fields missing or unknown, a table that names a word
+    /// twice, an id twice or an id far beyond the number of words, tables of counts that name different words, an
+    /// `oov_token` without an id.
     ///
     /// ```
     /// use refrain_text::Tokenizer;

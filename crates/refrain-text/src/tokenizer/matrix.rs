@@ -42,8 +42,8 @@ impl Tokenizer {
         self.sequences_to_matrix(&self.texts_to_sequences(texts), mode)
     }
 
-    /// A matrix `(sequences, columns)` of the weights that `mode` names. There are `num_words` columns, or without it as many
-    /// as words plus 1 (Keras's count); ids beyond them are left out, and id 0 is an id like the others.
+    /// A matrix `(sequences, columns)` of the weights that `mode` names. There are `num_words` columns, or without it
+    /// as many as words plus 1 (Keras's count); ids beyond them are left out, and id 0 is an id like the others.
     ///
     /// # Errors
     ///

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The characters that Keras filters out unless told otherwise: ASCII punctuation without the apostrophe, tab and line feed.
+/// The characters that Keras filters out unless told otherwise: ASCII punctuation without the apostrophe, tab and
+/// line feed.
 pub const DEFAULT_FILTERS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
 
 /// The words of a text: lower case if `lower`, every character of `filters` turned into `split`, then cut at `split`;

@@ -22,17 +22,18 @@ use std::sync::Arc;
 #[serde(rename_all = "lowercase")]
 pub enum WordSplit {
     /// Words, punctuation marks and line breaks. Apostrophes inside a word are part of it; all other marks stand for
-    /// themselves, and know on which sides they want a space. Scripts that write no spaces are better served by characters.
+    /// themselves, and know on which sides they want a space. Scripts that write no spaces are better served by
+    /// characters.
     #[default]
     Punctuation,
-    /// Whatever stands between blanks, and line breaks: for texts already cut into words, as the Penn Treebank's. The word
-    /// `<unk>` is the unknown word; a line break is the word `<eos>`, as Zaremba et al. (2014) count it.
+    /// Whatever stands between blanks, and line breaks: for texts already cut into words, as the Penn Treebank's. The
+    /// word `<unk>` is the unknown word; a line break is the word `<eos>`, as Zaremba et al. (2014) count it.
     ///
-    /// Decoding joins again what was cut, `n't` and `'s`, marks and brackets, so that a person can read it. The text that it
-    /// writes has other blanks then, and is not cut into the same words again.
+    /// Decoding joins again what was cut, `n't` and `'s`, marks and brackets, so that a person can read it. The text
+    /// that it writes has other blanks then, and is not cut into the same words again.
     Whitespace,
-    /// As Keras's `text_to_word_sequence`: in lower case, without ASCII's marks but the apostrophe, cut at spaces. Line breaks
-    /// are no tokens, and decoding writes single spaces.
+    /// As Keras's `text_to_word_sequence`: in lower case, without ASCII's marks but the apostrophe, cut at spaces.
+    /// Line breaks are no tokens, and decoding writes single spaces.
     Keras,
 }
 
@@ -64,12 +65,12 @@ impl Default for WordOptions {
     }
 }
 
-/// The words, marks and line breaks of a training text, each with an id: 0 for unknown ones, then by count, ties by first
-/// appearance.
+/// The words, marks and line breaks of a training text, each with an id: 0 for unknown ones, then by count, ties by
+/// first appearance.
 ///
-/// A mark has one entry for each way it stands among spaces, so that [`decode`](Self::decode) writes a text down as a person
-/// would: a text with single spaces, and none at the ends of its lines, comes back exactly. Build the vocabulary from the
-/// training part only.
+/// A mark has one entry for each way it stands among spaces, so that [`decode`](Self::decode) writes a text down as a
+/// person would: a text with single spaces, and none at the ends of its lines, comes back exactly. Build the
+/// vocabulary from the training part only.
 ///
 /// ```
 /// use refrain_text::{WordOptions, WordVocab};
@@ -236,12 +237,13 @@ impl WordVocab {
         Ok(text)
     }
 
-    /// Adds one more id to a text that ends with the id `previous` (`None`: an empty text), with the space between if one
-    /// belongs there. For writing a text while it is made.
+    /// Adds one more id to a text that ends with the id `previous` (`None`: an empty text), with the space between if
+    /// one belongs there. For writing a text while it is made.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`] if the vocabulary lacks `previous` (position 0) or `id` (position 1); nothing is added then.
+    /// [`Error::UnknownId`] if the vocabulary lacks `previous` (position 0) or `id` (position 1); nothing is added
+    /// then.
     ///
     /// ```
     /// # use refrain_text::{WordOptions, WordVocab};

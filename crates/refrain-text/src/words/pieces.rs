@@ -1,12 +1,12 @@
 //! A text as words, punctuation marks and line breaks, such that the text can be put together again.
 //!
-//! A mark knows on which sides it clings to its neighbour, so `"` that opens a quotation and `"` that closes one are two
-//! tokens, and so are the dashes of `a - b` and `a-b`. Between two pieces stands a space unless the left one clings to the
-//! right or the right one to the left. A text whose only blanks are single spaces between other characters of a line
-//! therefore comes back exactly.
+//! A mark knows on which sides it clings to its neighbour, so `"` that opens a quotation and `"` that closes one are
+//! two tokens, and so are the dashes of `a - b` and `a-b`. Between two pieces stands a space unless the left one
+//! clings to the right or the right one to the left. A text whose only blanks are single spaces between other
+//! characters of a line therefore comes back exactly.
 //!
-//! Where the text leaves a side open (at a line's end, or where the neighbour clings already) the mark takes the side that
-//! it has elsewhere, so that a mark has few forms: see [`Habit`].
+//! Where the text leaves a side open (at a line's end, or where the neighbour clings already) the mark takes the side
+//! that it has elsewhere, so that a mark has few forms: see [`Habit`].
 
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ fn habit(mark: char) -> Habit {
     }
 }
 
-/// Every other character that is no blank belongs to words: letters of all scripts with their marks, digits, signs, emoji.
+/// Every other character that is no blank belongs to words: letters of all scripts with their marks, digits, signs,
+/// emoji.
 fn is_mark(c: char) -> bool {
     c.is_ascii_punctuation()
         || matches!(c, '¡' | '§' | '«' | '¶' | '»' | '¿')

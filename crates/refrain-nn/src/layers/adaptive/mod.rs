@@ -20,11 +20,15 @@ use crate::params::{ParamSpec, SpanId};
 use serde::{Deserialize, Serialize};
 use tail::Tail;
 
+/// Clusters that a layer has at most; each has parameters of its own.
+const MOST_CLUSTERS: usize = 64;
+
 /// An output layer for many classes, the frequent ones first (Grave, Joulin, Cissé, Grangier & Jégou 2017): the head
 /// scores the classes below the first cutoff and one entry for each cluster of classes behind it; a cluster scores
 /// its own classes from a projection of the input that is `div_value` times narrower than that of the cluster
-/// before. A class's probability is that of its cluster's entry times its own in the cluster. Sizes and defaults are
-/// those of PyTorch's `AdaptiveLogSoftmaxWithLoss`.
+/// before. A class's probability is that of its cluster's entry times its own in the cluster. Sizes and
+/// the defaults of `div_value` and `use_bias` are those of PyTorch's `AdaptiveLogSoftmaxWithLoss`; weights begin as a
+/// Dense layer's.
 ///
 /// Input `(…, I)`, output `(…, classes)`: probabilities. Behind a sparse categorical crossentropy training and
 /// evaluation score a cluster only for the rows whose target lies in it; accuracy scores it also for the rows where
@@ -133,6 +137,10 @@ impl AdaptiveSoftmax {
                 format!("one number or more, ascending, above 0 and below the {} classes", self.classes);
             return refuse("cutoffs", format!("{:?}", self.cutoffs), expected);
         }
+        if self.cutoffs.len() > MOST_CLUSTERS {
+            let got = format!("{} numbers", self.cutoffs.len());
+            return refuse("cutoffs", got, format!("at most {MOST_CLUSTERS}"));
+        }
         if !(self.div_value.is_finite() && self.div_value > 0.0) {
             return refuse("div_value", self.div_value.to_string(), "a finite number above 0".to_owned());
         }
@@ -181,6 +189,10 @@ impl AdaptiveSoftmax {
     fn tail(&self, plan: &mut Plan<'_>, inputs: usize, cluster: usize) -> Result<Tail, Error> {
         let classes = self.cutoffs[cluster]..self.cutoffs.get(cluster + 1).copied().unwrap_or(self.classes);
         let width = self.projected(inputs, cluster);
+        if width > MOST_UNITS {
+            let expected = format!("so large that a projection has at most {MOST_UNITS} features");
+            return Err(Error::setting(plan.name(), "div_value", self.div_value, expected));
+        }
         let projection = self.matrix(plan, "projection", inputs, width)?;
         let kernel = self.matrix(plan, "kernel", width, classes.len())?;
         let projection = Affine::new(projection, None, inputs, width);

@@ -9,7 +9,8 @@ fn layer() -> AdaptiveSoftmax {
 
 #[test]
 fn gradients() {
-    // A cluster of one class has no gradient, so here is none. Probabilities of many classes are small: scores that differ make gradients that rounding does not hide.
+    // A cluster of one class has no gradient, so here is none. Probabilities of many classes are small: scores that
+    // differ make gradients that rounding does not hide.
     let initializer = Initializer::RandomNormal { mean: 0.0, stddev: 1.0 };
     for use_bias in [false, true] {
         let layer = layer().cutoffs([5, 17, 20]).use_bias(use_bias).kernel_initializer(initializer.clone());
@@ -70,7 +71,9 @@ fn settings_out_of_range_are_refused() {
         (of(10).cutoffs([3]).div_value(-2.0), "div_value is -2"),
         (of(10).cutoffs([3]).div_value(f64::NAN), "div_value is NaN"),
         (of(10).cutoffs([3]).div_value(f64::INFINITY), "div_value is inf"),
-        (of(10).cutoffs([3]).div_value(1e-300), "shape is"),
+        (of(10).cutoffs([3]).div_value(1e-300), "div_value is"),
+        (of(10).cutoffs([3]).div_value(1e-12), "a projection has at most"),
+        (of(1_000).cutoffs((1..100).collect::<Vec<_>>()), "cutoffs is 99 numbers, but must be at most 64"),
     ];
     for (layer, expected) in cases {
         let error = Bench::new(&layer, &[Input::random_lanes(4, 2)]).unwrap_err();

@@ -382,7 +382,7 @@ impl<C: CellConfig> RecurrentLayer for Recurrent<C> {
         Box::new(Self { go_backwards: backwards, ..self.clone() })
     }
 
-    fn quiet(&self) -> Box<dyn RecurrentLayer> {
+    fn recurrent_without_noise(&self) -> Box<dyn RecurrentLayer> {
         Box::new(self.noiseless())
     }
 

@@ -38,7 +38,9 @@ impl Likeliest {
         self.entries.resize(rows * clusters, 0.0);
         self.classes.resize(rows, 0);
         self.best.resize(rows, 0.0);
+        self.shift.clear();
         self.shift.reserve(rows);
+        self.columns.clear();
         self.columns.reserve(rows);
     }
 

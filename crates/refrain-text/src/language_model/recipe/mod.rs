@@ -8,6 +8,7 @@ pub use named::NamedRecipe;
 pub use rate::RateSchedule;
 
 use super::codec::{Codec, Level, VocabOptions};
+use crate::bpe::BpeVocab;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::words::{WordOptions, WordSplit};
@@ -285,8 +286,26 @@ impl TextRecipe {
         if let (Level::Char, Some(size)) = (self.level, self.vocabulary) {
             return wrong("vocab", at(size.to_string()), "no limit: every character counts");
         }
+        if let (Level::Bpe, Some(size)) = (self.level, self.vocabulary)
+            && !(BpeVocab::MIN_SIZE..=BpeVocab::MAX_SIZE).contains(&size)
+        {
+            return wrong("vocab", at(size.to_string()), "from 257 to 1048576: every byte has a token");
+        }
         if let (Level::Char | Level::Bpe, Some(_)) = (self.level, self.words) {
             return wrong("words", at("given".to_owned()), "nothing: it is for words");
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing waits for a validation loss, where there will be none.
+    pub(super) fn check_without_validation(&self) -> Result<()> {
+        let expected = "a share or a file to validate on: it acts when that loss stops falling";
+        let wrong = |option, got: &str| Err(Error::Option { option, got: got.to_owned(), expected });
+        if self.average == ParameterAverage::Triggered {
+            return wrong("average", "triggered without a text to validate on");
+        }
+        if self.schedule == RateSchedule::Plateau {
+            return wrong("schedule", "plateau without a text to validate on");
         }
         Ok(())
     }

@@ -95,7 +95,11 @@ impl TextRecipe {
                     expected: "ascending numbers of tokens, at least 1 and below the vocabulary's",
                 });
             }
-            return Ok(net.add(AdaptiveSoftmax::new(vocabulary).cutoffs(cutoffs).name("output"), &[x])?);
+            let mut adaptive = AdaptiveSoftmax::new(vocabulary).cutoffs(cutoffs).name("output");
+            if let Some(uniform) = self.uniform() {
+                adaptive = adaptive.kernel_initializer(uniform);
+            }
+            return Ok(net.add(adaptive, &[x])?);
         }
         let mut dense = Dense::new(vocabulary).activation(Activation::Softmax).name("output");
         if let Some(uniform) = self.uniform() {

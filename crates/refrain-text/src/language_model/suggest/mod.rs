@@ -35,12 +35,12 @@ const KEPT_STATES: usize = 1024;
 /// Suggests what comes next in a text that grows and shrinks: it keeps the model's states along the text, and
 /// reads only what is new.
 ///
-/// Behind a blank, a mark or nothing, the next words are suggested. Otherwise the text ends in a word being
-/// typed, and words that begin with it are, this word itself among them where it is one; upper and lower case are
-/// only taken for the same where nothing fits. A model of words shares out the probability among the words of its
-/// vocabulary that fit. A model of smaller tokens is searched: a word's probability is the product of those of its
-/// tokens and of a blank or a mark other than an apostrophe behind them. Such a search is bounded by steps, never by time, so the same text has the
-/// same suggestions.
+/// Behind a blank, a mark or nothing, the next words are suggested. Otherwise the text ends in a word being typed,
+/// and words that begin with it are, this word itself among them where it is one; upper and lower case are only taken
+/// for the same where nothing fits. A model of words shares out the probability among the words of its vocabulary
+/// that fit. A model of smaller tokens is searched: a word's probability is the product of those of its tokens and of
+/// a blank or a mark other than an apostrophe behind them. Such a search is bounded by steps, never by time, so the
+/// same text has the same suggestions.
 ///
 /// ```
 /// # use refrain_text::language_model::{Flow, TrainingData};
@@ -131,8 +131,8 @@ impl Suggester<'_> {
     }
 
     /// The `count` likeliest next tokens, likeliest first: words, marks and line breaks, or characters, as the
-    /// vocabulary has them. The probabilities of all tokens together are 1, and those that read the same are one
-    /// suggestion.
+    /// vocabulary has them. The probabilities of all tokens together, the unknown one included, are 1; those that
+    /// read the same are one suggestion.
     ///
     /// # Errors
     /// When the network refuses a step.

@@ -141,7 +141,8 @@ impl<'t> Search<'t> {
         chosen
     }
 
-    /// A spelling is at most as likely as its beginning, so once enough words are known, less likely beginnings are of no use.
+    /// A spelling is at most as likely as its beginning, so once enough words are known, less likely beginnings are
+    /// of no use.
     fn raise_floor(&mut self) {
         let mut known: Vec<f64> = self.words.values().copied().collect();
         known.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -161,6 +162,7 @@ impl<'t> Search<'t> {
         for (token, (piece, &share)) in (0..).zip(tokens.iter().zip(expected)).skip(1) {
             let probability = reached * f64::from(share);
             match piece.kind {
+                _ if probability == 0.0 => {}
                 Kind::None => {}
                 Kind::End if plain => ended += probability,
                 Kind::Inside if plain && probability < self.floor => {}

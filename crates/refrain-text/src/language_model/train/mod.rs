@@ -164,6 +164,7 @@ impl TextRecipe {
         let options = self.vocabulary_options(data.training)?;
         let mut passes = Passes::new(2, data, report);
         let codec = Codec::from_corpus(data.training, self.level, &options, &mut |bytes| passes.seen(bytes))?;
+        codec.check_known(&options)?;
         let prepared = self.prepare(&codec, data, &mut passes)?;
         let model = self.network(&codec, engine, self.updates(&prepared.lanes))?;
         let lm = LanguageModel { model, codec, training: None };

@@ -2,13 +2,14 @@
 
 use super::chunks::chunks;
 use super::{EpochRecord, Flow, Progress, Stopped, TextEvent, Trained};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lanes::Lanes;
 use crate::language_model::evaluate::{Score, ScoredText};
 use crate::language_model::{LanguageModel, ParameterAverage, TextRecipe};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Averaging;
 use refrain_nn::data::Batch;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Tells what happens and hears whether to go on.
@@ -47,14 +48,6 @@ enum Pass {
 impl Run<'_> {
     /// Trains the epochs that are left.
     pub(super) fn go(mut self, report: Report<'_>) -> Result<Trained> {
-        let needs_validation = self.recipe.average == ParameterAverage::Triggered;
-        if needs_validation && self.validation.is_none() {
-            return Err(Error::Option {
-                option: "average",
-                got: "triggered without a text to validate on".to_owned(),
-                expected: "a share or a file to validate on: a loss that stops falling begins the average",
-            });
-        }
         if self.recipe.average == ParameterAverage::Exponential && !self.lm.model.is_averaging() {
             let momentum = self.recipe.average_momentum;
             self.lm.model.start_averaging(Averaging::Exponential { momentum })?;
@@ -117,14 +110,12 @@ impl Run<'_> {
         model.take_metrics(ranks);
         model.reset_totals();
         model.set_learning_rate_factor(factor);
-        let (mut tokens, mut norms, mut rate) = (0, 0.0, 0.0);
+        let (mut tokens, mut norms, mut rate) = (0, Norms::default(), 0.0);
         // Steps and chunks since the last update.
         let (mut steps, mut pending) = (0, 0);
         for (i, range) in ranges.iter().enumerate() {
             let start = Instant::now();
-            let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
-            let (n, t) = lanes.fill_range(range.clone(), &mut input.ids, &mut target.ids)?;
-            (batch.lanes, input.steps, target.steps) = (n, t, t);
+            let (n, t) = fill(lanes, range.clone(), &mut batch)?;
             (steps, pending) = (steps + t, pending + 1);
             if recipe.variable_steps {
                 // A longer chunk's mean is of more steps, and may take a longer one.
@@ -134,12 +125,12 @@ impl Run<'_> {
             model.train_step(&batch, Some(&mut state))?;
             if pending == recipe.accumulate {
                 (steps, pending) = (0, 0);
+                norms.add(model.last_gradient_norm());
             }
             if !model.last_loss().is_finite() {
                 return Ok(Pass::Diverged(model.last_loss()));
             }
             tokens += n * t;
-            norms += model.last_gradient_norm();
             watch.total += start.elapsed();
             let event = TextEvent::Batch {
                 epoch,
@@ -152,7 +143,9 @@ impl Run<'_> {
                 return Ok(Pass::Stopped);
             }
         }
-        model.flush_gradients()?;
+        if model.flush_gradients()? {
+            norms.add(model.last_gradient_norm());
+        }
         model.take_metrics(true);
         let totals = model.totals();
         let seconds = watch.total.as_secs_f64();
@@ -166,7 +159,7 @@ impl Run<'_> {
             tokens_per_second: tokens as f64 / seconds,
             seconds,
             learning_rate: rate,
-            gradient_norm: norms / ranges.len() as f64,
+            gradient_norm: norms.mean(),
         }))
     }
 
@@ -243,8 +236,34 @@ impl Run<'_> {
     }
 }
 
+/// Makes a batch of a range of the lanes' steps.
+fn fill(lanes: &Lanes<StoredTokens>, range: Range<usize>, batch: &mut Batch) -> Result<(usize, usize)> {
+    let (input, target) = (&mut batch.inputs[0], &mut batch.targets[0]);
+    let (n, t) = lanes.fill_range(range, &mut input.ids, &mut target.ids)?;
+    (batch.lanes, input.steps, target.steps) = (n, t, t);
+    Ok((n, t))
+}
+
 /// Time spent training, which stands still while others work.
 #[derive(Debug, Default)]
 struct Stopwatch {
     total: Duration,
+}
+
+/// The norms of the gradients that were stepped by.
+#[derive(Debug, Default)]
+struct Norms {
+    sum: f64,
+    steps: usize,
+}
+
+impl Norms {
+    fn add(&mut self, norm: f64) {
+        self.sum += norm;
+        self.steps += 1;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.steps as f64
+    }
 }
