@@ -68,6 +68,12 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(output, &recipe, &text.name, text.corpus.characters());
     let mut report = |event: &TextEvent<'_>| {
+        if let (TextEvent::Tokenizing { .. }, Some(code)) = (event, interrupt.exit_code()) {
+            // There is nothing to save yet, and a large text has minutes to go.
+            progress.finish();
+            output.log("interrupted before training began: nothing is saved");
+            std::process::exit(code.into());
+        }
         progress.event(event);
         if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
     };
