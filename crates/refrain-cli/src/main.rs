@@ -10,6 +10,7 @@ mod classify;
 mod classify_progress;
 mod cli;
 mod confusion_table;
+mod ended;
 mod engine;
 mod error;
 mod evaluate;

@@ -3,19 +3,17 @@
 use crate::classify_progress::ClassifierProgress;
 use crate::cli::TrainClassify as Options;
 use crate::confusion_table;
+use crate::ended::Ended;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::labelled;
 use crate::output::{Level as Loudness, Output, write_stdout};
-use crate::train_text::beside;
 use crate::writable;
 use refrain::classifier::{
     ClassifierEvent, ClassifierScore, LabelledData, LabelledText, TrainedClassifier, split_labelled,
 };
-use refrain::language_model::{Flow, Stopped};
+use refrain::language_model::Flow;
 use refrain::{ClassifierRecipe, Engine, Error};
-use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -73,91 +71,29 @@ fn learned_by_heart(training: &[LabelledText], validation: &[LabelledText]) -> u
     validation.iter().filter(|e| known.contains(&key(e))).count()
 }
 
-/// What `--json` says at the end.
-#[derive(Debug, Serialize)]
-struct Done<'a> {
-    model: &'a Path,
-    epochs: usize,
-    best_epoch: usize,
-    seconds: f64,
-    stopped: Stopped,
-    /// The score of what was saved.
-    #[serde(flatten)]
-    validation: Map<String, Value>,
-}
-
 /// Saves what was learned, and says so.
 fn save(trained: TrainedClassifier, out: &Path, interrupt: Interrupt, output: &Output) -> Result<()> {
     let TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score } = trained;
-    let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
-    let out = match interrupted {
-        // What is there already may be better than half a run.
-        Some(_) => beside(out)?,
-        None => out.to_owned(),
-    };
-    model.save(&out).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
-    let ending = if stopped == Stopped::Diverged {
-        Err(Failure::Work(format!(
-            "the loss became NaN or infinite in epoch {}; the model of epoch {best_epoch} is saved in {}. Lower --lr, \
-             or --clip the gradient",
-            epochs.len() + 1,
-            out.display()
-        )))
-    } else {
-        interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
-    };
+    let mut ended = Ended::new(out, (epochs.len(), best_epoch), seconds, stopped, &interrupt)?;
+    model.save(ended.model()).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
     let told = (|| {
-        let mut validation = Map::new();
-        if let Ok(Value::Object(score)) = serde_json::to_value(&score) {
-            validation.extend(score.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
-        }
-        let epochs = epochs.len();
-        output.event("done", Done { model: &out, epochs, best_epoch, seconds, stopped, validation })?;
-        output.log(summary(stopped, epochs, seconds, best_epoch, score.as_ref()));
+        ended.add_score("val", &score);
+        output.event("done", &ended)?;
+        output.log(ended.summary(score.as_ref().map(told_score)));
         if output.level() > Loudness::Quiet {
             let table = score.map_or(String::new(), |s| format!("\n{}", confusion_table::show(&s.confusion)));
-            write_stdout(&format!("{table}{}", saved(&out, best_epoch, interrupted.is_some())))?;
+            let next = |path: &str| format!("classify {path} \"some text\"");
+            write_stdout(&format!("{table}{}", ended.saved(next, |_| String::new())))?;
         }
         Ok(())
     })();
     // That nobody reads what is said changes nothing about how the run ended.
-    ending.and(told)
+    ended.result().and(told)
 }
 
-fn summary(
-    stopped: Stopped,
-    epochs: usize,
-    seconds: f64,
-    best_epoch: usize,
-    score: Option<&ClassifierScore>,
-) -> String {
-    let what = match stopped {
-        Stopped::Interrupted => "interrupted",
-        Stopped::Diverged => "diverged",
-        _ => "done",
-    };
-    let mut line = format!("{what}: {epochs} epoch{} in {seconds:.1} s", if epochs == 1 { "" } else { "s" });
-    if let Some(ClassifierScore { loss, accuracy, macro_f1, .. }) = score {
-        line += &format!(
-            "; epoch {best_epoch}: val_loss {loss:.4}, accuracy {:.2} %, macro-F1 {macro_f1:.4}",
-            accuracy * 100.0
-        );
-    }
-    line
-}
-
-/// Where the model is, and what to do with it.
-fn saved(out: &Path, epoch: usize, interrupted: bool) -> String {
-    let path = out.display().to_string();
-    let path = if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path };
-    let which =
-        if epoch == 0 { "before its first epoch's end".to_owned() } else { format!("of epoch {epoch}") };
-    let next = if interrupted {
-        "\n".to_owned()
-    } else {
-        format!(" Try:\n  refrain classify {path} \"some text\"\n")
-    };
-    format!("\nsaved {path}, the model {which}.{next}")
+fn told_score(score: &ClassifierScore) -> String {
+    let ClassifierScore { loss, accuracy, macro_f1, .. } = score;
+    format!("val_loss {loss:.4}, accuracy {:.2} %, macro-F1 {macro_f1:.4}", accuracy * 100.0)
 }
 
 impl Options {

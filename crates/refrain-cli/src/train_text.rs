@@ -1,6 +1,7 @@
 //! `refrain train text`: a text becomes a model that continues it.
 
 use crate::cli::TrainText as Options;
+use crate::ended::Ended;
 use crate::error::{Failure, Result};
 use crate::generate::write;
 use crate::interrupt::Interrupt;
@@ -9,12 +10,8 @@ use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::progress::Progress;
 use crate::text_input::{self, Text, work_if_io};
 use crate::writable;
-use refrain::language_model::{
-    Flow, Generate, Level, RateSchedule, Score, Stopped, TextEvent, Trained, TrainingData,
-};
+use refrain::language_model::{Flow, Generate, Level, RateSchedule, Score, TextEvent, Trained, TrainingData};
 use refrain::{Corpus, Engine, Error, LanguageModel, TextRecipe};
-use serde::Serialize;
-use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// What is learned when no file is named: songs and poems written for this project.
@@ -137,19 +134,6 @@ fn told(error: Error, text: &Text, recipe: &TextRecipe, has_file: bool) -> Failu
     }
 }
 
-/// What `--json` says at the end.
-#[derive(Debug, Serialize)]
-struct Done<'a> {
-    model: &'a Path,
-    epochs: usize,
-    best_epoch: usize,
-    seconds: f64,
-    stopped: Stopped,
-    /// The scores of what was saved.
-    #[serde(flatten)]
-    scores: Map<String, Value>,
-}
-
 /// Saves what was learned, and says so.
 fn save(
     trained: Trained,
@@ -159,70 +143,31 @@ fn save(
     output: &Output,
 ) -> Result<()> {
     let Trained { mut model, best_epoch, epochs, stopped, seconds, score, test, .. } = trained;
-    let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
-    let out = match interrupted {
-        // What is there already may be better than half a run.
-        Some(_) => beside(&options.out)?,
-        None => options.out.clone(),
-    };
-    model.save(&out).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
-    let ending = if stopped == Stopped::Diverged {
-        Err(Failure::Work(format!(
-            "the loss became NaN or infinite in epoch {}; the model of epoch {best_epoch} is saved in {}. Lower --lr, \
-             or --clip the gradient",
-            epochs.len() + 1,
-            out.display()
-        )))
-    } else {
-        interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
-    };
+    let mut ended = Ended::new(&options.out, (epochs.len(), best_epoch), seconds, stopped, &interrupt)?;
+    model.save(ended.model()).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
     let told = (|| {
-        if options.files.is_empty() && interrupted.is_none() {
+        if options.files.is_empty() && !ended.interrupted() {
             show_verse(&mut model, output)?;
         }
-        let mut scores = Map::new();
-        for (name, score) in [("val", score), ("test", test)] {
-            if let Ok(Value::Object(score)) = serde_json::to_value(score) {
-                scores.extend(score.into_iter().map(|(metric, value)| (format!("{name}_{metric}"), value)));
-            }
+        for (part, score) in [("val", score), ("test", test)] {
+            ended.add_score(part, &score);
         }
-        let epochs = epochs.len();
-        output.event("done", Done { model: &out, epochs, best_epoch, seconds, stopped, scores })?;
-        output.log(summary(stopped, epochs, seconds, best_epoch, score));
+        output.event("done", &ended)?;
+        output.log(ended.summary(score.map(|score| told_score("val_loss", &score))));
         if let Some(test) = test {
             output.log(format_args!("test: {}", told_score("loss", &test)));
         }
         if output.level() > Loudness::Quiet {
-            write_stdout(&saved(&out, best_epoch, &text.opening, interrupted.is_some()))?;
+            // Words that a shell reads as they stand.
+            let plain = |word: &&str| word.chars().all(char::is_alphanumeric);
+            let prompt = text.opening.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
+            let next = |path: &str| format!("generate {path} --prompt \"{prompt}\"");
+            write_stdout(&ended.saved(next, |path| format!(" Go on from it with `--init {path}`")))?;
         }
         Ok(())
     })();
     // That nobody reads what is said changes nothing about how the run ended.
-    ending.and(told)
-}
-
-/// Where an interrupted run's model goes: a folder beside `out`, which stays as it is.
-pub(crate) fn beside(out: &Path) -> Result<PathBuf> {
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(".checkpoint");
-    let folder = out.with_file_name(name);
-    std::fs::create_dir_all(&folder).map_err(|e| {
-        Failure::Work(format!("cannot make the folder {}: {e}; the model is not saved", folder.display()))
-    })?;
-    Ok(folder.join("model.safetensors"))
-}
-
-fn summary(stopped: Stopped, epochs: usize, seconds: f64, best_epoch: usize, score: Option<Score>) -> String {
-    let what = match stopped {
-        Stopped::Interrupted => "interrupted",
-        Stopped::Diverged => "diverged",
-        Stopped::Epochs => "done",
-    };
-    let mut line = format!("{what}: {epochs} epoch{} in {seconds:.1} s", if epochs == 1 { "" } else { "s" });
-    if let Some(score) = score {
-        line += &format!("; epoch {best_epoch}: {}", told_score("val_loss", &score));
-    }
-    line
+    ended.result().and(told)
 }
 
 fn told_score(loss: &str, score: &Score) -> String {
@@ -234,21 +179,6 @@ fn show_verse(model: &mut LanguageModel, output: &Output) -> Result<()> {
     let level = model.codec().level();
     let length = SAMPLE.iter().find(|(l, _)| *l == level).map_or(0, |(_, length)| *length);
     write(model, &Generate { length, ..Generate::default() }, output)
-}
-
-/// Where the model is, and what to do with it.
-fn saved(out: &Path, epoch: usize, text: &str, interrupted: bool) -> String {
-    let path = out.display().to_string();
-    let path = if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path };
-    // Words that a shell reads as they stand.
-    let plain = |word: &&str| word.chars().all(char::is_alphanumeric);
-    let prompt = text.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
-    let which =
-        if epoch == 0 { "before its first epoch's end".to_owned() } else { format!("of epoch {epoch}") };
-    if interrupted {
-        return format!("\nsaved {path}, the model {which}. Go on from it with `--init {path}`\n");
-    }
-    format!("\nsaved {path}, the model {which}. Try:\n  refrain generate {path} --prompt \"{prompt}\"\n")
 }
 
 /// The recipe for going on with a model: its shape, and how the options say to train it.
