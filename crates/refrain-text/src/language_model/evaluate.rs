@@ -1,8 +1,7 @@
 //! How well a model predicts a text.
 
 use super::LanguageModel;
-use super::codec::{Codec, Level};
-use super::data::split_text;
+use super::codec::Codec;
 use crate::error::Result;
 use crate::score::{ScoreBlock, ScoreLanes};
 use crate::tokens::{StoredTokens, Tokens};
@@ -30,11 +29,6 @@ pub struct Score {
     pub accuracy: f64,
     /// Tokens scored: all but the first.
     pub tokens: usize,
-}
-
-/// The part of a text that [`LanguageModel::evaluate`] is asked for: its last `share`, or all of it.
-pub fn score_split(text: &str, share: Option<f64>, level: Level) -> &str {
-    share.map_or(text, |share| split_text(text, share, level).1)
 }
 
 impl LanguageModel {

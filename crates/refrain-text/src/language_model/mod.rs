@@ -21,7 +21,7 @@ pub use beam::{BeamSearch, Found};
 pub use codec::{Codec, Decoder, Level, VocabOptions};
 pub use data::{TrainingData, split_text};
 pub use dynamic::DynamicEvaluation;
-pub use evaluate::{Score, score_split};
+pub use evaluate::Score;
 pub use generate::{Generate, Generation};
 pub use recipe::{CellKind, NamedRecipe, ParameterAverage, RateSchedule, TextRecipe};
 pub use suggest::{Suggester, Suggestion};

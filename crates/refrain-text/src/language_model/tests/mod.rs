@@ -63,7 +63,7 @@ fn evaluating_the_file_gives_the_validation_loss_to_the_bit() {
         trained.model.save(&path).unwrap();
         let mut model = LanguageModel::open(&path, engine(1)).unwrap();
         let text = text();
-        let score = model.evaluate(score_split(&text, Some(0.1), level), false).unwrap();
+        let score = model.evaluate(split_text(&text, 0.1, level).1, false).unwrap();
         assert_eq!(Some(score), trained.score);
         assert_eq!(model.codec(), trained.model.codec());
     }
