@@ -2,33 +2,21 @@
 
 mod common;
 
-use common::{Place, SONG};
-use refrain::language_model::{Codec, Flow, Level, TrainingData};
-use refrain::{BpeVocab, Corpus, Engine, LanguageModel, TextRecipe};
+use common::{Place, Ran};
+use refrain::language_model::Codec;
+use refrain::{BpeVocab, Engine, LanguageModel};
 
-/// A folder with a model of subwords in it.
-fn place() -> (Place, LanguageModel) {
+/// A folder with a model of subwords in it, and what its training said.
+fn place() -> (Place, LanguageModel, Ran) {
     let place = Place::new();
-    let recipe = TextRecipe {
-        level: Level::Bpe,
-        units: 8,
-        layers: 1,
-        embedding: 8,
-        steps: 8,
-        epochs: 1,
-        batch: Some(2),
-        ..TextRecipe::default()
-    };
-    let corpus = Corpus::from_text(SONG);
-    let data = TrainingData::new(&corpus);
-    let trained = recipe.train(data, Engine::default(), &mut |_| Flow::Continue).unwrap();
-    trained.model.save(place.file("bpe.safetensors")).unwrap();
-    (place, trained.model)
+    let trained = place.train("bpe.safetensors", &["--level", "bpe", "--steps", "8", "--validation", "0.3"]);
+    let model = LanguageModel::open(place.file("bpe.safetensors"), Engine::default()).unwrap();
+    (place, model, trained)
 }
 
 #[test]
 fn a_model_of_subwords_does_what_others_do() {
-    let (place, mut model) = place();
+    let (place, model, trained) = place();
     let info = place.ok(&["--json", "info", "bpe.safetensors"]).event("result");
     assert_eq!((&info["level"], &info["vocabulary"]), (&"bpe".into(), &model.codec().vocab_size().into()));
     let writes = ["--json", "generate", "bpe.safetensors", "--prompt", "The wheel 🛶", "--length", "30"];
@@ -37,13 +25,13 @@ fn a_model_of_subwords_does_what_others_do() {
     assert_eq!(written.stderr, "", "no character is unknown");
     let suggested = place.ok(&["--json", "suggest", "bpe.safetensors", "The"]).event("result");
     assert_eq!(suggested["suggestions"].as_array().unwrap().len(), 5);
-    let score = place.ok(&["--json", "evaluate", "bpe.safetensors", "song.txt"]).event("result");
-    assert_eq!(score["loss"], model.evaluate(SONG, false).unwrap().loss);
+    let score = ["--json", "evaluate", "bpe.safetensors", "song.txt", "--validation", "0.3"];
+    assert_eq!(place.ok(&score).event("result")["loss"], trained.event("done")["val_loss"]);
 }
 
 #[test]
 fn info_writes_the_tokenizer() {
-    let (place, model) = place();
+    let (place, model, _) = place();
     let before = place.read("bpe.safetensors");
     place.write("t.json", "an older file");
     let ran = place.ok(&["info", "bpe.safetensors", "--tokenizer", "t.json"]);
@@ -57,7 +45,7 @@ fn info_writes_the_tokenizer() {
 
 #[test]
 fn a_tokenizer_is_not_written_where_it_must_not_be() {
-    let (place, _) = place();
+    let (place, ..) = place();
     place.train("char.safetensors", &[]);
     let before = place.read("bpe.safetensors");
     place.refused(
