@@ -17,7 +17,12 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     }
     let mut model = open_text(&options.model, engine, output)?;
     let text = options.text.as_deref().unwrap_or_default();
-    warn_of_unknown(&model, text, output);
+    // A word that is being typed need not be one yet.
+    let typed = match options.tokens {
+        true => 0,
+        false => model.suggester().map_err(refrain::Error::from)?.typed(text).len(),
+    };
+    warn_of_unknown(&model, &text[..text.len() - typed], output);
     if options.interactive {
         return interactive::run(&mut model, text, options.top, output);
     }

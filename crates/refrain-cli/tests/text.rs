@@ -422,3 +422,19 @@ fn twenty_bytes_are_too_few_and_the_error_says_what_to_do() {
         place.refused(&arguments, &["short.txt", "tokens", "lower `steps`, or use a longer text"]);
     }
 }
+
+#[test]
+fn a_word_being_typed_is_no_unknown_word() {
+    let place = Place::new();
+    place.train("m.safetensors", &["--level", "word"]);
+    assert_eq!(place.ok(&["suggest", "m.safetensors", "The whe"]).stderr, "");
+    assert!(
+        place.ok(&["suggest", "m.safetensors", "The zebra whe"]).stderr.contains("1 of the text's words")
+    );
+    assert!(
+        place
+            .ok(&["suggest", "m.safetensors", "The whe", "--tokens"])
+            .stderr
+            .contains("1 of the text's words")
+    );
+}
