@@ -67,6 +67,14 @@ pub enum Error {
         /// What is wrong, where.
         reason: String,
     },
+    /// A file is not a checkpoint, or a damaged one.
+    #[error("{path} is not a checkpoint that this version can go on from: {reason}")]
+    CheckpointFile {
+        /// The path as given.
+        path: String,
+        /// What is wrong, where.
+        reason: String,
+    },
     /// The loss is not a number any more.
     #[error("the loss became {loss} in epoch {epoch}: lower the learning rate or clip the gradient")]
     Diverged {

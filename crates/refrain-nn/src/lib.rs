@@ -10,8 +10,11 @@
 
 mod activation;
 pub mod callbacks;
+pub mod checkpoint;
 pub mod data;
 mod error;
+
+pub mod exact;
 pub mod file;
 mod fit;
 pub mod gradcheck;
@@ -36,7 +39,7 @@ pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};
 pub use model::{
     Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, InputSpec, Model,
-    Network, Reduction, Sequential, Session, Summary, Tensor, TrainingCounters, TrainingState,
+    Network, Reduction, Sequential, Session, Summary, Tensor, Totals, TrainingCounters, TrainingState,
 };
 pub use params::{ParamSpec, Params, Span, SpanId};
 pub use refrain_kernels::{Engine, Isa};

@@ -1,5 +1,7 @@
 //! What recurrent layers remember between batches.
 
+use crate::checkpoint::Part;
+use crate::error::Error;
 use crate::graph::StateShape;
 use refrain_kernels::{AlignedVec, row_step};
 
@@ -69,6 +71,55 @@ impl State {
             Some(gathered)
         });
         State { slots: slots.collect() }
+    }
+
+    /// All lanes of all layers, for a checkpoint: `0/hidden` and `0/cell` of the first recurrent layer, the latter
+    /// empty of cells without one.
+    pub fn to_part(&self) -> Part {
+        Part { values: serde_json::json!({ "lanes": self.lanes() }), tensors: self.tensors().collect() }
+    }
+
+    /// Goes on from what [`State::to_part`] gave of a state of the same model; after an error it is as it was.
+    ///
+    /// # Errors
+    /// When the part is of another model's state.
+    pub fn set_part(&mut self, mut part: Part) -> Result<(), Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Values {
+            lanes: usize,
+        }
+        let Values { lanes } = part.parse("carried state")?;
+        let mut layers = Vec::new();
+        for (i, slot) in self.layers().enumerate() {
+            let [hidden, cell] = slot.shape.floats(lanes);
+            let mut take = |name: &str, len| part.take("carried state", &format!("{i}/{name}"), len);
+            layers.push((take("hidden", hidden)?, take("cell", cell)?));
+        }
+        if let Some((name, _)) = part.tensors.first() {
+            let expected = format!("{} recurrent layers", layers.len());
+            return Err(Error::data(
+                "the checkpoint's carried state",
+                format!("with a tensor `{name}`"),
+                expected,
+            ));
+        }
+        self.reset();
+        self.prepare(lanes);
+        for (slot, (hidden, cell)) in self.layers_mut().zip(layers) {
+            slot.set(&hidden, &cell);
+        }
+        Ok(())
+    }
+
+    /// The floats of each layer with their names.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (String, Vec<f32>)> {
+        self.layers().enumerate().flat_map(|(i, slot)| {
+            let lanes = 0..slot.lanes();
+            let hidden = lanes.clone().flat_map(|lane| slot.hidden(lane)).copied().collect();
+            let cell = lanes.flat_map(|lane| slot.cell(lane)).copied().collect();
+            [(format!("{i}/hidden"), hidden), (format!("{i}/cell"), cell)]
+        })
     }
 
     /// Whether the two have slots of the same shapes in the same places: are of the same model.

@@ -50,9 +50,9 @@ pub use refrain_nn::{
     Activation, Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, Evaluate,
     Event, Fit, History, Initializer, InputSpec, Model, Network, ParamSpec, Params, Reduction, Regularizer,
     Reporter, Schedule, SeqLayout, Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor,
-    TrainingCounters, TrainingState, Verbose,
+    Totals, TrainingCounters, TrainingState, Verbose,
 };
-pub use refrain_nn::{callbacks, data, file, gradcheck, graph, layers, loss, metrics, optim};
+pub use refrain_nn::{callbacks, checkpoint, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
 pub use refrain_text::{

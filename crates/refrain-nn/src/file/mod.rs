@@ -18,7 +18,8 @@ pub use atomic::{check_writable, write_atomically};
 
 use crate::error::Error;
 use crate::model::{Architecture, Model, Network};
-use header::{FORMAT, digest, write_header};
+pub(crate) use header::write_header;
+use header::{FORMAT, digest};
 use refrain_kernels::Engine;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
@@ -79,7 +80,7 @@ pub fn save(
     metadata.push(("refrain.format", FORMAT.to_string()));
     metadata.extend(task.map(|t| ("refrain.task", t.to_string())));
     metadata.extend(training.map(|t| ("refrain.training", t.to_string())));
-    let header = write_header(&metadata, params.spans());
+    let header = write_header(&metadata, params.spans().iter().map(|s| (&*s.name, &*s.shape)));
     write_atomically(path, |file| {
         file.write_all(&header)?;
         file.write_all(&tensors)

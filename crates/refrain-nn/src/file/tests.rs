@@ -57,9 +57,9 @@ fn a_flipped_weight_is_named() {
 fn other_files_are_told_apart() {
     assert!(reason(b"").contains("cut off"));
     assert!(reason(b"just some text that is no model at all").contains("safetensors"));
-    let foreign = write_header(&[("format", "pt".into())], &[]);
+    let foreign = write_header(&[("format", "pt".into())], []);
     assert!(reason(&foreign).contains("not one of Refrain's"));
-    let newer = write_header(&[("refrain.format", "99".into())], &[]);
+    let newer = write_header(&[("refrain.format", "99".into())], []);
     assert!(reason(&newer).contains("newer version"));
 }
 
@@ -73,7 +73,7 @@ fn a_giant_claim_takes_no_memory() {
     let giant =
         serde_json::to_string(config.architecture()).unwrap().replace("\"units\":5", "\"units\":9000000");
     assert!(start > 0 && giant.contains("9000000"));
-    let header = write_header(&[("refrain.config", giant), ("refrain.format", "1".into())], &[]);
+    let header = write_header(&[("refrain.config", giant), ("refrain.format", "1".into())], []);
     assert!(reason(&header).contains("no tensor"), "{}", reason(&header));
 }
 
@@ -100,7 +100,7 @@ fn sizes_that_overflow_are_refused() {
         hostile.layers[layer].config["units"] = units.into();
         hostile.layers[layer].config["use_bias"] = false.into();
         let config = serde_json::to_string(&hostile).unwrap();
-        let header = write_header(&[("refrain.config", config), ("refrain.format", "1".into())], &[]);
+        let header = write_header(&[("refrain.config", config), ("refrain.format", "1".into())], []);
         assert!(reason(&header).contains("units"), "{}", reason(&header));
     }
 }

@@ -94,6 +94,14 @@ pub struct StateShape {
     pub stateful: bool,
 }
 
+impl StateShape {
+    /// Floats of the hidden and the cell state of so many lanes; as many as there can be where they are too many.
+    pub(crate) fn floats(self, lanes: usize) -> [usize; 2] {
+        let hidden = lanes.saturating_mul(self.units);
+        [hidden, if self.cell { hidden } else { 0 }]
+    }
+}
+
 /// What `forward` is given.
 #[derive(Debug)]
 pub struct Forward<'a> {

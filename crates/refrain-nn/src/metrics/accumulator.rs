@@ -21,6 +21,16 @@ impl Accumulator {
         Self { metric, mean: Mean::default(), predictions: Value::default(), columns: Vec::new() }
     }
 
+    /// Its sums so far.
+    pub(crate) fn mean_mut(&mut self) -> &mut Mean {
+        &mut self.mean
+    }
+
+    /// Its sums so far.
+    pub(crate) fn mean(&self) -> Mean {
+        self.mean
+    }
+
     /// What it measures.
     pub(crate) fn metric(&self) -> Metric {
         self.metric

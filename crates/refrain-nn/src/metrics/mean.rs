@@ -1,11 +1,16 @@
 //! Running means.
 
+use serde::{Deserialize, Serialize};
+
 /// A running weighted mean: of the losses of batches, weighted by their real rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mean {
     /// `Σ w·v`
+    #[serde(with = "crate::exact")]
     pub sum: f64,
     /// `Σ w`
+    #[serde(with = "crate::exact")]
     pub weight: f64,
 }
 

@@ -11,6 +11,7 @@ mod reduction;
 mod sequential;
 mod session;
 mod summary;
+mod totals;
 mod train;
 mod training_state;
 
@@ -21,6 +22,7 @@ pub use reduction::Reduction;
 pub use sequential::Sequential;
 pub use session::Session;
 pub use summary::Summary;
+pub use totals::Totals;
 pub use train::{Compile, DEFAULT_SEED};
 pub use training_state::{AverageCounters, TrainingCounters, TrainingState};
 

@@ -55,7 +55,7 @@ impl Default for Compile {
 pub(super) struct Training {
     pub(super) optimizer: Optimizer,
     pub(super) state: OptimizerState,
-    heads: Vec<Head>,
+    pub(super) heads: Vec<Head>,
     /// Final activations that the losses see through.
     skip: Vec<usize>,
     /// Batches trained since the model was compiled.
@@ -66,11 +66,11 @@ pub(super) struct Training {
     pub(super) accumulated: u32,
     pub(super) averages: Option<Averages>,
     pub(super) rate_factor: f64,
-    loss: Mean,
+    pub(super) loss: Mean,
     /// Σ w·l over Σ w of the first output, where `loss` divides by the number of rows.
-    weighted: Mean,
-    last_loss: f64,
-    gradient_norm: f64,
+    pub(super) weighted: Mean,
+    pub(super) last_loss: f64,
+    pub(super) gradient_norm: f64,
 }
 
 impl Model {

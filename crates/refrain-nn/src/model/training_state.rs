@@ -1,12 +1,15 @@
 //! All that decides how training goes on, as a value.
 
-use super::Model;
 use super::average::{Averages, Averaging};
 use super::train::{Training, not_compiled};
+use super::{Architecture, Model, Network};
+use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::params::{Params, Span};
 use crate::state::State;
+use refrain_kernels::Engine;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 const PARAMETERS: &str = "parameters";
 const AVERAGE: &str = "average";
@@ -67,12 +70,49 @@ impl TrainingState {
         tensors: impl IntoIterator<Item = (String, Vec<f32>)>,
     ) -> Result<Self, Error> {
         let tensors: Vec<_> = tensors.into_iter().collect();
-        for (i, (name, _)) in tensors.iter().enumerate() {
-            if tensors[..i].iter().any(|(other, _)| other == name) {
+        let mut names = HashSet::new();
+        for (name, _) in &tensors {
+            if !names.insert(name.as_str()) {
                 return Err(Error::data("the training state", format!("two tensors `{name}`"), "one"));
             }
         }
         Ok(Self { counters, tensors })
+    }
+
+    /// What [`TrainingState::into_part`] gave.
+    ///
+    /// # Errors
+    /// When the part is none of a training state.
+    pub fn from_part(part: Part) -> Result<Self, Error> {
+        Self::from_parts(part.parse("training state")?, part.tensors)
+    }
+
+    /// As a part of a checkpoint.
+    ///
+    /// # Errors
+    /// When a counter has no form in JSON.
+    pub fn into_part(self) -> Result<Part, Error> {
+        Ok(Part { tensors: self.tensors, ..Part::of(&self.counters)? })
+    }
+
+    /// A model of this architecture, to be compiled and to go on from this state. No memory is taken before the
+    /// state turns out to have all its parameters.
+    ///
+    /// # Errors
+    /// When the architecture is none, or of another model.
+    pub fn model(&self, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
+        let not = |reason| Error::data("the checkpoint's model", reason, "one that this version knows");
+        let mut model = Network::plan_architecture(architecture, engine).map_err(not)?;
+        let (got, expected) = (self.tensor(PARAMETERS).map_or(0, <[f32]>::len), model.params.flat_len());
+        if got != expected {
+            return Err(Error::data(
+                "the training state's parameters",
+                format!("{got} values"),
+                expected.to_string(),
+            ));
+        }
+        model.allocate_parameters();
+        Ok(model)
     }
 
     /// Its plain numbers.
@@ -176,12 +216,7 @@ impl Model {
         tensors.extend(training.state.slots().map(|(name, slot)| (slot_name(name), slot.to_vec())));
         tensors.extend(averages.map(|averages| (AVERAGE.to_owned(), averages.values.to_vec())));
         tensors.extend((training.accumulated > 0).then(|| (GRADIENT.to_owned(), self.params.gradients())));
-        for (i, slot) in self.own_state.layers().enumerate() {
-            let lanes = 0..slot.lanes();
-            let hidden = lanes.clone().flat_map(|lane| slot.hidden(lane)).copied().collect();
-            let cell = lanes.flat_map(|lane| slot.cell(lane)).copied().collect();
-            tensors.extend([(state_name(i, "hidden"), hidden), (state_name(i, "cell"), cell)]);
-        }
+        tensors.extend(self.own_state.tensors().map(|(name, values)| (format!("state/{name}"), values)));
         Ok(TrainingState { counters, tensors })
     }
 
@@ -241,9 +276,8 @@ fn expected(
     tensors.extend(counters.averages.map(|_| (AVERAGE.to_owned(), flat)));
     tensors.extend((counters.accumulated > 0).then(|| (GRADIENT.to_owned(), flat)));
     for (i, slot) in own_state.layers().enumerate() {
-        let hidden = counters.lanes.saturating_mul(slot.shape().units);
-        tensors.push((state_name(i, "hidden"), hidden));
-        tensors.push((state_name(i, "cell"), if slot.shape().cell { hidden } else { 0 }));
+        let [hidden, cell] = slot.shape().floats(counters.lanes);
+        tensors.extend([(state_name(i, "hidden"), hidden), (state_name(i, "cell"), cell)]);
     }
     tensors
 }

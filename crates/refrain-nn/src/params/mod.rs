@@ -141,9 +141,14 @@ impl Params {
         Ok(())
     }
 
+    /// Floats of each flat buffer, what lies between spans included.
+    pub(crate) fn flat_len(&self) -> usize {
+        self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16))
+    }
+
     /// Makes room for every span, all zero.
     pub(crate) fn allocate(&mut self) {
-        let total = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
+        let total = self.flat_len();
         self.values = AlignedVec::zeros(total);
         self.gradients = AlignedVec::zeros(total);
         self.held = vec![Held::Flat; self.spans.len()];

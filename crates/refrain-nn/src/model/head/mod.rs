@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::graph::{Axis, EdgeId, GradientSlot, Graph, Op, Single, Value};
 use crate::layers::{AdaptiveOp, Affine};
 use crate::loss::{Form, Loss, RowTargets};
-use crate::metrics::Accumulator;
+use crate::metrics::{Accumulator, Mean};
 use crate::params::Params;
 use refrain_kernels::{AlignedVec, Engine};
 use std::any::Any;
@@ -159,6 +159,15 @@ impl Head {
     /// The metrics of all rows since the last reset.
     pub(super) fn results(&self) -> impl Iterator<Item = f64> {
         self.metrics.iter().map(Accumulator::result)
+    }
+
+    /// The sums of the metrics so far.
+    pub(super) fn means(&self) -> impl Iterator<Item = Mean> {
+        self.metrics.iter().map(Accumulator::mean)
+    }
+
+    pub(super) fn means_mut(&mut self) -> impl Iterator<Item = &mut Mean> {
+        self.metrics.iter_mut().map(Accumulator::mean_mut)
     }
 
     /// Sets whether batches add to the metrics from now on.
