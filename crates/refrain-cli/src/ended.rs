@@ -1,10 +1,13 @@
 //! How a training ended: where its model is, and what is said of it.
 
+use crate::checkpoints::Checkpoints;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::shell;
 use refrain::language_model::Stopped;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// A training that ended, as `--json` says it.
@@ -16,37 +19,68 @@ pub(crate) struct Ended {
     best_epoch: usize,
     seconds: f64,
     stopped: Stopped,
+    /// What an interrupted run goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<PathBuf>,
     /// The scores of what was saved.
     #[serde(flatten)]
     scores: Map<String, Value>,
     /// The exit code for the signal that stopped it, if one did.
     #[serde(skip)]
     interrupted: Option<u8>,
+    /// Why it ended before its end, where no signal stopped it.
+    #[serde(skip)]
+    failure: Option<Failure>,
 }
 
 impl Ended {
-    /// A training whose model is wanted in `out`; makes the folder beside it for one that was interrupted, since what
-    /// is there already may be better than half a run.
+    /// A training whose model is wanted in `out`. One that was stopped goes beside its checkpoints, since what is in
+    /// `out` already may be better than half a run.
     pub(crate) fn new(
         out: &Path,
         (epochs, best_epoch): (usize, usize),
         seconds: f64,
         stopped: Stopped,
         interrupt: &Interrupt,
-    ) -> Result<Self> {
-        let interrupted = interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted);
-        let model = if interrupted.is_some() { beside(out)? } else { out.to_owned() };
-        Ok(Self { model, epochs, best_epoch, seconds, stopped, scores: Map::new(), interrupted })
+        checkpoints: &Checkpoints<'_>,
+    ) -> Self {
+        let failure = checkpoints.failure();
+        let interrupted =
+            interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted && failure.is_none());
+        let half = interrupted.is_some() || failure.is_some();
+        Self {
+            model: if half { checkpoints.model() } else { out.to_owned() },
+            epochs,
+            best_epoch,
+            seconds,
+            stopped,
+            checkpoint: checkpoints.safe().filter(|_| half).map(Path::to_owned),
+            scores: Map::new(),
+            interrupted,
+            failure,
+        }
     }
 
-    /// Where the model goes.
-    pub(crate) fn model(&self) -> &Path {
-        &self.model
+    /// Saves the model where it is wanted; where that fails, among the temporary files: a full disk must not cost
+    /// hours of work.
+    pub(crate) fn save<E: Display>(&mut self, save: impl Fn(&Path) -> std::result::Result<(), E>) {
+        let Err(error) = save(&self.model) else { return };
+        let refuge = std::env::temp_dir().join(format!("refrain-{}.safetensors", std::process::id()));
+        let told = match save(&refuge) {
+            Ok(()) => format!("{error}; the model is in {} instead", refuge.display()),
+            Err(_) => format!("{error}; the trained model is not saved"),
+        };
+        let failure = match self.failure.take() {
+            Some(first) => Failure::Work(format!("{}\n{told}", first.message())),
+            None => Failure::Work(told),
+        };
+        self.model = refuge;
+        self.failure = Some(failure);
     }
 
-    /// Whether a signal stopped it.
-    pub(crate) fn interrupted(&self) -> bool {
-        self.interrupted.is_some()
+    /// Whether it was stopped before its end.
+    pub(crate) fn is_half(&self) -> bool {
+        self.interrupted.is_some() || self.failure.is_some()
     }
 
     /// Adds the metrics of a score as `<part>_loss` and so on.
@@ -68,22 +102,30 @@ impl Ended {
         score.map_or(line.clone(), |score| format!("{line}; epoch {}: {score}", self.best_epoch))
     }
 
-    /// Where the model is and what to do with it: `next`, given the model's name for a shell, or after a signal
-    /// `further`.
-    pub(crate) fn saved(&self, next: impl Fn(&str) -> String, further: impl Fn(&str) -> String) -> String {
-        let path = self.model.display().to_string();
-        let path = if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path };
+    /// Where the model is and what to do with it: `next`, given the model's name for a shell, or after a signal to go
+    /// on.
+    pub(crate) fn saved(&self, next: impl Fn(&str) -> String) -> String {
+        let path = |path: &Path| shell::quoted(&path.display().to_string());
         let which = match self.best_epoch {
             0 => "before its first epoch's end".to_owned(),
             epoch => format!("of epoch {epoch}"),
         };
-        let then =
-            if self.interrupted() { further(&path) } else { format!(" Try:\n  refrain {}", next(&path)) };
-        format!("\nsaved {path}, the model {which}.{then}\n")
+        let model = path(&self.model);
+        match &self.checkpoint {
+            Some(checkpoint) if self.interrupted.is_some() => format!(
+                "\nsaved where the run stood in {}, and the model {which} in {model}. Go on with:\n  {}\n",
+                path(checkpoint),
+                shell::this_command_with("--resume")
+            ),
+            _ => format!("\nsaved {model}, the model {which}. Try:\n  refrain {}\n", next(&model)),
+        }
     }
 
     /// What the process ends with.
-    pub(crate) fn result(&self) -> Result<()> {
+    pub(crate) fn result(self) -> Result<()> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
         if self.stopped == Stopped::Diverged {
             return Err(Failure::Work(format!(
                 "the loss became NaN or infinite in epoch {}; the model of epoch {} is saved in {}. Lower --lr, or \
@@ -95,15 +137,4 @@ impl Ended {
         }
         self.interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
     }
-}
-
-/// Where an interrupted run's model goes: a folder beside `out`, which stays as it is.
-fn beside(out: &Path) -> Result<PathBuf> {
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(".checkpoint");
-    let folder = out.with_file_name(name);
-    std::fs::create_dir_all(&folder).map_err(|e| {
-        Failure::Work(format!("cannot make the folder {}: {e}; the model is not saved", folder.display()))
-    })?;
-    Ok(folder.join("model.safetensors"))
 }

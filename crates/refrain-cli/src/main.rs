@@ -6,6 +6,7 @@
 
 mod array;
 mod bench;
+mod checkpoints;
 mod classify;
 mod classify_progress;
 mod cli;
@@ -25,6 +26,7 @@ mod output;
 mod predict;
 mod progress;
 mod reading;
+mod shell;
 mod suggest;
 mod tensors;
 mod text_input;

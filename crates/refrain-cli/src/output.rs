@@ -76,6 +76,13 @@ impl Output {
         }
     }
 
+    /// A line on stderr for a person who wants to know more.
+    pub(crate) fn detail(&self, line: impl Display) {
+        if self.level() >= Level::Verbose {
+            note(line);
+        }
+    }
+
     /// Something odd, which is said also with `--json`.
     pub(crate) fn warning(&self, message: impl Display) {
         if self.level > Level::Quiet {

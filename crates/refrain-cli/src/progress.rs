@@ -47,6 +47,7 @@ impl<'a> Progress<'a> {
                 batch,
                 batches,
                 epochs_done: _,
+                batches_done,
             } => {
                 let sizes = Sizes {
                     tokens: *tokens,
@@ -58,8 +59,10 @@ impl<'a> Progress<'a> {
                 };
                 self.reading = None;
                 self.start(model, sizes);
+                self.bar.set_position(*batches_done);
+                self.bar.reset_eta();
             }
-            TextEvent::Batch { epoch, done, batches, loss, tokens_per_second } => {
+            TextEvent::Batch { epoch, done, batches, loss, tokens_per_second, .. } => {
                 if !self.bar.is_hidden() {
                     // Where the steps vary, epochs have about as many batches as the first.
                     let epoch_length = self.bar.length().unwrap_or(0) / self.recipe.epochs as u64;
@@ -70,6 +73,7 @@ impl<'a> Progress<'a> {
                     self.bar.set_message(format!("epoch {epoch}/{epochs}  loss {loss:.4}  {speed} tokens/s"));
                 }
             }
+            TextEvent::Checkpoint(_) => {}
             TextEvent::Epoch(record) => {
                 let _ = self.output.event("epoch", record);
                 let line = self.epoch_line(record);

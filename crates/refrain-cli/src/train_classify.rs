@@ -1,5 +1,6 @@
 //! `refrain train classify`: labelled texts become a model that labels others.
 
+use crate::checkpoints::Checkpoints;
 use crate::classify_progress::ClassifierProgress;
 use crate::cli::TrainClassify as Options;
 use crate::confusion_table;
@@ -9,6 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::labelled;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::writable;
+use refrain::checkpoint::Every;
 use refrain::classifier::{
     ClassifierEvent, ClassifierScore, LabelledData, LabelledText, TrainedClassifier, split_labelled,
 };
@@ -59,7 +61,14 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         let failure = Failure::from(error);
         if about_texts { failure.context(&data.name) } else { failure }
     })?;
-    save(trained, &options.out, interrupt, output)
+    let none = crate::cli::CheckpointOptions {
+        checkpoint: None,
+        checkpoint_every: Every::Never,
+        checkpoint_keep: 1,
+        resume: false,
+    };
+    let (checkpoints, _) = Checkpoints::open(&none, &options.out, output)?;
+    save(trained, &options.out, interrupt, checkpoints, output)
 }
 
 /// How many texts of one part stand in the other too, with the same label.
@@ -72,10 +81,16 @@ fn learned_by_heart(training: &[LabelledText], validation: &[LabelledText]) -> u
 }
 
 /// Saves what was learned, and says so.
-fn save(trained: TrainedClassifier, out: &Path, interrupt: Interrupt, output: &Output) -> Result<()> {
+fn save(
+    trained: TrainedClassifier,
+    out: &Path,
+    interrupt: Interrupt,
+    checkpoints: Checkpoints<'_>,
+    output: &Output,
+) -> Result<()> {
     let TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score } = trained;
-    let mut ended = Ended::new(out, (epochs.len(), best_epoch), seconds, stopped, &interrupt)?;
-    model.save(ended.model()).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
+    let mut ended = Ended::new(out, (epochs.len(), best_epoch), seconds, stopped, &interrupt, &checkpoints);
+    ended.save(|path| model.save(path));
     let told = (|| {
         ended.add_score("val", &score);
         output.event("done", &ended)?;
@@ -83,7 +98,7 @@ fn save(trained: TrainedClassifier, out: &Path, interrupt: Interrupt, output: &O
         if output.level() > Loudness::Quiet {
             let table = score.map_or(String::new(), |s| format!("\n{}", confusion_table::show(&s.confusion)));
             let next = |path: &str| format!("classify {path} \"some text\"");
-            write_stdout(&format!("{table}{}", ended.saved(next, |_| String::new())))?;
+            write_stdout(&format!("{table}{}", ended.saved(next)))?;
         }
         Ok(())
     })();

@@ -1,5 +1,6 @@
 //! `refrain train text`: a text becomes a model that continues it.
 
+use crate::checkpoints::Checkpoints;
 use crate::cli::TrainText as Options;
 use crate::ended::Ended;
 use crate::error::{Failure, Result};
@@ -32,16 +33,22 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         options.recipe().check().map_err(Error::from)?;
     }
     writable::check(out, "name another file with --out")?;
+    let output = &*output;
+    let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, out, output)?;
     let folder = folder_of(out);
     let texts = Texts::read(options, folder, output)?;
     writable::keep_what_is_read(out, texts.files(), "--out")?;
+    // What a model was given for is in the checkpoint.
     let model = match &options.init {
-        Some(path) => Some(open_text(path, engine.clone(), output)?),
-        None => None,
+        Some(path) if checkpoint.is_none() => Some(open_text(path, engine.clone(), output)?),
+        _ => None,
     };
-    let recipe = match &model {
-        Some(model) => recipe_for(options, model, output),
-        None => options.recipe(),
+    let recipe = match (&checkpoint, &model) {
+        (Some(checkpoint), _) if options.init.is_some() => {
+            options.recipe_with(TextRecipe::of_checkpoint(checkpoint).map_err(Error::from)?)
+        }
+        (_, Some(model)) => recipe_for(options, model, output),
+        _ => options.recipe(),
     };
     for option in options.without_effect(&recipe) {
         output.warning(option);
@@ -72,15 +79,26 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             std::process::exit(code.into());
         }
         progress.event(event);
-        if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
+        let flow = match event {
+            TextEvent::Start { epochs_done, batches_done, .. } => {
+                checkpoints.started((*epochs_done, recipe.epochs), *batches_done);
+                Flow::Continue
+            }
+            TextEvent::Batch { epoch, batches_done, .. } => checkpoints.trained(*epoch, *batches_done),
+            TextEvent::Epoch(record) => checkpoints.epoch_ended(record.epoch == recipe.epochs),
+            TextEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
+            TextEvent::Tokenizing { .. } | TextEvent::TokenFile { .. } => Flow::Continue,
+        };
+        if interrupt.exit_code().is_some() { Flow::Stop } else { flow }
     };
-    let trained = match model {
-        Some(model) => recipe.continue_training(model, data, &mut report),
-        None => recipe.train(data, engine, &mut report),
+    let trained = match (checkpoint, model) {
+        (Some(checkpoint), _) => recipe.resume(checkpoint, data, engine, &mut report),
+        (None, Some(model)) => recipe.continue_training(model, data, &mut report),
+        (None, None) => recipe.train(data, engine, &mut report),
     };
     progress.finish();
     let trained = trained.map_err(|e| told(e.into(), text, &recipe, validation.is_some()))?;
-    save(trained, options, text, interrupt, output)
+    save(trained, options, text, interrupt, checkpoints, output)
 }
 
 /// What is read.
@@ -122,7 +140,11 @@ fn folder_of(file: &Path) -> &Path {
 /// An error of training, with the text it is about where it is about the text.
 fn told(error: Error, text: &Text, recipe: &TextRecipe, has_file: bool) -> Failure {
     let about_text = error.kind() == refrain::ErrorKind::Data;
+    let diverged = error.kind() == refrain::ErrorKind::Diverged;
     let failure = work_if_io(error);
+    if diverged {
+        return Failure::Work(format!("{}; no epoch ended, so no model is saved", failure.message()));
+    }
     if !about_text {
         return failure;
     }
@@ -140,13 +162,21 @@ fn save(
     options: &Options,
     text: &Text,
     interrupt: Interrupt,
+    mut checkpoints: Checkpoints<'_>,
     output: &Output,
 ) -> Result<()> {
-    let Trained { mut model, best_epoch, epochs, stopped, seconds, score, test, .. } = trained;
-    let mut ended = Ended::new(&options.out, (epochs.len(), best_epoch), seconds, stopped, &interrupt)?;
-    model.save(ended.model()).map_err(|e| Failure::Work(format!("{e}; the trained model is not saved")))?;
+    let Trained { mut model, best_epoch, epochs, stopped, seconds, score, test, checkpoint } = trained;
+    if let Some(checkpoint) = checkpoint {
+        checkpoints.write_last(&checkpoint);
+    }
+    let counts = (epochs.len(), best_epoch);
+    let mut ended = Ended::new(&options.out, counts, seconds, stopped, &interrupt, &checkpoints);
+    ended.save(|path| model.save(path));
+    if !ended.is_half() {
+        checkpoints.done();
+    }
     let told = (|| {
-        if options.files.is_empty() && !ended.interrupted() {
+        if options.files.is_empty() && !ended.is_half() {
             show_verse(&mut model, output)?;
         }
         for (part, score) in [("val", score), ("test", test)] {
@@ -162,7 +192,7 @@ fn save(
             let plain = |word: &&str| word.chars().all(char::is_alphanumeric);
             let prompt = text.opening.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
             let next = |path: &str| format!("generate {path} --prompt \"{prompt}\"");
-            write_stdout(&ended.saved(next, |path| format!(" Go on from it with `--init {path}`")))?;
+            write_stdout(&ended.saved(next))?;
         }
         Ok(())
     })();

@@ -131,6 +131,20 @@ pub enum Error {
         position: usize,
     },
 
+    /// A run cannot go on from a checkpoint that is of another run.
+    #[error(
+        "this cannot go on: {what} is {got}, but the checkpoint's run has {expected}; use what it has, or begin a run \
+         of its own in another folder"
+    )]
+    Resume {
+        /// What differs.
+        what: String,
+        /// What it is now.
+        got: String,
+        /// What it was.
+        expected: String,
+    },
+
     /// A model is not one that labels texts.
     #[error("this is not a classifier: {reason}")]
     NotAClassifier {

@@ -11,6 +11,7 @@ pub mod lanes;
 pub mod language_model;
 pub mod ngrams;
 mod position;
+mod resumed;
 pub mod sampling;
 pub mod score;
 pub mod sequence;

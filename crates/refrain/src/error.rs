@@ -49,7 +49,7 @@ fn kind_of(error: &refrain_nn::Error) -> ErrorKind {
     use refrain_nn::Error as E;
     match error {
         E::Setting { .. } | E::Connection { .. } => ErrorKind::Setting,
-        E::Data { .. } | E::Layout(_) | E::ModelFile { .. } => ErrorKind::Data,
+        E::Data { .. } | E::Layout(_) | E::ModelFile { .. } | E::CheckpointFile { .. } => ErrorKind::Data,
         E::Io { .. } => ErrorKind::Io,
         E::Unsupported { .. } => ErrorKind::Unsupported,
         E::Diverged { .. } => ErrorKind::Diverged,

@@ -1,10 +1,12 @@
 //! The command line.
 
+mod checkpoint;
 mod classify;
 mod generate;
 mod train_text;
 mod values;
 
+pub(crate) use checkpoint::CheckpointOptions;
 pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use train_text::TrainText;

@@ -1,5 +1,6 @@
 //! The options of `train text`.
 
+use super::CheckpointOptions;
 use super::values::{choice, count, cutoffs, decay, name, not_negative, positive, share};
 use crate::train_text::songbook_recipe;
 use clap::Args;
@@ -22,6 +23,8 @@ pub(crate) struct TrainText {
     pub(crate) fit: FitOptions,
     #[command(flatten)]
     pub(crate) score: ScoreOptions,
+    #[command(flatten)]
+    pub(crate) checkpoints: CheckpointOptions,
     /// Go on from a trained model, with its vocabulary and layers
     #[arg(long, value_name = "MODEL", help_heading = "Model files", conflicts_with_all = SHAPE_OPTIONS, conflicts_with_all = NOISE_OPTIONS)]
     pub(crate) init: Option<PathBuf>,

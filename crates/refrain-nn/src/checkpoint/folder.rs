@@ -47,8 +47,8 @@ pub struct CheckpointFolder {
 pub struct Newest {
     /// The newest complete checkpoint with its file.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
-    /// Why each newer one cannot be read.
-    pub skipped: Vec<Error>,
+    /// Each newer one, and why it cannot be read.
+    pub skipped: Vec<(PathBuf, Error)>,
 }
 
 const LOCK: &str = "lock";
@@ -103,6 +103,18 @@ impl CheckpointFolder {
         Ok(!self.list()?.is_empty())
     }
 
+    /// Removes the checkpoints that this run wrote or went on from, its lock, and the folder if nothing else is in it:
+    /// for a run that is done.
+    pub fn clear(self) {
+        for &number in &self.numbers {
+            let _ = fs::remove_file(self.file(number));
+        }
+        if self.lock.is_some() {
+            let _ = fs::remove_file(self.path.join(LOCK));
+        }
+        let _ = fs::remove_dir(&self.path);
+    }
+
     /// The file that was written or gone on from last.
     pub fn last(&self) -> Option<PathBuf> {
         self.numbers.last().map(|&number| self.file(number))
@@ -130,7 +142,7 @@ impl CheckpointFolder {
                 Err(error) => {
                     // It goes before any complete one does.
                     self.numbers.push(number);
-                    newest.skipped.push(error);
+                    newest.skipped.push((file, error));
                 }
             }
         }

@@ -126,7 +126,7 @@ fn the_newest_complete_one_wins() {
     let (file, newest) = newest.unwrap();
     assert!(file.ends_with(&four) && same(&newest, &checkpoint(4)));
     assert_eq!(folder.last(), Some(file));
-    assert!(skipped.len() == 1 && skipped[0].to_string().contains(&five), "{skipped:?}");
+    assert!(skipped.len() == 1 && skipped[0].1.to_string().contains(&five), "{skipped:?}");
     // The number of the damaged one is not given again: what was said of it stays true.
     let file = folder.write(&checkpoint(6)).unwrap();
     assert!(file.ends_with("checkpoint-000006.safetensors"));

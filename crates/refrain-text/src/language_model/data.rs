@@ -8,6 +8,7 @@ use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::tokens::{Store, StoredTokens, Tokens};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The texts of a run.
@@ -37,8 +38,27 @@ pub(super) struct Prepared {
     /// None where there is nothing to validate on.
     pub validation: Option<ScoredText>,
     pub test: Option<ScoredText>,
-    /// Of the training text. Taken before the run: the files may be gone when it ends.
-    pub fingerprint: String,
+    pub fingerprints: Fingerprints,
+}
+
+/// Of the texts of a run. Taken before it: the files may be gone when it ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fingerprints {
+    pub training: String,
+    pub validation: Option<String>,
+    pub test: Option<String>,
+}
+
+impl Fingerprints {
+    fn of(data: TrainingData<'_>) -> Result<Self> {
+        let of = |corpus: Option<&Corpus>| corpus.map(Corpus::fingerprint).transpose();
+        Ok(Self {
+            training: data.training.fingerprint()?,
+            validation: of(data.validation)?,
+            test: of(data.test)?,
+        })
+    }
 }
 
 /// Cuts off the last `share` of a text's characters; for words the cut is behind the next line break, where one
@@ -123,6 +143,6 @@ impl TextRecipe {
         let validation = scored(data.validation, "the text to validate on", "validation", hold_out)?;
         let test = scored(data.test, "the text to test on", "a test", "use a longer text")?;
         let lanes = Lanes::new(tokens, batch, self.steps)?;
-        Ok(Prepared { lanes, validation, test, fingerprint: data.training.fingerprint()? })
+        Ok(Prepared { lanes, validation, test, fingerprints: Fingerprints::of(data)? })
     }
 }

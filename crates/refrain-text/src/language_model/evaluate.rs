@@ -7,7 +7,7 @@ use crate::score::{ScoreBlock, ScoreLanes};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Model;
 use refrain_nn::data::{Batch, Extent};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Lanes that are scored side by side.
 const LANES: usize = 32;
@@ -15,7 +15,7 @@ const LANES: usize = 32;
 const STEPS: usize = 128;
 
 /// A model's score on a text.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean over the scored tokens, in nats.
     pub loss: f64,

@@ -25,7 +25,7 @@ pub use evaluate::Score;
 pub use generate::{Generate, Generation};
 pub use recipe::{CellKind, NamedRecipe, ParameterAverage, RateSchedule, TextRecipe};
 pub use suggest::{Suggester, Suggestion};
-pub use train::{EpochRecord, Flow, Progress, Stopped, TextEvent, Trained};
+pub use train::{EpochRecord, Flow, Stopped, TextEvent, Trained};
 
 use crate::error::{Error, Result};
 use refrain_nn::file::{self, ModelFile};
@@ -79,9 +79,12 @@ impl LanguageModel {
     /// # Errors
     /// When it cannot be written; an existing file is then as it was.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let task = Task { task: TASK.to_owned(), codec: self.codec.clone() };
-        let task = serde_json::json!(task);
-        Ok(file::save(path.as_ref(), &self.model, Some(&task), self.training.as_ref())?)
+        Ok(file::save(path.as_ref(), &self.model, Some(&self.task()), self.training.as_ref())?)
+    }
+
+    /// What the file says of its task.
+    fn task(&self) -> serde_json::Value {
+        serde_json::json!(Task { task: TASK.to_owned(), codec: self.codec.clone() })
     }
 
     /// Reads a model file.

@@ -1,4 +1,5 @@
 mod recipes;
+mod resume;
 
 use super::*;
 use crate::{Corpus, Store};

@@ -4,7 +4,7 @@ use super::*;
 use refrain_nn::Reduction;
 
 /// The parts of the AWD-LSTM, and others, each alone and most together.
-fn recipes() -> Vec<(&'static str, TextRecipe)> {
+pub(super) fn recipes() -> Vec<(&'static str, TextRecipe)> {
     let base = || TextRecipe { layers: 2, dropout: 0.0, ..recipe(Level::Char) };
     let sgd = || TextRecipe { optimizer: "sgd".into(), learning_rate: 1.0, clip: 0.25, ..base() };
     vec![
@@ -53,7 +53,7 @@ fn recipes() -> Vec<(&'static str, TextRecipe)> {
     ]
 }
 
-fn texts() -> (Corpus, Corpus) {
+pub(super) fn texts() -> (Corpus, Corpus) {
     Corpus::from_text(text()).split(0.2, Level::Char).unwrap()
 }
 
@@ -73,31 +73,6 @@ fn every_part_learns() {
         let trained = run(&TextRecipe { epochs: 4, ..recipe }, 0);
         let (first, last) = (trained.epochs[0].val_loss.unwrap(), trained.epochs[3].val_loss.unwrap());
         assert!(last < first, "{name}: {first} then {last}");
-    }
-}
-
-#[test]
-fn a_run_that_was_stopped_goes_on_to_the_same_bits() {
-    for (name, recipe) in recipes() {
-        let recipe = TextRecipe { epochs: 5, ..recipe };
-        let whole = run(&recipe, 0);
-        let first = run(&recipe, 3);
-        assert_eq!((first.stopped, first.epochs.len()), (Stopped::Interrupted, 3), "{name}");
-        let (training, validation) = texts();
-        let data = data(&training, Some(&validation));
-        let progress = first.progress.unwrap();
-        let again = recipe.resume(first.model, progress, data, &mut |_| Flow::Continue).unwrap();
-        assert!(again.model.model().weights() == whole.model.model().weights(), "{name}");
-        let timeless = |t: &Trained| -> Vec<EpochRecord> {
-            let of = |e: &EpochRecord| EpochRecord { tokens_per_second: 0.0, seconds: 0.0, ..e.clone() };
-            t.epochs.iter().map(of).collect()
-        };
-        assert_eq!(timeless(&again), timeless(&whole), "{name}");
-        assert_eq!(
-            (again.best_epoch, again.model.training()),
-            (whole.best_epoch, whole.model.training()),
-            "{name}"
-        );
     }
 }
 

@@ -1,19 +1,22 @@
 //! Truncated backpropagation through time over the lanes of a text.
 
+mod checkpoint;
 mod chunks;
 mod run;
 
 use super::LanguageModel;
 use super::codec::Codec;
-use super::data::{Passes, Prepared, TrainingData};
+use super::data::{Fingerprints, Passes, Prepared, TrainingData};
 use super::evaluate::Score;
-use super::recipe::TextRecipe;
+use super::recipe::{ParameterAverage, TextRecipe};
 use crate::error::Result;
 use crate::lanes::Lanes;
 use crate::tokens::StoredTokens;
-use refrain_nn::{Engine, Model, TrainingState};
-use run::{Best, Run};
-use serde::Serialize;
+use checkpoint::Saved;
+use refrain_nn::checkpoint::Checkpoint;
+use refrain_nn::{Averaging, Engine, Model, exact};
+use run::{Position, Run};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// What happens while a model is trained.
@@ -49,8 +52,10 @@ pub enum TextEvent<'a> {
         batch: usize,
         /// Batches of the first epoch; where the number of steps varies, others have about as many.
         batches: usize,
-        /// Epochs that an earlier run did.
+        /// Epochs that were done before the run was stopped.
         epochs_done: usize,
+        /// Batches of all epochs that were done before the run was stopped.
+        batches_done: u64,
     },
     /// A batch was trained.
     Batch {
@@ -60,6 +65,8 @@ pub enum TextEvent<'a> {
         done: usize,
         /// Batches of this epoch.
         batches: usize,
+        /// Batches done of the whole run.
+        batches_done: u64,
         /// Mean training loss of the epoch so far.
         loss: f64,
         /// Training speed of the epoch so far.
@@ -67,43 +74,52 @@ pub enum TextEvent<'a> {
     },
     /// An epoch ended.
     Epoch(&'a EpochRecord),
+    /// What was asked for with [`Flow::Checkpoint`]: all that [`TextRecipe::resume`] goes on from.
+    Checkpoint(&'a Checkpoint),
 }
 
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// Train the next batch.
+    /// Train on.
     Continue,
+    /// Train on, and first hand over a checkpoint in an event: an answer to a batch or to an epoch's end.
+    Checkpoint,
     /// Stop now and keep what was reached.
     Stop,
 }
 
 /// One epoch. Losses in nats a token.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
     /// Mean training loss, dropout included.
+    #[serde(with = "exact")]
     pub loss: f64,
     /// Share of training tokens predicted right; not known where an adaptive softmax is trained.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact::option")]
     pub accuracy: Option<f64>,
     /// Loss of the validation text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact::option")]
     pub val_loss: Option<f64>,
     /// Share of validation tokens predicted right.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact::option")]
     pub val_accuracy: Option<f64>,
     /// Whether an average of the parameters was validated.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub averaged: bool,
     /// Training tokens a second, validation not counted.
+    #[serde(with = "exact")]
     pub tokens_per_second: f64,
     /// Of training, validation not counted.
+    #[serde(with = "exact")]
     pub seconds: f64,
     /// Of the epoch's last step.
+    #[serde(with = "exact")]
     pub learning_rate: f64,
     /// Mean over the epoch, before clipping.
+    #[serde(with = "exact")]
     pub gradient_norm: f64,
 }
 
@@ -136,17 +152,8 @@ pub struct Trained {
     pub score: Option<Score>,
     /// Its test score.
     pub test: Option<Score>,
-    /// What [`TextRecipe::resume`] goes on from, where the reporter stopped the run at the end of an epoch.
-    pub progress: Option<Progress>,
-}
-
-/// Where a run stands at the end of an epoch: enough to go on as if it had never stopped.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    epochs: Vec<EpochRecord>,
-    best: Option<Best>,
-    seconds: f64,
-    model: TrainingState,
+    /// What [`TextRecipe::resume`] goes on from, where the reporter stopped the run.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 impl TextRecipe {
@@ -168,7 +175,7 @@ impl TextRecipe {
         let prepared = self.prepare(&codec, data, &mut passes)?;
         let model = self.network(&codec, engine, self.updates(&prepared.lanes))?;
         let lm = LanguageModel { model, codec, training: None };
-        self.run(lm, prepared, data, None).go(report)
+        self.run(lm, prepared, data)?.go(report)
     }
 
     /// Trains a model further on a text, with its own vocabulary and layers.
@@ -185,27 +192,37 @@ impl TextRecipe {
         let prepared = self.prepare(&model.codec, data, &mut Passes::new(1, data, report))?;
         let engine = model.model.engine().clone();
         model.model.compile(self.compile(self.updates(&prepared.lanes), engine)?)?;
-        self.run(model, prepared, data, None).go(report)
+        self.run(model, prepared, data)?.go(report)
     }
 
-    /// Goes on with a run that was stopped at an epoch's end, with the model that it gave, the same recipe and the
-    /// same texts: to the same bits as if it had not been stopped.
+    /// Goes on with a run of [`TextRecipe::train`] or [`TextRecipe::continue_training`] from a checkpoint, wherever in
+    /// an epoch that was taken, with the same recipe and the same texts: to the same bits as if the run had not been
+    /// stopped, with any number of threads.
     ///
     /// # Errors
-    /// As for [`TextRecipe::train`], and when `progress` is of another model.
+    /// As for [`TextRecipe::train`]; when the checkpoint is of another kind of run, of another recipe or other texts,
+    /// or contradicts itself.
     pub fn resume(
         &self,
-        mut model: LanguageModel,
-        progress: Progress,
+        checkpoint: Checkpoint,
         data: TrainingData<'_>,
+        engine: Engine,
         report: &mut dyn FnMut(&TextEvent<'_>) -> Flow,
     ) -> Result<Trained> {
         self.check()?;
-        let prepared = self.prepare(&model.codec, data, &mut Passes::new(1, data, report))?;
-        let engine = model.model.engine().clone();
-        model.model.compile(self.compile(self.updates(&prepared.lanes), engine)?)?;
-        model.model.set_training_state(&progress.model)?;
-        self.run(model, prepared, data, Some(progress)).go(report)
+        let saved = Saved::of(checkpoint, self, engine.clone())?;
+        let prepared = self.prepare(&saved.lm.codec, data, &mut Passes::new(1, data, report))?;
+        saved.expect_texts(&prepared.fingerprints)?;
+        let compile = self.compile(self.updates(&prepared.lanes), engine)?;
+        saved.restore(compile, |lm| self.run(lm, prepared, data))?.go(report)
+    }
+
+    /// The recipe of the run that a checkpoint is of.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another kind of run, or has no recipe that this version knows.
+    pub fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
+        checkpoint::recipe_of(checkpoint)
     }
 
     /// Updates of the whole run.
@@ -217,22 +234,32 @@ impl TextRecipe {
         (sum * (self.epochs / counted)) as u64
     }
 
-    fn run(
-        &self,
-        lm: LanguageModel,
-        prepared: Prepared,
-        data: TrainingData<'_>,
-        progress: Option<Progress>,
-    ) -> Run<'_> {
-        let Prepared { lanes, validation, test, fingerprint } = prepared;
-        let progress = progress.map(|p| (p.epochs, p.best, p.seconds));
-        let (epochs, best, seconds) = progress.unwrap_or_default();
+    fn run(&self, lm: LanguageModel, prepared: Prepared, data: TrainingData<'_>) -> Result<Run<'_>> {
+        let Prepared { lanes, validation, test, fingerprints } = prepared;
         let record = serde_json::json!({
             "recipe": self,
-            "text": fingerprint,
+            "text": fingerprints.training,
             "characters": data.training.characters(),
         });
-        Run { recipe: self, lm, lanes, validation, test, record, epochs, best, seconds }
+        let mut run = Run {
+            recipe: self,
+            carry: lm.model.new_state(),
+            lm,
+            lanes,
+            validation,
+            test,
+            fingerprints,
+            record,
+            epochs: Vec::new(),
+            best: None,
+            seconds: 0.0,
+            position: Position::default(),
+        };
+        if self.average == ParameterAverage::Exponential {
+            let momentum = self.average_momentum;
+            run.lm.model.start_averaging(Averaging::Exponential { momentum })?;
+        }
+        Ok(run)
     }
 }
 

@@ -1,16 +1,18 @@
 //! A run: epochs of training, what they are validated on, and what is kept.
 
 use super::chunks::chunks;
-use super::{EpochRecord, Flow, Progress, Stopped, TextEvent, Trained};
+use super::{EpochRecord, Fingerprints, Flow, Stopped, TextEvent, Trained};
 use crate::error::Result;
 use crate::lanes::Lanes;
 use crate::language_model::evaluate::{Score, ScoredText};
 use crate::language_model::{LanguageModel, ParameterAverage, TextRecipe};
 use crate::tokens::{StoredTokens, Tokens};
-use refrain_nn::Averaging;
+use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::Batch;
+use refrain_nn::{Averaging, State, exact};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Tells what happens and hears whether to go on.
 pub(super) type Report<'r> = &'r mut dyn FnMut(&TextEvent<'_>) -> Flow;
@@ -18,9 +20,9 @@ pub(super) type Report<'r> = &'r mut dyn FnMut(&TextEvent<'_>) -> Flow;
 /// The parameters of the best epoch so far.
 #[derive(Debug, Clone)]
 pub(super) struct Best {
-    epoch: usize,
-    score: Option<Score>,
-    weights: Vec<f32>,
+    pub(super) epoch: usize,
+    pub(super) score: Option<Score>,
+    pub(super) weights: Vec<f32>,
 }
 
 /// What a run works on.
@@ -30,10 +32,67 @@ pub(super) struct Run<'a> {
     pub(super) lanes: Lanes<StoredTokens>,
     pub(super) validation: Option<ScoredText>,
     pub(super) test: Option<ScoredText>,
+    pub(super) fingerprints: Fingerprints,
     pub(super) record: serde_json::Value,
     pub(super) epochs: Vec<EpochRecord>,
     pub(super) best: Option<Best>,
+    /// Of the epochs that ended.
     pub(super) seconds: f64,
+    pub(super) position: Position,
+    /// What the recurrent layers carry from chunk to chunk.
+    pub(super) carry: State,
+}
+
+/// Where the epoch stands that goes on. What the model has summed up belongs to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Position {
+    /// Chunks done.
+    pub(super) chunk: usize,
+    /// Steps and chunks since the last update.
+    steps: usize,
+    pending: usize,
+    tokens: usize,
+    /// The norms of the gradients that were stepped by.
+    #[serde(with = "exact")]
+    norms: f64,
+    updates: usize,
+    /// Of the last update.
+    #[serde(with = "exact")]
+    learning_rate: f64,
+    /// Spent training: time in which others work does not count.
+    #[serde(with = "exact")]
+    seconds: f64,
+}
+
+impl Position {
+    fn updated(&mut self, norm: f64) {
+        self.norms += norm;
+        self.updates += 1;
+    }
+
+    /// An error where no run has such a position in an epoch of so many chunks.
+    pub(super) fn check(&self, chunks: usize, recipe: &TextRecipe) -> Result<()> {
+        const MOST: usize = 1 << 53;
+        let limits = [
+            ("chunk", self.chunk, chunks),
+            ("pending", self.pending, recipe.accumulate - 1),
+            ("steps", self.steps, MOST),
+            ("tokens", self.tokens, MOST),
+            ("updates", self.updates, MOST),
+        ];
+        for (what, got, most) in limits {
+            if got > most {
+                let (what, got) = (format!("the checkpoint's position: {what}"), got.to_string());
+                return Err(refrain_nn::Error::Data { what, got, expected: format!("at most {most}") }.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn tokens_per_second(&self) -> f64 {
+        self.tokens as f64 / self.seconds
+    }
 }
 
 /// How a pass over the lanes ended.
@@ -46,25 +105,15 @@ enum Pass {
 }
 
 impl Run<'_> {
-    /// Trains the epochs that are left.
+    /// Trains what is left.
     pub(super) fn go(mut self, report: Report<'_>) -> Result<Trained> {
-        if self.recipe.average == ParameterAverage::Exponential && !self.lm.model.is_averaging() {
-            let momentum = self.recipe.average_momentum;
-            self.lm.model.start_averaging(Averaging::Exponential { momentum })?;
-        }
         let mut stopped = self.announce(report);
-        // What a later run goes on from: only an epoch's end is such a place.
-        let mut progress = None;
         while stopped == Stopped::Epochs && self.epochs.len() < self.recipe.epochs {
             let epoch = self.epochs.len() + 1;
-            let mut watch = Stopwatch::default();
-            let pass = self.train_epoch(epoch, &mut watch, report)?;
-            self.seconds += watch.total.as_secs_f64();
-            match pass {
+            match self.train_epoch(epoch, report)? {
                 Pass::Done(record) => {
                     if self.end_epoch(record, report)? == Flow::Stop {
                         stopped = Stopped::Interrupted;
-                        progress = Some(self.progress()?);
                     }
                 }
                 Pass::Stopped => stopped = Stopped::Interrupted,
@@ -73,7 +122,11 @@ impl Run<'_> {
                 Pass::Diverged(loss) => return Err(refrain_nn::Error::Diverged { loss, epoch }.into()),
             }
         }
-        self.finish(stopped, progress)
+        let checkpoint = match stopped {
+            Stopped::Interrupted => Some(self.checkpoint()?),
+            _ => None,
+        };
+        self.finish(stopped, checkpoint)
     }
 
     fn announce(&self, report: Report<'_>) -> Stopped {
@@ -87,68 +140,62 @@ impl Run<'_> {
             batch,
             batches: chunks(self.recipe, self.lanes.lane_len(), self.epochs.len() + 1).count(),
             epochs_done: self.epochs.len(),
+            batches_done: self.lm.model.steps_done(),
         };
         match report(&start) {
-            Flow::Continue => Stopped::Epochs,
             Flow::Stop => Stopped::Interrupted,
+            Flow::Continue | Flow::Checkpoint => Stopped::Epochs,
         }
     }
 
-    /// One pass over the lanes.
-    fn train_epoch(&mut self, epoch: usize, watch: &mut Stopwatch, report: Report<'_>) -> Result<Pass> {
-        let Self { recipe, lm, lanes, .. } = self;
-        let model = &mut lm.model;
+    /// What is left of a pass over the lanes.
+    fn train_epoch(&mut self, epoch: usize, report: Report<'_>) -> Result<Pass> {
         let val_losses: Vec<f64> = self.epochs.iter().filter_map(|e| e.val_loss).collect();
-        let factor = recipe.epoch_factor(epoch, &val_losses);
-        let ranges: Vec<_> = chunks(recipe, lanes.lane_len(), epoch).collect();
-        let mut state = model.new_state();
-        let mut batch = Batch::default();
-        batch.inputs.resize_with(1, Default::default);
-        batch.targets.resize_with(1, Default::default);
+        let factor = self.recipe.epoch_factor(epoch, &val_losses);
+        let ranges: Vec<_> = chunks(self.recipe, self.lanes.lane_len(), epoch).collect();
+        let model = &mut self.lm.model;
         // To rank all tokens of an adaptive softmax costs as much as to train it.
         let ranks = model.architecture().layers.iter().all(|l| l.class_name != "AdaptiveSoftmax");
         model.take_metrics(ranks);
-        model.reset_totals();
-        model.set_learning_rate_factor(factor);
-        let (mut tokens, mut norms, mut rate) = (0, Norms::default(), 0.0);
-        // Steps and chunks since the last update.
-        let (mut steps, mut pending) = (0, 0);
-        for (i, range) in ranges.iter().enumerate() {
-            let start = Instant::now();
-            let (n, t) = fill(lanes, range.clone(), &mut batch)?;
-            (steps, pending) = (steps + t, pending + 1);
-            if recipe.variable_steps {
-                // A longer chunk's mean is of more steps, and may take a longer one.
-                model.set_learning_rate_factor(factor * steps as f64 / (pending * recipe.steps) as f64);
-            }
-            rate = model.learning_rate();
-            model.train_step(&batch, Some(&mut state))?;
-            if pending == recipe.accumulate {
-                (steps, pending) = (0, 0);
-                norms.add(model.last_gradient_norm());
-            }
+        if self.position.chunk == 0 {
+            self.position = Position::default();
+            self.carry.reset();
+            model.reset_totals();
+            model.set_learning_rate_factor(factor);
+        }
+        let mut batch = Batch::default();
+        batch.inputs.resize_with(1, Default::default);
+        batch.targets.resize_with(1, Default::default);
+        while let Some(range) = ranges.get(self.position.chunk) {
+            self.train_chunk(range.clone(), factor, &mut batch)?;
+            let (model, position) = (&self.lm.model, &self.position);
             if !model.last_loss().is_finite() {
                 return Ok(Pass::Diverged(model.last_loss()));
             }
-            tokens += n * t;
-            watch.total += start.elapsed();
             let event = TextEvent::Batch {
                 epoch,
-                done: i + 1,
+                done: position.chunk,
                 batches: ranges.len(),
+                batches_done: model.steps_done(),
                 loss: model.totals()[0].1,
-                tokens_per_second: tokens as f64 / watch.total.as_secs_f64(),
+                tokens_per_second: position.tokens_per_second(),
             };
-            if report(&event) == Flow::Stop {
-                return Ok(Pass::Stopped);
+            match report(&event) {
+                Flow::Continue => {}
+                Flow::Stop => return Ok(Pass::Stopped),
+                Flow::Checkpoint => {
+                    if report(&TextEvent::Checkpoint(&self.checkpoint()?)) == Flow::Stop {
+                        return Ok(Pass::Stopped);
+                    }
+                }
             }
         }
+        let (model, position) = (&mut self.lm.model, &mut self.position);
         if model.flush_gradients()? {
-            norms.add(model.last_gradient_norm());
+            position.updated(model.last_gradient_norm());
         }
         model.take_metrics(true);
         let totals = model.totals();
-        let seconds = watch.total.as_secs_f64();
         Ok(Pass::Done(EpochRecord {
             epoch,
             loss: totals[0].1,
@@ -156,11 +203,35 @@ impl Run<'_> {
             val_loss: None,
             val_accuracy: None,
             averaged: model.is_averaging(),
-            tokens_per_second: tokens as f64 / seconds,
-            seconds,
-            learning_rate: rate,
-            gradient_norm: norms.mean(),
+            tokens_per_second: position.tokens_per_second(),
+            seconds: position.seconds,
+            learning_rate: position.learning_rate,
+            gradient_norm: position.norms / position.updates as f64,
         }))
+    }
+
+    /// One batch; `factor` is the epoch's of the learning rate.
+    fn train_chunk(&mut self, range: Range<usize>, factor: f64, batch: &mut Batch) -> Result<()> {
+        let Self { recipe, lm: LanguageModel { model, .. }, lanes, position, carry, .. } = self;
+        let start = Instant::now();
+        let (n, t) = fill(lanes, range, batch)?;
+        position.steps += t;
+        position.pending += 1;
+        if recipe.variable_steps {
+            // A longer chunk's mean is of more steps, and may take a longer one.
+            let usual = (position.pending * recipe.steps) as f64;
+            model.set_learning_rate_factor(factor * position.steps as f64 / usual);
+        }
+        position.learning_rate = model.learning_rate();
+        model.train_step(batch, Some(carry))?;
+        if position.pending == recipe.accumulate {
+            (position.steps, position.pending) = (0, 0);
+            position.updated(model.last_gradient_norm());
+        }
+        position.chunk += 1;
+        position.tokens += n * t;
+        position.seconds += start.elapsed().as_secs_f64();
+        Ok(())
     }
 
     /// Validates an epoch, keeps its parameters if they are the best, and tells of it.
@@ -186,8 +257,13 @@ impl Run<'_> {
             self.lm.model.start_averaging(Averaging::Mean)?;
         }
         let flow = report(&TextEvent::Epoch(&record));
+        self.seconds += record.seconds;
         self.epochs.push(record);
-        Ok(flow)
+        self.position = Position::default();
+        match flow {
+            Flow::Checkpoint => Ok(report(&TextEvent::Checkpoint(&self.checkpoint()?))),
+            flow => Ok(flow),
+        }
     }
 
     /// Whether validation says that an average is due: no better than all but the last epochs were.
@@ -200,17 +276,8 @@ impl Run<'_> {
         best.is_some_and(|best| score.loss > best)
     }
 
-    fn progress(&self) -> Result<Progress> {
-        Ok(Progress {
-            epochs: self.epochs.clone(),
-            best: self.best.clone(),
-            seconds: self.seconds,
-            model: self.lm.model.training_state()?,
-        })
-    }
-
     /// Takes the best epoch's parameters.
-    fn finish(mut self, stopped: Stopped, progress: Option<Progress>) -> Result<Trained> {
+    fn finish(mut self, stopped: Stopped, checkpoint: Option<Checkpoint>) -> Result<Trained> {
         let (mut best_epoch, mut score) = (0, None);
         if let Some(best) = self.best {
             self.lm.model.stop_averaging();
@@ -231,8 +298,9 @@ impl Run<'_> {
             record["test"] = serde_json::json!(test);
         }
         self.lm.training = Some(self.record);
-        let Self { lm, epochs, seconds, .. } = self;
-        Ok(Trained { model: lm, best_epoch, epochs, stopped, seconds, score, test, progress })
+        let seconds = self.seconds + self.position.seconds;
+        let Self { lm, epochs, .. } = self;
+        Ok(Trained { model: lm, best_epoch, epochs, stopped, seconds, score, test, checkpoint })
     }
 }
 
@@ -242,28 +310,4 @@ fn fill(lanes: &Lanes<StoredTokens>, range: Range<usize>, batch: &mut Batch) -> 
     let (n, t) = lanes.fill_range(range, &mut input.ids, &mut target.ids)?;
     (batch.lanes, input.steps, target.steps) = (n, t, t);
     Ok((n, t))
-}
-
-/// Time spent training, which stands still while others work.
-#[derive(Debug, Default)]
-struct Stopwatch {
-    total: Duration,
-}
-
-/// The norms of the gradients that were stepped by.
-#[derive(Debug, Default)]
-struct Norms {
-    sum: f64,
-    steps: usize,
-}
-
-impl Norms {
-    fn add(&mut self, norm: f64) {
-        self.sum += norm;
-        self.steps += 1;
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum / self.steps as f64
-    }
 }

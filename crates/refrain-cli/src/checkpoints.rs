@@ -1,0 +1,215 @@
+//! Where a run's checkpoints go, when, and what is said of them.
+
+use crate::cli::CheckpointOptions;
+use crate::error::{Failure, Result};
+use crate::output::Output;
+use crate::progress::thousands;
+use crate::shell;
+use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, Newest};
+use refrain::language_model::Flow;
+use serde_json::json;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub(crate) struct Checkpoints<'a> {
+    output: &'a Output,
+    folder: CheckpointFolder,
+    /// Whether they were asked for; else there is one when the run is interrupted.
+    wanted: bool,
+    resumed: Option<Resumed>,
+    /// Where the run stands.
+    now: Place,
+    /// The newest that is safe, and where the run stood.
+    safe: Option<(PathBuf, Place)>,
+    /// Why the last one could not be written.
+    failed: Option<refrain::ModelError>,
+}
+
+/// What a run goes on from.
+#[derive(Debug)]
+struct Resumed {
+    path: PathBuf,
+    skipped: Vec<PathBuf>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// From 1.
+    epoch: usize,
+    /// Of the whole run.
+    batches: u64,
+}
+
+impl Place {
+    fn told(self) -> String {
+        let s = if self.batches == 1 { "" } else { "es" };
+        format!("in epoch {}, after {} batch{s} of the run", self.epoch, thousands(self.batches as usize))
+    }
+}
+
+impl<'a> Checkpoints<'a> {
+    /// For a run whose model is wanted in `out`. With `--resume` what it goes on from, if there is anything.
+    pub(crate) fn open(
+        options: &CheckpointOptions,
+        out: &Path,
+        output: &'a Output,
+    ) -> Result<(Self, Option<Checkpoint>)> {
+        let (wanted, path, every) = match &options.checkpoint {
+            Some(path) => (true, path.clone(), options.checkpoint_every),
+            None => (false, beside(out), Every::Never),
+        };
+        let folder = CheckpointFolder::new(path).every(every).keep(options.checkpoint_keep);
+        let mut checkpoints =
+            Self { output, folder, wanted, resumed: None, now: Place::default(), safe: None, failed: None };
+        let found = if options.resume { checkpoints.newest()? } else { None };
+        if !options.resume {
+            checkpoints.begin_anew()?;
+        }
+        if wanted {
+            checkpoints.folder.open().map_err(|e| Failure::input(e.to_string()))?;
+        }
+        Ok((checkpoints, found))
+    }
+
+    fn name(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    fn newest(&mut self) -> Result<Option<Checkpoint>> {
+        let Newest { checkpoint, skipped } =
+            self.folder.newest().map_err(|e| Failure::input(e.to_string()))?;
+        for (_, error) in &skipped {
+            self.output.warning(format_args!("{error}; it is skipped"));
+        }
+        let skipped: Vec<_> = skipped.into_iter().map(|(path, _)| path).collect();
+        let Some((path, checkpoint)) = checkpoint else {
+            if !skipped.is_empty() {
+                return Err(Failure::input(format!(
+                    "no checkpoint in {} can be read; without --resume, and with another folder, the run begins anew",
+                    self.name()
+                )));
+            }
+            self.output.log(format_args!("nothing to go on from in {}: the run begins", self.name()));
+            return Ok(None);
+        };
+        self.resumed = Some(Resumed { path, skipped });
+        Ok(Some(checkpoint))
+    }
+
+    /// What an earlier run left must not be mistaken for this one's.
+    fn begin_anew(&self) -> Result<()> {
+        if !self.folder.has_checkpoints().map_err(|e| Failure::input(e.to_string()))? {
+            return Ok(());
+        }
+        if self.wanted {
+            return Err(Failure::input(format!(
+                "{} holds the checkpoints of an earlier run: add --resume to go on with it, or name another folder",
+                self.name()
+            )));
+        }
+        self.output.log(format_args!(
+            "{} holds the checkpoint of an interrupted run, which --resume would go on with; this one begins anew",
+            self.name()
+        ));
+        Ok(())
+    }
+
+    /// The run starts, or goes on, with so many of its epochs and so many batches done.
+    pub(crate) fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
+        self.now = Place { epoch: epochs.min(done + 1), batches };
+        if let Some(Resumed { path, skipped }) = &self.resumed {
+            let Place { epoch, batches } = self.now;
+            let event = json!({ "path": path, "epoch": epoch, "batches": batches, "skipped": skipped });
+            // A failure to write is not one of the training: `done` will meet it again.
+            let _ = self.output.event("resume", event);
+            let place = if done == epochs { "at its end".to_owned() } else { self.now.told() };
+            self.output.log(format_args!("{:9} from {}: {place}", "goes on", path.display()));
+            self.safe = Some((path.clone(), self.now));
+        }
+    }
+
+    /// A batch was trained.
+    pub(crate) fn trained(&mut self, epoch: usize, batches: u64) -> Flow {
+        self.now = Place { epoch, batches };
+        if self.folder.is_due(batches) { Flow::Checkpoint } else { Flow::Continue }
+    }
+
+    /// An epoch ended: behind the last one a run that goes on has nothing to train.
+    pub(crate) fn epoch_ended(&self, is_last: bool) -> Flow {
+        if self.wanted && is_last { Flow::Checkpoint } else { Flow::Continue }
+    }
+
+    /// Writes a checkpoint. Where it cannot, the run is to stop: it would go on unsaved.
+    pub(crate) fn write(&mut self, checkpoint: &Checkpoint) -> Flow {
+        match self.folder.write(checkpoint) {
+            Ok(path) => {
+                let Place { epoch, batches } = self.now;
+                let event = json!({ "path": path, "epoch": epoch, "batches": batches });
+                let _ = self.output.event("checkpoint", event);
+                self.output.detail(format_args!("checkpoint {}: {}", path.display(), self.now.told()));
+                self.safe = Some((path, self.now));
+                Flow::Continue
+            }
+            Err(error) => {
+                self.failed = Some(error);
+                Flow::Stop
+            }
+        }
+    }
+
+    /// Writes the checkpoint of a run that was stopped, unless that is because none can be written.
+    pub(crate) fn write_last(&mut self, checkpoint: &Checkpoint) {
+        if self.failed.is_none() {
+            let _ = self.write(checkpoint);
+        }
+    }
+
+    /// Where the model of an interrupted run goes.
+    pub(crate) fn model(&self) -> PathBuf {
+        self.folder.path().join("model.safetensors")
+    }
+
+    /// The checkpoint that is safe, if one is.
+    pub(crate) fn safe(&self) -> Option<&Path> {
+        self.safe.as_ref().map(|(path, _)| &**path)
+    }
+
+    /// What is to be said where a checkpoint could not be written.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let error = self.failed.as_ref()?;
+        Some(Failure::Work(format!("{error}. The run stopped {}; {}", self.now.told(), self.what_is_safe())))
+    }
+
+    /// What is left of the run when it fails.
+    pub(crate) fn what_is_safe(&self) -> String {
+        match &self.safe {
+            None => "nothing of it is saved".to_owned(),
+            Some((path, place)) => format!(
+                "{} is safe: {}. When that is mended, go on with:\n  {}",
+                path.display(),
+                place.told(),
+                shell::this_command_with("--resume")
+            ),
+        }
+    }
+
+    /// The run is done and its model saved: what an interruption left beside it has served.
+    pub(crate) fn done(self) {
+        if self.wanted || self.resumed.is_none() {
+            return;
+        }
+        let _ = fs::remove_file(self.model());
+        self.folder.clear();
+    }
+}
+
+/// The folder of a run that named none.
+fn beside(out: &Path) -> PathBuf {
+    let mut name = OsString::from(out.file_name().unwrap_or_default());
+    name.push(".checkpoint");
+    out.with_file_name(name)
+}

@@ -1,0 +1,47 @@
+//! Commands as a shell reads them.
+
+use std::env::args_os;
+
+/// A word, in quotes where a shell would read it otherwise.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The command that this process was started with, and an option if it is not there already.
+pub(crate) fn this_command_with(option: &str) -> String {
+    let words = args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    with(words, option)
+}
+
+fn with(mut words: Vec<String>, option: &str) -> String {
+    if !words.iter().any(|word| word == option) {
+        // Behind `--` it would be a file.
+        let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        words.insert(at, option.to_owned());
+    }
+    let words = words.iter().map(|word| quoted(word));
+    std::iter::once("refrain".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_part_them() {
+        let words = ["poem.txt", "--lr=0.1", "my poem.txt", "", "it's", "$HOME", "größe.txt"];
+        let quoted: Vec<_> = words.into_iter().map(quoted).collect();
+        assert_eq!(
+            quoted,
+            ["poem.txt", "--lr=0.1", "'my poem.txt'", "''", r"'it'\''s'", "'$HOME'", "größe.txt"]
+        );
+        let command = |words: &[&str]| with(words.iter().map(|w| (*w).to_owned()).collect(), "--resume");
+        assert_eq!(command(&["train", "text", "a b"]), "refrain train text 'a b' --resume");
+        assert_eq!(command(&["train", "--resume", "text"]), "refrain train --resume text");
+        assert_eq!(command(&["train", "text", "--", "-odd"]), "refrain train text --resume -- -odd");
+    }
+}
