@@ -214,6 +214,21 @@ fn logits_are_what_a_softmax_reads_and_nothing_else() {
 }
 
 #[test]
+fn a_softmax_that_another_layer_reads_is_run_where_logits_are_asked_for() -> Result<(), Error> {
+    let mut net = Network::new();
+    let x = net.input(InputSpec::features(2));
+    let probabilities = net.add(Dense::new(3).activation(Activation::Softmax), &[x])?;
+    let reader = net.add(Dense::new(2), &[probabilities])?;
+    let mut model = net.compile(&[probabilities, reader], Compile::default())?;
+    let logits = model.session(1)?.logits().step_features(&[0.5, -0.25])?.row(0).to_vec();
+    let shares = model.session(1)?.step_features(&[0.5, -0.25])?.row(0).to_vec();
+    // The differences of logits are those of the probabilities' logarithms, of numbers near 1 in f32: absolute.
+    let apart = (logits[0] - logits[1]) - (shares[0].ln() - shares[1].ln());
+    assert!(apart.abs() < 1e-5, "{logits:?} and {shares:?}");
+    Ok(())
+}
+
+#[test]
 fn the_state_of_another_model_is_refused() {
     let mut other = Sequential::new()
         .add(Embedding::new(30, 4))

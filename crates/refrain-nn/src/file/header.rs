@@ -1,9 +1,15 @@
-//! The bytes before the tensors.
+//! The bytes before the tensors, and the digests that tell damage.
 
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
 
 /// The version of the layout that is written.
 pub(super) const FORMAT: u32 = 1;
+
+/// The keys that belong to Refrain; others may stand beside them.
+const PREFIX: &str = "refrain.";
+/// The key of the digest over all other pairs of Refrain's.
+const METADATA_DIGEST: &str = "refrain.metadata-digest";
 
 /// The length and JSON of a safetensors header, padded so that the tensors begin on an eight-byte border.
 pub(crate) fn write_header<'a>(
@@ -32,5 +38,41 @@ pub(crate) fn write_header<'a>(
 
 /// SHA-256 in hexadecimal.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Adds the digest over `metadata`, and sorts it by key.
+pub(super) fn seal(metadata: &mut Vec<(&str, String)>) {
+    let digest = metadata_digest(metadata.iter().map(|(key, value)| (*key, value.as_str())));
+    metadata.push((METADATA_DIGEST, digest));
+    metadata.sort_unstable();
+}
+
+/// Whether the metadata has a digest. The reason, where it has a wrong one.
+pub(super) fn check_seal(metadata: &HashMap<String, String>) -> Result<bool, String> {
+    let Some(expected) = metadata.get(METADATA_DIGEST) else { return Ok(false) };
+    let got = metadata_digest(metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    if got != *expected {
+        return Err(format!(
+            "its description is damaged or was edited: the digest of its `{PREFIX}*` metadata is {got}, the file \
+             says {expected:?} (leave `{METADATA_DIGEST}` out where the change is meant)"
+        ));
+    }
+    Ok(true)
+}
+
+/// SHA-256 over Refrain's pairs but the one of this digest: key, NUL, value, NUL, in order of key.
+fn metadata_digest<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let digested = |key: &str| key.starts_with(PREFIX) && key != METADATA_DIGEST;
+    let sorted: BTreeMap<&str, &str> = pairs.filter(|(key, _)| digested(key)).collect();
+    let mut hash = Sha256::new();
+    for text in sorted.into_iter().flat_map(|(key, value)| [key, value]) {
+        hash.update(text);
+        hash.update([0]);
+    }
+    hexadecimal(&hash.finalize())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

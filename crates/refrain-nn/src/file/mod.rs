@@ -6,7 +6,11 @@
 //! | `refrain.config` | the [`Architecture`], JSON |
 //! | `refrain.task` | what the model is for: tokenizer, scaler …, JSON; absent for a bare model |
 //! | `refrain.training` | data, seed, epochs, metrics, JSON; absent for a model that was not trained by a recipe |
-//! | `refrain.digest` | SHA-256 of the tensor bytes; a wrong one is an error, none (after a re-save) a warning |
+//! | `refrain.digest` | SHA-256 of the tensor bytes |
+//! | `refrain.metadata-digest` | SHA-256 of the other `refrain.*` pairs in order of key, each key and value followed by a NUL |
+//!
+//! A wrong digest is an error, none (after a re-save, or of an earlier version) a warning. Keys of others may stand
+//! beside these.
 //!
 //! The header is written here, keys sorted and tensors in the order of the parameters, and nothing of time,
 //! place or machine is in it: the same run gives the same bytes. Files are read as if a stranger sent them.
@@ -17,10 +21,13 @@ mod header;
 pub use atomic::{check_writable, write_atomically};
 
 use crate::error::Error;
+use crate::graph::{Backing, Budget};
 use crate::model::{Architecture, Model, Network};
+use crate::params::Span;
 pub(crate) use header::write_header;
-use header::{FORMAT, digest};
+use header::{FORMAT, check_seal, digest, seal};
 use refrain_kernels::Engine;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::io::Write;
@@ -75,11 +82,11 @@ pub fn save(
         .flat_map(|x| x.to_le_bytes())
         .collect();
     let config = serde_json::to_string(model.architecture()).map_err(|e| Error::Other(e.into()))?;
-    // Sorted by key.
     let mut metadata = vec![("refrain.config", config), ("refrain.digest", digest(&tensors))];
     metadata.push(("refrain.format", FORMAT.to_string()));
     metadata.extend(task.map(|t| ("refrain.task", t.to_string())));
     metadata.extend(training.map(|t| ("refrain.training", t.to_string())));
+    seal(&mut metadata);
     let header = write_header(&metadata, params.spans().iter().map(|s| (&*s.name, &*s.shape)));
     write_atomically(path, |file| {
         file.write_all(&header)?;
@@ -89,15 +96,21 @@ pub fn save(
 
 /// Reads a model with its task and training record.
 ///
+/// The file may come from a stranger. Each parameter that its layers declare must be a tensor of the file, of the
+/// same shape. What one step of one sequence needs beside (matrices packed for each use of them, values between
+/// layers, the steps that a RepeatVector makes) may be 32 MB and eight times the file's size, and each text of its
+/// metadata may hold 2¹⁸ JSON values and one more for every three bytes: models of any use stay far below both.
+///
 /// # Errors
-/// When it cannot be read, is damaged, or is not a model that this version knows.
+/// When it cannot be read, is damaged, is not a model that this version knows, or asks for more memory than that.
 pub fn load(path: &Path, engine: Engine) -> Result<ModelFile, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Io {
         action: "cannot read",
         path: path.display().to_string(),
         source,
     })?;
-    from_bytes(&bytes, engine).map_err(|reason| Error::ModelFile { path: path.display().to_string(), reason })
+    from_bytes(&bytes, engine)
+        .map_err(|reason| Error::ModelFile { path: path.display().to_string(), reason: printable(&reason) })
 }
 
 /// Reads a model from the bytes of its file. The reason, where they are not one.
@@ -108,9 +121,13 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| format!("it is damaged ({e})"))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     check_format(&metadata)?;
+    let mut warnings = Vec::new();
+    if !check_seal(&metadata)? {
+        warnings
+            .push("the file has no digest of its metadata, so its description was not checked".to_owned());
+    }
     let architecture: Architecture = parse(&metadata, "refrain.config")?
         .ok_or("it has no `refrain.config`: it holds tensors, but not how they make a model")?;
-    let mut warnings = Vec::new();
     match metadata.get("refrain.digest") {
         None => warnings.push("the file has no digest, so its weights were not checked".to_owned()),
         Some(expected) => {
@@ -123,24 +140,19 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
             }
         }
     }
-    let mut model = Network::plan_architecture(&architecture, engine)?;
-    for span in model.params().spans() {
-        let tensor = file
-            .tensor(&span.name)
-            .map_err(|_| format!("it has no tensor `{}`, which its layers need", span.name))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != span.shape {
-            let (dtype, shape) = (tensor.dtype(), tensor.shape());
-            let needed = &span.shape;
-            return Err(format!(
-                "tensor `{}` is {dtype:?} {shape:?}, but its layer needs F32 {needed:?}",
-                span.name
-            ));
-        }
-    }
+    let mut model = Network::plan_architecture(&architecture, engine, budget(bytes.len(), &file))?;
     if file.len() != model.params().spans().len() {
         let known = |name: &str| model.params().find(name).is_some();
         let extra = file.names().into_iter().find(|n| !known(n)).unwrap_or_default();
         return Err(format!("it has a tensor `{extra}` that none of its layers needs"));
+    }
+    let place = |span: &Span| header.info(&span.name).map(|tensor| tensor.data_offsets.0);
+    if metadata.contains_key("refrain.digest") && !model.params().spans().is_sorted_by_key(place) {
+        return Err(
+            "its tensors do not stand in the order of its layers, so that their digest cannot say which is \
+                    which (a file that was written anew leaves `refrain.digest` out)"
+                .to_owned(),
+        );
     }
     // Only now, with every shape backed by bytes of the file, is memory for the parameters taken.
     model.allocate_parameters();
@@ -154,6 +166,30 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
     let task = parse(&metadata, "refrain.task")?;
     let training = parse(&metadata, "refrain.training")?;
     Ok(ModelFile { model, task, training, warnings })
+}
+
+/// A reason that quotes a file, cut to a length to be read and without characters that a terminal obeys.
+pub fn printable(reason: &str) -> String {
+    const MOST: usize = 1000;
+    let mut text: String = reason
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if reason.chars().nth(MOST).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+/// What the layers may need: each parameter a tensor of the file, and beside them memory in proportion.
+fn budget(bytes: usize, file: &SafeTensors<'_>) -> Budget {
+    let backing = |tensor: TensorView<'_>| Backing {
+        f32: tensor.dtype() == Dtype::F32,
+        kind: format!("{:?}", tensor.dtype()),
+        shape: tensor.shape().to_vec(),
+    };
+    Budget::of_file(bytes, file.iter().map(|(name, tensor)| (name.to_owned(), backing(tensor))).collect())
 }
 
 fn check_format(metadata: &HashMap<String, String>) -> Result<(), String> {
@@ -173,10 +209,36 @@ fn parse<T: serde::de::DeserializeOwned>(
     metadata: &HashMap<String, String>,
     key: &str,
 ) -> Result<Option<T>, String> {
-    metadata
-        .get(key)
-        .map(|text| serde_json::from_str(text).map_err(|e| format!("its `{key}` cannot be read: {e}")))
-        .transpose()
+    let Some(text) = metadata.get(key) else { return Ok(None) };
+    let (values, most) = (count_values(text), FREE_VALUES + text.len() / BYTES_A_VALUE);
+    if values > most {
+        return Err(format!(
+            "its `{key}` holds {values} JSON values, of {} bytes at most {most}",
+            text.len()
+        ));
+    }
+    serde_json::from_str(text).map(Some).map_err(|e| format!("its `{key}` cannot be read: {e}"))
+}
+
+/// JSON values that any text may hold. One in memory is many times its text, so that a text of nothing but zeros
+/// would not be in proportion.
+const FREE_VALUES: usize = 1 << 18;
+/// Bytes for each value more: the shortest list of words has four.
+const BYTES_A_VALUE: usize = 3;
+
+/// About as many values as a JSON text holds: its lists and objects, and what commas divide.
+fn count_values(text: &str) -> usize {
+    let (mut values, mut quoted, mut escaped) = (1, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => values += 1,
+            _ => {}
+        }
+    }
+    values
 }
 
 #[cfg(test)]

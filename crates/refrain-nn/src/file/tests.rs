@@ -1,6 +1,6 @@
 use super::*;
 use crate::layers::{Dense, Embedding, Lstm};
-use crate::model::{Compile, Sequential};
+use crate::model::{Compile, Sequential, TrainingCounters, TrainingState};
 
 fn model() -> Model {
     Sequential::new()
@@ -16,6 +16,18 @@ fn bytes() -> Vec<u8> {
     let path = folder.path().join("m.safetensors");
     save(&path, &model(), Some(&serde_json::json!({"kind": "test"})), None).unwrap();
     std::fs::read(path).unwrap()
+}
+
+fn tensors(model: &Model) -> impl Iterator<Item = (&str, &[usize])> {
+    model.params().spans().iter().map(|s| (&*s.name, &*s.shape))
+}
+
+/// The model's tensors, all zero, behind this metadata.
+fn with_tensors(metadata: &[(&str, String)]) -> Vec<u8> {
+    let model = model();
+    let mut bytes = write_header(metadata, tensors(&model));
+    bytes.resize(bytes.len() + 4 * model.params().count(), 0);
+    bytes
 }
 
 fn reason(bytes: &[u8]) -> String {
@@ -51,6 +63,58 @@ fn a_flipped_weight_is_named() {
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
     assert!(reason(&bytes).contains("digest"), "{}", reason(&bytes));
+}
+
+/// The file with one `from` in its header made `to`, which is as long.
+fn edited(from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes();
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+#[test]
+fn a_flipped_byte_of_the_description_is_an_error() {
+    for (from, to) in [
+        (r#"\"trainable\":true"#, r#"\"trainable\":trud"#),
+        (r#"{\"kind\":\"test\"}"#, r#"{\"kind\":\"tesu\"}"#),
+        (r#"unit_forget_bias\":true"#, r#"unit_forget_bias\":null"#),
+    ] {
+        let message = reason(&edited(from, to));
+        assert!(message.contains("metadata") && message.contains("digest"), "{message}");
+    }
+    // A pair that is taken away, and a digest that is no digest.
+    assert!(reason(&edited("refrain.task", "refraim.task")).contains("digest of its `refrain.*`"));
+    assert!(reason(&edited("refrain.digest", "refrain.digesu")).contains("digest of its `refrain.*`"));
+}
+
+/// The bytes of two tensors may be the digested ones and stand under each other's names.
+#[test]
+fn tensors_that_changed_names_are_an_error() {
+    let net = Sequential::new().input(crate::InputSpec::flat(2)).add(Dense::new(2).use_bias(false).name("a"));
+    let model = net.add(Dense::new(2).use_bias(false).name("b")).compile(Compile::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    model.save(&path).unwrap();
+    let text: String = std::fs::read(&path).unwrap().into_iter().map(char::from).collect();
+    let swapped = text.replace("\"a/kernel\":", "\"\0/kernel\":").replace("\"b/kernel\":", "\"a/kernel\":");
+    let swapped = swapped.replace("\"\0/kernel\":", "\"b/kernel\":");
+    let bytes: Vec<u8> = swapped.chars().map(|c| c as u8).collect();
+    assert!(reason(&bytes).contains("order of its layers"), "{}", reason(&bytes));
+}
+
+#[test]
+fn an_earlier_version_s_file_and_another_program_s_keys_load() {
+    let file = from_bytes(&edited("refrain.metadata-digest", "another.metadata-digest"), Engine::default());
+    let warnings = file.unwrap().warnings;
+    assert!(matches!(&warnings[..], [one] if one.contains("no digest of its metadata")), "{warnings:?}");
+    let config = serde_json::to_string(model().architecture()).unwrap();
+    let mut metadata = vec![("refrain.config", config), ("refrain.format", "1".into())];
+    seal(&mut metadata);
+    metadata.push(("zebra", "of another program".into()));
+    let warnings = from_bytes(&with_tensors(&metadata), Engine::default()).unwrap().warnings;
+    assert!(matches!(&warnings[..], [one] if one.contains("weights were not checked")), "{warnings:?}");
 }
 
 #[test]
@@ -100,9 +164,166 @@ fn sizes_that_overflow_are_refused() {
         hostile.layers[layer].config["units"] = units.into();
         hostile.layers[layer].config["use_bias"] = false.into();
         let config = serde_json::to_string(&hostile).unwrap();
-        let header = write_header(&[("refrain.config", config), ("refrain.format", "1".into())], []);
-        assert!(reason(&header).contains("units"), "{}", reason(&header));
+        let message = reason(&with_tensors(&[("refrain.config", config), ("refrain.format", "1".into())]));
+        assert!(message.contains("units"), "{message}");
     }
+}
+
+/// What loading says of a bare architecture with these inputs and layers, the last of them the output.
+fn planned(inputs: serde_json::Value, layers: Vec<serde_json::Value>) -> Result<ModelFile, String> {
+    let nodes = inputs.as_array().unwrap().len() + layers.len();
+    let output = if layers.is_empty() { 0 } else { nodes - 1 };
+    let config = serde_json::json!({ "inputs": inputs, "layers": layers, "outputs": [[output, 0]] });
+    let header = write_header(&[("refrain.config", config.to_string()), ("refrain.format", "1".into())], []);
+    from_bytes(&header, Engine::default())
+}
+
+fn node(class: &str, name: &str, config: serde_json::Value, inputs: &[usize]) -> serde_json::Value {
+    let inputs: Vec<_> = inputs.iter().map(|node| [*node, 0]).collect();
+    serde_json::json!({ "class_name": class, "name": name, "config": config, "inputs": inputs })
+}
+
+/// Layers without parameters, which no tensor holds back, in numbers and widths that no memory holds.
+#[test]
+fn what_no_tensor_warrants_is_refused() {
+    let wide = |width: usize| serde_json::json!([{ "name": "x", "features": width, "sequence": true }]);
+    let flat = serde_json::json!([{ "name": "x", "features": 3, "sequence": false }]);
+    let doubled = (0..60).map(|i| node("Concatenate", &format!("c{i}"), serde_json::json!({}), &[i, i]));
+    let long = |n: u64| vec![node("RepeatVector", "r", serde_json::json!({ "n": n }), &[0])];
+    let behind = |layer| long(1 << 17).into_iter().chain([layer]).collect::<Vec<_>>();
+    let lone = serde_json::json!({ "name": null });
+    let hostile = [
+        planned(wide(usize::MAX), vec![]),
+        planned(wide(1 << 40), vec![node("Masking", "m", lone.clone(), &[0])]),
+        planned(wide(3), doubled.collect()),
+        planned(wide(1 << 20), vec![node("Add", "a", serde_json::json!({}), &[0; 20])]),
+        planned(flat.clone(), long((1 << 32) - 1)),
+        planned(flat.clone(), long(1 << 20)),
+        // The rows of a repeated vector count in every layer behind it.
+        planned(flat.clone(), behind(node("Add", "a", serde_json::json!({}), &[1; 9]))),
+        planned(flat, behind(node("Concatenate", "c", serde_json::json!({}), &[1; 9]))),
+    ];
+    for (case, file) in hostile.into_iter().enumerate() {
+        let message = file.unwrap_err();
+        assert!(message.contains("than its tensors warrant"), "case {case}: {message}");
+    }
+}
+
+#[test]
+fn what_an_honest_model_repeats_is_loaded() {
+    let inputs = serde_json::json!([{ "name": "x", "features": 512, "sequence": false }]);
+    let layers = vec![
+        node("RepeatVector", "r", serde_json::json!({ "n": 1000 }), &[0]),
+        node("Concatenate", "c", serde_json::json!({}), &[1, 1, 1]),
+        node("Masking", "m", serde_json::json!({}), &[2]),
+    ];
+    assert_eq!(planned(inputs, layers).unwrap().model.output_width(0), 1536);
+}
+
+/// A checkpoint has all parameters in one tensor.
+#[test]
+fn what_a_checkpoint_s_parameters_do_not_warrant_is_refused() {
+    let model = model();
+    let counters = TrainingCounters {
+        batches: 0,
+        steps: 0,
+        nadam_product: 1.0,
+        learning_rate_factor: 1.0,
+        accumulated: 0,
+        lanes: 0,
+        averages: None,
+    };
+    let parameters = [("parameters".to_owned(), model.weights())];
+    let state = TrainingState::from_parts(counters, parameters).unwrap();
+    assert_eq!(
+        state.model(model.architecture(), Engine::default()).unwrap().weights().len(),
+        model.weights().len()
+    );
+    let refused = |architecture: &Architecture, phrase: &str| {
+        let message = state.model(architecture, Engine::default()).unwrap_err().to_string();
+        assert!(message.contains(phrase), "{message}");
+    };
+    let mut large = model.architecture().clone();
+    large.layers[1].config["units"] = (1 << 24).into();
+    refused(&large, "more parameters than");
+    let mut wide = model.architecture().clone();
+    for i in 0..60 {
+        let more = node("Concatenate", "more", serde_json::json!({}), &[3 + i, 3 + i]);
+        wide.layers.push(serde_json::from_value(more).unwrap());
+    }
+    refused(&wide, "than its tensors warrant");
+}
+
+/// One small tensor that each of thousands of layers would pack for itself.
+#[test]
+fn a_parameter_that_is_used_too_often_is_refused() {
+    let shared = |uses: usize| {
+        let (inputs, width) = (serde_json::json!([{ "name": "x", "features": 64, "sequence": false }]), 64);
+        let config = serde_json::json!({ "units": width, "use_bias": false });
+        let layers: Vec<_> = (0..uses).map(|i| node("Dense", "d", config.clone(), &[i])).collect();
+        let config = serde_json::json!({ "inputs": inputs, "layers": layers, "outputs": [[uses, 0]] });
+        let model = Sequential::new()
+            .input(crate::InputSpec::flat(width))
+            .add(Dense::new(width).use_bias(false).name("d"))
+            .compile(Compile::default())
+            .unwrap();
+        let metadata = [("refrain.config", config.to_string()), ("refrain.format", "1".into())];
+        let mut bytes = write_header(&metadata, tensors(&model));
+        bytes.resize(bytes.len() + 4 * width * width, 0);
+        from_bytes(&bytes, Engine::default())
+    };
+    assert_eq!(shared(20).unwrap().model.params().count(), 64 * 64);
+    assert!(shared(3000).unwrap_err().contains("than its tensors warrant"));
+}
+
+/// Names, inputs and layers in numbers where a search of all for each would take minutes.
+#[test]
+fn many_of_everything_take_no_time() {
+    let started = std::time::Instant::now();
+    let input = serde_json::json!({ "name": "x", "features": 1, "sequence": false });
+    let many = 100_000;
+    let file = planned(vec![input.clone(); many].into(), vec![]).unwrap();
+    assert_eq!(file.model.architecture().inputs[many - 1].name, format!("x_{}", many - 1));
+    let all: Vec<usize> = (0..many).collect();
+    let inputs = vec![input.clone(); many].into();
+    assert!(planned(inputs, vec![node("Concatenate", "c", serde_json::json!({}), &all)]).is_ok());
+    let chain: Vec<_> = (0..5000).map(|i| node("Activation", "a", "tanh".into(), &[i])).collect();
+    let chain = chain.into_iter().map(|mut layer| {
+        layer["config"] = serde_json::json!({ "activation": "tanh" });
+        layer
+    });
+    assert!(planned(vec![input].into(), chain.collect()).is_ok());
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(seconds < 10.0, "{seconds} s");
+}
+
+#[test]
+fn metadata_of_nothing_but_values_is_refused() {
+    let zeros = format!("[{}0]", "0,".repeat(4 << 20));
+    let config = serde_json::to_string(model().architecture()).unwrap();
+    for key in ["refrain.task", "refrain.training", "refrain.config"] {
+        let metadata = [("refrain.config", config.clone()), ("refrain.format", "1".into())];
+        let mut metadata: Vec<_> = metadata.into_iter().filter(|(known, _)| *known != key).collect();
+        metadata.push((key, zeros.clone()));
+        let message = reason(&with_tensors(&metadata));
+        assert!(message.contains(key) && message.contains("JSON values"), "{message}");
+    }
+    assert_eq!(count_values(r#"{"a,[{":["\"{",1],"b":{}}"#), 6);
+}
+
+#[test]
+fn a_reason_is_short_and_rings_no_bell() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    let name = format!("\u{1b}]0;title\u{7}{}", "x".repeat(1 << 16));
+    let layer = node("Dense", &name, serde_json::json!({ "units": 2 }), &[0]);
+    let config = serde_json::json!({ "inputs": [{ "name": "x", "features": 1, "sequence": true }],
+        "layers": [layer], "outputs": [[1, 0]] });
+    let header = write_header(&[("refrain.config", config.to_string()), ("refrain.format", "1".into())], []);
+    std::fs::write(&path, header).unwrap();
+    let message = load(&path, Engine::default()).unwrap_err().to_string();
+    assert!(message.contains("no tensor") && message.chars().count() < 1500, "{} characters", message.len());
+    assert!(!message.chars().any(char::is_control), "{message:?}");
 }
 
 #[test]

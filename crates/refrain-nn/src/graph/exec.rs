@@ -1,5 +1,6 @@
 //! Runs the operations of a planned graph.
 
+use super::budget::Budget;
 use super::edge::{EdgeId, EdgeSpec, Kind, LayoutId, Value};
 use super::op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey};
 use crate::error::Error;
@@ -14,6 +15,10 @@ use refrain_kernels::{AlignedVec, Engine};
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) specs: Vec<EdgeSpec>,
+    /// The node that writes each edge; none writes the model's inputs.
+    producers: Vec<Option<usize>>,
+    /// What its operations need, counted while it is planned.
+    pub(crate) budget: Budget,
     values: Vec<Value>,
     gradients: Vec<Value>,
     written: Vec<bool>,
@@ -65,6 +70,7 @@ impl Graph {
 
     fn add_edge(&mut self, spec: EdgeSpec) -> EdgeId {
         self.specs.push(spec);
+        self.producers.push(None);
         self.values.push(Value::default());
         self.gradients.push(Value::default());
         self.written.push(false);
@@ -83,13 +89,14 @@ impl Graph {
         outputs: &[EdgeSpec],
     ) -> Vec<EdgeId> {
         let outputs: Vec<_> = outputs.iter().map(|&spec| self.add_edge(spec)).collect();
+        outputs.iter().for_each(|edge| self.producers[edge.0] = Some(self.nodes.len()));
         self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         outputs
     }
 
     /// The node that writes an edge; none writes the model's inputs.
     pub(crate) fn producer(&self, edge: EdgeId) -> Option<usize> {
-        self.nodes.iter().position(|n| n.outputs.contains(&edge))
+        self.producers[edge.0]
     }
 
     /// Starts a batch of `lanes` sequences.
@@ -310,6 +317,7 @@ impl Clone for Graph {
         Self {
             nodes: self.nodes.clone(),
             specs: self.specs.clone(),
+            producers: self.producers.clone(),
             values: self.values.clone(),
             gradients: self.gradients.clone(),
             written: self.written.clone(),

@@ -3,12 +3,14 @@
 //! Layers are descriptions; [`Plan`] turns them into operations once. The executor then runs the operations
 //! over buffers that only ever grow to a high-water mark.
 
+mod budget;
 mod copy;
 mod edge;
 mod exec;
 mod op;
 mod plan;
 
+pub(crate) use budget::{Backing, Budget, Refused};
 pub use edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId, Value};
 pub(crate) use exec::{Graph, Single};
 pub use op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey, StateShape};

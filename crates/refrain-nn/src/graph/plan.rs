@@ -6,6 +6,8 @@ use super::exec::Graph;
 use super::op::Op;
 use crate::error::Error;
 use crate::params::{ParamSpec, Params, SpanId};
+use refrain_kernels::{PanelShape, packed_bias_len};
+use std::collections::HashSet;
 
 /// What a layer uses to declare its parameters and operations. See [`crate::layers::Layer::lower`].
 #[derive(Debug)]
@@ -50,9 +52,10 @@ impl<'a> Plan<'a> {
     /// how a layer that is used twice shares its weights.
     ///
     /// # Errors
-    /// When it was declared with another shape.
+    /// When it was declared with another shape, or the model comes from a file that has no such tensor.
     pub fn param(&mut self, spec: ParamSpec) -> Result<SpanId, Error> {
         let name = format!("{}/{}", self.scope, spec.name);
+        self.graph.budget.parameter(&spec.shape);
         if let Some(id) = self.params.find(&name) {
             let known = &self.params.spans()[id.0].shape;
             if *known != spec.shape {
@@ -62,6 +65,8 @@ impl<'a> Plan<'a> {
             }
             return Ok(id);
         }
+        let backed = self.graph.budget.check_backed(&name, &spec.shape, self.params.flat_len());
+        backed.map_err(|refused| Error::Other(refused.into()))?;
         let (what, shape) = (name.clone(), format!("{:?}", spec.shape));
         self.params
             .add(name, spec, self.trainable)
@@ -71,6 +76,16 @@ impl<'a> Plan<'a> {
     /// A parameter that an earlier layer declared, by its full name: for weights that are shared.
     pub fn find_param(&self, name: &str) -> Option<SpanId> {
         self.params.find(name)
+    }
+
+    /// Counts the memory of a matrix that an operation packs, and of its bias.
+    pub(crate) fn charge_matrix(&mut self, shape: PanelShape, depth: usize) {
+        self.graph.budget.floats(packed_bias_len(shape).saturating_mul(depth.saturating_add(1)));
+    }
+
+    /// Counts the memory that an operation needs for each row of an edge beside its inputs and outputs.
+    pub(crate) fn charge_rows(&mut self, edge: EdgeId, floats: usize) {
+        self.graph.budget.rows(self.spec(edge).axis, floats);
     }
 
     /// The shape of a parameter.
@@ -83,6 +98,13 @@ impl<'a> Plan<'a> {
         self.graph.add_layout()
     }
 
+    /// The same of an axis that has so many steps whatever the batch.
+    pub(crate) fn layout_of(&mut self, steps: usize) -> LayoutId {
+        let layout = self.layout();
+        self.graph.budget.set_steps(layout, steps);
+        layout
+    }
+
     /// A number that no other operation of this model has: the purpose of its random numbers.
     pub fn purpose(&self) -> u32 {
         self.graph.nodes.len() as u32
@@ -92,15 +114,18 @@ impl<'a> Plan<'a> {
     /// stands among the inputs again is copied there, since the executor hands out gradients by edge.
     pub fn op(&mut self, op: Box<dyn Op>, inputs: &[EdgeId], outputs: &[EdgeSpec]) -> Vec<EdgeId> {
         let mut distinct = Vec::with_capacity(inputs.len());
+        let mut seen = HashSet::with_capacity(inputs.len());
         for &edge in inputs {
-            let again = distinct.contains(&edge);
-            distinct.push(if again { self.copy(edge) } else { edge });
+            distinct.push(if seen.insert(edge) { edge } else { self.copy(edge) });
         }
+        let read: Vec<EdgeSpec> = inputs.iter().map(|&edge| self.spec(edge)).collect();
+        self.graph.budget.operation(&read, outputs);
         self.graph.add_node(op, &distinct, outputs)
     }
 
     fn copy(&mut self, edge: EdgeId) -> EdgeId {
         let spec = self.spec(edge);
+        self.graph.budget.operation(&[spec], &[spec]);
         self.graph.add_node(Box::new(CopyOp { kind: spec.kind }), &[edge], &[spec])[0]
     }
 

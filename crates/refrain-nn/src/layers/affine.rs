@@ -50,8 +50,14 @@ impl Affine {
 
     /// Plans it on the rows of an edge.
     pub(super) fn lower(self, plan: &mut Plan<'_>, input: EdgeId) -> EdgeId {
+        self.charge(plan);
         let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.outputs) };
         plan.op(Box::new(self), &[input], &[spec])[0]
+    }
+
+    /// Counts the memory that it needs.
+    pub(super) fn charge(&self, plan: &mut Plan<'_>) {
+        plan.charge_matrix(PanelShape::plain(self.outputs), self.inputs);
     }
 
     /// Columns of what it gives.

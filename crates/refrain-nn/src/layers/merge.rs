@@ -122,7 +122,7 @@ pub(super) fn concatenate(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Edge
     let axis = same_axis(plan, inputs)?;
     let mut width = 0;
     for &input in inputs {
-        width += plan.features(input)?;
+        width = plan.features(input)?.saturating_add(width);
     }
     let spec = EdgeSpec { axis, kind: Kind::Features(width) };
     Ok(plan.op(Box::new(Join), inputs, &[spec])[0])

@@ -53,7 +53,7 @@ impl Layer for RepeatVector {
             let expected = "features without a time axis (leave out `return_sequences` before it)";
             return Err(Error::connection(plan.name(), plan.spec(input), expected));
         }
-        let layout = plan.layout();
+        let layout = plan.layout_of(self.n);
         let op = Repeat { n: self.n, layout, lanes: Vec::new() };
         Ok(plan.op(Box::new(op), &[input], &[EdgeSpec::steps(layout, width)]))
     }

@@ -4,11 +4,11 @@ use super::Model;
 use super::architecture::{Architecture, ArchitectureNode, InputSpec};
 use super::train::{Compile, DEFAULT_SEED};
 use crate::error::Error;
-use crate::graph::{Axis, EdgeId, EdgeSpec, Graph, Kind, Plan};
+use crate::graph::{Axis, Budget, EdgeId, EdgeSpec, Graph, Kind, Plan, Refused};
 use crate::layers::{Layer, layer_from_config, snake_case};
 use crate::params::Params;
 use refrain_kernels::Engine;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// An output of a layer (or an input) in a [`Network`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Network {
     /// The outputs of every node.
     edges: Vec<Vec<EdgeId>>,
     names: BTreeSet<String>,
+    /// The next number to be tried behind a name that is taken.
+    numbers: HashMap<String, usize>,
 }
 
 impl Network {
@@ -128,10 +130,15 @@ impl Network {
     }
 
     fn unique(&mut self, base: &str) -> String {
-        let name = std::iter::once(base.to_owned())
-            .chain((1..).map(|k| format!("{base}_{k}")))
-            .find(|name| !self.names.contains(name))
-            .unwrap_or_default();
+        let mut name = base.to_owned();
+        if self.names.contains(base) {
+            // No name is ever given back, so the numbers that were tried stay taken.
+            let number = self.numbers.entry(name.clone()).or_insert(1);
+            while self.names.contains(&name) {
+                name = format!("{base}_{number}");
+                *number += 1;
+            }
+        }
         self.names.insert(name.clone());
         name
     }
@@ -177,11 +184,20 @@ impl Network {
         })
     }
 
-    /// Builds the model that an architecture describes, without memory for its parameters. The reason, where
-    /// it does not describe one.
-    pub(crate) fn plan_architecture(architecture: &Architecture, engine: Engine) -> Result<Model, String> {
+    /// Builds the model that an architecture describes, without memory for its parameters, within a budget. The
+    /// reason, where it does not describe one.
+    pub(crate) fn plan_architecture(
+        architecture: &Architecture,
+        engine: Engine,
+        budget: Budget,
+    ) -> Result<Model, String> {
         let mut network = Self::new();
+        network.graph.budget = budget;
+        let refused = |refused: Refused| refused.to_string();
         for input in &architecture.inputs {
+            let width = input.features.unwrap_or(0);
+            network.graph.budget.edge(EdgeSpec::lanes(width));
+            network.graph.budget.check().map_err(refused)?;
             network.input(input.clone());
         }
         let tensors = |list: &[(usize, usize)]| -> Vec<Tensor> {
@@ -190,7 +206,9 @@ impl Network {
         for node in &architecture.layers {
             let layer = layer_from_config(&node.class_name, node.config.clone())?;
             network.add_named(layer, node.name.clone(), &tensors(&node.inputs)).map_err(|e| e.to_string())?;
+            network.graph.budget.check().map_err(refused)?;
         }
+        network.graph.budget = Budget::default();
         network.build(&tensors(&architecture.outputs), engine, DEFAULT_SEED).map_err(|e| e.to_string())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Model, Network};
 use crate::error::Error;
+use crate::graph::Budget;
 use crate::layers::layer_from_config;
 
 impl Model {
@@ -17,7 +18,8 @@ impl Model {
             let layer = layer_from_config(&node.class_name, node.config.clone()).map_err(unknown)?;
             node.config = layer.without_noise().config();
         }
-        let mut model = Network::plan_architecture(&architecture, self.engine.clone()).map_err(unknown)?;
+        let planned = Network::plan_architecture(&architecture, self.engine.clone(), Budget::default());
+        let mut model = planned.map_err(unknown)?;
         model.seed = self.seed;
         for (id, span) in self.params.ids().zip(self.params.spans()) {
             model.params.span_mut(id).trainable = span.trainable;

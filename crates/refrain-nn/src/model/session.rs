@@ -4,7 +4,7 @@ use super::Model;
 use crate::activation::Activation;
 use crate::data::Batch;
 use crate::error::Error;
-use crate::graph::{Axis, Causality, EdgeId, Kind};
+use crate::graph::{Axis, Causality, EdgeId};
 use crate::state::State;
 use refrain_kernels::Rows;
 
@@ -16,6 +16,9 @@ pub struct Session<'m> {
     model: &'m mut Model,
     state: State,
     batch: Batch,
+    /// What a step returns.
+    output: EdgeId,
+    /// An activation behind it that nobody needs.
     skip: Vec<usize>,
 }
 
@@ -24,13 +27,16 @@ impl Model {
     ///
     /// # Errors
     /// When a layer needs more than this and earlier steps: it is bidirectional, goes backwards, or waits for
-    /// a sequence's end; when a layer masks steps; or when the model has several inputs.
+    /// a sequence's end; when a layer masks steps; or when the model has several inputs or gives ids.
     pub fn session(&mut self, lanes: usize) -> Result<Session<'_>, Error> {
         if let Causality::NotCausal(reason) = self.graph.causality() {
             return Err(Error::unsupported("running this model step by step", reason));
         }
         if self.inputs.len() != 1 {
             return Err(Error::unsupported("running this model step by step", "it has several inputs"));
+        }
+        if self.output_width(0) == 0 {
+            return Err(Error::unsupported("running this model step by step", "its output has no features"));
         }
         let axis = |edge: EdgeId| self.graph.specs[edge.0].axis;
         if axis(self.outputs[0]) != Axis::Lanes && axis(self.outputs[0]) != axis(self.inputs[0]) {
@@ -42,19 +48,24 @@ impl Model {
         let mut batch = Batch { lanes, ..Batch::default() };
         batch.inputs.resize_with(1, Default::default);
         batch.inputs[0].steps = 1;
-        Ok(Session { model: self, state, batch, skip: Vec::new() })
+        let output = self.outputs[0];
+        Ok(Session { model: self, state, batch, output, skip: Vec::new() })
     }
 }
 
 impl Session<'_> {
     /// Returns logits from now on where the model ends in a softmax or sigmoid.
     pub fn logits(mut self) -> Self {
-        let last = self.model.graph.producer(self.model.outputs[0]);
+        let (graph, probabilities) = (&self.model.graph, self.model.outputs[0]);
         let is_probability = |a| matches!(a, Activation::Softmax | Activation::Sigmoid);
-        self.skip = last
-            .filter(|&n| self.model.graph.nodes[n].op.activation().is_some_and(is_probability))
-            .into_iter()
-            .collect();
+        let last = graph.producer(probabilities);
+        if let Some(last) = last.filter(|&n| graph.nodes[n].op.activation().is_some_and(is_probability)) {
+            // Another layer that reads the probabilities needs those of this step.
+            if !graph.nodes.iter().any(|n| n.inputs.contains(&probabilities)) {
+                self.skip.push(last);
+            }
+            self.output = graph.nodes[last].inputs[0];
+        }
         self
     }
 
@@ -83,14 +94,8 @@ impl Session<'_> {
 
     fn step(&mut self) -> Result<Rows<'_>, Error> {
         self.model.infer(&self.batch, Some(&mut self.state), &self.skip)?;
-        let graph = &self.model.graph;
-        let mut edge = self.model.outputs[0];
-        if let Some(&node) = self.skip.first() {
-            edge = graph.nodes[node].inputs[0];
-        }
-        debug_assert!(matches!(graph.specs[edge.0].kind, Kind::Features(_)));
         // One step of every lane is in the caller's order: packing is stable.
-        Ok(graph.value(edge).view())
+        Ok(self.model.graph.value(self.output).view())
     }
 
     /// What the recurrent layers remember.

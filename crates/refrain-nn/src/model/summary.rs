@@ -17,7 +17,8 @@ pub struct Summary {
 
 impl Summary {
     pub(super) fn new(model: &Model) -> Self {
-        let spans = model.params.spans();
+        let mut spans: Vec<_> = model.params.spans().iter().map(|s| (s.name.as_str(), s.len())).collect();
+        spans.sort_unstable();
         let layers = model
             .architecture
             .layers
@@ -25,9 +26,13 @@ impl Summary {
             .zip(&model.layer_outputs)
             .map(|(layer, edges)| {
                 let prefix = format!("{}/", layer.name);
-                let own = spans.iter().filter(|s| s.name.starts_with(&prefix)).map(|s| s.len()).sum();
+                let own = &spans[spans.partition_point(|(name, _)| *name < prefix.as_str())..];
+                let own =
+                    own.iter().take_while(|(name, _)| name.starts_with(&prefix)).map(|(_, len)| len).sum();
                 let shape = edges.first().map_or(String::new(), |e| shape(model.graph.specs[e.0]));
-                (format!("{} ({})", layer.name, layer.class_name), shape, own)
+                // A file's names may hold what a terminal obeys.
+                let name = layer.name.replace(char::is_control, "\u{FFFD}");
+                (format!("{name} ({})", layer.class_name), shape, own)
             })
             .collect();
         Self { layers, total: model.params.count(), trainable: model.params.count_trainable() }

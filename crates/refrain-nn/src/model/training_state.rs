@@ -5,6 +5,7 @@ use super::train::{Training, not_compiled};
 use super::{Architecture, Model, Network};
 use crate::checkpoint::Part;
 use crate::error::Error;
+use crate::graph::Budget;
 use crate::params::{Params, Span};
 use crate::state::State;
 use refrain_kernels::Engine;
@@ -102,8 +103,10 @@ impl TrainingState {
     /// When the architecture is none, or of another model.
     pub fn model(&self, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
         let not = |reason| Error::data("the checkpoint's model", reason, "one that this version knows");
-        let mut model = Network::plan_architecture(architecture, engine).map_err(not)?;
-        let (got, expected) = (self.tensor(PARAMETERS).map_or(0, <[f32]>::len), model.params.flat_len());
+        let got = self.tensor(PARAMETERS).map_or(0, <[f32]>::len);
+        let mut model =
+            Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
+        let expected = model.params.flat_len();
         if got != expected {
             return Err(Error::data(
                 "the training state's parameters",

@@ -9,6 +9,7 @@ use refrain_kernels::embedding::scatter_add;
 use refrain_kernels::{AlignedVec, Engine, Rows};
 pub(crate) use rows::RowGradient;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Which parameter of a model: an index into [`Params::spans`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +70,7 @@ impl Span {
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     spans: Vec<Span>,
+    ids: HashMap<String, SpanId>,
     values: AlignedVec,
     gradients: AlignedVec,
     /// What there is of each span's gradient.
@@ -118,6 +120,8 @@ impl Params {
         let offset = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
         let len = spec.shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n))?;
         offset.checked_add(len).filter(|&end| end <= isize::MAX as usize / 8)?;
+        let id = SpanId(self.spans.len());
+        self.ids.insert(name.clone(), id);
         self.spans.push(Span {
             name,
             shape: spec.shape,
@@ -128,7 +132,7 @@ impl Params {
             offset,
             len,
         });
-        Some(SpanId(self.spans.len() - 1))
+        Some(id)
     }
 
     /// Draws every parameter: the same seed gives the same values, each span from its own stream.
@@ -171,7 +175,7 @@ impl Params {
 
     /// The parameter of this name.
     pub fn find(&self, name: &str) -> Option<SpanId> {
-        self.spans.iter().position(|s| s.name == name).map(SpanId)
+        self.ids.get(name).copied()
     }
 
     /// The values of one parameter.

@@ -82,6 +82,9 @@ impl BpeVocab {
         let ids: HashMap<&str, u32> = (0..).zip(&texts).map(|(id, text)| (text.as_str(), id)).collect();
         let mut tokens = vec![Self::UNKNOWN_TEXT.as_bytes().to_vec()];
         for (position, text) in texts.iter().enumerate().skip(1) {
+            if text.is_empty() {
+                return Err(damaged(position, text, "a token cannot be empty"));
+            }
             let bytes: Option<Vec<u8>> = text.chars().map(|c| bytes_of.get(&c).copied()).collect();
             tokens.push(bytes.ok_or_else(|| damaged(position, text, "it is not spelt in bytes"))?);
         }

@@ -164,6 +164,12 @@ fn other_tokenizers_and_damaged_ones_are_refused() {
         vocab.insert("中".repeat(100), json!(699));
     };
     refused(&misspelt, "not spelt in bytes");
+    // A merge of nothing and nothing would make it.
+    let empty = |d: &mut Value| {
+        d["model"]["vocab"][""] = json!(700);
+        d["model"]["merges"].as_array_mut().expect("a list").push(json!(["", ""]));
+    };
+    refused(&empty, "cannot be empty");
     assert!(matches!(BpeVocab::from_json("{\"version\""), Err(Error::BpeJson { .. })));
 }
 

@@ -181,7 +181,7 @@ impl Classifier {
     /// # Errors
     /// When it holds another kind of model, or labels or a vocabulary that do not fit its network.
     pub fn from_file(file: ModelFile) -> Result<Self> {
-        let not = |reason: String| Error::NotAClassifier { reason };
+        let not = |reason: String| Error::NotAClassifier { reason: file::printable(&reason) };
         let task = file.task.ok_or_else(|| not("its file names no task".to_owned()))?;
         let task: Task =
             serde_json::from_value(task).map_err(|e| not(format!("its task cannot be read: {e}")))?;

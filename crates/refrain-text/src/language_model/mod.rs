@@ -100,24 +100,21 @@ impl LanguageModel {
     /// # Errors
     /// When it holds another kind of model, or a vocabulary that does not fit its network.
     pub fn from_file(file: ModelFile) -> Result<Self> {
-        let task =
-            file.task.ok_or(Error::NotALanguageModel { reason: "its file names no task".to_owned() })?;
-        let task: Task = serde_json::from_value(task)
-            .map_err(|e| Error::NotALanguageModel { reason: format!("its task cannot be read: {e}") })?;
+        let not = |reason: String| Error::NotALanguageModel { reason: file::printable(&reason) };
+        let task = file.task.ok_or_else(|| not("its file names no task".to_owned()))?;
+        let task: Task =
+            serde_json::from_value(task).map_err(|e| not(format!("its task cannot be read: {e}")))?;
         if task.task != TASK {
-            let reason = format!("its task is `{}`, not `{TASK}`", task.task);
-            return Err(Error::NotALanguageModel { reason });
+            return Err(not(format!("its task is `{}`, not `{TASK}`", task.task)));
         }
         let (width, vocab) = (file.model.output_width(0), task.codec.vocab_size());
         if file.model.outputs() != 1 || width != vocab {
-            let reason = format!("its output has {width} features, but its vocabulary {vocab} entries");
-            return Err(Error::NotALanguageModel { reason });
+            return Err(not(format!("its output has {width} features, but its vocabulary {vocab} entries")));
         }
         let mut model = file.model;
         // Reading the last id shows whether it takes ids, and enough of them.
-        let not =
-            |e| Error::NotALanguageModel { reason: format!("its network does not read its vocabulary: {e}") };
-        model.session(1).and_then(|mut s| s.step_ids(&[vocab as u32 - 1]).map(|_| ())).map_err(not)?;
+        let read = model.session(1).and_then(|mut s| s.step_ids(&[vocab as u32 - 1]).map(|_| ()));
+        read.map_err(|e| not(format!("its network does not read its vocabulary: {e}")))?;
         Ok(Self { model, codec: task.codec, training: file.training })
     }
 }

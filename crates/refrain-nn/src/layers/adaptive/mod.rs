@@ -183,7 +183,9 @@ impl AdaptiveSoftmax {
         } else {
             None
         };
-        Ok(Affine::new(kernel, bias, inputs, outputs))
+        let head = Affine::new(kernel, bias, inputs, outputs);
+        head.charge(plan);
+        Ok(head)
     }
 
     fn tail(&self, plan: &mut Plan<'_>, inputs: usize, cluster: usize) -> Result<Tail, Error> {
@@ -196,7 +198,10 @@ impl AdaptiveSoftmax {
         let projection = self.matrix(plan, "projection", inputs, width)?;
         let kernel = self.matrix(plan, "kernel", width, classes.len())?;
         let projection = Affine::new(projection, None, inputs, width);
-        Ok(Tail::new(projection, Affine::new(kernel, None, width, classes.len()), classes))
+        let kernel = Affine::new(kernel, None, width, classes.len());
+        projection.charge(plan);
+        kernel.charge(plan);
+        Ok(Tail::new(projection, kernel, classes))
     }
 
     /// The edge with the logarithm of every class's probability.
@@ -208,6 +213,8 @@ impl AdaptiveSoftmax {
         let head = plan.scoped("head", true, |plan| self.head(plan, width, self.cutoffs[0] + clusters))?;
         let tail = |i: usize| plan.scoped(&format!("tail_{i}"), true, |plan| self.tail(plan, width, i));
         let tails = (0..clusters).map(tail).collect::<Result<Vec<_>, _>>()?;
+        // The rows of the head, and those of a cluster.
+        plan.charge_rows(input, 2 * self.classes);
         let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.classes) };
         Ok(plan.op(Box::new(AdaptiveOp::new(head, tails)), &[input], &[spec])[0])
     }

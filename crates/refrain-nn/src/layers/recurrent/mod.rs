@@ -24,6 +24,7 @@ use crate::init::Initializer;
 use crate::params::ParamSpec;
 use crate::regularizer::Regularizer;
 use op::{RecurrentOp, Settings};
+use refrain_kernels::row_step;
 use serde::{Deserialize, Serialize};
 use table::Table;
 
@@ -334,6 +335,11 @@ impl<C: CellConfig> Layer for Recurrent<C> {
             return Err(Error::setting(plan.name(), "stateful", true, expected));
         }
         let spans = self.params(plan, width, cell)?;
+        let arrangement = cell.arrangement(self.units);
+        plan.charge_matrix(arrangement, width);
+        plan.charge_matrix(arrangement, self.units);
+        // The gates, and the states where they are not the output.
+        plan.charge_rows(x, cell.gates_len(self.units, 1) + 3 * row_step(self.units));
         let x = if self.go_backwards { Reverse::lower(plan, x) } else { x };
         let per_gate = self.recurrent_dropout > 0.0 && self.recurrent_mask == RecurrentMask::PerGate;
         let groups = if per_gate { cell.gates() } else { 1 };

@@ -18,6 +18,10 @@ const SHARE: f64 = 1e-3;
 /// The same while no word is known, of all that is searched.
 const SHARE_OF_ALL: f64 = 1e-6;
 
+/// Bytes that a word may have behind what is asked for. A vocabulary may have tokens of any length, and each
+/// beginning is kept with each token behind it.
+const LONGEST: usize = 128;
+
 /// Where a word can be spelt in several ways, a spelling is followed down to this share of the last word wanted.
 const SPELLINGS: f64 = 0.05;
 
@@ -166,6 +170,7 @@ impl<'t> Search<'t> {
                 Kind::None => {}
                 Kind::End if plain => ended += probability,
                 Kind::Inside if plain && probability < self.floor => {}
+                _ if text.len() + piece.text.len() > self.target.len() + LONGEST => {}
                 _ => {
                     let text = format!("{text}{}", piece.text);
                     let open = |begun, number| Open {

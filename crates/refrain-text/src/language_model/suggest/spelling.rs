@@ -106,6 +106,11 @@ impl Target {
         Self { text: text.to_owned(), fold }
     }
 
+    /// Bytes of it.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether a blank stands before the word.
     pub(super) fn has_blank(&self) -> bool {
         self.text.starts_with(' ')
