@@ -1,9 +1,12 @@
 //! Model files that a stranger made: whatever bytes they hold, opening one and using what opens gives a model or a typed
 //! error, soon, and in memory that goes with the file's size.
 
+#[path = "hostile_files/measured.rs"]
+mod measured;
 #[path = "hostile_files/mutate.rs"]
 mod mutate;
 
+use measured::measured;
 use mutate::{Mutator, Parts};
 use refrain::classifier::{ClassifierRecipe, LabelledData, parse_table};
 use refrain::data::Batch;
@@ -17,24 +20,12 @@ use refrain::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use std::alloc::System;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Of each file.
 const MUTATIONS: usize = 260;
 const SEED: u64 = 20_261_124;
-/// Bytes that a file may cost beside its own size.
-const MOST_BYTES: usize = 64 << 20;
-const MOST_TIME: Duration = Duration::from_secs(1);
-/// Times that a slow one is tried: other programs' work is no fault of the file.
-const TRIES: usize = 4;
 /// An input wider than this is not fed: its array would be the caller's memory.
 const WIDEST: usize = 1 << 16;
 
@@ -209,25 +200,6 @@ fn batch(model: &Model) -> Option<Batch> {
     Some(batch)
 }
 
-/// What a file cost: bytes allocated in all, which is no less than their peak, and time.
-fn measured(path: &Path, size: usize) -> Result<String, String> {
-    let mut slowest = Duration::MAX;
-    for _ in 0..TRIES {
-        let (region, started) = (Region::new(ALLOCATOR), Instant::now());
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| open_and_use(path))).map_err(|_| "a panic".to_owned())?;
-        let bytes = region.change().bytes_allocated;
-        if bytes > size + MOST_BYTES {
-            return Err(format!("{bytes} bytes for a file of {size}, {outcome}"));
-        }
-        slowest = slowest.min(started.elapsed());
-        if slowest < MOST_TIME {
-            return Ok(outcome);
-        }
-    }
-    Err(format!("{slowest:?} for a file of {size} bytes"))
-}
-
 /// What a changed file is opened as without a word, though it says something else than the honest one.
 fn believed(path: &Path, honest: &[u8], changed: &[u8]) -> Option<String> {
     let opened = open(path, engine()).ok().filter(|opened| opened.warnings().is_empty())?;
@@ -344,7 +316,7 @@ fn any_bytes_give_a_model_or_an_error_soon_and_in_little_memory() {
     let files = honest(folder.path());
     for (name, file, expected) in forgeries(&files.iter().cloned().collect()) {
         std::fs::write(&path, &file).expect("a file");
-        match measured(&path, file.len()) {
+        match measured(file.len(), || open_and_use(&path)) {
             Ok(outcome) if outcome == expected => {}
             other => failures.push(format!("{name}: {other:?}, not {expected}")),
         }
@@ -352,7 +324,7 @@ fn any_bytes_give_a_model_or_an_error_soon_and_in_little_memory() {
     for (number, (name, file)) in files.into_iter().enumerate() {
         let mut mutator = Mutator::new(SEED + number as u64);
         std::fs::write(&path, &file).expect("a file");
-        assert_eq!(measured(&path, file.len()), Ok("opened and used".to_owned()), "{name}");
+        assert_eq!(measured(file.len(), || open_and_use(&path)), Ok("opened and used".to_owned()), "{name}");
         let mut parts = Parts::of(&file).expect("an honest file");
         redigest(&mut parts);
         assert_eq!(Parts::of(&file).expect("an honest file").metadata(), parts.metadata(), "{name}");
@@ -363,7 +335,7 @@ fn any_bytes_give_a_model_or_an_error_soon_and_in_little_memory() {
             if !forged && let Some(problem) = believed(&path, &file, &mutation.bytes) {
                 failures.push(format!("{name}, {i}: {problem}: {}", mutation.what));
             }
-            match measured(&path, mutation.bytes.len()) {
+            match measured(mutation.bytes.len(), || open_and_use(&path)) {
                 Ok(outcome) => *outcomes.entry((forged, outcome)).or_default() += 1,
                 Err(problem) => failures.push(format!("{name}, {i}: {problem}: {}", mutation.what)),
             }

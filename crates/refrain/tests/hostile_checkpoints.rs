@@ -1,0 +1,145 @@
+//! Checkpoints that a stranger made: reading one and going on from it gives a run or a typed error, soon, and in memory
+//! that goes with the file's size.
+
+#[path = "hostile_files/measured.rs"]
+mod measured;
+#[path = "hostile_files/mutate.rs"]
+mod mutate;
+
+use measured::measured;
+use mutate::{Mutator, Parts};
+use refrain::checkpoint::Checkpoint;
+use refrain::language_model::{Flow, Level, ParameterAverage, TextEvent, Trained, TrainingData};
+use refrain::{Corpus, Engine, Isa, TextRecipe};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// Of each checkpoint.
+const MUTATIONS: usize = 300;
+const SEED: u64 = 20_261_125;
+/// Batches before a run is stopped: in an epoch, and between two updates.
+const STOPPED: usize = 150;
+
+fn engine() -> Engine {
+    Engine::new(Isa::detect(), 1)
+}
+
+const SONG: &str = "The rain came down on the old tin roof,\nAnd the river ran under the stone.\n\
+    I walked with a lamp and a loaf of bread,\nAnd I walked the long road alone.\n";
+
+/// A kind of run: its checkpoint in the middle of an epoch, and how it goes on for a batch.
+struct Run {
+    name: &'static str,
+    checkpoint: Checkpoint,
+    go_on: Box<dyn Fn(Checkpoint) -> Result<(), String>>,
+}
+
+/// Stops after so many batches.
+fn after(batches: usize) -> impl FnMut(&TextEvent<'_>) -> Flow {
+    let mut seen = 0;
+    move |event| {
+        seen += usize::from(matches!(event, TextEvent::Batch { .. }));
+        if seen == batches { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+/// The checkpoint of a run that was stopped.
+fn taken<E: Display>(trained: Result<Trained, E>) -> Result<Checkpoint, String> {
+    trained.map_err(|e| e.to_string())?.checkpoint.ok_or("it was not stopped".to_owned())
+}
+
+fn text(name: &'static str, recipe: TextRecipe) -> Run {
+    let recipe = TextRecipe {
+        units: 6,
+        layers: 2,
+        embedding: 6,
+        steps: 8,
+        epochs: 3,
+        batch: Some(2),
+        accumulate: 4,
+        average: ParameterAverage::Exponential,
+        variable_steps: true,
+        ..recipe
+    };
+    let (training, validation) = Corpus::from_text(SONG.repeat(30)).split(0.1, recipe.level).expect("a text");
+    let data = move |run: &mut dyn FnMut(TrainingData<'_>) -> Result<Checkpoint, String>| {
+        run(TrainingData { validation: Some(&validation), ..TrainingData::new(&training) })
+    };
+    let checkpoint =
+        data(&mut |data| taken(recipe.train(data, engine(), &mut after(STOPPED)))).expect("a text to learn");
+    let go_on = Box::new(move |checkpoint: Checkpoint| {
+        data(&mut |data| taken(recipe.resume(checkpoint.clone(), data, engine(), &mut after(1)))).map(drop)
+    });
+    Run { name, checkpoint, go_on }
+}
+
+/// The digest as a writer in another language would make it.
+fn redigest(parts: &mut Parts) {
+    let mut metadata = parts.metadata();
+    metadata.insert("refrain.digest".to_owned(), "0".repeat(64).into());
+    parts.set_metadata(metadata.clone());
+    let digest = Sha256::digest(parts.to_bytes());
+    let digest = digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    metadata.insert("refrain.digest".to_owned(), digest.into());
+    parts.set_metadata(metadata);
+}
+
+fn read_and_go_on(run: &Run, bytes: &[u8]) -> String {
+    match Checkpoint::from_bytes(bytes) {
+        Err(reason) => {
+            assert!(!reason.is_empty());
+            "refused".to_owned()
+        }
+        Ok(checkpoint) => match (run.go_on)(checkpoint) {
+            Ok(()) => "read and gone on from".to_owned(),
+            Err(error) => {
+                assert!(!error.is_empty());
+                "read, but not gone on from".to_owned()
+            }
+        },
+    }
+}
+
+#[test]
+fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut failures = Vec::new();
+    let mut outcomes: BTreeMap<(bool, String), usize> = BTreeMap::new();
+    let runs = [
+        text("characters", TextRecipe::default()),
+        text("words", TextRecipe { level: Level::Word, optimizer: "nadam".into(), ..TextRecipe::default() }),
+        text("subwords", TextRecipe { level: Level::Bpe, vocabulary: Some(340), ..TextRecipe::default() }),
+    ];
+    for (number, run) in runs.iter().enumerate() {
+        let Run { name, checkpoint, .. } = run;
+        let path = folder.path().join("honest");
+        checkpoint.write(&path).expect("a file");
+        let file = std::fs::read(path).expect("what was written");
+        let cost = |bytes: &[u8]| measured(bytes.len(), || read_and_go_on(run, bytes));
+        assert_eq!(cost(&file), Ok("read and gone on from".to_owned()), "{name}");
+        let mut parts = Parts::of(&file).expect("an honest file");
+        redigest(&mut parts);
+        assert_eq!(cost(&parts.to_bytes()), Ok("read and gone on from".to_owned()), "{name}");
+        let mut mutator = Mutator::new(SEED + number as u64);
+        for i in 0..MUTATIONS {
+            let forged = i % 4 > 0;
+            let mutation = mutator.mutate(&file, forged.then_some(&redigest as mutate::Redigest<'_>));
+            match cost(&mutation.bytes) {
+                // Whatever was changed, its digest tells.
+                Ok(outcome) if !forged && outcome != "refused" && mutation.bytes != file => {
+                    failures.push(format!("{name}, {i}: believed: {}", mutation.what));
+                }
+                Ok(outcome) => *outcomes.entry((forged, outcome)).or_default() += 1,
+                Err(problem) => failures.push(format!("{name}, {i}: {problem}: {}", mutation.what)),
+            }
+        }
+    }
+    for ((forged, outcome), count) in &outcomes {
+        println!("{count:5} {} {outcome}", if *forged { "with a right digest:" } else { "as changed:" });
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    // A generator whose every file is stopped at the same door proves nothing of the doors behind it.
+    let count = |outcome: &str| outcomes.get(&(true, outcome.to_owned())).copied().unwrap_or(0);
+    assert!(count("read, but not gone on from") > 100 && count("refused") > 50, "{outcomes:?}");
+}
