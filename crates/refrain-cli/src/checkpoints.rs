@@ -175,7 +175,12 @@ impl<'a> Checkpoints<'a> {
 
     /// The checkpoint that is safe, if one is.
     pub(crate) fn safe(&self) -> Option<&Path> {
-        self.safe.as_ref().map(|(path, _)| &**path)
+        self.still_there().map(|(path, _)| &**path)
+    }
+
+    /// What was written, unless it has been taken away since.
+    fn still_there(&self) -> Option<&(PathBuf, Place)> {
+        self.safe.as_ref().filter(|(path, _)| path.is_file())
     }
 
     /// What is to be said where a checkpoint could not be written.
@@ -186,8 +191,8 @@ impl<'a> Checkpoints<'a> {
 
     /// What is left of the run when it fails.
     pub(crate) fn what_is_safe(&self) -> String {
-        match &self.safe {
-            None => "nothing of it is saved".to_owned(),
+        match self.still_there() {
+            None => "it has no checkpoint to go on from".to_owned(),
             Some((path, place)) => format!(
                 "{} is safe: {}. When that is mended, go on with:\n  {}",
                 path.display(),

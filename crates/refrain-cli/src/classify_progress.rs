@@ -5,7 +5,7 @@ use crate::output::{Level, Output};
 use crate::progress::{bar, rate, shape, thousands};
 use indicatif::ProgressBar;
 use refrain::classifier::{ClassifierEpoch, ClassifierEvent};
-use refrain::{ClassifierRecipe, Model};
+use refrain::{ClassifierRecipe, Memory, Model};
 use serde::Serialize;
 use std::io::{IsTerminal, stderr};
 
@@ -28,7 +28,16 @@ impl<'a> ClassifierProgress<'a> {
     pub(crate) fn event(&mut self, event: &ClassifierEvent<'_>) {
         let epochs = self.recipe.epochs;
         match event {
-            ClassifierEvent::Start { model, texts, validation_texts, cut, labels, vocabulary, batches } => {
+            ClassifierEvent::Start {
+                model,
+                texts,
+                validation_texts,
+                cut,
+                labels,
+                vocabulary,
+                batches,
+                memory,
+            } => {
                 let sizes = Sizes {
                     texts: *texts,
                     validation_texts: *validation_texts,
@@ -36,7 +45,7 @@ impl<'a> ClassifierProgress<'a> {
                     vocabulary: *vocabulary,
                     batches: *batches,
                 };
-                self.start(model, sizes, *cut);
+                self.start(model, sizes, *cut, memory);
             }
             ClassifierEvent::Batch { epoch, done, batches, loss, samples_per_second } => {
                 if !self.bar.is_hidden() {
@@ -58,7 +67,7 @@ impl<'a> ClassifierProgress<'a> {
         self.bar.finish_and_clear();
     }
 
-    fn start(&mut self, model: &Model, sizes: Sizes, cut: usize) {
+    fn start(&mut self, model: &Model, sizes: Sizes, cut: usize, memory: &Memory) {
         let Sizes { texts, validation_texts, labels, vocabulary, batches } = sizes;
         let (recipe, engine) = (self.recipe, model.engine());
         let parameters = model.summary().total;
@@ -70,6 +79,7 @@ impl<'a> ClassifierProgress<'a> {
             isa: engine.isa().name(),
             threads: engine.threads(),
             seed: recipe.seed,
+            memory,
         };
         let _ = self.output.event("start", start);
         if cut > 0 {
@@ -97,6 +107,7 @@ impl<'a> ClassifierProgress<'a> {
         let threads = engine.threads();
         let s = if threads == 1 { "" } else { "s" };
         log("engine", format!("{}, {threads} thread{s}; seed {}", engine.isa(), recipe.seed));
+        log("memory", memory.to_string());
         if self.output.level() >= Level::Normal && stderr().is_terminal() {
             self.bar = bar((recipe.epochs * batches) as u64);
         }
@@ -133,6 +144,7 @@ struct Start<'a> {
     isa: &'a str,
     threads: usize,
     seed: u64,
+    memory: &'a Memory,
 }
 
 /// The numbers of [`ClassifierEvent::Start`].

@@ -9,8 +9,10 @@ use crate::text_input::size;
 use crate::writable;
 use refrain::file::write_atomically;
 use refrain::language_model::{Codec, Level};
-use refrain::{Engine, Opened};
+use refrain::{Bytes, Engine, Memory, MemoryUse, Opened, Work};
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::fmt;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -50,6 +52,8 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         "bytes": bytes,
         "training": opened.training(),
     });
+    let memory = Needs::of(&opened);
+    fields["memory"] = json!(memory);
     if let Some((level, size)) = vocabulary {
         fields["level"] = json!(level);
         fields["vocabulary"] = json!(size);
@@ -70,12 +74,63 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             let _ = writeln!(out, "input `{}`: {input}", input.name);
         }
         let _ = writeln!(out, "{summary}");
+        let _ = writeln!(out, "memory: {memory}");
         if let Some(training) = opened.training() {
             out.push_str("training:\n");
             show(training, 1, &mut out);
         }
         out
     })
+}
+
+/// What a model needs of memory.
+#[derive(Debug, Serialize)]
+struct Needs {
+    /// To run one sequence.
+    run: Memory,
+    /// The steps that are run at once.
+    run_steps: usize,
+    /// To train it as its file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    train: Option<TrainingNeeds>,
+}
+
+#[derive(Debug, Serialize)]
+struct TrainingNeeds {
+    memory: Memory,
+    batch: usize,
+    steps: usize,
+}
+
+/// Steps of the sequence whose memory is told of a model without a task.
+const SOME_STEPS: usize = 100;
+
+impl Needs {
+    fn of(opened: &Opened) -> Self {
+        let (run, run_steps, train) = match opened {
+            Opened::Text { model, .. } => (model.memory_to_run(), 1, model.memory_to_train()),
+            Opened::Classifier { model, .. } => {
+                (model.memory_to_run(), model.max_length(), model.memory_to_train())
+            }
+            _ => (opened.model().memory(&[MemoryUse::new(Work::Predict, 1, SOME_STEPS)]), SOME_STEPS, None),
+        };
+        let train = train.map(|(memory, batch, steps)| TrainingNeeds { memory, batch, steps });
+        Self { run, run_steps, train }
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to run one sequence", Bytes(self.run.total()))?;
+        match self.run_steps {
+            1 => f.write_str(" step by step")?,
+            steps => write!(f, " of {steps} steps")?,
+        }
+        if let Some(TrainingNeeds { memory, batch, steps }) = &self.train {
+            write!(f, ", {} to train with batch {batch} x {steps} steps as recorded", Bytes(memory.total()))?;
+        }
+        Ok(())
+    }
 }
 
 fn level(level: Level) -> &'static str {

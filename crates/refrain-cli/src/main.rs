@@ -20,6 +20,7 @@ mod info;
 mod interactive;
 mod interrupt;
 mod labelled;
+mod memory;
 mod model;
 mod npy;
 mod output;

@@ -4,7 +4,7 @@ use crate::output::{Level, Output};
 use crate::reading::Reading;
 use indicatif::{ProgressBar, ProgressStyle};
 use refrain::language_model::{EpochRecord, TextEvent};
-use refrain::{Model, TextRecipe};
+use refrain::{Memory, Model, TextRecipe};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{IsTerminal, stderr};
@@ -47,6 +47,7 @@ impl<'a> Progress<'a> {
                 batch,
                 batches,
                 epochs_done: _,
+                memory,
                 batches_done,
             } => {
                 let sizes = Sizes {
@@ -58,7 +59,7 @@ impl<'a> Progress<'a> {
                     batches: *batches,
                 };
                 self.reading = None;
-                self.start(model, sizes);
+                self.start(model, sizes, memory);
                 self.bar.set_position(*batches_done);
                 self.bar.reset_eta();
             }
@@ -87,7 +88,7 @@ impl<'a> Progress<'a> {
         self.bar.finish_and_clear();
     }
 
-    fn start(&mut self, model: &Model, sizes: Sizes) {
+    fn start(&mut self, model: &Model, sizes: Sizes, memory: &Memory) {
         let Sizes { tokens, validation_tokens, test_tokens, vocabulary, batch, batches } = sizes;
         let (recipe, engine) = (self.recipe, model.engine());
         let parameters = model.summary().total;
@@ -100,6 +101,7 @@ impl<'a> Progress<'a> {
             isa: engine.isa().name(),
             threads: engine.threads(),
             seed: recipe.seed,
+            memory,
         };
         let _ = self.output.event("start", start);
         let log = |name: &str, line: String| self.output.log(format_args!("{name:9} {line}"));
@@ -131,6 +133,7 @@ impl<'a> Progress<'a> {
         let threads = engine.threads();
         let s = if threads == 1 { "" } else { "s" };
         log("engine", format!("{}, {threads} thread{s}; seed {}", engine.isa(), recipe.seed));
+        log("memory", memory.to_string());
         if self.output.level() >= Level::Normal && stderr().is_terminal() {
             self.bar = bar((recipe.epochs * batches) as u64);
         }
@@ -171,6 +174,7 @@ struct Start<'a> {
     isa: &'a str,
     threads: usize,
     seed: u64,
+    memory: &'a Memory,
 }
 
 /// The numbers of [`TextEvent::Start`].

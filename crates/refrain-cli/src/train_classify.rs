@@ -8,6 +8,7 @@ use crate::ended::Ended;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::labelled;
+use crate::memory::Limit;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::writable;
 use refrain::checkpoint::Every;
@@ -47,15 +48,22 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             }
         ));
     }
+    let limit = Limit::new(options.limit.memory);
     let interrupt = Interrupt::watch()?;
     let mut progress = ClassifierProgress::new(output, &recipe, &data.name);
     let mut report = |event: &ClassifierEvent<'_>| {
+        if let ClassifierEvent::Start { memory, .. } = event {
+            limit.warn(memory, output);
+        }
         progress.event(event);
         if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
     };
-    let texts = LabelledData { training: &training, validation: &validation };
+    let texts = LabelledData { training: &training, validation: &validation, memory: limit.bytes };
     let trained = recipe.train(texts, engine, &mut report);
     progress.finish();
+    if let Some(much) = trained.as_ref().err().and_then(|error| error.too_much_memory()) {
+        return Err(limit.refuse(much));
+    }
     let trained = trained.map_err(Error::from).map_err(|error| {
         let about_texts = error.kind() == refrain::ErrorKind::Data;
         let failure = Failure::from(error);

@@ -6,6 +6,7 @@ use crate::ended::Ended;
 use crate::error::{Failure, Result};
 use crate::generate::write;
 use crate::interrupt::Interrupt;
+use crate::memory::Limit;
 use crate::model::open_text;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::progress::Progress;
@@ -63,11 +64,13 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     if held_out.is_empty() && recipe.validation > 0.0 && validation.is_none() {
         output.warning("the text's end has no line to hold out, so nothing is validated");
     }
+    let limit = Limit::new(options.limit.memory);
     let data = TrainingData {
         training: &training,
         validation: Some(&held_out).filter(|text| !text.is_empty()),
         test: test.as_ref().map(|test| &test.corpus),
         folder,
+        memory: limit.bytes,
     };
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(output, &recipe, &text.name, text.corpus.characters());
@@ -77,6 +80,9 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             progress.finish();
             output.log("interrupted before training began: nothing is saved");
             std::process::exit(code.into());
+        }
+        if let TextEvent::Start { memory, .. } = event {
+            limit.warn(memory, output);
         }
         progress.event(event);
         let flow = match event {
@@ -97,7 +103,10 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         (None, None) => recipe.train(data, engine, &mut report),
     };
     progress.finish();
-    let trained = trained.map_err(|e| told(e.into(), text, &recipe, validation.is_some()))?;
+    let trained = trained.map_err(|e| match e.too_much_memory() {
+        Some(much) => limit.refuse(much),
+        None => told(e.into(), text, &recipe, validation.is_some()),
+    })?;
     save(trained, options, text, interrupt, checkpoints, output)
 }
 

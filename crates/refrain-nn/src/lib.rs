@@ -38,8 +38,9 @@ pub use fit::{Evaluate, Event, Fit, Reporter, Verbose};
 pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};
 pub use model::{
-    Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, InputSpec, Model,
-    Network, Reduction, Sequential, Session, Summary, Tensor, Totals, TrainingCounters, TrainingState,
+    Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile, DEFAULT_SEED, InputSpec,
+    Memory, MemoryUse, Model, Network, PlannedModel, Reduction, Sequential, Session, Summary, Tensor, Totals,
+    TrainingCounters, TrainingState, Work,
 };
 pub use params::{ParamSpec, Params, Span, SpanId};
 pub use refrain_kernels::{Engine, Isa};

@@ -1,5 +1,7 @@
 //! What can go wrong between a text and the numbers made of it.
 
+use crate::memory::TooMuchMemory;
+
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -17,6 +19,10 @@ pub enum Error {
         /// The values it takes.
         expected: &'static str,
     },
+
+    /// A run needs more memory than it may take.
+    #[error("{0}")]
+    Memory(Box<TooMuchMemory>),
 
     /// A part of a tokenizer's JSON is not what Keras writes.
     #[error(
@@ -322,5 +328,21 @@ fn labels(got: &[String]) -> String {
         [] => "no label".to_owned(),
         [one] => format!("only `{one}`"),
         many => shown(many),
+    }
+}
+
+impl Error {
+    /// What a run needs and may not take, where it was refused for that.
+    pub fn too_much_memory(&self) -> Option<&TooMuchMemory> {
+        match self {
+            Error::Memory(much) => Some(much),
+            _ => None,
+        }
+    }
+}
+
+impl From<TooMuchMemory> for Error {
+    fn from(memory: TooMuchMemory) -> Self {
+        Error::Memory(Box::new(memory))
     }
 }

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Io,
     /// The model cannot do what was asked of it.
     Unsupported,
+    /// A run needs more memory than it may take.
+    Memory,
     /// Training came to a loss that is not a number.
     Diverged,
     /// Anything else: a callback's or a user's layer's own error.
@@ -61,6 +63,7 @@ fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     use refrain_text::Error as E;
     match error {
         E::Option { .. } => ErrorKind::Setting,
+        E::Memory(_) => ErrorKind::Memory,
         E::Read { .. } | E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
         // Numbers that a model made, not the caller.
         E::Logit { .. } | E::NoChoice { .. } => ErrorKind::Other,

@@ -47,19 +47,20 @@ pub use refrain_kernels::{Engine, Isa, machine};
 /// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
 pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{
-    Activation, Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, Evaluate,
-    Event, Fit, History, Initializer, InputSpec, Model, Network, ParamSpec, Params, Reduction, Regularizer,
-    Reporter, Schedule, SeqLayout, Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor,
-    Totals, TrainingCounters, TrainingState, Verbose,
+    Activation, Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile, DEFAULT_SEED,
+    Evaluate, Event, Fit, History, Initializer, InputSpec, Memory, MemoryUse, Model, Network, ParamSpec,
+    Params, PlannedModel, Reduction, Regularizer, Reporter, Schedule, SeqLayout, Sequential, Session, Span,
+    SpanId, State, StateSlot, Summary, Tensor, Totals, TrainingCounters, TrainingState, Verbose, Work,
 };
 pub use refrain_nn::{callbacks, checkpoint, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
 pub use refrain_text::{
-    BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Corpus, Lanes, LanguageModel, MatrixMode,
-    Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, TextRecipe, TokenWriter, Tokenizer,
-    TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit, WordVocab, classifier, corpus,
-    language_model, likeliest, pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
+    BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Corpus, Lanes, LanguageModel, LessMemory,
+    MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, TextRecipe, TokenWriter,
+    Tokenizer, TokenizerConfig, Tokens, TooMuchMemory, Truncating, WordOptions, WordSplit, WordVocab,
+    classifier, corpus, language_model, likeliest, pad_sequences, softmax_into, text_to_word_sequence,
+    to_categorical,
 };
 
 /// The README's program, compiled and run with the doc tests.

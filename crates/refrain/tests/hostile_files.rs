@@ -84,10 +84,12 @@ fn classifier(path: &Path) {
         parse_table("up\trise\nup\traise\ndown\tdrop\ndown\tdrip\nleft\tlower\nleft\tlow\n", "a table")
             .expect("texts");
     let recipe = ClassifierRecipe { units: 4, embedding: 4, epochs: 1, ..ClassifierRecipe::default() };
-    let data = LabelledData { training: &texts, validation: &[] };
+    let data = LabelledData { training: &texts, validation: &[], memory: None };
     let trained = recipe.train(data, engine(), &mut |_| Flow::Continue).expect("texts to learn");
     trained.model.save(path).expect("a file in a folder of its own");
 }
+
+type Maker<'a> = &'a dyn Fn(&Path);
 
 /// An honest file of each kind.
 fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
@@ -103,7 +105,7 @@ fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
         .add(Bidirectional::new(Lstm::new(3).return_sequences(true)))
         .add(Bidirectional::new(SimpleRnn::new(3)))
         .add(Dense::new(2));
-    let makers: [(&str, &dyn Fn(&Path)); 10] = [
+    let makers: [(&str, Maker<'_>); 10] = [
         ("SimpleRNN", &|path| save(&sequential(rnn.clone().add(Dense::new(2))), path)),
         ("GRU", &|path| save(&sequential(gru.clone()), path)),
         ("bidirectional", &|path| save(&sequential(both.clone()), path)),
@@ -119,7 +121,7 @@ fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
         ("two layers of GRU", &|path| text(path, |recipe| (recipe.cell, recipe.layers) = (CellKind::Gru, 2))),
         ("classifier", &|path| classifier(path)),
     ];
-    let read = |(name, make): &(&'static str, &dyn Fn(&Path))| {
+    let read = |(name, make): &(&'static str, Maker<'_>)| {
         let path = folder.join("honest");
         make(&path);
         (*name, std::fs::read(path).expect("what was written"))

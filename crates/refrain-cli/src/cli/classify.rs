@@ -1,5 +1,6 @@
 //! The options of `train classify` and `classify`.
 
+use super::MemoryLimit;
 use super::values::{choice, count, name, not_negative, positive, share};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -18,6 +19,8 @@ pub(crate) struct TrainClassify {
     pub(crate) shape: ClassifierShape,
     #[command(flatten)]
     pub(crate) fit: ClassifierFit,
+    #[command(flatten)]
+    pub(crate) limit: MemoryLimit,
     /// Where to save the model
     #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use refrain::Corpus;
 use refrain::language_model::DynamicEvaluation;
 use std::path::PathBuf;
-use values::{count, not_negative, part, share};
+use values::{count, not_negative, part, share, size};
 
 /// Trains recurrent neural networks, and runs them.
 #[derive(Debug, Parser)]
@@ -91,6 +91,14 @@ pub(crate) enum Train {
     Text(Box<TrainText>),
     /// Train a model that says which label a text has
     Classify(Box<TrainClassify>),
+}
+
+/// What a run may take.
+#[derive(Debug, Args)]
+pub(crate) struct MemoryLimit {
+    /// Memory that the run may take, such as 500M or 8G; one that needs more is refused [default: what the machine has]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Training")]
+    pub(crate) memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]

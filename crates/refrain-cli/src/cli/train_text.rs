@@ -1,7 +1,7 @@
 //! The options of `train text`.
 
-use super::CheckpointOptions;
 use super::values::{choice, count, cutoffs, decay, name, not_negative, positive, share};
+use super::{CheckpointOptions, MemoryLimit};
 use crate::train_text::songbook_recipe;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -21,6 +21,8 @@ pub(crate) struct TrainText {
     pub(crate) noise: Noise,
     #[command(flatten)]
     pub(crate) fit: FitOptions,
+    #[command(flatten)]
+    pub(crate) limit: MemoryLimit,
     #[command(flatten)]
     pub(crate) score: ScoreOptions,
     #[command(flatten)]

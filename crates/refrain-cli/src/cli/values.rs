@@ -37,6 +37,20 @@ fn number<T: std::str::FromStr + PartialOrd>(
     text.parse().ok().filter(fits).ok_or_else(|| format!("expected {expected}"))
 }
 
+/// A number of bytes, in decimal units or, as `8GiB`, in binary ones.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text[digits.len()..].to_ascii_lowercase();
+    let (unit, base) = match unit.strip_suffix("ib") {
+        Some(unit) => (unit, 1024.0_f64),
+        None => (unit.strip_suffix('b').unwrap_or(&unit), 1000.0),
+    };
+    let power = ["", "k", "m", "g", "t"].iter().position(|known| *known == unit);
+    let bytes = digits.parse::<f64>().ok().zip(power).map(|(n, power)| n * base.powi(power as i32));
+    let bytes = bytes.filter(|bytes| (1.0..u64::MAX as f64).contains(bytes)).map(|bytes| bytes as u64);
+    bytes.ok_or_else(|| "expected a size such as 500M or 8G".to_owned())
+}
+
 pub(super) fn share(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(x), "a share from 0 and below 1")
 }

@@ -108,6 +108,19 @@ impl Graph {
         self.lanes
     }
 
+    pub(crate) fn layout_count(&self) -> usize {
+        self.layouts.len()
+    }
+
+    pub(crate) fn inputs(&self) -> &[EdgeId] {
+        &self.inputs
+    }
+
+    /// The inputs whose gradients nobody wants.
+    pub(super) fn given(&self) -> &[EdgeId] {
+        if self.input_gradients { &[] } else { &self.inputs }
+    }
+
     pub(crate) fn layout(&self, id: LayoutId) -> &SeqLayout {
         &self.layouts[id.0]
     }
@@ -235,8 +248,7 @@ impl Graph {
     /// A node with one input, for a caller who runs it by hand; with `backward` the gradient of its input counts as
     /// written afterwards.
     pub(crate) fn single(&mut self, node: usize, backward: bool) -> Single<'_> {
-        let given = if self.input_gradients { &[][..] } else { &self.inputs };
-        let wants = backward && wants_gradient(&self.specs, given, self.nodes[node].inputs[0]);
+        let wants = backward && wants_gradient(&self.specs, self.given(), self.nodes[node].inputs[0]);
         let node = &mut self.nodes[node];
         let edge = node.inputs[0].0;
         let x = &self.values[edge];
@@ -308,7 +320,7 @@ impl Graph {
 }
 
 /// Whether an edge has a gradient: it holds floats, and is not one of `given`, inputs whose gradients nobody wants.
-fn wants_gradient(specs: &[EdgeSpec], given: &[EdgeId], edge: EdgeId) -> bool {
+pub(super) fn wants_gradient(specs: &[EdgeSpec], given: &[EdgeId], edge: EdgeId) -> bool {
     matches!(specs[edge.0].kind, Kind::Features(_)) && !given.contains(&edge)
 }
 

@@ -7,11 +7,14 @@ mod budget;
 mod copy;
 mod edge;
 mod exec;
+mod memory;
 mod op;
 mod plan;
 
 pub(crate) use budget::{Backing, Budget, Refused};
 pub use edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId, Value};
 pub(crate) use exec::{Graph, Single};
+pub(crate) use memory::{GraphMemory, GraphPass, grown, of_floats, of_packed, of_rows, raise, total_of};
+pub use memory::{OpMemory, PassSize};
 pub use op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey, StateShape};
 pub use plan::Plan;

@@ -1,6 +1,7 @@
 //! What an operation is given when it runs.
 
 use super::edge::{Axis, EdgeId, EdgeSpec, LayoutId, Value};
+use super::memory::{OpMemory, PassSize};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::params::{Params, SpanId};
@@ -77,6 +78,16 @@ pub trait Op: fmt::Debug + Send + Any {
     /// backward runs even if no output has a gradient.
     fn penalty(&self) -> f64 {
         0.0
+    }
+
+    /// Whether [`Op::penalty`] may be other than 0 in training.
+    fn always_differentiates(&self) -> bool {
+        false
+    }
+
+    /// What it will take for a pass, beside its inputs and outputs; nothing, unless it says so.
+    fn memory(&self, _pass: &PassSize<'_>) -> OpMemory {
+        OpMemory::default()
     }
 
     /// Its copy, for a model's copy.

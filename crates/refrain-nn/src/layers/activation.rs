@@ -3,7 +3,7 @@
 use super::Layer;
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::graph::{Backward, EdgeId, Forward, Op, Plan};
+use crate::graph::{Backward, EdgeId, Forward, Op, OpMemory, PassSize, Plan, of_rows};
 use refrain_kernels::elementwise::{activate_rows, activation_gradient_into, add_rows, copy_columns};
 use refrain_kernels::softmax::{softmax, softmax_gradient};
 use refrain_kernels::{AlignedVec, Rows, RowsMut};
@@ -65,13 +65,15 @@ pub(super) fn lower_activation(plan: &mut Plan<'_>, activation: Activation, edge
         return edge;
     }
     let spec = plan.spec(edge);
-    plan.op(Box::new(ActivationOp { activation, scratch: AlignedVec::default() }), &[edge], &[spec])[0]
+    let op = ActivationOp { activation, width: spec.width(), scratch: AlignedVec::default() };
+    plan.op(Box::new(op), &[edge], &[spec])[0]
 }
 
 /// `y = activation(x)` on rows. Backward needs `y` alone.
 #[derive(Debug, Clone)]
 struct ActivationOp {
     activation: Activation,
+    width: usize,
     /// The gradient of softmax where it is added to that of another reader.
     scratch: AlignedVec,
 }
@@ -112,6 +114,11 @@ impl Op for ActivationOp {
 
     fn activation(&self) -> Option<Activation> {
         Some(self.activation)
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let adds = pass.adds && self.activation.elementwise().is_none();
+        OpMemory::keeps(if adds { of_rows(pass.gradient_rows, self.width) } else { 0 })
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

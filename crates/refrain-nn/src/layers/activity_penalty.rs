@@ -2,7 +2,7 @@
 
 use super::Layer;
 use crate::error::Error;
-use crate::graph::{Axis, Backward, EdgeId, Forward, Mode, Op, Plan};
+use crate::graph::{Axis, Backward, EdgeId, Forward, Mode, Op, OpMemory, PassSize, Plan, grown, of_floats};
 use refrain_kernels::activity::{measure, slopes};
 use refrain_kernels::elementwise::copy_columns;
 use serde::{Deserialize, Serialize};
@@ -157,6 +157,16 @@ impl Op for PenaltyOp {
 
     fn penalty(&self) -> f64 {
         self.penalty
+    }
+
+    fn always_differentiates(&self) -> bool {
+        true
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let rows = pass.rows;
+        let kept = of_floats(grown(rows)).saturating_add(of_floats(rows).saturating_mul(2)).saturating_mul(2);
+        OpMemory::keeps(if pass.mode == Mode::Train { kept } else { 0 })
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -1,7 +1,9 @@
 //! The product of rows with a parameter, which a dense layer owns and a tied one shares.
 
 use crate::error::Error;
-use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, Kind, Op, Plan};
+use crate::graph::{
+    Backward, EdgeId, EdgeSpec, Forward, Kind, Mode, Op, OpMemory, PassSize, Plan, of_packed,
+};
 use crate::params::{Params, SpanId};
 use refrain_kernels::{
     AlignedVec, Engine, Packed, PanelShape, Rows, RowsMut, bias_gradient, matmul, matmul_gradient, pack_bias,
@@ -65,6 +67,11 @@ impl Affine {
         self.outputs
     }
 
+    /// Columns of what it takes.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     /// The outputs, some at a time.
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (outputs, width) = (self.outputs, (PIECE / self.inputs.max(1) / PANEL).max(1) * PANEL);
@@ -110,6 +117,20 @@ impl Affine {
             packed.pack_transposed(engine, &matrix[first..], stride, PanelShape::plain(piece.len()));
         }
         packed
+    }
+
+    /// What [`Affine::forward_rows`] and, in training, [`Affine::backward_rows`] pack into the workspace.
+    pub(crate) fn piece_bytes(&self, mode: Mode) -> u64 {
+        let columns = self.pieces().map(|piece| piece.len()).max().unwrap_or(0);
+        let along = of_packed(PanelShape::plain(columns), self.inputs);
+        let across = of_packed(PanelShape::plain(self.inputs), columns);
+        if mode == Mode::Train { along.max(across) } else { along }
+    }
+
+    /// What it takes of its own, and all of its weights packed.
+    pub(crate) fn own_bytes(&self, packed: bool) -> (u64, u64) {
+        let shape = PanelShape::plain(self.outputs);
+        (of_packed(shape, 1), if packed { of_packed(shape, self.inputs) } else { 0 })
     }
 
     fn take_bias(&mut self, params: &Params) {
@@ -211,6 +232,12 @@ impl Op for Affine {
         self.take_bias(params);
         let memory = std::mem::replace(&mut self.packed, Packed::new(PanelShape::plain(0), 0)).into_storage();
         self.packed = self.pack_piece(engine, params.value(self.matrix), &(0..self.outputs), memory);
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let (kept, packed) = self.own_bytes(pass.packed);
+        let workspace = if pass.packed { 0 } else { self.piece_bytes(pass.mode) };
+        OpMemory { packed, workspace, ..OpMemory::keeps(kept) }
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

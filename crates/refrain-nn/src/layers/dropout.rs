@@ -2,7 +2,7 @@
 
 use super::Layer;
 use crate::error::Error;
-use crate::graph::{Axis, Backward, EdgeId, Forward, Mode, Op, Plan, RandomKey};
+use crate::graph::{Axis, Backward, EdgeId, Forward, Mode, Op, OpMemory, PassSize, Plan, RandomKey, grown};
 use refrain_kernels::dropout::dropout;
 use refrain_kernels::elementwise::copy_columns;
 use refrain_kernels::philox::Key;
@@ -84,6 +84,11 @@ pub(super) fn key(random: RandomKey, purpose: u32) -> Key {
     Key { seed: random.seed, purpose, counter: random.counter }
 }
 
+/// The numbers of so many rows' first elements.
+fn first_bytes(rows: u64) -> u64 {
+    grown(rows).saturating_mul(size_of::<u64>() as u64)
+}
+
 #[derive(Debug, Clone)]
 struct DropoutOp {
     rate: f32,
@@ -132,6 +137,11 @@ impl Op for DropoutOp {
             }
         }
         Ok(())
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let active = pass.mode == Mode::Train && self.rate > 0.0;
+        OpMemory::keeps(if active { first_bytes(pass.rows) } else { 0 })
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {
@@ -200,6 +210,12 @@ impl Op for InputDropout {
             written = true;
         }
         Ok(())
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let active = pass.mode == Mode::Train && self.rate > 0.0;
+        let rows = pass.rows.saturating_mul(self.groups as u64);
+        OpMemory::keeps(if active { first_bytes(rows) } else { 0 })
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -5,7 +5,10 @@ use super::dense::yes;
 use super::dropout::{check_rate, is_zero, key};
 use super::masking::Subset;
 use crate::error::Error;
-use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Mode, Op, Plan, RandomKey};
+use crate::graph::{
+    Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Mode, Op, OpMemory, PassSize, Plan, RandomKey,
+    of_floats, of_rows,
+};
 use crate::init::Initializer;
 use crate::params::{ParamSpec, SpanId};
 use crate::regularizer::Regularizer;
@@ -281,6 +284,24 @@ impl Op for Lookup {
             cx.params.add_rows(cx.engine, self.table, ids, scaled);
         }
         Ok(())
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let train = pass.mode == Mode::Train;
+        let subset = self.subset.as_ref().map_or(0, |_| of_floats(pass.rows).saturating_mul(2));
+        let span = &pass.params.spans()[self.table.0];
+        let (width, dropped) = (span.shape[1], train && self.dropout.is_some());
+        let mut rows = 0;
+        if span.trainable && pass.params.keeps_by_rows() {
+            let different = pass.gradient_rows.min(self.vocabulary as u64);
+            let floats = different.saturating_mul(width as u64);
+            rows = of_floats(floats.saturating_add(pass.gradient_rows.saturating_mul(2)));
+        }
+        OpMemory {
+            kept: vec![subset, rows, if dropped { of_rows(1, self.vocabulary) } else { 0 }],
+            workspace: if dropped { of_rows(pass.gradient_rows, width) } else { 0 },
+            ..OpMemory::default()
+        }
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -2,7 +2,7 @@
 
 use super::Layer;
 use crate::error::Error;
-use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, LayoutId, Op, Plan};
+use crate::graph::{Backward, EdgeId, EdgeSpec, Forward, LayoutId, Op, OpMemory, PassSize, Plan, of_floats};
 use refrain_kernels::elementwise::permute_rows;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,10 @@ impl Op for DropSteps {
             }
         }
         Ok(())
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        OpMemory::keeps(of_floats(pass.rows))
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -2,7 +2,9 @@
 
 use super::Layer;
 use crate::error::Error;
-use crate::graph::{Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, LayoutId, Op, Plan};
+use crate::graph::{
+    Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, LayoutId, Op, OpMemory, PassSize, Plan, of_rows,
+};
 use refrain_kernels::elementwise::{copy_columns, multiply_rows, scale_rows, take_columns};
 use refrain_kernels::{AlignedVec, Rows, RowsMut};
 use serde::{Deserialize, Serialize};
@@ -108,7 +110,8 @@ pub(super) fn average(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, 
 
 fn scaled_sum(plan: &mut Plan<'_>, inputs: &[EdgeId], factor: f32) -> Result<EdgeId, Error> {
     let spec = same_shape(plan, inputs)?;
-    Ok(plan.op(Box::new(Sum { factor, scaled: AlignedVec::default() }), inputs, &[spec])[0])
+    Ok(plan.op(Box::new(Sum { factor, width: spec.width(), scaled: AlignedVec::default() }), inputs, &[spec])
+        [0])
 }
 
 /// `a ⊙ b`
@@ -164,6 +167,7 @@ fn mismatch(plan: &Plan<'_>, inputs: &[EdgeId], i: usize, expected: &str) -> Err
 #[derive(Debug, Clone)]
 struct Sum {
     factor: f32,
+    width: usize,
     scaled: AlignedVec,
 }
 
@@ -196,6 +200,11 @@ impl Op for Sum {
             }
         }
         Ok(())
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let scaled = if self.factor == 1.0 { 0 } else { of_rows(pass.gradient_rows, self.width) };
+        OpMemory::keeps(scaled)
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

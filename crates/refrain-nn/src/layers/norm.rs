@@ -2,7 +2,7 @@
 
 use super::Layer;
 use crate::error::Error;
-use crate::graph::{Backward, EdgeId, Forward, Op, Plan};
+use crate::graph::{Backward, EdgeId, Forward, Op, OpMemory, PassSize, Plan, of_floats};
 use crate::init::Initializer;
 use crate::params::{ParamSpec, Params, SpanId};
 use crate::regularizer::Regularizer;
@@ -209,6 +209,10 @@ impl Op for Normalize {
             layer_norm_gradient(engine, gamma, x, moments, dy.view(), dx.add, dx.value.view_mut());
         }
         Ok(())
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        OpMemory::keeps(of_floats(pass.rows).saturating_mul(2))
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

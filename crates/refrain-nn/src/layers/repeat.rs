@@ -2,7 +2,10 @@
 
 use super::Layer;
 use crate::error::Error;
-use crate::graph::{Axis, Backward, Causality, EdgeId, EdgeSpec, Forward, LayoutId, Op, Plan};
+use crate::graph::{
+    Axis, Backward, Causality, EdgeId, EdgeSpec, Forward, LayoutId, Op, OpMemory, PassSize, Plan, grown,
+    of_floats,
+};
 use refrain_kernels::elementwise::permute_rows;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +101,11 @@ impl Op for Repeat {
 
     fn causality(&self) -> Causality {
         Causality::NotCausal("RepeatVector makes a whole sequence of one row")
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let rows = pass.lanes.saturating_mul(self.n as u64);
+        OpMemory { output_rows: Some(rows), ..OpMemory::keeps(of_floats(grown(rows))) }
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -1,7 +1,10 @@
 //! Sequences from their end to their start.
 
 use crate::error::Error;
-use crate::graph::{Axis, Backward, Causality, EdgeId, Forward, Kind, LayoutId, Op, Plan};
+use crate::graph::{
+    Axis, Backward, Causality, EdgeId, Forward, Kind, LayoutId, Op, OpMemory, PassSize, Plan, grown,
+    of_floats,
+};
 use refrain_kernels::elementwise::permute_rows;
 
 /// Turns every sequence round within its own real steps; the rows stay on their time axis.
@@ -50,6 +53,10 @@ impl Op for Reverse {
 
     fn causality(&self) -> Causality {
         Causality::NotCausal("a layer reads its sequence from the end")
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        OpMemory::keeps(of_floats(grown(pass.rows)))
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -4,6 +4,7 @@ mod architecture;
 mod average;
 mod differentiate;
 mod head;
+mod memory;
 mod network;
 mod noiseless;
 mod predict;
@@ -17,6 +18,7 @@ mod training_state;
 
 pub use architecture::{Architecture, ArchitectureNode, InputSpec};
 pub use average::Averaging;
+pub use memory::{Bytes, Memory, MemoryUse, PlannedModel, Work};
 pub use network::{Network, Tensor};
 pub use reduction::Reduction;
 pub use sequential::Sequential;

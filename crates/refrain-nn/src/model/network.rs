@@ -2,6 +2,7 @@
 
 use super::Model;
 use super::architecture::{Architecture, ArchitectureNode, InputSpec};
+use super::memory::PlannedModel;
 use super::train::{Compile, DEFAULT_SEED};
 use crate::error::Error;
 use crate::graph::{Axis, Budget, EdgeId, EdgeSpec, Graph, Kind, Plan, Refused};
@@ -148,10 +149,16 @@ impl Network {
     /// # Errors
     /// When `outputs` are not of this network, or loss, metrics or optimiser do not fit.
     pub fn compile(self, outputs: &[Tensor], compile: Compile) -> Result<Model, Error> {
-        let mut model = self.build(outputs, compile.engine.clone().unwrap_or_default(), compile.seed)?;
-        model.params.initialize(compile.seed)?;
-        model.compile(compile)?;
-        Ok(model)
+        self.plan(outputs, compile)?.allocate()
+    }
+
+    /// Builds the model that [`Network::compile`] gives, without memory for its parameters: to ask what it will take.
+    ///
+    /// # Errors
+    /// When `outputs` are not of this network, or loss, metrics or optimiser do not fit.
+    pub fn plan(self, outputs: &[Tensor], compile: Compile) -> Result<PlannedModel, Error> {
+        let model = self.build(outputs, compile.engine.clone().unwrap_or_default(), compile.seed)?;
+        PlannedModel::new(model, compile)
     }
 
     /// Builds a model whose parameters are still to be set.

@@ -57,7 +57,7 @@ pub(super) struct Training {
     pub(super) state: OptimizerState,
     pub(super) heads: Vec<Head>,
     /// Final activations that the losses see through.
-    skip: Vec<usize>,
+    pub(super) skip: Vec<usize>,
     /// Batches trained since the model was compiled.
     pub(super) steps: u64,
     /// Batches to a step of the optimiser.

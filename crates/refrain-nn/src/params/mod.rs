@@ -246,6 +246,11 @@ impl Params {
         }
     }
 
+    /// See [`Params::keep_by_rows`].
+    pub(crate) fn keeps_by_rows(&self) -> bool {
+        self.by_rows
+    }
+
     /// Sets whether gradients of tables may be kept by rows: of an optimiser that leaves parameters without a
     /// gradient as they are.
     pub(crate) fn keep_by_rows(&mut self, by_rows: bool) {

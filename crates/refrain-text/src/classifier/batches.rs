@@ -45,7 +45,12 @@ impl Encoded {
         self.ends.len()
     }
 
-    fn text(&self, i: usize) -> &[u32] {
+    /// Their steps, of all together.
+    pub(super) fn steps(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) fn text(&self, i: usize) -> &[u32] {
         let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.ids[start..self.ends[i]]
     }

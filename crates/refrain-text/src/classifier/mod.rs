@@ -11,7 +11,7 @@
 //!
 //! let texts = parse_table("up\trise\nup\traise\ndown\tdrop\ndown\tdrip\n", "a table")?;
 //! let recipe = ClassifierRecipe { units: 8, embedding: 8, epochs: 40, learning_rate: 0.02, ..Default::default() };
-//! let data = LabelledData { training: &texts, validation: &[] };
+//! let data = LabelledData { training: &texts, validation: &[], memory: None };
 //! let mut classifier = recipe.train(data, Engine::default(), &mut |_| Flow::Continue)?.model;
 //! assert_eq!(classifier.classify(&["rise"])?[0][0].label, "up");
 //! # Ok::<(), refrain_text::Error>(())
@@ -20,6 +20,7 @@
 mod batches;
 mod confusion;
 mod examples;
+mod memory;
 mod recipe;
 mod score;
 mod train;
@@ -27,6 +28,7 @@ mod train;
 pub use confusion::{ClassScore, Confusion};
 use examples::MOST_LABELS;
 pub use examples::{Identical, LabelledText, parse_lines, parse_table, split_labelled};
+pub use memory::ClassifierSizes;
 pub use recipe::{ClassWeight, ClassifierRecipe};
 pub use score::ClassifierScore;
 pub use train::{ClassifierEpoch, ClassifierEvent, LabelledData, TrainedClassifier};

@@ -7,7 +7,9 @@ use refrain_nn::layers::{Bidirectional, Dense, Dropout, Embedding, Gru, Lstm, Re
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::Optimizer;
-use refrain_nn::{Activation, Compile, DEFAULT_SEED, Engine, Initializer, InputSpec, Model, Network, Tensor};
+use refrain_nn::{
+    Activation, Compile, DEFAULT_SEED, Engine, Initializer, InputSpec, Model, Network, PlannedModel, Tensor,
+};
 use serde::{Deserialize, Serialize};
 
 /// How much the texts of each label count in training.
@@ -144,9 +146,20 @@ impl ClassifierRecipe {
         engine: Engine,
         updates: u64,
     ) -> Result<Model> {
+        Ok(self.plan(codec.vocab_size(), labels, engine, updates)?.allocate()?)
+    }
+
+    /// The same without memory for its parameters, for a vocabulary of so many entries.
+    pub(super) fn plan(
+        &self,
+        vocabulary: usize,
+        labels: usize,
+        engine: Engine,
+        updates: u64,
+    ) -> Result<PlannedModel> {
         let mut net = Network::new();
         let ids = net.input(InputSpec::ids().name("tokens"));
-        let embedding = Embedding::new(codec.vocab_size(), self.embedding)
+        let embedding = Embedding::new(vocabulary, self.embedding)
             .embeddings_initializer(Initializer::RandomNormal { mean: 0.0, stddev: 1.0 })
             .name("embedding");
         let mut x = net.add(embedding, &[ids])?;
@@ -161,7 +174,7 @@ impl ClassifierRecipe {
         }
         x = self.drop(&mut net, x)?;
         let y = net.add(Dense::new(labels).activation(Activation::Softmax).name("output"), &[x])?;
-        Ok(net.compile(
+        Ok(net.plan(
             &[y],
             Compile {
                 loss: Loss::SparseCategoricalCrossentropy,

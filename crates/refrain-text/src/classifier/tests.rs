@@ -36,7 +36,7 @@ fn recipe() -> ClassifierRecipe {
 
 fn train(recipe: &ClassifierRecipe, threads: usize) -> TrainedClassifier {
     let (training, validation) = split_labelled(texts(), recipe.validation, recipe.identical, recipe.seed);
-    let data = LabelledData { training: &training, validation: &validation };
+    let data = LabelledData { training: &training, validation: &validation, memory: None };
     recipe.train(data, engine(threads), &mut |_| Flow::Continue).unwrap()
 }
 
@@ -120,7 +120,7 @@ fn a_text_s_probabilities_do_not_depend_on_the_others() {
 fn only_the_beginning_of_a_long_text_is_read() {
     let mut cut = 0;
     let (training, validation) = split_labelled(texts(), 0.2, Identical::Together, 1);
-    let data = LabelledData { training: &training, validation: &validation };
+    let data = LabelledData { training: &training, validation: &validation, memory: None };
     let short = ClassifierRecipe { max_length: 4, epochs: 1, ..recipe() };
     let mut count = |event: &ClassifierEvent<'_>| {
         if let ClassifierEvent::Start { cut: n, .. } = event {
@@ -144,7 +144,7 @@ fn balanced_weights_find_the_rare_label() {
             LabelledText { label: label.to_owned(), text: format!("{}{}", ["x", "y"][i % 2], i / 24) }
         })
         .collect();
-    let data = LabelledData { training: &texts, validation: &texts };
+    let data = LabelledData { training: &texts, validation: &texts, memory: None };
     let recall = |class_weight: ClassWeight| {
         let recipe = ClassifierRecipe { class_weight, epochs: 2, ..recipe() };
         let trained = recipe.train(data, engine(2), &mut |_| Flow::Continue).unwrap();
@@ -157,7 +157,7 @@ fn balanced_weights_find_the_rare_label() {
 #[test]
 fn stopping_keeps_what_was_reached() {
     let texts = texts();
-    let data = LabelledData { training: &texts, validation: &texts };
+    let data = LabelledData { training: &texts, validation: &texts, memory: None };
     let stop_after = |batches: usize| {
         let mut seen = 0;
         let trained = recipe().train(data, engine(1), &mut |event| {
@@ -178,7 +178,7 @@ fn stopping_keeps_what_was_reached() {
 fn texts_labels_and_options_that_do_not_fit_are_named() {
     let known = texts();
     let fail = |recipe: &ClassifierRecipe, training: &[LabelledText], validation: &[LabelledText]| {
-        let data = LabelledData { training, validation };
+        let data = LabelledData { training, validation, memory: None };
         recipe.train(data, engine(1), &mut |_| Flow::Continue).unwrap_err().to_string()
     };
     let odd = vec![LabelledText { label: "neither".to_owned(), text: "c".to_owned() }];

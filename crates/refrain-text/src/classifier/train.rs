@@ -9,7 +9,7 @@ use crate::language_model::{Codec, Flow, Stopped, VocabOptions};
 use crate::words::WordOptions;
 use refrain_nn::callbacks::{BatchContext, Callback, EpochContext};
 use refrain_nn::data::BatchSource;
-use refrain_nn::{Engine, Error, Fit, Model};
+use refrain_nn::{Engine, Error, Fit, Memory, Model};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub struct LabelledData<'a> {
     pub training: &'a [LabelledText],
     /// What is measured on after each epoch; nothing where it is empty.
     pub validation: &'a [LabelledText],
+    /// Bytes of memory that the run may take; none: any. One that needs more is refused before it takes them.
+    pub memory: Option<u64>,
 }
 
 /// What happens while a classifier is trained.
@@ -41,6 +43,8 @@ pub enum ClassifierEvent<'a> {
         vocabulary: usize,
         /// Batches of an epoch.
         batches: usize,
+        /// What the run takes at most.
+        memory: &'a Memory,
     },
     /// A batch was trained.
     Batch {
@@ -126,6 +130,7 @@ impl ClassifierRecipe {
             batches = batches.weighted(training.balanced_weights(labels.len()))?;
         }
         let plan = Plan { texts: training.texts.len(), batch: self.batch, batches: batches.len(0) };
+        let memory = self.check_memory(data, &codec, (&training, &validation), labels.len(), &engine)?;
         let mut model = self.network(&codec, labels.len(), engine, (plan.batches * self.epochs) as u64)?;
         let go_on = report(&ClassifierEvent::Start {
             model: &model,
@@ -135,6 +140,7 @@ impl ClassifierRecipe {
             labels: labels.len(),
             vocabulary: codec.vocab_size(),
             batches: plan.batches,
+            memory: &memory,
         });
         let mut watch = Watch::new(&validation, &labels, plan, report);
         if go_on == Flow::Continue {

@@ -22,12 +22,14 @@ pub struct TrainingData<'a> {
     pub test: Option<&'a Corpus>,
     /// Where tokens are kept that are too many for the memory, in a file without a name: see [`Store`].
     pub folder: &'a Path,
+    /// Bytes of memory that the run may take; none: any. One that needs more is refused before it takes them.
+    pub memory: Option<u64>,
 }
 
 impl<'a> TrainingData<'a> {
     /// A text to learn, nothing to score on, and the working folder for what memory does not hold.
     pub fn new(training: &'a Corpus) -> Self {
-        Self { training, validation: None, test: None, folder: Path::new(".") }
+        Self { training, validation: None, test: None, folder: Path::new("."), memory: None }
     }
 }
 

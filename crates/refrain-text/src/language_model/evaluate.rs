@@ -3,7 +3,7 @@
 use super::LanguageModel;
 use super::codec::Codec;
 use crate::error::Result;
-use crate::score::{ScoreBlock, ScoreLanes};
+use crate::score::{SCORE_LANE, ScoreBlock, ScoreLanes};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Model;
 use refrain_nn::data::{Batch, Extent};
@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 const LANES: usize = 32;
 /// Steps of a block; the state is carried from block to block.
 const STEPS: usize = 128;
+
+/// Lanes and steps that are scored side by side of a text of so many tokens.
+pub(super) fn scored_at_once(tokens: usize, stream: bool) -> (usize, usize) {
+    let lanes = if stream { 1 } else { tokens.div_ceil(SCORE_LANE).min(LANES) };
+    (lanes, STEPS.min(tokens))
+}
 
 /// A model's score on a text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -103,6 +103,16 @@ impl StoredTokens {
     }
 }
 
+impl StoredTokens {
+    /// Bytes of memory that they take.
+    pub fn memory(&self) -> u64 {
+        match &self.home {
+            Home::Memory(packed) => packed.capacity() as u64,
+            Home::File { .. } => 0,
+        }
+    }
+}
+
 impl Tokens for StoredTokens {
     fn len(&self) -> usize {
         self.len

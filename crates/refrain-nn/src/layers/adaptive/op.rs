@@ -2,7 +2,9 @@
 
 use super::tail::{Tail, Weights};
 use crate::error::Error;
-use crate::graph::{Backward, Forward, Kind, Op, Value};
+use crate::graph::{
+    Backward, Forward, Kind, Mode, Op, OpMemory, PassSize, Value, grown, of_floats, of_rows, total_of,
+};
 use crate::layers::{Affine, Blocks};
 use crate::params::Params;
 use refrain_kernels::elementwise::copy_columns;
@@ -41,6 +43,29 @@ impl AdaptiveOp {
     pub(crate) fn entry(&self, class: u32) -> u32 {
         let clusters = self.tails.partition_point(|tail| tail.classes.start <= class as usize);
         if clusters == 0 { class } else { (self.shortlist() + clusters - 1) as u32 }
+    }
+
+    /// The head, and the two products of each cluster.
+    fn layers(&self) -> impl Iterator<Item = &Affine> {
+        std::iter::once(&self.head).chain(self.tails.iter().flat_map(Tail::layers))
+    }
+
+    /// What [`Affine::piece_bytes`] says of the largest product.
+    pub(crate) fn piece_bytes(&self, mode: Mode) -> u64 {
+        self.layers().map(|layer| layer.piece_bytes(mode)).max().unwrap_or(0)
+    }
+
+    /// What its products and clusters keep where each cluster is scored for so many rows at once.
+    pub(crate) fn kept_bytes(&self, rows: impl Fn(usize) -> u64, mode: Mode) -> u64 {
+        let tails = self.tails.iter().map(|tail| tail.rows_bytes(rows(tail.classes.len()), mode));
+        total_of(self.layers().map(|layer| layer.own_bytes(false).0).chain(tails))
+    }
+
+    /// What [`AdaptiveOp::log_probabilities`] works in, the products' weights left out.
+    pub(crate) fn whole_bytes(&self, rows: u64) -> u64 {
+        let rows = rows.min(self.blocks.most(self.widest()) as u64);
+        let tail = self.tails.iter().map(|tail| of_rows(rows, tail.classes.len())).max().unwrap_or(0);
+        total_of([of_rows(rows, self.head.outputs()), tail, of_floats(grown(rows))])
     }
 
     /// The widest rows that stand while some rows are scored whole.
@@ -151,6 +176,16 @@ impl Op for AdaptiveOp {
     fn pack(&mut self, engine: &Engine, params: &Params) {
         self.head.pack(engine, params);
         self.tails.iter_mut().for_each(|tail| tail.pack(engine, params));
+    }
+
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let rows = pass.rows.min(self.blocks.most(self.widest()) as u64);
+        OpMemory {
+            kept: vec![self.kept_bytes(|_| rows, pass.mode), self.whole_bytes(pass.rows)],
+            packed: total_of(self.layers().map(|layer| layer.own_bytes(pass.packed).1)),
+            workspace: if pass.packed { 0 } else { self.piece_bytes(pass.mode) },
+            ..OpMemory::default()
+        }
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {

@@ -1,6 +1,6 @@
 //! One cluster of classes.
 
-use crate::graph::{Kind, Op, Value};
+use crate::graph::{Kind, Mode, Op, Value, of_rows, total_of};
 use crate::layers::Affine;
 use crate::params::Params;
 use refrain_kernels::{AlignedVec, Engine, Rows, RowsMut, row_step};
@@ -47,6 +47,16 @@ impl Tail {
     pub(crate) fn reserve(&mut self, rows: usize) {
         reserve(&mut self.projected, rows, self.projection.outputs());
         reserve(&mut self.d_projected, rows, self.projection.outputs());
+    }
+
+    pub(super) fn layers(&self) -> [&Affine; 2] {
+        [&self.projection, &self.kernel]
+    }
+
+    /// What it keeps of so many rows at once.
+    pub(super) fn rows_bytes(&self, rows: u64, mode: Mode) -> u64 {
+        let projected = of_rows(rows, self.projection.outputs());
+        total_of([projected, if mode == Mode::Train { projected } else { 0 }])
     }
 
     /// Overwrites `y` and keeps what [`Tail::backward_rows`] needs.

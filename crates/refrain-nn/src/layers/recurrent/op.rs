@@ -3,7 +3,10 @@
 use super::table::Table;
 use super::weight_drop::WeightDrop;
 use crate::error::Error;
-use crate::graph::{Backward, Causality, Forward, Mode, Op, RandomKey, StateShape, Value};
+use crate::graph::{
+    Backward, Causality, Forward, Mode, Op, OpMemory, PassSize, RandomKey, StateShape, Value, of_floats,
+    of_packed, of_rows, total_of,
+};
 use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
 use refrain_kernels::dropout::mask;
@@ -365,9 +368,58 @@ impl Op for RecurrentOp {
         })
     }
 
+    fn memory(&self, pass: &PassSize<'_>) -> OpMemory {
+        let (set, rows, lanes) = (self.set, pass.rows, pass.lanes);
+        let (cell, states) = (set.cell, 1 + u64::from(set.cell.has_cell_state()));
+        let each_row = states - 1 + u64::from(cell.resets_before()) + u64::from(!set.return_sequences);
+        let train = pass.mode == Mode::Train;
+        let masked = if train && set.recurrent_dropout > 0.0 { set.mask_groups as u64 } else { 0 };
+        let drops = train && self.weight_drop.is_some();
+        let a_lane = of_rows(lanes, set.units);
+        let mut kept = vec![
+            of_packed(cell.arrangement(set.units), 1),
+            of_rows(1, set.units),
+            of_gates(&set, rows),
+            of_rows(rows, set.units).saturating_mul(each_row),
+            a_lane.saturating_mul(states),
+            a_lane.saturating_add(lanes.saturating_mul(8)).saturating_mul(masked),
+            of_rows(rows, set.units).saturating_mul(masked),
+            if drops { of_floats(pass.params.spans()[self.spans.recurrent.0].len() as u64) } else { 0 },
+            // `dh`, `dc` and `scratch`.
+            if train { a_lane.saturating_mul(states + 1) } else { 0 },
+        ];
+        let (mut of_table, mut asked_rows) = (Vec::new(), None);
+        if let Some(table) = &self.table {
+            OpMemory { kept: of_table, asked_rows, .. } = table.memory(&set, pass);
+        }
+        kept.extend(of_table);
+        let weights = [Weight::Kernel, Weight::Recurrent].map(|weight| {
+            let (_, depth, shape) = self.place(weight);
+            let across = of_packed(PanelShape::plain(depth), shape.columns());
+            (of_packed(shape, depth), if train { across } else { 0 })
+        });
+        let packed = pass.packed && pass.mode == Mode::Infer;
+        OpMemory {
+            kept,
+            packed: if packed { total_of(weights.map(|(along, _)| along)) } else { 0 },
+            workspace: if packed {
+                0
+            } else {
+                weights.into_iter().fold(0, |most, (a, b)| most.max(a).max(b))
+            },
+            output_rows: None,
+            asked_rows,
+        }
+    }
+
     fn boxed_clone(&self) -> Box<dyn Op> {
         Box::new(self.clone())
     }
+}
+
+/// A buffer of gates for so many rows.
+pub(super) fn of_gates(set: &Settings, rows: u64) -> u64 {
+    of_floats((set.cell.gates_len(set.units, 1) as u64).saturating_mul(rows))
 }
 
 /// One of the two matrices.

@@ -1,7 +1,7 @@
 //! A recurrent layer that reads the rows of an embedding.
 
-use super::op::Settings;
-use crate::graph::{Backward, Forward, Mode};
+use super::op::{Settings, of_gates};
+use crate::graph::{Backward, Forward, Mode, OpMemory, PassSize, of_rows};
 use crate::layers::embedding::{IdDropout, LookedUp};
 use crate::params::SpanId;
 use refrain_kernels::recurrent::{self as kernel, Biases};
@@ -92,6 +92,24 @@ impl Table {
             kernel::gather_gates(cx.engine, &self.gates, self.tokens, ids, gates);
         }
         self.used
+    }
+
+    /// What a pass takes. Batches with fewer rows pass gradients to the embedding, so these count too where a batch
+    /// of this size passes none.
+    pub(super) fn memory(&self, set: &Settings, pass: &PassSize<'_>) -> OpMemory {
+        let tokens = pass.params.spans()[self.span.0].shape[0] as u64;
+        let fewer = tokens.saturating_mul(FEWER as u64);
+        if pass.rows < fewer {
+            return OpMemory::default();
+        }
+        let train = pass.mode == Mode::Train;
+        let rows = of_rows(tokens, set.inputs).saturating_mul(1 + u64::from(train));
+        let dropout = self.dropout.as_ref().filter(|_| train).map(|_| of_rows(1, tokens as usize));
+        OpMemory {
+            kept: vec![rows, of_gates(set, tokens), dropout.unwrap_or(0)],
+            asked_rows: Some(fewer.saturating_sub(1)),
+            ..OpMemory::default()
+        }
     }
 
     /// Sums the gates' gradients token by token.

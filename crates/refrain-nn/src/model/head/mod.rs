@@ -3,6 +3,7 @@
 mod adaptive;
 mod affine;
 mod likeliest;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::layers::{AdaptiveOp, Affine};
 use crate::loss::{Form, Loss, RowTargets};
 use crate::metrics::{Accumulator, Mean};
 use crate::params::Params;
+pub(super) use memory::HeadMemory;
 use refrain_kernels::{AlignedVec, Engine};
 use std::any::Any;
 

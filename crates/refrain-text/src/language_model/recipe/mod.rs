@@ -7,7 +7,7 @@ mod rate;
 pub use named::NamedRecipe;
 pub use rate::RateSchedule;
 
-use super::codec::{Codec, Level, VocabOptions};
+use super::codec::{Level, VocabOptions};
 use crate::bpe::BpeVocab;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
@@ -332,8 +332,7 @@ impl TextRecipe {
     }
 
     /// Where an adaptive softmax cuts a vocabulary; nowhere where there is none.
-    fn cutoffs(&self, codec: &Codec) -> Vec<usize> {
-        let size = codec.vocab_size();
+    fn cutoffs(&self, size: usize) -> Vec<usize> {
         match &self.adaptive {
             Some(cutoffs) => cutoffs.clone(),
             None if size >= ADAPTIVE_FROM && self.level == Level::Word && !self.tie => {

@@ -9,7 +9,7 @@ use refrain_nn::layers::{
 };
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
-use refrain_nn::{Activation, Compile, Engine, Initializer, InputSpec, Model, Network, Tensor};
+use refrain_nn::{Activation, Compile, Engine, Initializer, InputSpec, Model, Network, PlannedModel, Tensor};
 
 impl TextRecipe {
     /// How a model is compiled for a run of so many updates.
@@ -32,9 +32,19 @@ impl TextRecipe {
         engine: Engine,
         updates: u64,
     ) -> Result<Model> {
+        Ok(self.plan(codec.vocab_size(), engine, updates)?.allocate()?)
+    }
+
+    /// The same without memory for its parameters, for a vocabulary of so many entries.
+    pub(in crate::language_model) fn plan(
+        &self,
+        vocabulary: usize,
+        engine: Engine,
+        updates: u64,
+    ) -> Result<PlannedModel> {
         let mut net = Network::new();
         let ids = net.input(InputSpec::ids().name("tokens"));
-        let mut x = net.add(self.table(codec.vocab_size()), &[ids])?;
+        let mut x = net.add(self.table(vocabulary), &[ids])?;
         for i in 0..self.layers {
             let rate = if i == 0 { self.input_dropout() } else { self.dropout };
             x = self.drop(&mut net, rate, x)?;
@@ -50,8 +60,8 @@ impl TextRecipe {
         x = penalty(&mut net, ActivityPenalty::new(0.0, self.temporal_penalty as f32), x)?;
         x = self.drop(&mut net, self.output_dropout(), x)?;
         x = penalty(&mut net, ActivityPenalty::new(self.activation_penalty as f32, 0.0), x)?;
-        let y = self.output(&mut net, codec, x)?;
-        Ok(net.compile(&[y], self.compile(updates, engine)?)?)
+        let y = self.output(&mut net, vocabulary, x)?;
+        Ok(net.plan(&[y], self.compile(updates, engine)?)?)
     }
 
     fn table(&self, vocabulary: usize) -> Embedding {
@@ -81,8 +91,8 @@ impl TextRecipe {
         }
     }
 
-    fn output(&self, net: &mut Network, codec: &Codec, x: Tensor) -> Result<Tensor> {
-        let (vocabulary, cutoffs) = (codec.vocab_size(), self.cutoffs(codec));
+    fn output(&self, net: &mut Network, vocabulary: usize, x: Tensor) -> Result<Tensor> {
+        let cutoffs = self.cutoffs(vocabulary);
         if self.tie {
             let tied = TiedDense::new("embedding/embeddings").activation(Activation::Softmax).name("output");
             return Ok(net.add(tied, &[x])?);

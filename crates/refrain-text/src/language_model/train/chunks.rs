@@ -17,6 +17,11 @@ const LEAST: usize = 5;
 /// Keeps the stream of an epoch apart from others of the same seed.
 const PURPOSE: u64 = 0x6368_756e_6b73;
 
+/// Steps that no chunk has more of.
+pub(in crate::language_model) fn longest_chunk(recipe: &TextRecipe) -> usize {
+    recipe.steps.saturating_add(if recipe.variable_steps { MOST as usize } else { 0 })
+}
+
 /// The chunks of an epoch, from 1, over lanes of `lane_len` steps: a pure function of seed and epoch.
 pub(super) fn chunks(
     recipe: &TextRecipe,

@@ -13,8 +13,9 @@ use crate::error::Result;
 use crate::lanes::Lanes;
 use crate::tokens::StoredTokens;
 use checkpoint::Saved;
+pub(super) use chunks::longest_chunk;
 use refrain_nn::checkpoint::Checkpoint;
-use refrain_nn::{Averaging, Engine, Model, exact};
+use refrain_nn::{Averaging, Engine, Memory, Model, exact};
 use run::{Position, Run};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -54,6 +55,8 @@ pub enum TextEvent<'a> {
         batches: usize,
         /// Epochs that were done before the run was stopped.
         epochs_done: usize,
+        /// What the run takes.
+        memory: &'a Memory,
         /// Batches of all epochs that were done before the run was stopped.
         batches_done: u64,
     },
@@ -173,6 +176,7 @@ impl TextRecipe {
         let codec = Codec::from_corpus(data.training, self.level, &options, &mut |bytes| passes.seen(bytes))?;
         codec.check_known(&options)?;
         let prepared = self.prepare(&codec, data, &mut passes)?;
+        self.check_memory(&prepared, &codec, data, &engine)?;
         let model = self.network(&codec, engine, self.updates(&prepared.lanes))?;
         let lm = LanguageModel { model, codec, training: None };
         self.run(lm, prepared, data)?.go(report)
@@ -235,6 +239,7 @@ impl TextRecipe {
     }
 
     fn run(&self, lm: LanguageModel, prepared: Prepared, data: TrainingData<'_>) -> Result<Run<'_>> {
+        let memory = self.check_memory_with(&prepared, &lm, data)?;
         let Prepared { lanes, validation, test, fingerprints } = prepared;
         let record = serde_json::json!({
             "recipe": self,
@@ -249,6 +254,7 @@ impl TextRecipe {
             validation,
             test,
             fingerprints,
+            memory,
             record,
             epochs: Vec::new(),
             best: None,

@@ -9,7 +9,7 @@ use crate::language_model::{LanguageModel, ParameterAverage, TextRecipe};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::Batch;
-use refrain_nn::{Averaging, State, exact};
+use refrain_nn::{Averaging, Memory, State, exact};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Instant;
@@ -33,6 +33,7 @@ pub(super) struct Run<'a> {
     pub(super) validation: Option<ScoredText>,
     pub(super) test: Option<ScoredText>,
     pub(super) fingerprints: Fingerprints,
+    pub(super) memory: Memory,
     pub(super) record: serde_json::Value,
     pub(super) epochs: Vec<EpochRecord>,
     pub(super) best: Option<Best>,
@@ -140,6 +141,7 @@ impl Run<'_> {
             batch,
             batches: chunks(self.recipe, self.lanes.lane_len(), self.epochs.len() + 1).count(),
             epochs_done: self.epochs.len(),
+            memory: &self.memory,
             batches_done: self.lm.model.steps_done(),
         };
         match report(&start) {

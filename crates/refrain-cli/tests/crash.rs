@@ -1,0 +1,480 @@
+//! Runs that something stops: kills, signals, a full disk, folders that vanish, damaged checkpoints. What goes on from
+//! the checkpoints ends in the file of a run that nothing stopped, to the bit.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Place, Ran, SONG};
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A model of text with all that a run carries from batch to batch: dropout, chunks of varying lengths, states of two
+/// layers, gradients that wait for the next batch, an average, the best epoch so far.
+const TEXT: &[&str] = &[
+    "text",
+    "song.txt",
+    "--units=12",
+    "--layers=2",
+    "--embedding=8",
+    "--steps=12",
+    "--variable-steps",
+    "--batch=4",
+    "--accumulate=2",
+    "--epochs=5",
+    "--dropout=0.2",
+    "--average=exponential",
+    "--average-momentum=0.9",
+];
+
+/// The longest wait for what comes in milliseconds, on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Files of a place that are a process's output.
+const STREAMS: [&str; 2] = ["stdout", "stderr"];
+
+/// A training in a place of its own.
+struct Training {
+    place: Place,
+    options: &'static [&'static str],
+    /// The file of a run that nothing stopped and that wrote no checkpoints.
+    model: Vec<u8>,
+    /// What a run with checkpoints takes.
+    takes: Duration,
+}
+
+impl Training {
+    fn new(options: &'static [&'static str]) -> Self {
+        let place = Place::new();
+        place.write("song.txt", SONG.repeat(2));
+        let mut training = Self { place, options, model: Vec::new(), takes: Duration::ZERO };
+        training.place.ok(&[&["--json", "train"], options, &["--out=m.safetensors"]].concat());
+        training.model = training.place.read("m.safetensors");
+        training.forget();
+        let begun = Instant::now();
+        training.ends(&training.start(&[]).end());
+        training.takes = begun.elapsed();
+        training.forget();
+        training
+    }
+
+    /// A run with checkpoints: `more` may name the threads and so on.
+    fn command(&self, more: &[&str]) -> Command {
+        self.command_for("--out=m.safetensors", more)
+    }
+
+    fn command_for(&self, out: &str, more: &[&str]) -> Command {
+        let checkpoints = [out, "--checkpoint=ck", "--checkpoint-every=3"];
+        let mut command =
+            self.place.command(&[&["--json", "train"], self.options, &checkpoints, more].concat());
+        // Where a model goes that cannot be saved where it should.
+        command.env("TMPDIR", self.place.path());
+        command
+    }
+
+    fn start(&self, more: &[&str]) -> Running<'_> {
+        let [stdout, stderr] = STREAMS.map(|name| File::create(self.place.file(name)).unwrap());
+        let child = self.command(more).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+        Running { place: &self.place, child }
+    }
+
+    /// Goes on to the end, which must be that of a run that nothing stopped.
+    fn goes_on(&self) -> Ran {
+        let ran = self.start(&["--resume"]).end();
+        self.ends(&ran);
+        ran
+    }
+
+    fn ends(&self, ran: &Ran) {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(self.place.read("m.safetensors") == self.model, "another model than that of one run");
+    }
+
+    /// Removes the model and the checkpoints.
+    fn forget(&self) {
+        let _ = fs::remove_file(self.place.file("m.safetensors"));
+        let _ = fs::remove_dir_all(self.place.file("ck"));
+    }
+
+    /// Names of the files in the folder of checkpoints.
+    fn folder(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.place.file("ck")).into_iter().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Checkpoints, oldest first, with their paths as the program names them.
+    fn checkpoints(&self) -> Vec<String> {
+        let names = self.folder().into_iter().filter(|name| name.starts_with("checkpoint-"));
+        names.map(|name| format!("ck/{name}")).collect()
+    }
+}
+
+/// A run that goes on beside the test.
+struct Running<'a> {
+    place: &'a Place,
+    child: Child,
+}
+
+impl Running<'_> {
+    /// Waits for the `count`-th event of that name.
+    fn wait_for(&mut self, event: &str, count: usize) {
+        let begun = Instant::now();
+        let name = format!("\"event\":\"{event}\"");
+        loop {
+            let ended = self.child.try_wait().unwrap().is_some();
+            let stdout = String::from_utf8(self.place.read(STREAMS[0])).unwrap();
+            if stdout.matches(&name).count() >= count {
+                return;
+            }
+            assert!(!ended && begun.elapsed() < PATIENCE, "no {event} {count} in {stdout}");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        // One that has ended is still there, as nobody has waited for it.
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    fn end(mut self) -> Ran {
+        let status = self.child.wait().unwrap();
+        let [stdout, stderr] = STREAMS.map(|name| self.place.read(name));
+        Ran::new(Output { status, stdout, stderr })
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // A test that fails leaves nothing running.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The same numbers in every run of a test: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    /// In 0..1.
+    fn share(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Where the stops of a test landed.
+#[derive(Debug, Default)]
+struct Landed {
+    before_the_first_checkpoint: usize,
+    while_one_was_written: usize,
+    between: usize,
+    after_the_end: usize,
+}
+
+/// A run that is stopped again and again.
+struct Stopped<'a> {
+    training: &'a Training,
+    /// Batches of the last checkpoint that a process said to have written.
+    reported: u64,
+    landed: Landed,
+}
+
+impl<'a> Stopped<'a> {
+    fn new(training: &'a Training) -> Self {
+        Self { training, reported: 0, landed: Landed::default() }
+    }
+
+    /// Looks at what a process said and left. Whether the run came to its end, and another has begun.
+    fn look(&mut self, ran: &Ran) -> bool {
+        let Self { training, reported, landed } = self;
+        let batches = |event: &serde_json::Value| event["batches"].as_u64().unwrap();
+        let resumed = ran.events("resume");
+        match resumed.first() {
+            Some(event) => assert!(batches(event) >= *reported, "{reported} batches were safe: {event}"),
+            None => {
+                assert!(*reported == 0 || ran.events("epoch").is_empty(), "it began again: {}", ran.stdout)
+            }
+        }
+        assert!(resumed.iter().all(|event| event["skipped"] == serde_json::json!([])), "{resumed:?}");
+        if let Some(event) = ran.events("checkpoint").last() {
+            assert!(batches(event) >= *reported, "{reported} batches, then {event}");
+            *reported = batches(event);
+        }
+        let ended = training.place.file("m.safetensors").exists();
+        let files = training.folder();
+        if ended {
+            landed.after_the_end += 1;
+            assert!(
+                training.place.read("m.safetensors") == training.model,
+                "another model than that of one run"
+            );
+            training.forget();
+            *reported = 0;
+        } else if files.iter().any(|name| name.ends_with(".tmp")) {
+            landed.while_one_was_written += 1;
+        } else if *reported == 0 {
+            landed.before_the_first_checkpoint += 1;
+        } else {
+            landed.between += 1;
+        }
+        ended
+    }
+}
+
+/// Kills a run `kills` times at random moments, and lets it go on with other threads.
+fn killed(options: &'static [&'static str], kills: usize, seed: u64) -> Landed {
+    let training = Training::new(options);
+    let (mut random, mut stopped) = (Random(seed), Stopped::new(&training));
+    for round in 0..kills {
+        let threads = format!("--threads={}", 1 + round % 3);
+        let running = training.start(&["--resume", &threads]);
+        sleep(training.takes.mul_f64(random.share() * 0.7));
+        running.signal("-KILL");
+        stopped.look(&running.end());
+    }
+    training.goes_on();
+    println!("{kills} kills of {options:?}, which takes {:?}: {:?}", training.takes, stopped.landed);
+    stopped.landed
+}
+
+#[test]
+fn kills_lose_nothing_of_a_model_of_text() {
+    killed(TEXT, 12, 1);
+}
+
+#[test]
+#[ignore = "half a minute; run weekly"]
+fn many_kills_lose_nothing() {
+    let landed = killed(TEXT, 200, 3);
+    assert!(landed.while_one_was_written > 0 && landed.between > 0, "{landed:?}");
+}
+
+/// One signal is waited out; of two the second ends the run wherever it is.
+#[test]
+fn signals_at_random_moments_lose_nothing() {
+    let training = Training::new(TEXT);
+    let (mut random, mut stopped) = (Random(5), Stopped::new(&training));
+    for round in 0..8 {
+        let (name, code) = [("-INT", 130), ("-TERM", 143)][round % 2];
+        let twice = round % 4 > 1;
+        let mut running = training.start(&["--resume"]);
+        running.wait_for("start", 1);
+        sleep(training.takes.mul_f64(random.share() * 0.5));
+        running.signal(name);
+        if twice {
+            running.signal(name);
+        }
+        let ran = running.end();
+        let ended = stopped.look(&ran);
+        assert!(ran.code == code || (ended && ran.code == 0), "{name}: {} {}", ran.code, ran.stderr);
+        if !ended && !twice {
+            let done = ran.event("done");
+            assert_eq!(
+                (&done["stopped"], &done["model"]),
+                (&"interrupted".into(), &"ck/model.safetensors".into())
+            );
+            training.place.ok(&["info", "ck/model.safetensors"]);
+            assert!(!training.checkpoints().is_empty(), "{:?}", training.folder());
+        }
+    }
+    training.goes_on();
+    println!("signals: {:?}", stopped.landed);
+}
+
+/// Files cannot grow beyond a size that the first checkpoints have and later ones exceed: those hold the best epoch's
+/// model too.
+#[test]
+fn a_full_disk_stops_the_run_and_leaves_the_last_checkpoint() {
+    let training = Training::new(TEXT);
+    let mut running = training.start(&["--checkpoint-keep=1000"]);
+    running.wait_for("epoch", 3);
+    running.signal("-KILL");
+    running.end();
+    let sizes =
+        training.checkpoints().into_iter().map(|name| training.place.file(&name).metadata().unwrap().len());
+    let sizes: Vec<_> = sizes.collect();
+    let most = *sizes.iter().max().unwrap();
+    assert!(sizes[0] + 4096 < most, "{sizes:?}");
+    training.forget();
+
+    // In blocks of 512 bytes.
+    let blocks = (most / 512 - 4).to_string();
+    let full = training.command(&[]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f $0; exec \"$@\"", &blocks]).arg(full.get_program());
+    let ran = Ran::new(limited.args(full.get_args()).current_dir(training.place.path()).output().unwrap());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let safe = ran.events("checkpoint").last().expect("a first checkpoint")["path"].clone();
+    ran.says_error(&["ck/checkpoint-", safe.as_str().unwrap(), "--resume"]);
+    ran.event("error");
+    assert_eq!(training.checkpoints().last().unwrap(), safe.as_str().unwrap());
+    assert!(!training.folder().iter().any(|name| name.ends_with(".tmp")), "{:?}", training.folder());
+    let resumed = training.goes_on().event("resume");
+    assert_eq!(resumed["path"], safe);
+}
+
+/// Does something to the place of a run that has written a checkpoint; the run's end is returned.
+fn disturbed(training: &Training, disturb: impl FnOnce()) -> Ran {
+    let mut running = training.start(&[]);
+    running.wait_for("checkpoint", 1);
+    // The run must not come to its end while it is disturbed.
+    running.signal("-STOP");
+    disturb();
+    running.signal("-CONT");
+    running.end()
+}
+
+#[test]
+fn a_folder_of_checkpoints_that_vanishes_is_an_error() {
+    let training = Training::new(TEXT);
+    let ran = disturbed(&training, || fs::remove_dir_all(training.place.file("ck")).unwrap());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    ran.says_error(&["cannot write ck/checkpoint-"]);
+    assert!(!ran.stderr.contains("is safe"), "{}", ran.stderr);
+    assert!(!training.place.file("m.safetensors").exists());
+    training.goes_on();
+}
+
+#[test]
+fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
+    let training = Training::new(TEXT);
+    let folder = training.place.file("ck");
+    let permit = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    let mut bound = false;
+    let ran = disturbed(&training, || {
+        permit(0o555);
+        bound = File::create(folder.join("probe")).is_err();
+    });
+    permit(0o755);
+    if !bound {
+        return println!("skipped: permissions do not bind this user");
+    }
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let safe = training.checkpoints().pop().unwrap();
+    ran.says_error(&["ck/checkpoint-", &safe]);
+    training.goes_on();
+}
+
+#[test]
+fn a_model_s_folder_that_vanishes_costs_only_the_last_batches() {
+    let training = Training::new(TEXT);
+    let folder = training.place.file("models");
+    let start = |more: &[&str]| {
+        fs::create_dir_all(&folder).unwrap();
+        let mut command = training.command_for("--out=models/m.safetensors", more);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    };
+    let child = start(&[]).unwrap();
+    let begun = Instant::now();
+    while training.checkpoints().is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(1));
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let safe = training.checkpoints().pop().expect("checkpoints outlive a model that is not saved");
+    ran.says_error(&["models/m.safetensors", "instead"]);
+    let refuge = ran.event("done")["model"].as_str().unwrap().to_owned();
+    assert!(fs::read(refuge).unwrap() == training.model, "another model than that of one run");
+    let ran = Ran::new(start(&["--resume"]).unwrap().wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(ran.event("resume")["path"], *safe);
+    assert!(
+        training.place.read("models/m.safetensors") == training.model,
+        "another model than that of one run"
+    );
+}
+
+/// A way to damage a file.
+type Damage = fn(&mut Vec<u8>);
+
+/// The length of a safetensors header, which its first eight bytes give.
+fn header(bytes: &[u8]) -> usize {
+    8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize
+}
+
+const DAMAGES: [(&str, Damage); 7] = [
+    ("nothing is left", |bytes| bytes.clear()),
+    ("cut in the header", |bytes| bytes.truncate(100)),
+    ("cut in the tensors", |bytes| bytes.truncate(bytes.len() / 2 + header(bytes) / 2)),
+    ("one byte less", |bytes| bytes.truncate(bytes.len() - 1)),
+    ("another header length", |bytes| bytes[1] ^= 1),
+    ("another byte of the header", |bytes| {
+        let at = header(bytes) / 2;
+        bytes[at] ^= 1;
+    }),
+    ("another byte of the tensors", |bytes| {
+        let at = header(bytes).midpoint(bytes.len());
+        bytes[at] ^= 0x40;
+    }),
+];
+
+/// A run that was killed with three checkpoints in its folder, oldest first, with their bytes.
+fn with_three(training: &Training) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut running = training.start(&["--checkpoint-keep=3"]);
+    running.wait_for("checkpoint", 5);
+    // Stopped between two checkpoints, of which an older one is about to go: the newest three.
+    running.signal("-KILL");
+    running.end();
+    let names = training.checkpoints();
+    let files = names[names.len() - 3..].iter().map(PathBuf::from);
+    files.map(|file| (file.clone(), training.place.read(file.to_str().unwrap()))).collect()
+}
+
+#[test]
+fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
+    let training = Training::new(TEXT);
+    let files = with_three(&training);
+    for (i, (what, damage)) in DAMAGES.iter().enumerate() {
+        let _ = fs::remove_dir_all(training.place.file("ck"));
+        fs::create_dir(training.place.file("ck")).unwrap();
+        // Now the newest, now the two newest.
+        let damaged = 1 + i % 2;
+        for (at, (file, bytes)) in files.iter().enumerate() {
+            let mut bytes = bytes.clone();
+            if at + damaged >= files.len() {
+                damage(&mut bytes);
+            }
+            training.place.write(file.to_str().unwrap(), bytes);
+        }
+        let ran = training.goes_on();
+        let resumed = ran.event("resume");
+        assert_eq!(resumed["path"], files[2 - damaged].0.to_str().unwrap(), "{what}");
+        let skipped: Vec<_> =
+            files.iter().rev().take(damaged).map(|(file, _)| file.to_str().unwrap()).collect();
+        assert_eq!(resumed["skipped"], serde_json::json!(skipped), "{what}");
+        for file in skipped {
+            assert!(
+                ran.stderr.contains(&format!("warning: {file}")) || ran.stderr.contains(file),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let training = Training::new(TEXT);
+    let mut first = training.start(&[]);
+    first.wait_for("checkpoint", 1);
+    first.signal("-STOP");
+    for (more, why) in [(&[][..], "an earlier run"), (&["--resume"], "another run")] {
+        let ran = Ran::new(training.command(more).output().unwrap());
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        ran.says_error(&["ck", why]);
+    }
+    // A lock ends with its process.
+    first.signal("-KILL");
+    first.end();
+    training.goes_on().event("resume");
+}
