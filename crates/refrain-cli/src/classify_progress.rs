@@ -37,6 +37,7 @@ impl<'a> ClassifierProgress<'a> {
                 vocabulary,
                 batches,
                 memory,
+                batches_done,
             } => {
                 let sizes = Sizes {
                     texts: *texts,
@@ -46,8 +47,10 @@ impl<'a> ClassifierProgress<'a> {
                     batches: *batches,
                 };
                 self.start(model, sizes, *cut, memory);
+                self.bar.set_position(*batches_done);
+                self.bar.reset_eta();
             }
-            ClassifierEvent::Batch { epoch, done, batches, loss, samples_per_second } => {
+            ClassifierEvent::Batch { epoch, done, batches, loss, samples_per_second, .. } => {
                 if !self.bar.is_hidden() {
                     self.bar.set_position(((epoch - 1) * batches + done) as u64);
                     let speed = rate(*samples_per_second);
@@ -59,6 +62,7 @@ impl<'a> ClassifierProgress<'a> {
                 let line = self.epoch_line(record);
                 self.bar.suspend(|| self.output.log(line));
             }
+            ClassifierEvent::Checkpoint(_) => {}
         }
     }
 

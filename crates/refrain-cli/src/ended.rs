@@ -64,6 +64,10 @@ impl Ended {
     /// Saves the model where it is wanted; where that fails, among the temporary files: a full disk must not cost
     /// hours of work.
     pub(crate) fn save<E: Display>(&mut self, save: impl Fn(&Path) -> std::result::Result<(), E>) {
+        if let (Some(_), Some(folder)) = (self.interrupted, self.model.parent()) {
+            // Interrupted before its first batch, a run has no checkpoint and no folder; saving says if it cannot be made.
+            let _ = std::fs::create_dir_all(folder);
+        }
         let Err(error) = save(&self.model) else { return };
         let refuge = std::env::temp_dir().join(format!("refrain-{}.safetensors", std::process::id()));
         let told = match save(&refuge) {

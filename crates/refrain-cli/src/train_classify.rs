@@ -11,7 +11,6 @@ use crate::labelled;
 use crate::memory::Limit;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::writable;
-use refrain::checkpoint::Every;
 use refrain::classifier::{
     ClassifierEvent, ClassifierScore, LabelledData, LabelledText, TrainedClassifier, split_labelled,
 };
@@ -23,6 +22,7 @@ use std::path::Path;
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let recipe = options.recipe();
     recipe.check().map_err(Error::from)?;
+    let output = &*output;
     let data = labelled::read(&options.data)?;
     let file = match &options.fit.validation_file {
         Some(file) => Some(labelled::read(std::slice::from_ref(file))?),
@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let read = data.files.iter().chain(file.iter().flat_map(|file| &file.files));
     writable::keep_what_is_read(&options.out, read, "--out")?;
     writable::check(&options.out, "name another file with --out")?;
+    let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, &options.out, output)?;
 
     let (training, validation) = match file {
         Some(file) => (data.texts, file.texts),
@@ -56,10 +57,23 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             limit.warn(memory, output);
         }
         progress.event(event);
-        if interrupt.exit_code().is_some() { Flow::Stop } else { Flow::Continue }
+        let flow = match event {
+            ClassifierEvent::Start { batches, batches_done, .. } => {
+                let done = *batches_done as usize / batches;
+                checkpoints.started((done, recipe.epochs), *batches_done);
+                Flow::Continue
+            }
+            ClassifierEvent::Batch { epoch, batches_done, .. } => checkpoints.trained(*epoch, *batches_done),
+            ClassifierEvent::Epoch(record) => checkpoints.epoch_ended(record.epoch == recipe.epochs),
+            ClassifierEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
+        };
+        if interrupt.exit_code().is_some() { Flow::Stop } else { flow }
     };
     let texts = LabelledData { training: &training, validation: &validation, memory: limit.bytes };
-    let trained = recipe.train(texts, engine, &mut report);
+    let trained = match checkpoint {
+        Some(checkpoint) => recipe.resume(checkpoint, texts, engine, &mut report),
+        None => recipe.train(texts, engine, &mut report),
+    };
     progress.finish();
     if let Some(much) = trained.as_ref().err().and_then(|error| error.too_much_memory()) {
         return Err(limit.refuse(much));
@@ -69,13 +83,6 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         let failure = Failure::from(error);
         if about_texts { failure.context(&data.name) } else { failure }
     })?;
-    let none = crate::cli::CheckpointOptions {
-        checkpoint: None,
-        checkpoint_every: Every::Never,
-        checkpoint_keep: 1,
-        resume: false,
-    };
-    let (checkpoints, _) = Checkpoints::open(&none, &options.out, output)?;
     save(trained, &options.out, interrupt, checkpoints, output)
 }
 
@@ -93,12 +100,18 @@ fn save(
     trained: TrainedClassifier,
     out: &Path,
     interrupt: Interrupt,
-    checkpoints: Checkpoints<'_>,
+    mut checkpoints: Checkpoints<'_>,
     output: &Output,
 ) -> Result<()> {
-    let TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score } = trained;
+    let TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score, checkpoint } = trained;
+    if let Some(checkpoint) = checkpoint {
+        checkpoints.write_last(&checkpoint);
+    }
     let mut ended = Ended::new(out, (epochs.len(), best_epoch), seconds, stopped, &interrupt, &checkpoints);
     ended.save(|path| model.save(path));
+    if !ended.is_half() {
+        checkpoints.done();
+    }
     let told = (|| {
         ended.add_score("val", &score);
         output.event("done", &ended)?;

@@ -65,7 +65,7 @@ fn a_classifier_that_needs_too_much_is_refused_and_its_suggestions_fit() {
 #[test]
 fn a_limit_that_nothing_fits_says_so() {
     let place = Place::new();
-    let nothing = "the least that options could lower it to is 11";
+    let nothing = "the least that options could lower it to is 13";
     place.refused(&tiny(&["train", "text", "song.txt", "--memory", "1M"]), &[nothing]);
 }
 

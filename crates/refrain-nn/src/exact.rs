@@ -75,6 +75,31 @@ pub mod option {
     }
 }
 
+/// The same for a `Vec<f64>`.
+pub mod list {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Exact(#[serde(with = "super")] f64);
+
+    /// For `#[serde(with = …)]`.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|&value| Exact(value)))
+    }
+
+    /// For `#[serde(with = …)]`.
+    ///
+    /// # Errors
+    /// As for one number, for each.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<Exact>::deserialize(deserializer)?.into_iter().map(|Exact(value)| value).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::{Deserialize, Serialize};
@@ -85,23 +110,31 @@ mod tests {
         one: f64,
         #[serde(with = "super::option")]
         maybe: Option<f64>,
+        #[serde(with = "super::list")]
+        all: Vec<f64>,
     }
 
     #[test]
     fn every_number_comes_back_with_its_bits() {
         let values = [0.0, -0.0, 0.1, 1.0, -7.0, 1e300, 5e-324, 2f64.powi(60), f64::MAX, 1.0 / 3.0, -1e18];
         for value in values.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY, f64::NAN]) {
-            let json = serde_json::to_string(&Numbers { one: value, maybe: Some(value) }).unwrap();
+            let json =
+                serde_json::to_string(&Numbers { one: value, maybe: Some(value), all: vec![0.5, value] })
+                    .unwrap();
             let back: Numbers = serde_json::from_str(&json).unwrap();
             assert_eq!(
-                (back.one.to_bits(), back.maybe.unwrap().to_bits()),
-                (value.to_bits(), value.to_bits()),
+                [back.one, back.maybe.unwrap(), back.all[1]].map(f64::to_bits),
+                [value.to_bits(); 3],
                 "{json}"
             );
         }
-        let none: Numbers = serde_json::from_str(r#"{"one": 3, "maybe": null}"#).unwrap();
+        let none: Numbers = serde_json::from_str(r#"{"one": 3, "maybe": null, "all": []}"#).unwrap();
         assert_eq!((none.one, none.maybe), (3.0, None));
-        for wrong in [r#"{"one": "three", "maybe": null}"#, r#"{"one": null, "maybe": null}"#] {
+        for wrong in [
+            r#"{"one": "three", "maybe": null, "all": []}"#,
+            r#"{"one": null, "maybe": null, "all": []}"#,
+            r#"{"one": 1, "maybe": null, "all": [null]}"#,
+        ] {
             assert!(serde_json::from_str::<Numbers>(wrong).is_err(), "{wrong}");
         }
     }

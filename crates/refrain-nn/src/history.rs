@@ -1,18 +1,28 @@
 //! What `fit` returns.
 
 use crate::callbacks::Logs;
+use serde::{Deserialize, Serialize};
 use std::ops::Index;
 
-/// The numbers of each epoch of a call of `fit`.
+/// The numbers of each epoch of a call of `fit`; of one that went on from a checkpoint, of the whole run.
 ///
 /// `history["loss"]` is the series of a name; [`History::get`] is the same without the panic.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct History {
     /// The epochs, from 0.
     pub epochs: Vec<usize>,
     /// Whether a callback ended the training before its last epoch.
     pub stopped: bool,
-    series: Vec<(String, Vec<f64>)>,
+    series: Vec<Series>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Series {
+    name: String,
+    #[serde(with = "crate::exact::list")]
+    values: Vec<f64>,
 }
 
 impl History {
@@ -28,15 +38,15 @@ impl History {
 
     /// Names and their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
-        self.series.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+        self.series.iter().map(|series| (series.name.as_str(), series.values.as_slice()))
     }
 
     pub(crate) fn push(&mut self, epoch: usize, logs: &Logs) {
         self.epochs.push(epoch);
         for (name, value) in logs.iter() {
-            match self.series.iter_mut().find(|(n, _)| n == name) {
-                Some((_, values)) => values.push(value),
-                None => self.series.push((name.to_owned(), vec![value])),
+            match self.series.iter_mut().find(|series| series.name == name) {
+                Some(series) => series.values.push(value),
+                None => self.series.push(Series { name: name.to_owned(), values: vec![value] }),
             }
         }
     }

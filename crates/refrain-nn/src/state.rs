@@ -189,3 +189,61 @@ impl StateSlot {
         (&mut self.h[at..][..units], c)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three layers of which the second has no state, of three lanes.
+    fn state() -> State {
+        let shape = |units, cell| Some(StateShape { units, cell, stateful: false });
+        let mut state = State::new([shape(3, true), None, shape(17, false)].into_iter());
+        state.prepare(3);
+        for (i, slot) in state.layers_mut().enumerate() {
+            for lane in 0..3 {
+                let (hidden, cell) = slot.lane_mut(lane);
+                hidden
+                    .iter_mut()
+                    .chain(cell)
+                    .enumerate()
+                    .for_each(|(k, x)| *x = (100 * i + 10 * lane + k) as f32);
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn what_a_part_holds_is_taken_over() {
+        let part = state().to_part();
+        assert_eq!((part.values["lanes"].as_u64(), part.tensors.len()), (Some(3), 4));
+        let mut other = state();
+        other.reset();
+        let empty = other.to_part();
+        other.set_part(part.clone()).unwrap();
+        assert_eq!(other.to_part(), part);
+        other.set_part(empty.clone()).unwrap();
+        assert_eq!((other.lanes(), other.to_part()), (0, empty));
+    }
+
+    #[test]
+    fn a_part_of_another_state_changes_nothing() {
+        let (mut state, good) = (state(), state().to_part());
+        let before = state.to_part();
+        let mut refused = |change: &dyn Fn(&mut Part), phrase: &str| {
+            let mut part = good.clone();
+            part.tensors.iter_mut().for_each(|(_, values)| values.fill(-1.0));
+            change(&mut part);
+            let error = state.set_part(part).unwrap_err().to_string();
+            assert!(error.contains(phrase), "{error}");
+            assert_eq!(state.to_part(), before, "{error}");
+        };
+        refused(&|part| part.values["lanes"] = 2.into(), "9 values");
+        refused(&|part| part.values["lanes"] = usize::MAX.into(), "9 values");
+        refused(&|part| part.values["lanes"] = (-1).into(), "carried state");
+        refused(&|part| part.values = serde_json::Value::Null, "carried state");
+        refused(&|part| drop(part.tensors.remove(3)), "`1/cell`");
+        refused(&|part| part.tensors[2].0 = "1/h".to_owned(), "`1/hidden`");
+        refused(&|part| part.tensors[3].1.push(0.0), "1 values");
+        refused(&|part| part.tensors.push(("2/hidden".to_owned(), vec![0.0])), "`2/hidden`");
+    }
+}

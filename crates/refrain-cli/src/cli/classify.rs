@@ -1,7 +1,7 @@
 //! The options of `train classify` and `classify`.
 
-use super::MemoryLimit;
 use super::values::{choice, count, name, not_negative, positive, share};
+use super::{CheckpointOptions, MemoryLimit};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use refrain::ClassifierRecipe;
@@ -21,6 +21,8 @@ pub(crate) struct TrainClassify {
     pub(crate) fit: ClassifierFit,
     #[command(flatten)]
     pub(crate) limit: MemoryLimit,
+    #[command(flatten)]
+    pub(crate) checkpoints: CheckpointOptions,
     /// Where to save the model
     #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,

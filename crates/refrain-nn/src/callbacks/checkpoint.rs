@@ -1,9 +1,11 @@
 //! Saving the model as it trains.
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, EpochContext, path};
+use super::{Callback, EpochContext, ResumeContext, path};
+use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::file;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Saves the model at the end of each epoch, or of each epoch that is better than all before.
@@ -34,8 +36,10 @@ pub struct ModelCheckpoint {
 }
 
 /// What a [`ModelCheckpoint`] has seen. As in Keras, the next call of `fit` goes on with it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CheckpointSeen {
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     last_path: Option<String>,
 }
@@ -100,6 +104,15 @@ impl Callback for ModelCheckpoint {
         }
         file::save(target, cx.model, self.task.as_ref(), None)?;
         self.seen.last_path = Some(filled);
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<Part, Error> {
+        Part::of(&self.seen)
+    }
+
+    fn resume(&mut self, part: Part, _cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        self.seen = part.parse("ModelCheckpoint")?;
         Ok(())
     }
 }

@@ -1,15 +1,18 @@
 //! Epochs as lines of a CSV file.
 
-use super::{Callback, EpochContext, Logs};
+use super::{Callback, EpochContext, Logs, ResumeContext};
+use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::model::Model;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 /// Writes each epoch's numbers to a CSV file, as Keras does: the epoch from 0, then the names of the first
 /// epoch in order, with `NA` for what an epoch does not have; without validation, the `val_` columns too.
 ///
-/// Each line is flushed, so that the file can be watched.
+/// Each line is flushed, so that the file can be watched. Training that goes on from a checkpoint cuts off the rows
+/// that were written after it, and writes them again.
 #[derive(Debug)]
 pub struct CsvLogger {
     /// The file.
@@ -31,6 +34,16 @@ pub struct CsvFile {
     needs_header: bool,
 }
 
+/// What a checkpoint holds of a [`CsvLogger`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    names: Option<Vec<String>>,
+    needs_header: bool,
+    /// Of the file, rows of earlier runs included.
+    bytes: u64,
+}
+
 impl CsvLogger {
     /// A new file with commas; an existing one is overwritten.
     pub fn new(path: impl Into<String>) -> Self {
@@ -41,13 +54,18 @@ impl CsvLogger {
         Error::Io { action: "cannot write", path: self.path.clone(), source }
     }
 
-    fn open(&mut self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         let taken = |c: char| c.is_alphanumeric() || "+-._\"\r\n".contains(c);
         if taken(self.separator) {
             let got = format!("{:?}", self.separator);
             let expected = "a character that is not part of names and numbers, such as `,` `;` or a tab";
             return Err(Error::setting("CsvLogger", "separator", got, expected));
         }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), Error> {
+        self.check()?;
         let mut options = OpenOptions::new();
         options.create(true);
         if self.append {
@@ -59,6 +77,33 @@ impl CsvLogger {
         let (is_empty, file) = opened.map_err(|e| self.error(e))?;
         self.file = CsvFile { file: Some(file), names: None, needs_header: is_empty };
         Ok(())
+    }
+
+    /// Opens a file that was written to, and cuts off what came later.
+    fn open_again(&mut self, written: Written) -> Result<(), Error> {
+        self.check()?;
+        let Written { names, needs_header, bytes } = written;
+        let opened = OpenOptions::new().read(true).write(true).open(&self.path);
+        let opened = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (len, mut file) = opened.map_err(|e| self.error(e))?;
+        if len < bytes {
+            let expected = format!("at least {bytes}: the rows from before the checkpoint");
+            return Err(Error::data(format!("the file {}", self.path), format!("{len} bytes"), expected));
+        }
+        let cut = file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0)));
+        cut.map_err(|e| self.error(e))?;
+        self.file = CsvFile { file: Some(file), names, needs_header };
+        Ok(())
+    }
+
+    fn written(&self) -> Result<Written, Error> {
+        let CsvFile { file, names, needs_header } = &self.file;
+        let bytes = match file {
+            // Rows that a checkpoint counts are on the disk before it is.
+            Some(file) => file.sync_all().and_then(|()| file.metadata()).map_err(|e| self.error(e))?.len(),
+            None => 0,
+        };
+        Ok(Written { names: names.clone(), needs_header: *needs_header, bytes })
     }
 
     fn write(&mut self, epoch: usize, logs: &Logs) -> Result<(), Error> {
@@ -110,6 +155,14 @@ impl Callback for CsvLogger {
         self.file = CsvFile::default();
         Ok(())
     }
+
+    fn checkpoint(&self) -> Result<Part, Error> {
+        Part::of(&self.written()?)
+    }
+
+    fn resume(&mut self, part: Part, _cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        self.open_again(part.parse("CsvLogger")?)
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +197,37 @@ mod tests {
         let new = folder.path().join("new.csv").to_str().unwrap().to_owned();
         let mut append = CsvLogger { append: true, ..CsvLogger::new(new) };
         assert!(write(&mut append, &more).starts_with("epoch,accuracy"));
+    }
+
+    #[test]
+    fn going_on_keeps_the_rows_before_the_checkpoint_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv").to_str().unwrap().to_owned();
+        let rows = [0.5, 0.25, 0.125].map(|loss| logs(&[("loss", loss)]));
+        for append in [false, true] {
+            std::fs::write(&path, "mine\r\n").unwrap();
+            let new = || CsvLogger { append, ..CsvLogger::new(&path) };
+            let (mut logger, mut parts) = (new(), Vec::new());
+            logger.open().unwrap();
+            for (epoch, row) in rows.iter().enumerate() {
+                parts.push(logger.checkpoint().unwrap());
+                logger.write(epoch, row).unwrap();
+            }
+            drop(logger);
+            let whole = std::fs::read_to_string(&path).unwrap();
+            for (done, part) in parts.iter().enumerate() {
+                let mut again = new();
+                again.open_again(part.parse("CsvLogger").unwrap()).unwrap();
+                (done..3).for_each(|epoch| again.write(epoch, &rows[epoch]).unwrap());
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+            }
+            std::fs::write(&path, "cut").unwrap();
+            let error = new().open_again(parts[2].parse("CsvLogger").unwrap()).unwrap_err().to_string();
+            assert!(error.contains("is 3 bytes") && error.contains("log.csv"), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        let gone = Written { names: None, needs_header: true, bytes: 0 };
+        assert!(matches!(CsvLogger::new(&path).open_again(gone), Err(Error::Io { .. })));
     }
 
     #[test]

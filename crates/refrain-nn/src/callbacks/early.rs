@@ -1,9 +1,11 @@
 //! Stopping when nothing gets better.
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, EpochContext};
+use super::{Callback, EpochContext, ResumeContext};
+use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::model::Model;
+use serde::{Deserialize, Serialize};
 
 /// Stops training when a number has not got better for `patience` epochs. Decides as Keras does.
 ///
@@ -37,14 +39,20 @@ pub struct EarlyStopping {
 }
 
 /// What an [`EarlyStopping`] has seen since training began.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EarlyStoppingSeen {
     wait: usize,
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     best_epoch: usize,
+    /// A tensor of a checkpoint.
+    #[serde(skip)]
     best_weights: Option<Vec<f32>>,
     stopped_epoch: Option<usize>,
 }
+
+const WEIGHTS: &str = "best_weights";
 
 impl EarlyStoppingSeen {
     /// The best number.
@@ -95,7 +103,7 @@ impl EarlyStopping {
         if epoch < self.start_from_epoch {
             return Ok(Decision { keep_weights: false, stop: false });
         }
-        self.seen.wait += 1;
+        self.seen.wait = self.seen.wait.saturating_add(1);
         if self.watch().improves(current, self.seen.best)? {
             self.seen.best = Some(current);
             self.seen.best_epoch = epoch;
@@ -133,6 +141,22 @@ impl Callback for EarlyStopping {
             Some(weights) => model.set_weights_flat(&weights),
             None => Ok(()),
         }
+    }
+
+    fn checkpoint(&self) -> Result<Part, Error> {
+        let weights = self.seen.best_weights.iter().map(|weights| (WEIGHTS.to_owned(), weights.clone()));
+        Ok(Part { tensors: weights.collect(), ..Part::of(&self.seen)? })
+    }
+
+    fn resume(&mut self, mut part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        let mut seen: EarlyStoppingSeen = part.parse("EarlyStopping")?;
+        if !part.tensors.is_empty() {
+            seen.best_weights =
+                Some(part.take("EarlyStopping", WEIGHTS, cx.model.params().values().len())?);
+        }
+        *cx.stop |= seen.stopped_epoch.is_some();
+        self.seen = seen;
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ pub use monitor::Mode;
 pub use plateau::{PlateauSeen, ReduceLrOnPlateau};
 pub use simple::{OnEpochEnd, TerminateOnNan};
 
+use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::model::Model;
 
@@ -64,6 +65,42 @@ pub trait Callback {
     fn on_train_end(&mut self, _model: &mut Model) -> Result<(), Error> {
         Ok(())
     }
+
+    /// What it has seen, for a checkpoint: all that [`Callback::resume`] needs to go on as if training had never
+    /// stopped. As it is, nothing.
+    ///
+    /// # Errors
+    /// Ends the training.
+    fn checkpoint(&self) -> Result<Part, Error> {
+        Ok(Part::default())
+    }
+
+    /// Instead of [`Callback::on_train_begin`], where `fit` goes on from a checkpoint: takes what
+    /// [`Callback::checkpoint`] gave. Who stopped the run for good says so again by `cx.stop`; otherwise it goes on,
+    /// and within an epoch without another [`Callback::on_epoch_begin`]. As it is, begins as any training does.
+    ///
+    /// # Errors
+    /// Ends the training.
+    fn resume(&mut self, part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        if part != Part::default() {
+            return Err(Error::data("what the checkpoint holds of a callback", "something", "nothing"));
+        }
+        self.on_train_begin(cx.model)
+    }
+}
+
+/// The point from which training goes on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ResumeContext<'a> {
+    /// The epoch that goes on or begins, from 0.
+    pub epoch: usize,
+    /// Batches of it that are done; 0 where it begins.
+    pub done: usize,
+    /// The model, as it was at the checkpoint, the totals of loss and metrics included.
+    pub model: &'a mut Model,
+    /// Set, the training ends here; within an epoch, after its validation.
+    pub stop: &'a mut bool,
 }
 
 /// The end of a batch.
@@ -116,5 +153,13 @@ impl<C: Callback + ?Sized> Callback for &mut C {
 
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), Error> {
         (**self).on_train_end(model)
+    }
+
+    fn checkpoint(&self) -> Result<Part, Error> {
+        (**self).checkpoint()
+    }
+
+    fn resume(&mut self, part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        (**self).resume(part, cx)
     }
 }

@@ -1,9 +1,11 @@
 //! Lowering the learning rate when nothing gets better.
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, EpochContext};
+use super::{Callback, EpochContext, ResumeContext};
+use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::model::Model;
+use serde::{Deserialize, Serialize};
 
 /// Multiplies the learning rate by `factor` when a number has not got better for `patience` epochs. Decides
 /// as Keras does; unlike there, the optimiser may have a schedule, which then goes on at the lower rate.
@@ -30,10 +32,12 @@ pub struct ReduceLrOnPlateau {
 }
 
 /// What a [`ReduceLrOnPlateau`] has seen since training began.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlateauSeen {
     wait: usize,
     cooldown: usize,
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
 }
 
@@ -70,7 +74,7 @@ impl ReduceLrOnPlateau {
             self.seen.best = Some(current);
             self.seen.wait = 0;
         } else if self.seen.cooldown == 0 {
-            self.seen.wait += 1;
+            self.seen.wait = self.seen.wait.saturating_add(1);
             // As f32: a rate that was set to `min_lr` may differ from it in the last bit of an f64.
             if self.seen.wait >= self.patience && rate as f32 > self.min_lr as f32 {
                 self.seen.cooldown = self.cooldown;
@@ -105,6 +109,17 @@ impl Callback for ReduceLrOnPlateau {
         if let Some(lower) = self.decide(current, rate)? {
             cx.model.set_learning_rate_factor(cx.model.learning_rate_factor() * (lower / rate));
         }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<Part, Error> {
+        Part::of(&self.seen)
+    }
+
+    /// The rate that it lowered is the model's.
+    fn resume(&mut self, part: Part, _cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        self.validate()?;
+        self.seen = part.parse(Self::NAME)?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Callbacks of a few lines.
 
-use super::{BatchContext, Callback, EpochContext, Logs};
+use super::{BatchContext, Callback, EpochContext, Logs, ResumeContext};
+use crate::checkpoint::Part;
 use crate::error::Error;
 use std::fmt;
 
@@ -22,6 +23,13 @@ impl Callback for TerminateOnNan {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// A loss that is no number stays none until its epoch ends; between epochs the totals are of the validation.
+    fn resume(&mut self, _part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        let loss = cx.model.totals().into_iter().find(|(name, _)| name == "loss");
+        *cx.stop |= cx.done > 0 && loss.is_some_and(|(_, loss)| !loss.is_finite());
         Ok(())
     }
 }

@@ -1,5 +1,31 @@
 //! Checkpoints: all that a run goes on from after it was stopped, wherever that was, as a value and as a file.
 //!
+//! [`Model::fit`](crate::Model::fit) writes them where [`Fit::checkpoints`](crate::Fit) says, and goes on from
+//! [`Fit::resume`](crate::Fit). What Keras's `BackupAndRestore` does for whole epochs, this does for any batch: the
+//! weights, the history and what callbacks have seen are then those of a run that was never stopped, to the last bit.
+//!
+//! ```
+//! use refrain_nn::checkpoint::{CheckpointFolder, Every};
+//! use refrain_nn::layers::{Dense, SimpleRnn};
+//! use refrain_nn::{Compile, Error, Fit, InputSpec, Sequential, loss::Loss};
+//! # use ndarray::{Array2, Array3};
+//!
+//! # let (x, y) = (Array3::<f32>::ones((64, 5, 1)), Array2::<f32>::zeros((64, 1)));
+//! # let folder = std::env::temp_dir().join(format!("refrain-doc-checkpoint-{}", std::process::id()));
+//! // Run it, stop it, run it again: it goes on.
+//! let mut run = || -> Result<_, Error> {
+//!     let model = Sequential::new().input(InputSpec::features(1)).add(SimpleRnn::new(8)).add(Dense::new(1));
+//!     let mut model = model.compile(Compile { loss: Loss::MeanSquaredError, ..Default::default() })?;
+//!     let mut checkpoints = CheckpointFolder::new(&folder).every(Every::Batches(10));
+//!     let resume = checkpoints.newest()?.checkpoint.map(|(_file, checkpoint)| checkpoint);
+//!     let fit = Fit { epochs: 3, checkpoints: Some(&mut checkpoints), resume, ..Default::default() };
+//!     model.fit(&x, &y, fit)
+//! };
+//! assert_eq!(run()?, run()?);
+//! # std::fs::remove_dir_all(folder).unwrap();
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! A [`Checkpoint`] has [`Part`]s by name: what the model has come to in training, what its recurrent layers carry,
 //! where the data stand, what callbacks have seen. [`CheckpointFolder`] keeps the last few of a run.
 //!
@@ -14,12 +40,14 @@
 //! Nothing of time, place or machine is in it but the seconds that training took. Files are read as if a stranger
 //! sent them; one that is cut or altered in any byte is an error.
 
+mod checkpoints;
 mod file;
 mod folder;
 mod part;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoints::Checkpoints;
 pub use folder::{CheckpointFolder, Every, Newest};
 pub use part::Part;
 
@@ -43,6 +71,11 @@ impl Checkpoint {
     /// What kind of run it is of: `fit`, `text` and so on.
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+
+    /// The same parts as of another kind of run: one that trains as the first kind does, and adds parts of its own.
+    pub fn with_kind(self, kind: &str) -> Self {
+        Self { kind: kind.to_owned(), ..self }
     }
 
     /// An error where it is of another kind of run.

@@ -25,7 +25,7 @@ pub enum Event<'a> {
     TrainBegin {
         /// The epoch after the last one.
         epochs: usize,
-        /// The first epoch, from 0.
+        /// The first epoch of this call, from 0.
         initial_epoch: usize,
         /// Batches of the first epoch.
         batches: usize,
@@ -51,7 +51,7 @@ pub enum Event<'a> {
         done: usize,
         /// Batches of the epoch.
         batches: usize,
-        /// Since the epoch began.
+        /// Since the epoch began, or was taken up again.
         seconds: f64,
         /// Loss and metrics of the epoch so far.
         logs: &'a Logs,

@@ -1,6 +1,7 @@
 //! Training and evaluation over whole data sets: Keras's `fit` and `evaluate`.
 
 mod event;
+mod going_on;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -8,16 +9,32 @@ mod tests;
 pub use event::{Event, Reporter, Verbose};
 
 use crate::callbacks::{Callback, Logs};
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::data::{Arrays, BatchSource, Data, Examples, Sequences};
 use crate::error::Error;
 use crate::history::History;
 use crate::model::Model;
-use run::{Run, evaluate_quietly};
+use run::{Order, Run, evaluate_quietly};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
 /// How [`Model::fit`] goes over the data. The defaults are Keras's, but that nothing is shown.
+///
+/// With `checkpoints` and `resume` a run that was killed goes on as Keras's does with `BackupAndRestore`, and within
+/// an epoch too:
+///
+/// ```
+/// use refrain_nn::Fit;
+/// use refrain_nn::checkpoint::CheckpointFolder;
+///
+/// # let folder = std::env::temp_dir().join(format!("refrain-doc-fit-{}", std::process::id()));
+/// let mut checkpoints = CheckpointFolder::new(&folder); // one every ten minutes, and one at the end
+/// let resume = checkpoints.newest()?.checkpoint.map(|(_file, checkpoint)| checkpoint);
+/// let fit = Fit { epochs: 200, checkpoints: Some(&mut checkpoints), resume, ..Fit::default() };
+/// # drop(fit);
+/// # Ok::<(), refrain_nn::Error>(())
+/// ```
 pub struct Fit<'a> {
     /// The epoch after the last one: training runs from `initial_epoch` to here.
     pub epochs: usize,
@@ -44,6 +61,12 @@ pub struct Fit<'a> {
     pub callbacks: Vec<Box<dyn Callback + 'a>>,
     /// Told of every event, beside what `verbose` shows.
     pub reporter: Option<&'a mut dyn Reporter>,
+    /// Takes checkpoints: those that it says are due, and when a callback stops the run within an epoch, that of the
+    /// batch. A [`CheckpointFolder`](crate::checkpoint::CheckpointFolder) wants the end of the last epoch too.
+    pub checkpoints: Option<&'a mut dyn Checkpoints>,
+    /// What an earlier run gave `checkpoints`. With a model compiled as then, the same data and the same settings,
+    /// training goes on to the same bits as if it had never stopped.
+    pub resume: Option<Checkpoint>,
 }
 
 impl Default for Fit<'_> {
@@ -61,6 +84,8 @@ impl Default for Fit<'_> {
             initial_epoch: 0,
             callbacks: Vec::new(),
             reporter: None,
+            checkpoints: None,
+            resume: None,
         }
     }
 }
@@ -75,6 +100,7 @@ impl fmt::Debug for Fit<'_> {
             .field("shuffle", &self.shuffle)
             .field("initial_epoch", &self.initial_epoch)
             .field("callbacks", &self.callbacks.len())
+            .field("resume", &self.resume.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -113,8 +139,8 @@ impl Model {
     /// does.
     ///
     /// # Errors
-    /// When the model is not compiled, the data does not fit it, a setting is out of range, or a callback
-    /// fails.
+    /// When the model is not compiled, the data does not fit it, a setting is out of range, a callback fails, or the
+    /// checkpoint to go on from is of another run.
     pub fn fit<'a>(
         &mut self,
         x: impl Into<Sequences<'a>>,
@@ -143,7 +169,8 @@ impl Model {
         }
         let train = train.shuffle(fit.shuffle);
         let validation = validation.as_ref().map(|v| v as &dyn BatchSource);
-        Run::new(self, fit)?.train(&train, validation)
+        let order = Order { batch_size: fit.batch_size, shuffle: fit.shuffle };
+        Run::new(self, fit, Some(order))?.train(&train, validation)
     }
 
     /// Trains on batches from anywhere. `batch_size` and `shuffle` are the source's affair.
@@ -170,7 +197,7 @@ impl Model {
             let reason = "it needs arrays; a source makes its own batches and weights";
             return Err(Error::unsupported(format!("`{setting}` of `fit_source`"), reason));
         }
-        Run::new(self, fit)?.train(train, validation)
+        Run::new(self, fit, None)?.train(train, validation)
     }
 
     /// Loss and metrics on arrays, the loss first.

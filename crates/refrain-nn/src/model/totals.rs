@@ -52,3 +52,60 @@ impl Model {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Batch, BatchInput, BatchTarget};
+    use crate::layers::Dense;
+    use crate::loss::Loss;
+    use crate::metrics::Metric;
+    use crate::model::{Compile, InputSpec, Sequential};
+
+    fn model(metrics: &[Metric]) -> Model {
+        let compile =
+            Compile { loss: Loss::MeanSquaredError, metrics: metrics.to_vec(), ..Default::default() };
+        Sequential::new().input(InputSpec::flat(2)).add(Dense::new(1)).compile(compile).unwrap()
+    }
+
+    fn step(model: &mut Model, seed: f32) {
+        let inputs =
+            vec![BatchInput { steps: 1, features: vec![seed, 0.5, 1.0, -seed], ..Default::default() }];
+        let targets = vec![BatchTarget { steps: 1, values: vec![seed / 3.0, 0.1], ..Default::default() }];
+        model.train_step(&Batch { lanes: 2, inputs, targets, ..Default::default() }, None).unwrap();
+    }
+
+    #[test]
+    fn an_epoch_goes_on_with_the_sums_that_it_had() {
+        let metrics = [Metric::MeanAbsoluteError];
+        let mut whole = model(&metrics);
+        step(&mut whole, 0.7);
+        let totals = serde_json::to_string(&whole.running_totals().unwrap()).unwrap();
+        let mut again = whole.clone();
+        again.reset_totals();
+        step(&mut again, 3.0);
+        again.set_training_state(&whole.training_state().unwrap()).unwrap();
+        again.set_running_totals(&serde_json::from_str(&totals).unwrap()).unwrap();
+        for model in [&mut whole, &mut again] {
+            assert!(model.last_loss() < 1.0 && model.last_gradient_norm() > 0.0);
+            step(model, 0.9);
+        }
+        assert_eq!(again.running_totals().unwrap(), whole.running_totals().unwrap());
+        assert_eq!((again.totals(), again.last_loss()), (whole.totals(), whole.last_loss()));
+    }
+
+    #[test]
+    fn other_metrics_are_refused_and_numbers_of_any_kind_kept() {
+        let mut one = model(&[]);
+        let before = one.running_totals().unwrap();
+        assert!(before.last_loss.is_nan(), "no batch yet");
+        let json = serde_json::to_string(&before).unwrap();
+        let mut back: Totals = serde_json::from_str(&json).unwrap();
+        assert!(back.last_loss.is_nan());
+        back.gradient_norm = f64::INFINITY;
+        one.set_running_totals(&back).unwrap();
+        assert_eq!(one.last_gradient_norm(), f64::INFINITY);
+        let error = model(&[Metric::MeanAbsoluteError]).set_running_totals(&back).unwrap_err().to_string();
+        assert!(error.contains("sums of loss and metrics is 2") && error.contains('3'), "{error}");
+    }
+}

@@ -11,6 +11,7 @@ mod architecture;
 mod batches;
 mod engines;
 mod files;
+mod fit_goes_on;
 mod masks;
 mod resume;
 mod sample;

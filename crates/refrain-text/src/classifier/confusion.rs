@@ -47,6 +47,26 @@ impl Confusion {
         Self { labels, counts }
     }
 
+    /// The places of the matrix that hold a count, and the counts.
+    pub(super) fn counted(&self) -> Vec<(usize, usize)> {
+        self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Of so many texts, from what [`Confusion::counted`] gave; none where that cannot be.
+    pub(super) fn from_counted(
+        labels: Vec<String>,
+        counted: &[(usize, usize)],
+        texts: usize,
+    ) -> Option<Self> {
+        let mut confusion = Self::new(labels);
+        let mut left = texts;
+        for &(at, count) in counted {
+            left = left.checked_sub(count)?;
+            *confusion.counts.get_mut(at)? += count;
+        }
+        (left == 0).then_some(confusion)
+    }
+
     /// Counts one text; labels by their place.
     ///
     /// # Panics

@@ -44,10 +44,12 @@ impl ClassifierRecipe {
             uses.push(MemoryUse::new(Work::Predict, lanes, steps));
         }
         let memory = self.plan(sizes.vocabulary, sizes.labels, engine, 1)?.memory(&uses);
-        let parameters = memory.of("parameters");
+        let (parameters, optimizer) = (memory.of("parameters"), memory.of("optimizer"));
         let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(8);
         Ok(memory
             .with("copies of the weights", parameters.saturating_mul(COPIES))
+            // No other copy of the weights is made meanwhile.
+            .with("checkpoint", parameters.saturating_add(optimizer))
             .with("texts", sizes.held)
             .with("confusion", confusion)
             .with("program", PROGRAM_BYTES))

@@ -18,12 +18,14 @@
 //! ```
 
 mod batches;
+mod checkpoint;
 mod confusion;
 mod examples;
 mod memory;
 mod recipe;
 mod score;
 mod train;
+mod watch;
 
 pub use confusion::{ClassScore, Confusion};
 use examples::MOST_LABELS;

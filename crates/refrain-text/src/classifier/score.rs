@@ -44,13 +44,19 @@ pub(super) fn score(
             confusion.add(truth as usize, likeliest(row.iter().copied()));
         }
     }
-    Ok(ClassifierScore {
-        loss: model.totals()[0].1,
-        accuracy: confusion.accuracy(),
-        macro_f1: confusion.macro_f1(),
-        texts: confusion.total(),
-        confusion,
-    })
+    Ok(ClassifierScore::new(model.totals()[0].1, confusion))
+}
+
+impl ClassifierScore {
+    pub(super) fn new(loss: f64, confusion: Confusion) -> Self {
+        Self {
+            loss,
+            accuracy: confusion.accuracy(),
+            macro_f1: confusion.macro_f1(),
+            texts: confusion.total(),
+            confusion,
+        }
+    }
 }
 
 /// The place of the largest; of equals the first.

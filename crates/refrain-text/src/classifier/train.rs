@@ -2,16 +2,18 @@
 
 use super::Classifier;
 use super::batches::{Batches, Examples};
+use super::checkpoint::{Handed, Identity};
 use super::examples::{LabelledText, fingerprint, labels_of};
 use super::recipe::{ClassWeight, ClassifierRecipe};
-use super::score::{ClassifierScore, score};
+use super::score::ClassifierScore;
+use super::watch::{Plan, Told, Watch};
 use crate::language_model::{Codec, Flow, Stopped, VocabOptions};
 use crate::words::WordOptions;
-use refrain_nn::callbacks::{BatchContext, Callback, EpochContext};
+use refrain_nn::callbacks::Callback;
+use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::BatchSource;
-use refrain_nn::{Engine, Error, Fit, Memory, Model};
+use refrain_nn::{Engine, Fit, Memory, Model, TrainingCounters};
 use serde::Serialize;
-use std::time::{Duration, Instant};
 
 /// The texts of a run.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,8 @@ pub enum ClassifierEvent<'a> {
         vocabulary: usize,
         /// Batches of an epoch.
         batches: usize,
+        /// Batches that were trained before, where the run goes on.
+        batches_done: u64,
         /// What the run takes at most.
         memory: &'a Memory,
     },
@@ -54,6 +58,8 @@ pub enum ClassifierEvent<'a> {
         done: usize,
         /// Batches of an epoch.
         batches: usize,
+        /// Batches done in the whole run.
+        batches_done: u64,
         /// Mean training loss of the epoch so far.
         loss: f64,
         /// Training speed of the epoch so far.
@@ -61,6 +67,8 @@ pub enum ClassifierEvent<'a> {
     },
     /// An epoch ended.
     Epoch(&'a ClassifierEpoch),
+    /// What [`Flow::Checkpoint`], the answer to a batch or an epoch, asked for. To stop is an answer to it too.
+    Checkpoint(&'a Checkpoint),
 }
 
 /// One epoch. Losses in nats a text.
@@ -106,6 +114,16 @@ pub struct TrainedClassifier {
     pub seconds: f64,
     /// The validation score of `model`.
     pub score: Option<ClassifierScore>,
+    /// What [`ClassifierRecipe::resume`] goes on from, where the run was interrupted behind its first batch.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What a run is made of before it begins.
+struct Ready {
+    labels: Vec<String>,
+    codec: Codec,
+    /// Where it goes on.
+    from: Option<Checkpoint>,
 }
 
 impl ClassifierRecipe {
@@ -123,6 +141,42 @@ impl ClassifierRecipe {
         self.check()?;
         let labels = labels_of(data.training)?;
         let codec = self.codec(data.training)?;
+        self.run(Ready { labels, codec, from: None }, data, engine, report)
+    }
+
+    /// Goes on with a run that was stopped anywhere, with the same recipe and the same texts: to the same bits as if
+    /// it had not been stopped.
+    ///
+    /// # Errors
+    /// As for [`ClassifierRecipe::train`], and when the checkpoint is of another run.
+    pub fn resume(
+        &self,
+        checkpoint: Checkpoint,
+        data: LabelledData<'_>,
+        engine: Engine,
+        report: &mut dyn FnMut(&ClassifierEvent<'_>) -> Flow,
+    ) -> crate::Result<TrainedClassifier> {
+        self.check()?;
+        let labels = labels_of(data.training)?;
+        let codec = Identity::of(&checkpoint)?.check(self, data, &labels, &checkpoint)?;
+        self.run(Ready { labels, codec, from: Some(checkpoint) }, data, engine, report)
+    }
+
+    /// The recipe of the run that a checkpoint is of.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another kind of run, or has no recipe that this version knows.
+    pub fn of_checkpoint(checkpoint: &Checkpoint) -> crate::Result<Self> {
+        Identity::of(checkpoint)?.recipe()
+    }
+
+    fn run(
+        &self,
+        Ready { labels, codec, from }: Ready,
+        data: LabelledData<'_>,
+        engine: Engine,
+        report: &mut dyn FnMut(&ClassifierEvent<'_>) -> Flow,
+    ) -> crate::Result<TrainedClassifier> {
         let encode = |texts| Examples::new(texts, &labels, &codec, self.max_length);
         let (training, validation) = (encode(data.training)?, encode(data.validation)?);
         let mut batches = Batches::new(&training, self.batch, true)?;
@@ -132,7 +186,9 @@ impl ClassifierRecipe {
         let plan = Plan { texts: training.texts.len(), batch: self.batch, batches: batches.len(0) };
         let memory = self.check_memory(data, &codec, (&training, &validation), labels.len(), &engine)?;
         let mut model = self.network(&codec, labels.len(), engine, (plan.batches * self.epochs) as u64)?;
-        let go_on = report(&ClassifierEvent::Start {
+        let identity = Identity::new(self, data, &labels, &codec);
+        let told = Told::new(report);
+        let answer = told.event(&ClassifierEvent::Start {
             model: &model,
             texts: plan.texts,
             validation_texts: validation.texts.len(),
@@ -140,16 +196,27 @@ impl ClassifierRecipe {
             labels: labels.len(),
             vocabulary: codec.vocab_size(),
             batches: plan.batches,
+            batches_done: match &from {
+                Some(from) => from.part("training")?.parse::<TrainingCounters>("training state")?.batches,
+                None => 0,
+            },
             memory: &memory,
         });
-        let mut watch = Watch::new(&validation, &labels, plan, report);
-        if go_on == Flow::Continue {
-            let callbacks: Vec<Box<dyn Callback + '_>> = vec![Box::new(&mut watch)];
-            model.fit_source(&batches, None, Fit { epochs: self.epochs, callbacks, ..Fit::default() })?;
-        } else {
-            watch.stopped = Stopped::Interrupted;
+        let mut watch = Watch::new(&validation, &labels, plan, &told);
+        let mut handed = Handed::new(&told, &identity);
+        if answer == Flow::Stop {
+            told.interrupt();
+            handed.kept = from.clone();
         }
-        let Watch { epochs, best, stopped, seconds, .. } = watch;
+        // What was reached before is read even if the run is to stop at once.
+        if answer != Flow::Stop || from.is_some() {
+            let callbacks: Vec<Box<dyn Callback + '_>> = vec![Box::new(&mut watch)];
+            let resume = from.map(Handed::as_fit).transpose()?;
+            let fit = Fit { epochs: self.epochs, callbacks, resume, ..Fit::default() };
+            model.fit_source(&batches, None, Fit { checkpoints: Some(&mut handed), ..fit })?;
+        }
+        let (checkpoint, stopped) = (handed.kept, watch.stopped());
+        let Watch { epochs, best, seconds, .. } = watch;
         let (mut best_epoch, mut score) = (0, None);
         if let Some(best) = best {
             model.set_weights_flat(&best.weights)?;
@@ -167,7 +234,7 @@ impl ClassifierRecipe {
             "metrics": metrics,
         }));
         let model = Classifier { model, codec, labels, max_length: self.max_length, training };
-        Ok(TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score })
+        Ok(TrainedClassifier { model, best_epoch, epochs, stopped, seconds, score, checkpoint })
     }
 
     /// The vocabulary of the training texts.
@@ -177,154 +244,5 @@ impl ClassifierRecipe {
         let codec = Codec::from_chunks(training.iter().map(|e| Ok(&e.text)), self.level, &options)?;
         codec.check_known(&options)?;
         Ok(codec)
-    }
-}
-
-/// What the best epoch so far left.
-struct Best {
-    epoch: usize,
-    score: Option<ClassifierScore>,
-    weights: Vec<f32>,
-}
-
-/// Validates after each epoch, keeps the best, and stops when it is told to.
-struct Watch<'a> {
-    validation: &'a Examples,
-    labels: &'a [String],
-    plan: Plan,
-    report: &'a mut dyn FnMut(&ClassifierEvent<'_>) -> Flow,
-    epochs: Vec<ClassifierEpoch>,
-    best: Option<Best>,
-    stopped: Stopped,
-    /// Of all epochs.
-    seconds: f64,
-    epoch: Epoch,
-}
-
-/// How an epoch is parted.
-#[derive(Clone, Copy)]
-struct Plan {
-    texts: usize,
-    batch: usize,
-    batches: usize,
-}
-
-/// The epoch that is going on.
-struct Epoch {
-    /// When training, and nothing else, went on.
-    since: Instant,
-    trained: Duration,
-    texts: usize,
-    norms: f64,
-    /// Whether it was stopped before its last batch.
-    cut_short: bool,
-}
-
-impl Epoch {
-    fn new() -> Self {
-        Self { since: Instant::now(), trained: Duration::ZERO, texts: 0, norms: 0.0, cut_short: false }
-    }
-
-    fn speed(&self) -> f64 {
-        self.texts as f64 / self.trained.as_secs_f64()
-    }
-}
-
-impl<'a> Watch<'a> {
-    fn new(
-        validation: &'a Examples,
-        labels: &'a [String],
-        plan: Plan,
-        report: &'a mut dyn FnMut(&ClassifierEvent<'_>) -> Flow,
-    ) -> Self {
-        Self {
-            validation,
-            labels,
-            plan,
-            report,
-            epochs: Vec::new(),
-            best: None,
-            stopped: Stopped::Epochs,
-            seconds: 0.0,
-            epoch: Epoch::new(),
-        }
-    }
-
-    /// Keeps the weights if they are the best so far; without a score they always are.
-    fn keep_best(&mut self, epoch: usize, score: Option<ClassifierScore>, model: &Model) {
-        let loss = |score: &Option<ClassifierScore>| score.as_ref().map_or(0.0, |s| s.loss);
-        let better = |best: &Best| score.is_none() || loss(&score) < loss(&best.score);
-        if loss(&score).is_finite() && self.best.as_ref().is_none_or(better) {
-            self.best = Some(Best { epoch, score, weights: model.weights() });
-        }
-    }
-}
-
-impl Callback for Watch<'_> {
-    fn on_epoch_begin(&mut self, _epoch: usize, _model: &mut Model) -> Result<(), Error> {
-        self.epoch = Epoch::new();
-        Ok(())
-    }
-
-    fn on_batch_end(&mut self, cx: &mut BatchContext<'_>) -> Result<(), Error> {
-        let trained = self.epoch.since.elapsed();
-        self.epoch.trained += trained;
-        self.seconds += trained.as_secs_f64();
-        let (epoch, loss) = (cx.epoch + 1, cx.model.last_loss());
-        if !loss.is_finite() {
-            // What an earlier epoch reached is worth keeping.
-            if self.best.is_none() {
-                return Err(Error::Diverged { loss, epoch });
-            }
-            self.stopped = Stopped::Diverged;
-            (self.epoch.cut_short, *cx.stop) = (true, true);
-            return Ok(());
-        }
-        let Plan { texts, batch, batches } = self.plan;
-        let done = cx.step + 1;
-        self.epoch.texts = texts.min(done * batch);
-        self.epoch.norms += cx.model.last_gradient_norm();
-        let event = ClassifierEvent::Batch {
-            epoch,
-            done,
-            batches,
-            loss: cx.logs.get("loss").unwrap_or(loss),
-            samples_per_second: self.epoch.speed(),
-        };
-        if (self.report)(&event) == Flow::Stop {
-            self.stopped = Stopped::Interrupted;
-            (self.epoch.cut_short, *cx.stop) = (true, true);
-        }
-        self.epoch.since = Instant::now();
-        Ok(())
-    }
-
-    fn on_epoch_end(&mut self, cx: &mut EpochContext<'_>) -> Result<(), Error> {
-        if self.epoch.cut_short {
-            return Ok(());
-        }
-        let score = match self.validation.labels.is_empty() {
-            true => None,
-            false => Some(score(cx.model, self.validation, self.labels)?),
-        };
-        let record = ClassifierEpoch {
-            epoch: cx.epoch + 1,
-            loss: cx.logs.get("loss").unwrap_or(f64::NAN),
-            accuracy: cx.logs.get("accuracy").unwrap_or(f64::NAN),
-            val_loss: score.as_ref().map(|s| s.loss),
-            val_accuracy: score.as_ref().map(|s| s.accuracy),
-            val_macro_f1: score.as_ref().map(|s| s.macro_f1),
-            samples_per_second: self.epoch.speed(),
-            seconds: self.epoch.trained.as_secs_f64(),
-            learning_rate: cx.model.learning_rate(),
-            gradient_norm: self.epoch.norms / self.plan.batches as f64,
-        };
-        self.keep_best(record.epoch, score, cx.model);
-        if (self.report)(&ClassifierEvent::Epoch(&record)) == Flow::Stop {
-            self.stopped = Stopped::Interrupted;
-            *cx.stop = true;
-        }
-        self.epochs.push(record);
-        Ok(())
     }
 }

@@ -15,7 +15,7 @@ const ENTRY_BYTES: u64 = 256;
 /// Of the weights: the best epoch's stays while that of a better one is made, and a file is put together in memory.
 pub(crate) const COPIES: u64 = 2;
 /// Of the program itself, its threads and what the system's allocator keeps.
-pub(crate) const PROGRAM_BYTES: u64 = 11_000_000;
+pub(crate) const PROGRAM_BYTES: u64 = 13_000_000;
 
 /// What a run's memory depends on, beside its recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+mod resume;
+
 use super::*;
 use crate::language_model::{CellKind, Flow, Level, Stopped};
 use refrain_nn::Isa;
