@@ -4,6 +4,19 @@ use refrain::InputSpec;
 use refrain::data::Data;
 use refrain::ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
 
+/// Axes of an array at most, NumPy's own limit.
+const MOST_AXES: usize = 64;
+/// Characters of a file that an error shows.
+const SHOWN: usize = 40;
+
+/// The beginning of what a file says, for an error.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// How an element is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
@@ -97,6 +110,9 @@ impl Array {
         order: Bytes,
         bytes: &[u8],
     ) -> Result<Self, String> {
+        if shape.len() > MOST_AXES {
+            return Err(format!("its shape has {} axes; expected at most {MOST_AXES}", shape.len()));
+        }
         let needed = shape.iter().try_fold(element.size(), |n, &d| n.checked_mul(d));
         if needed != Some(bytes.len()) {
             return Err(format!("its shape {shape:?} does not go with {} bytes of {element:?}", bytes.len()));
@@ -215,6 +231,8 @@ mod tests {
         for shape in [vec![usize::MAX, 2], vec![1 << 40], vec![3], vec![2, 2]] {
             assert!(Array::decode(shape, Element::F32, Bytes::Little, &[0; 8]).is_err());
         }
+        let axes = Array::decode(vec![1; MOST_AXES + 1], Element::U8, Bytes::Little, &[0]).unwrap_err();
+        assert!(axes.contains("65 axes") && axes.len() < 100, "{axes}");
         let empty = Array::decode(vec![0, 7], Element::F64, Bytes::Little, &[]).unwrap();
         assert_eq!(empty.values, Values::Floats(Vec::new()));
     }

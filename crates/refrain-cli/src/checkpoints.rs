@@ -69,6 +69,9 @@ impl<'a> Checkpoints<'a> {
         if !options.resume {
             checkpoints.begin_anew()?;
         }
+        if wanted && found.is_none() {
+            checkpoints.keep_other_models()?;
+        }
         if wanted {
             checkpoints.folder.open().map_err(|e| Failure::input(e.to_string()))?;
         }
@@ -116,6 +119,18 @@ impl<'a> Checkpoints<'a> {
             self.name()
         ));
         Ok(())
+    }
+
+    /// Where this run would leave its model when it is interrupted, nobody else's may be.
+    fn keep_other_models(&self) -> Result<()> {
+        if !self.model().exists() {
+            return Ok(());
+        }
+        Err(Failure::input(format!(
+            "{} is there already, and this run would overwrite it when it is interrupted: move it, or name another \
+             folder with --checkpoint",
+            self.model().display()
+        )))
     }
 
     /// The run starts, or goes on, with so many of its epochs and so many batches done.

@@ -3,7 +3,7 @@
 //! Read here and not with the crate `ndarray-npy`: that takes memory for the shape before it looks whether
 //! the file has the bytes, hands the caller no element type to choose by, and brings a grammar compiler.
 
-use crate::array::{Array, Bytes, Element};
+use crate::array::{Array, Bytes, Element, shorten};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// The file's data begins on a multiple of this, as NumPy writes it.
@@ -73,7 +73,7 @@ impl Header {
                 }
                 "fortran_order" => column_major = Some(at.boolean()?),
                 "shape" => shape = Some(at.tuple()?),
-                other => return Err(format!("its header has the unknown entry `{other}`")),
+                other => return Err(format!("its header has the unknown entry `{}`", shorten(other))),
             }
             if !at.eat(',') {
                 at.expect('}')?;
@@ -81,7 +81,7 @@ impl Header {
             }
         }
         if !at.rest.trim().is_empty() {
-            return Err(format!("its header goes on after its end: `{}`", at.rest.trim()));
+            return Err(format!("its header goes on after its end: `{}`", shorten(at.rest.trim())));
         }
         let missing = |name| format!("its header has no `{name}`");
         let (element, order) = element(descr.ok_or_else(|| missing("descr"))?)?;
@@ -93,7 +93,8 @@ impl Header {
 fn element(descr: &str) -> Result<(Element, Bytes), String> {
     let unknown = || {
         format!(
-            "its elements are `{descr}`; expected booleans, integers of up to 64 bits, float32 or float64"
+            "its elements are `{}`; expected booleans, integers of up to 64 bits, float32 or float64",
+            shorten(descr)
         )
     };
     let (order, kind) = descr.split_at_checked(1).ok_or_else(unknown)?;
@@ -135,7 +136,7 @@ impl<'a> Cursor<'a> {
         if self.eat(c) {
             Ok(())
         } else {
-            Err(format!("its header is damaged: `{c}` expected before `{}`", self.rest))
+            Err(format!("its header is damaged: `{c}` expected before `{}`", shorten(self.rest)))
         }
     }
 
@@ -164,7 +165,7 @@ impl<'a> Cursor<'a> {
             self.rest = self.rest.trim_start();
             let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
             let (digits, rest) = self.rest.split_at(end);
-            shape.push(digits.parse().map_err(|_| format!("its shape has an axis `{digits}`"))?);
+            shape.push(digits.parse().map_err(|_| format!("its shape has an axis `{}`", shorten(digits)))?);
             self.rest = rest;
             if !self.eat(',') {
                 self.expect(')')?;
@@ -251,6 +252,17 @@ mod tests {
             ("{", ""),
         ] {
             assert!(read(&file(&good.replace(from, to), &[0; 4])).is_err(), "{from} -> {to}");
+        }
+        let long = "9".repeat(10_000);
+        for header in [
+            good.replace("<f4", &long),
+            good.replace("shape", &long),
+            good.replace('1', &long),
+            good.replace("':", &long),
+            format!("{good}{long}"),
+        ] {
+            let reason = read(&file(&header, &[0; 4])).unwrap_err();
+            assert!(reason.len() < 200, "{reason}");
         }
     }
 }

@@ -8,6 +8,9 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// Characters of a message that are shown.
+const LONGEST_NOTE: usize = 4000;
+
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
@@ -100,7 +103,24 @@ impl Output {
 
 /// Writes to stderr; where stderr is closed there is nobody to tell.
 fn note(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
+}
+
+/// A message as a terminal may have it. Messages quote files of strangers, which could steer the terminal, or fill it.
+fn printable(message: &str) -> String {
+    let mut shown = String::with_capacity(message.len().min(LONGEST_NOTE));
+    for (i, c) in message.chars().enumerate() {
+        if i == LONGEST_NOTE {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() && c != '\n' {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Writes to stdout at once.
@@ -122,4 +142,16 @@ pub(crate) fn command_line_error(error: &clap::Error) -> ExitCode {
     // Clap chooses stdout for help, stderr for errors.
     let _ = error.print();
     ExitCode::from(if help { 0 } else { 2 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_does_not_steer_the_terminal() {
+        assert_eq!(printable("`\u{1b}[2J\u{9b}é\r`\nline"), "`\\u{1b}[2J\\u{9b}é\\r`\nline");
+        let long = printable(&"é".repeat(LONGEST_NOTE + 1));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (LONGEST_NOTE + 1, true));
+    }
 }

@@ -1,25 +1,34 @@
 //! Arrays in `.safetensors` files.
 
-use crate::array::{Array, Bytes, Element};
+use crate::array::{Array, Bytes, Element, shorten};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 
+/// Characters of the library's reason that are shown.
+const LONGEST_REASON: usize = 200;
+
 /// Reads the bytes of a file. The reason, where they are not tensors.
 pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| format!("it is not a complete safetensors file ({e})"))?;
+        .map_err(|e| format!("it is not a complete safetensors file ({})", first(&e.to_string())))?;
     let mut arrays = BTreeMap::new();
     for (name, tensor) in file.tensors() {
         let element = element(tensor.dtype()).ok_or_else(|| {
             let dtype = tensor.dtype();
+            let name = shorten(&name);
             format!("its tensor `{name}` holds {dtype:?}; expected booleans, integers, F32 or F64")
         })?;
         let array = Array::decode(tensor.shape().to_vec(), element, Bytes::Little, tensor.data())
-            .map_err(|reason| format!("of its tensor `{name}` {reason}"))?;
+            .map_err(|reason| format!("of its tensor `{}` {reason}", shorten(&name)))?;
         arrays.insert(name, array);
     }
     Ok(arrays)
+}
+
+/// The beginning of a reason of the library's, which may quote the header.
+fn first(reason: &str) -> String {
+    reason.chars().take(LONGEST_REASON).collect()
 }
 
 fn element(dtype: Dtype) -> Option<Element> {

@@ -30,6 +30,18 @@ const TEXT: &[&str] = &[
     "--average-momentum=0.9",
 ];
 
+/// A classifier, whose texts come in another order each epoch.
+const CLASSIFY: &[&str] = &[
+    "classify",
+    "lines.tsv",
+    "--units=8",
+    "--embedding=8",
+    "--batch=4",
+    "--epochs=4",
+    "--dropout=0.2",
+    "--validation=0.2",
+];
+
 /// The longest wait for what comes in milliseconds, on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,6 +52,7 @@ const STREAMS: [&str; 2] = ["stdout", "stderr"];
 struct Training {
     place: Place,
     options: &'static [&'static str],
+    out: &'static str,
     /// The file of a run that nothing stopped and that wrote no checkpoints.
     model: Vec<u8>,
     /// What a run with checkpoints takes.
@@ -50,9 +63,14 @@ impl Training {
     fn new(options: &'static [&'static str]) -> Self {
         let place = Place::new();
         place.write("song.txt", SONG.repeat(2));
-        let mut training = Self { place, options, model: Vec::new(), takes: Duration::ZERO };
+        let label =
+            |line: &str| if line.starts_with("Oh,") || line.starts_with("In") { "refrain" } else { "verse" };
+        let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(120);
+        place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+        let mut training =
+            Self { place, options, out: "m.safetensors", model: Vec::new(), takes: Duration::ZERO };
         training.place.ok(&[&["--json", "train"], options, &["--out=m.safetensors"]].concat());
-        training.model = training.place.read("m.safetensors");
+        training.model = training.place.read(training.out);
         training.forget();
         let begun = Instant::now();
         training.ends(&training.start(&[]).end());
@@ -63,11 +81,7 @@ impl Training {
 
     /// A run with checkpoints: `more` may name the threads and so on.
     fn command(&self, more: &[&str]) -> Command {
-        self.command_for("--out=m.safetensors", more)
-    }
-
-    fn command_for(&self, out: &str, more: &[&str]) -> Command {
-        let checkpoints = [out, "--checkpoint=ck", "--checkpoint-every=3"];
+        let checkpoints = ["--checkpoint=ck", "--checkpoint-every=3", "--out", self.out];
         let mut command =
             self.place.command(&[&["--json", "train"], self.options, &checkpoints, more].concat());
         // Where a model goes that cannot be saved where it should.
@@ -81,6 +95,21 @@ impl Training {
         Running { place: &self.place, child }
     }
 
+    /// A run that stands still behind its `count`-th checkpoint. One that came to its end too soon is begun again.
+    fn caught(&self, more: &[&str], count: usize) -> Running<'_> {
+        for _ in 0..50 {
+            let mut running = self.start(more);
+            running.wait_for("checkpoint", count);
+            running.signal("-STOP");
+            if !self.place.file(self.out).exists() {
+                return running;
+            }
+            drop(running);
+            self.forget();
+        }
+        panic!("no run was caught before its end");
+    }
+
     /// Goes on to the end, which must be that of a run that nothing stopped.
     fn goes_on(&self) -> Ran {
         let ran = self.start(&["--resume"]).end();
@@ -90,12 +119,12 @@ impl Training {
 
     fn ends(&self, ran: &Ran) {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(self.place.read("m.safetensors") == self.model, "another model than that of one run");
+        assert!(self.place.read(self.out) == self.model, "another model than that of one run");
     }
 
     /// Removes the model and the checkpoints.
     fn forget(&self) {
-        let _ = fs::remove_file(self.place.file("m.safetensors"));
+        let _ = fs::remove_file(self.place.file(self.out));
         let _ = fs::remove_dir_all(self.place.file("ck"));
     }
 
@@ -208,12 +237,12 @@ impl<'a> Stopped<'a> {
             assert!(batches(event) >= *reported, "{reported} batches, then {event}");
             *reported = batches(event);
         }
-        let ended = training.place.file("m.safetensors").exists();
+        let ended = training.place.file(training.out).exists();
         let files = training.folder();
         if ended {
             landed.after_the_end += 1;
             assert!(
-                training.place.read("m.safetensors") == training.model,
+                training.place.read(training.out) == training.model,
                 "another model than that of one run"
             );
             training.forget();
@@ -251,17 +280,23 @@ fn kills_lose_nothing_of_a_model_of_text() {
 }
 
 #[test]
+fn kills_lose_nothing_of_a_classifier() {
+    killed(CLASSIFY, 12, 2);
+}
+
+#[test]
 #[ignore = "half a minute; run weekly"]
 fn many_kills_lose_nothing() {
-    let landed = killed(TEXT, 200, 3);
-    assert!(landed.while_one_was_written > 0 && landed.between > 0, "{landed:?}");
+    for (options, seed) in [(TEXT, 3), (CLASSIFY, 4)] {
+        let landed = killed(options, 200, seed);
+        assert!(landed.while_one_was_written > 0 && landed.between > 0, "{landed:?}");
+    }
 }
 
 /// One signal is waited out; of two the second ends the run wherever it is.
-#[test]
-fn signals_at_random_moments_lose_nothing() {
-    let training = Training::new(TEXT);
-    let (mut random, mut stopped) = (Random(5), Stopped::new(&training));
+fn signalled(options: &'static [&'static str], seed: u64) {
+    let training = Training::new(options);
+    let (mut random, mut stopped) = (Random(seed), Stopped::new(&training));
     for round in 0..8 {
         let (name, code) = [("-INT", 130), ("-TERM", 143)][round % 2];
         let twice = round % 4 > 1;
@@ -286,47 +321,103 @@ fn signals_at_random_moments_lose_nothing() {
         }
     }
     training.goes_on();
-    println!("signals: {:?}", stopped.landed);
+    println!("8 stops of {options:?}: {:?}", stopped.landed);
 }
 
-/// Files cannot grow beyond a size that the first checkpoints have and later ones exceed: those hold the best epoch's
-/// model too.
 #[test]
-fn a_full_disk_stops_the_run_and_leaves_the_last_checkpoint() {
-    let training = Training::new(TEXT);
+fn signals_lose_nothing_of_a_model_of_text() {
+    signalled(TEXT, 5);
+}
+
+#[test]
+fn signals_lose_nothing_of_a_classifier() {
+    signalled(CLASSIFY, 6);
+}
+
+/// Sizes of the checkpoints of a run, oldest first. Those from the second epoch on hold the best epoch's model too.
+fn sizes(training: &Training) -> Vec<u64> {
     let mut running = training.start(&["--checkpoint-keep=1000"]);
     running.wait_for("epoch", 3);
     running.signal("-KILL");
     running.end();
-    let sizes =
-        training.checkpoints().into_iter().map(|name| training.place.file(&name).metadata().unwrap().len());
-    let sizes: Vec<_> = sizes.collect();
+    let size = |name: String| training.place.file(&name).metadata().unwrap().len();
+    let sizes = training.checkpoints().into_iter().map(size).collect();
+    training.forget();
+    sizes
+}
+
+/// A run whose files cannot grow beyond so many bytes, rounded down to 512. What the shell does first decides whether
+/// writing more is an error, as on a full disk, or kills it in the middle of a file.
+fn limited(training: &Training, bytes: u64, first: &str) -> Ran {
+    let run = training.command(&[]);
+    let mut shell = Command::new("sh");
+    let script = format!("{first}; ulimit -c 0; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+    shell.args(["-c", &script]).arg(run.get_program()).args(run.get_args());
+    Ran::new(shell.current_dir(training.place.path()).env("TMPDIR", training.place.path()).output().unwrap())
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_leaves_the_last_checkpoint() {
+    let training = Training::new(TEXT);
+    let sizes = sizes(&training);
     let most = *sizes.iter().max().unwrap();
     assert!(sizes[0] + 4096 < most, "{sizes:?}");
-    training.forget();
-
-    // In blocks of 512 bytes.
-    let blocks = (most / 512 - 4).to_string();
-    let full = training.command(&[]);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f $0; exec \"$@\"", &blocks]).arg(full.get_program());
-    let ran = Ran::new(limited.args(full.get_args()).current_dir(training.place.path()).output().unwrap());
+    let ran = limited(&training, most - 2048, "trap '' XFSZ");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    let safe = ran.events("checkpoint").last().expect("a first checkpoint")["path"].clone();
-    ran.says_error(&["ck/checkpoint-", safe.as_str().unwrap(), "--resume"]);
+    let safe = ran.events("checkpoint").pop().expect("a first checkpoint");
+    let path = safe["path"].as_str().unwrap();
+    let next = format!("after {} batches", safe["batches"].as_u64().unwrap() + 3);
+    ran.says_error(&["cannot write ck/checkpoint-", &next, &format!("{path} is safe"), "--resume"]);
     ran.event("error");
-    assert_eq!(training.checkpoints().last().unwrap(), safe.as_str().unwrap());
+    assert_eq!(training.checkpoints().last().unwrap(), path);
     assert!(!training.folder().iter().any(|name| name.ends_with(".tmp")), "{:?}", training.folder());
-    let resumed = training.goes_on().event("resume");
-    assert_eq!(resumed["path"], safe);
+    assert_eq!(training.goes_on().event("resume")["path"], path);
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_file_leaves_the_one_before() {
+    let training = Training::new(TEXT);
+    let sizes = sizes(&training);
+    for bytes in [sizes[0] / 2, sizes[0] + 4096] {
+        let ran = limited(&training, bytes, ":");
+        assert_eq!(ran.code, -1, "{}", ran.stderr);
+        let half =
+            training.folder().into_iter().find(|name| name.ends_with(".tmp")).expect("a file half written");
+        assert_eq!(training.place.file(&format!("ck/{half}")).metadata().unwrap().len(), bytes / 512 * 512);
+        let checkpoint = ran.events("checkpoint").pop();
+        let resumed = training.goes_on().events("resume").pop();
+        assert_eq!(resumed.as_ref().map(|e| &e["path"]), checkpoint.as_ref().map(|e| &e["path"]));
+        assert!(resumed.is_none_or(|event| event["skipped"] == serde_json::json!([])));
+        assert!(!training.folder().contains(&half), "{:?}", training.folder());
+        training.forget();
+    }
+}
+
+#[test]
+fn a_model_in_the_folder_is_not_overwritten_by_half_a_run() {
+    let training = Training::new(TEXT);
+    fs::create_dir(training.place.file("ck")).unwrap();
+    training.place.write("ck/model.safetensors", "another model");
+    for more in [&[][..], &["--resume"]] {
+        let ran = Ran::new(training.command(more).output().unwrap());
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        ran.says_error(&["ck/model.safetensors", "another folder"]);
+        assert_eq!(training.place.read("ck/model.safetensors"), b"another model");
+    }
+    fs::remove_file(training.place.file("ck/model.safetensors")).unwrap();
+    // One of the run's own is replaced by the next.
+    for more in [&[][..], &["--resume"]] {
+        let running = training.caught(more, 1);
+        running.signal("-INT");
+        running.signal("-CONT");
+        assert!(running.end().event("done")["model"] == "ck/model.safetensors");
+    }
+    training.goes_on();
 }
 
 /// Does something to the place of a run that has written a checkpoint; the run's end is returned.
 fn disturbed(training: &Training, disturb: impl FnOnce()) -> Ran {
-    let mut running = training.start(&[]);
-    running.wait_for("checkpoint", 1);
-    // The run must not come to its end while it is disturbed.
-    running.signal("-STOP");
+    let running = training.caught(&[], 1);
     disturb();
     running.signal("-CONT");
     running.end()
@@ -339,7 +430,7 @@ fn a_folder_of_checkpoints_that_vanishes_is_an_error() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     ran.says_error(&["cannot write ck/checkpoint-"]);
     assert!(!ran.stderr.contains("is safe"), "{}", ran.stderr);
-    assert!(!training.place.file("m.safetensors").exists());
+    assert!(!training.place.file(training.out).exists());
     training.goes_on();
 }
 
@@ -365,33 +456,18 @@ fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
 
 #[test]
 fn a_model_s_folder_that_vanishes_costs_only_the_last_batches() {
-    let training = Training::new(TEXT);
+    let mut training = Training::new(TEXT);
+    training.out = "models/m.safetensors";
     let folder = training.place.file("models");
-    let start = |more: &[&str]| {
-        fs::create_dir_all(&folder).unwrap();
-        let mut command = training.command_for("--out=models/m.safetensors", more);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
-    };
-    let child = start(&[]).unwrap();
-    let begun = Instant::now();
-    while training.checkpoints().is_empty() {
-        assert!(begun.elapsed() < PATIENCE);
-        sleep(Duration::from_millis(1));
-    }
-    fs::remove_dir_all(&folder).unwrap();
-    let ran = Ran::new(child.wait_with_output().unwrap());
+    fs::create_dir(&folder).unwrap();
+    let ran = disturbed(&training, || fs::remove_dir(&folder).unwrap());
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    let safe = training.checkpoints().pop().expect("checkpoints outlive a model that is not saved");
     ran.says_error(&["models/m.safetensors", "instead"]);
     let refuge = ran.event("done")["model"].as_str().unwrap().to_owned();
     assert!(fs::read(refuge).unwrap() == training.model, "another model than that of one run");
-    let ran = Ran::new(start(&["--resume"]).unwrap().wait_with_output().unwrap());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(ran.event("resume")["path"], *safe);
-    assert!(
-        training.place.read("models/m.safetensors") == training.model,
-        "another model than that of one run"
-    );
+    let safe = training.checkpoints().pop().expect("checkpoints outlive a model that is not saved");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(training.goes_on().event("resume")["path"], *safe);
 }
 
 /// A way to damage a file.
@@ -420,8 +496,7 @@ const DAMAGES: [(&str, Damage); 7] = [
 
 /// A run that was killed with three checkpoints in its folder, oldest first, with their bytes.
 fn with_three(training: &Training) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut running = training.start(&["--checkpoint-keep=3"]);
-    running.wait_for("checkpoint", 5);
+    let running = training.caught(&["--checkpoint-keep=3"], 5);
     // Stopped between two checkpoints, of which an older one is about to go: the newest three.
     running.signal("-KILL");
     running.end();
@@ -465,9 +540,7 @@ fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
 #[test]
 fn two_runs_do_not_share_a_folder() {
     let training = Training::new(TEXT);
-    let mut first = training.start(&[]);
-    first.wait_for("checkpoint", 1);
-    first.signal("-STOP");
+    let first = training.caught(&[], 1);
     for (more, why) in [(&[][..], "an earlier run"), (&["--resume"], "another run")] {
         let ran = Ran::new(training.command(more).output().unwrap());
         assert_eq!(ran.code, 2, "{}", ran.stderr);

@@ -35,22 +35,29 @@ pub enum Opened {
 /// # Errors
 /// When the file cannot be read, is damaged, or contradicts itself.
 pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Opened> {
-    let mut file = file::load(path.as_ref(), engine)?;
-    let name = file.task.as_ref().and_then(|task| task.get("task")?.as_str());
-    if name == Some(TEXT) {
-        let warnings = std::mem::take(&mut file.warnings);
-        let model = Box::new(LanguageModel::from_file(file)?);
-        return Ok(Opened::Text { model, warnings });
-    }
-    if name == Some(CLASSIFY) {
-        let warnings = std::mem::take(&mut file.warnings);
-        let model = Box::new(Classifier::from_file(file)?);
-        return Ok(Opened::Classifier { model, warnings });
-    }
-    Ok(Opened::Model(Box::new(file)))
+    Opened::from_file(file::load(path.as_ref(), engine)?)
 }
 
 impl Opened {
+    /// Takes over a model file that was read already.
+    ///
+    /// # Errors
+    /// When what the file says of its task contradicts its network.
+    pub fn from_file(mut file: ModelFile) -> Result<Self> {
+        let name = file.task.as_ref().and_then(|task| task.get("task")?.as_str());
+        if name == Some(TEXT) {
+            let warnings = std::mem::take(&mut file.warnings);
+            let model = Box::new(LanguageModel::from_file(file)?);
+            return Ok(Opened::Text { model, warnings });
+        }
+        if name == Some(CLASSIFY) {
+            let warnings = std::mem::take(&mut file.warnings);
+            let model = Box::new(Classifier::from_file(file)?);
+            return Ok(Opened::Classifier { model, warnings });
+        }
+        Ok(Opened::Model(Box::new(file)))
+    }
+
     /// The task that its file names; none for a bare network.
     pub fn task(&self) -> Option<&str> {
         match self {

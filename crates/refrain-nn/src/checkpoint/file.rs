@@ -1,7 +1,7 @@
 //! The bytes of a checkpoint.
 
 use super::{Checkpoint, Part};
-use crate::file::write_header;
+use crate::file::{parse, write_header};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,10 +110,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
         }
         _ => return Err(format!("it does not say that its format is {FORMAT}")),
     }
-    let contents =
-        metadata.get(CONTENTS_KEY).ok_or("it is not a checkpoint: it has no `refrain.checkpoint`")?;
-    let Contents { kind, parts } =
-        serde_json::from_str(contents).map_err(|e| format!("its `{CONTENTS_KEY}` cannot be read: {e}"))?;
+    let Contents { kind, parts } = parse(metadata, CONTENTS_KEY)?
+        .ok_or("it is not a checkpoint: it has no `refrain.checkpoint`")?;
     let mut parts: BTreeMap<_, _> =
         parts.into_iter().map(|(name, values)| (name, Part { values, tensors: Vec::new() })).collect();
     for name in header.offset_keys() {

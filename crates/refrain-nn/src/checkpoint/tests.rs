@@ -184,3 +184,12 @@ fn one_is_due_by_count_or_by_time() {
     assert!(every(Every::Time(Duration::ZERO)).is_due(1) && !every(Every::default()).is_due(1));
     assert!(!every(Every::Never).is_due(1));
 }
+
+/// A value in memory is many times its text.
+#[test]
+fn a_text_of_nothing_but_zeros_is_refused_before_it_is_parsed() {
+    let mut hostile = Checkpoint::new("test");
+    hostile.insert("run", Part::of(&vec![0; 1 << 20]).unwrap());
+    let reason = Checkpoint::from_bytes(&bytes(&hostile)).unwrap_err();
+    assert!(reason.contains("JSON values"), "{reason}");
+}

@@ -109,8 +109,16 @@ pub fn load(path: &Path, engine: Engine) -> Result<ModelFile, Error> {
         path: path.display().to_string(),
         source,
     })?;
-    from_bytes(&bytes, engine)
-        .map_err(|reason| Error::ModelFile { path: path.display().to_string(), reason: printable(&reason) })
+    read(&bytes, &path.display().to_string(), engine)
+}
+
+/// Reads a model as [`load`] does, from the bytes of its file; an error names the file `name`.
+///
+/// # Errors
+/// When the bytes are damaged, or are not a model that this version knows.
+pub fn read(bytes: &[u8], name: &str, engine: Engine) -> Result<ModelFile, Error> {
+    from_bytes(bytes, engine)
+        .map_err(|reason| Error::ModelFile { path: name.to_owned(), reason: printable(&reason) })
 }
 
 /// Reads a model from the bytes of its file. The reason, where they are not one.
@@ -205,7 +213,8 @@ fn check_format(metadata: &HashMap<String, String>) -> Result<(), String> {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(
+/// A text of the metadata that is JSON, with no more values than go with its length.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(
     metadata: &HashMap<String, String>,
     key: &str,
 ) -> Result<Option<T>, String> {

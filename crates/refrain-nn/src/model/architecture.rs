@@ -1,5 +1,10 @@
 //! What a model is made of, as data: enough to build it again.
 
+use super::Network;
+use crate::error::Error;
+use crate::file::printable;
+use crate::graph::Budget;
+use refrain_kernels::{Engine, Isa};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -40,6 +45,23 @@ pub struct ArchitectureNode {
     pub config: serde_json::Value,
     /// Which outputs of which nodes it reads.
     pub inputs: Vec<(usize, usize)>,
+}
+
+impl Architecture {
+    /// The name and shape of each parameter of such a model, in their order, where all have at most so many values
+    /// together. Takes no memory for the parameters.
+    ///
+    /// # Errors
+    /// When it does not describe a model, or one that is larger than a file of so many values may hold.
+    pub fn parameters(&self, most: usize) -> Result<Vec<(String, Vec<usize>)>, Error> {
+        let model =
+            Network::plan_architecture(self, Engine::new(Isa::portable(), 1), Budget::of_values(most))
+                .map_err(|reason| Error::ModelFile {
+                    path: "the architecture".to_owned(),
+                    reason: printable(&reason),
+                })?;
+        Ok(model.params().spans().iter().map(|span| (span.name.clone(), span.shape.clone())).collect())
+    }
 }
 
 impl InputSpec {

@@ -99,7 +99,8 @@ impl Corpus {
         self.bytes() == 0
     }
 
-    /// The text, chunk by chunk. A chunk has about a megabyte, more where it could not be cut.
+    /// The text, chunk by chunk. A chunk has about a megabyte (see [`with_chunk`](Self::with_chunk)), more where it
+    /// could not be cut.
     pub fn chunks(&self, cut: Cut) -> Chunks<'_> {
         Chunks::new(&self.parts, self.chunk, cut)
     }
@@ -142,10 +143,9 @@ impl Corpus {
         Ok(format!("fnv1a-{hash:016x}"))
     }
 
-    /// The same text in chunks of about so many bytes.
-    #[cfg(test)]
-    pub(crate) fn with_chunk(mut self, bytes: usize) -> Self {
-        self.chunk = bytes;
+    /// The same text in chunks of about so many bytes, at least one. Default: a megabyte.
+    pub fn with_chunk(mut self, bytes: usize) -> Self {
+        self.chunk = bytes.max(1);
         self
     }
 }

@@ -1,0 +1,83 @@
+//! What every reader of bytes from outside must hold, as functions from bytes to nothing that panic where it does not.
+//!
+//! A function is a target: `cargo fuzz` looks for bytes that break it, and a test on stable replays the bytes in its
+//! folder of `corpus/`. What it asserts beside "no panic" stands at the function. Reading must succeed or give a typed
+//! error; what was read is then used, written and read again.
+//!
+//! To add one: the function, its line in [`TARGETS`], a file in `fuzz_targets/`, a `[[bin]]`, its seeds in
+//! `examples/seeds.rs`. The replay test says what was forgotten.
+
+// The program's readers, as they are: they live in a binary crate. Not everything of them is called here.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../crates/refrain-cli/src/array.rs"]
+mod array;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../crates/refrain-cli/src/npy.rs"]
+mod npy;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../crates/refrain-cli/src/tensors.rs"]
+mod tensors;
+
+mod arrays;
+mod checkpoints;
+mod codecs;
+mod json;
+mod models;
+mod options;
+mod tasks;
+mod texts;
+
+#[doc(hidden)]
+pub mod replay;
+
+pub use arrays::{npy as npy_file, safetensors_arrays};
+pub use checkpoints::checkpoint;
+pub use codecs::{bpe_json, keras_tokenizer, text_round_trip};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use libfuzzer_sys;
+pub use models::{architecture, model_file};
+pub use options::{option_values, recipes};
+pub use tasks::{classifier_task, language_model_task};
+pub use texts::{corpus, labelled_texts};
+
+/// A target: whatever the bytes are, it returns.
+pub type Target = fn(&[u8]);
+
+/// All targets by name: a program, and a folder of `corpus/`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("architecture", architecture),
+    ("bpe_json", bpe_json),
+    ("checkpoint", checkpoint),
+    ("classifier_task", classifier_task),
+    ("corpus", corpus),
+    ("keras_tokenizer", keras_tokenizer),
+    ("labelled_texts", labelled_texts),
+    ("language_model_task", language_model_task),
+    ("model_file", model_file),
+    ("npy", npy_file),
+    ("option_values", option_values),
+    ("recipes", recipes),
+    ("safetensors_arrays", safetensors_arrays),
+    ("text_round_trip", text_round_trip),
+];
+
+/// The program of a target: libFuzzer's under `cargo fuzz`, else one that replays the files it is given.
+#[cfg(fuzzing)]
+#[macro_export]
+macro_rules! program {
+    ($target:path) => {
+        $crate::libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $target(bytes));
+    };
+}
+
+/// The program of a target: libFuzzer's under `cargo fuzz`, else one that replays the files it is given.
+#[cfg(not(fuzzing))]
+#[macro_export]
+macro_rules! program {
+    ($target:path) => {
+        fn main() -> std::io::Result<()> {
+            $crate::replay::named_files($target)
+        }
+    };
+}

@@ -1,0 +1,53 @@
+//! Values of the command line, and recipes inside model files.
+
+use crate::json;
+use refrain::{ClassifierRecipe, TextRecipe};
+use std::fmt::Debug;
+
+/// As much of the program as its parsers of values name.
+mod train_text {
+    #[derive(Debug)]
+    pub(crate) struct Cutoffs(pub(crate) Vec<usize>);
+}
+#[allow(dead_code)]
+#[path = "../../crates/refrain-cli/src/cli/values.rs"]
+mod values;
+
+/// The text of an option's value.
+///
+/// Every parser gives a number inside the range that it names, or ascending numbers, or an error.
+pub fn option_values(bytes: &[u8]) {
+    let text = &json::text(bytes, 1024)[..];
+    within(values::share(text), |x| (0.0..1.0).contains(x));
+    within(values::part(text), |&x| x > 0.0 && x < 1.0);
+    within(values::decay(text), |&x| x > 0.0 && x <= 1.0);
+    within(values::probability(text), |&x| x > 0.0 && x <= 1.0);
+    within(values::positive(text), |&x| x > 0.0 && x < f64::INFINITY);
+    within(values::not_negative(text), |&x| (0.0..f64::INFINITY).contains(&x));
+    within(values::not_negative_f32(text), |&x| (0.0..f32::INFINITY).contains(&x));
+    within(values::at_least_one(text), |&x| (1.0..f32::INFINITY).contains(&x));
+    within(values::cutoffs(text), |cutoffs| cutoffs.0.is_sorted_by(|a, b| a < b) && !cutoffs.0.contains(&0));
+}
+
+fn within<T: Debug>(read: Result<T, String>, holds: impl Fn(&T) -> bool) {
+    match read {
+        Ok(value) => assert!(holds(&value), "{value:?}"),
+        Err(reason) => assert!(reason.starts_with("expected "), "{reason}"),
+    }
+}
+
+/// The recipe that a model file's training record holds.
+///
+/// A recipe that is read and written is the same recipe, and checking it gives an answer.
+pub fn recipes(bytes: &[u8]) {
+    if let Some(recipe) = json::parse::<TextRecipe>(bytes) {
+        let _ = recipe.check();
+        let written = serde_json::to_vec(&recipe).expect("a recipe can be written");
+        assert_eq!(json::parse::<TextRecipe>(&written), Some(recipe));
+    }
+    if let Some(recipe) = json::parse::<ClassifierRecipe>(bytes) {
+        let _ = recipe.check();
+        let written = serde_json::to_vec(&recipe).expect("a recipe can be written");
+        assert_eq!(json::parse::<ClassifierRecipe>(&written), Some(recipe));
+    }
+}
