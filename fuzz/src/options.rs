@@ -1,6 +1,7 @@
 //! Values of the command line, and recipes inside model files.
 
 use crate::json;
+use refrain::checkpoint::Every;
 use refrain::{ClassifierRecipe, TextRecipe};
 use std::fmt::Debug;
 
@@ -26,6 +27,12 @@ pub fn option_values(bytes: &[u8]) {
     within(values::not_negative(text), |&x| (0.0..f64::INFINITY).contains(&x));
     within(values::not_negative_f32(text), |&x| (0.0..f32::INFINITY).contains(&x));
     within(values::at_least_one(text), |&x| (1.0..f32::INFINITY).contains(&x));
+    within(values::size(text), |&x| x >= 1);
+    within(values::every(text), |every| match every {
+        Every::Batches(n) => *n > 0,
+        Every::Time(time) => !time.is_zero(),
+        Every::Never => false,
+    });
     within(values::cutoffs(text), |cutoffs| cutoffs.0.is_sorted_by(|a, b| a < b) && !cutoffs.0.contains(&0));
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Checkpoints<'a> {
     resumed: Option<Resumed>,
     /// Where the run stands.
     now: Place,
+    /// Whether its last epoch has ended.
+    is_over: bool,
     /// The newest that is safe, and where the run stood.
     safe: Option<(PathBuf, Place)>,
     /// Why the last one could not be written.
@@ -63,8 +65,16 @@ impl<'a> Checkpoints<'a> {
             None => (false, beside(out), Every::Never),
         };
         let folder = CheckpointFolder::new(path).every(every).keep(options.checkpoint_keep);
-        let mut checkpoints =
-            Self { output, folder, wanted, resumed: None, now: Place::default(), safe: None, failed: None };
+        let mut checkpoints = Self {
+            output,
+            folder,
+            wanted,
+            resumed: None,
+            now: Place::default(),
+            is_over: false,
+            safe: None,
+            failed: None,
+        };
         let found = if options.resume { checkpoints.newest()? } else { None };
         if !options.resume {
             checkpoints.begin_anew()?;
@@ -90,12 +100,6 @@ impl<'a> Checkpoints<'a> {
         }
         let skipped: Vec<_> = skipped.into_iter().map(|(path, _)| path).collect();
         let Some((path, checkpoint)) = checkpoint else {
-            if !skipped.is_empty() {
-                return Err(Failure::input(format!(
-                    "no checkpoint in {} can be read; without --resume, and with another folder, the run begins anew",
-                    self.name()
-                )));
-            }
             self.output.log(format_args!("nothing to go on from in {}: the run begins", self.name()));
             return Ok(None);
         };
@@ -133,12 +137,25 @@ impl<'a> Checkpoints<'a> {
         )))
     }
 
+    /// An error of training, where it is one of what the run goes on from.
+    pub(crate) fn about_resumed(&self, error: &refrain::Error) -> Option<Failure> {
+        let Resumed { path, .. } = self.resumed.as_ref()?;
+        let is_about = matches!(error.kind(), refrain::ErrorKind::Resume | refrain::ErrorKind::Data);
+        is_about.then(|| Failure::input(format!("{}: {error}", path.display())))
+    }
+
     /// The run starts, or goes on, with so many of its epochs and so many batches done.
     pub(crate) fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
         self.now = Place { epoch: epochs.min(done + 1), batches };
         if let Some(Resumed { path, skipped }) = &self.resumed {
             let Place { epoch, batches } = self.now;
-            let event = json!({ "path": path, "epoch": epoch, "batches": batches, "skipped": skipped });
+            let skipped: Vec<_> = skipped.iter().map(|path| path.display().to_string()).collect();
+            let event = json!({
+                "path": path.display().to_string(),
+                "epoch": epoch,
+                "batches": batches,
+                "skipped": skipped,
+            });
             // A failure to write is not one of the training: `done` will meet it again.
             let _ = self.output.event("resume", event);
             let place = if done == epochs { "at its end".to_owned() } else { self.now.told() };
@@ -154,7 +171,8 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// An epoch ended: behind the last one a run that goes on has nothing to train.
-    pub(crate) fn epoch_ended(&self, is_last: bool) -> Flow {
+    pub(crate) fn epoch_ended(&mut self, is_last: bool) -> Flow {
+        self.is_over = is_last;
         if self.wanted && is_last { Flow::Checkpoint } else { Flow::Continue }
     }
 
@@ -163,10 +181,14 @@ impl<'a> Checkpoints<'a> {
         match self.folder.write(checkpoint) {
             Ok(path) => {
                 let Place { epoch, batches } = self.now;
-                let event = json!({ "path": path, "epoch": epoch, "batches": batches });
+                let event = json!({ "path": path.display().to_string(), "epoch": epoch, "batches": batches });
                 let _ = self.output.event("checkpoint", event);
                 self.output.detail(format_args!("checkpoint {}: {}", path.display(), self.now.told()));
                 self.safe = Some((path, self.now));
+                Flow::Continue
+            }
+            Err(error) if self.is_over => {
+                self.output.warning(format_args!("{error}; the run is done all the same"));
                 Flow::Continue
             }
             Err(error) => {

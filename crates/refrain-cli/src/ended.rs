@@ -5,7 +5,7 @@ use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::shell;
 use refrain::language_model::Stopped;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Serialize)]
 pub(crate) struct Ended {
     /// Where the model is.
+    #[serde(serialize_with = "shown")]
     model: PathBuf,
     epochs: usize,
     best_epoch: usize,
     seconds: f64,
     stopped: Stopped,
     /// What an interrupted run goes on from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if")]
     checkpoint: Option<PathBuf>,
     /// The scores of what was saved.
     #[serde(flatten)]
@@ -49,7 +50,12 @@ impl Ended {
             interrupt.exit_code().filter(|_| stopped == Stopped::Interrupted && failure.is_none());
         let half = interrupted.is_some() || failure.is_some();
         Self {
-            model: if half { checkpoints.model() } else { out.to_owned() },
+            model: match (half, checkpoints.safe()) {
+                (false, _) => out.to_owned(),
+                (true, Some(_)) => checkpoints.model(),
+                // Without a checkpoint beside it a model is in the way of the next run.
+                (true, None) => refuge(),
+            },
             epochs,
             best_epoch,
             seconds,
@@ -64,12 +70,8 @@ impl Ended {
     /// Saves the model where it is wanted; where that fails, among the temporary files: a full disk must not cost
     /// hours of work.
     pub(crate) fn save<E: Display>(&mut self, save: impl Fn(&Path) -> std::result::Result<(), E>) {
-        if let (Some(_), Some(folder)) = (self.interrupted, self.model.parent()) {
-            // Interrupted before its first batch, a run has no checkpoint and no folder; saving says if it cannot be made.
-            let _ = std::fs::create_dir_all(folder);
-        }
         let Err(error) = save(&self.model) else { return };
-        let refuge = std::env::temp_dir().join(format!("refrain-{}.safetensors", std::process::id()));
+        let refuge = refuge();
         let told = match save(&refuge) {
             Ok(()) => format!("{error}; the model is in {} instead", refuge.display()),
             Err(_) => format!("{error}; the trained model is not saved"),
@@ -141,4 +143,18 @@ impl Ended {
         }
         self.interrupted.map_or(Ok(()), |code| Err(Failure::Interrupted(code)))
     }
+}
+
+/// Where a model goes that cannot be where it should.
+fn refuge() -> PathBuf {
+    std::env::temp_dir().join(format!("refrain-{}.safetensors", std::process::id()))
+}
+
+/// A path that is no UTF-8 has a name to show all the same.
+fn shown<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn shown_if<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and the request to terminate: the first is noticed between two steps, the second ends at once.
+//! Ctrl-C and the request to terminate: the first is noticed between two steps, a second one soon after ends at once.
 
 use crate::error::{Failure, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -6,9 +6,16 @@ use signal_hook::flag;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// The signals and the exit codes that shells know them by.
 const SIGNALS: [(i32, u8); 2] = [(SIGINT, 130), (SIGTERM, 143)];
+
+/// Signals of so short a time are one wish: a terminal, and `timeout`, signal a process and its group too.
+const ONE_WISH: Duration = Duration::from_millis(400);
+/// How often it is looked whether a signal came.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Whether the process was asked to stop.
 #[derive(Debug)]
@@ -24,14 +31,20 @@ impl Interrupt {
     }
 
     fn register() -> io::Result<Self> {
-        let any = Arc::new(AtomicBool::new(false));
+        let armed = Arc::new(AtomicBool::new(false));
         let seen = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         for ((signal, code), seen) in SIGNALS.into_iter().zip(&seen) {
-            // Actions run in the order of registration: the first signal finds `any` unset and sets it.
-            flag::register_conditional_shutdown(signal, i32::from(code), any.clone())?;
+            flag::register_conditional_shutdown(signal, i32::from(code), armed.clone())?;
             flag::register(signal, seen.clone())?;
-            flag::register(signal, any.clone())?;
         }
+        let watched = seen.clone();
+        thread::spawn(move || {
+            while !watched.iter().any(|seen| seen.load(Ordering::Relaxed)) {
+                thread::sleep(LOOK);
+            }
+            thread::sleep(ONE_WISH);
+            armed.store(true, Ordering::Relaxed);
+        });
         Ok(Self { seen })
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Characters of a message that are shown.
-const LONGEST_NOTE: usize = 4000;
+const LONGEST_NOTE: usize = 100_000;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

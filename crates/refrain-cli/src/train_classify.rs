@@ -14,7 +14,7 @@ use crate::writable;
 use refrain::classifier::{
     ClassifierEvent, ClassifierScore, LabelledData, LabelledText, TrainedClassifier, split_labelled,
 };
-use refrain::language_model::Flow;
+use refrain::language_model::{Flow, Stopped};
 use refrain::{ClassifierRecipe, Engine, Error};
 use std::collections::HashSet;
 use std::path::Path;
@@ -79,10 +79,19 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         return Err(limit.refuse(much));
     }
     let trained = trained.map_err(Error::from).map_err(|error| {
+        if let Some(failure) = checkpoints.about_resumed(&error) {
+            return failure;
+        }
         let about_texts = error.kind() == refrain::ErrorKind::Data;
         let failure = Failure::from(error);
         if about_texts { failure.context(&data.name) } else { failure }
     })?;
+    if let (Some(code), true, None) =
+        (interrupt.exit_code(), trained.stopped == Stopped::Interrupted, &trained.checkpoint)
+    {
+        output.log("interrupted before training began: nothing is saved");
+        return Err(Failure::Interrupted(code));
+    }
     save(trained, &options.out, interrupt, checkpoints, output)
 }
 

@@ -105,7 +105,11 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     progress.finish();
     let trained = trained.map_err(|e| match e.too_much_memory() {
         Some(much) => limit.refuse(much),
-        None => told(e.into(), text, &recipe, validation.is_some()),
+        None => {
+            let error = Error::from(e);
+            let about_resumed = checkpoints.about_resumed(&error);
+            about_resumed.unwrap_or_else(|| told(error, text, &recipe, validation.is_some()))
+        }
     })?;
     save(trained, options, text, interrupt, checkpoints, output)
 }

@@ -76,7 +76,7 @@ fn a_second_signal_ends_it_at_once() {
     assert!(line.contains("\"start\""), "{line}");
     // The step has begun, and between the signals the first is taken.
     for _ in 0..2 {
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(700));
         signal(&child, "-INT");
     }
     let mut rest = String::new();

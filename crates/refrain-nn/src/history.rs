@@ -21,7 +21,7 @@ pub struct History {
 #[serde(deny_unknown_fields)]
 struct Series {
     name: String,
-    #[serde(with = "crate::exact::list")]
+    #[serde(with = "crate::checkpoint::exact::list")]
     values: Vec<f64>,
 }
 

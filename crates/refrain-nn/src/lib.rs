@@ -14,7 +14,6 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 
-pub mod exact;
 pub mod file;
 mod fit;
 pub mod gradcheck;

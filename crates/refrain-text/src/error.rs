@@ -139,8 +139,8 @@ pub enum Error {
 
     /// A run cannot go on from a checkpoint that is of another run.
     #[error(
-        "this cannot go on: {what} is {got}, but the checkpoint's run has {expected}; use what it has, or begin a run \
-         of its own in another folder"
+        "this cannot go on: {what} is {got}, but the checkpoint's run has {expected}; use what it has, or \
+         begin another run, which does not resume"
     )]
     Resume {
         /// What differs.

@@ -1,6 +1,7 @@
 //! Whether a run that goes on is the run that was stopped.
 
 use crate::error::{Error, Result};
+use refrain_nn::file::printable;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -10,7 +11,8 @@ pub(crate) fn same_recipe(now: &Value, then: &Value) -> Result<()> {
     let none = Map::new();
     let [now, then] = [now, then].map(|recipe| recipe.as_object().unwrap_or(&none));
     let names: BTreeSet<_> = now.keys().chain(then.keys()).collect();
-    let told = |recipe: &Map<String, Value>, name| recipe.get(name).unwrap_or(&Value::Null).to_string();
+    let told =
+        |recipe: &Map<String, Value>, name| printable(&recipe.get(name).unwrap_or(&Value::Null).to_string());
     let differing: Vec<_> = names.into_iter().filter(|name| now.get(*name) != then.get(*name)).collect();
     let all = |recipe| {
         let each = differing.iter().map(|name| format!("{name} {}", told(recipe, *name)));
@@ -43,7 +45,7 @@ mod tests {
         assert_eq!(
             same_recipe(&now, &then).unwrap_err().to_string(),
             "this cannot go on: the recipe is level \"word\", new 1, units 128, but the checkpoint's run has level \
-             \"char\", new null, units 64; use what it has, or begin a run of its own in another folder"
+             \"char\", new null, units 64; use what it has, or begin another run, which does not resume"
         );
         assert!(expect_same("the text", &"fnv1a-1", &"fnv1a-2").unwrap_err().to_string().contains("fnv1a-2"));
     }

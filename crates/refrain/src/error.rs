@@ -23,6 +23,8 @@ enum Inner {
 pub enum ErrorKind {
     /// A setting or a shape is outside what is allowed.
     Setting,
+    /// A run cannot go on from a checkpoint that is of another run.
+    Resume,
     /// Data, text or a file's contents are not what they should be.
     Data,
     /// A file could not be read or written.
@@ -63,6 +65,7 @@ fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     use refrain_text::Error as E;
     match error {
         E::Option { .. } => ErrorKind::Setting,
+        E::Resume { .. } => ErrorKind::Resume,
         E::Memory(_) => ErrorKind::Memory,
         E::Read { .. } | E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
         // Numbers that a model made, not the caller.

@@ -67,3 +67,8 @@ pub use refrain_text::{
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The page's program, compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/checkpoints.md")]
+struct Checkpoints;

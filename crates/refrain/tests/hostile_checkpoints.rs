@@ -8,12 +8,20 @@ mod mutate;
 
 use measured::measured;
 use mutate::{Mutator, Parts};
-use refrain::checkpoint::Checkpoint;
+use refrain::callbacks::{EarlyStopping, ReduceLrOnPlateau};
+use refrain::checkpoint::{Checkpoint, Checkpoints};
+use refrain::classifier::{ClassifierEvent, LabelledData, parse_table};
 use refrain::language_model::{Flow, Level, ParameterAverage, TextEvent, Trained, TrainingData};
-use refrain::{Corpus, Engine, Isa, TextRecipe};
+use refrain::layers::{Dense, Gru};
+use refrain::ndarray::{Array2, Array3};
+use refrain::optim::Adam;
+use refrain::{
+    ClassifierRecipe, Compile, Corpus, Engine, Fit, InputSpec, Isa, ModelError, Sequential, TextRecipe,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::ops::ControlFlow;
 
 /// Of each checkpoint.
 const MUTATIONS: usize = 300;
@@ -74,6 +82,80 @@ fn text(name: &'static str, recipe: TextRecipe) -> Run {
     Run { name, checkpoint, go_on }
 }
 
+/// Keeps the checkpoint of a batch, and stops the run there.
+#[derive(Default)]
+struct Kept {
+    after: u64,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Checkpoints for Kept {
+    fn is_due(&self, batches: u64) -> bool {
+        batches >= self.after
+    }
+
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, ModelError> {
+        self.checkpoint = Some(checkpoint);
+        Ok(ControlFlow::Break(()))
+    }
+}
+
+/// A run of `fit`, with callbacks that keep numbers and tensors.
+fn fit(name: &'static str) -> Run {
+    let run = |resume: Option<Checkpoint>, after| {
+        let model = Sequential::new()
+            .input(InputSpec::features(2))
+            .add(Gru::new(4).stateful(true).dropout(0.2))
+            .add(Dense::new(1));
+        let optimizer = Adam::default().into();
+        let compile = Compile {
+            optimizer,
+            engine: Some(engine()),
+            gradient_accumulation_steps: 2,
+            ..Compile::default()
+        };
+        let mut model = model.compile(compile).expect("a model");
+        let (x, y) = (Array3::from_elem((24, 3, 2), 0.5_f32), Array2::from_elem((24, 1), 0.25_f32));
+        let mut kept = Kept { after, checkpoint: None };
+        let early = EarlyStopping { restore_best_weights: true, patience: 9, ..EarlyStopping::default() };
+        let fit = Fit {
+            epochs: 4,
+            batch_size: 4,
+            validation_split: 0.5,
+            callbacks: vec![Box::new(early), Box::new(ReduceLrOnPlateau::default())],
+            checkpoints: Some(&mut kept),
+            resume,
+            ..Fit::default()
+        };
+        model.fit(&x, &y, fit).map_err(|e| e.to_string())?;
+        kept.checkpoint.ok_or("it was not stopped".to_owned())
+    };
+    let checkpoint = run(None, 8).expect("a run that is stopped");
+    Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 9).map(drop)) }
+}
+
+fn classifier(name: &'static str) -> Run {
+    let table = "up\trise\nup\traise\ndown\tdrop\ndown\tdrip\nleft\tlower\nleft\tlow\n";
+    let texts = parse_table(table, "a table").expect("texts");
+    let run = move |from: Option<Checkpoint>, batches| {
+        let recipe =
+            ClassifierRecipe { units: 4, embedding: 4, batch: 2, epochs: 4, ..ClassifierRecipe::default() };
+        let data = LabelledData { training: &texts, validation: &texts, memory: None };
+        let mut seen = 0;
+        let mut report = |event: &ClassifierEvent<'_>| {
+            seen += usize::from(matches!(event, ClassifierEvent::Batch { .. }));
+            if seen == batches { Flow::Stop } else { Flow::Continue }
+        };
+        let trained = match from {
+            Some(checkpoint) => recipe.resume(checkpoint, data, engine(), &mut report),
+            None => recipe.train(data, engine(), &mut report),
+        };
+        trained.map_err(|e| e.to_string())?.checkpoint.ok_or("it was not stopped".to_owned())
+    };
+    let checkpoint = run(None, 4).expect("a run that is stopped");
+    Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 1).map(drop)) }
+}
+
 /// The digest as a writer in another language would make it.
 fn redigest(parts: &mut Parts) {
     let mut metadata = parts.metadata();
@@ -109,6 +191,8 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
     let runs = [
         text("characters", TextRecipe::default()),
         text("words", TextRecipe { level: Level::Word, optimizer: "nadam".into(), ..TextRecipe::default() }),
+        fit("fit"),
+        classifier("a classifier"),
         text("subwords", TextRecipe { level: Level::Bpe, vocabulary: Some(340), ..TextRecipe::default() }),
     ];
     for (number, run) in runs.iter().enumerate() {

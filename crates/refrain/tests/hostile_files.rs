@@ -165,7 +165,8 @@ fn open_and_use(path: &Path) -> String {
         Opened::Text { model, .. } => {
             let prompt = "the old".to_owned();
             let written = model.complete(&Generate { prompt, length: 5, ..Generate::default() });
-            written.and_then(|_| model.suggest("the r", 3)).map(drop).map_err(|e| e.to_string())
+            let begun = written.and_then(|_| model.suggest("the r", 3));
+            begun.and_then(|_| model.suggest("the ", 3)).map(drop).map_err(|e| e.to_string())
         }
         Opened::Classifier { model, .. } => {
             model.classify(&["rise", "x"]).map(drop).map_err(|e| e.to_string())
@@ -253,9 +254,18 @@ fn with_layers(file: &[u8], count: usize, layer: impl Fn(usize) -> Value) -> Vec
     })
 }
 
-/// As many subwords as the file has, of doubled letters: each is half of the next.
+/// As many subwords as the file has, of doubled letters: each is half of the next, and the longest are the likeliest.
 fn with_doubled_letters(file: &[u8]) -> Vec<u8> {
-    forged(file, "refrain.task", |task| {
+    /// Bytes of a number.
+    const WIDTH: usize = 4;
+    let mut parts = Parts::of(file).expect("an honest file");
+    let bias = parts.header.iter().find(|(name, _)| *name == "output/bias");
+    let (_, bias) = bias.expect("a bias of the output");
+    let end = bias["data_offsets"][1].as_u64().expect("an offset") as usize;
+    for number in parts.tensors[end - 20 * WIDTH..end].chunks_exact_mut(WIDTH) {
+        number.copy_from_slice(&10f32.to_le_bytes());
+    }
+    forged(&parts.to_bytes(), "refrain.task", |task| {
         let mut task: Value = serde_json::from_str(task).expect("JSON");
         let model = &mut task["vocabulary"]["model"];
         let vocab = model["vocab"].as_object_mut().expect("a table");

@@ -1,10 +1,9 @@
 //! The options of checkpoints.
 
-use super::values::count;
+use super::values::{count, every};
 use clap::Args;
 use refrain::checkpoint::Every;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// How a run is saved as it goes, and goes on.
 #[derive(Debug, Args)]
@@ -24,38 +23,4 @@ pub(crate) struct CheckpointOptions {
     /// had not been stopped; where there is none, begin
     #[arg(long)]
     pub(crate) resume: bool,
-}
-
-fn every(text: &str) -> Result<Every, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number = digits.parse::<u64>().ok().filter(|&n| n > 0 && n <= 1_000_000_000_000);
-    let seconds = match &text[digits.len()..] {
-        "" => None,
-        "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3600),
-        _ => return Err(EXPECTED.to_owned()),
-    };
-    let number = number.ok_or(EXPECTED)?;
-    Ok(seconds.map_or(Every::Batches(number), |unit| Every::Time(Duration::from_secs(number * unit))))
-}
-
-const EXPECTED: &str = "expected a number of batches such as 500, or a time such as 90s, 10m or 2h";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_and_times_are_told_apart() {
-        let time = |seconds| Every::Time(Duration::from_secs(seconds));
-        for (text, expected) in
-            [("500", Every::Batches(500)), ("90s", time(90)), ("10m", time(600)), ("2h", time(7200))]
-        {
-            assert_eq!(every(text), Ok(expected));
-        }
-        for wrong in ["", "0", "0m", "m", "-5", "1.5h", "10 m", "5d", "10min", "99999999999999h", "é"] {
-            assert_eq!(every(wrong), Err(EXPECTED.to_owned()), "{wrong}");
-        }
-    }
 }

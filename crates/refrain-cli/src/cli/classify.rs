@@ -24,12 +24,13 @@ pub(crate) struct TrainClassify {
     #[command(flatten)]
     pub(crate) checkpoints: CheckpointOptions,
     /// Where to save the model
-    #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
+    #[arg(long, value_name = "FILE", help_heading = "Model files", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,
 }
 
 /// What the model is.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "The model")]
 pub(crate) struct ClassifierShape {
     /// What a step is
     #[arg(long, default_value = name(&recipe().level), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
@@ -65,6 +66,7 @@ pub(crate) struct ClassifierShape {
 
 /// How it is trained.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
 pub(crate) struct ClassifierFit {
     /// Texts of a batch
     #[arg(long, value_name = "N", default_value_t = recipe().batch, value_parser = count(1..=65_536))]

@@ -2,9 +2,11 @@
 
 use super::train_text::Cutoffs;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use refrain::checkpoint::Every;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 pub(super) fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(range)
@@ -93,4 +95,39 @@ pub(super) fn not_negative_f32(text: &str) -> Result<f32, String> {
 
 pub(super) fn at_least_one(text: &str) -> Result<f32, String> {
     number(text, |x: &f32| *x >= 1.0 && x.is_finite(), "a number of at least 1")
+}
+
+/// A number of batches, or with a unit a time.
+pub(super) fn every(text: &str) -> Result<Every, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|&n| n > 0 && n <= 1_000_000_000_000);
+    let seconds = match &text[digits.len()..] {
+        "" => None,
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => return Err(EXPECTED_EVERY.to_owned()),
+    };
+    let number = number.ok_or(EXPECTED_EVERY)?;
+    Ok(seconds.map_or(Every::Batches(number), |unit| Every::Time(Duration::from_secs(number * unit))))
+}
+
+const EXPECTED_EVERY: &str = "expected a number of batches such as 500, or a time such as 90s, 10m or 2h";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_times_are_told_apart() {
+        let time = |seconds| Every::Time(Duration::from_secs(seconds));
+        for (text, expected) in
+            [("500", Every::Batches(500)), ("90s", time(90)), ("10m", time(600)), ("2h", time(7200))]
+        {
+            assert_eq!(every(text), Ok(expected));
+        }
+        for wrong in ["", "0", "0m", "m", "-5", "1.5h", "10 m", "5d", "10min", "99999999999999h", "é"] {
+            assert_eq!(every(wrong), Err(EXPECTED_EVERY.to_owned()), "{wrong}");
+        }
+    }
 }

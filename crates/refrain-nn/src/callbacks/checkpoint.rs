@@ -39,7 +39,7 @@ pub struct ModelCheckpoint {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointSeen {
-    #[serde(with = "crate::exact::option")]
+    #[serde(with = "crate::checkpoint::exact::option")]
     best: Option<f64>,
     last_path: Option<String>,
 }

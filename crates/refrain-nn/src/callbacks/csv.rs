@@ -100,7 +100,14 @@ impl CsvLogger {
         let CsvFile { file, names, needs_header } = &self.file;
         let bytes = match file {
             // Rows that a checkpoint counts are on the disk before it is.
-            Some(file) => file.sync_all().and_then(|()| file.metadata()).map_err(|e| self.error(e))?.len(),
+            Some(file) => {
+                let synced = match file.sync_all() {
+                    // A pipe, or a device.
+                    Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+                    synced => synced,
+                };
+                synced.and_then(|()| file.metadata()).map_err(|e| self.error(e))?.len()
+            }
             None => 0,
         };
         Ok(Written { names: names.clone(), needs_header: *needs_header, bytes })

@@ -43,7 +43,7 @@ pub struct EarlyStopping {
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingSeen {
     wait: usize,
-    #[serde(with = "crate::exact::option")]
+    #[serde(with = "crate::checkpoint::exact::option")]
     best: Option<f64>,
     best_epoch: usize,
     /// A tensor of a checkpoint.

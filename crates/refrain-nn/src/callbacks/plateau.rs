@@ -37,7 +37,7 @@ pub struct ReduceLrOnPlateau {
 pub struct PlateauSeen {
     wait: usize,
     cooldown: usize,
-    #[serde(with = "crate::exact::option")]
+    #[serde(with = "crate::checkpoint::exact::option")]
     best: Option<f64>,
 }
 

@@ -15,7 +15,8 @@ pub trait Checkpoints {
         last
     }
 
-    /// Takes a checkpoint: one that is due, or that of a batch after which a callback stopped the run. To break ends the run as a callback's stop does, and this checkpoint is its last one.
+    /// Takes a checkpoint: one that is due, or that of a batch after which a callback stopped the run. To break ends the
+    /// run as a callback's stop does, and this checkpoint is its last one.
     ///
     /// # Errors
     /// Ends the training.

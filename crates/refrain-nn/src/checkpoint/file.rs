@@ -1,7 +1,8 @@
 //! The bytes of a checkpoint.
 
 use super::{Checkpoint, Part};
-use crate::file::{parse, write_header};
+use crate::error::Error;
+use crate::file::{in_proportion, parse, write_header};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +17,8 @@ const CONTENTS_KEY: &str = "refrain.checkpoint";
 const DIGEST_KEY: &str = "refrain.digest";
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
+/// What safetensors reads.
+const LONGEST_HEADER: usize = 100_000_000;
 /// Floats that are turned into bytes at a time.
 const BLOCK: usize = 16 * 1024;
 
@@ -33,16 +36,24 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+    /// An error where it could not be read again.
+    pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let parts = checkpoint.parts.iter().map(|(name, part)| (name.clone(), part.values.clone())).collect();
         let contents = Contents { kind: checkpoint.kind.clone(), parts };
         let contents = serde_json::json!(contents).to_string();
+        let refused = |reason| Error::unsupported("writing this checkpoint", reason);
+        in_proportion(CONTENTS_KEY, &contents).map_err(refused)?;
         let metadata =
             [(CONTENTS_KEY, contents), (DIGEST_KEY, "0".repeat(DIGITS)), (FORMAT_KEY, FORMAT.to_string())];
         let tensors: Vec<_> = tensors(checkpoint)
             .map(|(part, name, values)| (format!("{part}/{name}"), [values.len()]))
             .collect();
         let mut bytes = write_header(&metadata, tensors.iter().map(|(name, shape)| (&**name, &shape[..])));
+        if bytes.len() > LONGEST_HEADER {
+            let reason =
+                format!("its values and names take {} bytes; {LONGEST_HEADER} can be read", bytes.len());
+            return Err(refused(reason));
+        }
         let mut hash = Sha256::new();
         hash.update(&bytes);
         let hashed = each_block(checkpoint, |block| {
@@ -52,7 +63,7 @@ impl Header {
         debug_assert!(hashed.is_ok(), "a hash takes all bytes");
         let at = digest_at(&bytes).expect("it was written above");
         bytes[at..at + DIGITS].copy_from_slice(hex(&hash.finalize()).as_bytes());
-        Self { bytes }
+        Ok(Self { bytes })
     }
 
     pub(super) fn write(&self, checkpoint: &Checkpoint, out: &mut impl Write) -> io::Result<()> {
@@ -110,8 +121,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
         }
         _ => return Err(format!("it does not say that its format is {FORMAT}")),
     }
-    let Contents { kind, parts } = parse(metadata, CONTENTS_KEY)?
-        .ok_or("it is not a checkpoint: it has no `refrain.checkpoint`")?;
+    let Contents { kind, parts } =
+        parse(metadata, CONTENTS_KEY)?.ok_or("it is not a checkpoint: it has no `refrain.checkpoint`")?;
     let mut parts: BTreeMap<_, _> =
         parts.into_iter().map(|(name, values)| (name, Part { values, tensors: Vec::new() })).collect();
     for name in header.offset_keys() {

@@ -2,7 +2,8 @@
 
 use super::Checkpoint;
 use crate::error::Error;
-use std::fs::{self, File, TryLockError};
+use crate::file::{folder_of, sync_folder};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,10 +37,12 @@ pub struct CheckpointFolder {
     every: Every,
     keep: usize,
     since: Instant,
-    /// Of those that this run wrote or went on from: what goes first stands first.
+    /// Of those that this run wrote or owns since it went on from the last of them, in order.
     numbers: Vec<u64>,
     next: u64,
     lock: Option<File>,
+    /// Whether there was no folder before.
+    made: bool,
 }
 
 /// What a folder has to go on from.
@@ -51,7 +54,9 @@ pub struct Newest {
     pub skipped: Vec<(PathBuf, Error)>,
 }
 
-const LOCK: &str = "lock";
+const LOCK: &str = ".refrain-lock";
+/// Numbers that no run comes to.
+const MOST: u64 = 1 << 53;
 const PREFIX: &str = "checkpoint-";
 const SUFFIX: &str = ".safetensors";
 
@@ -66,6 +71,7 @@ impl CheckpointFolder {
             numbers: Vec::new(),
             next: 1,
             lock: None,
+            made: false,
         }
     }
 
@@ -103,16 +109,13 @@ impl CheckpointFolder {
         Ok(!self.list()?.is_empty())
     }
 
-    /// Removes the checkpoints that this run wrote or went on from, its lock, and the folder if nothing else is in it:
-    /// for a run that is done.
-    pub fn clear(self) {
-        for &number in &self.numbers {
+    /// Removes the checkpoints that this run wrote or owns, its lock, and the folder if nothing else is in it: for a run
+    /// that is done.
+    pub fn clear(mut self) {
+        for number in std::mem::take(&mut self.numbers) {
             let _ = fs::remove_file(self.file(number));
         }
-        if self.lock.is_some() {
-            let _ = fs::remove_file(self.path.join(LOCK));
-        }
-        let _ = fs::remove_dir(&self.path);
+        self.made = true;
     }
 
     /// The file that was written or gone on from last.
@@ -120,11 +123,12 @@ impl CheckpointFolder {
         self.numbers.last().map(|&number| self.file(number))
     }
 
-    /// Finds the newest complete checkpoint, to go on from it: what is written from now on takes the places of those
-    /// that are there.
+    /// Finds the newest complete checkpoint, to go on from it: what is written from now on takes its place and those of
+    /// the ones before it. With [`Every::Never`] only its own. What cannot be read as a checkpoint is skipped, and stays.
     ///
     /// # Errors
-    /// When the folder cannot be read, or another run has locked it.
+    /// When the folder or a file in it cannot be read, there are checkpoints and none is complete, or another run has
+    /// locked the folder.
     pub fn newest(&mut self) -> Result<Newest, Error> {
         let mut newest = Newest { checkpoint: None, skipped: Vec::new() };
         if !self.path.is_dir() {
@@ -137,17 +141,22 @@ impl CheckpointFolder {
             match Checkpoint::read(&file) {
                 Ok(checkpoint) => {
                     newest.checkpoint = Some((file, checkpoint));
-                    self.numbers.extend(numbers.drain(..).chain([number]));
+                    // Without a wish for checkpoints as it goes, a run does not own what other runs may have left.
+                    let older = if self.every == Every::Never { Vec::new() } else { numbers };
+                    self.numbers = older.into_iter().chain([number]).collect();
+                    break;
                 }
-                Err(error) => {
-                    // It goes before any complete one does.
-                    self.numbers.push(number);
-                    newest.skipped.push((file, error));
-                }
+                Err(error @ Error::CheckpointFile { .. }) => newest.skipped.push((file, error)),
+                // One that cannot be read now may be read later.
+                Err(error) => return Err(error),
             }
         }
         self.since = Instant::now();
-        Ok(newest)
+        match newest.skipped.first() {
+            // To begin anew is for whoever asks for it.
+            Some(_) if newest.checkpoint.is_none() => Err(newest.skipped.swap_remove(0).1),
+            _ => Ok(newest),
+        }
     }
 
     /// Writes a checkpoint and removes those that are too many.
@@ -192,7 +201,7 @@ impl CheckpointFolder {
             // Only names that this type gives, so that a number names one file.
             let digits = number.filter(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit()));
             numbers.extend(
-                digits.and_then(|n| n.parse::<u64>().ok()).filter(|n| self.file(*n).ends_with(&name)),
+                digits.and_then(|n| n.parse().ok()).filter(|n| *n < MOST && self.file(*n).ends_with(&name)),
             );
         }
         numbers.sort_unstable();
@@ -208,9 +217,13 @@ impl CheckpointFolder {
         if self.lock.is_some() {
             return Ok(());
         }
+        self.made = !self.path.exists();
         fs::create_dir_all(&self.path).map_err(|e| self.failed("cannot make the folder", e))?;
-        let lock =
-            File::create(self.path.join(LOCK)).map_err(|e| self.failed("cannot write into the folder", e))?;
+        if self.made {
+            sync_folder(folder_of(&self.path)).map_err(|e| self.failed("cannot make the folder", e))?;
+        }
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(self.path.join(LOCK));
+        let lock = lock.map_err(|e| self.failed("cannot write into the folder", e))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let source = io::Error::other(
@@ -222,7 +235,7 @@ impl CheckpointFolder {
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         self.lock = Some(lock);
-        self.next = self.list()?.last().map_or(1, |last| last.saturating_add(1));
+        self.next = self.list()?.last().map_or(1, |last| last + 1);
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let name = entry.file_name();
             if name.to_str().is_some_and(|n| n.starts_with(&format!(".{PREFIX}")) && n.ends_with(".tmp")) {
@@ -230,5 +243,15 @@ impl CheckpointFolder {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for CheckpointFolder {
+    /// A folder that nothing was written into goes, if it was made for that.
+    fn drop(&mut self) {
+        if self.made && self.numbers.is_empty() && self.lock.is_some() {
+            let _ = fs::remove_file(self.path.join(LOCK));
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }

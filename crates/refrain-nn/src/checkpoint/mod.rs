@@ -41,6 +41,7 @@
 //! sent them; one that is cut or altered in any byte is an error.
 
 mod checkpoints;
+pub mod exact;
 mod file;
 mod folder;
 mod part;
@@ -52,6 +53,7 @@ pub use folder::{CheckpointFolder, Every, Newest};
 pub use part::Part;
 
 use crate::error::Error;
+use crate::file::printable;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -86,7 +88,11 @@ impl Checkpoint {
         if self.kind == kind {
             return Ok(());
         }
-        Err(Error::data("the checkpoint", format!("of a run of `{}`", self.kind), format!("one of `{kind}`")))
+        Err(Error::data(
+            "the checkpoint",
+            format!("of a run of `{}`", printable(&self.kind)),
+            format!("one of `{kind}`"),
+        ))
     }
 
     /// Adds a part, in place of one that has the name.
@@ -113,9 +119,9 @@ impl Checkpoint {
     /// Writes it to a file, whole or not at all.
     ///
     /// # Errors
-    /// When it cannot be written; an existing file is then as it was.
+    /// When it cannot be written, or could not be read again; an existing file is then as it was.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let header = file::Header::of(self);
+        let header = file::Header::of(self)?;
         crate::file::write_atomically(path.as_ref(), |out| header.write(self, out))
     }
 
@@ -131,7 +137,8 @@ impl Checkpoint {
             path: name(),
             source,
         })?;
-        Self::from_bytes(&bytes).map_err(|reason| Error::CheckpointFile { path: name(), reason })
+        Self::from_bytes(&bytes)
+            .map_err(|reason| Error::CheckpointFile { path: name(), reason: printable(&reason) })
     }
 
     /// Reads the bytes of a file. The reason, where they are not a checkpoint.

@@ -16,7 +16,7 @@ fn checkpoint(step: u64) -> Checkpoint {
 
 fn bytes(checkpoint: &Checkpoint) -> Vec<u8> {
     let mut bytes = Vec::new();
-    file::Header::of(checkpoint).write(checkpoint, &mut bytes).unwrap();
+    file::Header::of(checkpoint).unwrap().write(checkpoint, &mut bytes).unwrap();
     bytes
 }
 
@@ -87,7 +87,7 @@ fn a_writer_that_fails_anywhere_says_so() {
         }
     }
     let checkpoint = checkpoint(1);
-    let header = file::Header::of(&checkpoint);
+    let header = file::Header::of(&checkpoint).unwrap();
     let writes = (0..).find(|&n| header.write(&checkpoint, &mut Failing(n)).is_ok()).unwrap();
     assert!(writes > 8, "{writes}");
     for n in 0..writes {
@@ -111,7 +111,7 @@ fn the_newest_complete_one_wins() {
         names
     };
     let [three, four, five] = [3, 4, 5].map(|n| format!("checkpoint-{n:06}.safetensors"));
-    assert_eq!(names(), [&*three, &four, &five, "lock"]);
+    assert_eq!(names(), [".refrain-lock", &*three, &four, &five]);
     drop(folder);
 
     // Damaged, and left by a writer that was killed.
@@ -132,7 +132,7 @@ fn the_newest_complete_one_wins() {
     assert!(file.ends_with("checkpoint-000006.safetensors"));
     assert_eq!(
         names(),
-        [&*four, "checkpoint-000006.safetensors", "checkpoint-7.safetensors", "lock", "mine"]
+        [".refrain-lock", &*four, &five, "checkpoint-000006.safetensors", "checkpoint-7.safetensors", "mine"]
     );
 }
 
@@ -147,6 +147,19 @@ fn a_folder_is_of_one_run_at_a_time() {
     second.open().unwrap_err();
     drop(first);
     assert!(second.newest().unwrap().checkpoint.is_some());
+}
+
+#[test]
+fn where_none_can_be_read_none_is_removed() {
+    let temporary = tempfile::tempdir().unwrap();
+    for number in 1..=3 {
+        fs::write(temporary.path().join(format!("checkpoint-{number:06}.safetensors")), "damaged").unwrap();
+    }
+    let mut folder = CheckpointFolder::new(temporary.path()).keep(1);
+    let error = folder.newest().unwrap_err().to_string();
+    assert!(error.contains("checkpoint-000003") && folder.last().is_none(), "{error}");
+    folder.write(&checkpoint(1)).unwrap();
+    assert_eq!(folder.list().unwrap(), [1, 2, 3, 4]);
 }
 
 #[test]
@@ -187,9 +200,42 @@ fn one_is_due_by_count_or_by_time() {
 
 /// A value in memory is many times its text.
 #[test]
-fn a_text_of_nothing_but_zeros_is_refused_before_it_is_parsed() {
+fn a_text_of_nothing_but_zeros_is_neither_written_nor_parsed() {
     let mut hostile = Checkpoint::new("test");
     hostile.insert("run", Part::of(&vec![0; 1 << 20]).unwrap());
-    let reason = Checkpoint::from_bytes(&bytes(&hostile)).unwrap_err();
-    assert!(reason.contains("JSON values"), "{reason}");
+    let folder = tempfile::tempdir().unwrap();
+    let error = hostile.write(folder.path().join("c")).unwrap_err().to_string();
+    assert!(error.contains("JSON values"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_that_takes_none_as_it_goes_owns_the_one_that_it_went_on_from() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("c");
+    let new = || CheckpointFolder::new(&path).every(Every::Never);
+    new().write(&checkpoint(1)).unwrap();
+    new().write(&checkpoint(2)).unwrap();
+    let mut on = new();
+    on.newest().unwrap();
+    on.clear();
+    assert_eq!(new().list().unwrap(), [1]);
+    let mut last = new();
+    last.newest().unwrap();
+    last.clear();
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_stands_in_a_folder_is_not_touched_and_an_empty_one_not_left() {
+    let temporary = tempfile::tempdir().unwrap();
+    fs::write(temporary.path().join("lock"), "mine").unwrap();
+    drop(CheckpointFolder::new(temporary.path()).open());
+    assert_eq!(fs::read(temporary.path().join("lock")).unwrap(), b"mine");
+    let path = temporary.path().join("new");
+    let mut folder = CheckpointFolder::new(&path);
+    folder.open().unwrap();
+    assert!(path.exists());
+    drop(folder);
+    assert!(!path.exists());
 }

@@ -23,11 +23,7 @@ pub fn write_atomically(
         write(&mut writer)?;
         writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         fs::rename(&temporary, &target)?;
-        // The name is safe only once the folder is; a system that cannot sync folders has nothing to add.
-        if let Ok(folder) = File::open(folder_of(&target)) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
+        sync_folder(folder_of(&target))
     })();
     result.map_err(|source| {
         let _ = fs::remove_file(&temporary);
@@ -57,7 +53,16 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     written.map_err(error)
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// Makes the names in a folder safe. A system that cannot sync folders, or does not let this user, has nothing to add.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(e) if !matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -19,6 +19,7 @@ mod atomic;
 mod header;
 
 pub use atomic::{check_writable, write_atomically};
+pub(crate) use atomic::{folder_of, sync_folder};
 
 use crate::error::Error;
 use crate::graph::{Backing, Budget};
@@ -134,6 +135,12 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
         warnings
             .push("the file has no digest of its metadata, so its description was not checked".to_owned());
     }
+    if metadata.contains_key("refrain.checkpoint") {
+        return Err(
+            "it is the checkpoint of a run, which `--resume` goes on from; the run's model is another file"
+                .to_owned(),
+        );
+    }
     let architecture: Architecture = parse(&metadata, "refrain.config")?
         .ok_or("it has no `refrain.config`: it holds tensors, but not how they make a model")?;
     match metadata.get("refrain.digest") {
@@ -219,14 +226,17 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(
     key: &str,
 ) -> Result<Option<T>, String> {
     let Some(text) = metadata.get(key) else { return Ok(None) };
-    let (values, most) = (count_values(text), FREE_VALUES + text.len() / BYTES_A_VALUE);
-    if values > most {
-        return Err(format!(
-            "its `{key}` holds {values} JSON values, of {} bytes at most {most}",
-            text.len()
-        ));
-    }
+    in_proportion(key, text)?;
     serde_json::from_str(text).map(Some).map_err(|e| format!("its `{key}` cannot be read: {e}"))
+}
+
+/// Whether a text has no more JSON values than go with its length. The reason, where it has.
+pub(crate) fn in_proportion(key: &str, text: &str) -> Result<(), String> {
+    let (values, most) = (count_values(text), FREE_VALUES + text.len() / BYTES_A_VALUE);
+    if values <= most {
+        return Ok(());
+    }
+    Err(format!("its `{key}` holds {values} JSON values, of {} bytes at most {most}", text.len()))
 }
 
 /// JSON values that any text may hold. One in memory is many times its text, so that a text of nothing but zeros

@@ -12,6 +12,7 @@ use crate::callbacks::ResumeContext;
 use crate::checkpoint::{Checkpoint, Part};
 use crate::data::BatchSource;
 use crate::error::Error;
+use crate::file::printable;
 use crate::history::History;
 use crate::model::{Architecture, Totals, TrainingState};
 use crate::state::State;
@@ -197,7 +198,11 @@ fn same_architecture(now: &Architecture, then: &Architecture) -> Result<(), Erro
         return Ok(());
     }
     let differs = |what: &str, now: String, then: String| {
-        Err(Error::data(format!("the model's {what}"), now, format!("{then}, as the checkpoint's run has")))
+        Err(Error::data(
+            format!("the model's {what}"),
+            now,
+            format!("{}, as the checkpoint's run has", printable(&then)),
+        ))
     };
     for (i, (now, then)) in now.layers.iter().zip(&then.layers).enumerate() {
         if now != then {

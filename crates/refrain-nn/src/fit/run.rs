@@ -202,7 +202,9 @@ impl<'m, 'a> Run<'m, 'a> {
                 self.reporters.event(&Event::Batch { epoch, done, batches, seconds, logs: &logs });
             }
             let trained = self.model.steps_done();
-            if self.checkpoints.as_ref().is_some_and(|c| self.stop || c.is_due(trained)) {
+            // Going on from a loss that is no number leads nowhere, and an older checkpoint would go for it.
+            let is_sound = self.model.last_loss().is_finite();
+            if is_sound && self.checkpoints.as_ref().is_some_and(|c| self.stop || c.is_due(trained)) {
                 let place = Place { epoch, batches, done: *done, ended: false };
                 self.write_checkpoint(place, carry.as_ref(), history)?;
             }

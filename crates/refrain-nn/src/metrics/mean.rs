@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Mean {
     /// `Σ w·v`
-    #[serde(with = "crate::exact")]
+    #[serde(with = "crate::checkpoint::exact")]
     pub sum: f64,
     /// `Σ w`
-    #[serde(with = "crate::exact")]
+    #[serde(with = "crate::checkpoint::exact")]
     pub weight: f64,
 }
 

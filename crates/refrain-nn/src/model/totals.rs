@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct Totals {
     /// The loss, the loss over the sum of weights, and the metrics of each output.
     means: Vec<Mean>,
-    #[serde(with = "crate::exact")]
+    #[serde(with = "crate::checkpoint::exact")]
     last_loss: f64,
-    #[serde(with = "crate::exact")]
+    #[serde(with = "crate::checkpoint::exact")]
     gradient_norm: f64,
 }
 

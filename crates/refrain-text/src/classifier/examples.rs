@@ -156,7 +156,7 @@ fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..20].copy_from_slice(PURPOSE);
     let mut rng = ChaCha8Rng::from_seed(key);
-    rng.set_stream(hash(label));
+    rng.set_stream(hash([label]));
     let mut order: Vec<usize> = (0..n).collect();
     for last in (1..n).rev() {
         let drawn = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
@@ -166,14 +166,15 @@ fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
 }
 
 /// FNV-1a.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let bytes = texts.into_iter().flat_map(str::bytes);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A hash of all texts and labels, to tell whether two runs had the same ones.
 pub(super) fn fingerprint(examples: &[LabelledText]) -> String {
-    let all = examples.iter().map(|e| format!("{}\t{}\n", e.label, e.text)).collect::<String>();
-    format!("fnv1a-{:016x}", hash(&all))
+    let parts = examples.iter().flat_map(|e| [&*e.label, "\t", &*e.text, "\n"]);
+    format!("fnv1a-{:016x}", hash(parts))
 }
 
 /// The labels of texts to learn, sorted.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::score::{SCORE_LANE, ScoreBlock, ScoreLanes};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Model;
+use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, Extent};
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +25,19 @@ pub(super) fn scored_at_once(tokens: usize, stream: bool) -> (usize, usize) {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean over the scored tokens, in nats.
+    #[serde(with = "exact")]
     pub loss: f64,
     /// `e^loss`
+    #[serde(with = "exact")]
     pub perplexity: f64,
     /// `loss / ln 2`
+    #[serde(with = "exact")]
     pub bits_per_token: f64,
     /// The text's bits shared out among its characters.
+    #[serde(with = "exact")]
     pub bits_per_character: f64,
     /// Share of the tokens that were the likeliest.
+    #[serde(with = "exact")]
     pub accuracy: f64,
     /// Tokens scored: all but the first.
     pub tokens: usize,

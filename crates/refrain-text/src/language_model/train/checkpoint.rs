@@ -15,9 +15,10 @@ use crate::error::{Error, Result};
 use crate::language_model::evaluate::Score;
 use crate::language_model::{LanguageModel, TASK, TextRecipe};
 use crate::resumed::{expect_same, same_recipe};
+use refrain_nn::checkpoint::exact;
 use refrain_nn::checkpoint::{Checkpoint, Part};
 use refrain_nn::file::ModelFile;
-use refrain_nn::{Architecture, Compile, Engine, Totals, TrainingState, exact};
+use refrain_nn::{Architecture, Compile, Engine, Totals, TrainingState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -105,7 +106,7 @@ impl Saved {
         let lm = LanguageModel::from_file(file)?;
         let best = match &run.best {
             Some(BestValues { epoch, score }) => {
-                let weights = part.take("run", WEIGHTS, lm.model.weights().len())?;
+                let weights = part.take("run", WEIGHTS, lm.model.params().values().len())?;
                 Some(Best { epoch: *epoch, score: *score, weights })
             }
             None => None,
