@@ -5,6 +5,7 @@ use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::progress::thousands;
 use crate::shell;
+use refrain::ModelError;
 use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, Newest};
 use refrain::language_model::Flow;
 use serde_json::json;
@@ -27,7 +28,7 @@ pub(crate) struct Checkpoints<'a> {
     /// The newest that is safe, and where the run stood.
     safe: Option<(PathBuf, Place)>,
     /// Why the last one could not be written.
-    failed: Option<refrain::ModelError>,
+    failed: Option<ModelError>,
 }
 
 /// What a run goes on from.
@@ -93,8 +94,14 @@ impl<'a> Checkpoints<'a> {
     }
 
     fn newest(&mut self) -> Result<Option<Checkpoint>> {
-        let Newest { checkpoint, skipped } =
-            self.folder.newest().map_err(|e| Failure::input(e.to_string()))?;
+        let newest = self.folder.newest().map_err(|error| match error {
+            ModelError::CheckpointFile { .. } => Failure::input(format!(
+                "{error}; no older one is complete. Without --resume, and with another folder or --out, the run begins \
+                 anew"
+            )),
+            error => Failure::input(error.to_string()),
+        })?;
+        let Newest { checkpoint, skipped } = newest;
         for (_, error) in &skipped {
             self.output.warning(format_args!("{error}; it is skipped"));
         }

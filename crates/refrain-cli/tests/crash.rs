@@ -538,6 +538,34 @@ fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
 }
 
 #[test]
+fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
+    let training = Training::new(TEXT);
+    let files = with_three(&training);
+    for (file, bytes) in &files {
+        training.place.write(file.to_str().unwrap(), &bytes[..bytes.len() / 2]);
+    }
+    let before = training.folder();
+    let ran = training.start(&["--resume"]).end();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    ran.says_error(&[files.last().unwrap().0.to_str().unwrap(), "no older one is complete", "begins anew"]);
+    assert_eq!(training.folder(), before);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_folder_whose_name_is_no_utf_8_takes_checkpoints() {
+    use std::os::unix::ffi::OsStrExt;
+    let training = Training::new(TEXT);
+    let mut command =
+        training.place.command(&[&["--json", "train"], TEXT, &["--out=o.safetensors"]].concat());
+    command.arg("--checkpoint").arg(std::ffi::OsStr::from_bytes(b"run\xff")).arg("--checkpoint-every=3");
+    let ran = Ran::new(command.output().unwrap());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.events("checkpoint").is_empty());
+    assert!(training.place.read("o.safetensors") == training.model);
+}
+
+#[test]
 fn two_runs_do_not_share_a_folder() {
     let training = Training::new(TEXT);
     let first = training.caught(&[], 1);
