@@ -544,11 +544,11 @@ fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
     for (file, bytes) in &files {
         training.place.write(file.to_str().unwrap(), &bytes[..bytes.len() / 2]);
     }
-    let before = training.folder();
+    let before = training.checkpoints();
     let ran = training.start(&["--resume"]).end();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     ran.says_error(&[files.last().unwrap().0.to_str().unwrap(), "no older one is complete", "begins anew"]);
-    assert_eq!(training.folder(), before);
+    assert_eq!(training.checkpoints(), before);
 }
 
 #[test]
