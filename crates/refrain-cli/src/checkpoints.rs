@@ -234,7 +234,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// What is left of the run when it fails.
-    pub(crate) fn what_is_safe(&self) -> String {
+    fn what_is_safe(&self) -> String {
         match self.still_there() {
             None => "it has no checkpoint to go on from".to_owned(),
             Some((path, place)) => format!(
