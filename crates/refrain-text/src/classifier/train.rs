@@ -10,10 +10,10 @@ use super::watch::{Plan, Told, Watch};
 use crate::language_model::{Codec, Flow, Stopped, VocabOptions};
 use crate::words::WordOptions;
 use refrain_nn::callbacks::Callback;
-use refrain_nn::checkpoint::Checkpoint;
+use refrain_nn::checkpoint::{Checkpoint, exact};
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Engine, Fit, Memory, Model, TrainingCounters};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The texts of a run.
 #[derive(Debug, Clone, Copy)]
@@ -72,30 +72,37 @@ pub enum ClassifierEvent<'a> {
 }
 
 /// One epoch. Losses in nats a text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClassifierEpoch {
     /// From 1.
     pub epoch: usize,
     /// Mean training loss, dropout and the labels' weights included.
+    #[serde(with = "exact")]
     pub loss: f64,
     /// Share of training texts given their label.
+    #[serde(with = "exact")]
     pub accuracy: f64,
     /// Loss of the validation texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact::option")]
     pub val_loss: Option<f64>,
     /// Share of validation texts given their label.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact::option")]
     pub val_accuracy: Option<f64>,
     /// Mean F1 of the labels on the validation texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact::option")]
     pub val_macro_f1: Option<f64>,
     /// Training texts a second, validation not counted.
+    #[serde(with = "exact")]
     pub samples_per_second: f64,
     /// Of training, validation not counted.
+    #[serde(with = "exact")]
     pub seconds: f64,
     /// Of the epoch's last step.
+    #[serde(with = "exact")]
     pub learning_rate: f64,
     /// Mean over the epoch, before clipping.
+    #[serde(with = "exact")]
     pub gradient_norm: f64,
 }
 

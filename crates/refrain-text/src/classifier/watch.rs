@@ -117,7 +117,7 @@ impl Epoch {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Values {
-    epochs: Vec<ExactEpoch>,
+    epochs: Vec<ClassifierEpoch>,
     best: Option<BestValues>,
     #[serde(with = "exact")]
     seconds: f64,
@@ -125,34 +125,6 @@ struct Values {
     trained: Duration,
     #[serde(with = "exact")]
     norms: f64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ExactEpoch(#[serde(with = "EpochValues")] ClassifierEpoch);
-
-/// A [`ClassifierEpoch`] whose numbers come back with the same bits.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "ClassifierEpoch", deny_unknown_fields)]
-struct EpochValues {
-    epoch: usize,
-    #[serde(with = "exact")]
-    loss: f64,
-    #[serde(with = "exact")]
-    accuracy: f64,
-    #[serde(with = "exact::option")]
-    val_loss: Option<f64>,
-    #[serde(with = "exact::option")]
-    val_accuracy: Option<f64>,
-    #[serde(with = "exact::option")]
-    val_macro_f1: Option<f64>,
-    #[serde(with = "exact")]
-    samples_per_second: f64,
-    #[serde(with = "exact")]
-    seconds: f64,
-    #[serde(with = "exact")]
-    learning_rate: f64,
-    #[serde(with = "exact")]
-    gradient_norm: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -292,7 +264,7 @@ impl Callback for Watch<'_, '_> {
             |score: &ClassifierScore| ScoreValues { loss: score.loss, confusion: score.confusion.counted() };
         let best = self.best.as_ref();
         let values = Values {
-            epochs: self.epochs.iter().cloned().map(ExactEpoch).collect(),
+            epochs: self.epochs.clone(),
             best: best.map(|best| BestValues { epoch: best.epoch, score: best.score.as_ref().map(score) }),
             seconds: self.seconds,
             texts: self.epoch.texts,
@@ -311,7 +283,7 @@ impl Callback for Watch<'_, '_> {
             got,
             expected,
         };
-        self.epochs = epochs.into_iter().map(|ExactEpoch(epoch)| epoch).collect();
+        self.epochs = epochs;
         if !self.epochs.iter().map(|epoch| epoch.epoch).eq(1..=cx.epoch) {
             let got = format!("a list of {}", self.epochs.len());
             return Err(damaged("epochs", got, format!("the {} that ended", cx.epoch)));
