@@ -15,6 +15,9 @@ enum Inner {
     Nn(refrain_nn::Error),
     #[error(transparent)]
     Text(refrain_text::Error),
+    #[cfg(feature = "inspect")]
+    #[error(transparent)]
+    Inspect(refrain_inspect::Error),
 }
 
 /// What sort of thing went wrong.
@@ -45,6 +48,8 @@ impl Error {
         match &self.0 {
             Inner::Nn(error) | Inner::Text(refrain_text::Error::Model(error)) => kind_of(error),
             Inner::Text(error) => kind_of_text(error),
+            #[cfg(feature = "inspect")]
+            Inner::Inspect(error) => kind_of_inspect(error),
         }
     }
 }
@@ -74,6 +79,17 @@ fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     }
 }
 
+#[cfg(feature = "inspect")]
+fn kind_of_inspect(error: &refrain_inspect::Error) -> ErrorKind {
+    use refrain_inspect::Error as E;
+    match error {
+        E::Model(error) => kind_of(error),
+        E::Setting { .. } => ErrorKind::Setting,
+        E::Unsupported { .. } => ErrorKind::Unsupported,
+        _ => ErrorKind::Other,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -95,5 +111,12 @@ impl From<refrain_nn::Error> for Error {
 impl From<refrain_text::Error> for Error {
     fn from(error: refrain_text::Error) -> Self {
         Self(Inner::Text(error))
+    }
+}
+
+#[cfg(feature = "inspect")]
+impl From<refrain_inspect::Error> for Error {
+    fn from(error: refrain_inspect::Error) -> Self {
+        Self(Inner::Inspect(error))
     }
 }

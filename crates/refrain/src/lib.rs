@@ -30,7 +30,8 @@
 //!
 //! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text,
 //! [`classifier`] models that label texts.
-//! With the feature `plot` (off by default), `refrain::plot` draws line charts.
+//! With the feature `plot` (off by default), `refrain::plot` draws figures; with `inspect`, `refrain::inspect` looks
+//! into models.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -43,6 +44,8 @@ pub use open::{Opened, open};
 pub use reporter::{KerasReporter, KerasVerbose};
 
 pub use ndarray;
+#[cfg(feature = "inspect")]
+pub use refrain_inspect as inspect;
 pub use refrain_kernels::{Engine, Isa, machine};
 /// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
 pub use refrain_nn::Error as ModelError;

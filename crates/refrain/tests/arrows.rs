@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// What each crate may depend on inside the workspace (ARCHITECTURE.md, "The house").
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("refrain-kernels", &[]),
     ("refrain-nn", &["refrain-kernels"]),
     ("refrain-plot", &[]),
+    ("refrain-inspect", &["refrain-nn", "refrain-plot"]),
     ("refrain-text", &["refrain-nn"]),
-    ("refrain", &["refrain-kernels", "refrain-nn", "refrain-plot", "refrain-text"]),
+    ("refrain", &["refrain-inspect", "refrain-kernels", "refrain-nn", "refrain-plot", "refrain-text"]),
     ("refrain-cli", &["refrain"]),
 ];
 

@@ -1,0 +1,6 @@
+//! Looks into recurrent networks.
+#![forbid(unsafe_code)]
+
+mod error;
+
+pub use error::{Error, Result};
