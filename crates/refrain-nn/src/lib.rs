@@ -34,6 +34,7 @@ mod state;
 pub use activation::Activation;
 pub use error::Error;
 pub use fit::{Evaluate, Event, Fit, Reporter, Verbose};
+pub use graph::Recurrence;
 pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};
 pub use model::{

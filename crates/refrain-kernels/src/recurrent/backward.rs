@@ -38,6 +38,17 @@ pub struct Backward<'a> {
     pub dc: &'a mut [f32],
     /// Working space `(N, H')` of a reset-before GRU and of layers with masks. Overwritten.
     pub scratch: &'a mut [f32],
+    /// Where the gradients of the states at every step are kept, if anywhere.
+    pub probe: Option<Probe<'a>>,
+}
+
+/// The gradients of the states at every step, which a backward pass otherwise overwrites as it walks back.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    /// Out: the gradient of the hidden state of each row `(R, H')`, its output's included.
+    pub dh: &'a mut [f32],
+    /// Out: that of an LSTM's cell state `(R, H')`, the way through the hidden state of the same step included.
+    pub dc: &'a mut [f32],
 }
 
 /// Walks the steps back: the gates' gradients in place of the gates, the initial state's in `dh` and `dc`.
@@ -74,6 +85,10 @@ impl Backward<'_> {
         }
         if cell.resets_before() || self.masks.is_some() {
             needs("scratch", self.scratch.len(), lanes);
+        }
+        if let Some(probe) = &self.probe {
+            needs("the probe's dh", probe.dh.len(), rows * step);
+            needs("the probe's dc", probe.dc.len(), if cell.has_cell_state() { rows * step } else { 0 });
         }
         if let Some(masks) = self.masks {
             assert!(masks.groups == 1 || masks.groups == cell.gates(), "{} mask groups", masks.groups);
@@ -114,6 +129,7 @@ impl cell::Pass for Run<'_> {
             dh: Shared::new(b.dh),
             dc: Shared::new(b.dc),
             scratch: Shared::new(b.scratch),
+            probe: b.probe.map(|probe| (Shared::new(probe.dh), Shared::new(probe.dc))),
         };
         gang.run(plan.parts(), &|part| {
             engine.isa().run(PartOf { pass: &pass, share: plan.share(part) });
@@ -139,6 +155,8 @@ struct Pass<'a, P> {
     dh: Shared<f32>,
     dc: Shared<f32>,
     scratch: Shared<f32>,
+    /// For dh and dc.
+    probe: Option<(Shared<f32>, Shared<f32>)>,
 }
 
 struct PartOf<'a, P> {
@@ -203,6 +221,10 @@ impl<P: Pointwise> Pass<'_, P> {
                     },
                     dh: self.dh.ptr().add(state),
                     dc: self.dc.ptr().wrapping_add(state),
+                    seen_dc: match self.probe {
+                        None => std::ptr::null_mut(),
+                        Some((_, dc)) => dc.ptr().wrapping_add(here),
+                    },
                     d_reset: self.scratch.ptr().wrapping_add(state).cast_const(),
                     reset_mask: match self.masks {
                         None => std::ptr::null(),
@@ -223,6 +245,13 @@ impl<P: Pointwise> Pass<'_, P> {
                                 let dh = at.dh.add(unit);
                                 s.store(dh, s.add(s.load(dh), s.load(dy)));
                                 s.prefetch(dy.wrapping_add(P::UNIT_SLOTS * SLOT));
+                            }
+                        }
+                        if let Some((seen, _)) = self.probe {
+                            let first = (p * P::UNIT_SLOTS + from) * SLOT + lane;
+                            let seen = seen.ptr().add((row + i) * self.step + first);
+                            for unit in (0..at.slots).map(|slot| slot * SLOT) {
+                                s.store(seen.add(unit), s.load(at.dh.add(unit)));
                             }
                         }
                         // Of the next panel: the gates were written a whole pass ago.

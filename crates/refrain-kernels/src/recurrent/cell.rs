@@ -27,6 +27,8 @@ pub(super) struct At {
     pub(super) dh: *mut f32,
     /// Backward: the gradient that reaches c; becomes that of c_prev.
     pub(super) dc: *mut f32,
+    /// Backward: where the gradient of c goes before it becomes that of c_prev, or null.
+    pub(super) seen_dc: *mut f32,
     /// Backward of a reset-before GRU: the gradient that reaches r ⊙ h.
     pub(super) d_reset: *const f32,
     /// Backward of a reset-before GRU: the dropout mask of the state in the candidate, or null.
@@ -46,6 +48,7 @@ impl At {
         h_reset: null(),
         dh: null_mut(),
         dc: null_mut(),
+        seen_dc: null_mut(),
         d_reset: null(),
         reset_mask: null(),
     };

@@ -39,6 +39,9 @@ impl<A: Activate, R: Activate> Pointwise for Lstm<A, R> {
             let dh = s.load(at.dh);
             let out = activate(s, self.activation, s.load(at.c));
             let dc = s.add(s.load(at.dc), derive(s, self.activation, out, s.mul(dh, o)));
+            if !at.seen_dc.is_null() {
+                s.store(at.seen_dc, dc);
+            }
             s.store(gate(0), derive(s, self.recurrent, i, s.mul(dc, g)));
             s.store(gate(1), derive(s, self.recurrent, f, s.mul(dc, s.load(at.c_prev))));
             s.store(gate(2), derive(s, self.activation, g, s.mul(dc, i)));

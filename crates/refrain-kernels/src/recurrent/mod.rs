@@ -32,7 +32,9 @@ mod rnn;
 mod tests;
 mod tokens;
 
-pub use backward::{Backward, backward, bias_gradient, input_gradient, kernel_gradient, recurrent_gradient};
+pub use backward::{
+    Backward, Probe, backward, bias_gradient, input_gradient, kernel_gradient, recurrent_gradient,
+};
 pub use biases::Biases;
 pub use forward::{Forward, StepInput, forward, input_product};
 pub(crate) use plan::Split;
@@ -40,6 +42,7 @@ pub use tokens::{gather_gates, sum_gates};
 
 use crate::activation::Activation;
 use crate::panel::{GATE_ROW, PanelShape};
+use crate::simd::SLOT;
 
 /// A recurrence and its activations.
 ///
@@ -107,6 +110,11 @@ impl Cell {
     /// How the gates of `units` hidden units lie in panels: the shape of packed kernels and of their gradients.
     pub fn arrangement(self, units: usize) -> PanelShape {
         PanelShape::gates(self.gates(), units)
+    }
+
+    /// Where a gate's value lies in the buffer of gates of `rows` rows, of a cell that has gates.
+    pub fn gate_place(rows: usize, row: usize, gate: usize, unit: usize) -> usize {
+        ((unit / SLOT) * rows + row) * GATE_ROW + gate * SLOT + unit % SLOT
     }
 
     /// Floats of a buffer of gates for `rows` rows.

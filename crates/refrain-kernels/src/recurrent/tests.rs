@@ -76,6 +76,8 @@ struct Outcome {
     bias: Vec<f32>,
     dh: Vec<f32>,
     dc: Vec<f32>,
+    each_dh: Vec<f32>,
+    each_dc: Vec<f32>,
 }
 
 struct Numbers {
@@ -179,6 +181,7 @@ impl Case {
             }
         }
         let (mut dh, mut dc) = (padded(&v.dh, units), padded(&v.dc, units));
+        let (mut each_dh, mut each_dc) = (poisoned(rows * step), poisoned(rows * step));
         backward(
             engine,
             cell,
@@ -196,6 +199,7 @@ impl Case {
                 dh: &mut dh,
                 dc: &mut dc,
                 scratch: &mut poisoned(lanes * step),
+                probe: Some(Probe { dh: &mut each_dh, dc: &mut each_dc }),
             },
         );
         let mut kernel = vec![0.0; v.kernel.len()];
@@ -214,7 +218,7 @@ impl Case {
         let mut dx = poisoned(rows * row_step(self.inputs));
         let out = RowsMut::new(&mut dx, rows, self.inputs);
         input_gradient(engine, cell, &across(&v.kernel, self.inputs), None, &gates, rows, false, out);
-        let dc = if cell.has_cell_state() { dense(&dc, units) } else { Vec::new() };
+        let of_cell = |dc: &[f32]| if cell.has_cell_state() { dense(dc, units) } else { Vec::new() };
         Outcome {
             h: dense(&h, units),
             dx: dense(&dx, self.inputs),
@@ -222,7 +226,9 @@ impl Case {
             recurrent,
             bias,
             dh: dense(&dh, units),
-            dc,
+            dc: of_cell(&dc),
+            each_dh: dense(&each_dh, units),
+            each_dc: of_cell(&each_dc),
         }
     }
 
@@ -279,6 +285,8 @@ impl Case {
         }
         self.close(engine, "dh", &got.dh, &want.h);
         self.close(engine, "dc", &got.dc, &want.c);
+        self.close(engine, "dh of every step", &got.each_dh, &want.each_h);
+        self.close(engine, "dc of every step", &got.each_dc, &want.each_c);
     }
 
     fn close(&self, engine: &Engine, what: &str, got: &[f32], want: &[f64]) {

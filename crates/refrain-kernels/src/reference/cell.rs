@@ -76,6 +76,10 @@ pub struct Gradients<T> {
     pub h: Vec<T>,
     /// (N, H), of an LSTM's initial c; empty for the others.
     pub c: Vec<T>,
+    /// (R, H), of h at every step, through all that follows and the output of the step itself.
+    pub each_h: Vec<T>,
+    /// (R, H), of an LSTM's c at every step, the way through the h of the same step included; empty for the others.
+    pub each_c: Vec<T>,
 }
 
 /// A recurrent layer whose shapes have been checked.
@@ -193,6 +197,8 @@ impl<'a, T: Real> Layer<'a, T> {
             bias: bias.map(|bias| vec![T::ZERO; bias.len()]),
             h: d_final.h.to_vec(),
             c: d_final.c.to_vec(),
+            each_h: vec![T::ZERO; self.packed.rows() * self.weights.units],
+            each_c: Vec::new(),
         }
     }
 

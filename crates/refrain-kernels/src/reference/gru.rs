@@ -139,6 +139,7 @@ pub fn backward<T: Real>(
         let (mut da_z, mut da_candidate) = (Vec::new(), Vec::new());
         for j in 0..units {
             let dh = row(&to.h, n, units)[j] + row(d.y, r, units)[j];
+            row_mut(&mut to.each_h, r, units)[j] = dh;
             let dz = dh * (h_prev[j] - candidate[j]);
             let d_candidate = dh * (T::ONE - z_gate[j]);
             da_z.push(dz * derivative_from_output(sigma, z_gate[j]));

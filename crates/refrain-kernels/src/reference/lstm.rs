@@ -110,6 +110,7 @@ pub fn backward<T: Real>(
     layer.check_gradients(d, true);
     let units = weights.units;
     let mut to = layer.start(&d.state);
+    to.each_c = vec![T::ZERO; packed.rows() * units];
     for place in packed.places().into_iter().rev() {
         let Place { sequence: n, row: r, .. } = place;
         let h_prev = place.before(&forward.y, initial.h, units);
@@ -121,6 +122,8 @@ pub fn backward<T: Real>(
             let act_c = apply(options.activation, row(&forward.cells, r, units)[j]);
             let dh = row(&to.h, n, units)[j] + row(d.y, r, units)[j];
             let dc = row(&to.c, n, units)[j] + dh * o * derivative_from_output(options.activation, act_c);
+            row_mut(&mut to.each_h, r, units)[j] = dh;
+            row_mut(&mut to.each_c, r, units)[j] = dc;
             let d_gates = [dc * g, dc * c_prev, dc * i, dh * act_c];
             for (gate, activation) in options.gate_activations().into_iter().enumerate() {
                 da[gate].push(d_gates[gate] * derivative_from_output(activation, [i, f, g, o][gate]));

@@ -76,6 +76,7 @@ pub fn backward<T: Real>(
         let da: Vec<T> = (0..units)
             .map(|j| {
                 let dh = row(&to.h, n, units)[j] + row(d.y, r, units)[j];
+                row_mut(&mut to.each_h, r, units)[j] = dh;
                 dh * derivative_from_output(options.activation, row(&forward.y, r, units)[j])
             })
             .collect();

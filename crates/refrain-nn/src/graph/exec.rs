@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::edge::{EdgeId, EdgeSpec, Kind, LayoutId, Value};
 use super::op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey};
+use super::recurrence::{Recurrence, Surroundings};
 use crate::error::Error;
 use crate::params::Params;
 use crate::sequence::SeqLayout;
@@ -97,6 +98,14 @@ impl Graph {
     /// The node that writes an edge; none writes the model's inputs.
     pub(crate) fn producer(&self, edge: EdgeId) -> Option<usize> {
         self.producers[edge.0]
+    }
+
+    /// The recurrences among the operations, as the last batch left them.
+    pub(crate) fn recurrences<'a>(&'a self, params: &'a Params) -> impl Iterator<Item = Recurrence<'a>> {
+        self.nodes.iter().filter_map(move |node| {
+            let (input, output) = (self.specs[node.inputs.first()?.0], &self.values[node.outputs.first()?.0]);
+            node.op.recurrence(&Surroundings { params, input, output, layouts: &self.layouts })
+        })
     }
 
     /// Starts a batch of `lanes` sequences.

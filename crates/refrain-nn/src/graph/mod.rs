@@ -10,6 +10,7 @@ mod exec;
 mod memory;
 mod op;
 mod plan;
+mod recurrence;
 
 pub(crate) use budget::{Backing, Budget, Refused};
 pub use edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId, Value};
@@ -18,3 +19,4 @@ pub(crate) use memory::{GraphMemory, GraphPass, grown, of_floats, of_packed, of_
 pub use memory::{OpMemory, PassSize};
 pub use op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey, StateShape};
 pub use plan::Plan;
+pub use recurrence::{Recurrence, Surroundings};

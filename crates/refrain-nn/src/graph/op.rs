@@ -2,6 +2,7 @@
 
 use super::edge::{Axis, EdgeId, EdgeSpec, LayoutId, Value};
 use super::memory::{OpMemory, PassSize};
+use super::recurrence::{Recurrence, Surroundings};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::params::{Params, SpanId};
@@ -88,6 +89,14 @@ pub trait Op: fmt::Debug + Send + Any {
     /// What it will take for a pass, beside its inputs and outputs; nothing, unless it says so.
     fn memory(&self, _pass: &PassSize<'_>) -> OpMemory {
         OpMemory::default()
+    }
+
+    /// Sets whether backward keeps what [`Op::recurrence`] tells of gates and gradients; a recurrence does so.
+    fn set_probe(&mut self, _on: bool) {}
+
+    /// What it did with the last batch, where it is a recurrence and has seen one.
+    fn recurrence<'a>(&'a self, _around: &Surroundings<'a>) -> Option<Recurrence<'a>> {
+        None
     }
 
     /// Its copy, for a model's copy.

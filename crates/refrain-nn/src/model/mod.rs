@@ -8,6 +8,7 @@ mod memory;
 mod network;
 mod noiseless;
 mod predict;
+mod recurrences;
 mod reduction;
 mod sequential;
 mod session;

@@ -239,6 +239,8 @@ proptest! {
             bias: gradients.bias.as_ref().map(&mut direction),
             h: direction(&gradients.h),
             c: direction(&gradients.c),
+            each_h: Vec::new(),
+            each_c: Vec::new(),
         };
         let padded = Padded::new(&case);
         let at = |step: f64| padded.moved(&along, step).objective();

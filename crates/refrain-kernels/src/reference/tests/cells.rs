@@ -66,7 +66,16 @@ struct Outcome<T> {
     y: Vec<T>,
     h: Vec<T>,
     c: Vec<T>,
+    /// An LSTM's c of every step and its gates.
+    cells: Vec<T>,
+    gates: Vec<T>,
     gradients: Gradients<T>,
+}
+
+impl<T> Outcome<T> {
+    fn without_cell(y: Vec<T>, h: Vec<T>, gradients: Gradients<T>) -> Self {
+        Self { y, h, c: Vec::new(), cells: Vec::new(), gates: Vec::new(), gradients }
+    }
 }
 
 impl<T: Real> Case<T> {
@@ -94,6 +103,14 @@ impl<T: Real> Case<T> {
     }
 
     fn run(&self) -> Outcome<T> {
+        self.run_from(0, &self.h, &self.c)
+    }
+
+    /// Runs the steps from `first` on, from this state before them.
+    fn run_from(&self, first: usize, h: &[T], c: &[T]) -> Outcome<T> {
+        let packed = Packed { active: &ACTIVE[first..], sequences: SEQUENCES };
+        let before = ACTIVE[..first].iter().sum::<usize>();
+        let (x, d_y) = (&self.x[before * INPUTS..], &self.d_y[before * UNITS..]);
         let groups = self.mask_groups;
         let dropout = Dropout {
             input: (groups > 0)
@@ -108,27 +125,28 @@ impl<T: Real> Case<T> {
             recurrent_kernel: &self.recurrent_kernel,
             bias: self.has_bias.then_some(&self.bias),
         };
-        let initial = State { h: &self.h, c: &self.c };
-        let d = OutputGradients { y: &self.d_y, state: State { h: &self.d_h, c: &self.d_c } };
+        let initial = State { h, c };
+        let d = OutputGradients { y: d_y, state: State { h: &self.d_h, c: &self.d_c } };
         let Self { activation, recurrent_activation, .. } = *self;
         match self.kind {
             Kind::Rnn => {
                 let options = rnn::Options { activation, dropout };
-                let forward = rnn::forward(&PACKED, &weights, &options, &self.x, &initial);
-                let gradients = rnn::backward(&PACKED, &weights, &options, &self.x, &initial, &forward, &d);
-                Outcome { y: forward.y, h: forward.h, c: Vec::new(), gradients }
+                let forward = rnn::forward(&packed, &weights, &options, x, &initial);
+                let gradients = rnn::backward(&packed, &weights, &options, x, &initial, &forward, &d);
+                Outcome::without_cell(forward.y, forward.h, gradients)
             }
             Kind::Lstm => {
                 let options = lstm::Options { activation, recurrent_activation, dropout };
-                let forward = lstm::forward(&PACKED, &weights, &options, &self.x, &initial);
-                let gradients = lstm::backward(&PACKED, &weights, &options, &self.x, &initial, &forward, &d);
-                Outcome { y: forward.y, h: forward.h, c: forward.c, gradients }
+                let forward = lstm::forward(&packed, &weights, &options, x, &initial);
+                let gradients = lstm::backward(&packed, &weights, &options, x, &initial, &forward, &d);
+                let lstm::Forward { y, cells, gates, h, c } = forward;
+                Outcome { y, h, c, cells, gates, gradients }
             }
             Kind::Gru { reset_after } => {
                 let options = gru::Options { activation, recurrent_activation, reset_after, dropout };
-                let forward = gru::forward(&PACKED, &weights, &options, &self.x, &initial);
-                let gradients = gru::backward(&PACKED, &weights, &options, &self.x, &initial, &forward, &d);
-                Outcome { y: forward.y, h: forward.h, c: Vec::new(), gradients }
+                let forward = gru::forward(&packed, &weights, &options, x, &initial);
+                let gradients = gru::backward(&packed, &weights, &options, x, &initial, &forward, &d);
+                Outcome::without_cell(forward.y, forward.h, gradients)
             }
         }
     }
@@ -146,7 +164,7 @@ impl Case<f64> {
             "{:?} {:?}/{:?} bias {} masks {}",
             self.kind, self.activation, self.recurrent_activation, self.has_bias, self.mask_groups
         );
-        let Gradients { x, kernel, recurrent_kernel, bias, h, c } = self.run().gradients;
+        let Gradients { x, kernel, recurrent_kernel, bias, h, c, .. } = self.run().gradients;
         assert_eq!(bias.is_some(), self.has_bias, "{name}");
         let bias = bias.unwrap_or_else(|| vec![0.0; self.bias.len()]);
         let fields: [(&str, Field, Vec<f64>); 6] = [
@@ -185,6 +203,43 @@ fn gradients_with_and_without_bias_and_masks() {
         for has_bias in [true, false] {
             for mask_groups in [0, 1, kind.gates()] {
                 Case { has_bias, mask_groups, ..Case::new(kind) }.check();
+            }
+        }
+    }
+}
+
+/// The gradient of the state at a step is that of the initial state of a run over the steps behind it, and what the
+/// step's own output adds.
+#[test]
+fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
+    for kind in KINDS {
+        for mask_groups in [0, kind.gates()] {
+            let case = Case { mask_groups, ..Case::<f64>::new(kind) };
+            let whole = case.run();
+            for (t, active) in ACTIVE.into_iter().enumerate() {
+                let rows = PACKED.offsets()[t] * UNITS..(PACKED.offsets()[t] + active) * UNITS;
+                // Sequences that have ended before have no step here.
+                let state = |each: &[f64]| [&each[rows.clone()], &[0.0; SEQUENCES * UNITS]].concat();
+                let (mut h, mut c) = (state(&whole.y), Vec::new());
+                h.truncate(SEQUENCES * UNITS);
+                if kind == Kind::Lstm {
+                    c = state(&whole.cells);
+                    c.truncate(SEQUENCES * UNITS);
+                }
+                let rest = case.run_from(t + 1, &h, &c).gradients;
+                let name = format!("{kind:?} masks {mask_groups}, step {t}");
+                let d_y = &case.d_y[rows.clone()];
+                let d_h: Vec<_> = rest.h.iter().zip(d_y).map(|(a, b)| a + b).collect();
+                assert_close(&format!("{name}: h"), &whole.gradients.each_h[rows.clone()], &d_h, GOLDEN, 1.0);
+                if kind == Kind::Lstm {
+                    let through = rows.clone().zip(&d_h).map(|(at, d_h)| {
+                        let o = whole.gates[at / UNITS * 4 * UNITS + 3 * UNITS + at % UNITS];
+                        d_h * o * (1.0 - whole.cells[at].tanh().powi(2))
+                    });
+                    let d_c: Vec<_> = rest.c.iter().zip(through).map(|(a, b)| a + b).collect();
+                    let each_c = &whole.gradients.each_c[rows.clone()];
+                    assert_close(&format!("{name}: c"), each_c, &d_c, GOLDEN, 1.0);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ mod cell;
 mod op;
 #[cfg(test)]
 mod reference_tests;
+mod seen;
 mod table;
 #[cfg(test)]
 mod tests;

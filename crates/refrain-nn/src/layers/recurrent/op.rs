@@ -1,11 +1,12 @@
 //! The operation behind every recurrent layer.
 
+use super::seen::{GateBuffer, Seen};
 use super::table::Table;
 use super::weight_drop::WeightDrop;
 use crate::error::Error;
 use crate::graph::{
-    Backward, Causality, Forward, Mode, Op, OpMemory, PassSize, RandomKey, StateShape, Value, of_floats,
-    of_packed, of_rows, total_of,
+    Backward, Causality, Forward, Mode, Op, OpMemory, PassSize, RandomKey, Recurrence, StateShape,
+    Surroundings, Value, of_floats, of_packed, of_rows, total_of,
 };
 use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
@@ -70,6 +71,7 @@ pub(super) struct RecurrentOp {
     scratch: AlignedVec,
     /// Which way the next single step walks: see [`StepInput::back`].
     back: bool,
+    seen: Seen,
 }
 
 impl RecurrentOp {
@@ -96,6 +98,7 @@ impl RecurrentOp {
             dc: AlignedVec::default(),
             scratch: AlignedVec::default(),
             back: false,
+            seen: Seen::default(),
         }
     }
 
@@ -215,6 +218,7 @@ impl Op for RecurrentOp {
                 masked: &mut self.masked,
             },
         );
+        self.seen.forward();
         self.give_back(cx, Weight::Recurrent, recurrent);
         if let Some(kernel) = kernel {
             self.give_back(cx, Weight::Kernel, kernel);
@@ -288,6 +292,8 @@ impl Op for RecurrentOp {
         let masks =
             (!self.masks.is_empty()).then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
         let recurrent_t = self.pack_across(cx, Weight::Recurrent);
+        self.seen.backward(&self.gates, (rows * step, if cell { rows * step } else { 0 }));
+        let Seen { dh: each_dh, dc: each_dc, kept, .. } = &mut self.seen;
         kernel::backward(
             engine,
             set.cell,
@@ -305,6 +311,7 @@ impl Op for RecurrentOp {
                 dh: &mut self.dh,
                 dc: &mut self.dc,
                 scratch: &mut self.scratch,
+                probe: kept.then_some(kernel::Probe { dh: each_dh, dc: each_dc }),
             },
         );
         *cx.workspace = recurrent_t.into_storage();
@@ -374,6 +381,7 @@ impl Op for RecurrentOp {
         let each_row = states - 1 + u64::from(cell.resets_before()) + u64::from(!set.return_sequences);
         let train = pass.mode == Mode::Train;
         let masked = if train && set.recurrent_dropout > 0.0 { set.mask_groups as u64 } else { 0 };
+        let probes = train && self.seen.probing;
         let drops = train && self.weight_drop.is_some();
         let a_lane = of_rows(lanes, set.units);
         let mut kept = vec![
@@ -387,6 +395,8 @@ impl Op for RecurrentOp {
             if drops { of_floats(pass.params.spans()[self.spans.recurrent.0].len() as u64) } else { 0 },
             // `dh`, `dc` and `scratch`.
             if train { a_lane.saturating_mul(states + 1) } else { 0 },
+            if probes { of_gates(&set, rows) } else { 0 },
+            if probes { of_rows(rows, set.units).saturating_mul(states) } else { 0 },
         ];
         let (mut of_table, mut asked_rows) = (Vec::new(), None);
         if let Some(table) = &self.table {
@@ -410,6 +420,29 @@ impl Op for RecurrentOp {
             output_rows: None,
             asked_rows,
         }
+    }
+
+    fn set_probe(&mut self, on: bool) {
+        self.seen.probing = on;
+    }
+
+    fn recurrence<'a>(&'a self, around: &Surroundings<'a>) -> Option<Recurrence<'a>> {
+        let Seen { buffer, kept, gates, dh, dc, .. } = &self.seen;
+        let gates = match buffer {
+            GateBuffer::Empty => return None,
+            GateBuffer::Gates => Some(&*self.gates),
+            GateBuffer::Gradients => kept.then_some(&**gates),
+        };
+        Some(Recurrence {
+            layer: around.layer_of(self.spans.kernel),
+            cell: self.set.cell,
+            units: self.set.units,
+            layout: around.input_layout()?,
+            h: if self.set.return_sequences { &around.output().data } else { &self.h },
+            c: &self.c,
+            gates,
+            gradients: kept.then_some((&**dh, &**dc)),
+        })
     }
 
     fn boxed_clone(&self) -> Box<dyn Op> {
