@@ -57,7 +57,7 @@ impl<'a> ClassifierProgress<'a> {
                     self.bar.set_message(format!("epoch {epoch}/{epochs}  loss {loss:.4}  {speed} texts/s"));
                 }
             }
-            ClassifierEvent::Epoch(record) => {
+            ClassifierEvent::Epoch { record, .. } => {
                 let _ = self.output.event("epoch", record);
                 let line = self.epoch_line(record);
                 self.bar.suspend(|| self.output.log(line));

@@ -75,7 +75,7 @@ impl<'a> Progress<'a> {
                 }
             }
             TextEvent::Checkpoint(_) => {}
-            TextEvent::Epoch(record) => {
+            TextEvent::Epoch { record, .. } => {
                 let _ = self.output.event("epoch", record);
                 let line = self.epoch_line(record);
                 self.bar.suspend(|| self.output.log(line));

@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
                 Flow::Continue
             }
             ClassifierEvent::Batch { epoch, batches_done, .. } => checkpoints.trained(*epoch, *batches_done),
-            ClassifierEvent::Epoch(record) => checkpoints.epoch_ended(record.epoch == recipe.epochs),
+            ClassifierEvent::Epoch { record, .. } => checkpoints.epoch_ended(record.epoch == recipe.epochs),
             ClassifierEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
         };
         if interrupt.exit_code().is_some() { Flow::Stop } else { flow }

@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
                 Flow::Continue
             }
             TextEvent::Batch { epoch, batches_done, .. } => checkpoints.trained(*epoch, *batches_done),
-            TextEvent::Epoch(record) => checkpoints.epoch_ended(record.epoch == recipe.epochs),
+            TextEvent::Epoch { record, .. } => checkpoints.epoch_ended(record.epoch == recipe.epochs),
             TextEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
             TextEvent::Tokenizing { .. } | TextEvent::TokenFile { .. } => Flow::Continue,
         };

@@ -64,9 +64,16 @@ pub enum ClassifierEvent<'a> {
         loss: f64,
         /// Training speed of the epoch so far.
         samples_per_second: f64,
+        /// The network behind the batch, with what is left of it to be looked at.
+        model: &'a Model,
     },
     /// An epoch ended.
-    Epoch(&'a ClassifierEpoch),
+    Epoch {
+        /// What it came to.
+        record: &'a ClassifierEpoch,
+        /// The network behind it and behind its validation.
+        model: &'a Model,
+    },
     /// What [`Flow::Checkpoint`], the answer to a batch or an epoch, asked for. To stop is an answer to it too.
     Checkpoint(&'a Checkpoint),
 }
@@ -209,6 +216,7 @@ impl ClassifierRecipe {
             },
             memory: &memory,
         });
+        model.set_gradient_probe(answer == Flow::Probe);
         let mut watch = Watch::new(&validation, &labels, plan, &told);
         let mut handed = Handed::new(&told, &identity);
         if answer == Flow::Stop {
@@ -225,6 +233,7 @@ impl ClassifierRecipe {
         let (checkpoint, stopped) = (handed.kept, watch.stopped());
         let Watch { epochs, best, seconds, .. } = watch;
         let (mut best_epoch, mut score) = (0, None);
+        model.set_gradient_probe(false);
         if let Some(best) = best {
             model.set_weights_flat(&best.weights)?;
             (best_epoch, score) = (best.epoch, best.score);

@@ -18,6 +18,8 @@ pub(super) struct Told<'r> {
     report: RefCell<&'r mut dyn FnMut(&ClassifierEvent<'_>) -> Flow>,
     /// Whether a checkpoint is wanted.
     asked: Cell<bool>,
+    /// Whether the next batch is to be probed.
+    probed: Cell<bool>,
     interrupted: Cell<bool>,
     /// Since when training, and nothing else, goes on.
     since: Cell<Instant>,
@@ -28,6 +30,7 @@ impl<'r> Told<'r> {
         Self {
             report: RefCell::new(report),
             asked: Cell::new(false),
+            probed: Cell::new(false),
             interrupted: Cell::new(false),
             since: Cell::new(Instant::now()),
         }
@@ -41,6 +44,7 @@ impl<'r> Told<'r> {
     fn ask(&self, event: &ClassifierEvent<'_>) -> bool {
         match self.event(event) {
             Flow::Continue => {}
+            Flow::Probe => self.probed.set(true),
             Flow::Checkpoint => self.asked.set(true),
             Flow::Stop => self.interrupted.set(true),
         }
@@ -226,8 +230,10 @@ impl Callback for Watch<'_, '_> {
             batches_done: cx.model.steps_done(),
             loss: cx.logs.get("loss").unwrap_or(loss),
             samples_per_second: self.epoch.speed(),
+            model: &*cx.model,
         };
         *cx.stop |= self.told.ask(&event);
+        cx.model.set_gradient_probe(self.told.probed.take());
         self.told.go_on();
         Ok(())
     }
@@ -254,7 +260,7 @@ impl Callback for Watch<'_, '_> {
             gradient_norm: self.epoch.norms / self.plan.batches as f64,
         };
         self.keep_best(record.epoch, score, cx.model);
-        *cx.stop |= self.told.ask(&ClassifierEvent::Epoch(&record));
+        *cx.stop |= self.told.ask(&ClassifierEvent::Epoch { record: &record, model: &*cx.model });
         self.epochs.push(record);
         Ok(())
     }

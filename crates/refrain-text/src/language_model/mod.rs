@@ -77,6 +77,15 @@ impl LanguageModel {
         self.training.as_ref()
     }
 
+    /// A copy that runs beside a training: the same vocabulary and parameters, without dropout, not compiled.
+    ///
+    /// # Errors
+    /// When a layer is not one of this library's.
+    pub fn without_noise(&self) -> Result<Self> {
+        let model = self.model.without_noise()?;
+        Ok(Self { model, codec: self.codec.clone(), training: self.training.clone() })
+    }
+
     /// Writes the model file.
     ///
     /// # Errors

@@ -177,6 +177,24 @@ fn stopping_keeps_what_was_reached() {
 }
 
 #[test]
+fn batches_are_probed_when_asked() {
+    let texts = texts();
+    let data = LabelledData { training: &texts, validation: &texts, memory: None };
+    let mut seen = Vec::new();
+    let trained = recipe().train(data, engine(1), &mut |event| match event {
+        ClassifierEvent::Batch { batches_done, model, .. } => {
+            let probed = model.recurrences().next().unwrap().hidden_gradient(0).is_some();
+            seen.extend(probed.then_some(*batches_done));
+            if batches_done % 5 == 2 { Flow::Probe } else { Flow::Continue }
+        }
+        _ => Flow::Continue,
+    });
+    assert!(seen.len() > 1 && seen.iter().all(|batch| batch % 5 == 3), "{seen:?}");
+    let plain = recipe().train(data, engine(1), &mut |_| Flow::Continue).unwrap();
+    assert_eq!(trained.unwrap().model.model().weights(), plain.model.model().weights());
+}
+
+#[test]
 fn texts_labels_and_options_that_do_not_fit_are_named() {
     let known = texts();
     let fail = |recipe: &ClassifierRecipe, training: &[LabelledText], validation: &[LabelledText]| {

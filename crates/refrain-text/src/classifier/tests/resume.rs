@@ -121,7 +121,7 @@ fn a_checkpoint_that_is_asked_for_changes_nothing_and_goes_on() {
         }
         ClassifierEvent::Batch { batches_done: 2 | 6, .. } => Flow::Checkpoint,
         ClassifierEvent::Batch { .. } => Flow::Continue,
-        ClassifierEvent::Epoch(record) => {
+        ClassifierEvent::Epoch { record, .. } => {
             told.push(format!("epoch {}", record.epoch));
             Flow::Checkpoint
         }
@@ -154,7 +154,7 @@ fn a_stop_at_an_epoch_s_end_or_at_the_start_loses_nothing() {
     assert!(run(&recipe, None, 1, &mut |_| Flow::Stop).checkpoint.is_none(), "nothing was done");
     for last in [1, 2] {
         let stopped = run(&recipe, None, 1, &mut |event| match event {
-            ClassifierEvent::Epoch(record) if record.epoch == last => Flow::Stop,
+            ClassifierEvent::Epoch { record, .. } if record.epoch == last => Flow::Stop,
             _ => Flow::Continue,
         });
         assert_eq!((stopped.stopped, stopped.epochs.len()), (Stopped::Interrupted, last));
@@ -192,7 +192,7 @@ fn who_cannot_keep_a_checkpoint_stops_the_run_there() {
         same_run(&run(&recipe, stopped.checkpoint.as_ref(), 1, &mut |_| Flow::Continue), &straight);
     }
     let stopped = run(&recipe, None, 1, &mut |event| match event {
-        ClassifierEvent::Epoch(_) => Flow::Checkpoint,
+        ClassifierEvent::Epoch { .. } => Flow::Checkpoint,
         ClassifierEvent::Checkpoint(_) => Flow::Stop,
         _ => Flow::Continue,
     });

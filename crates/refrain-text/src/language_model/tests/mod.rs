@@ -258,6 +258,40 @@ fn stopping_keeps_what_was_reached() {
     assert_eq!((trained.stopped, trained.epochs.len(), trained.best_epoch), (Stopped::Interrupted, 0, 0));
 }
 
+/// Which batches have gradients to be seen, and that it changes nothing.
+#[test]
+fn batches_are_probed_when_asked_and_an_epoch_s_model_can_be_run() {
+    let training = Corpus::from_text(text());
+    let train = |probe: &dyn Fn(u64) -> bool| {
+        let (mut seen, mut samples) = (Vec::new(), Vec::new());
+        let trained = recipe(Level::Char).train(data(&training, None), engine(1), &mut |event| match event {
+            TextEvent::Start { .. } if probe(1) => Flow::Probe,
+            TextEvent::Batch { batches_done, model, .. } => {
+                let layer = model.recurrences().next().unwrap();
+                seen.extend(layer.hidden_gradient(0).is_some().then_some(*batches_done));
+                assert_eq!(layer.has_gates(), layer.hidden_gradient(0).is_some());
+                if probe(batches_done + 1) { Flow::Probe } else { Flow::Continue }
+            }
+            TextEvent::Epoch { model, .. } => {
+                let options = Generate { length: 20, ..Generate::default() };
+                samples.push(model.without_noise().unwrap().complete(&options).unwrap());
+                Flow::Continue
+            }
+            _ => Flow::Continue,
+        });
+        (trained.unwrap().model, seen, samples)
+    };
+    let (plain, seen, samples) = train(&|_| false);
+    assert!(seen.is_empty());
+    let probe = |batch: u64| batch == 1 || batch % 7 == 3;
+    let (mut probed, seen, _) = train(&probe);
+    assert!(seen.len() > 3 && seen.iter().all(|&batch| probe(batch)), "{seen:?}");
+    assert_eq!(plain.model().weights(), probed.model().weights());
+    // Without validation the last epoch's model is the one that is kept.
+    let last = probed.complete(&Generate { length: 20, ..Generate::default() }).unwrap();
+    assert_eq!(samples.last(), Some(&last));
+}
+
 #[test]
 fn training_goes_on_from_a_model() {
     let first = train(&recipe(Level::Char), 1);

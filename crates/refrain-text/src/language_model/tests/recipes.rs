@@ -61,7 +61,7 @@ fn run(recipe: &TextRecipe, stop_after: usize) -> Trained {
     let (training, validation) = texts();
     recipe
         .train(data(&training, Some(&validation)), engine(2), &mut |event| match event {
-            TextEvent::Epoch(record) if record.epoch == stop_after => Flow::Stop,
+            TextEvent::Epoch { record, .. } if record.epoch == stop_after => Flow::Stop,
             _ => Flow::Continue,
         })
         .unwrap()

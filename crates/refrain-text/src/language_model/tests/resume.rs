@@ -41,7 +41,7 @@ fn stops_after(batches: u64, at_epochs: bool) -> impl FnMut(&TextEvent<'_>) -> F
     let mut seen = 0;
     move |event| {
         seen += u64::from(matches!(event, TextEvent::Batch { .. }));
-        let epoch = at_epochs && matches!(event, TextEvent::Epoch(_));
+        let epoch = at_epochs && matches!(event, TextEvent::Epoch { .. });
         if seen == batches || epoch { Flow::Stop } else { Flow::Continue }
     }
 }

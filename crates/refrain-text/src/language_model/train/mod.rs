@@ -75,9 +75,16 @@ pub enum TextEvent<'a> {
         loss: f64,
         /// Training speed of the epoch so far.
         tokens_per_second: f64,
+        /// The network behind the batch, with what is left of it to be looked at.
+        model: &'a Model,
     },
     /// An epoch ended.
-    Epoch(&'a EpochRecord),
+    Epoch {
+        /// What it came to.
+        record: &'a EpochRecord,
+        /// The model behind it and behind its validation.
+        model: &'a LanguageModel,
+    },
     /// What was asked for with [`Flow::Checkpoint`]: all that [`TextRecipe::resume`] goes on from.
     Checkpoint(&'a Checkpoint),
 }
@@ -89,6 +96,9 @@ pub enum Flow {
     Continue,
     /// Train on, and first hand over a checkpoint in an event: an answer to a batch or to an epoch's end.
     Checkpoint,
+    /// Train on, and in the next batch keep gates and gradients of every step for
+    /// [`Model::recurrences`]: an answer to the start or to a batch.
+    Probe,
     /// Stop now and keep what was reached.
     Stop,
 }

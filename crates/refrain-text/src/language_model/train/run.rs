@@ -131,7 +131,7 @@ impl Run<'_> {
         self.finish(stopped, checkpoint)
     }
 
-    fn announce(&self, report: Report<'_>) -> Stopped {
+    fn announce(&mut self, report: Report<'_>) -> Stopped {
         let batch = self.lanes.batch();
         let start = TextEvent::Start {
             model: &self.lm.model,
@@ -145,10 +145,9 @@ impl Run<'_> {
             memory: &self.memory,
             batches_done: self.lm.model.steps_done(),
         };
-        match report(&start) {
-            Flow::Stop => Stopped::Interrupted,
-            Flow::Continue | Flow::Checkpoint => Stopped::Epochs,
-        }
+        let answer = report(&start);
+        self.lm.model.set_gradient_probe(answer == Flow::Probe);
+        if answer == Flow::Stop { Stopped::Interrupted } else { Stopped::Epochs }
     }
 
     /// What is left of a pass over the lanes.
@@ -182,9 +181,12 @@ impl Run<'_> {
                 batches_done: model.steps_done(),
                 loss: model.totals()[0].1,
                 tokens_per_second: position.tokens_per_second(),
+                model,
             };
-            match report(&event) {
-                Flow::Continue => {}
+            let answer = report(&event);
+            self.lm.model.set_gradient_probe(answer == Flow::Probe);
+            match answer {
+                Flow::Continue | Flow::Probe => {}
                 Flow::Stop => return Ok(Pass::Stopped),
                 Flow::Checkpoint => {
                     if report(&TextEvent::Checkpoint(&self.checkpoint()?)) == Flow::Stop {
@@ -259,7 +261,7 @@ impl Run<'_> {
         } else if self.stopped_improving(score) {
             self.lm.model.start_averaging(Averaging::Mean)?;
         }
-        let flow = report(&TextEvent::Epoch(&record));
+        let flow = report(&TextEvent::Epoch { record: &record, model: &self.lm });
         self.seconds += record.seconds;
         self.epochs.push(record);
         self.position = Position::default();
@@ -282,6 +284,7 @@ impl Run<'_> {
     /// Takes the best epoch's parameters.
     fn finish(mut self, stopped: Stopped, checkpoint: Option<Checkpoint>) -> Result<Trained> {
         let (mut best_epoch, mut score) = (0, None);
+        self.lm.model.set_gradient_probe(false);
         if let Some(best) = self.best {
             self.lm.model.stop_averaging();
             self.lm.model.set_weights_flat(&best.weights)?;
