@@ -1,5 +1,7 @@
 //! The operation behind every recurrent layer.
 
+mod weights;
+
 use super::seen::{GateBuffer, Seen};
 use super::table::Table;
 use super::weight_drop::WeightDrop;
@@ -14,6 +16,7 @@ use refrain_kernels::dropout::mask;
 use refrain_kernels::philox::Key;
 use refrain_kernels::recurrent::{self as kernel, Biases, Cell, StateMasks, StepInput};
 use refrain_kernels::{AlignedVec, Engine, Packed, PanelShape, RowsMut, row_step};
+use weights::Weight;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
@@ -151,6 +154,20 @@ impl RecurrentOp {
         let key = Key { seed: random.seed, purpose: self.set.purpose, counter: random.counter };
         let rows = RowsMut::new(&mut self.masks, groups * lanes, units);
         mask(engine, key, self.set.recurrent_dropout, &self.mask_base, rows);
+    }
+
+    /// Passes `dh` (0) or `dc` (1) on to the edge of the initial state.
+    fn pass_to_initial(&self, cx: &mut Backward<'_>, which: usize) {
+        let (layout, step) = (cx.input_layout(0), self.step());
+        let source = if which == 0 { &self.dh } else { &self.dc };
+        let Some(slot) = cx.d_input(self.set.products + which) else { return };
+        let mut rows = slot.value.view_mut();
+        for lane in 0..layout.sequences() {
+            let from = &source[layout.rank(lane) * step..][..self.set.units];
+            for (d, s) in rows.row(lane).iter_mut().zip(from) {
+                *d = if slot.add { *d + s } else { *s };
+            }
+        }
     }
 }
 
@@ -453,152 +470,4 @@ impl Op for RecurrentOp {
 /// A buffer of gates for so many rows.
 pub(super) fn of_gates(set: &Settings, rows: u64) -> u64 {
     of_floats((set.cell.gates_len(set.units, 1) as u64).saturating_mul(rows))
-}
-
-/// One of the two matrices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    Kernel,
-    Recurrent,
-}
-
-impl RecurrentOp {
-    fn take_bias(&mut self, params: &Params) {
-        if let Some(bias) = self.spans.bias {
-            self.biases.pack(params.value(bias));
-        }
-    }
-
-    fn own(&mut self, weight: Weight) -> &mut Packed {
-        match weight {
-            Weight::Kernel => &mut self.kernel,
-            Weight::Recurrent => &mut self.recurrent,
-        }
-    }
-
-    /// The span, its rows, and how its columns lie in panels.
-    fn place(&self, weight: Weight) -> (SpanId, usize, PanelShape) {
-        let shape = self.set.cell.arrangement(self.set.units);
-        match weight {
-            Weight::Kernel => (self.spans.kernel, self.set.inputs, shape),
-            Weight::Recurrent => (self.spans.recurrent, self.set.units, shape),
-        }
-    }
-
-    /// What stands for a matrix in training, if it is not the parameter itself.
-    fn dropped(&self, weight: Weight) -> Option<&WeightDrop> {
-        self.weight_drop.as_ref().filter(|_| weight == Weight::Recurrent)
-    }
-
-    /// Whether [`Op::pack`] left the matrix that this pass uses.
-    fn is_packed(&self, cx: &Forward<'_>, weight: Weight) -> bool {
-        cx.packed && (cx.mode == Mode::Infer || self.dropped(weight).is_none())
-    }
-
-    /// A matrix packed for forward: as [`Op::pack`] left it, or packed in the workspace.
-    fn lend(&mut self, cx: &mut Forward<'_>, weight: Weight) -> Packed {
-        let (span, depth, shape) = self.place(weight);
-        if self.is_packed(cx, weight) {
-            return std::mem::replace(self.own(weight), Packed::new(shape, depth));
-        }
-        let mut packed = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
-        let dropped = self.dropped(weight).filter(|_| cx.mode == Mode::Train);
-        let matrix = dropped.map_or_else(|| cx.params.value(span), WeightDrop::weights);
-        packed.pack(cx.engine, matrix, shape.columns());
-        packed
-    }
-
-    fn give_back(&mut self, cx: &mut Forward<'_>, weight: Weight, packed: Packed) {
-        if self.is_packed(cx, weight) {
-            *self.own(weight) = packed;
-        } else {
-            *cx.workspace = packed.into_storage();
-        }
-    }
-
-    /// The transpose of a matrix, packed in the workspace.
-    fn pack_across(&self, cx: &mut Backward<'_>, weight: Weight) -> Packed {
-        let (span, depth, order) = self.place(weight);
-        let memory = std::mem::take(cx.workspace);
-        let mut packed = Packed::in_storage(PanelShape::plain(depth), order.columns(), memory);
-        let matrix = self.dropped(weight).map_or_else(|| cx.params.value(span), WeightDrop::weights);
-        packed.pack_transposed(cx.engine, matrix, order.columns(), order);
-        packed
-    }
-
-    /// Adds to the gradient of a matrix what `product` adds to it when it is packed; with `drop` under its mask.
-    fn add_gradient(
-        &self,
-        cx: &mut Backward<'_>,
-        weight: Weight,
-        drop: Option<&mut WeightDrop>,
-        product: impl FnOnce(&mut Packed),
-    ) {
-        let (span, depth, shape) = self.place(weight);
-        if !cx.trains(span) {
-            return;
-        }
-        let mut gradient = Packed::in_storage(shape, depth, std::mem::take(cx.workspace));
-        let held = cx.params.claim_gradient(span);
-        if held && drop.is_none() {
-            gradient.pack(cx.engine, cx.params.claimed_gradient(span), shape.columns());
-        } else {
-            gradient.clear();
-        }
-        product(&mut gradient);
-        match drop {
-            Some(drop) => drop.take_gradient(cx, span, held, &gradient),
-            None => gradient.unpack(cx.engine, cx.params.claimed_gradient(span), shape.columns()),
-        }
-        *cx.workspace = gradient.into_storage();
-    }
-
-    /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained; with `table` those of
-    /// kernel and bias from its rows, with `drop` that of the recurrent kernel under its mask.
-    fn add_gradients(&self, cx: &mut Backward<'_>, table: Option<&Table>, drop: Option<&mut WeightDrop>) {
-        let (engine, set, layout) = (cx.engine, self.set, cx.input_layout(0));
-        let h: &[f32] = if set.return_sequences { &cx.output(0).data } else { &self.h };
-        let mut inputs: [_; 4] = std::array::from_fn(|i| (i < set.products).then(|| cx.input(i).view()));
-        let (mut gates, mut rows) = (&*self.gates, layout.rows());
-        if let Some(table) = table {
-            inputs = [Some(table.rows(&set)), None, None, None];
-            (gates, rows) = (table.gates(), table.tokens());
-        }
-        self.add_gradient(cx, Weight::Kernel, None, |gradient| {
-            for (i, x) in inputs.into_iter().flatten().enumerate() {
-                kernel::kernel_gradient(engine, self.gate(i), gates, x, gradient);
-            }
-        });
-        let masked = (!self.masks.is_empty()).then_some((&*self.masked, set.mask_groups));
-        self.add_gradient(cx, Weight::Recurrent, drop, |gradient| {
-            kernel::recurrent_gradient(
-                engine,
-                set.cell,
-                layout.steps(),
-                (&self.h0, h),
-                masked,
-                &self.reset,
-                &self.gates,
-                gradient,
-            );
-        });
-        if let Some(bias) = self.spans.bias.filter(|&b| cx.trains(b)) {
-            let gradient = cx.params.gradient_mut(bias);
-            kernel::bias_gradient(engine, set.cell, set.units, gates, rows, gradient);
-        }
-    }
-
-    /// Passes `dh` (0) or `dc` (1) on to the edge of the initial state.
-    fn pass_to_initial(&self, cx: &mut Backward<'_>, which: usize) {
-        let (layout, step) = (cx.input_layout(0), self.step());
-        let source = if which == 0 { &self.dh } else { &self.dc };
-        let Some(slot) = cx.d_input(self.set.products + which) else { return };
-        let mut rows = slot.value.view_mut();
-        for lane in 0..layout.sequences() {
-            let from = &source[layout.rank(lane) * step..][..self.set.units];
-            for (d, s) in rows.row(lane).iter_mut().zip(from) {
-                *d = if slot.add { *d + s } else { *s };
-            }
-        }
-    }
 }
