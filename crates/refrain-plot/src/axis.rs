@@ -1,17 +1,26 @@
-//! Axes: what stands on them and where.
+//! Axes: what stands on them.
 
 /// One of a chart's two axes. It spans the data, widened to the next tick.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Axis {
-    pub(crate) label: String,
+    label: String,
+    unit: String,
     pub(crate) log: bool,
     pub(crate) binary: bool,
+    pub(crate) reversed: bool,
 }
 
 impl Axis {
     /// A linear axis with a label.
     pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), log: false, binary: false }
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    /// The unit of its numbers, which stands behind the label in parentheses.
+    #[must_use]
+    pub fn unit(mut self, unit: impl Into<String>) -> Self {
+        self.unit = unit.into();
+        self
     }
 
     /// Makes it logarithmic.
@@ -28,193 +37,34 @@ impl Axis {
         self
     }
 
+    /// Lets the numbers fall to the right, or upwards: for steps counted back from the last one.
+    #[must_use]
+    pub fn reversed(mut self) -> Self {
+        self.reversed = true;
+        self
+    }
+
+    /// Label and unit as they are printed.
+    pub(crate) fn name(&self) -> String {
+        match (self.label.as_str(), self.unit.as_str()) {
+            (label, "") => label.to_owned(),
+            ("", unit) => unit.to_owned(),
+            (label, unit) => format!("{label} ({unit})"),
+        }
+    }
+
     /// What it takes, when it does not take this number. The bounds leave room for ticks around it.
     pub(crate) fn refuses(&self, value: f64) -> Option<&'static str> {
         let (fits, expected) = if self.log {
             ((SMALLEST..=LARGEST).contains(&value), "1e-300 to 1e300, as the axis is logarithmic")
         } else {
-            (value.abs() <= LARGEST, "-1e300 to 1e300")
+            (value.abs() <= LARGEST, FINITE)
         };
         (!fits).then_some(expected)
     }
 }
 
-const LARGEST: f64 = 1e300;
-const SMALLEST: f64 = 1e-300;
-
-/// Ticks that a linear axis aims at.
-const TICKS: f64 = 5.0;
-/// A logarithmic axis of fewer decades has labels at 1, 2 and 5, not only at powers of ten.
-const FEW_DECADES: f64 = 2.5;
-/// A logarithmic axis of more decades has no lines between the labels.
-const MANY_DECADES: f64 = 7.0;
-/// Labels of a logarithmic axis, at most.
-const LABELS: f64 = 8.0;
-/// A logarithmic axis in powers of two has a label for each up to so many doublings …
-const LABELLED_OCTAVES: i32 = 9;
-/// … and no lines between the labels beyond these.
-const MANY_OCTAVES: i32 = 40;
-/// A span this small beside its numbers is rounding: the axis shows one number.
-const FLAT: f64 = 1e-9;
-/// How far over a tick a number may lie, of the distance to the next one, and still count as on it.
-const ON_TICK: f64 = 1e-9;
-
-/// A line of the grid.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tick {
-    pub(crate) value: f64,
-    /// None for a fainter line between labels.
-    pub(crate) label: Option<String>,
-}
-
-/// Maps numbers to places.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Scale {
-    log: bool,
-    low: f64,
-    high: f64,
-    pub(crate) ticks: Vec<Tick>,
-}
-
-impl Scale {
-    /// The scale of an axis over numbers that it takes, of which there is at least one.
-    pub(crate) fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = values
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        match (axis.log, axis.binary) {
-            (false, _) => Self::linear(low, high),
-            (true, false) => Self::logarithmic(low, high),
-            (true, true) => Self::binary(low, high),
-        }
-    }
-
-    fn linear(low: f64, high: f64) -> Self {
-        let largest = low.abs().max(high.abs());
-        let (low, high) = if high - low > FLAT * largest && high - low > SMALLEST {
-            (low, high)
-        } else if largest > SMALLEST {
-            (low - largest / 10.0, high + largest / 10.0)
-        } else {
-            (-1.0, 1.0)
-        };
-        let wanted = high / TICKS - low / TICKS;
-        let mut exponent = wanted.log10().floor() as i32;
-        let mantissa = [1.0, 2.0, 5.0].into_iter().find(|m| m * power(exponent) >= wanted * (1.0 - ON_TICK));
-        let mantissa = mantissa.unwrap_or_else(|| {
-            exponent += 1;
-            1.0
-        });
-        let step = mantissa * power(exponent);
-        let first = (low / step + ON_TICK).floor();
-        let last = (high / step - ON_TICK).ceil();
-        let tick = |i: u32| {
-            // Multiplied and divided by whole numbers, 3 · 0.1 is the 0.3 that it means.
-            let units = (first + f64::from(i)) * mantissa;
-            let value = if exponent < 0 { units / power(-exponent) } else { units * power(exponent) };
-            Tick { value, label: Some(plain(value, exponent)) }
-        };
-        let ticks: Vec<Tick> = (0..=(last - first) as u32).map(tick).collect();
-        Self { log: false, low: first * step, high: last * step, ticks }
-    }
-
-    fn logarithmic(low: f64, high: f64) -> Self {
-        let notches = |exponent: i32| [1.0, 2.0, 5.0].map(|mantissa| mantissa * power(exponent));
-        let around = |value: f64| {
-            let exponent = value.log10().floor() as i32;
-            (exponent - 1..=exponent + 1).flat_map(notches)
-        };
-        let flat = high / low < 1.0 + FLAT;
-        let over = 1.0 + ON_TICK;
-        let below = |notch: &f64| if flat { *notch * over < low } else { *notch <= low * over };
-        let above = |notch: &f64| if flat { *notch > high * over } else { *notch * over >= high };
-        let low = around(low).rfind(below).expect("a notch lies below each number");
-        let high = around(high).find(above).expect("a notch lies above each number");
-        let decades = high.log10() - low.log10();
-        let stride = ((decades / LABELS).ceil() as i32).max(1);
-        let mut ticks = Vec::new();
-        for exponent in low.log10().floor() as i32..=high.log10().ceil() as i32 {
-            for mantissa in 1..=9 {
-                let value = f64::from(mantissa) * power(exponent);
-                let labelled = match mantissa {
-                    1 => exponent.rem_euclid(stride) == 0,
-                    2 | 5 => decades < FEW_DECADES,
-                    _ => false,
-                };
-                let inside = value * over >= low && value <= high * over;
-                if inside && (labelled || decades <= MANY_DECADES) {
-                    ticks.push(Tick { value, label: labelled.then(|| decade(mantissa, exponent)) });
-                }
-            }
-        }
-        Self { log: true, low, high, ticks }
-    }
-
-    fn binary(low: f64, high: f64) -> Self {
-        let first = (low.log2() + ON_TICK).floor() as i32;
-        let last = (high.log2() - ON_TICK).ceil() as i32;
-        let (first, last) = if first < last { (first, last) } else { (first - 1, first + 1) };
-        let stride = (last - first + LABELLED_OCTAVES - 1) / LABELLED_OCTAVES;
-        let between = last - first <= MANY_OCTAVES;
-        let ticks = (first..=last).filter_map(|exponent| {
-            let labelled = exponent.rem_euclid(stride) == 0;
-            let label = labelled.then(|| octave(exponent));
-            (labelled || between).then(|| Tick { value: 2_f64.powi(exponent), label })
-        });
-        Self { log: true, low: 2_f64.powi(first), high: 2_f64.powi(last), ticks: ticks.collect() }
-    }
-
-    /// Where a number lies between the axis's ends, 0 and 1.
-    pub(crate) fn place(&self, value: f64) -> f64 {
-        if self.log {
-            (value.log10() - self.low.log10()) / (self.high.log10() - self.low.log10())
-        } else {
-            // Halved, so that the span of the largest numbers is finite.
-            (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
-        }
-    }
-}
-
-/// Ten to a power.
-fn power(exponent: i32) -> f64 {
-    // Division is correctly rounded, a product of ten tenths is not.
-    if exponent < 0 { 1.0 / 10_f64.powi(-exponent) } else { 10_f64.powi(exponent) }
-}
-
-/// A number on a linear axis whose step has this exponent.
-fn plain(value: f64, exponent: i32) -> String {
-    if value == 0.0 {
-        "0".to_owned()
-    } else if (-4..=4).contains(&exponent) && value.abs() < 1e7 {
-        format!("{value:.*}", exponent.min(0).unsigned_abs() as usize)
-    } else {
-        let digits = value.abs().log10().floor() as i32 - exponent;
-        format!("{value:.*e}", digits.max(0) as usize)
-    }
-}
-
-/// A number on a logarithmic axis: 0.002, 50, 10⁻⁹.
-fn decade(mantissa: i32, exponent: i32) -> String {
-    if (-4..=4).contains(&exponent) {
-        return format!(
-            "{:.*}",
-            exponent.min(0).unsigned_abs() as usize,
-            f64::from(mantissa) * power(exponent)
-        );
-    }
-    let power = format!("10{}", superscript(exponent));
-    if mantissa == 1 { power } else { format!("{mantissa}·{power}") }
-}
-
-/// A power of two: 0.25, 64, 2²⁰.
-fn octave(exponent: i32) -> String {
-    if (-4..=16).contains(&exponent) {
-        return 2_f64.powi(exponent).to_string();
-    }
-    format!("2{}", superscript(exponent))
-}
-
-fn superscript(exponent: i32) -> String {
-    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    let digit = |c: char| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
-    exponent.to_string().chars().map(digit).collect()
-}
+pub(crate) const LARGEST: f64 = 1e300;
+pub(crate) const SMALLEST: f64 = 1e-300;
+/// What a linear axis takes.
+pub(crate) const FINITE: &str = "-1e300 to 1e300";

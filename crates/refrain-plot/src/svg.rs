@@ -1,6 +1,16 @@
-//! The little of SVG that charts need.
+//! The little of SVG that pictures need. All lengths are pixels; colours are the stylesheet's.
 
+use crate::text;
 use std::fmt::Write;
+
+/// A place: to the right, and down.
+pub(crate) type Point = (f64, f64);
+
+/// Font sizes.
+pub(crate) const HEADING: f64 = 16.0;
+pub(crate) const TITLE: f64 = 13.0;
+pub(crate) const TEXT: f64 = 11.0;
+pub(crate) const SMALL: f64 = 9.5;
 
 /// Where a text stands relative to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +28,183 @@ impl Anchor {
             Self::End => "end",
         }
     }
+
+    /// How much of the text is before its place.
+    fn before(self) -> f64 {
+        match self {
+            Self::Start => 0.0,
+            Self::Middle => 0.5,
+            Self::End => 1.0,
+        }
+    }
+}
+
+/// How a text looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Face {
+    anchor: Anchor,
+    size: f64,
+    class: &'static str,
+    turned: bool,
+    room: f64,
+}
+
+impl Face {
+    pub(crate) const fn new(anchor: Anchor, size: f64) -> Self {
+        Self { anchor, size, class: "rf-text", turned: false, room: f64::INFINITY }
+    }
+
+    pub(crate) const fn bold(self) -> Self {
+        Self { class: "rf-text rf-bold", ..self }
+    }
+
+    pub(crate) const fn soft(self) -> Self {
+        Self { class: "rf-text rf-soft", ..self }
+    }
+
+    /// The ground's colour around the letters, so that lines behind them do not hide them.
+    pub(crate) const fn halo(self) -> Self {
+        Self { class: "rf-text rf-soft rf-halo", ..self }
+    }
+
+    /// From below to above.
+    pub(crate) const fn turned(self) -> Self {
+        Self { turned: true, ..self }
+    }
+
+    /// Cuts the text to so many pixels.
+    pub(crate) const fn within(self, room: f64) -> Self {
+        Self { room, ..self }
+    }
+
+    pub(crate) fn width(&self, text: &str) -> f64 {
+        match self.class {
+            "rf-text rf-bold" => text::bold(text, self.size),
+            _ => text::width(text, self.size),
+        }
+    }
+}
+
+/// What is drawn, and the box around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Body {
+    svg: String,
+    pub(crate) low: Point,
+    pub(crate) high: Point,
+}
+
+impl Body {
+    pub(crate) fn new() -> Self {
+        let (low, high) = ((f64::INFINITY, f64::INFINITY), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+        Self { svg: String::new(), low, high }
+    }
+
+    pub(crate) fn into_svg(self) -> String {
+        self.svg
+    }
+
+    fn reach(&mut self, points: impl IntoIterator<Item = Point>) {
+        for (x, y) in points {
+            self.low = (self.low.0.min(x), self.low.1.min(y));
+            self.high = (self.high.0.max(x), self.high.1.max(y));
+        }
+    }
+
+    /// A text that stands on the line through `at`. What is cut away is in its tooltip.
+    pub(crate) fn text(&mut self, at: Point, face: Face, text: &str) {
+        let cut = text::cut(text, face.room, |text| face.width(text));
+        let shown = cut.as_deref().unwrap_or(text);
+        let (width, size) = (face.width(shown), face.size);
+        let (from, to) = (-width * face.anchor.before(), width * (1.0 - face.anchor.before()));
+        let (above, below) = (-size * 0.95, size * text::DESCENT);
+        if face.turned {
+            self.reach([(at.0 + above, at.1 - to), (at.0 + below, at.1 - from)]);
+        } else {
+            self.reach([(at.0 + from, at.1 + above), (at.0 + to, at.1 + below)]);
+        }
+        let (x, y, class, anchor, size) = (px(at.0), px(at.1), face.class, face.anchor.name(), px(face.size));
+        let turn = if face.turned { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
+        let whole = cut.as_ref().map(|_| format!("<title>{}</title>", escape(text))).unwrap_or_default();
+        let _ = writeln!(
+            self.svg,
+            r#"<text class="{class}" x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}"{turn}>{whole}{}</text>"#,
+            escape(shown)
+        );
+    }
+
+    /// A letter or a word of a fixed-width font over a ground of its own.
+    pub(crate) fn over(&mut self, at: Point, size: f64, class: &str, text: &str) {
+        let half = text::columns(text) as f64 * text::MONO * size / 2.0;
+        self.reach([(at.0 - half, at.1 - size * 0.95), (at.0 + half, at.1 + size * text::DESCENT)]);
+        let (x, y, size, text) = (px(at.0), px(at.1), px(size), escape(text));
+        let _ = writeln!(
+            self.svg,
+            r#"<text class="rf-text rf-mono{class}" x="{x}" y="{y}" text-anchor="middle" font-size="{size}">{text}</text>"#
+        );
+    }
+
+    pub(crate) fn line(&mut self, from: Point, to: Point, class: &str) {
+        self.reach([from, to]);
+        let (x1, y1, x2, y2) = (px(from.0), px(from.1), px(to.0), px(to.1));
+        let _ = writeln!(self.svg, r#"<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="{class}"/>"#);
+    }
+
+    pub(crate) fn polyline(&mut self, points: &[Point], class: &str) {
+        self.reach(points.iter().copied());
+        let _ = writeln!(self.svg, r#"<polyline points="{}" class="{class}"/>"#, list(points));
+    }
+
+    pub(crate) fn polygon(&mut self, points: &[Point], class: &str) {
+        self.reach(points.iter().copied());
+        let _ = writeln!(self.svg, r#"<polygon points="{}" class="{class}"/>"#, list(points));
+    }
+
+    pub(crate) fn circle(&mut self, at: Point, radius: f64, class: &str) {
+        self.reach([(at.0 - radius, at.1 - radius), (at.0 + radius, at.1 + radius)]);
+        let (x, y, r) = (px(at.0), px(at.1), px(radius));
+        let _ = writeln!(self.svg, r#"<circle cx="{x}" cy="{y}" r="{r}" class="{class}"/>"#);
+    }
+
+    /// A rectangle with corners of this radius.
+    pub(crate) fn rect(&mut self, corner: Point, size: (f64, f64), radius: f64, class: &str) {
+        self.reach([corner, (corner.0 + size.0, corner.1 + size.1)]);
+        let (x, y, w, h) = (px(corner.0), px(corner.1), px(size.0), px(size.1));
+        let round = if radius > 0.0 { format!(" rx=\"{}\"", px(radius)) } else { String::new() };
+        let _ =
+            writeln!(self.svg, r#"<rect x="{x}" y="{y}" width="{w}" height="{h}"{round} class="{class}"/>"#);
+    }
+
+    /// Many rectangles of one look: `(corner, size)` each.
+    pub(crate) fn rects(&mut self, rects: &[(Point, (f64, f64))], class: &str) {
+        if rects.is_empty() {
+            return;
+        }
+        let mut path = String::new();
+        for &((x, y), (w, h)) in rects {
+            self.reach([(x, y), (x + w, y + h)]);
+            let (w, h) = (px(w), px(h));
+            let _ = write!(path, "M{} {}h{w}v{h}h-{w}z", px(x), px(y));
+        }
+        let _ = writeln!(self.svg, r#"<path d="{path}" class="{class}"/>"#);
+    }
+
+    /// Many lines of one look.
+    pub(crate) fn strokes(&mut self, strokes: &[(Point, Point)], class: &str) {
+        if strokes.is_empty() {
+            return;
+        }
+        let mut path = String::new();
+        for &(from, to) in strokes {
+            self.reach([from, to]);
+            let _ = write!(path, "M{} {}L{} {}", px(from.0), px(from.1), px(to.0), px(to.1));
+        }
+        let _ = writeln!(self.svg, r#"<path d="{path}" class="{class}"/>"#);
+    }
+}
+
+fn list(points: &[Point]) -> String {
+    let points: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", px(*x), px(*y))).collect();
+    points.join(" ")
 }
 
 /// A text as it may stand between tags: the three signs of markup escaped, and what XML 1.0 forbids, control
@@ -42,19 +229,4 @@ pub(crate) fn px(length: f64) -> String {
     let text = format!("{length:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-/// Adds a text of `size` pixels; `more` is further attributes, each with a space before it.
-pub(crate) fn text(svg: &mut String, (x, y): (f64, f64), anchor: Anchor, size: f64, more: &str, text: &str) {
-    let (x, y, anchor, size, text) = (px(x), px(y), anchor.name(), px(size), escape(text));
-    let _ = writeln!(
-        svg,
-        r#"<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}"{more}>{text}</text>"#
-    );
-}
-
-/// Adds a straight line; `style` is its attributes.
-pub(crate) fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), style: &str) {
-    let (x1, y1, x2, y2) = (px(from.0), px(from.1), px(to.0), px(to.1));
-    let _ = writeln!(svg, r#"<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" {style}/>"#);
 }

@@ -1,0 +1,328 @@
+//! From boxes on a grid to places. Pixels count downwards, the grid upwards.
+
+use super::{Arrow, Bend, Block, Drawing, Role};
+use crate::error::{Error, Result};
+use crate::picture::{MARGIN, Sheet, heading, heading_height, heading_width};
+use crate::svg::{Anchor, Body, Face, Point, TEXT, TITLE};
+use crate::text::{CAPITAL, bold, width};
+use std::collections::HashMap;
+
+/// Room around the texts of a block, and its least width.
+const PADDING: (f64, f64) = (12.0, 8.0);
+const LEAST: f64 = 34.0;
+/// The most width of a text.
+const ROOM: f64 = 220.0;
+/// From a line of text to the next.
+const LINE: f64 = 15.0;
+/// Between blocks of neighbouring places, at least.
+const GAP: (f64, f64) = (44.0, 38.0);
+/// The most steps of the grid from its origin.
+const FAR: f64 = 1000.0;
+/// Between arrows side by side.
+const BESIDE: f64 = 14.0;
+/// Between an arrow and its label.
+const APART: f64 = 5.0;
+/// Length and half the width of an arrow's head.
+const HEAD: (f64, f64) = (8.0, 3.6);
+/// How far an arrow from a block to itself goes out, and half its height.
+const LOOP: (f64, f64) = (24.0, 9.0);
+/// Round corners.
+const ROUND: f64 = 6.0;
+/// The explanation of arrows with shared weights.
+const SHARED: &str = "the same weights at each step";
+const SAMPLE: f64 = 36.0;
+
+pub(super) fn draw(drawing: &Drawing) -> Result<Sheet> {
+    let plan = Plan::new(drawing)?;
+    // What is drawn tells how much room it needs.
+    let mut trial = Body::new();
+    plan.draw(&mut trial, (0.0, 0.0));
+    let inner = (trial.high.0 - trial.low.0, trial.high.1 - trial.low.1);
+    let shared = drawing.arrows.iter().any(|arrow| arrow.shared);
+    let below = if shared { 2.0 * LINE } else { 0.0 };
+    let explained = if shared { SAMPLE + 2.0 * APART + width(SHARED, TEXT) } else { 0.0 };
+    let across = inner.0.max(explained).max(heading_width(&drawing.title));
+    let top = MARGIN + heading_height(&drawing.title);
+    let origin = (MARGIN + (across - inner.0) / 2.0 - trial.low.0, top - trial.low.1);
+    let mut body = Body::new();
+    heading(&mut body, &drawing.title, across);
+    plan.draw(&mut body, origin);
+    let size = (across + 2.0 * MARGIN, top + inner.1 + below + MARGIN);
+    if shared {
+        let y = size.1 - MARGIN - TEXT / 2.0;
+        body.line((MARGIN, y), (MARGIN + SAMPLE, y), "rf-arrow rf-shared");
+        let at = (MARGIN + SAMPLE + 2.0 * APART, y + TEXT * CAPITAL / 2.0);
+        body.text(at, Face::new(Anchor::Start, TEXT), SHARED);
+    }
+    Ok(Sheet::new(&drawing.title, &drawing.description, size, body))
+}
+
+/// A drawing whose blocks have sizes.
+struct Plan<'a> {
+    drawing: &'a Drawing,
+    index: HashMap<&'a str, usize>,
+    sizes: Vec<(f64, f64)>,
+    /// The length of a step of the grid.
+    pitch: (f64, f64),
+}
+
+impl<'a> Plan<'a> {
+    fn new(drawing: &'a Drawing) -> Result<Self> {
+        let title = || drawing.title.clone();
+        if drawing.blocks.is_empty() {
+            return Err(Error::Empty { picture: title(), what: "block" });
+        }
+        let mut index = HashMap::new();
+        for (i, (key, block)) in drawing.blocks.iter().enumerate() {
+            if index.insert(key.as_str(), i).is_some() {
+                return Err(Error::RepeatedBlock { drawing: title(), key: key.clone() });
+            }
+            near(drawing, &format!("the block {key:?}"), (block.x, block.y))?;
+        }
+        for (x, y, text) in &drawing.notes {
+            near(drawing, &format!("the note {text:?}"), (*x, *y))?;
+        }
+        for key in drawing.arrows.iter().flat_map(|arrow| [&arrow.from, &arrow.to]) {
+            if !index.contains_key(key.as_str()) {
+                return Err(Error::UnknownBlock { drawing: title(), key: key.clone() });
+            }
+        }
+        let sizes = sizes(drawing);
+        let largest =
+            sizes.iter().fold((0.0_f64, 0.0_f64), |most, size| (most.0.max(size.0), most.1.max(size.1)));
+        let labels = drawing.arrows.iter().map(|arrow| width(&arrow.label, TEXT).min(ROOM));
+        let gap = labels.fold(GAP.0, |gap, label| gap.max(label + 2.0 * HEAD.0 + APART));
+        Ok(Self { drawing, index, sizes, pitch: (largest.0 + gap, largest.1 + GAP.1) })
+    }
+
+    fn draw(&self, body: &mut Body, origin: Point) {
+        let place = |x: f64, y: f64| (origin.0 + x * self.pitch.0, origin.1 - y * self.pitch.1);
+        let frame = |key: &str| {
+            let i = self.index[key];
+            let block = &self.drawing.blocks[i].1;
+            Frame { middle: place(block.x, block.y), size: self.sizes[i] }
+        };
+        for (key, block) in &self.drawing.blocks {
+            draw_block(body, block, &frame(key));
+        }
+        for (i, arrow) in self.drawing.arrows.iter().enumerate() {
+            let shift = self.shift(i);
+            let route = Route::new(arrow, &frame(&arrow.from), &frame(&arrow.to), shift);
+            route.draw(body, arrow);
+        }
+        for (x, y, text) in &self.drawing.notes {
+            let (x, y) = place(*x, *y);
+            let lines: Vec<&str> = text.lines().collect();
+            let first = y - (lines.len() as f64 - 1.0) * LINE / 2.0 + TEXT * CAPITAL / 2.0;
+            for (i, line) in lines.into_iter().enumerate() {
+                let face = Face::new(Anchor::Middle, TEXT).soft().within(2.0 * ROOM);
+                body.text((x, first + i as f64 * LINE), face, line);
+            }
+        }
+    }
+
+    /// How far an arrow stands beside the line between its blocks.
+    fn shift(&self, i: usize) -> f64 {
+        let arrow = &self.drawing.arrows[i];
+        let pair = |other: &Arrow| {
+            let there = other.from == arrow.from && other.to == arrow.to;
+            other.bend == Bend::None && (there || (other.from == arrow.to && other.to == arrow.from))
+        };
+        if arrow.bend != Bend::None {
+            return 0.0;
+        }
+        let before = self.drawing.arrows[..i].iter().filter(|other| pair(other)).count();
+        let all = self.drawing.arrows.iter().filter(|other| pair(other)).count();
+        (before as f64 - (all as f64 - 1.0) / 2.0) * BESIDE
+    }
+}
+
+fn near(drawing: &Drawing, what: &str, (x, y): (f64, f64)) -> Result<()> {
+    for (axis, value) in [("x", x), ("y", y)] {
+        // Not a comparison with the bound: NaN is not near either.
+        if !(-FAR..=FAR).contains(&value) {
+            let place = format!("{axis} of {what}");
+            let (picture, expected) = (drawing.title.clone(), "-1000 to 1000 steps of the grid");
+            return Err(Error::Number { picture, place, value, expected });
+        }
+    }
+    Ok(())
+}
+
+/// The sizes of the blocks; those of one role have the same.
+fn sizes(drawing: &Drawing) -> Vec<(f64, f64)> {
+    let own = |block: &Block| {
+        let name = bold(&block.lines[0], TITLE);
+        let widest = block.lines[1..].iter().map(|line| width(line, TEXT)).fold(name, f64::max).min(ROOM);
+        let padding = if block.role == Role::Input { PADDING.0 * 1.4 } else { PADDING.0 };
+        ((widest + 2.0 * padding).max(LEAST), block.lines.len() as f64 * LINE + 2.0 * PADDING.1)
+    };
+    let blocks = || drawing.blocks.iter().map(|(_, block)| block);
+    let of_role = |role: Role| {
+        blocks()
+            .filter(|block| block.role == role)
+            .map(own)
+            .fold((0.0_f64, 0.0_f64), |most, size| (most.0.max(size.0), most.1.max(size.1)))
+    };
+    blocks().map(|block| of_role(block.role)).collect()
+}
+
+/// A block's place in pixels.
+struct Frame {
+    middle: Point,
+    size: (f64, f64),
+}
+
+fn draw_block(body: &mut Body, block: &Block, frame: &Frame) {
+    let (w, h) = frame.size;
+    let (left, top) = (frame.middle.0 - w / 2.0, frame.middle.1 - h / 2.0);
+    let class = |colour: usize, more: &str| format!("rf-block rf-f{colour} rf-s{colour}{more}");
+    let mut rect = |radius: f64, class: String| body.rect((left, top), (w, h), radius, &class);
+    match block.role {
+        Role::Input => rect(h / 2.0, class(2, "")),
+        Role::Recurrent => rect(ROUND, class(0, " rf-thick")),
+        Role::Dense => rect(0.0, class(1, "")),
+        Role::State => rect(ROUND, class(4, " rf-dashed")),
+        Role::Other => rect(ROUND, class(6, "")),
+        Role::Loss => {
+            let (right, bottom, cut) = (left + w, top + h, PADDING.0 * 0.7);
+            let (upper, lower) = ((left + cut, top), (right - cut, bottom));
+            let points = [
+                upper,
+                (right - cut, top),
+                (right, frame.middle.1),
+                lower,
+                (left + cut, bottom),
+                (left, frame.middle.1),
+            ];
+            body.polygon(&points, &class(3, ""));
+        }
+        Role::Bare => {}
+    }
+    let first = frame.middle.1 - (block.lines.len() as f64 - 1.0) * LINE / 2.0 + TITLE * CAPITAL / 2.0;
+    for (i, line) in block.lines.iter().enumerate() {
+        let face =
+            if i == 0 { Face::new(Anchor::Middle, TITLE).bold() } else { Face::new(Anchor::Middle, TEXT) };
+        body.text((frame.middle.0, first + i as f64 * LINE), face.within(ROOM), line);
+    }
+}
+
+/// The way of an arrow, and where its label stands.
+struct Route {
+    points: Vec<Point>,
+    label: Point,
+    anchor: Anchor,
+}
+
+impl Route {
+    fn new(arrow: &Arrow, from: &Frame, to: &Frame, shift: f64) -> Self {
+        if arrow.from == arrow.to {
+            return Self::around(from);
+        }
+        let label = width(&arrow.label, TEXT).min(ROOM);
+        let across = to.middle.0 - from.middle.0;
+        let up = to.middle.1 - from.middle.1;
+        match arrow.bend {
+            Bend::AcrossFirst if across != 0.0 && up != 0.0 => {
+                let corner = (to.middle.0, from.middle.1);
+                let start = (from.middle.0 + across.signum() * from.size.0 / 2.0, from.middle.1);
+                let end = (to.middle.0, to.middle.1 - up.signum() * to.size.1 / 2.0);
+                Self::of(vec![start, corner, end], 0.0, label)
+            }
+            Bend::UprightFirst if across != 0.0 && up != 0.0 => {
+                let corner = (from.middle.0, to.middle.1);
+                let start = (from.middle.0, from.middle.1 + up.signum() * from.size.1 / 2.0);
+                let end = (to.middle.0 - across.signum() * to.size.0 / 2.0, to.middle.1);
+                Self::of(vec![start, corner, end], 0.0, label)
+            }
+            _ => {
+                let length = across.hypot(up).max(f64::MIN_POSITIVE);
+                let aside = (-up / length * shift, across / length * shift);
+                // To the right and down, also for arrows the other way.
+                let aside =
+                    if across < 0.0 || (across == 0.0 && up > 0.0) { (-aside.0, -aside.1) } else { aside };
+                let moved = |frame: &Frame| (frame.middle.0 + aside.0, frame.middle.1 + aside.1);
+                let (a, b) = (moved(from), moved(to));
+                Self::of(vec![from.edge(a, b), to.edge(b, a)], shift, label)
+            }
+        }
+    }
+
+    /// The label, which is so wide, is beside the longest part. Arrows that are moved, to the right and down if by more
+    /// than 0, have it on their outer side.
+    fn of(points: Vec<Point>, shift: f64, label: f64) -> Self {
+        let length = |pair: &[Point]| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1);
+        let longest = points.windows(2).max_by(|a, b| length(a).total_cmp(&length(b))).expect("two points");
+        let middle = ((longest[0].0 + longest[1].0) / 2.0, (longest[0].1 + longest[1].1) / 2.0);
+        let level = (longest[1].1 - longest[0].1).abs() < (longest[1].0 - longest[0].0).abs() / 4.0;
+        // An arrow that rises a little comes nearer at the label's end.
+        let rise = if level { (longest[1].1 - longest[0].1) / (longest[1].0 - longest[0].0) } else { 0.0 };
+        let apart = APART + rise.abs() * label / 2.0;
+        let beside = middle.1 + TEXT * CAPITAL / 2.0;
+        let (label, anchor) = match level {
+            true if shift > 0.0 => ((middle.0, middle.1 + apart + TEXT * CAPITAL), Anchor::Middle),
+            true => ((middle.0, middle.1 - apart), Anchor::Middle),
+            false if shift < 0.0 => ((middle.0 - APART, beside), Anchor::End),
+            false => ((middle.0 + APART, beside), Anchor::Start),
+        };
+        Self { points, label, anchor }
+    }
+
+    /// From a block to itself, on its right.
+    fn around(block: &Frame) -> Self {
+        let (side, y) = (block.middle.0 + block.size.0 / 2.0, block.middle.1);
+        let points = vec![
+            (side, y - LOOP.1),
+            (side + LOOP.0, y - LOOP.1),
+            (side + LOOP.0, y + LOOP.1),
+            (side, y + LOOP.1),
+        ];
+        let label = (side + LOOP.0 + APART, y + TEXT * CAPITAL / 2.0);
+        Self { points, label, anchor: Anchor::Start }
+    }
+
+    fn draw(mut self, body: &mut Body, arrow: &Arrow) {
+        let last = self.points.len() - 1;
+        let (before, tip) = (self.points[last - 1], self.points[last]);
+        let length = (tip.0 - before.0).hypot(tip.1 - before.1);
+        let mut class = "rf-arrow".to_owned();
+        if arrow.dashed {
+            class.push_str(" rf-dashed");
+        }
+        if arrow.shared {
+            class.push_str(" rf-shared");
+        }
+        if length > 0.0 {
+            let (dx, dy) = ((tip.0 - before.0) / length, (tip.1 - before.1) / length);
+            let base = (tip.0 - dx * HEAD.0, tip.1 - dy * HEAD.0);
+            self.points[last] = base;
+            body.polyline(&self.points, &class);
+            let side = (dy * HEAD.1, dx * HEAD.1);
+            body.polygon(
+                &[(base.0 - side.0, base.1 + side.1), tip, (base.0 + side.0, base.1 - side.1)],
+                "rf-head",
+            );
+        }
+        if !arrow.label.is_empty() {
+            body.text(self.label, Face::new(self.anchor, TEXT).halo().within(ROOM), &arrow.label);
+        }
+    }
+}
+
+impl Frame {
+    /// Where the way from a place inside to another place leaves the block.
+    fn edge(&self, inside: Point, other: Point) -> Point {
+        let (dx, dy) = (other.0 - inside.0, other.1 - inside.1);
+        let part = |distance: f64, middle: f64, at: f64, half: f64| {
+            if distance == 0.0 {
+                return f64::INFINITY;
+            }
+            let edge = middle + distance.signum() * half;
+            (edge - at) / distance
+        };
+        let x = part(dx, self.middle.0, inside.0, self.size.0 / 2.0);
+        let y = part(dy, self.middle.1, inside.1, self.size.1 / 2.0);
+        let part = x.min(y).clamp(0.0, 1.0);
+        (inside.0 + part * dx, inside.1 + part * dy)
+    }
+}

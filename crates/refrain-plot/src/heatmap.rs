@@ -1,0 +1,298 @@
+//! Rows of coloured cells.
+
+use crate::axis::{FINITE, LARGEST};
+use crate::error::{Error, Result};
+use crate::picture::{MARGIN, Picture, Sheet, heading, heading_height, heading_width};
+use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, Seen, bar, without_value};
+use crate::svg::{Anchor, Body, Face, Point, SMALL, TEXT};
+use crate::text::{CAPITAL, MONO, columns, cut, width};
+
+/// Numbers in rows and columns, each as a coloured cell: units over steps, gates over a text. A cell of NaN has no
+/// value: no colour, and a stroke through it.
+#[derive(Debug, Clone, Default)]
+pub struct Heatmap {
+    title: String,
+    description: String,
+    x_label: String,
+    y_label: String,
+    scale: Option<Scale>,
+    cell: Option<(f64, f64)>,
+    rows: Vec<(String, Vec<f64>)>,
+    columns: Vec<String>,
+}
+
+impl Heatmap {
+    /// A heat map without rows. An empty title takes no room.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+
+    /// Says in words what it shows, for those who do not see it.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Says what the columns are.
+    #[must_use]
+    pub fn x_label(mut self, label: impl Into<String>) -> Self {
+        self.x_label = label.into();
+        self
+    }
+
+    /// Says what the rows are.
+    #[must_use]
+    pub fn y_label(mut self, label: impl Into<String>) -> Self {
+        self.y_label = label.into();
+        self
+    }
+
+    /// Sets what the colours mean. Without it, they go from the least number to the largest.
+    #[must_use]
+    pub fn scale(mut self, scale: Scale) -> Self {
+        self.scale = Some(scale);
+        self
+    }
+
+    /// Sets a cell's width and height in pixels, each 1 to 200. Without it they follow from how many there are.
+    #[must_use]
+    pub fn cell_size(mut self, width: f64, height: f64) -> Self {
+        self.cell = Some((width, height));
+        self
+    }
+
+    /// Adds a row below the others. All rows have equally many cells.
+    #[must_use]
+    pub fn row(mut self, label: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Self {
+        self.rows.push((label.into(), values.into_iter().collect()));
+        self
+    }
+
+    /// Labels the columns, each. Single characters stand upright, such as those of a text that was read; a space or
+    /// a line break is given as it should look. Longer labels stand on end. Without labels, columns are counted
+    /// from 0.
+    #[must_use]
+    pub fn columns(mut self, labels: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.columns = labels.into_iter().map(Into::into).collect();
+        self
+    }
+
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.rows.iter().flat_map(|(_, values)| values.iter().copied())
+    }
+
+    /// The number of columns, when everything fits together.
+    fn check(&self) -> Result<usize> {
+        let picture = || self.title.clone();
+        let Some((_, first)) = self.rows.first() else {
+            return Err(Error::Empty { picture: picture(), what: "row" });
+        };
+        if first.is_empty() {
+            return Err(Error::Empty { picture: picture(), what: "column" });
+        }
+        let count = |place: String, what, got| {
+            let fits = got == first.len();
+            let error = || Error::Count { picture: picture(), place, what, got, expected: first.len() };
+            if fits { Ok(()) } else { Err(error()) }
+        };
+        if !self.columns.is_empty() {
+            count("the list of columns".to_owned(), "labels", self.columns.len())?;
+        }
+        for (i, (label, values)) in self.rows.iter().enumerate() {
+            count(format!("row {i} ({label:?})"), "cells", values.len())?;
+            let bad = values.iter().position(|value| value.abs() > LARGEST);
+            if let Some(column) = bad {
+                let place = format!("the cell in row {i} ({label:?}), column {column},");
+                return Err(Error::Number {
+                    picture: picture(),
+                    place,
+                    value: values[column],
+                    expected: FINITE,
+                });
+            }
+        }
+        Ok(first.len())
+    }
+
+    /// A cell's size.
+    fn cell(&self, columns: usize, upright: bool) -> Result<(f64, f64)> {
+        if let Some((width, height)) = self.cell {
+            if (1.0..=200.0).contains(&width) && (1.0..=200.0).contains(&height) {
+                return Ok((width, height));
+            }
+            return Err(Error::Setting {
+                picture: self.title.clone(),
+                setting: "cell_size",
+                got: format!("{width} × {height}"),
+                expected: "1 to 200 pixels each way",
+            });
+        }
+        let fill =
+            |room: f64, count: usize, least: f64, most: f64| (room / count as f64).floor().clamp(least, most);
+        let least = if upright { LETTER } else { 2.0 };
+        Ok((fill(WIDTH, columns, least, 28.0), fill(HEIGHT, self.rows.len(), 2.0, 22.0)))
+    }
+}
+
+/// The size that the cells share, if that leaves each enough.
+const WIDTH: f64 = 900.0;
+const HEIGHT: f64 = 480.0;
+/// The least width of a cell with a letter below it.
+const LETTER: f64 = 7.0;
+/// Between the cells and their labels.
+const GAP: f64 = 6.0;
+/// The most room of a row's label, and of a column's label on end.
+const ROW_LABEL: f64 = 150.0;
+const COLUMN_LABEL: f64 = 90.0;
+/// Between two numbers below the columns, at least.
+const APART: f64 = 34.0;
+/// Room that a text takes across.
+const LINE: f64 = TEXT + 2.0;
+
+/// What stands below the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Below {
+    Numbers,
+    Letters,
+    OnEnd,
+}
+
+impl Picture for Heatmap {
+    fn draw(&self) -> Result<Sheet> {
+        let count = self.check()?;
+        let scale = Scale::checked(self.scale.as_ref(), &self.title, self.values())?;
+        let below = match self.columns.iter().map(|label| columns(label)).max() {
+            None => Below::Numbers,
+            Some(0..=1) => Below::Letters,
+            Some(_) => Below::OnEnd,
+        };
+        let cell = self.cell(count, below == Below::Letters)?;
+        let labels = self.rows.iter().map(|(label, _)| width(label, TEXT));
+        let label_room = labels.fold(0.0, f64::max).min(ROW_LABEL);
+        let beside = if self.y_label.is_empty() { 0.0 } else { LINE + GAP };
+        let left = MARGIN + beside + label_room + GAP;
+        let top = MARGIN + heading_height(&self.title);
+        let map = (cell.0 * count as f64, cell.1 * self.rows.len() as f64);
+        let mut body = Body::new();
+        let place = Map { corner: (left.ceil(), top), cell, size: map };
+        self.cells(&mut body, &scale, &place);
+        self.row_labels(&mut body, &place, label_room);
+        let mut bottom = top + map.1 + self.column_labels(&mut body, &place, below);
+        let middle = (place.corner.0 + map.0 / 2.0, top + map.1 / 2.0);
+        let own = place.corner.0 - MARGIN + map.0.max(BAR_WIDTH);
+        let across = own.max(heading_width(&self.title));
+        if !self.x_label.is_empty() {
+            let face = Face::new(Anchor::Middle, TEXT);
+            let room = 2.0 * (middle.0 - MARGIN).min(MARGIN + across - middle.0);
+            body.text((middle.0, bottom + TEXT), face.within(room), &self.x_label);
+            bottom += LINE;
+        }
+        if !self.y_label.is_empty() {
+            let face = Face::new(Anchor::Middle, TEXT).turned();
+            body.text((MARGIN + TEXT, middle.1), face.within(map.1.max(60.0)), &self.y_label);
+        }
+        bottom += LINE;
+        bar(&mut body, (place.corner.0, bottom), &scale, Seen::new(&scale, self.values()));
+        heading(&mut body, &self.title, across);
+        let size = (across + 2.0 * MARGIN, bottom + BAR_HEIGHT + MARGIN);
+        Ok(Sheet::new(&self.title, &self.description, size, body))
+    }
+}
+
+/// Where the cells are.
+struct Map {
+    corner: Point,
+    cell: (f64, f64),
+    size: (f64, f64),
+}
+
+impl Heatmap {
+    /// The cells, neighbours of one class as one rectangle, each class as one element.
+    fn cells(&self, body: &mut Body, scale: &Scale, map: &Map) {
+        let mut classes = vec![Vec::new(); scale.classes()];
+        let mut none = Vec::new();
+        for (row, (_, values)) in self.rows.iter().enumerate() {
+            let y = map.corner.1 + map.cell.1 * row as f64;
+            let mut column = 0;
+            for run in values.chunk_by(|a, b| scale.class(*a) == scale.class(*b)) {
+                let x = |column: usize| map.corner.0 + map.cell.0 * column as f64;
+                match scale.class(run[0]) {
+                    Some(class) => {
+                        classes[class].push(((x(column), y), (map.cell.0 * run.len() as f64, map.cell.1)))
+                    }
+                    None => {
+                        none.extend((column..column + run.len()).map(|c| without_value((x(c), y), map.cell)))
+                    }
+                }
+                column += run.len();
+            }
+        }
+        for (class, rects) in classes.iter().enumerate() {
+            body.rects(rects, &format!("rf-cells rf-{}", scale.name(class)));
+        }
+        body.strokes(&none, "rf-none");
+        body.rect(map.corner, map.size, 0.0, "rf-frame");
+    }
+
+    fn row_labels(&self, body: &mut Body, map: &Map, room: f64) {
+        let stride = (LINE / map.cell.1).ceil() as usize;
+        let face = Face::new(Anchor::End, TEXT).within(room);
+        for (row, (label, _)) in self.rows.iter().enumerate().step_by(stride) {
+            let y = map.corner.1 + map.cell.1 * (row as f64 + 0.5) + TEXT * CAPITAL / 2.0;
+            body.text((map.corner.0 - GAP, y), face, label);
+        }
+    }
+
+    /// Returns the room that they take.
+    fn column_labels(&self, body: &mut Body, map: &Map, below: Below) -> f64 {
+        let count = (map.size.0 / map.cell.0).round() as usize;
+        let bottom = map.corner.1 + map.size.1;
+        let middle = |column: usize| map.corner.0 + map.cell.0 * (column as f64 + 0.5);
+        match below {
+            Below::Numbers => {
+                let stride = round_stride(APART / map.cell.0);
+                for column in (0..count).step_by(stride) {
+                    let face = Face::new(Anchor::Middle, TEXT);
+                    body.text((middle(column), bottom + GAP + TEXT), face, &column.to_string());
+                }
+                2.0 * GAP + TEXT
+            }
+            Below::Letters => {
+                let size = (map.cell.0 / MONO).min(TEXT + 1.0);
+                // Below 5 pixels nobody reads.
+                let stride = if size < 5.0 { (5.0 / size).ceil() as usize } else { 1 };
+                let size = size.max(5.0);
+                for (column, label) in self.columns.iter().enumerate().step_by(stride) {
+                    if !label.trim().is_empty() {
+                        body.over((middle(column), bottom + GAP + size * 0.8), size, "", label);
+                    }
+                }
+                2.0 * GAP + size
+            }
+            Below::OnEnd => {
+                let face = Face::new(Anchor::End, SMALL).turned().within(COLUMN_LABEL);
+                let stride = ((SMALL + 1.5) / map.cell.0).ceil() as usize;
+                let mut longest: f64 = 0.0;
+                for (column, label) in self.columns.iter().enumerate().step_by(stride) {
+                    let shown = cut(label, COLUMN_LABEL, |text| face.width(text));
+                    longest = longest.max(face.width(shown.as_deref().unwrap_or(label)));
+                    body.text((middle(column) + SMALL * CAPITAL / 2.0, bottom + GAP), face, label);
+                }
+                2.0 * GAP + longest
+            }
+        }
+    }
+}
+
+/// The next of 1, 2, 5, 10, 20, … at or above a number.
+fn round_stride(least: f64) -> usize {
+    let mut power = 1;
+    loop {
+        if let Some(stride) = [1, 2, 5].into_iter().map(|m| m * power).find(|stride| *stride as f64 >= least)
+        {
+            return stride;
+        }
+        power *= 10;
+    }
+}

@@ -1,0 +1,13 @@
+//! Pictures as pixels, with the feature `png`.
+
+#[cfg(not(feature = "png"))]
+mod disabled;
+#[cfg(feature = "png")]
+mod enabled;
+
+#[cfg(not(feature = "png"))]
+pub(crate) use disabled::render;
+#[cfg(feature = "png")]
+pub(crate) use enabled::render;
+#[cfg(all(test, feature = "png"))]
+pub(crate) use enabled::{own_fonts, render_with};

@@ -1,0 +1,217 @@
+//! From numbers to the colours of cells, and the bar that says which is which.
+
+use crate::axis::{LARGEST, SMALLEST};
+use crate::colour::{DIVERGING, SEQUENTIAL};
+use crate::error::{Error, Result};
+use crate::picture::MARGIN;
+use crate::ruler::Ruler;
+use crate::svg::{Anchor, Body, Face, Point, TEXT};
+use crate::text::width;
+
+/// What colours mean: numbers between two ends, in classes of one colour each. Numbers beyond an end have the end's
+/// colour, and the colour bar a tip at that end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    kind: Kind,
+    label: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Sequential { min: f64, max: f64 },
+    Diverging { limit: f64 },
+}
+
+impl Scale {
+    /// From one number to a larger one, in colours that leave the ground step by step: 32 classes.
+    pub fn sequential(min: f64, max: f64) -> Self {
+        Self { kind: Kind::Sequential { min, max }, label: String::new() }
+    }
+
+    /// From minus a limit over 0, which has the colour of the ground, to the limit: 33 classes.
+    pub fn diverging(limit: f64) -> Self {
+        Self { kind: Kind::Diverging { limit }, label: String::new() }
+    }
+
+    /// Says what the numbers are, with their unit: stands at the colour bar.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// The scale, checked, or the one that the values, NaN apart, fill.
+    pub(crate) fn checked(
+        scale: Option<&Self>,
+        picture: &str,
+        values: impl Iterator<Item = f64>,
+    ) -> Result<Self> {
+        let Some(scale) = scale else {
+            let (low, high) = values
+                .filter(|value| !value.is_nan())
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+            return Ok(Self::around(low, high));
+        };
+        let (setting, got, fits) = match scale.kind {
+            Kind::Sequential { min, max } => {
+                let fits = min.abs() <= LARGEST && max.abs() <= LARGEST && min < max;
+                ("the sequential scale", format!("{min} to {max}"), fits)
+            }
+            Kind::Diverging { limit } => {
+                ("the limit of the diverging scale", limit.to_string(), limit > 0.0 && limit <= LARGEST)
+            }
+        };
+        if fits {
+            return Ok(scale.clone());
+        }
+        let expected = match scale.kind {
+            Kind::Sequential { .. } => "-1e300 to 1e300, the lower number first",
+            Kind::Diverging { .. } => "a number above 0, up to 1e300",
+        };
+        Err(Error::Setting { picture: picture.to_owned(), setting, got, expected })
+    }
+
+    fn around(low: f64, high: f64) -> Self {
+        if low < high {
+            Self::sequential(low, high)
+        } else if low.is_finite() && low.abs() > SMALLEST {
+            Self::sequential(low - low.abs() / 10.0, low + low.abs() / 10.0)
+        } else {
+            Self::sequential(0.0, 1.0)
+        }
+    }
+
+    fn ends(&self) -> (f64, f64) {
+        match self.kind {
+            Kind::Sequential { min, max } => (min, max),
+            Kind::Diverging { limit } => (-limit, limit),
+        }
+    }
+
+    pub(crate) fn classes(&self) -> usize {
+        match self.kind {
+            Kind::Sequential { .. } => SEQUENTIAL,
+            Kind::Diverging { .. } => DIVERGING,
+        }
+    }
+
+    /// The class of a number; NaN has none.
+    pub(crate) fn class(&self, value: f64) -> Option<usize> {
+        let (low, high) = self.ends();
+        // Halved, so that the span of the largest numbers is finite.
+        let place = ((value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0)).clamp(0.0, 1.0);
+        let class = match self.kind {
+            Kind::Sequential { .. } => ((place * SEQUENTIAL as f64) as usize).min(SEQUENTIAL - 1),
+            Kind::Diverging { .. } => (place * (DIVERGING - 1) as f64).round() as usize,
+        };
+        (!place.is_nan()).then_some(class)
+    }
+
+    /// The stylesheet's name of a class.
+    pub(crate) fn name(&self, class: usize) -> String {
+        match self.kind {
+            Kind::Sequential { .. } => format!("q{class}"),
+            Kind::Diverging { .. } => format!("d{class}"),
+        }
+    }
+
+    /// Where a class lies on the colour bar, 0 to 1.
+    fn span(&self, class: usize) -> (f64, f64) {
+        let classes = self.classes() as f64;
+        match self.kind {
+            Kind::Sequential { .. } => (class as f64 / classes, (class + 1) as f64 / classes),
+            Kind::Diverging { .. } => {
+                let edge = |at: f64| (at / (classes - 1.0)).clamp(0.0, 1.0);
+                (edge(class as f64 - 0.5), edge(class as f64 + 0.5))
+            }
+        }
+    }
+}
+
+/// What the cells of a map are, as the bar has to know it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    below: bool,
+    above: bool,
+    none: bool,
+}
+
+impl Seen {
+    pub(crate) fn new(scale: &Scale, values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = scale.ends();
+        values.fold(Self::default(), |seen, value| Self {
+            below: seen.below || value < low,
+            above: seen.above || value > high,
+            none: seen.none || value.is_nan(),
+        })
+    }
+}
+
+/// Size of the bar, whose classes are whole pixels wide, of a tip at its end, and of a sample without a value.
+const BAR: (f64, f64) = (256.0, 11.0);
+const TIP: f64 = 9.0;
+const SAMPLE: f64 = 14.0;
+/// Between the bar and what stands around it.
+const GAP: f64 = 6.0;
+const APART: f64 = 24.0;
+/// The text of a sample without a value.
+const NONE: &str = "no value";
+
+/// The height of a colour bar with what stands around it.
+pub(crate) const BAR_HEIGHT: f64 = TEXT + GAP + BAR.1 + GAP + TEXT + 4.0;
+/// The width that a colour bar takes at most.
+pub(crate) const BAR_WIDTH: f64 = 2.0 * TIP + BAR.0 + APART + SAMPLE + GAP + 60.0;
+
+/// How a cell without a value is drawn: a stroke through it.
+pub(crate) fn without_value((x, y): Point, (width, height): (f64, f64)) -> (Point, Point) {
+    ((x, y + height), (x + width, y))
+}
+
+/// Draws the bar with its upper left corner there.
+pub(crate) fn bar(body: &mut Body, corner: Point, scale: &Scale, seen: Seen) {
+    let (low, high) = scale.ends();
+    let ruler = Ruler::between(low, high);
+    let first = ruler.labels().next().map_or(0.0, |(_, text)| width(text, TEXT) / 2.0);
+    let tip = if seen.below { TIP } else { 0.0 };
+    let left = (corner.0 + tip.max(first - MARGIN)).ceil();
+    let label = Face::new(Anchor::Start, TEXT).within(BAR_WIDTH - TIP);
+    let mut top = corner.1;
+    if !scale.label.is_empty() {
+        body.text((left, corner.1 + TEXT), label, &scale.label);
+        top += TEXT + GAP;
+    }
+    let (bottom, middle) = (top + BAR.1, top + BAR.1 / 2.0);
+    for class in 0..scale.classes() {
+        let (from, to) = scale.span(class);
+        let size = ((to - from) * BAR.0, BAR.1);
+        body.rects(&[((left + from * BAR.0, top), size)], &format!("rf-cells rf-{}", scale.name(class)));
+    }
+    let right = left + BAR.0;
+    let mut outline = vec![(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)];
+    if seen.above {
+        let tip = [(right, top), (right + TIP, middle), (right, bottom)];
+        body.polygon(&tip, &format!("rf-{}", scale.name(scale.classes() - 1)));
+        outline.insert(3, tip[1]);
+    }
+    if seen.below {
+        let tip = [(left, bottom), (left - TIP, middle), (left, top)];
+        body.polygon(&tip, &format!("rf-{}", scale.name(0)));
+        outline.insert(1, tip[1]);
+    }
+    body.polyline(&outline, "rf-frame");
+    let mut free = f64::NEG_INFINITY;
+    for (value, text) in ruler.labels() {
+        let (x, half) = (left + ruler.place(value) * BAR.0, width(text, TEXT) / 2.0);
+        if x - half > free {
+            body.line((x, bottom), (x, bottom + 3.0), "rf-frame");
+            body.text((x, bottom + GAP + TEXT), Face::new(Anchor::Middle, TEXT), text);
+            free = x + half + GAP;
+        }
+    }
+    if seen.none {
+        let sample = (right + APART, middle - SAMPLE / 2.0);
+        body.rect(sample, (SAMPLE, SAMPLE), 0.0, "rf-none");
+        body.strokes(&[without_value(sample, (SAMPLE, SAMPLE))], "rf-none");
+        body.text((sample.0 + SAMPLE + GAP, bottom - 1.0), Face::new(Anchor::Start, TEXT), NONE);
+    }
+}

@@ -1,0 +1,60 @@
+use super::{HALF_TENTH, attributes, checked};
+use crate::*;
+
+/// From where to where each bar reaches, without the ground and the legend.
+fn spans(svg: &str, skip: usize) -> Vec<(f64, f64)> {
+    let numbers = |name| attributes(svg, "rect", name).into_iter().map(|n| n.parse::<f64>().unwrap());
+    let widths = numbers("width").skip(1 + skip);
+    // The ground has no x.
+    numbers("x").skip(skip).zip(widths).map(|(x, width)| (x, x + width)).collect()
+}
+
+#[test]
+fn bars_begin_at_zero_and_are_as_long_as_their_numbers() {
+    let bars = Bars::new("b").axis(Axis::new("share").unit("%")).bar("a", 40.0).bar("b", -10.0).bar("c", 0.0);
+    let svg = checked(&bars);
+    let spans = spans(&svg, 0);
+    let zero = spans[0].0;
+    assert!((spans[1].1 - zero).abs() < 2.0 * HALF_TENTH && spans[2].0 == spans[2].1);
+    assert!(((spans[0].1 - zero) - 4.0 * (zero - spans[1].0)).abs() < 10.0 * HALF_TENTH, "{spans:?}");
+    for text in [">a<", ">b<", ">c<", ">40.0<", ">-10.0<", ">0<", ">share (%)<"] {
+        assert!(svg.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn named_bars_of_a_label_stand_together_in_the_colours_of_the_legend() {
+    let bars = Bars::new("b").named("a", "x", 1.0).named("a", "y", 2.0).named("b", "y", 3.0).bar("a", 4.0);
+    let svg = checked(&bars);
+    let classes = attributes(&svg, "rect", "class");
+    // The ground, two samples, four bars; the last one has no name, and is a label of its own.
+    assert_eq!(classes[1..], ["rf-f0", "rf-f1", "rf-f0", "rf-f1", "rf-f1", "rf-f0"]);
+    assert_eq!((svg.matches(">a</text>").count(), svg.matches(">y</text>").count()), (2, 1));
+    let tops: Vec<f64> = attributes(&svg, "rect", "y").iter().skip(2).map(|y| y.parse().unwrap()).collect();
+    assert!(tops[1] - tops[0] < tops[2] - tops[1], "{tops:?}");
+}
+
+#[test]
+fn numbers_beside_bars_have_three_digits() {
+    let texts = |value: f64| checked(&Bars::new("b").bar("a", value));
+    for (value, text) in
+        [(0.001_234_5, "0.00123"), (12.345, "12.3"), (1234.4, "1234"), (1e9, "1.00e9"), (1e300, "1.00e300")]
+    {
+        assert!(texts(value).contains(&format!(">{text}</text>")), "{value}");
+    }
+}
+
+#[test]
+fn bars_that_cannot_be_drawn_are_errors() {
+    let message = |bars: Bars| bars.draw().unwrap_err().to_string();
+    assert_eq!(message(Bars::new("b")), "the picture \"b\" has no bar; add at least one");
+    assert_eq!(
+        message(Bars::new("b").named("a", "x", f64::NAN)),
+        "the bar \"a\" \"x\" of the picture \"b\" is NaN; expected -1e300 to 1e300"
+    );
+    for axis in [Axis::new("").log(), Axis::new("").log2(), Axis::new("").reversed()] {
+        assert!(
+            message(Bars::new("b").bar("a", 1.0).axis(axis)).contains("expected linear, as bars begin at 0")
+        );
+    }
+}
