@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod tensorboard;
 
 pub use error::{Error, Result};
