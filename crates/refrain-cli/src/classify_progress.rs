@@ -36,6 +36,7 @@ impl<'a> ClassifierProgress<'a> {
                 labels,
                 vocabulary,
                 batches,
+                epochs_done: _,
                 memory,
                 batches_done,
             } => {

@@ -17,9 +17,11 @@ mod error;
 mod evaluate;
 mod generate;
 mod info;
+mod inspect;
 mod interactive;
 mod interrupt;
 mod labelled;
+mod logging;
 mod memory;
 mod model;
 mod npy;
@@ -66,6 +68,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<()> {
         Command::Generate(options) => generate::run(options, engine, output),
         Command::Suggest(options) => suggest::run(options, engine, output),
         Command::Evaluate(options) => evaluate::run(options, engine, output),
+        Command::Inspect(options) => inspect::run(options, engine, output),
         Command::Info(options) => info::run(options, engine, output),
         Command::Predict(options) => predict::run(options, engine, output),
         Command::Bench(options) => bench::run(options, engine, output),

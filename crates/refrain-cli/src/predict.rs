@@ -22,7 +22,7 @@ const BATCH: usize = 64;
 
 /// What arrays are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Npy,
     Safetensors,
 }
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
 }
 
 impl Format {
-    fn of(path: &Path) -> Result<Self> {
+    pub(crate) fn of(path: &Path) -> Result<Self> {
         match path.extension().and_then(|e| e.to_str()) {
             Some("npy") => Ok(Format::Npy),
             Some("safetensors") => Ok(Format::Safetensors),
@@ -73,21 +73,21 @@ impl Format {
 
 /// The arrays of a file.
 #[derive(Debug)]
-enum Arrays {
+pub(crate) enum Arrays {
     One(Array),
     Named(BTreeMap<String, Array>),
 }
 
 /// One of the model's inputs, ready to run.
 #[derive(Debug)]
-struct Prepared {
+pub(crate) struct Prepared {
     input: Input,
     lengths: Option<Vec<usize>>,
     mask: Option<Array2<bool>>,
 }
 
 impl Prepared {
-    fn data(&self) -> Data<'_> {
+    pub(crate) fn data(&self) -> Data<'_> {
         let mut data = self.input.data();
         if let Some(lengths) = &self.lengths {
             data = data.lengths(lengths);
@@ -100,7 +100,7 @@ impl Prepared {
 }
 
 impl Arrays {
-    fn read(path: &Path, format: Format) -> Result<Self> {
+    pub(crate) fn read(path: &Path, format: Format) -> Result<Self> {
         let bytes = read_bytes(path)?;
         let arrays = match format {
             Format::Npy => npy::read(&bytes).map(Arrays::One),
@@ -109,8 +109,16 @@ impl Arrays {
         arrays.map_err(|reason| Failure::input(format!("cannot read {}: {reason}", path.display())))
     }
 
+    /// Takes out an array that is no input, if there is one of this name.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Array> {
+        match self {
+            Arrays::One(_) => None,
+            Arrays::Named(arrays) => arrays.remove(name),
+        }
+    }
+
     /// The arrays in the order of the model's inputs. The reason, where they do not fit.
-    fn inputs(self, specs: &[InputSpec]) -> std::result::Result<Vec<Prepared>, String> {
+    pub(crate) fn inputs(self, specs: &[InputSpec]) -> std::result::Result<Vec<Prepared>, String> {
         let mut arrays = match (self, specs) {
             (Arrays::One(array), [spec]) => {
                 let input = Input::new(array, spec).map_err(|e| format!("the array is {e}"))?;

@@ -8,6 +8,7 @@ use crate::ended::Ended;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::labelled;
+use crate::logging::{Batch, End, Epoch, Logging, Started, Task};
 use crate::memory::Limit;
 use crate::output::{Level as Loudness, Output, write_stdout};
 use crate::writable;
@@ -29,8 +30,11 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         None => None,
     };
     let read = data.files.iter().chain(file.iter().flat_map(|file| &file.files));
-    writable::keep_what_is_read(&options.out, read, "--out")?;
+    writable::keep_what_is_read(&options.out, read.clone(), "--out")?;
     writable::check(&options.out, "name another file with --out")?;
+    let resume = options.checkpoints.resume;
+    let mut logging = Logging::open(&options.logging, Task::Classify, resume, &options.out, output)?;
+    logging.keep_what_is_read(read)?;
     let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, &options.out, output)?;
 
     let (training, validation) = match file {
@@ -53,20 +57,25 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let interrupt = Interrupt::watch()?;
     let mut progress = ClassifierProgress::new(output, &recipe, &data.name);
     let mut report = |event: &ClassifierEvent<'_>| {
-        if let ClassifierEvent::Start { memory, .. } = event {
-            limit.warn(memory, output);
+        let logged = log(&mut logging, event, &data.name, &recipe);
+        if logged == Flow::Stop {
+            return Flow::Stop;
+        }
+        if let ClassifierEvent::Start { model, memory, .. } = event {
+            limit.warn(&logging.with_memory(memory, model), output);
         }
         progress.event(event);
         let flow = match event {
-            ClassifierEvent::Start { batches, batches_done, .. } => {
-                let done = *batches_done as usize / batches;
-                checkpoints.started((done, recipe.epochs), *batches_done);
+            ClassifierEvent::Start { epochs_done, batches_done, .. } => {
+                checkpoints.started((*epochs_done, recipe.epochs), *batches_done);
                 Flow::Continue
             }
             ClassifierEvent::Batch { epoch, batches_done, .. } => checkpoints.trained(*epoch, *batches_done),
             ClassifierEvent::Epoch { record, .. } => checkpoints.epoch_ended(record.epoch == recipe.epochs),
             ClassifierEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
         };
+        // A checkpoint that is due comes first: a look into the next batch can wait.
+        let flow = if flow == Flow::Continue { logged } else { flow };
         if interrupt.exit_code().is_some() { Flow::Stop } else { flow }
     };
     let texts = LabelledData { training: &training, validation: &validation, memory: limit.bytes };
@@ -75,6 +84,10 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         None => recipe.train(texts, engine, &mut report),
     };
     progress.finish();
+    if let Some(failure) = logging.refused() {
+        return Err(failure);
+    }
+    let end = trained.as_ref().ok().map(end_of);
     if let Some(much) = trained.as_ref().err().and_then(|error| error.too_much_memory()) {
         return Err(limit.refuse(much));
     }
@@ -85,14 +98,56 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         let about_texts = error.kind() == refrain::ErrorKind::Data;
         let failure = Failure::from(error);
         if about_texts { failure.context(&data.name) } else { failure }
-    })?;
-    if let (Some(code), true, None) =
-        (interrupt.exit_code(), trained.stopped == Stopped::Interrupted, &trained.checkpoint)
-    {
-        output.log("interrupted before training began: nothing is saved");
-        return Err(Failure::Interrupted(code));
+    });
+    let saved = trained.and_then(|trained| {
+        if let (Some(code), true, None) =
+            (interrupt.exit_code(), trained.stopped == Stopped::Interrupted, &trained.checkpoint)
+        {
+            output.log("interrupted before training began: nothing is saved");
+            return Err(Failure::Interrupted(code));
+        }
+        save(trained, &options.out, interrupt, checkpoints, output)
+    });
+    logging.ended(end);
+    saved
+}
+
+/// Hands an event to the logs. Whether they want the next batch probed, or the run not to begin.
+fn log(
+    logging: &mut Logging<'_>,
+    event: &ClassifierEvent<'_>,
+    name: &str,
+    recipe: &ClassifierRecipe,
+) -> Flow {
+    match event {
+        ClassifierEvent::Start { model, validation_texts, epochs_done, batches_done, .. } => {
+            return logging.started(&Started {
+                name,
+                model,
+                epochs: (*epochs_done, recipe.epochs),
+                batches_done: *batches_done,
+                validates: *validation_texts > 0,
+                recipe: serde_json::json!(recipe),
+            });
+        }
+        ClassifierEvent::Batch { done, batches, batches_done, samples_per_second, model, .. } => {
+            return logging.batch(&Batch {
+                done: *done,
+                batches: *batches,
+                batches_done: *batches_done,
+                per_second: *samples_per_second,
+                model,
+            });
+        }
+        ClassifierEvent::Epoch { record, .. } => logging.epoch(Epoch::of(record), || None),
+        ClassifierEvent::Checkpoint(_) => logging.sync(),
     }
-    save(trained, &options.out, interrupt, checkpoints, output)
+    Flow::Continue
+}
+
+fn end_of(trained: &TrainedClassifier) -> End {
+    let epochs = trained.epochs.iter().map(Epoch::of).collect();
+    End::new(epochs, trained.best_epoch, trained.stopped).score("val", &trained.score)
 }
 
 /// How many texts of one part stand in the other too, with the same label.

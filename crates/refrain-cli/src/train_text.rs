@@ -6,6 +6,7 @@ use crate::ended::Ended;
 use crate::error::{Failure, Result};
 use crate::generate::write;
 use crate::interrupt::Interrupt;
+use crate::logging::{Batch, End, Epoch, Logging, Started, Task};
 use crate::memory::Limit;
 use crate::model::open_text;
 use crate::output::{Level as Loudness, Output, write_stdout};
@@ -25,6 +26,9 @@ pub(crate) fn songbook_recipe() -> TextRecipe {
     TextRecipe { learning_rate: 5e-3, schedule: RateSchedule::Cosine, dropout: 0.2, ..TextRecipe::default() }
 }
 
+/// Tokens of the sample that `--log-dir` has of an epoch.
+const LOGGED: [(Level, usize); 3] = [(Level::Char, 300), (Level::Word, 60), (Level::Bpe, 100)];
+
 /// Tokens of the verse that is shown after learning the songbook.
 const SAMPLE: [(Level, usize); 3] = [(Level::Char, 600), (Level::Word, 120), (Level::Bpe, 200)];
 
@@ -36,9 +40,11 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     writable::check(out, "name another file with --out")?;
     let output = &*output;
     let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, out, output)?;
+    let mut logging = Logging::open(&options.logging, Task::Text, options.checkpoints.resume, out, output)?;
     let folder = folder_of(out);
     let texts = Texts::read(options, folder, output)?;
     writable::keep_what_is_read(out, texts.files(), "--out")?;
+    logging.keep_what_is_read(texts.files())?;
     // What a model was given for is in the checkpoint.
     let model = match &options.init {
         Some(path) if checkpoint.is_none() => Some(open_text(path, engine.clone(), output)?),
@@ -81,8 +87,12 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             output.log("interrupted before training began: nothing is saved");
             std::process::exit(code.into());
         }
-        if let TextEvent::Start { memory, .. } = event {
-            limit.warn(memory, output);
+        let logged = log(&mut logging, event, &text.name, &recipe);
+        if logged == Flow::Stop {
+            return Flow::Stop;
+        }
+        if let TextEvent::Start { model, memory, .. } = event {
+            limit.warn(&logging.with_memory(memory, model), output);
         }
         progress.event(event);
         let flow = match event {
@@ -95,6 +105,8 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             TextEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
             TextEvent::Tokenizing { .. } | TextEvent::TokenFile { .. } => Flow::Continue,
         };
+        // A checkpoint that is due comes first: a look into the next batch can wait.
+        let flow = if flow == Flow::Continue { logged } else { flow };
         if interrupt.exit_code().is_some() { Flow::Stop } else { flow }
     };
     let trained = match (checkpoint, model) {
@@ -103,6 +115,10 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         (None, None) => recipe.train(data, engine, &mut report),
     };
     progress.finish();
+    if let Some(failure) = logging.refused() {
+        return Err(failure);
+    }
+    let end = trained.as_ref().ok().map(end_of);
     let trained = trained.map_err(|e| match e.too_much_memory() {
         Some(much) => limit.refuse(much),
         None => {
@@ -110,8 +126,56 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             let about_resumed = checkpoints.about_resumed(&error);
             about_resumed.unwrap_or_else(|| told(error, text, &recipe, validation.is_some()))
         }
-    })?;
-    save(trained, options, text, interrupt, checkpoints, output)
+    });
+    let saved = trained.and_then(|trained| save(trained, options, text, interrupt, checkpoints, output));
+    logging.ended(end);
+    saved
+}
+
+/// Hands an event to the logs. Whether they want the next batch probed, or the run not to begin.
+fn log(logging: &mut Logging<'_>, event: &TextEvent<'_>, name: &str, recipe: &TextRecipe) -> Flow {
+    match event {
+        TextEvent::Start { model, validation_tokens, epochs_done, batches_done, .. } => {
+            return logging.started(&Started {
+                name,
+                model,
+                epochs: (*epochs_done, recipe.epochs),
+                batches_done: *batches_done,
+                validates: *validation_tokens > 0,
+                recipe: serde_json::json!(recipe),
+            });
+        }
+        TextEvent::Batch { done, batches, batches_done, tokens_per_second, model, .. } => {
+            return logging.batch(&Batch {
+                done: *done,
+                batches: *batches,
+                batches_done: *batches_done,
+                per_second: *tokens_per_second,
+                model,
+            });
+        }
+        TextEvent::Epoch { record, model } => logging.epoch(Epoch::of(record), || sample(model)),
+        TextEvent::Checkpoint(_) => logging.sync(),
+        TextEvent::Tokenizing { .. } | TextEvent::TokenFile { .. } => {}
+    }
+    Flow::Continue
+}
+
+fn end_of(trained: &Trained) -> End {
+    let end = End::new(trained.epochs.iter().map(Epoch::of).collect(), trained.best_epoch, trained.stopped);
+    end.score("val", &trained.score).score("test", &trained.test)
+}
+
+/// What a model writes as it stands, always by the same random numbers; nothing where it cannot be run step by step.
+fn sample(model: &LanguageModel) -> Option<String> {
+    let length = length_in(&LOGGED, model);
+    model.without_noise().ok()?.complete(&Generate { length, ..Generate::default() }).ok()
+}
+
+/// The number of tokens that stands beside a model's level.
+fn length_in(lengths: &[(Level, usize)], model: &LanguageModel) -> usize {
+    let level = model.codec().level();
+    lengths.iter().find(|(l, _)| *l == level).map_or(0, |(_, length)| *length)
 }
 
 /// What is read.
@@ -139,7 +203,7 @@ impl Texts {
         })
     }
 
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    fn files(&self) -> impl Iterator<Item = &PathBuf> + Clone {
         let others = [&self.validation, &self.test].into_iter().flatten();
         std::iter::once(&self.training).chain(others).flat_map(|text| &text.files)
     }
@@ -219,8 +283,7 @@ fn told_score(loss: &str, score: &Score) -> String {
 }
 
 fn show_verse(model: &mut LanguageModel, output: &Output) -> Result<()> {
-    let level = model.codec().level();
-    let length = SAMPLE.iter().find(|(l, _)| *l == level).map_or(0, |(_, length)| *length);
+    let length = length_in(&SAMPLE, model);
     write(model, &Generate { length, ..Generate::default() }, output)
 }
 

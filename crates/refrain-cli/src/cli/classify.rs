@@ -1,7 +1,7 @@
 //! The options of `train classify` and `classify`.
 
 use super::values::{choice, count, name, not_negative, positive, share};
-use super::{CheckpointOptions, MemoryLimit};
+use super::{CheckpointOptions, LoggingOptions, MemoryLimit};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use refrain::ClassifierRecipe;
@@ -23,6 +23,8 @@ pub(crate) struct TrainClassify {
     pub(crate) limit: MemoryLimit,
     #[command(flatten)]
     pub(crate) checkpoints: CheckpointOptions,
+    #[command(flatten)]
+    pub(crate) logging: LoggingOptions,
     /// Where to save the model
     #[arg(long, value_name = "FILE", help_heading = "Model files", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,

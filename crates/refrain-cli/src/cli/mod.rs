@@ -3,12 +3,16 @@
 mod checkpoint;
 mod classify;
 mod generate;
+mod inspect;
+mod logging;
 mod train_text;
 mod values;
 
 pub(crate) use checkpoint::CheckpointOptions;
 pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
+pub(crate) use inspect::{Inspect, Topic, Write as InspectWrite};
+pub(crate) use logging::LoggingOptions;
 pub(crate) use train_text::TrainText;
 
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +67,9 @@ pub(crate) enum Command {
     Classify(Classify),
     /// Measure how well a model predicts a text, or labels texts
     Evaluate(Evaluate),
+    /// Look inside a model: the gradient through time, gates, memory
+    #[command(after_help = inspect::HELP)]
+    Inspect(Box<Inspect>),
     /// Show what a model file holds
     Info(Info),
     /// Run a model on arrays: .npy or .safetensors in and out

@@ -1,7 +1,7 @@
 //! The options of `train text`.
 
 use super::values::{choice, count, cutoffs, decay, name, not_negative, positive, share};
-use super::{CheckpointOptions, MemoryLimit};
+use super::{CheckpointOptions, LoggingOptions, MemoryLimit};
 use crate::train_text::songbook_recipe;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -27,6 +27,8 @@ pub(crate) struct TrainText {
     pub(crate) score: ScoreOptions,
     #[command(flatten)]
     pub(crate) checkpoints: CheckpointOptions,
+    #[command(flatten)]
+    pub(crate) logging: LoggingOptions,
     /// Go on from a trained model, with its vocabulary and layers
     #[arg(long, value_name = "MODEL", help_heading = "Model files", conflicts_with_all = SHAPE_OPTIONS, conflicts_with_all = NOISE_OPTIONS)]
     pub(crate) init: Option<PathBuf>,

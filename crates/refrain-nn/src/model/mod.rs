@@ -3,6 +3,7 @@
 mod architecture;
 mod average;
 mod differentiate;
+mod fresh;
 mod head;
 mod memory;
 mod network;

@@ -1,8 +1,7 @@
 //! A model without what is random in training.
 
-use super::{Model, Network};
+use super::Model;
 use crate::error::Error;
-use crate::graph::Budget;
 use crate::layers::layer_from_config;
 
 impl Model {
@@ -18,12 +17,8 @@ impl Model {
             let layer = layer_from_config(&node.class_name, node.config.clone()).map_err(unknown)?;
             node.config = layer.without_noise().config();
         }
-        let planned = Network::plan_architecture(&architecture, self.engine.clone(), Budget::default());
-        let mut model = planned.map_err(unknown)?;
+        let mut model = self.planned_again(&architecture).map_err(unknown)?;
         model.seed = self.seed;
-        for (id, span) in self.params.ids().zip(self.params.spans()) {
-            model.params.span_mut(id).trainable = span.trainable;
-        }
         model.allocate_parameters();
         model.set_weights_flat(self.params.values())?;
         Ok(model)

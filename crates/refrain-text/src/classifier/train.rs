@@ -45,6 +45,8 @@ pub enum ClassifierEvent<'a> {
         vocabulary: usize,
         /// Batches of an epoch.
         batches: usize,
+        /// Epochs that had ended before, where the run goes on.
+        epochs_done: usize,
         /// Batches that were trained before, where the run goes on.
         batches_done: u64,
         /// What the run takes at most.
@@ -210,6 +212,7 @@ impl ClassifierRecipe {
             labels: labels.len(),
             vocabulary: codec.vocab_size(),
             batches: plan.batches,
+            epochs_done: from.as_ref().map_or(Ok(0), Watch::epochs_in)?,
             batches_done: match &from {
                 Some(from) => from.part("training")?.parse::<TrainingCounters>("training state")?.batches,
                 None => 0,

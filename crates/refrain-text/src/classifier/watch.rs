@@ -6,8 +6,8 @@ use super::score::{ClassifierScore, score};
 use super::train::{ClassifierEpoch, ClassifierEvent};
 use crate::language_model::{Flow, Stopped};
 use refrain_nn::callbacks::{BatchContext, Callback, EpochContext, ResumeContext};
-use refrain_nn::checkpoint::Part;
 use refrain_nn::checkpoint::exact;
+use refrain_nn::checkpoint::{Checkpoint, Part};
 use refrain_nn::{Error, Model};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -148,6 +148,8 @@ struct ScoreValues {
 }
 
 const WEIGHTS: &str = "best";
+/// The part of a checkpoint: the watch is the only callback of its `fit`.
+const PART: &str = "callback-0";
 
 impl<'a, 'r> Watch<'a, 'r> {
     pub(super) fn new(
@@ -166,6 +168,11 @@ impl<'a, 'r> Watch<'a, 'r> {
             seconds: 0.0,
             epoch: Epoch::default(),
         }
+    }
+
+    /// Epochs that had ended when a checkpoint was taken. One behind an epoch's last batch is taken before its end.
+    pub(super) fn epochs_in(checkpoint: &Checkpoint) -> Result<usize, Error> {
+        Ok(checkpoint.part(PART)?.parse::<Values>("classifier run")?.epochs.len())
     }
 
     /// Why the run ended.

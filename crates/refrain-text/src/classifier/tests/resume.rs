@@ -134,11 +134,11 @@ fn a_checkpoint_that_is_asked_for_changes_nothing_and_goes_on() {
     assert_eq!(start, Some((0, 6)));
     assert_eq!(told.join(", "), "checkpoint, checkpoint, epoch 1, checkpoint, epoch 2, checkpoint");
     same_run(&asked, &straight);
-    for (from, done) in handed.iter().zip([2, 6, 6, 12]) {
+    for (from, done) in handed.iter().zip([(0, 2), (0, 6), (1, 6), (2, 12)]) {
         let mut start = None;
         let again = run(&recipe, Some(from), 1, &mut |event| {
-            if let ClassifierEvent::Start { batches_done, .. } = event {
-                start = Some(*batches_done);
+            if let ClassifierEvent::Start { epochs_done, batches_done, .. } = event {
+                start = Some((*epochs_done, *batches_done));
             }
             Flow::Continue
         });

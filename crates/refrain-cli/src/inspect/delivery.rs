@@ -1,0 +1,106 @@
+//! Where findings go: to stdout, into a page, into files of figures.
+
+use crate::cli::InspectWrite;
+use crate::error::{Failure, Result};
+use crate::output::{Level, Output};
+use crate::shell::this_command_with;
+use crate::writable;
+use refrain::Error;
+use refrain::inspect::{PictureFormat, Report};
+use refrain::plot::Theme;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files that are to be written, tried before there is anything to write.
+#[derive(Debug)]
+pub(super) struct Delivery<'a> {
+    options: &'a InspectWrite,
+    folder: Option<Folder<'a>>,
+}
+
+/// The folder of the figures.
+#[derive(Debug)]
+struct Folder<'a> {
+    path: &'a Path,
+    /// Whether it was made for them and is still empty.
+    idle: bool,
+}
+
+impl<'a> Delivery<'a> {
+    /// Refuses what cannot be written, and what would overwrite a file that is read.
+    pub(super) fn new(options: &'a InspectWrite, read: &[PathBuf]) -> Result<Self> {
+        if options.png && !cfg!(feature = "png") {
+            let reason =
+                "this program was built without PNG; leave out --png, or build it with `--features png`";
+            return Err(Failure::input(reason));
+        }
+        if let Some(html) = &options.html {
+            writable::check(html, "name another file with --html")?;
+            writable::keep_what_is_read(html, read, "--html")?;
+        }
+        let folder = options.out.as_deref().map(Folder::new).transpose()?;
+        Ok(Self { options, folder })
+    }
+
+    /// Writes the files, then the findings.
+    pub(super) fn deliver(mut self, report: &Report, output: &Output) -> Result<()> {
+        let theme: Theme = self.options.theme.into();
+        let mut files = Vec::new();
+        if let Some(folder) = &mut self.folder {
+            folder.idle = false;
+            let formats = [Some(PictureFormat::Svg), self.options.png.then_some(PictureFormat::Png)];
+            for format in formats.into_iter().flatten() {
+                files.extend(report.save_pictures(folder.path, format, theme).map_err(failed)?);
+            }
+            output.log(format_args!("wrote {} figures into {}", files.len(), folder.path.display()));
+        }
+        if let Some(html) = &self.options.html {
+            report.save_html(html, theme).map_err(failed)?;
+            output.log(format_args!("wrote {}", html.display()));
+            files.push(html.clone());
+        }
+        let mut fields = report.json();
+        let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        fields.insert("files".to_owned(), names.into());
+        output.result(fields, || report.text(output.level() == Level::Verbose))?;
+        if files.is_empty() {
+            let command = this_command_with("--html=inspect.html");
+            output.log(format_args!("\nFor a page with figures and tables:\n  {command}"));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Folder<'a> {
+    fn new(path: &'a Path) -> Result<Self> {
+        let advice = "name another folder with --out";
+        let refused = |reason: String| {
+            Failure::input(format!("cannot write into {}: {reason}; {advice}", path.display()))
+        };
+        let idle = match path.metadata() {
+            Ok(found) if !found.is_dir() => return Err(refused("it is not a folder".to_owned())),
+            Ok(_) => false,
+            Err(_) => {
+                fs::create_dir_all(path).map_err(|e| refused(e.to_string()))?;
+                true
+            }
+        };
+        let folder = Self { path, idle };
+        writable::check(&path.join("figure.svg"), advice)?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder<'_> {
+    /// What fails leaves no empty folder.
+    fn drop(&mut self) {
+        if self.idle {
+            let _ = fs::remove_dir(self.path);
+        }
+    }
+}
+
+/// The paths were good when they were tried.
+fn failed(error: refrain::inspect::Error) -> Failure {
+    Failure::Work(Error::from(error).to_string())
+}

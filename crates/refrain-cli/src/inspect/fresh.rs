@@ -1,0 +1,86 @@
+//! Cells as they begin, side by side on the adding problem, and what training and clipping make of them.
+
+use super::STEPS;
+use super::delivery::Delivery;
+use crate::cli::Inspect as Options;
+use crate::error::Result;
+use crate::output::{Level, Output};
+use crate::progress;
+use indicatif::ProgressBar;
+use refrain::inspect::flow::{
+    ClippingOptions, CompareOptions, Progress, clipping_on_adding, compare_on_adding,
+};
+use refrain::inspect::{Report, Section};
+use refrain::{Engine, Error};
+use std::io::{IsTerminal, stderr};
+
+pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<()> {
+    let delivery = Delivery::new(&options.write, &[])?;
+    let fresh = &options.fresh;
+    let compared = CompareOptions {
+        cells: fresh.cell.clone(),
+        units: fresh.units,
+        steps: options.steps.unwrap_or(STEPS),
+        batch: options.sequences,
+        train_steps: fresh.train,
+        learning_rate: fresh.lr,
+        clip: (fresh.clip > 0.0).then_some(fresh.clip),
+        seed: options.seed,
+        engine: Some(engine.clone()),
+    };
+    let mut sections = vec![compare(&compared, output)?];
+    if fresh.clipping {
+        let clipping =
+            ClippingOptions { seed: options.seed, engine: Some(engine), ..ClippingOptions::default() };
+        sections.push(clip(&clipping, output)?);
+    }
+    let cells: Vec<_> = fresh.cell.iter().map(ToString::to_string).collect();
+    let CompareOptions { units, steps, batch, seed, .. } = &compared;
+    let mut subject = vec![
+        ("Cells".to_owned(), format!("{}; {units} units each, seed {seed}", cells.join("; "))),
+        ("Looked at with".to_owned(), format!("the adding problem: {batch} sequences of {steps} steps")),
+    ];
+    if fresh.train > 0 {
+        let clip = compared.clip.map_or("without clipping".to_owned(), |bound| format!("clipped at {bound}"));
+        let training = format!("{} steps of Adam, learning rate {}, {clip}", fresh.train, fresh.lr);
+        subject.push(("Training".to_owned(), training));
+    }
+    delivery.deliver(&Report { title: "Cells side by side".to_owned(), subject, sections }, output)
+}
+
+fn compare(options: &CompareOptions, output: &Output) -> Result<Section> {
+    let shown = Shown::new(output);
+    let comparison = compare_on_adding(options, &mut |at| shown.advance(at)).map_err(Error::from)?;
+    Ok(comparison.section().map_err(Error::from)?)
+}
+
+fn clip(options: &ClippingOptions, output: &Output) -> Result<Section> {
+    let shown = Shown::new(output);
+    let clipping = clipping_on_adding(options, &mut |at| shown.advance(at)).map_err(Error::from)?;
+    Ok(clipping.section().map_err(Error::from)?)
+}
+
+/// How far it has come, on a terminal.
+struct Shown {
+    bar: ProgressBar,
+}
+
+impl Shown {
+    fn new(output: &Output) -> Self {
+        let visible = output.level() >= Level::Normal && stderr().is_terminal();
+        Self { bar: if visible { progress::bar(1) } else { ProgressBar::hidden() } }
+    }
+
+    fn advance(&self, at: &Progress) {
+        self.bar.set_length((at.cases * at.steps) as u64);
+        self.bar.set_position((at.index * at.steps + at.step) as u64);
+        let loss = if at.loss.is_finite() { format!("  loss {:.4}", at.loss) } else { String::new() };
+        self.bar.set_message(format!("{}{loss}", at.case));
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

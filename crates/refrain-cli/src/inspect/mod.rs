@@ -1,0 +1,83 @@
+//! `refrain inspect`: what becomes of the gradient, the gates and the memory of a model.
+
+mod arrays;
+mod delivery;
+mod fresh;
+mod labelled;
+mod text;
+mod topics;
+
+use crate::cli::Inspect as Options;
+use crate::error::Result;
+use crate::model::open_any;
+use crate::output::Output;
+use crate::progress::{shape, thousands};
+use delivery::Delivery;
+use refrain::inspect::{Report, Sample, Search};
+use refrain::{Engine, Opened};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// Sequences of a text and of random inputs.
+const STEPS: usize = 200;
+
+/// What a model is looked at with.
+#[derive(Debug)]
+struct Material {
+    /// Some sequences.
+    sample: Sample,
+    /// One long text, in which units are looked for that follow something; none where there is no text.
+    reading: Option<Sample>,
+    /// How they are looked for.
+    search: Search,
+}
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let Some(path) = &options.model else {
+        return fresh::run(options, engine, output);
+    };
+    let mut opened = open_any(path, engine, output)?;
+    let read: Vec<_> = std::iter::once(path).chain(&options.data).cloned().collect();
+    let delivery = Delivery::new(&options.write, &read)?;
+    let material = match &mut opened {
+        Opened::Text { model, .. } => text::material(model, options, output)?,
+        Opened::Classifier { model, .. } => labelled::material(model, options, output)?,
+        other => arrays::material(other.model_mut(), options, output)?,
+    };
+    let subject = subject(path, &options.data, &opened, &material.sample);
+    let sections = topics::sections(opened.model_mut(), &material, options, output)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    delivery.deliver(&Report { title: format!("Inside {name}"), subject, sections }, output)
+}
+
+/// What was looked at, in full.
+fn subject(path: &Path, data: &[PathBuf], opened: &Opened, sample: &Sample) -> Vec<(String, String)> {
+    let summary = opened.model().summary();
+    let task = match opened {
+        Opened::Text { model, .. } => {
+            format!("text: {} {}", thousands(model.codec().vocab_size()), model.codec().level().plural())
+        }
+        Opened::Classifier { model, .. } => format!("classify: {} labels", model.labels().len()),
+        other => other.task().unwrap_or("none").to_owned(),
+    };
+    let mut subject = vec![
+        ("Model", path.display().to_string()),
+        ("Task", task),
+        ("Layers", shape(opened.model())),
+        ("Parameters", thousands(summary.total)),
+    ];
+    let data: Vec<_> = data.iter().map(|path| path.display().to_string()).collect();
+    if !data.is_empty() {
+        subject.push(("Data", data.join(", ")));
+    }
+    subject.push(("Looked at with", sample.of.clone()));
+    subject.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What data is called in sentences: the name of a file without its folder.
+fn short_name<'a>(data: &[PathBuf], name: &'a str) -> Cow<'a, str> {
+    match data {
+        [one] => one.file_name().map_or(name.into(), |file| file.to_string_lossy().into_owned().into()),
+        _ => name.into(),
+    }
+}

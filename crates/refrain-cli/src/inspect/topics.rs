@@ -1,0 +1,103 @@
+//! Topic by topic, what can be found out about a model.
+
+use super::Material;
+use crate::cli::{Inspect as Options, Topic};
+use crate::error::{self, Failure};
+use crate::output::{Level, Output};
+use crate::progress;
+use indicatif::ProgressBar;
+use refrain::inspect::{
+    self, Activations, Health, Readable, Sample, Section, Show, Structure, flow, memory_length,
+};
+use refrain::{Error, ErrorKind, Model};
+use std::io::{IsTerminal, stderr};
+
+/// The topics in a report's order.
+const ALL: [Topic; 6] =
+    [Topic::Network, Topic::Gradient, Topic::Memory, Topic::Units, Topic::Gates, Topic::Health];
+
+/// A section for each topic that is wanted. What this model has nothing of is left out with a warning; asked for by its
+/// name, it is an error.
+pub(super) fn sections(
+    model: &mut Model,
+    material: &Material,
+    options: &Options,
+    output: &Output,
+) -> error::Result<Vec<Section>> {
+    let wanted: Vec<_> = ALL.into_iter().filter(|&topic| options.wants(topic)).collect();
+    let visible = output.level() >= Level::Normal && stderr().is_terminal();
+    let bar = if visible { progress::bar(wanted.len() as u64) } else { ProgressBar::hidden() };
+    let mut found = Vec::new();
+    let mut refused = None;
+    for topic in wanted {
+        bar.set_message(name(topic));
+        match sections_of(topic, model, material, options) {
+            Ok(sections) => found.extend(sections),
+            Err(error) => {
+                let error = Error::from(error);
+                if !options.only.is_empty() || error.kind() != ErrorKind::Unsupported {
+                    bar.finish_and_clear();
+                    return Err(Failure::from(error).context(format_args!("--only {}", name(topic))));
+                }
+                bar.suspend(|| output.warning(format_args!("left out {}: {error}", name(topic))));
+                refused = Some(error);
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    match refused {
+        Some(error) if found.is_empty() => Err(error.into()),
+        _ => Ok(found),
+    }
+}
+
+fn name(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Gradient => "gradient",
+        Topic::Memory => "memory",
+        Topic::Gates => "gates",
+        Topic::Units => "units",
+        Topic::Health => "health",
+        Topic::Network => "network",
+    }
+}
+
+fn sections_of(
+    topic: Topic,
+    model: &mut Model,
+    material: &Material,
+    options: &Options,
+) -> inspect::Result<Vec<Section>> {
+    let sample = &material.sample;
+    Ok(match topic {
+        Topic::Gradient if options.compare => {
+            vec![flow::gradient_flow(model, sample)?.section()?, compare(model, sample, options)?]
+        }
+        Topic::Gradient => vec![flow::gradient_flow(model, sample)?.section()?],
+        Topic::Memory => vec![memory_length(model, sample, options.share)?.section()?],
+        Topic::Units => match &material.reading {
+            Some(reading) => vec![Readable::of(model, reading, &material.search)?.section()?],
+            None => return Err(no_text()),
+        },
+        Topic::Gates => vec![Activations::of(model, sample, &Show::default())?.section()?],
+        Topic::Health => vec![Health::of(model, sample)?.section()?],
+        Topic::Network => vec![Structure::of(model).section()?],
+    })
+}
+
+/// The gradient in the same network with each of the three cells, as they begin.
+fn compare(model: &Model, sample: &Sample, options: &Options) -> inspect::Result<Section> {
+    let cells = ["SimpleRNN", "LSTM", "GRU"];
+    let fresh = cells.map(|cell| Ok((cell.to_owned(), model.with_cell(cell, options.seed)?)));
+    let fresh = fresh.into_iter().collect::<Result<Vec<_>, refrain::ModelError>>()?;
+    let models: Vec<(String, &Model)> = fresh.iter().map(|(name, model)| (name.clone(), model)).collect();
+    flow::compare(&models, sample)?.section()
+}
+
+fn no_text() -> inspect::Error {
+    inspect::Error::Unsupported {
+        what: "look for readable units".to_owned(),
+        reason: "they are looked for in a text, and the model is looked at with none".to_owned(),
+    }
+}

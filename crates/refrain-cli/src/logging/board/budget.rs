@@ -1,0 +1,63 @@
+//! What looking may cost.
+
+use std::time::{Duration, Instant};
+
+/// The share of the run's time that one kind of look may take.
+const SHARE: u32 = 100;
+
+/// Time that is spent beside training.
+#[derive(Debug)]
+pub(super) struct Budget {
+    begun: Instant,
+    spent: Duration,
+    last: Duration,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self { begun: Instant::now(), spent: Duration::ZERO, last: Duration::ZERO }
+    }
+
+    /// Whether one more, which costs what the last one did, stays within the share. The first one always does.
+    pub(super) fn allows(&self) -> bool {
+        self.allows_after(self.begun.elapsed())
+    }
+
+    fn allows_after(&self, elapsed: Duration) -> bool {
+        self.last.is_zero() || (self.spent + self.last) * SHARE <= elapsed
+    }
+
+    /// Does it, and counts its time.
+    pub(super) fn spend<T>(&mut self, look: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let result = look();
+        self.add(begun.elapsed());
+        result
+    }
+
+    fn add(&mut self, time: Duration) {
+        self.last = time;
+        self.spent += time;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_below_a_hundredth() {
+        let mut budget = Budget::new();
+        let (mut spent, mut looks) = (0, 0);
+        for ms in 0..100_000 {
+            if budget.allows_after(Duration::from_millis(ms)) {
+                let cost = if looks % 2 == 0 { 3 } else { 7 };
+                budget.add(Duration::from_millis(cost));
+                (spent, looks) = (spent + cost, looks + 1);
+                // An estimate by the last one is off by 4 ms at most.
+                assert!(looks == 1 || spent <= ms / 100 + 4, "{spent} of {ms}");
+            }
+        }
+        assert!(spent > 990, "what it may cost is used: {spent}");
+    }
+}

@@ -1,0 +1,103 @@
+//! A look into a model behind a batch: how weights, gradients, gates and states are distributed, how far a step went,
+//! and how much of the gradient comes through time.
+
+use super::budget::Budget;
+use refrain::inspect::Result;
+use refrain::inspect::tensorboard::{EventWriter, log_gradients, log_parameters, log_recurrences};
+use refrain::{Model, Params};
+
+/// Looks come once in so many of the intervals of scalars.
+const SPREAD: u64 = 10;
+/// Batches, in those intervals, that lie between two looks even where epochs are shorter.
+const CLOSEST: u64 = 2;
+/// When to look, and what is kept for it.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Batches from one point of the curves to the next.
+    every: u64,
+    /// The batch of the last look.
+    last: Option<u64>,
+    /// The parameters before the batch that was to be probed; nothing where none was.
+    before: Vec<f32>,
+    budget: Budget,
+}
+
+impl Look {
+    pub(super) fn new(every: u64) -> Self {
+        Self { every, last: None, before: Vec::new(), budget: Budget::new() }
+    }
+
+    /// Whether to look at the next batch of the run, which may be the last of its epoch.
+    fn is_due(&self, next: u64, is_last: bool) -> bool {
+        let Some(last) = self.last else { return true };
+        let since = next.saturating_sub(last);
+        let far = since >= self.every.saturating_mul(SPREAD);
+        let at_end = is_last && since >= self.every.saturating_mul(CLOSEST);
+        (far || at_end) && self.budget.allows()
+    }
+
+    /// Gets ready for the next batch if it is due. Whether it is to be probed.
+    pub(super) fn prepare(&mut self, model: &Model, next: u64, is_last: bool) -> bool {
+        if !self.is_due(next, is_last) {
+            return false;
+        }
+        let Self { before, budget, .. } = self;
+        budget.spend(|| model.params().values().clone_into(before));
+        true
+    }
+
+    /// Looks at the batch behind which the model is, if it was probed: who asks for a probe may get a checkpoint.
+    pub(super) fn write(&mut self, writer: &mut EventWriter, model: &Model, batch: u64) -> Result<()> {
+        let before = std::mem::take(&mut self.before);
+        let mut probed = model.recurrences().filter(|layer| layer.layout().rows() > 0);
+        if before.is_empty() || !probed.any(|layer| layer.hidden_gradient(0).is_some()) {
+            return Ok(());
+        }
+        self.last = Some(batch);
+        self.budget.spend(|| {
+            log_parameters(writer, batch, model)?;
+            log_gradients(writer, batch, model)?;
+            log_norms(writer, batch, model.params(), &before)?;
+            log_recurrences(writer, batch, model)
+        })
+    }
+}
+
+/// The norm of each parameter that is trained, and how far the step went in proportion to it; a batch that only adds to
+/// the gradient of the next ones goes nowhere.
+fn log_norms(writer: &mut EventWriter, step: u64, now: &Params, before: &[f32]) -> Result<()> {
+    for span in now.spans().iter().filter(|span| span.trainable) {
+        let (before, now) = (&before[span.range()], &now.values()[span.range()]);
+        let norm_before = norm(before.iter().copied());
+        let update = norm(now.iter().zip(before).map(|(now, before)| now - before));
+        writer.scalar(&format!("{}/norm", span.name), step, norm(now.iter().copied()))?;
+        if update > 0.0 && norm_before > 0.0 {
+            writer.scalar(&format!("{}/update_ratio", span.name), step, update / norm_before)?;
+        }
+    }
+    Ok(())
+}
+
+fn norm(values: impl Iterator<Item = f32>) -> f64 {
+    values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_at_ends_of_epochs_and_no_closer_than_they_may() {
+        let mut look = Look::new(5);
+        let mut looks = Vec::new();
+        for batch in 1..=200_u64 {
+            // Epochs of 8 batches to 80, of 120 then.
+            let is_last = if batch <= 80 { batch % 8 == 0 } else { batch == 200 };
+            if look.is_due(batch, is_last) {
+                look.last = Some(batch);
+                looks.push(batch);
+            }
+        }
+        assert_eq!(looks, [1, 16, 32, 48, 64, 80, 130, 180, 200]);
+    }
+}

@@ -1,0 +1,96 @@
+//! A run's batches in bounded memory.
+
+/// Points that are kept: more than a picture has room for.
+const MOST: usize = 1024;
+
+/// What is drawn of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Point {
+    /// Of the run, from 1.
+    pub(super) batch: f64,
+    pub(super) loss: f64,
+    pub(super) learning_rate: f64,
+    pub(super) gradient_norm: f64,
+}
+
+impl Point {
+    fn map(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        Self {
+            batch: f(self.batch, other.batch),
+            loss: f(self.loss, other.loss),
+            learning_rate: f(self.learning_rate, other.learning_rate),
+            gradient_norm: f(self.gradient_norm, other.gradient_norm),
+        }
+    }
+}
+
+/// Means of as many batches beside each other as it takes to keep [`MOST`] points.
+#[derive(Debug, Clone)]
+pub(super) struct Curve {
+    points: Vec<Point>,
+    /// Batches of a point.
+    stride: usize,
+    sum: Point,
+    summed: usize,
+}
+
+impl Default for Curve {
+    fn default() -> Self {
+        Self { points: Vec::new(), stride: 1, sum: Point::default(), summed: 0 }
+    }
+}
+
+impl Curve {
+    pub(super) fn add(&mut self, point: Point) {
+        self.sum = self.sum.map(point, |a, b| a + b);
+        self.summed += 1;
+        if self.summed < self.stride {
+            return;
+        }
+        self.points.extend(self.rest());
+        (self.sum, self.summed) = (Point::default(), 0);
+        if self.points.len() == MOST {
+            self.points = self.points.chunks(2).map(|two| two[0].map(two[1], |a, b| (a + b) / 2.0)).collect();
+            self.stride *= 2;
+        }
+    }
+
+    /// The mean of the batches that do not make a point yet.
+    fn rest(&self) -> Option<Point> {
+        let n = self.summed as f64;
+        (self.summed > 0).then(|| self.sum.map(self.sum, |sum, _| sum / n))
+    }
+
+    /// Every point, the batches at the end too.
+    pub(super) fn points(&self) -> impl Iterator<Item = Point> {
+        self.points.iter().copied().chain(self.rest())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_long_the_run_it_keeps_its_course_in_bounded_memory() {
+        for batches in [0, 1, MOST - 1, MOST, 5 * MOST + 3, 1_000_000] {
+            let mut curve = Curve::default();
+            for batch in 1..=batches {
+                let x = batch as f64;
+                curve.add(Point { batch: x, loss: 3.0 * x, learning_rate: 1.0, gradient_norm: -x });
+            }
+            let points: Vec<_> = curve.points().collect();
+            assert!(points.len() <= MOST && points.len() >= batches.min(MOST / 2), "{}", points.len());
+            assert!(points.is_sorted_by(|a, b| a.batch < b.batch));
+            // Means of a straight line lie on it.
+            for point in &points {
+                let difference =
+                    (point.loss - 3.0 * point.batch).abs() + (point.gradient_norm + point.batch).abs();
+                assert!(difference <= 1e-9 * point.loss && point.learning_rate == 1.0, "{point:?}");
+            }
+            let total: f64 = curve.points.iter().map(|p| p.batch * curve.stride as f64).sum();
+            let exact = (batches * (batches + 1)) as f64 / 2.0;
+            assert!((total + curve.sum.batch - exact).abs() <= 1e-9 * exact, "no batch is lost");
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! What a training logs: `--csv-log`, `--plot`, `--log-dir`.
+
+mod common;
+
+#[path = "common/events.rs"]
+mod events;
+
+use common::{Place, Ran, SONG, tiny};
+use events::Events;
+use roxmltree::Document;
+use serde_json::Value;
+use std::fs;
+
+/// Every log, in a place of its own.
+const LOGS: [&str; 7] =
+    ["--csv-log", "log.csv", "--plot", "run.svg", "--log-dir", "logs/first", "--log-every=1"];
+
+/// Relative, between numbers that were f32 on their way: a few roundings.
+const SINGLE: f64 = 1e-6;
+
+/// A place with a text of some batches, and with labelled lines.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("song.txt", SONG.repeat(8));
+    let label =
+        |line: &str| if line.starts_with("Oh,") || line.starts_with("In") { "refrain" } else { "verse" };
+    let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(96);
+    place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+    place
+}
+
+fn text<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let options = ["--json", "train", "text", "song.txt", "--batch=8", "--dropout=0.1"];
+    tiny(&[&options, more].concat())
+}
+
+fn classify<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let options = ["--json", "train", "classify", "lines.tsv", "--units=6", "--embedding=4", "--batch=8"];
+    let epochs: &[&str] = if more.contains(&"--epochs") { &[] } else { &["--epochs", "3"] };
+    [&options, epochs, more].concat()
+}
+
+/// The rows of a file of epochs, the header first.
+fn rows(place: &Place, name: &str) -> Vec<Vec<String>> {
+    let text = String::from_utf8(place.read(name)).unwrap();
+    assert!(text.ends_with('\n'));
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// Without what a clock says.
+fn timeless(rows: &[Vec<String>]) -> Vec<Vec<&str>> {
+    let is_timed = |name: &str| name.ends_with("_per_second") || name == "seconds";
+    let kept: Vec<_> = (0..rows[0].len()).filter(|&i| !is_timed(&rows[0][i])).collect();
+    rows.iter().map(|row| kept.iter().map(|&i| row[i].as_str()).collect()).collect()
+}
+
+fn same_as_json(place: &Place, ran: &Ran) {
+    let rows = rows(place, "log.csv");
+    let epochs = ran.events("epoch");
+    assert_eq!(rows.len(), epochs.len() + 1);
+    for (row, epoch) in rows[1..].iter().zip(&epochs) {
+        for (name, field) in rows[0].iter().zip(row) {
+            let expected = epoch.get(name).map_or(String::new(), Value::to_string);
+            assert_eq!(*field, expected, "{name} of {epoch}");
+        }
+        let fields = epoch.as_object().unwrap().len() - 1;
+        assert_eq!(row.iter().filter(|field| !field.is_empty()).count(), fields, "{epoch}");
+    }
+}
+
+#[test]
+fn rows_of_epochs_are_what_json_says() {
+    let place = place();
+    let ran = place.ok(&text(&["--epochs", "3", "--csv-log", "log.csv"]));
+    same_as_json(&place, &ran);
+    let header = "epoch,loss,accuracy,val_loss,val_accuracy,averaged,tokens_per_second,seconds,learning_rate,gradient_norm";
+    assert_eq!(rows(&place, "log.csv")[0].join(","), header);
+    // What is not known is empty, and an earlier run's log makes way.
+    let ran = place.ok(&text(&["--epochs", "2", "--validation", "0", "--csv-log", "log.csv"]));
+    same_as_json(&place, &ran);
+    assert_eq!(rows(&place, "log.csv")[1][3..6], ["", "", ""]);
+    fs::remove_file(place.file("log.csv")).unwrap();
+    let ran = place.ok(&classify(&["--csv-log", "log.csv"]));
+    same_as_json(&place, &ran);
+    let header = &rows(&place, "log.csv")[0];
+    assert!(["val_macro_f1", "samples_per_second"].iter().all(|name| header.iter().any(|h| h == name)));
+}
+
+#[test]
+fn logs_change_nothing_that_is_learned() {
+    let place = place();
+    for train in [text, classify] {
+        let checkpoints = ["--checkpoint=ck", "--checkpoint-every=3", "--checkpoint-keep=100"];
+        let written = |name: &str, logs: &[&str]| {
+            place.ok(&train(&[&["--out", name, "--epochs", "3"], &checkpoints[..], logs].concat()));
+            let mut all: Vec<_> =
+                fs::read_dir(place.file("ck")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            all.sort();
+            fs::remove_dir_all(place.file("ck")).unwrap();
+            (place.read(name), all)
+        };
+        let (plain, logged) = (written("plain", &[]), written("logged", &LOGS));
+        assert!(plain.0 == logged.0, "another model");
+        assert_eq!(plain.1, logged.1, "other checkpoints");
+        fs::remove_dir_all(place.file("logs")).unwrap();
+        fs::remove_file(place.file("log.csv")).unwrap();
+    }
+}
+
+#[test]
+fn tensorboard_has_curves_distributions_and_samples() {
+    let place = place();
+    let ran = place.ok(&text(&[&["--epochs", "3", "--layers", "2"], &LOGS[..]].concat()));
+    let [root, train, validation] =
+        ["", "train", "validation"].map(|name| Events::read(&place.file("logs/first").join(name)));
+    let (start, epochs) = (ran.event("start"), ran.events("epoch"));
+    let batches = start["batches"].as_i64().unwrap();
+    assert!(batches > 5, "{start}");
+    let steps = |points: &[(i64, f32)]| points.iter().map(|(step, _)| *step).collect::<Vec<_>>();
+    for tag in ["batch_loss", "batch_learning_rate", "batch_gradient_norm", "batch_tokens_per_second"] {
+        assert_eq!(steps(&train.scalar(tag)), (1..=3 * batches).collect::<Vec<_>>(), "{tag}");
+    }
+    // The last batch of an epoch has fewer steps than the 16 of the others.
+    let lane = start["tokens"].as_i64().unwrap() / 8;
+    let share = |batch: i64| (lane - 16 * (batch - 1)).min(16) as f64 / lane as f64;
+    let losses = &train.scalar("batch_loss")[..batches as usize];
+    let mean: f64 = losses.iter().map(|&(batch, loss)| share(batch) * f64::from(loss)).sum();
+    let expected = epochs[0]["loss"].as_f64().unwrap();
+    assert!(
+        (mean - expected).abs() < SINGLE * expected,
+        "batches with a mean of {mean}, an epoch of {expected}"
+    );
+    let names = ["loss", "accuracy", "gradient_norm", "learning_rate", "tokens_per_second", "seconds"];
+    let trained = names.map(|name| (&train, format!("epoch_{name}"), name.to_owned()));
+    let validated =
+        ["loss", "accuracy"].map(|name| (&validation, format!("epoch_{name}"), format!("val_{name}")));
+    for (events, tag, field) in trained.into_iter().chain(validated) {
+        let expected: Vec<_> = (1..)
+            .zip(&epochs)
+            .map(|(n, epoch)| (n * batches, epoch[&field].as_f64().unwrap() as f32))
+            .collect();
+        assert_eq!(events.scalar(&tag), expected, "{tag}");
+    }
+    let perplexity = |(step, loss): (i64, f32)| (step, f64::from(loss).exp() as f32);
+    let expected: Vec<_> = validation.scalar("epoch_loss").into_iter().map(perplexity).collect();
+    for ((_, got), (_, expected)) in validation.scalar("epoch_perplexity").iter().zip(expected) {
+        assert!((got - expected).abs() < SINGLE as f32 * expected);
+    }
+    looked_into(&train);
+    let sample = &train.texts["sample"];
+    assert!(sample.contains_key(&batches) && sample.contains_key(&(3 * batches)), "{sample:?}");
+    let last = &sample[&(3 * batches)];
+    assert!(last.starts_with("```\n") && last.ends_with("\n```"), "{last}");
+    assert!((250..=310).contains(&last.chars().count()), "{last}");
+    let done = ran.event("done");
+    assert_eq!(root.scalar("final_val_loss"), [(3 * batches, done["val_loss"].as_f64().unwrap() as f32)]);
+}
+
+/// The first batch is looked into, whatever the clock says.
+fn looked_into(train: &Events) {
+    for (tag, values) in [
+        ("lstm/kernel/histogram", 8 * 32),
+        ("lstm_1/recurrent_kernel/gradient", 8 * 32),
+        ("gates/lstm/i", 8 * 16 * 8),
+        ("gates/lstm_1/o", 8 * 16 * 8),
+        ("states/lstm/h", 8 * 16 * 8),
+        ("states/lstm_1/c", 8 * 16 * 8),
+    ] {
+        let histogram = train.histograms.get(tag);
+        let histogram = histogram.unwrap_or_else(|| panic!("no {tag} in {:?}", train.histograms.keys()));
+        assert_eq!(histogram.get(&1), Some(&f64::from(values)), "{tag}");
+    }
+    let first = |tag: &str| {
+        let (step, value) = train.scalar(tag)[0];
+        assert_eq!(step, 1, "{tag}");
+        value
+    };
+    assert!(
+        ["first_step", "last_step"]
+            .iter()
+            .all(|end| first(&format!("gradient_through_time/lstm/{end}")) > 0.0)
+    );
+    // Adam's first step moves a weight by the learning rate, a little less where the gradient is near its epsilon.
+    let (norm, ratio) = (first("lstm/recurrent_kernel/norm"), first("lstm/recurrent_kernel/update_ratio"));
+    let step = norm * ratio / f32::sqrt(8.0 * 32.0);
+    assert!((0.9..1.01).contains(&(step / 2e-3)), "a step of {step}");
+}
+
+#[test]
+fn a_classifier_has_its_own_curves() {
+    let place = place();
+    let ran = place.ok(&classify(&LOGS));
+    let [root, train, validation] =
+        ["", "train", "validation"].map(|name| Events::read(&place.file("logs/first").join(name)));
+    let epochs = ran.events("epoch");
+    let of = |field: &str| epochs.iter().map(|e| e[field].as_f64().unwrap() as f32).collect::<Vec<_>>();
+    let values = |events: &Events, tag: &str| events.scalar(tag).iter().map(|p| p.1).collect::<Vec<_>>();
+    assert_eq!(values(&train, "epoch_loss"), of("loss"));
+    assert_eq!(values(&validation, "epoch_macro_f1"), of("val_macro_f1"));
+    assert!(train.scalars.contains_key("batch_samples_per_second"));
+    assert!(train.histograms.keys().any(|tag| tag.starts_with("gates/") && tag.contains("backward_")));
+    assert!(root.scalars.contains_key("final_val_macro_f1") && train.texts.is_empty());
+}
+
+/// The names of a picture's words, and how many points its lines have.
+fn drawn(place: &Place) -> (Vec<String>, usize) {
+    let svg = String::from_utf8(place.read("run.svg")).unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let words = document.descendants().filter(|node| node.has_tag_name("text"));
+    let words = words.filter_map(|node| node.text().map(str::to_owned)).collect();
+    let lines = document.descendants().filter_map(|node| node.attribute("points"));
+    (words, lines.map(|points| points.split_whitespace().count()).sum())
+}
+
+#[test]
+fn a_picture_shows_the_epochs_or_the_batches_of_the_only_one() {
+    let place = place();
+    let has = |words: &[String], wanted: &[&str]| {
+        wanted.iter().for_each(|word| assert!(words.iter().any(|w| w == word), "no {word} in {words:?}"));
+    };
+    place.ok(&text(&["--epochs", "4", "--plot", "run.svg"]));
+    let (words, points) = drawn(&place);
+    has(&words, &["Loss", "Accuracy", "Learning rate", "Gradient norm, before clipping", "epochs", "saved"]);
+    has(&words, &["training", "validation"]);
+    // Two lines each of losses and accuracies, one each of the others.
+    assert_eq!(points, 6 * 4);
+    let ran = place.ok(&text(&["--epochs", "1", "--plot", "run.svg"]));
+    let (words, points) = drawn(&place);
+    has(&words, &["Loss", "Learning rate", "batches", "training", "validation"]);
+    // And the validation at the end.
+    assert_eq!(points as u64, 3 * ran.event("start")["batches"].as_u64().unwrap() + 1);
+}
+
+/// A run whose newest checkpoints are lost ends in the logs of one that nothing stopped.
+#[test]
+fn a_run_that_goes_on_goes_on_with_its_logs() {
+    for train in [text, classify] {
+        let straight = place();
+        straight.ok(&train(&[&["--epochs", "4"], &LOGS[..]].concat()));
+        for lost in [1, 2, 6] {
+            let place = place();
+            let checkpoints =
+                ["--epochs", "4", "--checkpoint=ck", "--checkpoint-every=5", "--checkpoint-keep=100"];
+            let options = [&checkpoints, &LOGS[..]].concat();
+            place.ok(&train(&options));
+            let names = || {
+                let entries = fs::read_dir(place.file("ck")).unwrap();
+                let mut names: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+                names.sort();
+                names
+            };
+            let newest = names();
+            newest.iter().rev().take(lost).for_each(|path| fs::remove_file(path).unwrap());
+            fs::remove_file(place.file("run.svg")).unwrap();
+            place.ok(&train(&[&options[..], &["--resume"]].concat()));
+            assert_eq!(
+                timeless(&rows(&place, "log.csv")),
+                timeless(&rows(&straight, "log.csv")),
+                "{lost} checkpoints lost"
+            );
+            // The points of a line that time decides are as many.
+            assert_eq!(drawn(&place).1, drawn(&straight).1);
+            for folder in ["train", "validation"] {
+                let [got, expected] =
+                    [&place, &straight].map(|p| Events::read(&p.file("logs/first").join(folder)));
+                same_curves(&got, &expected);
+            }
+        }
+    }
+}
+
+fn same_curves(got: &Events, expected: &Events) {
+    let is_curve = |tag: &&String| tag.starts_with("batch_") || tag.starts_with("epoch_");
+    let tags = |events: &Events| events.scalars.keys().filter(is_curve).cloned().collect::<Vec<_>>();
+    assert_eq!(tags(got), tags(expected));
+    let ends: Vec<_> = expected.scalar("epoch_loss").iter().map(|(step, _)| *step).collect();
+    for tag in tags(expected) {
+        let (got, mut expected) = (got.scalar(&tag), expected.scalar(&tag));
+        if got.len() < expected.len() && tag.starts_with("batch_") {
+            // A checkpoint between an epoch's last batch and its end: what stands at that step is forgotten, and written
+            // again but for the batch's own point.
+            let lost = expected.iter().position(|(step, _)| !got.iter().any(|(other, _)| other == step));
+            let (step, _) = expected.remove(lost.unwrap());
+            assert!(ends.contains(&step), "{tag} at step {step}");
+        }
+        if tag.ends_with("_per_second") || tag.ends_with("seconds") {
+            assert_eq!(got.len(), expected.len(), "{tag}");
+        } else {
+            assert_eq!(got, expected, "{tag}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_training() {
+    let place = place();
+    place.write("other.csv", "date,price\n2024-01-01,3\n");
+    place.write("file", "x");
+    let song = ["train", "text", "song.txt"];
+    for (options, phrases) in [
+        (&["--csv-log", "none/a.csv"][..], &["cannot write none/a.csv", "--csv-log"][..]),
+        (&["--csv-log", "."], &["cannot write .", "folder"]),
+        (&["--csv-log", "other.csv"], &["other.csv", "no log of such a run", "epoch,loss"]),
+        (&["--csv-log", "song.txt"], &["song.txt", "no log"]),
+        (&["--csv-log", "a.svg", "--plot", "./a.svg"], &["--csv-log and --plot", "another file"]),
+        (&["--out", "a.svg", "--plot", "a.svg"], &["--out and --plot"]),
+        (&["--plot", "none/a.svg"], &["cannot write none/a.svg", "--plot"]),
+        (&["--plot", "a.jpg"], &["a.jpg", ".svg"]),
+        (&["--plot", "song.txt"], &["song.txt", ".svg"]),
+        (&["--log-dir", "file/logs"], &["cannot make the folder --log-dir file/logs"]),
+        (&["--log-dir", "file"], &["cannot make the folder --log-dir file"]),
+        (&["--log-every", "5"], &["--log-dir"]),
+        (&["--log-dir", "logs", "--log-every", "0"], &["--log-every"]),
+    ] {
+        let ran = place.run(&[&song[..], options].concat());
+        assert_eq!((ran.code, &ran.stdout[..]), (2, ""), "{options:?}: {}", ran.stderr);
+        ran.says_error(phrases);
+    }
+    let names = place.names();
+    let [a, b, c, d] = ["file", "lines.tsv", "other.csv", "song.txt"];
+    assert_eq!(names, [a, b, c, d], "nothing was begun");
+    #[cfg(not(feature = "png"))]
+    place.refused(&[&song[..], &["--plot", "a.png"]].concat(), &["a.png", "--features png", ".svg"]);
+    // What is read must not be overwritten.
+    place.write("song.svg", SONG);
+    let options = ["train", "text", "song.svg", "--plot", "song.svg"];
+    place.refused(&options, &["--plot song.svg", "would be overwritten"]);
+}
+
+#[test]
+fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
+    let place = place();
+    let run = |more: &[&str]| place.run(&text(&[&["--checkpoint=ck", "--epochs", "2"], more].concat()));
+    assert_eq!(run(&LOGS).code, 0);
+    let options = text(&["--out", "other", "--log-dir", "logs/first"]);
+    let ran = place.run(&options);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    ran.says_error(&["logs/first holds the log of an earlier run", "another folder"]);
+    // The run itself goes on with its own; with another file of rows it does not.
+    assert_eq!(run(&[&LOGS[..], &["--resume"]].concat()).code, 0);
+    let before = place.read("log.csv");
+    place.write(
+        "short.csv",
+        String::from_utf8(before.clone()).unwrap().lines().next().unwrap().to_owned() + "\n",
+    );
+    for (file, phrase) in
+        [("none.csv", "cannot read"), ("short.csv", "no row of epoch 1"), ("lines.tsv", "first line")]
+    {
+        let kept = fs::read(place.file(file)).ok();
+        let ran = run(&["--resume", "--csv-log", file]);
+        assert_eq!((ran.code, ran.events("done").len()), (2, 0), "{}", ran.stderr);
+        ran.says_error(&[file, phrase]);
+        assert_eq!(fs::read(place.file(file)).ok(), kept);
+    }
+    assert_eq!(place.read("log.csv"), before);
+}
+
+#[test]
+fn help_tells_of_every_log() {
+    let place = Place::new();
+    for what in ["text", "classify"] {
+        let help = place.ok(&["train", what, "--help"]).stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for option in ["Logging: --csv-log <FILE>", "--plot <FILE>", "--log-dir <DIR>", "--log-every <N>"] {
+            assert!(help.contains(option), "{option}: {help}");
+        }
+        assert!(
+            help.contains("tensorboard --logdir") && help.contains("hundredth of the time [default: 10]")
+        );
+    }
+}
+
+#[cfg(unix)]
+mod stopped {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    /// A run of many epochs, its stdout read to the second one's end.
+    fn running(place: &Place) -> (Child, BufReader<std::process::ChildStdout>) {
+        let options = text(&[&["--epochs", "1000000", "--out", "m"], &LOGS[..]].concat());
+        let mut child =
+            place.command(&options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        read_to(&mut reader, "\"epoch\":2,");
+        (child, reader)
+    }
+
+    fn read_to(reader: &mut impl BufRead, wanted: &str) {
+        let mut line = String::new();
+        while !line.contains(wanted) {
+            line.clear();
+            assert!(reader.read_line(&mut line).unwrap() > 0, "{wanted} never came");
+        }
+    }
+
+    /// Interrupts it, and hands over what it said.
+    fn interrupted(child: Child, mut reader: impl BufRead) -> Ran {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        let ran = Ran::new(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, 130, "{}", ran.stderr);
+        Ran { stdout: rest, ..ran }
+    }
+
+    #[test]
+    fn an_interrupted_run_leaves_whole_logs() {
+        let place = place();
+        let (child, reader) = running(&place);
+        let ran = interrupted(child, reader);
+        let done = ran.event("done");
+        let epochs = done["epochs"].as_u64().unwrap() as usize;
+        assert_eq!(rows(&place, "log.csv").len(), epochs + 1);
+        assert_eq!(drawn(&place).1, 6 * epochs);
+        let train = Events::read(&place.file("logs/first/train"));
+        assert_eq!(train.scalar("epoch_loss").len(), epochs);
+        assert!(train.scalar("batch_loss").len() > epochs);
+    }
+
+    #[test]
+    fn logs_that_vanish_cost_a_warning_and_not_the_run() {
+        let place = place();
+        let (child, mut reader) = running(&place);
+        fs::remove_dir_all(place.file("logs")).unwrap();
+        fs::remove_file(place.file("log.csv")).unwrap();
+        for _ in 0..3 {
+            read_to(&mut reader, "\"event\":\"epoch\"");
+        }
+        let ran = interrupted(child, reader);
+        for option in ["--log-dir", "--csv-log"] {
+            let warning = format!("the run goes on without {option}\n");
+            assert_eq!(ran.stderr.matches(&warning).count(), 1, "{}", ran.stderr);
+        }
+        assert!(!place.file("logs").exists() && !place.file("log.csv").exists());
+        assert!(place.file("run.svg").exists() && ran.event("done")["checkpoint"].is_string());
+    }
+
+    /// A limit of a file's size, in which the model has room and what TensorBoard shows has not.
+    #[test]
+    fn a_full_disk_costs_a_warning_and_not_the_run() {
+        let place = place();
+        place.ok(&text(&["--out", "plain", "--epochs", "20"]));
+        let limited = |options: &[&str]| {
+            let refrain = place.command(&[]).get_program().to_owned();
+            let mut command = Command::new("sh");
+            // Without the signal to write more is an error. In blocks of 512 bytes.
+            command
+                .arg("-c")
+                .arg("trap '' XFSZ; ulimit -f 96; exec \"$0\" \"$@\"")
+                .arg(refrain)
+                .args(options);
+            Ran::new(command.current_dir(place.path()).output().unwrap())
+        };
+        let ran = limited(&text(&[&["--out", "m", "--epochs", "20"], &LOGS[..]].concat()));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("the run goes on without --log-dir\n").count(), 1, "{}", ran.stderr);
+        assert!(place.read("m") == place.read("plain"));
+        assert_eq!(rows(&place, "log.csv").len(), 21);
+        // What came before is whole.
+        assert!(!Events::read(&place.file("logs/first/train")).scalar("batch_loss").is_empty());
+    }
+}

@@ -1,0 +1,53 @@
+//! Which way a recurrent layer goes through which input.
+
+use refrain_nn::Architecture;
+use serde_json::Value;
+
+/// How a recurrent layer's steps belong to the model's inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Course {
+    /// Whether its first step is the sequence's last.
+    pub(crate) backwards: bool,
+    /// The input whose steps they are; none behind a layer that makes steps of its own.
+    pub(crate) input: Option<usize>,
+}
+
+impl Course {
+    /// That of a layer by the name that [`Recurrence::layer`](refrain_nn::Recurrence::layer) gives it. Of an
+    /// unknown one: the first input, forwards.
+    pub(crate) fn of(architecture: &Architecture, layer: &str) -> Self {
+        let mut nodes: Vec<Course> = (0..architecture.inputs.len())
+            .map(|input| Course { backwards: false, input: Some(input) })
+            .collect();
+        for node in &architecture.layers {
+            let before = node.inputs.first().and_then(|&(node, _)| nodes.get(node).copied());
+            let before = before.unwrap_or(Course { backwards: false, input: None });
+            let turns = node.config.get("go_backwards").and_then(Value::as_bool).unwrap_or(false);
+            let course = Course { backwards: before.backwards != turns, ..before };
+            if layer == node.name {
+                return course;
+            }
+            if let Some(half) = layer.strip_prefix(&node.name).and_then(|rest| rest.strip_prefix('/')) {
+                return Course { backwards: before.backwards != half.starts_with("backward_"), ..before };
+            }
+            nodes.push(match node.class_name.as_str() {
+                "RepeatVector" => Course { backwards: false, input: None },
+                _ => course,
+            });
+        }
+        Course { backwards: false, input: Some(0) }
+    }
+}
+
+/// A setting of a recurrent layer's cell, such as its activation, by the same name.
+pub(crate) fn cell_setting<'a>(
+    architecture: &'a Architecture,
+    layer: &str,
+    setting: &str,
+) -> Option<&'a str> {
+    let own =
+        |name: &str| layer == name || layer.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    let node = architecture.layers.iter().find(|node| own(&node.name))?;
+    let config = node.config.pointer("/layer/config").unwrap_or(&node.config);
+    config.get("cell")?.get(setting)?.as_str()
+}

@@ -1,0 +1,282 @@
+//! Hidden states, cell states and gates at every step of a sequence.
+
+mod course;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod words;
+
+pub(crate) use course::{Course, cell_setting};
+pub(crate) use walk::{Pass, walk};
+
+use crate::error::{Error, Result};
+use crate::sample::Sample;
+use refrain_nn::{Model, Recurrence};
+use serde::Serialize;
+
+/// Which part of a sample is shown. What is kept is at most `layers · (units + 1) · steps` numbers a state or gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Show {
+    /// The sequence.
+    pub lane: usize,
+    /// Its first step; without one, the last `steps` steps, whose memory is warm.
+    pub first: Option<usize>,
+    /// Steps, up to 1,000: nobody reads a wider picture.
+    pub steps: usize,
+    /// Units of a layer: those whose hidden state varies most over these steps.
+    pub units: usize,
+    /// Recurrent layers, spread evenly from the first to the last.
+    pub layers: usize,
+}
+
+/// All units of all layers are kept over so many steps until it is known which of them vary.
+const MOST_STEPS: usize = 1000;
+
+impl Default for Show {
+    fn default() -> Self {
+        Self { lane: 0, first: None, steps: 120, units: 40, layers: 3 }
+    }
+}
+
+/// What the recurrent layers did over some steps of a sequence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Activations {
+    /// What was read.
+    pub of: String,
+    /// Which sequence of the sample.
+    pub lane: usize,
+    /// The first step shown, from 0.
+    pub first: usize,
+    /// Steps shown.
+    pub steps: usize,
+    /// What each of them read, if it is text.
+    pub tokens: Option<Vec<String>>,
+    /// The layers shown.
+    pub layers: Vec<LayerActivations>,
+    /// The layers that are not shown.
+    pub left_out: Vec<String>,
+}
+
+/// A recurrent layer over the steps shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerActivations {
+    /// Its name.
+    pub layer: String,
+    /// `SimpleRNN`, `LSTM` or `GRU`.
+    pub class_name: &'static str,
+    /// Its units, all of them.
+    pub units: usize,
+    /// The units shown, in the order of the rows: those that vary most come first.
+    pub shown: Vec<usize>,
+    /// Whether it reads sequences from their end.
+    pub backwards: bool,
+    /// Whether its steps are those of the tokens.
+    pub reads_tokens: bool,
+    /// Its hidden state, cell state and gates.
+    pub states: Vec<StateMap>,
+}
+
+/// What a state or gate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateKind {
+    /// The hidden state, which is the layer's output.
+    Hidden,
+    /// The cell state of an LSTM.
+    Cell,
+    /// What enters the state where the gates let it.
+    Candidate,
+    /// A gate, from 0, shut, to 1, open.
+    Gate,
+}
+
+/// A state or gate of some units over some steps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StateMap {
+    /// Its name, such as `hidden state` or `forget gate`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: StateKind,
+    /// The mean over all units of the layer at each step.
+    pub mean: Vec<f32>,
+    /// For each unit shown its value at each step; NaN at steps that a mask hides.
+    pub rows: Vec<Vec<f32>>,
+}
+
+/// The name of a gate by its letter.
+pub(crate) fn gate_name(class_name: &str, letter: &str) -> &'static str {
+    match (class_name, letter) {
+        ("LSTM", "i") => "input gate",
+        ("LSTM", "f") => "forget gate",
+        ("LSTM", "o") => "output gate",
+        ("GRU", "z") => "update gate",
+        ("GRU", "r") => "reset gate",
+        _ => "candidate",
+    }
+}
+
+impl Activations {
+    /// Reads a sample and keeps what `show` asks for.
+    ///
+    /// # Errors
+    /// When the sample is empty or does not fit the model, the model has no recurrent layer, or a setting is out of
+    /// range.
+    pub fn of(model: &mut Model, sample: &Sample, show: &Show) -> Result<Self> {
+        let (first, steps) = window(sample, show)?;
+        let mut seen: Vec<Whole> = Vec::new();
+        walk(model, &sample.batch, |pass| {
+            if pass.index == seen.len() {
+                seen.push(Whole::new(&pass.seen, pass.course, steps));
+            }
+            seen[pass.index].take(pass, show.lane, first);
+        })?;
+        let chosen = spread(seen.len(), show.layers);
+        let (mut layers, mut left_out) = (Vec::new(), Vec::new());
+        for (i, whole) in seen.into_iter().enumerate() {
+            match chosen.contains(&i) {
+                true => layers.push(whole.reduced(show.units)),
+                false => left_out.push(whole.layer),
+            }
+        }
+        let tokens = sample.tokens.as_ref().and_then(|lanes| lanes.get(show.lane));
+        let tokens = tokens.map(|lane| lane.iter().skip(first).take(steps).cloned().collect::<Vec<_>>());
+        let tokens = tokens.filter(|tokens| tokens.len() == steps);
+        Ok(Self { of: sample.of.clone(), lane: show.lane, first, steps, tokens, layers, left_out })
+    }
+}
+
+/// The first step and the number of steps that are shown.
+fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
+    let out_of_range = |setting, got: usize, expected: String| {
+        Err(Error::Setting { setting, got: got.to_string(), expected })
+    };
+    let lanes = sample.batch.lanes;
+    if show.lane >= lanes {
+        return out_of_range(
+            "the sequence to show",
+            show.lane,
+            format!("below {lanes}, the sequences of the sample"),
+        );
+    }
+    for (setting, got) in [("steps", show.steps), ("units", show.units), ("layers", show.layers)] {
+        if got == 0 {
+            return out_of_range(setting, got, "at least 1".to_owned());
+        }
+    }
+    if show.steps > MOST_STEPS {
+        return out_of_range("steps", show.steps, format!("at most {MOST_STEPS}"));
+    }
+    let input = sample.batch.inputs.first();
+    let length = |input: &refrain_nn::data::BatchInput| {
+        input.lengths.get(show.lane).map_or(input.steps, |&length| length.min(input.steps))
+    };
+    let length = input.map_or(0, length);
+    let first = show.first.unwrap_or(length.saturating_sub(show.steps));
+    if first >= length {
+        return out_of_range("the first step", first, format!("below {length}, the steps of the sequence"));
+    }
+    Ok((first, show.steps.min(length - first)))
+}
+
+/// So many of `0..count`, spread evenly with both ends.
+fn spread(count: usize, most: usize) -> Vec<usize> {
+    match most {
+        _ if count <= most => (0..count).collect(),
+        0 => Vec::new(),
+        1 => vec![count - 1],
+        _ => (0..most).map(|i| i * (count - 1) / (most - 1)).collect(),
+    }
+}
+
+/// A layer over the steps shown, with all of its units.
+struct Whole {
+    layer: String,
+    class_name: &'static str,
+    units: usize,
+    course: Course,
+    steps: usize,
+    /// Each `(steps, units)`.
+    states: Vec<(&'static str, StateKind, Vec<f32>)>,
+}
+
+impl Whole {
+    fn new(seen: &Recurrence<'_>, course: Course, steps: usize) -> Self {
+        let mut kinds = vec![("hidden state", StateKind::Hidden)];
+        if seen.has_cell_state() {
+            kinds.push(("cell state", StateKind::Cell));
+        }
+        kinds.extend(seen.gate_names().iter().map(|letter| {
+            let name = gate_name(seen.class_name(), letter);
+            (name, if name == "candidate" { StateKind::Candidate } else { StateKind::Gate })
+        }));
+        let empty = vec![f32::NAN; steps * seen.units()];
+        Self {
+            layer: seen.layer().to_owned(),
+            class_name: seen.class_name(),
+            units: seen.units(),
+            course,
+            steps,
+            states: kinds.into_iter().map(|(name, kind)| (name, kind, empty.clone())).collect(),
+        }
+    }
+
+    fn take(&mut self, pass: &Pass<'_>, lane: usize, first: usize) {
+        if lane >= pass.seen.layout().sequences() {
+            return;
+        }
+        for (step, row) in pass.rows(lane) {
+            let Some(at) = step.checked_sub(first).filter(|&at| at < self.steps) else { continue };
+            let mut gate = 0;
+            for (_, kind, values) in &mut self.states {
+                let to = &mut values[at * self.units..][..self.units];
+                match kind {
+                    StateKind::Hidden => to.copy_from_slice(pass.seen.hidden(row)),
+                    StateKind::Cell => to.copy_from_slice(pass.seen.cell_state(row).expect("an LSTM's")),
+                    StateKind::Candidate | StateKind::Gate => {
+                        to.iter_mut().zip(pass.seen.gate(gate, row)).for_each(|(to, value)| *to = value);
+                        gate += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Without all but the units whose hidden state varies most.
+    fn reduced(self, most: usize) -> LayerActivations {
+        let hidden = &self.states[0].2;
+        let column = |values: &[f32], unit: usize| -> Vec<f32> {
+            values.iter().skip(unit).step_by(self.units.max(1)).copied().collect()
+        };
+        let mut order: Vec<(f64, usize)> =
+            (0..self.units).map(|unit| (variance(&column(hidden, unit)), unit)).collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let shown: Vec<usize> = order.into_iter().take(most).map(|(_, unit)| unit).collect();
+        let map = |(name, kind, values): &(&'static str, StateKind, Vec<f32>)| StateMap {
+            name,
+            kind: *kind,
+            mean: values.chunks(self.units.max(1)).map(mean).collect(),
+            rows: shown.iter().map(|&unit| column(values, unit)).collect(),
+        };
+        LayerActivations {
+            states: self.states.iter().map(map).collect(),
+            layer: self.layer,
+            class_name: self.class_name,
+            units: self.units,
+            shown,
+            backwards: self.course.backwards,
+            reads_tokens: self.course.input == Some(0),
+        }
+    }
+}
+
+fn mean(values: &[f32]) -> f32 {
+    (values.iter().map(|&x| f64::from(x)).sum::<f64>() / values.len() as f64) as f32
+}
+
+/// Over the steps that are there; of a unit that is not finite everywhere: below all others.
+fn variance(values: &[f32]) -> f64 {
+    let there: Vec<f64> = values.iter().filter(|x| !x.is_nan()).map(|&x| f64::from(x)).collect();
+    let mean = there.iter().sum::<f64>() / there.len().max(1) as f64;
+    let variance = there.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / there.len().max(1) as f64;
+    if variance.is_finite() { variance } else { -1.0 }
+}

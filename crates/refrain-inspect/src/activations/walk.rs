@@ -1,0 +1,109 @@
+//! One pass over a batch, in parts that fit into memory, with every recurrent layer seen.
+
+use super::course::Course;
+use crate::error::{Error, Result};
+use refrain_nn::data::{Batch, BatchInput, Extent};
+use refrain_nn::{Model, Recurrence};
+
+/// The most floats of outputs that a part of a batch makes: 32 MiB.
+const OUTPUTS: usize = 8 << 20;
+/// The least steps of a part.
+const LEAST: usize = 16;
+
+/// A recurrent layer after a part of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    /// The layer's place among the recurrent ones.
+    pub(crate) index: usize,
+    /// The layer.
+    pub(crate) seen: Recurrence<'a>,
+    /// Which way it goes.
+    pub(crate) course: Course,
+    /// The part's first step.
+    first: usize,
+}
+
+impl Pass<'_> {
+    /// The steps of a lane that the layer saw, in the order of the input: the step in the caller's array, and its row.
+    pub(crate) fn rows(&self, lane: usize) -> impl Iterator<Item = (usize, usize)> {
+        let layout = self.seen.layout();
+        let (length, first) = (layout.length(lane), self.first);
+        let backwards = self.course.backwards;
+        (0..length).map(move |t| {
+            let walked = if backwards { length - 1 - t } else { t };
+            (first + layout.source(layout.row(lane, t)), layout.row(lane, walked))
+        })
+    }
+}
+
+/// Runs a batch without noise from an empty memory and shows every recurrent layer, part by part. A model that reads
+/// step by step takes long sequences in parts, its state carried along; others take the batch at once.
+///
+/// # Errors
+/// When the batch is empty or does not fit the model, or the model has no recurrent layer.
+pub(crate) fn walk(model: &mut Model, batch: &Batch, visit: impl FnMut(&Pass<'_>)) -> Result<()> {
+    let widths: usize = (0..model.outputs()).map(|i| model.output_width(i)).sum();
+    let part = (OUTPUTS / (widths * batch.lanes).max(1)).max(LEAST);
+    walk_in_parts(model, batch, part, visit)
+}
+
+/// [`walk`] in parts of so many steps, where it can be cut.
+pub(super) fn walk_in_parts(
+    model: &mut Model,
+    batch: &Batch,
+    part: usize,
+    mut visit: impl FnMut(&Pass<'_>),
+) -> Result<()> {
+    let steps = batch.inputs.iter().map(|input| input.steps).max().unwrap_or(0);
+    if batch.lanes == 0 || steps == 0 {
+        let got = format!("{} sequences of {steps} steps", batch.lanes);
+        return Err(Error::Setting { setting: "the sample", got, expected: "a step or more".to_owned() });
+    }
+    let part = if part < steps && can_be_cut(model, batch, steps) { part } else { steps };
+    let mut state = model.new_state();
+    for first in (0..steps).step_by(part) {
+        if part >= steps {
+            model.predict_batch(batch, Some(&mut state))?;
+        } else {
+            model.predict_batch(&cut(batch, first, part.min(steps - first)), Some(&mut state))?;
+        }
+        let model = &*model;
+        let mut any = false;
+        for (index, seen) in model.recurrences().enumerate() {
+            let course = Course::of(model.architecture(), seen.layer());
+            visit(&Pass { index, seen, course, first });
+            any = true;
+        }
+        if !any {
+            let what = "look at hidden states of this model".to_owned();
+            return Err(Error::Unsupported { what, reason: "it has no recurrent layer".to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a batch may be read in parts: the model reads step by step, and all steps are real.
+fn can_be_cut(model: &mut Model, batch: &Batch, steps: usize) -> bool {
+    let rows = batch.lanes * steps;
+    let whole = |input: &BatchInput| {
+        input.extent == Extent::Full
+            && (input.ids.is_empty() || input.ids.len() == rows)
+            && input.features.len().is_multiple_of(rows)
+    };
+    batch.inputs.len() == 1 && whole(&batch.inputs[0]) && model.session(1).is_ok()
+}
+
+/// Some steps of a batch of one input without lengths or mask.
+fn cut(batch: &Batch, first: usize, steps: usize) -> Batch {
+    let whole = &batch.inputs[0];
+    let width = whole.features.len() / (batch.lanes * whole.steps);
+    let mut input = BatchInput { steps, ..BatchInput::default() };
+    for lane in 0..batch.lanes {
+        let from = lane * whole.steps + first;
+        if !whole.ids.is_empty() {
+            input.ids.extend_from_slice(&whole.ids[from..from + steps]);
+        }
+        input.features.extend_from_slice(&whole.features[from * width..(from + steps) * width]);
+    }
+    Batch { lanes: batch.lanes, inputs: vec![input], ..Batch::default() }
+}

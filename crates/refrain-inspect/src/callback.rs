@@ -1,0 +1,220 @@
+//! The gradient through time as training goes on.
+
+use crate::error::Result;
+use crate::flow::norm;
+use crate::say::{count, number};
+use crate::section::{Figure, Section};
+use refrain_nn::Model;
+use refrain_nn::callbacks::{BatchContext, Callback, ResumeContext};
+use refrain_nn::checkpoint::Part;
+use refrain_plot::{Heatmap, Picture, Scale};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Looks into every so-many-th batch of [`Model::fit`]: the norms of the gradient by the states of each recurrent layer,
+/// step by step. The first batch is looked into. Batches between cost nothing.
+///
+/// The gradient is that of the batch's whole loss, as training follows it. Of a model that gives one answer a sequence
+/// it is the flow from the last step back; where each step has a loss, those of all steps behind one add up in it, and
+/// [`gradient_flow`](crate::flow::gradient_flow) takes them apart.
+pub struct GradientFlow<'a> {
+    every: u64,
+    /// Batches so far.
+    batches: u64,
+    seen: Vec<FlowSeen>,
+    each: Option<Each<'a>>,
+}
+
+type Each<'a> = Box<dyn FnMut(&FlowSeen) + 'a>;
+
+/// One recurrent layer in one batch of training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowSeen {
+    /// The batch, counted from 0 since training began.
+    pub batch: u64,
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The layer's name.
+    pub layer: String,
+    /// The root mean square over the sequences of the norm of the gradient by the hidden state, from the last step back.
+    /// What is beyond an f32 is -1, as JSON has no infinity.
+    pub hidden: Vec<f64>,
+    /// The same by the cell state; empty where there is none.
+    pub cell: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    batches: u64,
+    seen: Vec<FlowSeen>,
+}
+
+impl<'a> GradientFlow<'a> {
+    /// Looks into every `every`-th batch; 0 is as 1.
+    pub fn new(every: u64) -> Self {
+        Self { every: every.max(1), batches: 0, seen: Vec::new(), each: None }
+    }
+
+    /// Hands what it sees to `each`, too.
+    #[must_use]
+    pub fn each(mut self, each: impl FnMut(&FlowSeen) + 'a) -> Self {
+        self.each = Some(Box::new(each));
+        self
+    }
+
+    /// What it has seen since training began.
+    pub fn seen(&self) -> &[FlowSeen] {
+        &self.seen
+    }
+
+    fn due(&self) -> bool {
+        self.batches.is_multiple_of(self.every)
+    }
+
+    /// It in words and a figure for each layer.
+    ///
+    /// # Errors
+    /// When a figure cannot be drawn.
+    pub fn section(&self) -> Result<Section> {
+        let mut layers: Vec<&str> = self.seen.iter().map(|seen| seen.layer.as_str()).collect();
+        layers.sort_unstable();
+        layers.dedup();
+        let (mut findings, mut figures) = (Vec::new(), Vec::new());
+        for layer in layers {
+            let of: Vec<_> = self.seen.iter().filter(|seen| seen.layer == layer).collect();
+            findings.extend([of.first(), of.last()].into_iter().flatten().map(|seen| sentence(seen)));
+            figures.extend(figure(layer, &of)?);
+        }
+        findings.dedup();
+        Ok(Section {
+            name: "gradient-flow-training",
+            title: "The gradient through time during training".to_owned(),
+            intro: format!(
+                "The norm of the gradient by each step's hidden state, of the loss of whole batches, in every {} of \
+                 training. Where each step has a loss, those of all later steps add up in it.",
+                if self.every == 1 { "batch".to_owned() } else { format!("{}-th batch", self.every) }
+            ),
+            findings,
+            tables: Vec::new(),
+            figures,
+            data: serde_json::json!(self.seen),
+        })
+    }
+}
+
+/// First and last step of a batch.
+fn sentence(seen: &FlowSeen) -> String {
+    let (Some(&last), Some(&first)) = (seen.hidden.first(), seen.hidden.last()) else {
+        return format!("`{}`, batch {}: its sequences have no steps.", seen.layer, seen.batch);
+    };
+    let said = |norm: f64| if norm < 0.0 { "beyond an f32".to_owned() } else { number(norm) };
+    format!(
+        "`{}`, batch {}: the gradient's norm is {} at the last of {} and {} at the first.",
+        seen.layer,
+        seen.batch,
+        said(last),
+        count(seen.hidden.len(), "step"),
+        said(first)
+    )
+}
+
+/// Batches from top to bottom, steps from left to right; none where nothing can be drawn.
+fn figure(layer: &str, of: &[&FlowSeen]) -> Result<Option<Figure>> {
+    let steps = of.iter().map(|seen| seen.hidden.len()).max().unwrap_or(0);
+    let power = |seen: &FlowSeen, back: usize| match seen.hidden.get(back) {
+        Some(&norm) if norm > 0.0 => norm.log10(),
+        _ => f64::NAN,
+    };
+    let powers = of.iter().flat_map(|seen| (0..steps).map(|back| power(seen, back))).filter(|p| !p.is_nan());
+    let (low, high) =
+        powers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p), high.max(p)));
+    if low > high {
+        return Ok(None);
+    }
+    let scale = Scale::sequential(low, high.max(low + 1.0)).label("power of ten of the norm of dL/dh");
+    let map = Heatmap::new(format!("The gradient through time of {layer}")).scale(scale);
+    let map = map.x_label("step (the last one on the right)").y_label("batch of training");
+    let map = of.iter().fold(map, |map, seen| {
+        map.row(seen.batch.to_string(), (0..steps).rev().map(|back| power(seen, back)))
+    });
+    let description = of.last().map(|seen| sentence(seen)).unwrap_or_default();
+    let reading = "Each row is a batch, from the first below the title to the last. A gradient that vanishes fades to the \
+                   left; a struck cell is a gradient of 0, one beyond an f32, or a step that no sequence has.";
+    Ok(Some(Figure {
+        name: format!("gradient-flow-training-{}", crate::say::slug(layer)),
+        reading: reading.to_owned(),
+        sheet: map.description(description).draw()?,
+    }))
+}
+
+/// What a probed backward pass left.
+fn read(model: &Model, batch: u64, epoch: usize) -> Vec<FlowSeen> {
+    let layer = |seen: refrain_nn::Recurrence<'_>| {
+        let layout = seen.layout();
+        let rms = |of: &dyn Fn(usize) -> Option<f64>| {
+            let at = |back: usize| {
+                let lanes = (0..layout.sequences()).filter(|&n| layout.length(n) > back);
+                let rows = lanes.map(|n| layout.row(n, layout.length(n) - 1 - back));
+                let squares: Vec<f64> = rows.filter_map(of).map(|norm| norm * norm).collect();
+                let rms = (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt();
+                if rms.is_finite() { rms } else { -1.0 }
+            };
+            (0..layout.longest()).map(at).collect::<Vec<_>>()
+        };
+        let hidden = rms(&|row| seen.hidden_gradient(row).map(norm));
+        let cell =
+            if seen.has_cell_state() { rms(&|row| seen.cell_gradient(row).map(norm)) } else { Vec::new() };
+        FlowSeen { batch, epoch, layer: seen.layer().to_owned(), hidden, cell }
+    };
+    model.recurrences().map(layer).collect()
+}
+
+impl Callback for GradientFlow<'_> {
+    fn on_train_begin(&mut self, model: &mut Model) -> std::result::Result<(), refrain_nn::Error> {
+        (self.batches, self.seen) = (0, Vec::new());
+        model.set_gradient_probe(true);
+        Ok(())
+    }
+
+    fn on_batch_end(&mut self, cx: &mut BatchContext<'_>) -> std::result::Result<(), refrain_nn::Error> {
+        if self.due() {
+            let seen = read(cx.model, self.batches, cx.epoch);
+            if let Some(each) = &mut self.each {
+                seen.iter().for_each(each);
+            }
+            self.seen.extend(seen);
+        }
+        self.batches += 1;
+        cx.model.set_gradient_probe(self.due());
+        Ok(())
+    }
+
+    fn on_train_end(&mut self, model: &mut Model) -> std::result::Result<(), refrain_nn::Error> {
+        model.set_gradient_probe(false);
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> std::result::Result<Part, refrain_nn::Error> {
+        Part::of(&Saved { batches: self.batches, seen: self.seen.clone() })
+    }
+
+    fn resume(
+        &mut self,
+        part: Part,
+        cx: &mut ResumeContext<'_>,
+    ) -> std::result::Result<(), refrain_nn::Error> {
+        let Saved { batches, seen } = part.parse("GradientFlow")?;
+        (self.batches, self.seen) = (batches, seen);
+        cx.model.set_gradient_probe(self.due());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for GradientFlow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = ("every", self.every, "batches", self.batches, "seen", self.seen.len());
+        f.debug_tuple("GradientFlow").field(&shown).finish()
+    }
+}

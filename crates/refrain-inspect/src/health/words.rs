@@ -1,0 +1,282 @@
+//! A model's health in words and pictures.
+
+use super::{GateHealth, Health, LayerHealth, ParameterHealth};
+use crate::error::Result;
+use crate::say::percent;
+use crate::section::{Figure, Section, Table};
+use crate::shown::{thousands, thousandths};
+use refrain_plot::{Axis, Bars, Chart, Picture};
+
+/// The share of units without variation, and of saturated states, from which a layer is suspicious.
+const MANY_DEAD: f64 = 0.1;
+const MANY_SATURATED: f64 = 0.5;
+/// The share of a gate's values at one end from which the gate decides nothing.
+const STUCK: f64 = 0.95;
+/// Spectral radii of a SimpleRNN's kernel outside of these make gradients vanish, or let them explode.
+const RADII: std::ops::RangeInclusive<f64> = 0.9..=1.1;
+/// Layers in a figure.
+const LAYERS: usize = 8;
+
+impl Health {
+    /// What is suspicious, in sentences; none where nothing is.
+    pub fn warnings(&self) -> Vec<String> {
+        let parameters = self.parameters.iter().filter_map(ParameterHealth::warning);
+        let layers = self.layers.iter().flat_map(LayerHealth::warnings);
+        parameters.chain(layers).collect()
+    }
+
+    /// What was found, in words and pictures.
+    ///
+    /// # Errors
+    /// When a picture cannot be drawn.
+    pub fn section(&self) -> Result<Section> {
+        let mut findings = self.warnings();
+        if findings.is_empty() {
+            findings.push(
+                "Nothing is suspicious: no dead units, no stuck gates, every parameter finite.".to_owned(),
+            );
+        }
+        if self.layers.is_empty() {
+            findings.push("The model has no recurrent layer: only its parameters are looked at.".to_owned());
+        }
+        findings.extend(self.layers.iter().flat_map(LayerHealth::in_words));
+        let figures = [self.gates()?, self.memories()?];
+        Ok(Section {
+            name: "health",
+            title: "Saturation, dead units, kernels".to_owned(),
+            intro: format!(
+                "Where gates and states stood while the model read {}, and what its parameters are like. Shut is a \
+                 gate below 0.1, open one above 0.9; saturated is a state beyond 0.9 either way; dead is a unit whose \
+                 hidden state has a standard deviation below 0.001.",
+                self.of
+            ),
+            findings,
+            tables: self.tables(),
+            figures: figures.into_iter().flatten().collect(),
+            data: serde_json::to_value(self).unwrap_or_default(),
+        })
+    }
+
+    fn tables(&self) -> Vec<Table> {
+        let table = |title: &str, head: &[&str], rows: Vec<Vec<String>>| Table {
+            title: title.to_owned(),
+            head: head.iter().map(|&word| word.to_owned()).collect(),
+            rows,
+        };
+        let all = [
+            table(
+                "Layers",
+                &[
+                    "layer",
+                    "units",
+                    "dead",
+                    "saturated",
+                    "largest h",
+                    "memory: median",
+                    "a tenth above",
+                    "longest",
+                ],
+                self.layers.iter().map(LayerHealth::row).collect(),
+            ),
+            table(
+                "Gates",
+                &["layer", "gate", "mean", "shut", "open"],
+                self.layers.iter().flat_map(LayerHealth::gate_rows).collect(),
+            ),
+            table(
+                "Recurrent kernels",
+                &["layer", "gate", "spectral radius", "largest singular value"],
+                self.layers.iter().flat_map(LayerHealth::kernel_rows).collect(),
+            ),
+            table(
+                "Parameters",
+                &["name", "shape", "L2 norm", "RMS", "largest", "zeros", "not finite"],
+                self.parameters.iter().map(ParameterHealth::row).collect(),
+            ),
+        ];
+        all.into_iter().filter(|table| !table.rows.is_empty()).collect()
+    }
+
+    fn gates(&self) -> Result<Option<Figure>> {
+        let bars = Bars::new("Share of values at the ends")
+            .description("For each gate the share of its values below 0.1 and above 0.9.")
+            .axis(Axis::new("share of all values"));
+        let mut any = false;
+        let mut bars = bars;
+        for layer in self.layers.iter().take(LAYERS) {
+            for gate in layer.gates.iter().filter(|gate| gate.low.is_finite() && gate.high.is_finite()) {
+                let label = format!("{}: {}", layer.layer, gate.gate);
+                let [low, high] = ["below 0.1 (candidate: −0.9)", "above 0.9"];
+                bars = bars.named(&label, low, gate.low).named(&label, high, gate.high);
+                any = true;
+            }
+        }
+        let reading = "A gate with short bars decides from step to step; one that is mostly open or shut passes on or \
+                       blocks whatever comes.";
+        let figure = |sheet| Figure { name: "health-gates".to_owned(), reading: reading.to_owned(), sheet };
+        Ok(if any { Some(figure(bars.draw()?)) } else { None })
+    }
+
+    fn memories(&self) -> Result<Option<Figure>> {
+        let chart = Chart::new("Memory by the mean of the gate that keeps the state")
+            .description("For each layer the units sorted by 1 / (1 − mean of the gate).")
+            .x(Axis::new("units that remember at least so long").unit("%"))
+            .y(Axis::new("memory").unit("steps").log())
+            .wide();
+        let mut any = false;
+        let mut chart = chart;
+        for (layer, memory) in self.layers.iter().filter_map(|l| Some((l, l.memory.as_ref()?))).take(LAYERS) {
+            let mut steps = memory.units.clone();
+            steps.sort_by(|a, b| b.total_cmp(a));
+            let share = |i: usize| 100.0 * (i + 1) as f64 / memory.units.len() as f64;
+            chart =
+                chart.line(&layer.layer, steps.iter().enumerate().map(|(i, &s)| (share(i), f64::from(s))));
+            any = true;
+        }
+        let reading = "A unit whose gate is f in the mean keeps a share of f of its state each step, and half of it is \
+                       gone after about 0.7 / (1 − f) steps. The units on the left are the model's long memory.";
+        let figure = |sheet| Figure { name: "health-memory".to_owned(), reading: reading.to_owned(), sheet };
+        Ok(if any { Some(figure(chart.draw()?)) } else { None })
+    }
+}
+
+impl ParameterHealth {
+    fn warning(&self) -> Option<String> {
+        (self.not_finite > 0).then(|| {
+            format!(
+                "{} of the {} values of `{}` are not finite: training diverged. Go back to an earlier checkpoint, \
+                 with a lower learning rate or gradients clipped.",
+                thousands(self.not_finite),
+                thousands(self.shape.iter().product()),
+                self.name
+            )
+        })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let shape: Vec<_> = self.shape.iter().map(ToString::to_string).collect();
+        vec![
+            self.name.clone(),
+            format!("({})", shape.join(", ")),
+            format!("{:.4}", self.l2),
+            format!("{:.4}", self.rms),
+            format!("{:.4}", self.largest),
+            percent(self.zeros),
+            self.not_finite.to_string(),
+        ]
+    }
+}
+
+impl LayerHealth {
+    fn warnings(&self) -> Vec<String> {
+        let (name, units) = (&self.layer, self.units.max(1) as f64);
+        let mut all = Vec::new();
+        if self.not_finite > 0 {
+            all.push(format!(
+                "`{name}` has {} hidden states that are not finite.",
+                thousands(self.not_finite)
+            ));
+        }
+        let dead = self.dead.len() as f64 / units;
+        if dead > MANY_DEAD {
+            all.push(format!(
+                "{} of {} units of `{name}` hardly vary: they cost as much as the others and say nothing.",
+                self.dead.len(),
+                self.units
+            ));
+        }
+        if let Some(share) = self.saturated.filter(|&share| share > MANY_SATURATED) {
+            all.push(format!(
+                "{} of the hidden states of `{name}` are saturated: little gradient comes through.",
+                percent(share)
+            ));
+        }
+        all.extend(self.gates.iter().filter(|gate| gate.is_gate).filter_map(|gate| gate.warning(name)));
+        let simple = self.kernel.iter().filter(|_| self.class_name == "SimpleRNN");
+        for radius in simple.filter_map(|block| block.spectral_radius).filter(|r| !RADII.contains(r)) {
+            let effect = if radius > 1.0 { "may grow" } else { "die away" };
+            all.push(format!(
+                "The recurrent kernel of `{name}` has the spectral radius {}: what it remembers, and gradients, \
+                 {effect} by that factor a step where the activation lets them.",
+                thousandths(radius)
+            ));
+        }
+        all
+    }
+
+    fn in_words(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(memory) = &self.memory {
+            let gate = self.gates.iter().find(|gate| gate.gate == memory.gate);
+            let open = gate.map_or(0.0, |gate| gate.high);
+            all.push(format!(
+                "{} of the {}'s values of `{}` are above 0.9: units that hold on to their memory. By the gate's mean \
+                 the middle unit remembers {:.1} steps, a tenth of them more than {:.1}, unit {} {:.0}.",
+                percent(open),
+                memory.gate,
+                self.layer,
+                memory.median,
+                memory.tenth,
+                memory.longest_unit,
+                memory.longest
+            ));
+        }
+        if !self.dead.is_empty() && self.dead.len() as f64 / self.units as f64 <= MANY_DEAD {
+            all.push(format!("{} of {} units of `{}` hardly vary.", self.dead.len(), self.units, self.layer));
+        }
+        if self.kernel.iter().any(|block| block.spectral_radius.is_none()) && self.not_finite == 0 {
+            all.push(format!(
+                "The spectrum of `{}` is left out: it is too large, or not finite.",
+                self.layer
+            ));
+        }
+        all
+    }
+
+    fn row(&self) -> Vec<String> {
+        let steps = |f: fn(&super::GateMemory) -> f64| {
+            self.memory.as_ref().map_or("–".to_owned(), |memory| format!("{:.1}", f(memory)))
+        };
+        vec![
+            self.layer.clone(),
+            self.units.to_string(),
+            self.dead.len().to_string(),
+            self.saturated.map_or("–".to_owned(), percent),
+            format!("{:.3}", self.largest),
+            steps(|m| m.median),
+            steps(|m| m.tenth),
+            steps(|m| m.longest),
+        ]
+    }
+
+    fn gate_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        self.gates.iter().map(|gate| {
+            let shares = [percent(gate.low), percent(gate.high)];
+            [self.layer.clone(), gate.gate.to_owned(), thousandths(gate.mean)]
+                .into_iter()
+                .chain(shares)
+                .collect()
+        })
+    }
+
+    fn kernel_rows(&self) -> impl Iterator<Item = Vec<String>> {
+        let number = |value: Option<f64>| value.map_or("–".to_owned(), thousandths);
+        self.kernel.iter().map(move |block| {
+            let numbers = [number(block.spectral_radius), number(block.largest_singular_value)];
+            [self.layer.clone(), block.gate.to_owned()].into_iter().chain(numbers).collect()
+        })
+    }
+}
+
+impl GateHealth {
+    fn warning(&self, layer: &str) -> Option<String> {
+        let (share, stands) = if self.low >= self.high { (self.low, "shut") } else { (self.high, "open") };
+        (share > STUCK).then(|| {
+            format!(
+                "{} of the values of the {} of `{layer}` are {stands}: it decides nothing.",
+                percent(share),
+                self.gate
+            )
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! Which lags are looked at.
+
+use super::Move;
+
+/// Lags up to here are all looked at.
+const ALL: usize = 8;
+/// From one lag to the next behind them.
+const GROWTH: f64 = 1.35;
+
+/// All small lags, then growing ones, to the last of so many steps; ascending.
+pub(super) fn coarse(steps: usize) -> Vec<usize> {
+    let Some(last) = steps.checked_sub(1) else { return Vec::new() };
+    let mut lags: Vec<usize> = (0..=ALL.min(last)).collect();
+    let mut at = ALL as f64;
+    while lags.last().is_some_and(|&lag| lag < last) {
+        at *= GROWTH;
+        lags.push((at as usize).min(last));
+    }
+    lags
+}
+
+/// The lag in the middle between the last that is remembered and the one behind it; none where they are neighbours, or
+/// there are not both.
+pub(super) fn between(curve: &[Move], remembered: impl Fn(&Move) -> bool) -> Option<usize> {
+    let last = curve.iter().rposition(remembered)?;
+    let (from, to) = (curve[last].lag, curve.get(last + 1)?.lag);
+    (to - from > 1).then_some((from + to) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lags_ascend_to_the_last() {
+        assert_eq!(coarse(0), Vec::<usize>::new());
+        assert_eq!(coarse(1), [0]);
+        assert_eq!(coarse(5), [0, 1, 2, 3, 4]);
+        for steps in [9, 10, 11, 57, 200, 5000] {
+            let lags = coarse(steps);
+            assert!(lags.windows(2).all(|pair| pair[0] < pair[1]), "{lags:?}");
+            assert_eq!((lags[0], lags[lags.len() - 1]), (0, steps - 1));
+        }
+    }
+
+    #[test]
+    fn the_middle_is_between_the_last_remembered_and_the_next() {
+        let of = |lag, moved| Move { lag, moved, relative: 0.0, sequences: 1 };
+        let remembered = |of: &Move| of.moved > 0.5;
+        let curve = [of(0, 1.0), of(1, 0.0), of(2, 1.0), of(10, 0.0)];
+        assert_eq!(between(&curve, remembered), Some(6));
+        assert_eq!(between(&curve[..3], remembered), None, "as far as it goes");
+        assert_eq!(between(&[of(0, 1.0), of(1, 0.0)], remembered), None, "neighbours");
+        assert_eq!(between(&[of(0, 0.0)], remembered), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a memory's length says, in words and a figure.
+
+use super::{Measure, MemoryLength, Move};
+use crate::error::Result;
+use crate::say::{count, number, percent};
+use crate::section::{Figure, Section, Table};
+use refrain_plot::{Axis, Chart, Picture};
+
+impl MemoryLength {
+    /// It in words, a table and a figure.
+    ///
+    /// # Errors
+    /// When the figure cannot be drawn.
+    pub fn section(&self) -> Result<Section> {
+        let findings = self.findings();
+        let figure = self.figure(&findings)?;
+        Ok(Section {
+            name: "memory-length",
+            title: "How far back it remembers".to_owned(),
+            intro: format!(
+                "One input of {} of up to {} ({}) is replaced by another that stands elsewhere, and the output at the \
+                 end is compared: {}. An input counts as remembered where it moves the output by at least {} of {}.",
+                count(self.sequences, "sequence"),
+                count(self.steps, "step"),
+                self.of,
+                match self.measure {
+                    Measure::TotalVariation => "the total variation between the two distributions",
+                    Measure::RelativeL2 => "the norm of the difference over that of the output",
+                },
+                percent(self.share),
+                match self.reference {
+                    0 => "what the last one does".to_owned(),
+                    lag => format!(
+                        "what the one {} before the end does, which moves it most",
+                        count(lag, "step")
+                    ),
+                },
+            ),
+            findings,
+            tables: vec![self.table()],
+            figures: figure.into_iter().collect(),
+            data: serde_json::json!(self),
+        })
+    }
+
+    fn moved(&self, lag: usize) -> f64 {
+        self.curve.iter().find(|of| of.lag == lag).map_or(0.0, |of| of.moved)
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let Some(length) = self.length else {
+            let lags = count(self.curve.len(), "lag");
+            return vec![format!(
+                "At none of the {lags} looked at does another input move the output at the end."
+            )];
+        };
+        let reference = self.moved(self.reference);
+        let measured = match self.measure {
+            Measure::TotalVariation => format!("{} of probability", number(reference)),
+            Measure::RelativeL2 => format!("{} of its size", percent(reference)),
+        };
+        let mut findings = vec![if self.at_least {
+            format!(
+                "The output remembers at least {}, as long as the sequences are: take longer ones to find the end.",
+                count(length, "step")
+            )
+        } else {
+            format!("The output remembers {}.", count(length, "step"))
+        }];
+        findings.push(format!(
+            "Another input {} moves it by {measured}.",
+            match self.reference {
+                0 => "at the end".to_owned(),
+                lag => format!("{} before the end", count(lag, "step")),
+            }
+        ));
+        for share in [0.5, 0.1] {
+            let last = self.curve.iter().rev().find(|of| of.relative >= share);
+            findings.extend(last.filter(|of| of.lag < length).map(|of| {
+                format!(
+                    "The last of the lags looked at that moves it {} as much is {}.",
+                    percent(share),
+                    count(of.lag, "step")
+                )
+            }));
+        }
+        findings
+    }
+
+    fn table(&self) -> Table {
+        let head = ["steps before the end", "move", "of the reference", "sequences"];
+        let row = |of: &Move| {
+            vec![of.lag.to_string(), number(of.moved), percent(of.relative), of.sequences.to_string()]
+        };
+        let rows = self.curve.iter().map(row).collect();
+        Table { title: "How far the output moves".to_owned(), head: head.map(str::to_owned).to_vec(), rows }
+    }
+
+    /// None where nothing moves.
+    fn figure(&self, findings: &[String]) -> Result<Option<Figure>> {
+        let Some(length) = self.length else { return Ok(None) };
+        let runs: Vec<Vec<(f64, f64)>> = self
+            .curve
+            .split(|of| of.relative <= 0.0)
+            .filter(|run| !run.is_empty())
+            .map(|run| run.iter().map(|of| (of.lag as f64, of.relative)).collect())
+            .collect();
+        let sheet = Chart::new("The move of the output by the age of the input")
+            .x(Axis::new("steps before the end").reversed())
+            .y(Axis::new("share of the reference's move").log())
+            .segments("move", runs)
+            .reference(percent(self.share), self.share)
+            .vertical(count(length, "step"), length as f64)
+            .wide()
+            .description(findings.join(" "))
+            .draw()?;
+        let reading = "The last input is on the right. The line falls as the output forgets; where an input moves nothing at \
+                       all, it has a gap. The vertical line is the last input that counts as remembered.";
+        Ok(Some(Figure { name: "memory-length".to_owned(), reading: reading.to_owned(), sheet }))
+    }
+}

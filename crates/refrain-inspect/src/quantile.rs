@@ -1,0 +1,35 @@
+//! Quantiles of a few numbers.
+
+/// The quantile of sorted numbers, between neighbours as NumPy interpolates; NaN of none.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let place = share * last as f64;
+    let (below, part) = (place.floor() as usize, place.fract());
+    // Beside an infinite neighbour 0 · ∞ would be no number.
+    if part == 0.0 || sorted[below] == sorted[below + 1] {
+        return sorted[below];
+    }
+    sorted[below] + (sorted[below + 1] - sorted[below]) * part
+}
+
+/// The middle one.
+pub(crate) fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    quantile(&of, 0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_numpy_s() {
+        let sorted = [1.0, 2.0, 4.0, 8.0];
+        assert_eq!(quantile(&sorted, 0.5), 3.0);
+        assert!((quantile(&sorted, 0.1) - 1.3).abs() < 1e-12);
+        assert_eq!((quantile(&sorted, 0.0), quantile(&sorted, 1.0)), (1.0, 8.0));
+        assert_eq!(quantile(&[5.0], 0.9), 5.0);
+        assert!(quantile(&[], 0.5).is_nan());
+        assert_eq!(quantile(&[1.0, f64::INFINITY, f64::INFINITY], 0.9), f64::INFINITY);
+    }
+}

@@ -1,0 +1,184 @@
+//! Readable units in words and pictures.
+
+use super::{ABOVE_CONTROL, Excerpt, FeatureFound, FeatureKind, READABLE, Readable, UnitFound};
+use crate::error::Result;
+use crate::say::{percent, slug};
+use crate::section::{Figure, Section, Table};
+use crate::shown::{display, thousands, thousandths, written};
+use refrain_plot::{Axis, Bars, Picture, Scale, TextMap};
+
+impl Readable {
+    /// What was found, in words and pictures.
+    ///
+    /// # Errors
+    /// When a picture cannot be drawn.
+    pub fn section(&self) -> Result<Section> {
+        let mut figures = Vec::new();
+        for kind in [FeatureKind::Binary, FeatureKind::Numeric] {
+            figures.extend(self.bars(kind)?);
+        }
+        for excerpt in &self.excerpts {
+            figures.push(excerpt.figure()?);
+        }
+        Ok(Section {
+            name: "readable-units",
+            title: "Units that can be read".to_owned(),
+            intro: format!(
+                "Each unit's hidden and cell state over {} tokens of {} is held against what a reader knows of the \
+                 text, after Karpathy, Johnson & Fei-Fei (2015). Units, direction and threshold are chosen on the \
+                 first half and measured on the second; the control is the best that any of {} states reaches when \
+                 the feature is shifted along the text, {} times.",
+                thousands(self.tokens),
+                self.of,
+                thousands(self.candidates),
+                self.search.controls
+            ),
+            findings: self.findings(),
+            tables: self.tables(),
+            figures,
+            data: serde_json::to_value(self).unwrap_or_default(),
+        })
+    }
+
+    fn findings(&self) -> Vec<String> {
+        if self.features.is_empty() {
+            let few =
+                format!("{} tokens are too few, or too alike, to find units on.", thousands(self.tokens));
+            return vec![few];
+        }
+        let best = |found: &FeatureFound| found.units.first().is_some_and(|unit| unit.readable);
+        let mut findings: Vec<String> =
+            self.features.iter().filter(|f| best(f)).map(|found| in_words(found, &found.units[0])).collect();
+        let rest: Vec<_> = self.features.iter().filter(|f| !best(f)).map(|found| found.name).collect();
+        if !rest.is_empty() {
+            findings.push(format!(
+                "No single unit follows these well enough (an effect of {READABLE}, and {ABOVE_CONTROL} above the \
+                 control): {}.",
+                rest.join(", ")
+            ));
+        }
+        if !self.left_out.is_empty() {
+            findings.push(format!("Too rare in this text to be judged: {}.", self.left_out.join(", ")));
+        }
+        if self.every > 1 {
+            findings
+                .push(format!("Of {} units one was looked at: all would take too much memory.", self.every));
+        }
+        findings
+    }
+
+    fn tables(&self) -> Vec<Table> {
+        let table = |kind: FeatureKind, title: &str, measures: [&str; 3]| {
+            let head = ["feature", "mean", "layer", "state", "unit", "sign"].into_iter().chain(measures);
+            let of_kind = self.features.iter().filter(|found| found.kind == kind);
+            Table {
+                title: title.to_owned(),
+                head: head.map(str::to_owned).collect(),
+                rows: of_kind.flat_map(rows).collect(),
+            }
+        };
+        let all = [
+            table(
+                FeatureKind::Binary,
+                "Units by yes-or-no features",
+                ["AUC", "control", "balanced accuracy"],
+            ),
+            table(FeatureKind::Numeric, "Units by numbers", ["correlation of ranks", "control", "R²"]),
+        ];
+        all.into_iter().filter(|table| !table.rows.is_empty()).collect()
+    }
+
+    fn bars(&self, kind: FeatureKind) -> Result<Option<Figure>> {
+        let (title, name, axis) = match kind {
+            FeatureKind::Binary => ("Best unit of each feature", "binary", "2 · AUC − 1, held out"),
+            FeatureKind::Numeric => ("Best unit of each number", "numeric", "correlation of ranks, held out"),
+        };
+        let found: Vec<_> = self.features.iter().filter(|f| f.kind == kind && !f.units.is_empty()).collect();
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let bars = Bars::new(title)
+            .description("For each feature the effect of the best unit, beside the control's.")
+            .axis(Axis::new(axis));
+        let bars = found.iter().fold(bars, |bars, found| {
+            let best = found.units[0].effect;
+            bars.named(found.name, "best unit", best).named(found.name, "best of the controls", found.control)
+        });
+        Ok(Some(Figure {
+            name: format!("readable-units-{name}"),
+            reading: "A bar that is far longer than its control is a unit that follows the feature; one that is not \
+                      could be chance among so many units."
+                .to_owned(),
+            sheet: bars.draw()?,
+        }))
+    }
+}
+
+fn rows(found: &FeatureFound) -> impl Iterator<Item = Vec<String>> {
+    found.units.iter().map(|unit| {
+        let (value, control) = match found.kind {
+            FeatureKind::Binary => (unit.auc.unwrap_or(f64::NAN), f64::midpoint(found.control, 1.0)),
+            FeatureKind::Numeric => (unit.effect, found.control),
+        };
+        let last = unit.balanced_accuracy.or(unit.r_squared).map_or("–".to_owned(), thousandths);
+        let mean = match found.kind {
+            FeatureKind::Binary => percent(found.mean),
+            FeatureKind::Numeric => format!("{:.2}", found.mean),
+        };
+        let sign = if unit.sign > 0 { "+" } else { "−" };
+        let (state, number) = (unit.state.to_owned(), unit.unit.to_string());
+        let place = [found.name.to_owned(), mean, unit.layer.clone(), state, number, sign.to_owned()];
+        place.into_iter().chain([thousandths(value), thousandths(control), last]).collect()
+    })
+}
+
+fn in_words(found: &FeatureFound, unit: &UnitFound) -> String {
+    let who = format!("Unit {} of `{}` ({})", unit.unit, unit.layer, unit.state);
+    let direction = if unit.sign > 0 { "rises" } else { "falls" };
+    match (unit.auc, unit.balanced_accuracy) {
+        (Some(auc), Some(accuracy)) => format!(
+            "{who} says whether a place is “{}” ({}): AUC {} on text held out, the best of the controls {}. With one \
+             threshold it is right in {} of both cases alike; it {direction} there.",
+            found.name,
+            found.explanation,
+            thousandths(auc),
+            thousandths(f64::midpoint(found.control, 1.0)),
+            percent(accuracy)
+        ),
+        _ => format!(
+            "{who} {direction} with “{}” ({}): its correlation of ranks is {} on text held out, the best of the \
+             controls {}.",
+            found.name,
+            found.explanation,
+            thousandths(unit.effect),
+            thousandths(found.control)
+        ),
+    }
+}
+
+impl Excerpt {
+    fn figure(&self) -> Result<Figure> {
+        let limit = self.values.iter().filter(|x| x.is_finite()).fold(0.0, |m: f32, x| m.max(x.abs()));
+        let limit = f64::from(limit.max(f32::MIN_POSITIVE));
+        let title = format!("Unit {} of {}: {}", self.unit, self.layer, self.state);
+        let map = TextMap::new(&title)
+            .description("A text whose characters stand on grounds coloured by the unit's value after each.")
+            .scale(Scale::diverging(limit).label(self.state));
+        let cells = self.tokens.iter().zip(&self.values);
+        let map = cells.fold(map, |map, (token, &value)| {
+            // A space needs no sign here: its ground shows where it is.
+            let shown = if written(token) == " " { " ".to_owned() } else { display(token) };
+            let map = map.cell(shown, f64::from(value));
+            if Self::ends_line(token) { map.end_line() } else { map }
+        });
+        Ok(Figure {
+            name: slug(&format!("readable units text {}", self.feature)),
+            reading: format!(
+                "The ground of a character is the unit's value after it was read; follow the colour where the text \
+                 is “{}” and where it is not.",
+                self.feature
+            ),
+            sheet: map.draw()?,
+        })
+    }
+}

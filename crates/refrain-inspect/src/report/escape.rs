@@ -1,0 +1,77 @@
+//! Texts of strangers, as a page, a terminal and a file system may have them.
+
+/// A text between tags or in a quoted attribute. Characters that are no text are replaced, and so are those that turn
+/// the direction of all that follows them.
+pub(super) fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(' '),
+            c if steers(c) => escaped.push(char::REPLACEMENT_CHARACTER),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A sentence: names between backticks are set as code, and `3.1e-14` as powers of ten.
+pub(super) fn prose(sentence: &str) -> String {
+    let mut out = String::new();
+    let parts: Vec<&str> = sentence.split('`').collect();
+    // A backtick without another one is a backtick.
+    let whole = if parts.len().is_multiple_of(2) { parts.len() - 1 } else { parts.len() };
+    for (i, part) in parts.iter().enumerate() {
+        match i % 2 {
+            _ if i >= whole => out.extend(["`", &powers(part)]),
+            0 => out.push_str(&powers(part)),
+            _ => out.extend(["<code>", &html(part), "</code>"]),
+        }
+    }
+    out
+}
+
+/// Words that are numbers like `3.1e-14`, with what stands around them, as powers of ten.
+fn powers(text: &str) -> String {
+    let words = text.split_inclusive(' ').map(|word| {
+        let number = word.trim_start_matches('(').trim_end_matches([' ', '.', ',', ';', ':', ')']);
+        let Some((digits, exponent)) = number.split_once('e') else { return html(word) };
+        let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let negative = exponent.strip_prefix('-');
+        if !plain(digits) || !plain(negative.unwrap_or(exponent)) {
+            return html(word);
+        }
+        let sign = if negative.is_some() { "−" } else { "" };
+        let power = format!("{digits}·10<sup>{sign}{}</sup>", negative.unwrap_or(exponent));
+        html(word).replacen(number, &power, 1)
+    });
+    words.collect()
+}
+
+/// A text on one line of a terminal.
+pub(super) fn terminal(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) { shown.extend(c.escape_debug()) } else { shown.push(c) }
+    }
+    shown
+}
+
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// A name of a file on any system, of ASCII letters, digits, hyphens, underscores and dots within.
+pub(super) fn file_stem(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let stem: String = name.chars().map(plain).take(LONGEST_STEM).collect();
+    let stem = stem.trim_matches(['.', '-']);
+    if stem.is_empty() { "figure".to_owned() } else { stem.to_owned() }
+}
+
+/// Bytes of a file's name without its ending; systems allow 255 with it.
+const LONGEST_STEM: usize = 100;

@@ -1,0 +1,68 @@
+//! What was found, as one page, as text, as JSON, and as files of its pictures.
+
+mod escape;
+mod files;
+mod html;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use files::PictureFormat;
+
+use crate::section::Section;
+use serde_json::{Map, Value, json};
+
+/// What a look into a model found, topic by topic.
+///
+/// ```
+/// use refrain_inspect::{Report, Section};
+/// use refrain_plot::Theme;
+///
+/// let memory = Section {
+///     name: "memory",
+///     title: "Memory".to_owned(),
+///     intro: "How far back an input moves the output.".to_owned(),
+///     findings: vec!["The output moves with the last 31 of 200 steps.".to_owned()],
+///     data: serde_json::json!({ "steps": 31 }),
+///     ..Section::default()
+/// };
+/// let subject = vec![("Model".to_owned(), "m.safetensors".to_owned())];
+/// let report = Report { title: "m".to_owned(), subject, sections: vec![memory] };
+/// assert!(report.html(Theme::Auto).contains("31 of 200 steps"));
+/// assert_eq!(report.json()["memory"]["steps"], 31);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What was looked at, in a few words.
+    pub title: String,
+    /// What was looked at in full: names and values.
+    pub subject: Vec<(String, String)>,
+    /// The topics, each of another name.
+    pub sections: Vec<Section>,
+}
+
+impl Report {
+    /// All numbers and findings for a program: the data of a section under its name, `gradient_flow` for
+    /// `gradient-flow`; the sentences of all of them in `findings`; what was looked at in `subject`. A number that is
+    /// none is null.
+    pub fn json(&self) -> Map<String, Value> {
+        let key = |section: &Section| section.name.replace('-', "_");
+        let text = |(name, value): &(String, String)| (name.clone(), json!(value));
+        let mut fields = Map::new();
+        fields.insert("title".to_owned(), json!(self.title));
+        fields.insert("subject".to_owned(), Value::Object(self.subject.iter().map(text).collect()));
+        let findings = self.sections.iter().map(|s| (key(s), json!(s.findings))).collect();
+        fields.insert("findings".to_owned(), Value::Object(findings));
+        fields.extend(self.sections.iter().map(|s| (key(s), s.data.clone())));
+        fields
+    }
+}
+
+/// Whether a column of a table holds numbers, which are aligned at their ends.
+fn is_numeric<'a>(mut cells: impl Iterator<Item = &'a str>) -> bool {
+    let sign = |c: char| matches!(c, '-' | '+' | '−' | '±' | '≥' | '≤' | '<' | '>' | '≈' | ' ');
+    cells.all(|cell| {
+        let number = cell.trim_start_matches(sign);
+        number.starts_with(|c: char| c.is_ascii_digit()) || matches!(number, "" | "–" | "—")
+    })
+}

@@ -1,0 +1,102 @@
+//! The report as text for a terminal.
+
+use super::{Report, escape, is_numeric};
+use crate::section::{Section, Table};
+
+/// Columns of a line, as the program's help has them.
+const COLUMNS: usize = 100;
+/// Findings of a section that are shown, unless all are wanted.
+const FINDINGS: usize = 8;
+/// Rows of a table that are shown.
+const ROWS: usize = 10;
+/// Characters of a cell that are shown.
+const CELL: usize = 40;
+
+impl Report {
+    /// What was looked at and what was found, in lines of at most 100 characters: the first eight findings of each
+    /// section; with `whole` all of them, and its tables up to ten rows.
+    pub fn text(&self, whole: bool) -> String {
+        let mut out = String::new();
+        let wide = self.subject.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, value) in &self.subject {
+            let name = format!("{:wide$}  ", escape::terminal(name));
+            wrap(&escape::terminal(value), &name, &" ".repeat(wide + 2), &mut out);
+        }
+        for section in &self.sections {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            show(section, whole, &mut out);
+        }
+        out
+    }
+}
+
+fn show(section: &Section, whole: bool, out: &mut String) {
+    wrap(&escape::terminal(&section.title), "", "", out);
+    let shown = if whole { section.findings.len() } else { FINDINGS };
+    for finding in section.findings.iter().take(shown) {
+        wrap(&escape::terminal(finding), "  ", "    ", out);
+    }
+    if section.findings.len() > shown {
+        out.push_str(&format!("  … {} more\n", section.findings.len() - shown));
+    }
+    for table in section.tables.iter().filter(|_| whole) {
+        out.push('\n');
+        show_table(table, out);
+    }
+}
+
+/// Breaks a sentence between words, with something before its first line and its other lines.
+fn wrap(sentence: &str, first: &str, others: &str, out: &mut String) {
+    let mut line = first.to_owned();
+    let mut empty = true;
+    for word in sentence.split_whitespace() {
+        if !empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = others.to_owned();
+        } else if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+fn show_table(table: &Table, out: &mut String) {
+    wrap(&escape::terminal(&table.title), "  ", "    ", out);
+    let shown: Vec<Vec<String>> = std::iter::once(&table.head)
+        .chain(table.rows.iter().take(ROWS))
+        .map(|row| row.iter().map(|cell| cut(&escape::terminal(cell))).collect())
+        .collect();
+    let columns = table.head.len();
+    let cells = |column: usize| shown.iter().map(move |row| row.get(column).map_or("", String::as_str));
+    let widths: Vec<usize> =
+        (0..columns).map(|c| cells(c).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+    let numeric: Vec<bool> = (0..columns).map(|c| is_numeric(cells(c).skip(1))).collect();
+    for row in 0..shown.len() {
+        let mut line = String::from("  ");
+        for column in 0..columns {
+            let cell = cells(column).nth(row).unwrap_or("");
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            line.push_str("  ");
+            let (before, after) = if numeric[column] { (&*pad, "") } else { ("", &*pad) };
+            line.extend([before, cell, after]);
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    if table.rows.len() > ROWS {
+        out.push_str(&format!("    … {} more rows\n", table.rows.len() - ROWS));
+    }
+}
+
+fn cut(cell: &str) -> String {
+    match cell.char_indices().nth(CELL) {
+        Some(_) => cell.chars().take(CELL - 1).chain(['…']).collect(),
+        None => cell.to_owned(),
+    }
+}

@@ -1,0 +1,89 @@
+//! What a model is looked at with: some sequences.
+
+use crate::error::{Error, Result};
+use refrain_nn::data::{Batch, BatchInput, Extent};
+use refrain_nn::{Architecture, Model};
+
+/// Sequences to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    /// `N` sequences of up to `T` steps, with targets.
+    pub batch: Batch,
+    /// What each step of each sequence reads, as it is shown: for models of text.
+    pub tokens: Option<Vec<Vec<String>>>,
+    /// What it is, in words: `32 excerpts of 200 characters of input.txt`.
+    pub of: String,
+}
+
+impl Sample {
+    /// A batch and what it is in words.
+    pub fn new(batch: Batch, of: impl Into<String>) -> Self {
+        Self { batch, tokens: None, of: of.into() }
+    }
+}
+
+/// The steps of each sequence that the recurrent layers read: those which neither a length, nor a mask, nor a masking
+/// layer leaves out.
+///
+/// # Errors
+/// When the batch does not fit the model, or the model has no recurrent layer to ask.
+pub(crate) fn real_steps(model: &mut Model, batch: &Batch) -> Result<Vec<Vec<usize>>> {
+    if !masks(model.architecture()) {
+        let Some(input) = batch.inputs.first() else { return Ok(vec![Vec::new(); batch.lanes]) };
+        return Ok((0..batch.lanes).map(|n| extent(input, n)).collect());
+    }
+    model.predict_batch(batch, None)?;
+    model.reset_states();
+    let Some(seen) = model.recurrences().next() else {
+        return Err(unsupported("look at this model", "it has no recurrent layer"));
+    };
+    let layout = seen.layout();
+    let steps = |n| (0..layout.length(n)).map(move |t| layout.source(layout.row(n, t))).collect();
+    Ok((0..batch.lanes).map(steps).collect())
+}
+
+/// The real steps of a sequence by its batch alone.
+fn extent(input: &BatchInput, n: usize) -> Vec<usize> {
+    match input.extent {
+        Extent::Full => (0..input.steps).collect(),
+        Extent::Lengths => (0..input.lengths.get(n).copied().unwrap_or(0)).collect(),
+        Extent::Mask => {
+            let real = |t: &usize| input.mask.get(n * input.steps + t).copied().unwrap_or(false);
+            (0..input.steps).filter(real).collect()
+        }
+    }
+}
+
+/// Whether a layer leaves steps out by what they hold.
+fn masks(architecture: &Architecture) -> bool {
+    let masks = |config: &serde_json::Value| config.get("mask_zero").is_some_and(|on| on == true);
+    architecture.layers.iter().any(|layer| layer.class_name == "Masking" || masks(&layer.config))
+}
+
+/// Whether a recurrent layer reads its sequences from their end.
+pub(crate) fn goes_backwards(architecture: &Architecture, layer: &str) -> bool {
+    let (node, within) = layer.split_once('/').unwrap_or((layer, ""));
+    architecture.layers.iter().find(|of| of.name == node).is_some_and(|of| match of.class_name.as_str() {
+        "Bidirectional" => within.starts_with("backward_"),
+        _ => of.config.get("go_backwards").is_some_and(|on| on == true),
+    })
+}
+
+/// Refuses parameters that are not finite: every number behind them would be none.
+pub(crate) fn check_parameters(model: &Model, what: &str) -> Result<()> {
+    for span in model.params().spans() {
+        let values = model.weight(&span.name)?;
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let reason = format!(
+                "its parameter `{}` holds {} at place {at}: training has diverged; use a checkpoint from before that",
+                span.name, values[at]
+            );
+            return Err(unsupported(what, reason));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn unsupported(what: impl Into<String>, reason: impl Into<String>) -> Error {
+    Error::Unsupported { what: what.into(), reason: reason.into() }
+}

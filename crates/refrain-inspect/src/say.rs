@@ -1,0 +1,64 @@
+//! Numbers in sentences.
+
+/// A number with two or three digits that count: `0.861`, `3.1e-14`, `200`.
+pub(crate) fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".to_owned() } else { "beyond an f32".to_owned() };
+    }
+    match value.abs() {
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.1e}"),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size => {
+            let digits = (2 - size.log10().floor() as i32).max(0) as usize;
+            let text = format!("{value:.digits$}");
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+    }
+}
+
+/// A share as a percentage: `37 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    if percent < 9.95 { format!("{} %", number(percent)) } else { format!("{percent:.0} %") }
+}
+
+/// A count with its noun: `1 step`, `200 steps`.
+pub(crate) fn count(of: usize, noun: &str) -> String {
+    format!("{of} {noun}{}", if of == 1 { "" } else { "s" })
+}
+
+/// A name as a part of a file's name: small letters, digits and hyphens.
+pub(crate) fn slug(name: &str) -> String {
+    let letters = name.to_lowercase();
+    let parts = letters.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let cases = [(0.0, "0"), (0.8612, "0.861"), (0.5, "0.5"), (3.14e-14, "3.1e-14"), (200.0, "200")];
+        let more = [
+            (12.345, "12.3"),
+            (1.0, "1"),
+            (0.00123, "0.00123"),
+            (1e6, "1.0e6"),
+            (f64::INFINITY, "beyond an f32"),
+        ];
+        for (value, text) in cases.into_iter().chain(more) {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(
+            (percent(0.374), percent(0.012), percent(1.0)),
+            ("37 %".into(), "1.2 %".into(), "100 %".into())
+        );
+        assert_eq!(slug("bidirectional/forward_lstm"), "bidirectional-forward-lstm");
+    }
+}

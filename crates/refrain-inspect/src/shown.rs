@@ -1,0 +1,48 @@
+//! How tokens and numbers look in reports.
+
+/// A token as it stands on a figure: what cannot be seen has a sign.
+pub(crate) fn display(token: &str) -> String {
+    token
+        .chars()
+        .map(|c| match c {
+            ' ' => '␣',
+            '\n' => '⏎',
+            '\t' => '⇥',
+            c => c,
+        })
+        .collect()
+}
+
+/// Tokens as they stand on a figure.
+pub(crate) fn display_all(tokens: &[String]) -> Vec<String> {
+    tokens.iter().map(|token| display(token)).collect()
+}
+
+/// What the signs of [`display`] stand for.
+pub(crate) fn written(token: &str) -> String {
+    let character = |c: char| match c {
+        '␣' => ' ',
+        '⏎' => '\n',
+        '⇥' => '\t',
+        c => c,
+    };
+    token.chars().map(character).collect()
+}
+
+/// A number with three digits behind the point.
+pub(crate) fn thousandths(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,0 +1,128 @@
+//! What a model is made of, as drawings: its layers, and the network unrolled through time.
+
+mod graph;
+#[cfg(test)]
+mod tests;
+mod unrolled;
+mod words;
+
+use refrain_nn::Model;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A model's layers with what they read and what they hold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Structure {
+    /// The inputs: nodes 0, 1, ….
+    pub inputs: Vec<InputBox>,
+    /// The layers: the nodes behind the inputs, each behind those it reads.
+    pub layers: Vec<LayerBox>,
+    /// The nodes whose outputs are the model's.
+    pub outputs: Vec<usize>,
+    /// Parameters in all, shared ones once.
+    pub parameters: usize,
+    /// Those that training changes.
+    pub trainable: usize,
+}
+
+/// An input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputBox {
+    /// Its name.
+    pub name: String,
+    /// Its shape in letters, such as `(N, T)`.
+    pub shape: String,
+    /// Whether it has steps.
+    pub steps: bool,
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LayerBox {
+    /// Its name.
+    pub name: String,
+    /// Its kind, such as `LSTM`.
+    pub class_name: String,
+    /// The shape of its output in letters, such as `(N, T, 256)`.
+    pub shape: String,
+    /// Whether its output has steps.
+    pub steps: bool,
+    /// How many parameters it has.
+    pub parameters: usize,
+    /// Their names and shapes.
+    pub weights: Vec<(String, Vec<usize>)>,
+    /// The nodes that it reads.
+    pub reads: Vec<usize>,
+    /// How it remembers, if it does.
+    pub memory: Option<MemoryBox>,
+}
+
+/// How a layer carries a state from step to step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryBox {
+    /// Whether a cell state goes beside the hidden state.
+    pub cell_state: bool,
+    /// Whether a state goes from the first step to the last.
+    pub forwards: bool,
+    /// Whether a state goes from the last step to the first.
+    pub backwards: bool,
+}
+
+impl Structure {
+    /// That of a model.
+    pub fn of(model: &Model) -> Self {
+        let architecture = model.architecture();
+        let summary = model.summary();
+        let input = |spec: &refrain_nn::InputSpec| {
+            let kind = spec.to_string();
+            let shape = kind.split_once(' ').map_or("", |(_, shape)| shape).to_owned();
+            InputBox { name: printable(&spec.name), shape, steps: spec.sequence }
+        };
+        let spans = model.params().spans();
+        let layer = |(node, line): (&refrain_nn::ArchitectureNode, &(String, String, usize))| {
+            let own = |name: &str| Some(name.strip_prefix(&node.name)?.strip_prefix('/')?.to_owned());
+            let weights = spans.iter().filter_map(|span| Some((own(&span.name)?, span.shape.clone())));
+            LayerBox {
+                name: printable(&node.name),
+                class_name: printable(&node.class_name),
+                shape: in_letters(&line.1),
+                steps: line.1.starts_with("(None, None"),
+                parameters: line.2,
+                weights: weights.collect(),
+                reads: node.inputs.iter().map(|&(from, _)| from).collect(),
+                memory: memory(&node.class_name, &node.config),
+            }
+        };
+        Self {
+            inputs: architecture.inputs.iter().map(input).collect(),
+            layers: architecture.layers.iter().zip(&summary.layers).map(layer).collect(),
+            outputs: architecture.outputs.iter().map(|&(node, _)| node).collect(),
+            parameters: summary.total,
+            trainable: summary.trainable,
+        }
+    }
+}
+
+/// Keras's `(None, None, 64)` as `(N, T, 64)`.
+fn in_letters(shape: &str) -> String {
+    shape.replacen("None", "N", 1).replacen("None", "T", 1)
+}
+
+/// A file's names may hold control characters.
+fn printable(name: &str) -> String {
+    name.replace(char::is_control, "\u{FFFD}")
+}
+
+fn memory(class_name: &str, config: &Value) -> Option<MemoryBox> {
+    let turned = config.get("go_backwards").and_then(Value::as_bool).unwrap_or(false);
+    match class_name {
+        "LSTM" | "GRU" | "SimpleRNN" => {
+            Some(MemoryBox { cell_state: class_name == "LSTM", forwards: !turned, backwards: turned })
+        }
+        "Bidirectional" => {
+            let inner = config.pointer("/layer/class_name").and_then(Value::as_str);
+            Some(MemoryBox { cell_state: inner == Some("LSTM"), forwards: true, backwards: true })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! A model's structure in words and pictures.
+
+use super::Structure;
+use super::unrolled::{NotUnrolled, passes_on};
+use crate::error::Result;
+use crate::section::{Figure, Section, Table};
+use crate::shown::thousands;
+use refrain_plot::Picture;
+
+impl Structure {
+    /// What the model is, in words and pictures.
+    ///
+    /// # Errors
+    /// When a picture cannot be drawn.
+    pub fn section(&self) -> Result<Section> {
+        let mut findings = vec![format!(
+            "{} layers with {} parameters, of which training changes {}.",
+            self.layers.len(),
+            thousands(self.parameters),
+            thousands(self.trainable)
+        )];
+        let mut figures = Vec::new();
+        match self.chain() {
+            Ok(_) => {
+                let left_out: Vec<_> =
+                    self.layers.iter().filter(|l| passes_on(l)).map(|l| l.name.as_str()).collect();
+                if !left_out.is_empty() {
+                    findings.push(format!("Not drawn unrolled, as they act in training only: {}.", left_out.join(", ")));
+                }
+            }
+            Err(NotUnrolled::NoMemory) => findings.push("No layer is recurrent: nothing unrolls.".to_owned()),
+            Err(NotUnrolled::NotAChain) => findings.push(
+                "The layers are no chain, each reading the one before it, so the network is not drawn unrolled."
+                    .to_owned(),
+            ),
+        }
+        if let Some(drawing) = self.unrolled() {
+            figures.push(Figure {
+                name: "structure-unrolled".to_owned(),
+                reading: "Time goes to the right, depth upwards. The boxes of a row are one layer with one set of \
+                          weights, which dotted arrows go through; the gradient comes back along all arrows. Plain \
+                          ones, such as those of a cell state c, have no weights on their way."
+                    .to_owned(),
+                sheet: drawing.draw()?,
+            });
+        }
+        figures.push(Figure {
+            name: "structure-layers".to_owned(),
+            reading: "Each box is a layer with the shape of its output, N sequences of T steps, and its parameters."
+                .to_owned(),
+            sheet: self.graph().draw()?,
+        });
+        Ok(Section {
+            name: "structure",
+            title: "The network".to_owned(),
+            intro: "The layers, what passes between them, and the same network at each of its steps."
+                .to_owned(),
+            findings,
+            tables: vec![self.table()],
+            figures,
+            data: serde_json::to_value(self).unwrap_or_default(),
+        })
+    }
+
+    fn table(&self) -> Table {
+        let rows = self.layers.iter().map(|layer| {
+            let numbers = [layer.shape.clone(), thousands(layer.parameters)];
+            [layer.name.clone(), layer.class_name.clone()].into_iter().chain(numbers).collect()
+        });
+        Table {
+            title: "Layers".to_owned(),
+            head: ["layer", "kind", "output", "parameters"].map(str::to_owned).to_vec(),
+            rows: rows.collect(),
+        }
+    }
+}
