@@ -75,3 +75,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/checkpoints.md")]
 struct Checkpoints;
+
+/// Likewise.
+#[cfg(all(doctest, feature = "inspect"))]
+#[doc = include_str!("../../../docs/looking-inside.md")]
+struct LookingInside;

@@ -1,0 +1,93 @@
+//! Where does the gradient go? The loss of the last step of a long sequence, followed back to the first: for cells as
+//! they begin, after training, and where it explodes.
+//!
+//! `cargo run --release -p vanishing-gradient` takes under a minute and leaves its figures in `vanishing-gradient/`;
+//! `-- --full` takes some minutes, at the length and with the steps of docs/gradients.md, whose figures it draws.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use refrain::inspect::flow::{
+    CellKind, ClippingOptions, CompareOptions, Progress, clipping_on_adding, compare_on_adding,
+};
+use refrain::inspect::{Section, Structure};
+use refrain::optim::Sgd;
+use refrain::plot::{Picture, Theme};
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Where does the gradient go? Follows it back through time, for three cells.
+#[derive(Debug, Parser)]
+struct Options {
+    /// 200 steps and 3000 batches instead of 100 and 1000, and 6000 with clipping instead of 3000.
+    #[arg(long)]
+    full: bool,
+
+    /// The seed of parameters and training sequences.
+    #[arg(long, default_value_t = refrain::DEFAULT_SEED)]
+    seed: u64,
+
+    /// The folder of the figures.
+    #[arg(long, default_value = "vanishing-gradient")]
+    out: PathBuf,
+}
+
+/// PyTorch begins every recurrent kernel uniform within ±1/√units, whose standard deviation is this part of that.
+const AS_IN_PYTORCH: f32 = 0.577;
+
+/// Cells that differ in how they begin.
+const BEGINNINGS: [CellKind; 5] = [
+    CellKind::SimpleRnnNormal { gain: AS_IN_PYTORCH },
+    CellKind::SimpleRnn { gain: 1.0 },
+    CellKind::LstmWithoutForgetBias,
+    CellKind::Lstm,
+    CellKind::Gru,
+];
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(&options.out)?;
+    let (steps, train_steps, clipped) = if options.full { (200, 3000, 6000) } else { (100, 1000, 3000) };
+    let seed = options.seed;
+    let quiet = &mut |_: &Progress| {};
+
+    let unrolled = CellKind::CELLS[0].model(64, Sgd::default().into(), seed)?;
+    if let Some(drawing) = Structure::of(&unrolled).unrolled() {
+        fs::write(options.out.join("unrolled.svg"), drawing.svg(Theme::Auto)?)?;
+    }
+
+    let begin = CompareOptions { cells: BEGINNINGS.to_vec(), steps, seed, ..Default::default() };
+    show(&compare_on_adding(&begin, quiet)?.section()?, "begin", &options.out)?;
+
+    let trained = CompareOptions { steps, train_steps, seed, ..Default::default() };
+    show(&compare_on_adding(&trained, quiet)?.section()?, "trained", &options.out)?;
+
+    let clipping = ClippingOptions { train_steps: clipped, seed, ..Default::default() };
+    show(&clipping_on_adding(&clipping, quiet)?.section()?, "clipped", &options.out)?;
+
+    println!("the figures are in {}", options.out.display());
+    Ok(())
+}
+
+/// Prints what was found and writes the figures, their names behind `prefix`.
+fn show(section: &Section, prefix: &str, out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("{}\n{}\n", section.title, section.intro);
+    for finding in &section.findings {
+        println!("- {finding}");
+    }
+    println!();
+    for figure in &section.figures {
+        fs::write(out.join(format!("{prefix}-{}.svg", figure.name)), figure.sheet.svg(Theme::Auto))?;
+    }
+    Ok(())
+}
