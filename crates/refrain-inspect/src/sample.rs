@@ -69,6 +69,12 @@ pub(crate) fn goes_backwards(architecture: &Architecture, layer: &str) -> bool {
     })
 }
 
+/// Whether any layer does.
+pub(crate) fn reads_backwards(architecture: &Architecture) -> bool {
+    let backwards = |config: &serde_json::Value| config.get("go_backwards").is_some_and(|on| on == true);
+    architecture.layers.iter().any(|layer| layer.class_name == "Bidirectional" || backwards(&layer.config))
+}
+
 /// Refuses parameters that are not finite: every number behind them would be none.
 pub(crate) fn check_parameters(model: &Model, what: &str) -> Result<()> {
     for span in model.params().spans() {

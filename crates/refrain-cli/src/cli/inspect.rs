@@ -2,8 +2,9 @@
 
 use super::values::{count, not_negative, part, positive};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use refrain::inspect::flow::{CellKind, CompareOptions};
+use refrain::inspect::memory::SHARE;
 use refrain::plot::Theme as PlotTheme;
 use std::path::PathBuf;
 
@@ -30,11 +31,11 @@ pub(crate) struct Inspect {
     /// Sequences that are looked at, spread evenly over the data
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = count(1..=1024))]
     pub(crate) sequences: usize,
-    /// A step is remembered as far as it moves the output by at least this share of what the last one does
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "model", default_value_t = 0.01,
-        value_parser = part)]
-    pub(crate) share: f64,
-    /// Follow the gradient in the same network with the other two cells too, as they begin
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "model", value_parser = part,
+        help = format!("A step is remembered as far as it moves the output by at least this share of what the last one \
+            does [default: {SHARE}]"))]
+    pub(crate) share: Option<f64>,
+    /// Follow the gradient in the same network with each of the three cells too, freshly initialised
     #[arg(long, requires = "model")]
     pub(crate) compare: bool,
     /// Seed of what is drawn: fresh parameters, a text that the model writes, random inputs
@@ -86,19 +87,19 @@ fn cell() -> impl TypedValueParser<Value = CellKind> {
 
 /// What is written beside the findings.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Figures")]
+#[command(next_help_heading = "Figures", group = ArgGroup::new("files").multiple(true))]
 pub(crate) struct Write {
     /// Write a page with all findings, figures and tables: one file, which loads nothing
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "files")]
     pub(crate) html: Option<PathBuf>,
     /// Write each figure as SVG into this folder, which is made if there is none
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "files")]
     pub(crate) out: Option<PathBuf>,
     /// Write each figure as PNG too (with the feature `png` of this program)
     #[arg(long, requires = "out")]
     pub(crate) png: bool,
     /// Ground of the page and the figures: auto follows the reader's setting, light in PNG
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", requires = "files")]
     pub(crate) theme: Theme,
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Global {
     /// Print results and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print more: gradient norm and learning rate
+    /// Print more: gradient norm and learning rate, all findings and tables
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }

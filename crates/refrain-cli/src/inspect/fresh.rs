@@ -17,8 +17,15 @@ use std::io::{IsTerminal, stderr};
 pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<()> {
     let delivery = Delivery::new(&options.write, &[])?;
     let fresh = &options.fresh;
+    // One that is named twice is one.
+    let mut cells = Vec::new();
+    for &cell in &fresh.cell {
+        if !cells.contains(&cell) {
+            cells.push(cell);
+        }
+    }
     let compared = CompareOptions {
-        cells: fresh.cell.clone(),
+        cells,
         units: fresh.units,
         steps: options.steps.unwrap_or(STEPS),
         batch: options.sequences,
@@ -34,7 +41,7 @@ pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<
             ClippingOptions { seed: options.seed, engine: Some(engine), ..ClippingOptions::default() };
         sections.push(clip(&clipping, output)?);
     }
-    let cells: Vec<_> = fresh.cell.iter().map(ToString::to_string).collect();
+    let cells: Vec<_> = compared.cells.iter().map(ToString::to_string).collect();
     let CompareOptions { units, steps, batch, seed, .. } = &compared;
     let mut subject = vec![
         ("Cells".to_owned(), format!("{}; {units} units each, seed {seed}", cells.join("; "))),

@@ -7,8 +7,8 @@ mod labelled;
 mod text;
 mod topics;
 
-use crate::cli::Inspect as Options;
-use crate::error::Result;
+use crate::cli::{Inspect as Options, Topic};
+use crate::error::{Failure, Result};
 use crate::model::open_any;
 use crate::output::Output;
 use crate::progress::{shape, thousands};
@@ -36,6 +36,18 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let Some(path) = &options.model else {
         return fresh::run(options, engine, output);
     };
+    let alone = [
+        ("--compare", options.compare, Topic::Gradient, "gradient"),
+        ("--share", options.share.is_some(), Topic::Memory, "memory"),
+    ];
+    if let Some((option, _, _, topic)) =
+        alone.iter().find(|(_, given, topic, _)| *given && !options.wants(*topic))
+    {
+        let reason = format!(
+            "{option} is of `{topic}`, which is not among --only; add `{topic}` to it, or leave out {option}"
+        );
+        return Err(Failure::input(reason));
+    }
     let mut opened = open_any(path, engine, output)?;
     let read: Vec<_> = std::iter::once(path).chain(&options.data).cloned().collect();
     let delivery = Delivery::new(&options.write, &read)?;
@@ -77,6 +89,7 @@ fn subject(path: &Path, data: &[PathBuf], opened: &Opened, sample: &Sample) -> V
 /// What data is called in sentences: the name of a file without its folder.
 fn short_name<'a>(data: &[PathBuf], name: &'a str) -> Cow<'a, str> {
     match data {
+        [one] if one.as_os_str() == "-" => "stdin".into(),
         [one] => one.file_name().map_or(name.into(), |file| file.to_string_lossy().into_owned().into()),
         _ => name.into(),
     }

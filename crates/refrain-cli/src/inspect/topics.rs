@@ -6,6 +6,7 @@ use crate::error::{self, Failure};
 use crate::output::{Level, Output};
 use crate::progress;
 use indicatif::ProgressBar;
+use refrain::inspect::memory::SHARE;
 use refrain::inspect::{
     self, Activations, Health, Readable, Sample, Section, Show, Structure, flow, memory_length,
 };
@@ -75,7 +76,7 @@ fn sections_of(
             vec![flow::gradient_flow(model, sample)?.section()?, compare(model, sample, options)?]
         }
         Topic::Gradient => vec![flow::gradient_flow(model, sample)?.section()?],
-        Topic::Memory => vec![memory_length(model, sample, options.share)?.section()?],
+        Topic::Memory => vec![memory_length(model, sample, options.share.unwrap_or(SHARE))?.section()?],
         Topic::Units => match &material.reading {
             Some(reading) => vec![Readable::of(model, reading, &material.search)?.section()?],
             None => return Err(no_text()),
@@ -91,13 +92,14 @@ fn compare(model: &Model, sample: &Sample, options: &Options) -> inspect::Result
     let cells = ["SimpleRNN", "LSTM", "GRU"];
     let fresh = cells.map(|cell| Ok((cell.to_owned(), model.with_cell(cell, options.seed)?)));
     let fresh = fresh.into_iter().collect::<Result<Vec<_>, refrain::ModelError>>()?;
-    let models: Vec<(String, &Model)> = fresh.iter().map(|(name, model)| (name.clone(), model)).collect();
+    let models: Vec<_> =
+        fresh.iter().map(|(name, model)| (format!("{name}, freshly initialised"), model)).collect();
     flow::compare(&models, sample)?.section()
 }
 
 fn no_text() -> inspect::Error {
     inspect::Error::Unsupported {
         what: "look for readable units".to_owned(),
-        reason: "they are looked for in a text, and the model is looked at with none".to_owned(),
+        reason: "they are looked for in a text, and there is none: name one behind the model".to_owned(),
     }
 }

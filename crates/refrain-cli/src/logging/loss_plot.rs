@@ -22,6 +22,9 @@ pub(super) struct LossPlot {
     title: String,
     curve: Curve,
     epochs: Vec<Epoch>,
+    /// Batches so far, and those behind which the first epoch ended.
+    batches: f64,
+    ended: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,8 @@ impl LossPlot {
             title: String::new(),
             curve: Curve::default(),
             epochs: Vec::new(),
+            batches: 0.0,
+            ended: None,
         })
     }
 
@@ -76,6 +81,7 @@ impl LossPlot {
     }
 
     pub(super) fn batch(&mut self, batch: &Batch<'_>) {
+        self.batches = batch.batches_done as f64;
         self.curve.add(Point {
             batch: batch.batches_done as f64,
             loss: batch.model.last_loss(),
@@ -86,6 +92,7 @@ impl LossPlot {
 
     pub(super) fn epoch(&mut self, epoch: Epoch) {
         self.epochs.push(epoch);
+        self.ended.get_or_insert(self.batches);
     }
 
     /// Draws the run. Whether there was anything to draw.
@@ -122,9 +129,8 @@ impl LossPlot {
     fn by_batches(&self) -> Vec<Option<Chart>> {
         let points: Vec<_> = self.curve.points().collect();
         let of = |value: fn(&Point) -> f64| points.iter().map(|p| (p.batch, value(p))).collect::<Vec<_>>();
-        let last = points.last().map_or(0.0, |p| p.batch);
         let validated = self.epochs.first().and_then(|epoch| epoch.number("val_loss"));
-        let validated = validated.map(|loss| (last, loss)).into_iter().collect();
+        let validated = self.ended.zip(validated).into_iter().collect();
         vec![
             chart("Loss", "batches", [("training", of(|p| p.loss)), ("validation", validated)]),
             chart("Learning rate", "batches", [("training", of(|p| p.learning_rate))]),
@@ -184,6 +190,8 @@ mod tests {
             title: "x".into(),
             curve: Curve::default(),
             epochs,
+            batches: 0.0,
+            ended: None,
         }
     }
 
@@ -203,10 +211,13 @@ mod tests {
             json!({ "epoch": 1, "loss": 2.0, "val_loss": 1.5, "gradient_norm": 0.0, "learning_rate": 0.1 });
         let mut one = plot(&[one]);
         assert!(svg(&one).contains("epochs"), "a run that went on at its end has no batches");
+        one.ended = Some(1.0);
         one.curve.add(Point { batch: 1.0, loss: f64::INFINITY, learning_rate: 0.1, gradient_norm: 1e-9 });
         one.curve.add(Point { batch: 2.0, loss: 3.0, learning_rate: 0.1, gradient_norm: 1e9 });
         let drawn = svg(&one);
         assert!(drawn.contains("batches") && drawn.contains("validation"), "{drawn}");
+        one.ended = None;
+        assert!(!svg(&one).contains("validation"), "an epoch that ended in an earlier run has no place");
     }
 
     #[test]

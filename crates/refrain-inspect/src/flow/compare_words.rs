@@ -97,7 +97,7 @@ impl Comparison {
 
     /// What arrives at the first step, the most first, at each time.
     fn ranking(&self) -> Vec<String> {
-        let ratio = |flow: &LayerFlow| flow.hidden.trend.map(|trend| trend.ratio);
+        let ratio = |flow: &LayerFlow| flow.hidden.trend.map(|trend| (trend.ratio, trend.factor));
         let before = self.cases.iter().map(|case| (&case.name, ratio(&case.flow))).collect();
         let after = |case: &Case| case.trained.as_ref().and_then(|trained| ratio(trained.flow.as_ref()?));
         let after: Vec<_> = self.cases.iter().map(|case| (&case.name, after(case))).collect();
@@ -105,9 +105,10 @@ impl Comparison {
         for (when, ratios) in [(self.before(), before), (AFTER, after)] {
             let mut ratios: Vec<_> =
                 ratios.into_iter().filter_map(|(name, ratio)| Some((name, ratio?))).collect();
-            ratios.sort_by(|a, b| b.1.total_cmp(&a.1));
+            // By the factor: of what is left far below an f32's digits the ratio is chance.
+            ratios.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
             if ratios.len() > 1 {
-                let said = ratios.iter().map(|(name, ratio)| format!("{name} {}", number(*ratio)));
+                let said = ratios.iter().map(|(name, (ratio, _))| format!("{name} {}", number(*ratio)));
                 let said = said.collect::<Vec<_>>().join("; ");
                 findings.push(format!(
                     "Of the gradient by the last hidden state the first one gets, {when}: {said}."
@@ -233,7 +234,8 @@ impl Comparison {
         if let Some(memoryless) = self.memoryless {
             chart = chart.reference("without memory", memoryless);
         }
-        let reading = "Each point is the mean of 20 steps. Below the line the model remembers.".to_owned();
+        let reading =
+            "Each point is the mean of 20 steps. Clearly below the line the model remembers.".to_owned();
         let sheet = chart.wide().description(self.findings().join(" ")).draw()?;
         Ok(Some(Figure { name: "gradient-flow-compared-loss".to_owned(), reading, sheet }))
     }

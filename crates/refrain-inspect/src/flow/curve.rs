@@ -7,6 +7,14 @@ use serde::Serialize;
 /// more than the inverse has exploded.
 pub const VANISHED: f64 = 0.01;
 
+/// A gradient is kept where at least this share of its norm arrives, and at most the inverse of it …
+pub const KEPT: f64 = 0.1;
+/// … and no step leaves less than this of it, or more than the inverse: a few steps prove nothing else.
+pub const KEPT_A_STEP: f64 = 0.9;
+
+/// Below it an f32 has fewer digits the smaller it is, and in the end none: what is left of a norm says nothing.
+const EXACT: f64 = f32::MIN_POSITIVE as f64;
+
 /// The share of sequences below the lower and above the upper edge of a band.
 pub const BAND: f64 = 0.1;
 
@@ -32,14 +40,15 @@ pub struct Curve {
 pub struct Trend {
     /// The norm at a sequence's first step over that at its last: the median over sequences.
     pub ratio: f64,
-    /// What the norm is multiplied by a step, its geometric mean as far back as the gradient is not 0: the median over
-    /// sequences.
+    /// What the norm is multiplied by a step, its geometric mean as far back as an f32 holds the gradient with all its
+    /// digits: the median over sequences.
     pub factor: f64,
     /// In how many steps it falls or grows by 10; none where it does neither.
     pub steps_per_ten: Option<f64>,
-    /// The first step before the last one at which the median is 0, if it is anywhere.
+    /// The first step before the last one at which the median is too small for an f32 with all its digits (1.2e-38), if
+    /// there is one.
     pub zero_from: Option<usize>,
-    /// The verdict by [`VANISHED`].
+    /// The verdict by [`VANISHED`], [`KEPT`] and [`KEPT_A_STEP`].
     pub verdict: Verdict,
 }
 
@@ -51,6 +60,10 @@ pub enum Verdict {
     Vanishes,
     /// More than the inverse of [`VANISHED`] arrives.
     Explodes,
+    /// Less than [`KEPT`] of it arrives, or a step leaves less than [`KEPT_A_STEP`].
+    Shrinks,
+    /// More than the inverse of either.
+    Grows,
     /// What arrives is between.
     IsKept,
 }
@@ -92,8 +105,8 @@ impl Curve {
             ratio,
             factor,
             steps_per_ten: (decade.is_finite() && decade > SMALLEST_DECADE).then(|| 1.0 / decade),
-            zero_from: self.median.iter().position(|&norm| norm == 0.0),
-            verdict: Verdict::of(ratio),
+            zero_from: self.median.iter().position(|&norm| norm < EXACT),
+            verdict: Verdict::of(ratio, factor),
         })
     }
 }
@@ -102,11 +115,15 @@ impl Curve {
 const SMALLEST_DECADE: f64 = 1e-5;
 
 impl Verdict {
-    fn of(ratio: f64) -> Self {
+    fn of(ratio: f64, factor: f64) -> Self {
         if ratio < VANISHED {
             Self::Vanishes
         } else if ratio > 1.0 / VANISHED {
             Self::Explodes
+        } else if ratio < KEPT || factor < KEPT_A_STEP {
+            Self::Shrinks
+        } else if ratio > 1.0 / KEPT || factor > 1.0 / KEPT_A_STEP {
+            Self::Grows
         } else {
             Self::IsKept
         }
@@ -117,6 +134,8 @@ impl Verdict {
         match self {
             Self::Vanishes => "vanishes",
             Self::Explodes => "explodes",
+            Self::Shrinks => "shrinks, but arrives",
+            Self::Grows => "grows",
             Self::IsKept => "is kept",
         }
     }
@@ -128,9 +147,9 @@ fn ratio(norms: &[f64]) -> f64 {
     if ratio.is_nan() { f64::INFINITY } else { ratio }
 }
 
-/// The geometric mean of the factors of a step, as far as the norms are neither 0 nor infinite.
+/// The geometric mean of the factors of a step, as far as the norms are neither too small nor infinite.
 fn factor(norms: &[f64]) -> f64 {
-    let far = norms.iter().rposition(|&norm| norm > 0.0 && norm.is_finite()).unwrap_or(0);
+    let far = norms.iter().rposition(|&norm| norm >= EXACT && norm.is_finite()).unwrap_or(0);
     if far == 0 {
         return if norms[1] > norms[0] { f64::INFINITY } else { 0.0 };
     }

@@ -16,7 +16,7 @@ pub use cell::CellKind;
 pub use clip_log::ClipLog;
 pub use clipping::{Clipping, ClippingOptions, ClippingRun, clipping_on_adding};
 pub use compare::{Case, CompareOptions, Comparison, Progress, Trained, compare, compare_on_adding};
-pub use curve::{BAND, Curve, Trend, VANISHED, Verdict};
+pub use curve::{BAND, Curve, KEPT, KEPT_A_STEP, Trend, VANISHED, Verdict};
 pub(crate) use trace::{norm, trace};
 
 use crate::error::Result;

@@ -146,10 +146,9 @@ pub(crate) fn sentence(curve: &Curve, when: &str, backwards: bool) -> String {
     let of = if curve.norms.iter().all(|of| of.len() == steps) {
         format!("the {first} of {steps} steps")
     } else {
-        format!("the {first} step of sequences of up to {steps}")
+        format!("a sequence's {first} step (up to {steps} away)")
     };
-    let which =
-        if backwards { " of the sequence, which this direction reads in the other order," } else { "" };
+    let which = if backwards { ", which this direction reads last," } else { "" };
     let verdict = trend.verdict.words();
     let mut text = format!(
         "{when}the gradient that reaches {of}{which} is {} of the one at the {last} step: it {verdict}, by a factor of {} a \

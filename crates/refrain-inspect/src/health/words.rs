@@ -210,8 +210,8 @@ impl LayerHealth {
             let gate = self.gates.iter().find(|gate| gate.gate == memory.gate);
             let open = gate.map_or(0.0, |gate| gate.high);
             all.push(format!(
-                "{} of the {}'s values of `{}` are above 0.9: units that hold on to their memory. By the gate's mean \
-                 the middle unit remembers {:.1} steps, a tenth of them more than {:.1}, unit {} {:.0}.",
+                "{} of the {}'s values of `{}` are above 0.9: there units hold on to their memory. By the gate's mean \
+                 the middle unit remembers {:.1} steps, a tenth of them more than {:.1}, and unit {}, the longest, {:.0}.",
                 percent(open),
                 memory.gate,
                 self.layer,
@@ -222,7 +222,12 @@ impl LayerHealth {
             ));
         }
         if !self.dead.is_empty() && self.dead.len() as f64 / self.units as f64 <= MANY_DEAD {
-            all.push(format!("{} of {} units of `{}` hardly vary.", self.dead.len(), self.units, self.layer));
+            all.push(format!(
+                "{} of the {} units of `{}` hardly vary.",
+                self.dead.len(),
+                self.units,
+                self.layer
+            ));
         }
         if self.kernel.iter().any(|block| block.spectral_radius.is_none()) && self.not_finite == 0 {
             all.push(format!(

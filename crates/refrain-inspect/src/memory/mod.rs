@@ -5,7 +5,7 @@ mod probe;
 mod words;
 
 use crate::error::{Error, Result};
-use crate::sample::{Sample, check_parameters};
+use crate::sample::{Sample, check_parameters, reads_backwards};
 use lags::{between, coarse};
 use probe::Probe;
 use refrain_nn::Model;
@@ -35,6 +35,8 @@ pub struct MemoryLength {
     pub length: Option<usize>,
     /// Whether that is the largest lag that the sequences have: it may remember longer.
     pub at_least: bool,
+    /// Whether a layer reads the sequences from their ends, too: their first steps are then the freshest for it.
+    pub reads_backwards: bool,
 }
 
 /// How far the output moves when the input so many steps before the end is another.
@@ -80,6 +82,7 @@ pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<M
         return Err(Error::Setting { setting: "share", got: share.to_string(), expected });
     }
     check_parameters(model, probe::WHAT)?;
+    let backwards = reads_backwards(model.architecture());
     let mut probe = Probe::new(model, sample)?;
     let steps = probe.steps();
     let mut curve = probe.moves(&coarse(steps))?;
@@ -106,6 +109,7 @@ pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<M
         curve,
         length,
         at_least: length.is_some_and(|length| length + 1 == steps),
+        reads_backwards: backwards,
     })
 }
 

@@ -59,7 +59,13 @@ impl MemoryLength {
             Measure::TotalVariation => format!("{} of probability", number(reference)),
             Measure::RelativeL2 => format!("{} of its size", percent(reference)),
         };
-        let mut findings = vec![if self.at_least {
+        let mut findings = vec![if self.at_least && self.reads_backwards {
+            format!(
+                "The output depends on inputs {} back, to the sequences' beginnings; but a layer reads them from their ends, \
+                 too, and for it the first steps are the freshest: this is no length of a memory.",
+                count(length, "step")
+            )
+        } else if self.at_least {
             format!(
                 "The output remembers at least {}, as long as the sequences are: take longer ones to find the end.",
                 count(length, "step")

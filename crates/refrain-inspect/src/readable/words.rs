@@ -2,7 +2,7 @@
 
 use super::{ABOVE_CONTROL, Excerpt, FeatureFound, FeatureKind, READABLE, Readable, UnitFound};
 use crate::error::Result;
-use crate::say::{percent, slug};
+use crate::say::{count, percent, slug};
 use crate::section::{Figure, Section, Table};
 use crate::shown::{display, thousands, thousandths, written};
 use refrain_plot::{Axis, Bars, Picture, Scale, TextMap};
@@ -42,8 +42,10 @@ impl Readable {
 
     fn findings(&self) -> Vec<String> {
         if self.features.is_empty() {
-            let few =
-                format!("{} tokens are too few, or too alike, to find units on.", thousands(self.tokens));
+            let few = format!(
+                "{} of text behind its warm-up are too few, or too alike, to find units on.",
+                count(self.tokens, "token")
+            );
             return vec![few];
         }
         let best = |found: &FeatureFound| found.units.first().is_some_and(|unit| unit.readable);
@@ -137,8 +139,8 @@ fn in_words(found: &FeatureFound, unit: &UnitFound) -> String {
     let direction = if unit.sign > 0 { "rises" } else { "falls" };
     match (unit.auc, unit.balanced_accuracy) {
         (Some(auc), Some(accuracy)) => format!(
-            "{who} says whether a place is “{}” ({}): AUC {} on text held out, the best of the controls {}. With one \
-             threshold it is right in {} of both cases alike; it {direction} there.",
+            "{who} says whether a place is “{}” ({}): AUC {} on text held out, the best of the controls {}. Its value \
+             {direction} there; one threshold tells {} of such places and of the others, in the mean.",
             found.name,
             found.explanation,
             thousandths(auc),

@@ -136,7 +136,7 @@ fn text_is_short_lines_with_findings_and_tables() {
     let mut many = report("x");
     many.sections[0].findings = (0..11).map(|i| format!("Finding {i}.")).collect();
     let text = many.text(false);
-    assert!(text.contains("  Finding 7.\n  … 3 more\n") && !text.contains("lstm/0"), "{text}");
+    assert!(text.contains("  Finding 7.\n  … 3 more (-v shows all)\n") && !text.contains("lstm/0"), "{text}");
     assert!(many.text(true).contains("Finding 10."));
 }
 

@@ -39,7 +39,7 @@ fn show(section: &Section, whole: bool, out: &mut String) {
         wrap(&escape::terminal(finding), "  ", "    ", out);
     }
     if section.findings.len() > shown {
-        out.push_str(&format!("  … {} more\n", section.findings.len() - shown));
+        out.push_str(&format!("  … {} more (-v shows all)\n", section.findings.len() - shown));
     }
     for table in section.tables.iter().filter(|_| whole) {
         out.push('\n');

@@ -37,7 +37,7 @@ impl Structure {
         if let Some(drawing) = self.unrolled() {
             figures.push(Figure {
                 name: "structure-unrolled".to_owned(),
-                reading: "Time goes to the right, depth upwards. The boxes of a row are one layer with one set of \
+                reading: "Time goes to the right, depth upwards. The boxes of a row are one layer with the same \
                           weights, which dotted arrows go through; the gradient comes back along all arrows. Plain \
                           ones, such as those of a cell state c, have no weights on their way."
                     .to_owned(),

@@ -1,0 +1,460 @@
+//! A look into models.
+
+mod common;
+
+#[path = "common/page.rs"]
+mod page;
+
+use common::{Place, Ran, SONG, tiny};
+use page::{parsed, sections, words};
+use refrain::data::{Batch, BatchInput, BatchTarget};
+use refrain::inspect::{Sample, memory_length};
+use refrain::layers::{Dense, Gru};
+use refrain::{Compile, Engine, InputSpec, Isa, Opened, Sequential};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+/// Topics in a report's order: the name in `--only`, the heading, the name in `--json`.
+const TOPICS: [[&str; 3]; 6] = [
+    ["network", "The network", "structure"],
+    ["gradient", "The gradient through time", "gradient_flow"],
+    ["memory", "How far back it remembers", "memory_length"],
+    ["units", "Units that can be read", "readable_units"],
+    ["gates", "Gates and states, step by step", "activations"],
+    ["health", "Saturation, dead units, kernels", "health"],
+];
+const COMPARED: &str = "The gradient through time, cell by cell";
+/// Sequences that take a moment.
+const FEW: [&str; 2] = ["--steps=24", "--sequences=5"];
+
+/// A place with a model of characters, `m`, and a text of 6368 characters.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("song.txt", SONG.repeat(8));
+    place.train("m", &[]);
+    place
+}
+
+/// Adds a classifier of lines, `c`, and its `lines.tsv`.
+fn classifier(place: &Place) {
+    let label = |line: &str| if line.starts_with("Oh,") { "refrain" } else { "verse" };
+    let lines = SONG.lines().filter(|line| !line.is_empty());
+    place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+    let options = ["train", "classify", "lines.tsv", "--units=4", "--embedding=4", "--epochs=1", "--out=c"];
+    place.ok(&options);
+}
+
+/// Adds a model without a task, `a`, that reads (N, T, 2).
+fn array_model(place: &Place) {
+    let model = Sequential::new().input(InputSpec::features(2)).add(Gru::new(4)).add(Dense::new(1));
+    model.compile(Compile::default()).unwrap().save(place.file("a")).unwrap();
+}
+
+/// 3 sequences of 7 steps of 2 features, and a target of each.
+fn arrays(place: &Place) {
+    let bytes = |values: Vec<f32>| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let inputs = bytes((0..42).map(|i| (i as f32 * 0.7).sin()).collect());
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 7, 2), }\n";
+    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+    npy.extend((header.len() as u16).to_le_bytes());
+    npy.extend(header.as_bytes());
+    npy.extend(&inputs);
+    place.write("in.npy", npy);
+    for (file, rows) in [("in.safetensors", 3), ("odd.safetensors", 2)] {
+        let targets = bytes(vec![0.5; rows]);
+        let views = [("x", vec![3, 7, 2], &inputs), ("target", vec![rows, 1], &targets)];
+        let views =
+            views.map(|(name, shape, data)| (name, TensorView::new(Dtype::F32, shape, data).unwrap()));
+        place.write(file, safetensors::serialize(views, None).unwrap());
+    }
+}
+
+/// Runs a look with `--json`: its only line, in which every number is one.
+fn look(place: &Place, arguments: &[&str]) -> Value {
+    let ran = place.ok(&[&["inspect", "--json"], arguments].concat());
+    let result = ran.event("result");
+    assert_eq!(ran.json().len(), 1, "one line");
+    sound(&result);
+    result
+}
+
+fn sound(value: &Value) {
+    match value {
+        Value::String(text) => {
+            let is_none = |word: &str| ["NaN", "inf", "-inf", "Infinity"].contains(&word);
+            assert!(!text.split([' ', ',', ';', '.', ':']).any(is_none), "{text}");
+        }
+        Value::Array(all) => all.iter().for_each(sound),
+        Value::Object(all) => all.values().for_each(sound),
+        _ => {}
+    }
+}
+
+/// Names of the sections of a result, in alphabetical order.
+fn named(result: &Value) -> Vec<&str> {
+    result["findings"].as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn sorted(names: &[&'static str]) -> Vec<&'static str> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names
+}
+
+/// Headings stand at the left, with findings below them; they are the result's.
+fn same_in_words(ran: &Ran, result: &Value, headings: &[&str]) {
+    let shown: Vec<_> = ran.stdout.split("\n\n").skip(1).collect();
+    assert_eq!(shown.iter().map(|part| part.lines().next().unwrap()).collect::<Vec<_>>(), headings);
+    let said = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in &shown {
+        assert!(part.lines().skip(1).any(|line| line.contains(|c: char| c.is_ascii_digit())), "{part}");
+    }
+    let stdout = said(&ran.stdout);
+    for (topic, findings) in result["findings"].as_object().unwrap() {
+        assert!(result[topic].is_object(), "no numbers of {topic}");
+        let findings = findings.as_array().unwrap();
+        assert!(!findings.is_empty(), "{topic}");
+        for finding in findings.iter().take(8) {
+            assert!(stdout.contains(&said(finding.as_str().unwrap())), "no `{finding}` in {}", ran.stdout);
+        }
+    }
+    for (name, value) in result["subject"].as_object().unwrap() {
+        assert!(stdout.contains(&said(&format!("{name} {}", value.as_str().unwrap()))), "{name}");
+    }
+}
+
+#[test]
+fn a_model_is_looked_at_with_a_text_and_without() {
+    let place = place();
+    for data in [&["song.txt"][..], &[]] {
+        let arguments = [&["m"], data, &FEW].concat();
+        let result = look(&place, &arguments);
+        assert_eq!(named(&result), sorted(&TOPICS.map(|[_, _, key]| key)));
+        let ran = place.ok(&[&["inspect"], &arguments[..]].concat());
+        same_in_words(&ran, &result, &TOPICS.map(|[_, heading, _]| heading));
+        assert_eq!(result["subject"]["Data"].as_str(), data.first().copied());
+        assert_eq!(ran.stderr.contains("no text is given"), data.is_empty(), "{}", ran.stderr);
+        let of = result["subject"]["Looked at with"].as_str().unwrap();
+        assert!(of.starts_with("5 excerpts of 24 characters of "), "{of}");
+        assert!(ran.stderr.contains("--html=inspect.html") && result["files"] == json!([]));
+        assert_eq!(result["structure"]["parameters"], 1088);
+        assert_eq!(result["activations"]["steps"], 24);
+    }
+    let info = place.ok(&["--json", "info", "m"]).event("result").to_string();
+    assert!(info.contains("1088"), "{info}");
+    // A text of the model's own is another one with another seed.
+    let own = |seed: &str| look(&place, &["m", "--steps=24", "--sequences=5", "--only=gates", seed]);
+    assert_ne!(own("--seed=1")["activations"]["tokens"], own("--seed=2")["activations"]["tokens"]);
+}
+
+/// The excerpts are spread evenly over the text, the last one up to its end.
+#[test]
+fn numbers_are_those_of_the_text_s_excerpts() {
+    let place = place();
+    let result = look(&place, &[&["m", "song.txt", "--share=0.2"], &FEW[..]].concat());
+    // The numbers of another instruction set are others in their last digits.
+    let isa =
+        std::env::var("REFRAIN_ISA").map_or_else(|_| Isa::detect(), |name| Isa::by_name(&name).unwrap());
+    let Opened::Text { mut model, .. } = refrain::open(place.file("m"), Engine::new(isa, 2)).unwrap() else {
+        panic!("a model of text")
+    };
+    let text = SONG.repeat(8);
+    let ids = model.codec().encode(&text);
+    let last = ids.len() - 1;
+    let excerpts = [0, 1, 2, 3, 4].map(|i| i * (last - 24) / 4);
+    let of = |shift: usize| excerpts.iter().flat_map(|at| &ids[at + shift..][..24]).copied().collect();
+    let input = BatchInput { steps: 24, ids: of(0), ..BatchInput::default() };
+    let target = BatchTarget { steps: 24, ids: of(1), ..BatchTarget::default() };
+    let batch = Batch { lanes: 5, inputs: vec![input], targets: vec![target], weights: Vec::new() };
+    let sample = Sample::new(batch, "5 excerpts of 24 characters of song.txt");
+    let section = memory_length(model.model_mut(), &sample, 0.2).unwrap().section().unwrap();
+    let same = |data: &Value| serde_json::from_str::<Value>(&data.to_string()).unwrap();
+    assert_eq!(result["memory_length"], same(&section.data));
+    let flow = refrain::inspect::flow::gradient_flow(model.model_mut(), &sample).unwrap();
+    assert_eq!(result["gradient_flow"], same(&flow.section().unwrap().data));
+    let lane = result["activations"]["lane"].as_u64().unwrap() as usize;
+    let shown: String =
+        result["activations"]["tokens"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    assert_eq!(shown, text[excerpts[lane]..][..24]);
+}
+
+#[test]
+fn the_same_look_has_the_same_words_with_any_threads() {
+    let place = place();
+    let arguments = [&["inspect", "m", "song.txt", "--compare"], &FEW[..]].concat();
+    let first = place.ok(&arguments);
+    assert_eq!(first.stdout, place.ok(&arguments).stdout);
+    let with = |threads: &str| place.ok(&[&["--json", "--threads", threads], &arguments[..]].concat()).stdout;
+    let one = with("1");
+    assert!(one == with("2") && one == with("3"), "threads change the numbers");
+}
+
+#[test]
+fn a_page_loads_nothing_and_says_how_it_is_read() {
+    let place = place();
+    let arguments = [&["m", "song.txt", "--compare", "--html=a.html"], &FEW[..]].concat();
+    let result = look(&place, &arguments);
+    assert_eq!(result["files"], json!(["a.html"]));
+    let text = String::from_utf8(place.read("a.html")).unwrap();
+    let page = parsed(&text);
+    let found = sections(&page);
+    let mut headings: Vec<_> = TOPICS.iter().map(|[_, heading, _]| *heading).collect();
+    headings.insert(2, COMPARED);
+    assert_eq!(found.iter().map(|(_, heading, _)| heading.as_str()).collect::<Vec<_>>(), headings);
+    assert!(found.iter().all(|(_, _, figures)| *figures > 0), "{found:?}");
+    let shown = words(page.root());
+    for finding in result["findings"].as_object().unwrap().values() {
+        let finding = finding[0].as_str().unwrap().replace('`', "");
+        // Of a power of ten the sentence has another form.
+        let start: String = finding.split("e-").next().unwrap().chars().take(60).collect();
+        assert!(
+            shown.contains(start.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit())),
+            "{finding}"
+        );
+    }
+    assert!(text.contains("prefers-color-scheme"), "auto follows the reader");
+    for theme in ["light", "dark"] {
+        look(&place, &[&arguments[..], &["--theme", theme]].concat());
+        let text = String::from_utf8(place.read("a.html")).unwrap();
+        parsed(&text);
+        assert!(!text.contains("prefers-color-scheme") && text.contains(&format!("color-scheme:{theme}")));
+    }
+}
+
+#[test]
+fn figures_are_written_into_a_folder() {
+    let place = place();
+    let result = look(&place, &[&["m", "song.txt", "--out=new/figures", "--html=a.html"], &FEW[..]].concat());
+    let files: Vec<_> = result["files"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+    let (last, figures) = files.split_last().unwrap();
+    let on_page = String::from_utf8(place.read("a.html")).unwrap().matches("<figure>").count();
+    assert_eq!((*last, figures.len()), ("a.html", on_page));
+    assert_eq!(fs::read_dir(place.file("new/figures")).unwrap().count(), figures.len());
+    for file in figures {
+        let svg = String::from_utf8(place.read(file)).unwrap();
+        assert_eq!(parsed(&svg).root_element().tag_name().name(), "svg", "{file}");
+    }
+    #[cfg(feature = "png")]
+    {
+        look(&place, &["m", "song.txt", "--only=memory", "--out=png", "--png"]);
+        assert!(place.read("png/memory-length.png").starts_with(b"\x89PNG"));
+    }
+}
+
+#[test]
+fn only_what_is_asked_for_is_looked_at() {
+    let place = place();
+    for [name, heading, key] in TOPICS {
+        let arguments = [&["m", "song.txt", "--only", name], &FEW[..]].concat();
+        let result = look(&place, &arguments);
+        assert_eq!(named(&result), [key]);
+        assert!(TOPICS.iter().all(|[_, _, other]| *other == key || result.get(other).is_none()));
+        same_in_words(&place.ok(&[&["inspect"], &arguments[..]].concat()), &result, &[heading]);
+    }
+    // In a report's order, whatever order they are named in.
+    let ran = place.ok(&[&["inspect", "m", "song.txt", "--only=health,network"], &FEW[..]].concat());
+    assert!(ran.stdout.find("The network") < ran.stdout.find("Saturation"), "{}", ran.stdout);
+    // The other cells, as they begin.
+    let result = look(&place, &[&["m", "song.txt", "--only=gradient", "--compare"], &FEW[..]].concat());
+    assert_eq!(named(&result), ["gradient_flow", "gradient_flow_compared"]);
+    let cases = result["gradient_flow_compared"]["cases"].as_array().unwrap();
+    let cells: Vec<_> = cases.iter().map(|case| case["flow"]["class_name"].as_str().unwrap()).collect();
+    assert_eq!(cells, ["SimpleRNN", "LSTM", "GRU"]);
+}
+
+#[test]
+fn other_models_are_looked_at_as_their_tasks_are() {
+    let place = place();
+    place.train("w", &["--level", "word"]);
+    let of = |result: &Value| result["subject"]["Looked at with"].as_str().unwrap().to_owned();
+    let all = sorted(&TOPICS.map(|[_, _, key]| key));
+    let result = look(&place, &[&["w", "song.txt"], &FEW[..]].concat());
+    assert_eq!((of(&result), named(&result)), ("5 excerpts of 24 words of song.txt".to_owned(), all.clone()));
+
+    classifier(&place);
+    let result = look(&place, &["c", "lines.tsv", "--sequences=5"]);
+    assert_eq!(
+        (of(&result), named(&result)),
+        ("5 of 20 labelled texts of lines.tsv".to_owned(), all.clone())
+    );
+    // A text is looked at up to the step that is asked for, with a warning.
+    let ran = place.ok(&["inspect", "c", "lines.tsv", "--steps=9", "--only=gates", "--json"]);
+    assert_eq!(ran.event("result")["activations"]["tokens"].as_array().unwrap().len(), 9);
+    assert!(ran.stderr.contains("20 texts are longer than 9 characters"), "{}", ran.stderr);
+
+    array_model(&place);
+    arrays(&place);
+    let without_text: Vec<_> = all.into_iter().filter(|key| *key != "readable_units").collect();
+    for (data, of_data) in [
+        (&["in.npy"][..], "3 of 3 sequences of in.npy, with random targets"),
+        (&["in.safetensors", "--sequences=2"], "2 of 3 sequences of in.safetensors"),
+    ] {
+        let result = look(&place, &[&["a"], data].concat());
+        assert_eq!((of(&result), named(&result)), (of_data.to_owned(), without_text.clone()));
+        assert_eq!(result["memory_length"]["steps"], 7);
+    }
+    assert_eq!(look(&place, &["a", "in.npy", "--steps=4", "--only=memory"])["memory_length"]["steps"], 4);
+    // Without data, and with a warning of what is left out.
+    for model in ["a", "c"] {
+        let ran = place.ok(&["inspect", model, "--sequences=3", "--json"]);
+        let result = ran.event("result");
+        sound(&result);
+        assert_eq!(named(&result), without_text);
+        assert!(ran.stderr.contains("random") && ran.stderr.contains("left out units"), "{}", ran.stderr);
+    }
+    place.refused(&["inspect", "a", "in.npy", "--only=units"], &["--only units", "text"]);
+}
+
+#[test]
+fn a_text_comes_from_stdin_or_from_many_files() {
+    let place = place();
+    let arguments = ["inspect", "m", "-", "--only=memory", "--json", "--steps=24", "--sequences=5"];
+    let mut command = place.command(&arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(SONG.repeat(8).as_bytes()).unwrap();
+    let ran = Ran::new(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let from_file = look(&place, &[&["m", "song.txt", "--only=memory"], &FEW[..]].concat());
+    assert_eq!(ran.event("result")["memory_length"]["curve"], from_file["memory_length"]["curve"]);
+    // The fewest characters, and those that the model does not know.
+    place.write("three.txt", "Oh,");
+    place.write("greek.txt", "αβγδεζηθικλμ");
+    let ran = place.ok(&["inspect", "m", "three.txt", "--json"]);
+    assert!(ran.stderr.contains("3 characters: 1 excerpt of 2 are looked at"), "{}", ran.stderr);
+    let ran = place.ok(&["inspect", "m", "three.txt", "greek.txt", "--steps=6", "--sequences=1", "--json"]);
+    assert!(ran.stderr.contains("unknown to the model"), "{}", ran.stderr);
+}
+
+#[test]
+fn cells_are_set_side_by_side_without_a_model() {
+    let place = Place::new();
+    let cells = ["--cell=rnn,lstm,gru", "--units=8", "--steps=20", "--train=5", "--sequences=4"];
+    let result = look(&place, &[&cells[..], &["--html=a.html"]].concat());
+    assert_eq!(named(&result), ["gradient_flow_compared"]);
+    let cases = result["gradient_flow_compared"]["cases"].as_array().unwrap();
+    let classes: Vec<_> = cases.iter().map(|case| case["flow"]["class_name"].as_str().unwrap()).collect();
+    assert_eq!(classes, ["SimpleRNN", "LSTM", "GRU"]);
+    for case in cases {
+        let [fresh, trained] =
+            [&case["flow"], &case["trained"]["flow"]].map(|flow| &flow["hidden"]["median"]);
+        assert_eq!(fresh.as_array().unwrap().len(), 20);
+        assert_ne!(fresh, trained, "training changes the gradient");
+        assert_eq!(case["trained"]["log"]["losses"].as_array().unwrap().len(), 5);
+    }
+    let text = String::from_utf8(place.read("a.html")).unwrap();
+    assert_eq!(sections(&parsed(&text)).len(), 1);
+    let ran = place.ok(&[&["inspect"], &cells[..]].concat());
+    same_in_words(&ran, &result, &[COMPARED]);
+    assert!(ran.stdout.contains("5 steps of Adam, learning rate 0.01, clipped at 1"), "{}", ran.stdout);
+    // As they begin, and by another seed.
+    let fresh = look(&place, &["--cell=gru", "--units=8", "--steps=20", "--sequences=4", "--seed=2"]);
+    let cases = fresh["gradient_flow_compared"]["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 1);
+    assert!(cases[0]["trained"].is_null());
+    let first = &result["gradient_flow_compared"]["cases"][2];
+    assert!(first["name"] == cases[0]["name"] && first["flow"] != cases[0]["flow"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_before_work() {
+    let place = place();
+    classifier(&place);
+    array_model(&place);
+    arrays(&place);
+    place.write("short.txt", "ab");
+    place.write("empty.txt", "");
+    place.write("other.tsv", "chorus\tOh, turn\n");
+    let before = place.names();
+    for (arguments, phrases) in [
+        (&["none"][..], &["cannot read none", "check the name"][..]),
+        (&["song.txt"], &["song.txt is not a model"]),
+        (&["m", "none.txt"], &["none.txt", "no such file"]),
+        (&["m", "short.txt"], &["short.txt has 2 characters", "at least 3"]),
+        (&["m", "empty.txt"], &["empty.txt is empty"]),
+        (&["m", "in.npy"], &["in.npy is not UTF-8"]),
+        (&["c", "song.txt"], &["song.txt"]),
+        (&["c", "other.tsv"], &["`chorus`", "does not know", "refrain, verse"]),
+        (&["a", "song.txt"], &["song.txt", ".npy"]),
+        (&["a", "in.npy", "in.npy"], &["2 files", "arrays of one"]),
+        (&["a", "odd.safetensors"], &["odd.safetensors", "`target`", "there are 3 sequences"]),
+        // The page is asked for first: the text is not even there.
+        (&["m", "none.txt", "--html=no/a.html"], &["cannot write no/a.html", "--html"]),
+        (&["m", "none.txt", "--html=."], &["cannot write .", "--html"]),
+        (&["m", "none.txt", "--out=song.txt"], &["song.txt", "not a folder", "--out"]),
+        (&["m", "song.txt", "--html=song.txt"], &["--html song.txt", "would be overwritten"]),
+        (&["m", "song.txt", "--html=m"], &["--html m", "would be overwritten"]),
+        (&["m", "short.txt", "--out=new"], &["short.txt"]),
+        (&["m", "song.txt", "--only=memory", "--compare"], &["--compare", "--only", "gradient"]),
+        (&["m", "song.txt", "--only=units", "--share=0.1"], &["--share", "--only", "memory"]),
+    ] {
+        place.refused(&[&["inspect"], arguments].concat(), phrases);
+        assert_eq!(place.names(), before, "{arguments:?} left something");
+    }
+    #[cfg(not(feature = "png"))]
+    place.refused(&["inspect", "m", "--out=new", "--png"], &["without PNG", "--features png"]);
+    // What clap refuses names the values that there are.
+    for (arguments, phrases) in [
+        (&["m", "--only=colours"][..], &["colours", "gradient, memory, gates, units, health, network"][..]),
+        (&["m", "--cell=lstm"], &["[MODEL]", "--cell"]),
+        (&["m", "--train=5"], &["[MODEL]", "--train"]),
+        (&["--cell=elman"], &["elman", "rnn", "lstm", "gru"]),
+        (&["--only=gates"], &["<MODEL>"]),
+        (&["--lr=0.1"], &["--train"]),
+        (&["m", "--png"], &["--out"]),
+        (&["m", "--theme=dark"], &["--html", "--out"]),
+        (&["m", "--steps=1"], &["--steps", "1 is not in 2..=10000"]),
+        (&["m", "--share=0"], &["--share", "above 0"]),
+    ] {
+        let ran = place.run(&[&["inspect"], arguments].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+        ran.says_error(phrases);
+    }
+    assert_eq!(place.names(), before);
+}
+
+/// Markup, quotes, controls and a turn of the direction, in a text, in labels and in a name of a file.
+#[test]
+fn what_strangers_write_stays_text() {
+    let place = Place::new();
+    let hostile = "<script>alert('x')</script> &amp; \"]]>\" \u{1}\u{1b}[31m\u{202e} <!-- </style> </svg>\n";
+    place.write("song.txt", hostile.repeat(60));
+    place.write("<b>.tsv", "<i>\tthe <script> goes\n\u{202e}&\tround \u{1b} and\n".repeat(12));
+    for level in ["char", "word"] {
+        place.ok(&tiny(&["train", "text", "song.txt", "--out=<b>&'m", "--level", level]));
+        let data: [&[&str]; 2] = [&["song.txt"], &[]];
+        for data in data {
+            let written = ["--html=a.html", "--out=figures"];
+            stays_text(&place, &[&["<b>&'m"], data, &FEW, &written].concat());
+        }
+    }
+    let classify = ["train", "classify", "<b>.tsv", "--units=4", "--embedding=4", "--epochs=1", "--out=c"];
+    place.ok(&classify);
+    stays_text(&place, &["c", "<b>.tsv", "--html=a.html", "--out=figures"]);
+}
+
+fn stays_text(place: &Place, arguments: &[&str]) {
+    look(place, arguments);
+    let text = String::from_utf8(place.read("a.html")).unwrap();
+    let page = parsed(&text);
+    assert!(page.descendants().all(|node| !["b", "i"].contains(&node.tag_name().name()) || is_ours(node)));
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
+    for file in fs::read_dir(place.file("figures")).unwrap() {
+        let svg = fs::read_to_string(file.unwrap().path()).unwrap();
+        parsed(&svg);
+        assert!(!svg.contains(|c: char| c.is_control() && c != '\n'));
+    }
+    let ran = place.ok(&[&["inspect", "-v"], arguments].concat());
+    for said in [&ran.stdout, &ran.stderr] {
+        assert!(!said.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{said:?}");
+    }
+}
+
+/// The number of a figure is bold.
+fn is_ours(node: roxmltree::Node<'_, '_>) -> bool {
+    node.text().is_some_and(|text| text.starts_with("Figure "))
+}
