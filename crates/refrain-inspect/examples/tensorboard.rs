@@ -8,11 +8,12 @@ use refrain_inspect::tensorboard::{EventWriter, HParam, MetricTag, TensorBoard, 
 use refrain_nn::callbacks::{BatchContext, Callback};
 use refrain_nn::checkpoint::{Checkpoint, Checkpoints};
 use refrain_nn::layers::{Dense, Embedding, Lstm};
-use refrain_nn::{Activation, Compile, Fit, Model, Sequential, loss::Loss, metrics::Metric, optim::Adam};
+use refrain_nn::{
+    Activation, Answer, Compile, Fit, Model, Sequential, loss::Loss, metrics::Metric, optim::Adam,
+};
 use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -177,9 +178,9 @@ impl Checkpoints for Kill {
         batches == self.at
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> std::result::Result<ControlFlow<()>, refrain_nn::Error> {
+    fn write(&mut self, checkpoint: Checkpoint) -> std::result::Result<Answer, refrain_nn::Error> {
         self.kept.get_or_insert(checkpoint);
-        Ok(ControlFlow::Continue(()))
+        Ok(Answer::Continue)
     }
 }
 

@@ -4,9 +4,9 @@ use crate::error::Result;
 use crate::flow::norm;
 use crate::say::{count, number};
 use crate::section::{Figure, Section};
-use refrain_nn::Model;
 use refrain_nn::callbacks::{BatchContext, Callback, ResumeContext};
 use refrain_nn::checkpoint::Part;
+use refrain_nn::{Answer, Model};
 use refrain_plot::{Heatmap, Picture, Scale};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -187,12 +187,9 @@ impl Callback for GradientFlow<'_> {
             self.seen.extend(seen);
         }
         self.batches += 1;
-        cx.model.set_gradient_probe(self.due());
-        Ok(())
-    }
-
-    fn on_train_end(&mut self, model: &mut Model) -> std::result::Result<(), refrain_nn::Error> {
-        model.set_gradient_probe(false);
+        if self.due() {
+            cx.answer(Answer::Probe);
+        }
         Ok(())
     }
 
@@ -207,7 +204,9 @@ impl Callback for GradientFlow<'_> {
     ) -> std::result::Result<(), refrain_nn::Error> {
         let Saved { batches, seen } = part.parse("GradientFlow")?;
         (self.batches, self.seen) = (batches, seen);
-        cx.model.set_gradient_probe(self.due());
+        if self.due() {
+            cx.answer(Answer::Probe);
+        }
         Ok(())
     }
 }

@@ -9,8 +9,7 @@ use refrain_inspect::{FlowSeen, GradientFlow, Sample};
 use refrain_nn::checkpoint::{Checkpoint, Checkpoints};
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::optim::{Adam, Sgd};
-use refrain_nn::{Error, Fit, Model};
-use std::ops::ControlFlow;
+use refrain_nn::{Answer, Error, Fit, Model};
 
 /// Relative, of sums in f32 in another order.
 const ROUNDING: f64 = 1e-5;
@@ -86,9 +85,9 @@ impl Checkpoints for At {
         false
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, Error> {
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, Error> {
         self.1 = Some(checkpoint);
-        Ok(ControlFlow::Continue(()))
+        Ok(Answer::Continue)
     }
 }
 

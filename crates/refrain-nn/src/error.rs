@@ -38,6 +38,29 @@ pub enum Error {
         /// The shape or range that fits.
         expected: String,
     },
+    /// A checkpoint is of another run than the one that is to resume from it.
+    #[error(
+        "cannot resume: {what} is {got}, but the checkpoint's run has {expected}; use the same settings and data, or \
+         start a new run"
+    )]
+    Resume {
+        /// What differs.
+        what: String,
+        /// What it is now.
+        got: String,
+        /// What it was.
+        expected: String,
+    },
+    /// A checkpoint's contents contradict each other, or are not those of such a run.
+    #[error("the checkpoint's {what} is {got}; expected {expected}")]
+    Checkpoint {
+        /// Which part of it.
+        what: String,
+        /// What it is.
+        got: String,
+        /// What it should be.
+        expected: String,
+    },
     /// Lengths or a mask do not fit their array.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -125,6 +148,16 @@ impl Error {
 
     pub(crate) fn data(what: impl Into<String>, got: impl ToString, expected: impl Into<String>) -> Self {
         Error::Data { what: what.into(), got: got.to_string(), expected: expected.into() }
+    }
+
+    /// [`Error::Resume`] of these parts.
+    pub fn resume(what: impl Into<String>, got: impl ToString, expected: impl ToString) -> Self {
+        Error::Resume { what: what.into(), got: got.to_string(), expected: expected.to_string() }
+    }
+
+    /// [`Error::Checkpoint`] of these parts.
+    pub fn checkpoint(what: impl Into<String>, got: impl ToString, expected: impl Into<String>) -> Self {
+        Error::Checkpoint { what: what.into(), got: got.to_string(), expected: expected.into() }
     }
 
     pub(crate) fn unsupported(action: impl Into<String>, reason: impl Into<String>) -> Self {

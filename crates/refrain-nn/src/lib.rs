@@ -33,7 +33,7 @@ mod state;
 
 pub use activation::Activation;
 pub use error::Error;
-pub use fit::{Evaluate, Event, Fit, Reporter, Verbose};
+pub use fit::{Answer, EpochProgress, Evaluate, Event, Fit, ParameterAverage, Reporter, Scorer, Verbose};
 pub use graph::Recurrence;
 pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};

@@ -98,11 +98,7 @@ impl State {
         }
         if let Some((name, _)) = part.tensors.first() {
             let expected = format!("{} recurrent layers", layers.len());
-            return Err(Error::data(
-                "the checkpoint's carried state",
-                format!("with a tensor `{name}`"),
-                expected,
-            ));
+            return Err(Error::checkpoint("carried state", format!("with a tensor `{name}`"), expected));
         }
         self.reset();
         self.prepare(lanes);

@@ -77,9 +77,12 @@ fn furthest(got: &Model, want: &Model) -> f32 {
 
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result {
-        Err(error @ (Error::Unsupported { .. } | Error::Setting { .. } | Error::Data { .. })) => {
-            error.to_string()
-        }
+        Err(
+            error @ (Error::Unsupported { .. }
+            | Error::Setting { .. }
+            | Error::Data { .. }
+            | Error::Checkpoint { .. }),
+        ) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }

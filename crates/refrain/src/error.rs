@@ -58,7 +58,12 @@ fn kind_of(error: &refrain_nn::Error) -> ErrorKind {
     use refrain_nn::Error as E;
     match error {
         E::Setting { .. } | E::Connection { .. } => ErrorKind::Setting,
-        E::Data { .. } | E::Layout(_) | E::ModelFile { .. } | E::CheckpointFile { .. } => ErrorKind::Data,
+        E::Data { .. }
+        | E::Layout(_)
+        | E::ModelFile { .. }
+        | E::CheckpointFile { .. }
+        | E::Checkpoint { .. } => ErrorKind::Data,
+        E::Resume { .. } => ErrorKind::Resume,
         E::Io { .. } => ErrorKind::Io,
         E::Unsupported { .. } => ErrorKind::Unsupported,
         E::Diverged { .. } => ErrorKind::Diverged,

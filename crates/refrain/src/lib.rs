@@ -50,10 +50,11 @@ pub use refrain_kernels::{Engine, Isa, machine};
 /// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
 pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{
-    Activation, Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile, DEFAULT_SEED,
-    Evaluate, Event, Fit, History, Initializer, InputSpec, Memory, MemoryUse, Model, Network, ParamSpec,
-    Params, PlannedModel, Reduction, Regularizer, Reporter, Schedule, SeqLayout, Sequential, Session, Span,
-    SpanId, State, StateSlot, Summary, Tensor, Totals, TrainingCounters, TrainingState, Verbose, Work,
+    Activation, Answer, Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile,
+    DEFAULT_SEED, EpochProgress, Evaluate, Event, Fit, History, Initializer, InputSpec, Memory, MemoryUse,
+    Model, Network, ParamSpec, ParameterAverage, Params, PlannedModel, Reduction, Regularizer, Reporter,
+    Schedule, Scorer, SeqLayout, Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor,
+    Totals, TrainingCounters, TrainingState, Verbose, Work,
 };
 pub use refrain_nn::{callbacks, checkpoint, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]

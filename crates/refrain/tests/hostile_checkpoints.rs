@@ -16,12 +16,12 @@ use refrain::layers::{Dense, Gru};
 use refrain::ndarray::{Array2, Array3};
 use refrain::optim::Adam;
 use refrain::{
-    ClassifierRecipe, Compile, Corpus, Engine, Fit, InputSpec, Isa, ModelError, Sequential, TextRecipe,
+    Answer, ClassifierRecipe, Compile, Corpus, Engine, Fit, InputSpec, Isa, ModelError, Sequential,
+    TextRecipe,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::ops::ControlFlow;
 
 /// Of each checkpoint.
 const MUTATIONS: usize = 300;
@@ -94,9 +94,9 @@ impl Checkpoints for Kept {
         batches >= self.after
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, ModelError> {
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, ModelError> {
         self.checkpoint = Some(checkpoint);
-        Ok(ControlFlow::Break(()))
+        Ok(Answer::Stop)
     }
 }
 

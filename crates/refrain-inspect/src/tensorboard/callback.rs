@@ -37,8 +37,7 @@ pub struct TensorBoard {
     pub log_dir: PathBuf,
     /// Epochs from one set of histograms to the next, the first epoch's included; 0 for none. Of the first batch of
     /// such an epoch there is one of each gradient, `lstm/kernel/gradient`, and what [`log_recurrences`] writes, for
-    /// which [`Model::set_gradient_probe`] is set and unset; at its end one of each parameter,
-    /// `lstm/kernel/histogram`.
+    /// which [`Model::set_gradient_probe`] is set; at its end one of each parameter, `lstm/kernel/histogram`.
     pub histogram_freq: usize,
     /// After which batches scalars are written, beside those of epochs: `batch_loss` and so on.
     pub update_freq: UpdateFreq,
@@ -241,7 +240,6 @@ impl Callback for TensorBoard {
             let (step, train) = (cx.model.steps_done(), self.train()?);
             log_gradients(train, step, cx.model).map_err(passed_on)?;
             log_recurrences(train, step, cx.model).map_err(passed_on)?;
-            cx.model.set_gradient_probe(false);
         }
         self.log_batch(cx.model)
     }

@@ -87,8 +87,8 @@ impl CsvLogger {
         let opened = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
         let (len, mut file) = opened.map_err(|e| self.error(e))?;
         if len < bytes {
-            let expected = format!("at least {bytes}: the rows from before the checkpoint");
-            return Err(Error::data(format!("the file {}", self.path), format!("{len} bytes"), expected));
+            let expected = format!("at least {bytes}: the rows before the checkpoint");
+            return Err(Error::resume(&*self.path, format!("{len} bytes"), expected));
         }
         let cut = file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0)));
         cut.map_err(|e| self.error(e))?;

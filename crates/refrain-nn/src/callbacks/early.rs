@@ -4,6 +4,7 @@ use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext};
 use crate::checkpoint::Part;
 use crate::error::Error;
+use crate::fit::Answer;
 use crate::model::Model;
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +133,9 @@ impl Callback for EarlyStopping {
         if decision.keep_weights {
             self.seen.best_weights = Some(cx.model.weights());
         }
-        *cx.stop |= decision.stop;
+        if decision.stop {
+            cx.answer(Answer::Stop);
+        }
         Ok(())
     }
 
@@ -154,7 +157,9 @@ impl Callback for EarlyStopping {
             seen.best_weights =
                 Some(part.take("EarlyStopping", WEIGHTS, cx.model.params().values().len())?);
         }
-        *cx.stop |= seen.stopped_epoch.is_some();
+        if seen.stopped_epoch.is_some() {
+            cx.answer(Answer::Stop);
+        }
         self.seen = seen;
         Ok(())
     }

@@ -19,6 +19,7 @@ pub use simple::{OnEpochEnd, TerminateOnNan};
 
 use crate::checkpoint::Part;
 use crate::error::Error;
+use crate::fit::{Answer, Answers, EpochProgress};
 use crate::model::Model;
 
 /// Called by [`Model::fit`] as training goes on, in the order of [`Fit::callbacks`](crate::Fit).
@@ -75,32 +76,43 @@ pub trait Callback {
         Ok(Part::default())
     }
 
-    /// Instead of [`Callback::on_train_begin`], where `fit` goes on from a checkpoint: takes what
-    /// [`Callback::checkpoint`] gave. Who stopped the run for good says so again by `cx.stop`; otherwise it goes on,
-    /// and within an epoch without another [`Callback::on_epoch_begin`]. As it is, begins as any training does.
+    /// Instead of [`Callback::on_train_begin`], when `fit` resumes from a checkpoint: takes what
+    /// [`Callback::checkpoint`] gave. A callback that stopped the run for good answers [`Answer::Stop`] again; otherwise
+    /// training continues, within an epoch without another [`Callback::on_epoch_begin`]. By default it begins as any
+    /// training does.
     ///
     /// # Errors
     /// Ends the training.
     fn resume(&mut self, part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
         if part != Part::default() {
-            return Err(Error::data("what the checkpoint holds of a callback", "something", "nothing"));
+            return Err(Error::checkpoint(
+                "part of a callback",
+                "not empty",
+                "nothing: such a callback saves none",
+            ));
         }
         self.on_train_begin(cx.model)
     }
 }
 
-/// The point from which training goes on.
+/// The point from which training resumes.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ResumeContext<'a> {
-    /// The epoch that goes on or begins, from 0.
+    /// The epoch that resumes or begins, from 0.
     pub epoch: usize,
-    /// Batches of it that are done; 0 where it begins.
+    /// Batches of it that are done; 0 if it begins.
     pub done: usize,
     /// The model, as it was at the checkpoint, the totals of loss and metrics included.
     pub model: &'a mut Model,
-    /// Set, the training ends here; within an epoch, after its validation.
-    pub stop: &'a mut bool,
+    pub(crate) answers: &'a mut Answers,
+}
+
+impl ResumeContext<'_> {
+    /// Answers. [`Answer::Stop`] ends the training here, without another epoch's end.
+    pub fn answer(&mut self, answer: Answer) {
+        self.answers.add(answer);
+    }
 }
 
 /// The end of a batch.
@@ -111,12 +123,22 @@ pub struct BatchContext<'a> {
     pub epoch: usize,
     /// The batch of this epoch, from 0.
     pub step: usize,
+    /// Batches of this epoch.
+    pub batches: usize,
+    /// What the epoch has trained on so far.
+    pub progress: EpochProgress,
     /// Loss and metrics of this epoch so far.
     pub logs: &'a Logs,
     /// The model.
     pub model: &'a mut Model,
-    /// Set, it ends the epoch here, and the training after this epoch's validation.
-    pub stop: &'a mut bool,
+    pub(crate) answers: &'a mut Answers,
+}
+
+impl BatchContext<'_> {
+    /// Answers. [`Answer::Stop`] ends the epoch here, and the training after this epoch's validation.
+    pub fn answer(&mut self, answer: Answer) {
+        self.answers.add(answer);
+    }
 }
 
 /// The end of an epoch.
@@ -125,13 +147,31 @@ pub struct BatchContext<'a> {
 pub struct EpochContext<'a> {
     /// The epoch, from 0.
     pub epoch: usize,
-    /// Loss and metrics of the epoch and of its validation. What a callback adds, later ones and the history
-    /// see.
+    /// The epoch after the last one.
+    pub epochs: usize,
+    /// Batches of this epoch. If a callback stopped it, `progress` has fewer.
+    pub batches: usize,
+    /// What the epoch has trained on.
+    pub progress: EpochProgress,
+    /// Whether the model has averages in place of its parameters: see [`ParameterAverage`](crate::ParameterAverage).
+    pub averaged: bool,
+    /// Loss and metrics of the epoch and of its validation. Later callbacks and the history see what a callback adds.
     pub logs: &'a mut Logs,
     /// The model.
     pub model: &'a mut Model,
-    /// Set, it ends the training here.
-    pub stop: &'a mut bool,
+    pub(crate) answers: &'a mut Answers,
+}
+
+impl EpochContext<'_> {
+    /// Answers. [`Answer::Stop`] ends the training here.
+    pub fn answer(&mut self, answer: Answer) {
+        self.answers.add(answer);
+    }
+
+    /// Whether it is the last epoch, as far as the callbacks before this one decide.
+    pub fn is_last(&self) -> bool {
+        self.answers.stop || self.epoch + 1 == self.epochs
+    }
 }
 
 impl<C: Callback + ?Sized> Callback for &mut C {

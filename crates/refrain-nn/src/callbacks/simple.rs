@@ -3,6 +3,7 @@
 use super::{BatchContext, Callback, EpochContext, Logs, ResumeContext};
 use crate::checkpoint::Part;
 use crate::error::Error;
+use crate::fit::Answer;
 use std::fmt;
 
 /// Stops training when the loss is not a finite number any more.
@@ -19,7 +20,7 @@ impl Callback for TerminateOnNan {
                 if self.raise_error {
                     return Err(Error::Diverged { loss, epoch: cx.epoch + 1 });
                 }
-                *cx.stop = true;
+                cx.answer(Answer::Stop);
             }
             _ => {}
         }
@@ -29,7 +30,9 @@ impl Callback for TerminateOnNan {
     /// A loss that is no number stays none until its epoch ends; between epochs the totals are of the validation.
     fn resume(&mut self, _part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
         let loss = cx.model.totals().into_iter().find(|(name, _)| name == "loss");
-        *cx.stop |= cx.done > 0 && loss.is_some_and(|(_, loss)| !loss.is_finite());
+        if cx.done > 0 && loss.is_some_and(|(_, loss)| !loss.is_finite()) {
+            cx.answer(Answer::Stop);
+        }
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{Checkpoint, CheckpointFolder};
 use crate::error::Error;
-use std::ops::ControlFlow;
+use crate::fit::Answer;
 
-/// Says when a run's checkpoints are due, and takes them: [`Fit::checkpoints`](crate::Fit).
+/// Says when a run's checkpoints are due, and takes them: [`Fit::checkpoints`](crate::Fit). Callbacks may ask for one at
+/// any batch or epoch with [`Answer::Checkpoint`].
 pub trait Checkpoints {
     /// Whether one is due after so many batches of the run. Asked after each batch, its callbacks and events.
     fn is_due(&self, batches: u64) -> bool;
@@ -15,12 +16,13 @@ pub trait Checkpoints {
         last
     }
 
-    /// Takes a checkpoint: one that is due, or that of a batch after which a callback stopped the run. To break ends the
-    /// run as a callback's stop does, and this checkpoint is its last one.
+    /// Takes a checkpoint: one that is due or asked for, or that of a batch after which a callback stopped the run. The
+    /// answer [`Answer::Stop`] ends the run at this checkpoint, to be resumed from it: an epoch that is not over is
+    /// neither validated nor ended.
     ///
     /// # Errors
     /// Ends the training.
-    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, Error>;
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, Error>;
 }
 
 impl Checkpoints for CheckpointFolder {
@@ -28,8 +30,8 @@ impl Checkpoints for CheckpointFolder {
         CheckpointFolder::is_due(self, batches)
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, Error> {
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, Error> {
         CheckpointFolder::write(self, &checkpoint)?;
-        Ok(ControlFlow::Continue(()))
+        Ok(Answer::Continue)
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// The version of the layout that is written.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_KEY: &str = "refrain.format";
 const CONTENTS_KEY: &str = "refrain.checkpoint";
 const DIGEST_KEY: &str = "refrain.digest";
@@ -117,6 +117,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
         Some(newer) if newer > FORMAT => {
             return Err(format!(
                 "it was written by a newer version (format {newer}; this one reads format {FORMAT}): update Refrain"
+            ));
+        }
+        Some(older @ 1..) => {
+            return Err(format!(
+                "it was written by an earlier version (format {older}; this one reads format {FORMAT}): finish the run \
+                 with that version, or start a new one without resuming"
             ));
         }
         _ => return Err(format!("it does not say that its format is {FORMAT}")),

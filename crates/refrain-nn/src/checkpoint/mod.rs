@@ -88,11 +88,7 @@ impl Checkpoint {
         if self.kind == kind {
             return Ok(());
         }
-        Err(Error::data(
-            "the checkpoint",
-            format!("of a run of `{}`", printable(&self.kind)),
-            format!("one of `{kind}`"),
-        ))
+        Err(Error::checkpoint("kind of run", format!("`{}`", printable(&self.kind)), format!("`{kind}`")))
     }
 
     /// Adds a part, in place of one that has the name.
@@ -151,5 +147,5 @@ impl Checkpoint {
 }
 
 fn missing(name: &str) -> Error {
-    Error::data("the checkpoint", format!("without a part `{name}`"), "one with it")
+    Error::checkpoint(format!("part `{name}`"), "missing", "what such a run saves there")
 }

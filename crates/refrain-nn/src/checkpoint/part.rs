@@ -30,7 +30,7 @@ impl Part {
     /// When they are not of that kind.
     pub fn parse<T: DeserializeOwned>(&self, what: &str) -> Result<T, Error> {
         T::deserialize(&self.values)
-            .map_err(|e| Error::data(format!("the checkpoint's {what}"), e.to_string(), "what a run saves"))
+            .map_err(|e| Error::checkpoint(what, format!("invalid: {e}"), "what such a run saves there"))
     }
 
     /// Takes a tensor out; `what` names the part in an error.
@@ -38,15 +38,15 @@ impl Part {
     /// # Errors
     /// When there is none of this name and length.
     pub fn take(&mut self, what: &str, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let tensor = format!("the checkpoint's {what}: the tensor `{name}`");
+        let tensor = format!("{what}: the tensor `{name}`");
         let Some(at) = self.tensors.iter().position(|(other, _)| other == name) else {
-            return Err(Error::data(tensor, "missing", format!("{len} values")));
+            return Err(Error::checkpoint(tensor, "missing", format!("{len} values")));
         };
         let (name, values) = self.tensors.swap_remove(at);
         if values.len() != len {
             let got = format!("{} values", values.len());
             self.tensors.push((name, values));
-            return Err(Error::data(tensor, got, len.to_string()));
+            return Err(Error::checkpoint(tensor, got, len.to_string()));
         }
         Ok(values)
     }

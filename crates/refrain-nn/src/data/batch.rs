@@ -73,6 +73,12 @@ pub trait BatchSource: Sync {
     /// When the data cannot be read.
     fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> Result<(), Error>;
 
+    /// What the learning rate of batch `i` is multiplied by, besides the schedule and what callbacks set. Where several
+    /// batches make a step, the factor of the last one counts.
+    fn rate_factor(&self, _seed: u64, _epoch: usize, _i: usize) -> f64 {
+        1.0
+    }
+
     /// Whether the state is carried from batch `i` to the next one of the same epoch: true for the chunks of a
     /// stream.
     fn carries_state(&self) -> bool {

@@ -51,7 +51,7 @@ pub enum Event<'a> {
         done: usize,
         /// Batches of the epoch.
         batches: usize,
-        /// Since the epoch began, or was taken up again.
+        /// Since the epoch began or was resumed.
         seconds: f64,
         /// Loss and metrics of the epoch so far.
         logs: &'a Logs,
@@ -68,15 +68,15 @@ pub enum Event<'a> {
         batches: usize,
         /// Since the epoch began, validation included.
         seconds: f64,
-        /// Training alone.
+        /// Reading batches and training on them alone.
         train_seconds: f64,
         /// Sequences trained on.
         sequences: usize,
         /// Real steps of the first input of those sequences: tokens, for text.
         tokens: usize,
-        /// The learning rate of the next step.
+        /// The learning rate of the epoch's last step.
         learning_rate: f64,
-        /// Norm of the last batch's gradient, before clipping.
+        /// The mean norm of the epoch's gradients, before clipping.
         gradient_norm: f64,
         /// Loss and metrics, those of validation under `val_`, and what callbacks added.
         logs: &'a Logs,

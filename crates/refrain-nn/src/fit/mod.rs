@@ -1,12 +1,19 @@
 //! Training and evaluation over whole data sets: Keras's `fit` and `evaluate`.
 
+mod answer;
+mod average;
 mod event;
-mod going_on;
-mod run;
+mod progress;
+mod resume;
 #[cfg(test)]
 mod tests;
+mod training_loop;
 
+pub use answer::Answer;
+pub(crate) use answer::Answers;
+pub use average::ParameterAverage;
 pub use event::{Event, Reporter, Verbose};
+pub use progress::EpochProgress;
 
 use crate::callbacks::{Callback, Logs};
 use crate::checkpoint::{Checkpoint, Checkpoints};
@@ -14,14 +21,17 @@ use crate::data::{Arrays, BatchSource, Data, Examples, Sequences};
 use crate::error::Error;
 use crate::history::History;
 use crate::model::Model;
-use run::{Order, Run, evaluate_quietly};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
+use training_loop::{FitLoop, Order, evaluate_quietly};
 
-/// How [`Model::fit`] goes over the data. The defaults are Keras's, but that nothing is shown.
+/// Scores a model: loss and metrics by name.
+pub type Scorer<'a> = Box<dyn FnMut(&mut Model) -> Result<Logs, Error> + 'a>;
+
+/// How [`Model::fit`] goes over the data. The defaults are Keras's, except that nothing is shown.
 ///
-/// With `checkpoints` and `resume` a run that was killed goes on as Keras's does with `BackupAndRestore`, and within
+/// With `checkpoints` and `resume` a run that was killed resumes as Keras's does with `BackupAndRestore`, and within
 /// an epoch too:
 ///
 /// ```
@@ -57,15 +67,25 @@ pub struct Fit<'a> {
     pub sample_weight: Option<Data<'a>>,
     /// The first epoch, from 0: where an earlier call ended.
     pub initial_epoch: usize,
-    /// Called as training goes on.
+    /// Scores the model after each epoch in place of validation data: the names are reported with `val_` before them.
+    pub score: Option<Scorer<'a>>,
+    /// Whether gradients that still wait for others at the end of an epoch are stepped by there. By default they wait
+    /// for the next epoch's, as in Keras: see [`Compile::gradient_accumulation_steps`](crate::Compile).
+    pub flush_gradients: bool,
+    /// Which parameters are validated and, in the end, left in the model.
+    pub average: ParameterAverage,
+    /// Whether metrics are computed while training. Those of validation always are.
+    pub training_metrics: bool,
+    /// Called during training.
     pub callbacks: Vec<Box<dyn Callback + 'a>>,
-    /// Told of every event, beside what `verbose` shows.
+    /// Receives every event, in addition to what `verbose` shows.
     pub reporter: Option<&'a mut dyn Reporter>,
-    /// Takes checkpoints: those that it says are due, and when a callback stops the run within an epoch, that of the
-    /// batch. A [`CheckpointFolder`](crate::checkpoint::CheckpointFolder) wants the end of the last epoch too.
+    /// Takes checkpoints: those that it says are due, those that callbacks ask for, and when a callback stops the run
+    /// within an epoch, that of the batch. A [`CheckpointFolder`](crate::checkpoint::CheckpointFolder) wants the end of
+    /// the last epoch too.
     pub checkpoints: Option<&'a mut dyn Checkpoints>,
-    /// What an earlier run gave `checkpoints`. With a model compiled as then, the same data and the same settings,
-    /// training goes on to the same bits as if it had never stopped.
+    /// A checkpoint of an earlier run. With a model compiled as then, the same data and the same settings, training
+    /// resumes to the same bits as if it had never stopped.
     pub resume: Option<Checkpoint>,
 }
 
@@ -82,6 +102,10 @@ impl Default for Fit<'_> {
             class_weight: None,
             sample_weight: None,
             initial_epoch: 0,
+            score: None,
+            flush_gradients: false,
+            average: ParameterAverage::None,
+            training_metrics: true,
             callbacks: Vec::new(),
             reporter: None,
             checkpoints: None,
@@ -99,6 +123,10 @@ impl fmt::Debug for Fit<'_> {
             .field("validation_split", &self.validation_split)
             .field("shuffle", &self.shuffle)
             .field("initial_epoch", &self.initial_epoch)
+            .field("score", &self.score.is_some())
+            .field("flush_gradients", &self.flush_gradients)
+            .field("average", &self.average)
+            .field("training_metrics", &self.training_metrics)
             .field("callbacks", &self.callbacks.len())
             .field("resume", &self.resume.is_some())
             .finish_non_exhaustive()
@@ -170,7 +198,7 @@ impl Model {
         let train = train.shuffle(fit.shuffle);
         let validation = validation.as_ref().map(|v| v as &dyn BatchSource);
         let order = Order { batch_size: fit.batch_size, shuffle: fit.shuffle };
-        Run::new(self, fit, Some(order))?.train(&train, validation)
+        FitLoop::new(self, fit, Some(order))?.train(&train, validation)
     }
 
     /// Trains on batches from anywhere. `batch_size` and `shuffle` are the source's affair.
@@ -197,7 +225,7 @@ impl Model {
             let reason = "it needs arrays; a source makes its own batches and weights";
             return Err(Error::unsupported(format!("`{setting}` of `fit_source`"), reason));
         }
-        Run::new(self, fit, None)?.train(train, validation)
+        FitLoop::new(self, fit, None)?.train(train, validation)
     }
 
     /// Loss and metrics on arrays, the loss first.

@@ -1,3 +1,5 @@
+mod options;
+
 use super::*;
 use crate::callbacks::{
     BatchContext, EarlyStopping, EpochContext, Mode, ModelCheckpoint, OnEpochEnd, ReduceLrOnPlateau,
@@ -104,7 +106,9 @@ fn events_and_callbacks_come_in_order() {
         }
         fn on_batch_end(&mut self, cx: &mut BatchContext<'_>) -> Result<(), Error> {
             self.0.push(format!("{}.{}", cx.epoch, cx.step));
-            *cx.stop = (cx.epoch, cx.step) == (2, 0);
+            if (cx.epoch, cx.step) == (2, 0) {
+                cx.answer(Answer::Stop);
+            }
             Ok(())
         }
         fn on_epoch_end(&mut self, cx: &mut EpochContext<'_>) -> Result<(), Error> {

@@ -5,8 +5,10 @@ use crate::graph::Recurrence;
 
 impl Model {
     /// Sets whether backward passes keep, from the next one on, the gates and the gradients of hidden and cell states at
-    /// every step, for [`Model::recurrences`]. As it is they do not, and it costs nothing; set, a pass writes as much
+    /// every step, for [`Model::recurrences`]. By default they do not, and it costs nothing; set, a pass writes as much
     /// again as its states and gates hold.
+    ///
+    /// [`Model::fit`] sets it after each batch: on if a callback answered with [`Answer::Probe`](crate::Answer), else off.
     pub fn set_gradient_probe(&mut self, on: bool) {
         self.graph.nodes.iter_mut().for_each(|node| node.op.set_probe(on));
     }

@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::metrics::Mean;
 use serde::{Deserialize, Serialize};
 
-/// Loss and metrics since the last [`Model::reset_totals`], and what is known of the last batch: beside a
-/// [`TrainingState`](super::TrainingState) what a model reports at the end of an epoch that it goes on with.
+/// Loss and metrics since the last [`Model::reset_totals`], and what is known of the last batch. Together with a
+/// [`TrainingState`](super::TrainingState) it holds all that a model reports at the end of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
@@ -17,6 +17,8 @@ pub struct Totals {
     last_loss: f64,
     #[serde(with = "crate::checkpoint::exact")]
     gradient_norm: f64,
+    #[serde(with = "crate::checkpoint::exact")]
+    learning_rate: f64,
 }
 
 impl Model {
@@ -31,6 +33,7 @@ impl Model {
             means: [training.loss, training.weighted].into_iter().chain(metrics).collect(),
             last_loss: training.last_loss,
             gradient_norm: training.gradient_norm,
+            learning_rate: training.last_rate,
         })
     }
 
@@ -49,6 +52,7 @@ impl Model {
         means.into_iter().zip(&totals.means).for_each(|(to, from)| *to = *from);
         training.last_loss = totals.last_loss;
         training.gradient_norm = totals.gradient_norm;
+        training.last_rate = totals.learning_rate;
         Ok(())
     }
 }

@@ -66,6 +66,10 @@ pub(super) struct Training {
     pub(super) accumulated: u32,
     pub(super) averages: Option<Averages>,
     pub(super) rate_factor: f64,
+    /// Of the current batch alone.
+    pub(super) batch_rate_factor: f64,
+    /// Of the optimiser's last step.
+    pub(super) last_rate: f64,
     pub(super) loss: Mean,
     /// Σ w·l over Σ w of the first output, where `loss` divides by the number of rows.
     pub(super) weighted: Mean,
@@ -114,6 +118,8 @@ impl Model {
             accumulated: 0,
             averages: None,
             rate_factor: 1.0,
+            batch_rate_factor: 1.0,
+            last_rate: 0.0,
             loss: Mean::default(),
             weighted: Mean::default(),
             last_loss: f64::NAN,
@@ -164,11 +170,10 @@ impl Model {
         let Self { graph, params, engine, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let batches = std::mem::take(&mut training.accumulated);
-        let step = training.state.steps();
-        let rate = training.optimizer.learning_rate.learning_rate(step) * training.rate_factor;
+        let rate = training.next_rate();
         let report = training.state.apply(engine, &training.optimizer, params, rate, batches);
         graph.packed = false;
-        training.gradient_norm = report.gradient_norm;
+        (training.gradient_norm, training.last_rate) = (report.gradient_norm, rate);
         if let Some(averages) = &mut training.averages {
             averages.add(engine, params.values());
         }
@@ -325,9 +330,20 @@ impl Model {
 
     /// The learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
-        self.training
-            .as_ref()
-            .map_or(0.0, |t| t.optimizer.learning_rate.learning_rate(t.state.steps()) * t.rate_factor)
+        self.training.as_ref().map_or(0.0, Training::next_rate)
+    }
+
+    /// The learning rate of the optimiser's last step; 0 before the first.
+    pub fn last_learning_rate(&self) -> f64 {
+        self.training.as_ref().map_or(0.0, |t| t.last_rate)
+    }
+
+    /// Sets what the learning rate of the next steps is multiplied by, besides the factor of
+    /// [`Model::set_learning_rate_factor`]: that of a batch, which [`Model::fit`] sets for each.
+    pub(crate) fn set_batch_rate_factor(&mut self, factor: f64) {
+        if let Some(training) = &mut self.training {
+            training.batch_rate_factor = factor;
+        }
     }
 
     /// Multiplies the schedule's learning rate from now on: what a plateau lowers.
@@ -346,6 +362,11 @@ impl Model {
     /// one.
     pub fn steps_done(&self) -> u64 {
         self.training.as_ref().map_or(0, |t| t.steps)
+    }
+
+    /// Steps of the optimiser since the model was compiled.
+    pub fn optimizer_steps(&self) -> u64 {
+        self.training.as_ref().map_or(0, |t| t.state.steps())
     }
 
     /// How it was compiled to train.
@@ -386,6 +407,12 @@ impl BatchLoss {
 }
 
 impl Training {
+    /// The learning rate of the next step.
+    fn next_rate(&self) -> f64 {
+        let scheduled = self.optimizer.learning_rate.learning_rate(self.state.steps());
+        scheduled * (self.rate_factor * self.batch_rate_factor)
+    }
+
     /// Scores the outputs of a forward pass; with `gradients` seeds backward.
     fn score(
         &mut self,

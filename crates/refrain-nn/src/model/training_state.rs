@@ -74,7 +74,7 @@ impl TrainingState {
         let mut names = HashSet::new();
         for (name, _) in &tensors {
             if !names.insert(name.as_str()) {
-                return Err(Error::data("the training state", format!("two tensors `{name}`"), "one"));
+                return Err(Error::checkpoint("training state", format!("with two tensors `{name}`"), "one"));
             }
         }
         Ok(Self { counters, tensors })
@@ -102,16 +102,16 @@ impl TrainingState {
     /// # Errors
     /// When the architecture is none, or of another model.
     pub fn model(&self, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
-        let not = |reason| Error::data("the checkpoint's model", reason, "one that this version knows");
+        let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
         let got = self.tensor(PARAMETERS).map_or(0, <[f32]>::len);
         let mut model =
             Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
         let expected = model.params.flat_len();
         if got != expected {
-            return Err(Error::data(
-                "the training state's parameters",
+            return Err(Error::checkpoint(
+                "parameters",
                 format!("{got} values"),
-                expected.to_string(),
+                format!("{expected}, as its model has"),
             ));
         }
         model.allocate_parameters();

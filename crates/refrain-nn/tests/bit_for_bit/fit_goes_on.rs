@@ -15,8 +15,10 @@ use refrain_nn::layers::{Dense, Dropout, Embedding, Gru};
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::{Adam, Sgd};
-use refrain_nn::{Activation, Averaging, Compile, Engine, Error, Fit, History, Isa, Model, Sequential};
-use std::ops::ControlFlow;
+use refrain_nn::{
+    Activation, Answer, Averaging, Compile, Engine, Error, Fit, History, Isa, Model, ParameterAverage,
+    Sequential,
+};
 
 /// Keeps the checkpoint of one batch of the run, and the last one, through the bytes of a file.
 #[derive(Default)]
@@ -37,11 +39,11 @@ impl Checkpoints for Keep {
         last || self.after_epochs
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, Error> {
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, Error> {
         let file = tempfile::NamedTempFile::new().unwrap();
         checkpoint.write(file.path())?;
         self.kept.push(Checkpoint::from_bytes(&std::fs::read(file.path()).unwrap()).unwrap());
-        Ok(if self.ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if self.ends { Answer::Stop } else { Answer::Continue })
     }
 }
 
@@ -50,7 +52,9 @@ struct StopAt(Option<u64>);
 
 impl Callback for StopAt {
     fn on_batch_end(&mut self, cx: &mut BatchContext<'_>) -> Result<(), Error> {
-        *cx.stop |= self.0 == Some(cx.model.steps_done());
+        if self.0 == Some(cx.model.steps_done()) {
+            cx.answer(Answer::Stop);
+        }
         Ok(())
     }
 }
@@ -71,14 +75,24 @@ impl BatchSource for Source {
         Ok(())
     }
 
+    fn rate_factor(&self, _seed: u64, epoch: usize, i: usize) -> f64 {
+        1.0 / (1 + i + epoch % 2) as f64
+    }
+
     fn carries_state(&self) -> bool {
         self.carries_state
     }
 }
 
-/// So many epochs.
+/// A number of epochs.
 fn of<'a>(epochs: usize) -> Fit<'a> {
     Fit { epochs, ..Fit::default() }
+}
+
+/// The same with other settings than the defaults.
+fn with<'a>(epochs: usize, settings: (ParameterAverage, bool, bool)) -> Fit<'a> {
+    let (average, flush_gradients, training_metrics) = settings;
+    Fit { average, flush_gradients, training_metrics, ..of(epochs) }
 }
 
 /// Whether two runs came to the same model and told the same of it.
@@ -109,7 +123,12 @@ proptest! {
         shape in shapes_of(1..=9),
         (engine, threads) in (engine(), 1..=3_usize),
         accumulate in 1..=3_u32,
-        averaging in any::<bool>(),
+        average in prop_oneof![
+            Just(ParameterAverage::None),
+            Just(ParameterAverage::Exponential { momentum: 0.8 }),
+            (0..=2_usize).prop_map(|patience| ParameterAverage::Triggered { patience }),
+        ],
+        (own_averages, flush_gradients, training_metrics) in any::<(bool, bool, bool)>(),
         (batches, epochs, at) in (1..=4_usize, 1..=4_usize, 1..=8_u64),
         seed in 0..1000_u64,
     ) {
@@ -125,19 +144,21 @@ proptest! {
         let source = Source { batches: batches.collect(), carries_state };
         let whole = (0..epochs).map(|epoch| source.len(epoch) as u64).sum::<u64>();
         let mut keep = Keep { at: at.min(whole), after_epochs: at % 2 == 0, ..Keep::default() };
-        if averaging {
+        // Averages of the caller's own, which `fit` keeps up and does not use.
+        if own_averages && average == ParameterAverage::None {
             model.start_averaging(Averaging::Exponential { momentum: 0.8 }).unwrap();
         }
+        let settings = (average, flush_gradients, training_metrics);
         let mut apart = model.clone();
         let history =
-            model.fit_source(&source, Some(&source), Fit { checkpoints: Some(&mut keep), ..of(epochs) }).unwrap();
-        let without = apart.fit_source(&source, Some(&source), of(epochs)).unwrap();
+            model.fit_source(&source, Some(&source), Fit { checkpoints: Some(&mut keep), ..with(epochs, settings) }).unwrap();
+        let without = apart.fit_source(&source, Some(&source), with(epochs, settings)).unwrap();
         let straight = (history, model);
         same_run(&straight, &(without, apart))?;
         prop_assert!(keep.kept.len() >= 2, "one when due, one at the end");
         for checkpoint in keep.kept {
             let mut again = net.fresh_with(compile(&Engine::new(engine.isa(), threads)));
-            let fit = Fit { resume: Some(checkpoint), ..of(epochs) };
+            let fit = Fit { resume: Some(checkpoint), ..with(epochs, settings) };
             let history = again.fit_source(&source, Some(&source), fit).unwrap();
             same_run(&(history, again), &straight)?;
         }
@@ -323,33 +344,30 @@ fn another_run_is_refused_by_what_differs() {
     let told = error(&mut larger, Fit { resume: resume(), ..fit() });
     assert!(told.contains("layer 1") && told.contains("17") && told.contains("18"), "{told}");
     let told = error(&mut reader(0.01, 2, 2, 1), Fit { resume: resume(), ..fit() });
-    assert_eq!(told, "fit: seed is 2, but must be 1, as the checkpoint's run has");
+    assert_eq!(
+        told,
+        "cannot resume: seed is 2, but the checkpoint's run has 1; use the same settings and data, or start a new run"
+    );
     let told = error(&mut reader(0.01, 1, 1, 1), Fit { resume: resume(), ..fit() });
     assert!(told.contains("accumulated"), "{told}");
-    for (other, expected) in [
+    for (other, got, expected) in [
+        (Fit { callbacks: Vec::new(), ..fit() }, "the number of callbacks is 0", "1"),
+        (Fit { epochs: 1, ..fit() }, "epochs is 1", "at least 2"),
+        (Fit { batch_size: 5, ..fit() }, "batch_size is 5", "4"),
+        (Fit { shuffle: false, ..fit() }, "shuffle is false", "true"),
+        (Fit { initial_epoch: 1, ..fit() }, "initial_epoch is 1", "0"),
+        (Fit { flush_gradients: true, ..fit() }, "flush_gradients is true", "false"),
+        (Fit { training_metrics: false, ..fit() }, "training_metrics is false", "true"),
         (
-            Fit { callbacks: Vec::new(), ..fit() },
-            "fit: callbacks is 0, but must be 1, as the checkpoint's run has",
+            Fit { average: ParameterAverage::Exponential { momentum: 0.5 }, ..fit() },
+            "average is Exponential { momentum: 0.5 }",
+            "None",
         ),
-        (
-            Fit { epochs: 1, ..fit() },
-            "fit: epochs is 1, but must be at least 2, where the checkpoint's run is",
-        ),
-        (Fit { batch_size: 5, ..fit() }, "fit: batch_size is 5, but must be 4, as the checkpoint's run has"),
-        (
-            Fit { shuffle: false, ..fit() },
-            "fit: shuffle is false, but must be true, as the checkpoint's run has",
-        ),
-        (
-            Fit { initial_epoch: 1, ..fit() },
-            "fit: initial_epoch is 1, but must be 0, as the checkpoint's run has",
-        ),
-        (
-            Fit { validation_split: 0.5, ..fit() },
-            "the training data is 3 batches in epoch 1, but the model expects 5, as the checkpoint's run has",
-        ),
+        (Fit { validation_split: 0.5, ..fit() }, "the number of batches in epoch 1 is 3", "5"),
     ] {
-        assert_eq!(error(&mut compiled(), Fit { resume: resume(), ..other }), expected);
+        let told = error(&mut compiled(), Fit { resume: resume(), ..other });
+        let want = format!("cannot resume: {got}, but the checkpoint's run has {expected}; ");
+        assert!(told.starts_with(&want), "{told}");
     }
     let kind = checkpoint.clone().with_kind("text");
     let told = error(&mut compiled(), Fit { resume: Some(kind), ..fit() });
@@ -362,15 +380,15 @@ fn another_run_is_refused_by_what_differs() {
     }
     // What the numbers cannot be.
     for (field, value, phrase) in [
-        ("steps", 0, "place is 0 of 5"),
-        ("steps", 6, "place is 6 of 5"),
+        ("done", 0, "place is 0 of 5"),
+        ("done", 6, "place is 6 of 5"),
         ("epoch", 0, "history"),
-        ("batches", 4, "the training data is 5 batches"),
+        ("batches", 4, "the number of batches in epoch 1 is 5"),
     ] {
         let mut damaged = checkpoint.clone();
         let mut part = damaged.take("fit").unwrap();
         let place = &mut part.values["place"];
-        let at = if field == "steps" { &mut place["done"][field] } else { &mut place[field] };
+        let at = if field == "done" { &mut place["progress"]["batches"] } else { &mut place[field] };
         *at = value.into();
         damaged.insert("fit", part);
         let told = error(&mut compiled(), Fit { resume: Some(damaged), ..fit() });

@@ -8,10 +8,10 @@ use super::watch::Told;
 use crate::error::{Error, Result};
 use crate::language_model::{Codec, Flow};
 use crate::resumed::{expect_same, same_recipe};
+use refrain_nn::Answer;
 use refrain_nn::checkpoint::{Checkpoint, Checkpoints, Part};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::ops::ControlFlow;
 
 /// The kind of run, and the part that `fit` does not know of.
 const KIND: &str = TASK;
@@ -108,7 +108,7 @@ impl Checkpoints for Handed<'_, '_> {
         self.told.is_asked() || self.told.is_interrupted()
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> std::result::Result<ControlFlow<()>, refrain_nn::Error> {
+    fn write(&mut self, checkpoint: Checkpoint) -> std::result::Result<Answer, refrain_nn::Error> {
         let mut checkpoint = checkpoint.with_kind(KIND);
         checkpoint.insert(RUN, Part::of(self.identity)?);
         let asked = self.told.take_asked();
@@ -118,8 +118,8 @@ impl Checkpoints for Handed<'_, '_> {
         self.told.go_on();
         if self.told.is_interrupted() {
             self.kept = Some(checkpoint);
-            return Ok(ControlFlow::Break(()));
+            return Ok(Answer::Stop);
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(Answer::Continue)
     }
 }

@@ -8,7 +8,7 @@ use crate::language_model::{Flow, Stopped};
 use refrain_nn::callbacks::{BatchContext, Callback, EpochContext, ResumeContext};
 use refrain_nn::checkpoint::exact;
 use refrain_nn::checkpoint::{Checkpoint, Part};
-use refrain_nn::{Error, Model};
+use refrain_nn::{Answer, Error, Model};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -223,7 +223,8 @@ impl Callback for Watch<'_, '_> {
             if self.best.is_none() {
                 return Err(Error::Diverged { loss, epoch });
             }
-            (self.epoch.diverged, *cx.stop) = (true, true);
+            self.epoch.diverged = true;
+            cx.answer(Answer::Stop);
             return Ok(());
         }
         let Plan { texts, batch, batches } = self.plan;
@@ -239,8 +240,12 @@ impl Callback for Watch<'_, '_> {
             samples_per_second: self.epoch.speed(),
             model: &*cx.model,
         };
-        *cx.stop |= self.told.ask(&event);
-        cx.model.set_gradient_probe(self.told.probed.take());
+        if self.told.ask(&event) {
+            cx.answer(Answer::Stop);
+        }
+        if self.told.probed.take() {
+            cx.answer(Answer::Probe);
+        }
         self.told.go_on();
         Ok(())
     }
@@ -267,7 +272,9 @@ impl Callback for Watch<'_, '_> {
             gradient_norm: self.epoch.norms / self.plan.batches as f64,
         };
         self.keep_best(record.epoch, score, cx.model);
-        *cx.stop |= self.told.ask(&ClassifierEvent::Epoch { record: &record, model: &*cx.model });
+        if self.told.ask(&ClassifierEvent::Epoch { record: &record, model: &*cx.model }) {
+            cx.answer(Answer::Stop);
+        }
         self.epochs.push(record);
         Ok(())
     }
@@ -310,7 +317,9 @@ impl Callback for Watch<'_, '_> {
         }
         self.seconds = seconds;
         self.epoch = Epoch { trained, texts, norms, diverged: false };
-        *cx.stop |= self.told.is_interrupted();
+        if self.told.is_interrupted() {
+            cx.answer(Answer::Stop);
+        }
         self.told.go_on();
         Ok(())
     }

@@ -11,8 +11,7 @@ use refrain_nn::layers::{Dense, Embedding, Lstm};
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::optim::Adam;
-use refrain_nn::{Activation, Compile, Fit, Model, Sequential};
-use std::ops::ControlFlow;
+use refrain_nn::{Activation, Answer, Compile, Fit, Model, Sequential};
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,10 +177,10 @@ impl Checkpoints for Keep<'_> {
         true
     }
 
-    fn write(&mut self, checkpoint: Checkpoint) -> Result<ControlFlow<()>, refrain_nn::Error> {
+    fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, refrain_nn::Error> {
         self.kept.push(checkpoint);
         self.on_disk.push(series(self.folder)["batch_loss"].len());
-        Ok(ControlFlow::Continue(()))
+        Ok(Answer::Continue)
     }
 }
 

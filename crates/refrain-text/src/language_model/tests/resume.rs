@@ -140,7 +140,7 @@ fn another_run_s_checkpoint_is_refused_with_what_differs() {
         let mut without = checkpoint.clone();
         without.take(name).unwrap();
         let error = refused(&recipe, &training, &validation, &without);
-        assert!(error.contains(&format!("without a part `{name}`")), "{error}");
+        assert!(error.contains(&format!("part `{name}` is missing")), "{error}");
         let mut emptied = checkpoint.clone();
         emptied.insert(name, Part::default());
         refused(&recipe, &training, &validation, &emptied);
@@ -163,5 +163,5 @@ fn another_run_s_checkpoint_is_refused_with_what_differs() {
     let error = refused(&recipe, &training, &validation, &far);
     assert!(error.contains("chunk"), "{error}");
     let other_kind = Checkpoint::new("fit");
-    assert!(refused(&recipe, &training, &validation, &other_kind).contains("a run of `fit`"));
+    assert!(refused(&recipe, &training, &validation, &other_kind).contains("kind of run is `fit`"));
 }

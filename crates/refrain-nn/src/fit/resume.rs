@@ -1,13 +1,15 @@
-//! What a run of `fit` goes on from.
+//! What a run of `fit` resumes from.
 //!
 //! | part | holds |
 //! |---|---|
-//! | `fit` | what a run that goes on must have too, the place, the totals of the epoch, the history |
+//! | `fit` | the settings that a resumed run must have too, the place, the totals of the epoch, the history |
 //! | `training` | the [`TrainingState`] |
 //! | `carry` | the state that the source carries from batch to batch, within an epoch |
 //! | `callback-0` and so on | what each callback has seen |
 
-use super::run::{Done, Order, Run};
+use super::progress::EpochProgress;
+use super::training_loop::{FitLoop, LoopSettings};
+use super::{Answer, Answers};
 use crate::callbacks::ResumeContext;
 use crate::checkpoint::{Checkpoint, Part};
 use crate::data::BatchSource;
@@ -26,21 +28,21 @@ const KIND: &str = "fit";
 pub(super) struct Place {
     /// The epoch of the last batch, from 0.
     pub(super) epoch: usize,
-    /// Its batches.
+    /// Batches of that epoch.
     pub(super) batches: usize,
     /// What of it is done.
-    pub(super) done: Done,
+    pub(super) progress: EpochProgress,
     /// Whether its validation and the callbacks at its end are done too.
     pub(super) ended: bool,
 }
 
-/// What a run that goes on must have too, and what it goes on from.
+/// What a resumed run must have too, and where it resumes.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Values {
     architecture: Architecture,
     seed: u64,
-    order: Option<Order>,
+    settings: LoopSettings,
     initial_epoch: usize,
     callbacks: usize,
     carries_state: bool,
@@ -49,37 +51,40 @@ struct Values {
     history: History,
 }
 
-/// An epoch that is going on.
+/// An epoch that was stopped within.
 #[derive(Debug, Default)]
-pub(super) struct Ongoing {
-    pub(super) done: Done,
+pub(super) struct Resumed {
+    pub(super) progress: EpochProgress,
     /// What the source carries from batch to batch.
     pub(super) carry: Option<State>,
 }
 
-/// Where a run goes on.
+/// Where a run starts.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) epoch: usize,
-    /// None where the epoch has yet to begin.
-    pub(super) ongoing: Option<Ongoing>,
+    /// None if the epoch has yet to begin.
+    pub(super) resumed_epoch: Option<Resumed>,
     pub(super) history: History,
 }
 
-impl Run<'_, '_> {
-    /// Hands over a checkpoint.
+impl FitLoop<'_, '_> {
+    /// Hands over a checkpoint. Whoever takes it may end the run there.
     pub(super) fn write_checkpoint(
         &mut self,
         place: Place,
         carry: Option<&State>,
         history: &History,
     ) -> Result<(), Error> {
-        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        let Some(checkpoints) = &mut self.checkpoints else {
+            let reason = "`Fit::checkpoints` is not set, so there is nobody to take it";
+            return Err(Error::unsupported("a checkpoint, which a callback asked for,", reason));
+        };
         let mut checkpoint = Checkpoint::new(KIND);
         let values = Values {
             architecture: self.model.architecture().clone(),
             seed: self.model.seed(),
-            order: self.order,
+            settings: self.settings,
             initial_epoch: self.epochs.start,
             callbacks: self.callbacks.len(),
             carries_state: self.carries_state,
@@ -95,12 +100,14 @@ impl Run<'_, '_> {
         for (i, callback) in self.callbacks.iter().enumerate() {
             checkpoint.insert(callback_name(i), callback.checkpoint()?);
         }
-        self.stop |= checkpoints.write(checkpoint)?.is_break();
+        if checkpoints.write(checkpoint)? == Answer::Stop {
+            (self.stop, self.halt) = (true, true);
+        }
         Ok(())
     }
 
     /// Takes over what a checkpoint holds.
-    pub(super) fn go_on(
+    pub(super) fn restore(
         &mut self,
         mut checkpoint: Checkpoint,
         train: &dyn BatchSource,
@@ -121,50 +128,57 @@ impl Run<'_, '_> {
             .collect::<Result<_, _>>()?;
         self.model.set_running_totals(&totals)?;
         self.model.set_training_state(&training)?;
-        let ongoing = (!place.ended).then_some(Ongoing { done: place.done, carry });
+        let resumed_epoch = (!place.ended).then_some(Resumed { progress: place.progress, carry });
         let (epoch, done) = match place.ended {
             true => (place.epoch + 1, 0),
-            false => (place.epoch, place.done.steps),
+            false => (place.epoch, place.progress.batches),
         };
-        for (callback, part) in self.callbacks.iter_mut().zip(parts) {
-            let (model, stop) = (&mut *self.model, &mut self.stop);
-            callback.resume(part, &mut ResumeContext { epoch, done, model, stop })?;
+        if let Some(last) = done.checked_sub(1) {
+            // Gradients that wait are stepped by at the rate of the last batch, if no other batch follows.
+            self.model.set_batch_rate_factor(train.rate_factor(self.model.seed(), epoch, last));
         }
-        Ok(Start { epoch, ongoing, history })
+        let mut answers = Answers::default();
+        for (callback, part) in self.callbacks.iter_mut().zip(parts) {
+            let (model, answers) = (&mut *self.model, &mut answers);
+            callback.resume(part, &mut ResumeContext { epoch, done, model, answers })?;
+        }
+        (self.stop, self.halt) = (answers.stop, answers.stop && done > 0);
+        if answers.probe {
+            self.model.set_gradient_probe(true);
+        }
+        Ok(Start { epoch, resumed_epoch, history })
     }
 
-    /// An error where the run is another than the checkpoint's.
+    /// An error if the run is another than the checkpoint's.
     fn check(&self, values: &Values, train: &dyn BatchSource) -> Result<(), Error> {
-        let Values { place, history, initial_epoch, callbacks, .. } = values;
+        let Values { place, history, settings, initial_epoch, callbacks, .. } = values;
         same_architecture(self.model.architecture(), &values.architecture)?;
         expect("seed", &self.model.seed(), &values.seed)?;
-        let [now, then] = [&self.order, &values.order].map(|order| order.as_ref().map(|o| o.batch_size));
-        expect("batch_size", &told(now), &told(then))?;
-        let [now, then] = [&self.order, &values.order].map(|order| order.as_ref().map(|o| o.shuffle));
-        expect("shuffle", &told(now), &told(then))?;
+        let own = || "the source's own".to_owned();
+        let batch_size = |of: &LoopSettings| of.order.map_or_else(own, |order| order.batch_size.to_string());
+        expect("batch_size", &batch_size(&self.settings), &batch_size(settings))?;
+        let shuffle = |of: &LoopSettings| of.order.map_or_else(own, |order| order.shuffle.to_string());
+        expect("shuffle", &shuffle(&self.settings), &shuffle(settings))?;
+        expect("flush_gradients", &self.settings.flush_gradients, &settings.flush_gradients)?;
+        let average = |of: &LoopSettings| format!("{:?}", of.average);
+        expect("average", &average(&self.settings), &average(settings))?;
+        expect("training_metrics", &self.settings.training_metrics, &settings.training_metrics)?;
         expect("initial_epoch", &self.epochs.start, initial_epoch)?;
-        expect("callbacks", &self.callbacks.len(), callbacks)?;
+        expect("the number of callbacks", &self.callbacks.len(), callbacks)?;
         expect("a source that carries its state", &self.carries_state, &values.carries_state)?;
         if self.epochs.end <= place.epoch {
-            let expected =
-                format!("at least {}, where the checkpoint's run is", place.epoch.saturating_add(1));
-            return Err(Error::setting("fit", "epochs", self.epochs.end, expected));
+            let expected = format!("at least {}", place.epoch.saturating_add(1));
+            return Err(Error::resume("epochs", self.epochs.end, expected));
         }
-        let damaged = |what: &str, got: String, expected: &str| {
-            Err(Error::data(format!("the checkpoint's {what}"), got, expected))
-        };
+        let damaged = |what: &str, got: String, expected: &str| Err(Error::checkpoint(what, got, expected));
         if place.epoch < *initial_epoch {
             return damaged("epoch", place.epoch.to_string(), "one from `initial_epoch` on");
         }
         let batches = train.len(place.epoch);
-        if batches != place.batches {
-            let got = format!("{batches} batches in epoch {}", place.epoch);
-            let expected = format!("{}, as the checkpoint's run has", place.batches);
-            return Err(Error::data("the training data", got, expected));
-        }
-        let steps = place.done.steps;
-        if steps == 0 || steps > batches || place.ended && steps < batches {
-            return damaged("place", format!("{steps} of {batches} batches"), "within the epoch");
+        expect(&format!("the number of batches in epoch {}", place.epoch), &batches, &place.batches)?;
+        let done = place.progress.batches;
+        if done == 0 || done > batches || place.ended && done < batches {
+            return damaged("place", format!("{done} of {batches} batches"), "within the epoch");
         }
         if !history.epochs.iter().copied().eq(*initial_epoch..place.epoch + usize::from(place.ended)) {
             return damaged("history", format!("of epochs {:?}", history.epochs), "all that are done");
@@ -177,20 +191,8 @@ fn callback_name(i: usize) -> String {
     format!("callback-{i}")
 }
 
-fn told(value: Option<impl ToString>) -> String {
-    value.map_or("the source's own".to_owned(), |value| value.to_string())
-}
-
-fn expect<T: PartialEq + ToString>(setting: &'static str, now: &T, then: &T) -> Result<(), Error> {
-    if now == then {
-        return Ok(());
-    }
-    Err(Error::setting(
-        "fit",
-        setting,
-        now.to_string(),
-        format!("{}, as the checkpoint's run has", then.to_string()),
-    ))
+fn expect<T: PartialEq + ToString>(what: &str, now: &T, then: &T) -> Result<(), Error> {
+    if now == then { Ok(()) } else { Err(Error::resume(what, now.to_string(), then.to_string())) }
 }
 
 fn same_architecture(now: &Architecture, then: &Architecture) -> Result<(), Error> {
@@ -198,11 +200,7 @@ fn same_architecture(now: &Architecture, then: &Architecture) -> Result<(), Erro
         return Ok(());
     }
     let differs = |what: &str, now: String, then: String| {
-        Err(Error::data(
-            format!("the model's {what}"),
-            now,
-            format!("{}, as the checkpoint's run has", printable(&then)),
-        ))
+        Err(Error::resume(format!("the model's {what}"), now, printable(&then)))
     };
     for (i, (now, then)) in now.layers.iter().zip(&then.layers).enumerate() {
         if now != then {
