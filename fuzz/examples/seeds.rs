@@ -5,14 +5,16 @@
 use refrain::checkpoint::{Checkpoint, Part};
 use refrain::classifier::parse_table;
 use refrain::classifier::{ClassifierRecipe, LabelledData};
-use refrain::language_model::{CellKind, Codec, Flow, Level, TrainingData, VocabOptions};
+use refrain::codec::VocabOptions;
+use refrain::language_model::TrainingData;
 use refrain::layers::{
     ActivityPenalty, AdaptiveSoftmax, Add, Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru,
     LayerNormalization, Lstm, Masking, RepeatVector, SimpleRnn, SpatialDropout1D, TimeDistributed,
 };
 use refrain::{
-    Activation, BpeOptions, BpeVocab, Compile, Corpus, Engine, InputSpec, Isa, Model, Network, Sequential,
-    TextRecipe, Tokenizer, TokenizerConfig, WordOptions, WordSplit, file,
+    Activation, Answer, BpeOptions, BpeVocab, CellKind, Codec, Compile, Corpus, Engine, InputSpec, Isa,
+    Level, Model, Network, Sequential, TextRecipe, Tokenizer, TokenizerConfig, TrainingSettings, WordOptions,
+    WordSplit, file,
 };
 use serde_json::{Value, json};
 use std::error::Error;
@@ -108,19 +110,18 @@ fn models() -> Result<()> {
             layers: 1,
             embedding: 2,
             steps: 4,
-            epochs: 1,
-            validation: 0.0,
+            training: TrainingSettings { epochs: 1, validation: 0.0, ..TrainingSettings::default() },
             ..recipe
         };
-        let model = small.train(TrainingData::new(&training), engine(), &mut |_| Flow::Continue)?.model;
+        let model = small.train(TrainingData::new(&training), engine(), &mut |_| Answer::Continue)?.model;
         let bytes = saved(|path| Ok(model.save(path)?))?;
         task_of("language_model_task", name, &bytes, model.model())?;
         seed("model_file", name, bytes)?;
     }
     let texts = parse_table(TABLE, "the table")?;
-    let recipe = ClassifierRecipe { units: 2, embedding: 2, epochs: 1, ..ClassifierRecipe::default() };
-    let data = LabelledData { training: &texts, validation: &[], memory: None };
-    let model = recipe.train(data, engine(), &mut |_| Flow::Continue)?.model;
+    let training = TrainingSettings { epochs: 1, ..TrainingSettings::default() };
+    let recipe = ClassifierRecipe { units: 2, embedding: 2, training, ..ClassifierRecipe::default() };
+    let model = recipe.train(LabelledData::new(&texts), engine(), &mut |_| Answer::Continue)?.model;
     let bytes = saved(|path| Ok(model.save(path)?))?;
     task_of("classifier_task", "char", &bytes, model.model())?;
     seed("model_file", "classifier", bytes)?;
@@ -319,7 +320,11 @@ fn texts() -> Result<()> {
 fn recipes() -> Result<()> {
     seed("recipes", "text", serde_json::to_vec(&TextRecipe::default())?)?;
     seed("recipes", "classifier", serde_json::to_vec(&ClassifierRecipe::default())?)?;
-    seed("recipes", "edges", r#"{"units":18446744073709551615,"learning_rate":5e-324,"decay":0.1}"#)?;
+    seed(
+        "recipes",
+        "edges",
+        r#"{"units":18446744073709551615,"training":{"learning_rate":5e-324,"decay":0.1}}"#,
+    )?;
     for (name, text) in [
         ("share", "0.1"),
         ("one", "1"),

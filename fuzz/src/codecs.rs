@@ -1,7 +1,7 @@
 //! Vocabularies and tokenizers: their files, and what they do with texts.
 
 use crate::json;
-use refrain::language_model::{Codec, Level, VocabOptions};
+use refrain::codec::{Codec, Level, VocabOptions};
 use refrain::{
     BpeVocab, CharVocab, MatrixMode, Tokenizer, TokenizerConfig, WordOptions, WordSplit, WordVocab,
 };

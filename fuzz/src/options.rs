@@ -2,14 +2,10 @@
 
 use crate::json;
 use refrain::checkpoint::Every;
+use refrain::task::{Range, Recipe};
 use refrain::{ClassifierRecipe, TextRecipe};
 use std::fmt::Debug;
 
-/// As much of the program as its parsers of values name.
-mod train_text {
-    #[derive(Debug)]
-    pub(crate) struct Cutoffs(pub(crate) Vec<usize>);
-}
 #[allow(dead_code)]
 #[path = "../../crates/refrain-cli/src/cli/values.rs"]
 mod values;
@@ -19,12 +15,11 @@ mod values;
 /// Every parser gives a number inside the range that it names, or ascending numbers, or an error.
 pub fn option_values(bytes: &[u8]) {
     let text = &json::text(bytes, 1024)[..];
-    within(values::share(text), |x| (0.0..1.0).contains(x));
+    for range in [Range::COUNT, Range::NOT_NEGATIVE, Range::POSITIVE, Range::SHARE, Range::FACTOR] {
+        within(values::number_in(range)(text), |&x| range.contains(x) && x.is_finite());
+    }
     within(values::part(text), |&x| x > 0.0 && x < 1.0);
-    within(values::decay(text), |&x| x > 0.0 && x <= 1.0);
     within(values::probability(text), |&x| x > 0.0 && x <= 1.0);
-    within(values::positive(text), |&x| x > 0.0 && x < f64::INFINITY);
-    within(values::not_negative(text), |&x| (0.0..f64::INFINITY).contains(&x));
     within(values::not_negative_f32(text), |&x| (0.0..f32::INFINITY).contains(&x));
     within(values::at_least_one(text), |&x| (1.0..f32::INFINITY).contains(&x));
     within(values::size(text), |&x| x >= 1);
@@ -47,14 +42,13 @@ fn within<T: Debug>(read: Result<T, String>, holds: impl Fn(&T) -> bool) {
 ///
 /// A recipe that is read and written is the same recipe, and checking it gives an answer.
 pub fn recipes(bytes: &[u8]) {
-    if let Some(recipe) = json::parse::<TextRecipe>(bytes) {
-        let _ = recipe.check();
-        let written = serde_json::to_vec(&recipe).expect("a recipe can be written");
-        assert_eq!(json::parse::<TextRecipe>(&written), Some(recipe));
-    }
-    if let Some(recipe) = json::parse::<ClassifierRecipe>(bytes) {
-        let _ = recipe.check();
-        let written = serde_json::to_vec(&recipe).expect("a recipe can be written");
-        assert_eq!(json::parse::<ClassifierRecipe>(&written), Some(recipe));
-    }
+    recipe::<TextRecipe>(bytes);
+    recipe::<ClassifierRecipe>(bytes);
+}
+
+fn recipe<R: Recipe>(bytes: &[u8]) {
+    let Some(recipe) = json::parse::<R>(bytes) else { return };
+    let _ = recipe.check();
+    let written = serde_json::to_vec(&recipe).expect("a recipe can be written");
+    assert_eq!(json::parse::<R>(&written), Some(recipe));
 }

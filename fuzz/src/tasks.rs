@@ -4,9 +4,8 @@ use crate::codecs::check_codec;
 use crate::json;
 use crate::models::{engine, saved};
 use refrain::file::{ModelFile, read};
-use refrain::language_model::Codec;
 use refrain::layers::{Dense, Embedding, SimpleRnn};
-use refrain::{Activation, Classifier, Compile, LanguageModel, Model, Sequential};
+use refrain::{Activation, Classifier, Codec, Compile, LanguageModel, Model, Sequential};
 use serde_json::Value;
 
 /// Entries of a vocabulary, and labels, that a network is made for.

@@ -2,8 +2,9 @@
 
 use crate::codecs::others;
 use refrain::classifier::{Identical, LabelledText, parse_lines, parse_table, split_labelled};
+use refrain::codec::{Codec, Level};
 use refrain::corpus::Cut;
-use refrain::language_model::{Codec, Level, split_text};
+use refrain::language_model::split_text;
 use refrain::{Corpus, Store, Tokens};
 use std::path::Path;
 use std::sync::LazyLock;

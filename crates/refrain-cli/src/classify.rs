@@ -2,12 +2,11 @@
 
 use crate::cli::Classify as Options;
 use crate::error::{Failure, Result};
-use crate::model::open_classifier;
+use crate::model::open_as;
 use crate::output::Output;
 use crate::text_input::{STDIN, from_stdin};
 use refrain::classifier::LabelProbability;
-use refrain::language_model::Level;
-use refrain::{Classifier, Engine};
+use refrain::{Classifier, Engine, Level};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -17,7 +16,7 @@ const UNKNOWN: u32 = 0;
 const SHOWN: usize = 60;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
-    let mut model = open_classifier(&options.model, engine, output)?;
+    let mut model: Classifier = open_as(&options.model, engine, output)?;
     let texts = read(&options.texts)?;
     warn(&model, &texts, output);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

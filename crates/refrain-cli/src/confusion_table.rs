@@ -1,6 +1,6 @@
 //! Which labels were taken for which, as tables for a terminal.
 
-use refrain::classifier::{ClassScore, Confusion};
+use refrain::task::score::{ClassScore, Confusion};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 

@@ -2,17 +2,17 @@
 
 use crate::cli::Generate as Options;
 use crate::error::Result;
-use crate::model::open_text;
+use crate::model::open_as;
 use crate::output::{Output, write_stdout};
-use refrain::language_model::{BeamSearch, Generate, Level};
-use refrain::{Engine, LanguageModel, Sampling};
+use refrain::language_model::{BeamSearch, Generate};
+use refrain::{Engine, LanguageModel, Level, Sampling};
 use serde_json::json;
 
 /// The id of what the vocabulary does not have.
 const UNKNOWN: u32 = 0;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
-    let mut model = open_text(&options.model, engine, output)?;
+    let mut model: LanguageModel = open_as(&options.model, engine, output)?;
     warn_of_unknown(&model, &options.prompt, output);
     let Options { prompt, length, stop, .. } = options.clone();
     if let Some(width) = options.beam {

@@ -2,16 +2,17 @@
 
 use crate::cli::Info as Options;
 use crate::error::{Failure, Result};
+use crate::format::plain;
 use crate::model::open_any;
 use crate::output::Output;
-use crate::progress::plain;
 use crate::text_input::size;
 use crate::writable;
 use refrain::file::write_atomically;
-use refrain::language_model::{Codec, Level};
-use refrain::{Bytes, Engine, Memory, MemoryUse, Opened, Work};
+use refrain::task::TrainingMemory;
+use refrain::{Application, Bytes, Codec, Engine, LanguageModel, Level, Memory, MemoryUse, Opened, Work};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::any::Any;
 use std::fmt;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -20,7 +21,7 @@ use std::path::Path;
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
     if let Some(path) = &options.tokenizer {
-        write_tokenizer(path, options, &opened)?;
+        write_tokenizer(path, options, opened.application())?;
         output.log(format_args!("wrote {}", path.display()));
     }
     let bytes = size(&options.model)?;
@@ -34,16 +35,6 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             json!({ "name": layer.name, "class_name": layer.class_name, "shape": shape, "parameters": parameters })
         })
         .collect();
-    let vocabulary = match &opened {
-        Opened::Text { model, .. } => Some(model.codec()),
-        Opened::Classifier { model, .. } => Some(model.codec()),
-        _ => None,
-    };
-    let vocabulary = vocabulary.map(|codec| (level(codec.level()), codec.vocab_size()));
-    let labels = match &opened {
-        Opened::Classifier { model, .. } => Some(model.labels()),
-        _ => None,
-    };
     let mut fields = json!({
         "task": opened.task(),
         "inputs": architecture.inputs,
@@ -54,21 +45,15 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     });
     let memory = Needs::of(&opened);
     fields["memory"] = json!(memory);
-    if let Some((level, size)) = vocabulary {
-        fields["level"] = json!(level);
-        fields["vocabulary"] = json!(size);
-    }
-    if let Some(labels) = labels {
-        fields["labels"] = json!(labels);
+    let description = opened.application().map(|model| model.describe()).unwrap_or_default();
+    for (name, value) in description.fields {
+        fields[name] = value;
     }
     output.result(fields, || {
         let mut out = format!("{}: {bytes} bytes\n", options.model.display());
         let _ = writeln!(out, "task: {}", opened.task().unwrap_or("none"));
-        if let Some((level, size)) = vocabulary {
-            let _ = writeln!(out, "vocabulary: {size} entries, level {level}");
-        }
-        if let Some(labels) = labels {
-            let _ = writeln!(out, "{} labels: {}", labels.len(), labels.join(", "));
+        for line in &description.lines {
+            let _ = writeln!(out, "{line}");
         }
         for input in &architecture.inputs {
             let _ = writeln!(out, "input `{}`: {input}", input.name);
@@ -92,14 +77,7 @@ struct Needs {
     run_steps: usize,
     /// To train it as its file says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    train: Option<TrainingNeeds>,
-}
-
-#[derive(Debug, Serialize)]
-struct TrainingNeeds {
-    memory: Memory,
-    batch: usize,
-    steps: usize,
+    train: Option<TrainingMemory>,
 }
 
 /// Steps of the sequence whose memory is told of a model without a task.
@@ -107,15 +85,17 @@ const SOME_STEPS: usize = 100;
 
 impl Needs {
     fn of(opened: &Opened) -> Self {
-        let (run, run_steps, train) = match opened {
-            Opened::Text { model, .. } => (model.memory_to_run(), 1, model.memory_to_train()),
-            Opened::Classifier { model, .. } => {
-                (model.memory_to_run(), model.max_length(), model.memory_to_train())
+        match opened.application() {
+            Some(model) => Self {
+                run: model.memory_to_run(),
+                run_steps: model.use_to_run().steps,
+                train: model.memory_to_train(),
+            },
+            None => {
+                let one = MemoryUse::new(Work::Predict, 1, SOME_STEPS);
+                Self { run: opened.model().memory(&[one]), run_steps: SOME_STEPS, train: None }
             }
-            _ => (opened.model().memory(&[MemoryUse::new(Work::Predict, 1, SOME_STEPS)]), SOME_STEPS, None),
-        };
-        let train = train.map(|(memory, batch, steps)| TrainingNeeds { memory, batch, steps });
-        Self { run, run_steps, train }
+        }
     }
 }
 
@@ -126,28 +106,22 @@ impl fmt::Display for Needs {
             1 => f.write_str(" step by step")?,
             steps => write!(f, " of {steps} steps")?,
         }
-        if let Some(TrainingNeeds { memory, batch, steps }) = &self.train {
+        if let Some(TrainingMemory { memory, batch, steps }) = &self.train {
             write!(f, ", {} to train with batch {batch} x {steps} steps as recorded", Bytes(memory.total()))?;
         }
         Ok(())
     }
 }
 
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Char => "char",
-        Level::Word => "word",
-        Level::Bpe => "bpe",
-    }
+fn name(level: Level) -> String {
+    plain(&json!(level))
 }
 
-fn write_tokenizer(path: &Path, options: &Options, opened: &Opened) -> Result<()> {
-    let codec = match opened {
-        Opened::Text { model, .. } => Some(model.codec()),
-        _ => None,
-    };
+fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Application>) -> Result<()> {
+    let model = model.and_then(|model| (model as &dyn Any).downcast_ref::<LanguageModel>());
+    let codec = model.map(LanguageModel::codec);
     let Some(Codec::Bpe(vocab)) = codec else {
-        let what = codec.map_or("no text".to_owned(), |codec| format!("level {}", level(codec.level())));
+        let what = codec.map_or("no text".to_owned(), |codec| format!("level {}", name(codec.level())));
         return Err(Failure::input(format!(
             "--tokenizer writes the tokenizer of a model with level bpe, and {} is of {what}; train one with \
              `refrain train text --level bpe`",

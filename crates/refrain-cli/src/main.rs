@@ -5,36 +5,32 @@
 #![forbid(unsafe_code)]
 
 mod array;
+mod bar;
 mod bench;
-mod checkpoints;
 mod classify;
-mod classify_progress;
 mod cli;
 mod confusion_table;
-mod ended;
 mod engine;
 mod error;
 mod evaluate;
+mod format;
 mod generate;
 mod info;
 mod inspect;
 mod interactive;
-mod interrupt;
+mod interruption;
 mod labelled;
-mod logging;
-mod memory;
 mod model;
 mod npy;
 mod output;
 mod predict;
-mod progress;
 mod reading;
 mod shell;
 mod suggest;
+mod tasks;
 mod tensors;
 mod text_input;
-mod train_classify;
-mod train_text;
+mod train;
 mod writable;
 
 use clap::Parser;
@@ -62,8 +58,8 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, output: &mut Output) -> Result<()> {
     let engine = engine::from_options(cli.global.threads)?;
     match &cli.command {
-        Command::Train { what: Train::Text(options) } => train_text::run(options, engine, output),
-        Command::Train { what: Train::Classify(options) } => train_classify::run(options, engine, output),
+        Command::Train { what: Train::Text(options) } => train::run(&**options, engine, output),
+        Command::Train { what: Train::Classify(options) } => train::run(&**options, engine, output),
         Command::Classify(options) => classify::run(options, engine, output),
         Command::Generate(options) => generate::run(options, engine, output),
         Command::Suggest(options) => suggest::run(options, engine, output),

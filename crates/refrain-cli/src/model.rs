@@ -3,7 +3,8 @@
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::text_input::{self, must_exist};
-use refrain::{Classifier, Engine, LanguageModel, Opened, open};
+use refrain::task::{HasTaskModel, Task};
+use refrain::{Engine, Opened, open};
 use std::path::Path;
 
 /// Opens any model.
@@ -17,29 +18,17 @@ pub(crate) fn open_any(path: &Path, engine: Engine, output: &Output) -> Result<O
     Ok(opened)
 }
 
-/// Opens a model that labels texts.
-pub(crate) fn open_classifier(path: &Path, engine: Engine, output: &Output) -> Result<Classifier> {
-    let opened = open_any(path, engine, output)?;
-    let task = opened.task().map(str::to_owned);
-    match opened {
-        Opened::Classifier { model, .. } => Ok(*model),
-        _ => Err(other_task(path, task, "a classifier, as `refrain train classify` makes it")),
-    }
-}
-
-/// Opens a model of text.
-pub(crate) fn open_text(path: &Path, engine: Engine, output: &Output) -> Result<LanguageModel> {
-    let opened = open_any(path, engine, output)?;
-    let task = opened.task().map(str::to_owned);
-    match opened {
-        Opened::Text { model, .. } => Ok(*model),
-        _ => Err(other_task(path, task, "a model of text, as `refrain train text` makes it")),
-    }
+/// Opens a model of one task.
+pub(crate) fn open_as<M: HasTaskModel>(path: &Path, engine: Engine, output: &Output) -> Result<M> {
+    open_any(path, engine, output)?.downcast().map_err(|other| {
+        let expected = format!("{}, as `refrain train {}` makes it", M::Task::TITLE, M::Task::NAME);
+        other_task(path, &other, &expected)
+    })
 }
 
 /// A model is not what the command works with.
-pub(crate) fn other_task(path: &Path, task: Option<String>, expected: &str) -> Failure {
-    let what = task.map_or("a network without a task".to_owned(), |task| format!("a model for `{task}`"));
+pub(crate) fn other_task(path: &Path, opened: &Opened, expected: &str) -> Failure {
+    let what = opened.task().map_or("a network without a task".to_owned(), |t| format!("a model for `{t}`"));
     Failure::input(format!(
         "{} is {what}; expected {expected} (`refrain predict` runs any model on arrays)",
         path.display()

@@ -4,10 +4,10 @@ use crate::cli::Suggest as Options;
 use crate::error::Result;
 use crate::generate::warn_of_unknown;
 use crate::interactive;
-use crate::model::open_text;
+use crate::model::open_as;
 use crate::output::Output;
-use refrain::Engine;
 use refrain::language_model::Suggestion;
+use refrain::{Engine, LanguageModel};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     if options.interactive {
         interactive::needs_a_terminal()?;
     }
-    let mut model = open_text(&options.model, engine, output)?;
+    let mut model: LanguageModel = open_as(&options.model, engine, output)?;
     let text = options.text.as_deref().unwrap_or_default();
     // A word that is being typed need not be one yet.
     let typed = match options.tokens {

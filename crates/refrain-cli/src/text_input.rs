@@ -1,10 +1,10 @@
 //! Text from files, directories and stdin.
 
 use crate::error::{Failure, Result};
+use crate::format::thousands;
 use crate::output::Output;
 use crate::reading::Reading;
-use refrain::language_model::Level;
-use refrain::{Corpus, Error, ErrorKind};
+use refrain::{Corpus, Error, ErrorKind, Level};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,8 +77,15 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
     Text::new(corpus, name, files)
 }
 
-/// An error behind the first reading: what a file holds was right then, so that it cannot be read or kept any more is
-/// no wrong input.
+/// What is said of tokens that are not in memory.
+pub(crate) fn token_file(folder: &Path, bytes: u64) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let bytes = thousands(bytes as usize);
+    format!("{:9} {bytes} bytes of them are in a file in {}, gone when this ends", "tokens", folder.display())
+}
+
+/// An error after the first reading: what a file holds was right then, so if it cannot be read or kept any more, the
+/// input is not wrong.
 pub(crate) fn work_if_io(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::Io => Failure::Work(error.to_string()),
@@ -180,6 +187,12 @@ mod tests {
         assert_eq!(read.corpus.to_text().unwrap(), "first\nsecond\nnot a text");
         assert_eq!(read.opening, "first\nsecond\nnot a text");
         assert_eq!(read.files.len(), 3);
+    }
+
+    #[test]
+    fn a_file_of_tokens_is_said_to_be_temporary() {
+        let line = token_file(Path::new("no/folder"), 1_234_567);
+        assert_eq!(line, "tokens    1,234,567 bytes of them are in a file in no/folder, gone when this ends");
     }
 
     #[test]

@@ -547,7 +547,11 @@ fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
     let before = training.checkpoints();
     let ran = training.start(&["--resume"]).end();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    ran.says_error(&[files.last().unwrap().0.to_str().unwrap(), "no older one is complete", "begins anew"]);
+    ran.says_error(&[
+        files.last().unwrap().0.to_str().unwrap(),
+        "no older one can be read",
+        "starts from the beginning",
+    ]);
     assert_eq!(training.checkpoints(), before);
 }
 

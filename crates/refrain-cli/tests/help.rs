@@ -22,12 +22,21 @@ fn of<'a>(help: &'a str, option: &str) -> &'a str {
     &rest[..end]
 }
 
+/// A recipe whose settings of training stand among the others.
+fn flat(recipe: &serde_json::Value) -> serde_json::Value {
+    let mut recipe = recipe.clone();
+    let fields = recipe.as_object_mut().unwrap();
+    let training = fields.remove("training").unwrap();
+    fields.extend(training.as_object().unwrap().clone());
+    recipe
+}
+
 #[test]
 fn the_defaults_are_those_that_training_uses() {
     let help = help(&["train", "text"]);
     let place = Place::new();
     let start = place.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
-    let recipe = &start["recipe"];
+    let recipe = &flat(&start["recipe"]);
     for (option, field) in [
         ("--level", "level"),
         ("--cell", "cell"),
@@ -68,7 +77,7 @@ fn the_defaults_are_those_that_training_uses() {
         let ends = [format!("[default: {value}]"), format!("[default: {value}, ")];
         assert!(ends.iter().any(|end| told.contains(end)), "{option} is {value}, help says {told}");
     }
-    let epochs = TextRecipe::default().epochs.to_string();
+    let epochs = TextRecipe::default().training.epochs.to_string();
     for (option, default) in [("--epochs", &epochs[..]), ("--out", "model.safetensors"), ("--batch", "64")] {
         assert!(of(&help, option).contains(&format!("[default: {default}")), "{option}");
     }
@@ -88,7 +97,7 @@ fn the_defaults_are_those_that_training_uses() {
 #[test]
 fn the_defaults_of_a_classifier_are_those_of_its_recipe() {
     let help = help(&["train", "classify"]);
-    let recipe = serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap();
+    let recipe = flat(&serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap());
     for option in [
         "level",
         "cell",
@@ -98,7 +107,6 @@ fn the_defaults_of_a_classifier_are_those_of_its_recipe() {
         "dropout",
         "min-count",
         "max-length",
-        "batch",
         "epochs",
         "schedule",
         "optimizer",
@@ -116,6 +124,8 @@ fn the_defaults_of_a_classifier_are_those_of_its_recipe() {
         let told = of(&help, &format!("--{option}"));
         assert!(told.contains(&format!("[default: {value}]")), "{option} is {value}, help says {told}");
     }
+    assert!(recipe["batch"].is_null() && of(&help, "--batch").contains("[default: 64]"));
+    assert!(of(&help, "--early-stopping").contains("[default: never]"));
     assert!(recipe["bidirectional"] == true && of(&help, "--bidirectional").contains("[default]"));
 }
 

@@ -10,7 +10,7 @@ use page::{parsed, sections, words};
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::inspect::{Sample, memory_length};
 use refrain::layers::{Dense, Gru};
-use refrain::{Compile, Engine, InputSpec, Isa, Opened, Sequential};
+use refrain::{Compile, Engine, InputSpec, Isa, LanguageModel, Sequential};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
@@ -159,9 +159,8 @@ fn numbers_are_those_of_the_text_s_excerpts() {
     // The numbers of another instruction set are others in their last digits.
     let isa =
         std::env::var("REFRAIN_ISA").map_or_else(|_| Isa::detect(), |name| Isa::by_name(&name).unwrap());
-    let Opened::Text { mut model, .. } = refrain::open(place.file("m"), Engine::new(isa, 2)).unwrap() else {
-        panic!("a model of text")
-    };
+    let opened = refrain::open(place.file("m"), Engine::new(isa, 2)).unwrap();
+    let mut model = opened.downcast::<LanguageModel>().unwrap();
     let text = SONG.repeat(8);
     let ids = model.codec().encode(&text);
     let last = ids.len() - 1;

@@ -13,8 +13,9 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Starts a training that would take very long, and signals it after an event.
-fn interrupted(place: &Place, name: &str, after: &str) -> (Ran, Vec<String>) {
+fn interrupted(place: &Place, name: &str, after: &str, more: &[&str]) -> (Ran, Vec<String>) {
     let options = ["--json", "train", "text", "song.txt", "--out", "m.safetensors", "--epochs", "1000000"];
+    let options = [&options[..], more].concat();
     let mut child =
         place.command(&tiny(&options)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
@@ -35,7 +36,7 @@ fn the_model_is_saved_and_the_exit_code_names_the_signal() {
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
         let place = Place::new();
         place.write("m.safetensors", "an older model");
-        let (ran, rest) = interrupted(&place, name, "\"epoch\":2");
+        let (ran, rest) = interrupted(&place, name, "\"epoch\":2", &[]);
         assert_eq!(ran.code, code, "{}", ran.stderr);
         let done: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
         assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
@@ -52,10 +53,11 @@ fn the_model_is_saved_and_the_exit_code_names_the_signal() {
 fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
     let place = Place::new();
     place.write("song.txt", common::SONG.repeat(2000));
-    let (ran, rest) = interrupted(&place, "-INT", "\"start\"");
+    let often = ["--checkpoint", "ck", "--checkpoint-every", "1"];
+    let (ran, rest) = interrupted(&place, "-INT", "\"checkpoint\"", &often);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
-    place.ok(&["info", "m.safetensors.checkpoint/model.safetensors"]);
+    place.ok(&["info", "ck/model.safetensors"]);
 }
 
 #[test]

@@ -429,7 +429,7 @@ mod stopped {
         }
         let ran = interrupted(child, reader);
         for option in ["--log-dir", "--csv-log"] {
-            let warning = format!("the run goes on without {option}\n");
+            let warning = format!("the run continues without {option}\n");
             assert_eq!(ran.stderr.matches(&warning).count(), 1, "{}", ran.stderr);
         }
         assert!(!place.file("logs").exists() && !place.file("log.csv").exists());
@@ -454,7 +454,7 @@ mod stopped {
         };
         let ran = limited(&text(&[&["--out", "m", "--epochs", "20"], &LOGS[..]].concat()));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert_eq!(ran.stderr.matches("the run goes on without --log-dir\n").count(), 1, "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("the run continues without --log-dir\n").count(), 1, "{}", ran.stderr);
         assert!(place.read("m") == place.read("plain"));
         assert_eq!(rows(&place, "log.csv").len(), 21);
         // What came before is whole.

@@ -351,10 +351,10 @@ fn without_a_file_the_songbook_has_its_own_recipe() {
     let place = Place::new();
     let learn = tiny(&["--json", "train", "text", "--steps", "512", "--out", "m.safetensors"]);
     let start = place.ok(&learn).event("start");
-    assert_eq!(start["recipe"]["schedule"], "cosine");
+    assert_eq!(start["recipe"]["training"]["schedule"], "cosine");
     let own = [&learn[..], &["--schedule", "constant", "--dropout", "0.5"]].concat();
     let start = place.ok(&own).event("start");
-    assert_eq!(start["recipe"]["schedule"], "constant");
+    assert_eq!(start["recipe"]["training"]["schedule"], "constant");
     assert_eq!(start["recipe"]["dropout"], 0.5);
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, Ran};
-use refrain::language_model::Codec;
+use refrain::Codec;
 use refrain::{BpeVocab, Engine, LanguageModel};
 
 /// A folder with a model of subwords in it, and what its training said.

@@ -1,7 +1,5 @@
 //! What can go wrong between a text and the numbers made of it.
 
-use crate::memory::TooMuchMemory;
-
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -9,21 +7,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An option lies outside the values it can take.
-    #[error("{option} is {got}; expected {expected}")]
-    Option {
-        /// The option's name.
-        option: &'static str,
-        /// The value it was given.
-        got: String,
-        /// The values it takes.
-        expected: &'static str,
-    },
-
-    /// A run needs more memory than it may take.
-    #[error("{0}")]
-    Memory(Box<TooMuchMemory>),
-
     /// A part of a tokenizer's JSON is not what Keras writes.
     #[error(
         "the tokenizer's JSON cannot be read, in {part}: {source}; expected what Keras's Tokenizer.to_json() writes"
@@ -135,27 +118,6 @@ pub enum Error {
     EmptyText {
         /// Its place among the texts, from 0.
         position: usize,
-    },
-
-    /// A run cannot go on from a checkpoint that is of another run.
-    #[error(
-        "this cannot go on: {what} is {got}, but the checkpoint's run has {expected}; use what it has, or \
-         begin another run, which does not resume"
-    )]
-    Resume {
-        /// What differs.
-        what: String,
-        /// What it is now.
-        got: String,
-        /// What it was.
-        expected: String,
-    },
-
-    /// A model is not one that labels texts.
-    #[error("this is not a classifier: {reason}")]
-    NotAClassifier {
-        /// What it is, or what is wrong with it.
-        reason: String,
     },
 
     /// An id names no entry of a vocabulary.
@@ -297,22 +259,9 @@ pub enum Error {
         len: usize,
     },
 
-    /// A model is not one that reads and writes text.
-    #[error("this is not a language model: {reason}")]
-    NotALanguageModel {
-        /// What it is, or what is wrong with it.
-        reason: String,
-    },
-
-    /// The network says no.
+    /// An error that is not of texts: of an option, of a model, of a run.
     #[error(transparent)]
-    Model(#[from] refrain_nn::Error),
-}
-
-impl Error {
-    pub(crate) fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
-        Error::Read { name: name.to_string(), source }
-    }
+    Task(refrain_task::Error),
 }
 
 /// Labels that an error lists before it says how many there are.
@@ -332,17 +281,56 @@ fn labels(got: &[String]) -> String {
 }
 
 impl Error {
-    /// What a run needs and may not take, where it was refused for that.
-    pub fn too_much_memory(&self) -> Option<&TooMuchMemory> {
+    pub(crate) fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
+        Error::Read { name: name.to_string(), source }
+    }
+
+    /// An option is outside the values it can take.
+    pub(crate) fn option(option: &'static str, got: impl ToString, expected: &'static str) -> Self {
+        Error::Task(refrain_task::Error::option(option, got, expected))
+    }
+
+    /// The option that is outside the values it can take, if that is the error.
+    pub fn option_at_fault(&self) -> Option<&'static str> {
         match self {
-            Error::Memory(much) => Some(much),
+            Error::Task(refrain_task::Error::Option { option, .. }) => Some(option),
             _ => None,
         }
     }
 }
 
-impl From<TooMuchMemory> for Error {
-    fn from(memory: TooMuchMemory) -> Self {
-        Error::Memory(Box::new(memory))
+/// What this crate gave a run to pass on comes back as it was.
+impl From<refrain_task::Error> for Error {
+    fn from(error: refrain_task::Error) -> Self {
+        match error {
+            refrain_task::Error::Task(error) => match error.downcast::<Error>() {
+                Ok(own) => *own,
+                Err(other) => Error::Task(refrain_task::Error::Task(other)),
+            },
+            error => Error::Task(error),
+        }
+    }
+}
+
+impl From<refrain_nn::Error> for Error {
+    fn from(error: refrain_nn::Error) -> Self {
+        refrain_task::Error::from(error).into()
+    }
+}
+
+/// For tasks, whose errors are those of runs.
+impl From<Error> for refrain_task::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Task(error) => error,
+            error => refrain_task::Error::Task(Box::new(error)),
+        }
+    }
+}
+
+/// For batch sources, whose errors are the engine's.
+impl From<Error> for refrain_nn::Error {
+    fn from(error: Error) -> Self {
+        refrain_task::Error::from(error).into()
     }
 }

@@ -36,7 +36,7 @@ impl<D: Tokens> Lanes<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] if `batch` or `steps` is 0; [`Error::TooShort`] if a lane would have no step, that is with
+    /// An error about an option if `batch` or `steps` is 0; [`Error::TooShort`] if a lane would have no step, that is with
     /// fewer than `batch + 1` tokens.
     pub fn new(tokens: D, batch: usize, steps: usize) -> Result<Self> {
         at_least_one("batch", batch)?;
@@ -122,7 +122,7 @@ impl<D: Tokens> Lanes<D> {
 
 pub(crate) fn at_least_one(option: &'static str, value: usize) -> Result<()> {
     if value == 0 {
-        return Err(Error::Option { option, got: "0".to_owned(), expected: "at least 1" });
+        return Err(Error::option(option, "0", "at least 1"));
     }
     Ok(())
 }
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn no_lanes_and_no_steps_are_refused() {
-        assert!(matches!(Lanes::new(vec![1, 2], 0, 1), Err(Error::Option { option: "batch", .. })));
-        assert!(matches!(Lanes::new(vec![1, 2], 1, 0), Err(Error::Option { option: "steps", .. })));
+        assert!(Lanes::new(vec![1, 2], 0, 1).is_err_and(|e| e.option_at_fault() == Some("batch")));
+        assert!(Lanes::new(vec![1, 2], 1, 0).is_err_and(|e| e.option_at_fault() == Some("steps")));
     }
 
     #[test]

@@ -65,11 +65,11 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] unless the penalty is finite and at least 1, its window at least 1, the temperature finite and
+    /// An error about an option unless the penalty is finite and at least 1, its window at least 1, the temperature finite and
     /// at least 0, `top_k` at least 1 and `top_p` in (0, 1].
     pub fn new(options: Sampling) -> Result<Self> {
         let Sampling { repetition_penalty, repetition_window, temperature, top_k, top_p } = options;
-        let refuse = |option, got, expected| Err(Error::Option { option, got, expected });
+        let refuse = |option, got, expected| Err(Error::option(option, got, expected));
         if !(repetition_penalty.is_finite() && repetition_penalty >= 1.0) {
             let expected = "a finite number of at least 1 (1: no penalty)";
             return refuse("repetition_penalty", repetition_penalty.to_string(), expected);
@@ -139,14 +139,10 @@ impl Sampler {
     /// # Errors
     ///
     /// [`Error::Logit`] for NaN or +inf among the logits, [`Error::NoChoice`] if none is above -inf,
-    /// [`Error::Option`] if `uniform` lies outside [0, 1).
+    /// An error about an option if `uniform` lies outside [0, 1).
     pub fn sample(&mut self, logits: &[f32], uniform: f32) -> Result<u32> {
         if !(0.0..1.0).contains(&uniform) {
-            return Err(Error::Option {
-                option: "uniform",
-                got: uniform.to_string(),
-                expected: "a number in [0, 1)",
-            });
+            return Err(Error::option("uniform", uniform, "a number in [0, 1)"));
         }
         let (likeliest, max) = likeliest_of(logits)?;
         let temperature = f64::from(self.options.temperature);
@@ -299,7 +295,7 @@ mod tests {
     #[test]
     fn options_outside_their_range_are_refused() {
         let named = |options| match Sampler::new(options) {
-            Err(Error::Option { option, .. }) => option,
+            Err(error) => error.option_at_fault().expect("an option"),
             other => panic!("expected a refusal, got {other:?}"),
         };
         let refused =
@@ -413,10 +409,8 @@ mod tests {
             assert!(matches!(sampler.sample(&[], 0.5), Err(Error::NoChoice { len: 0 })));
             assert!(matches!(sampler.sample(&[f32::NEG_INFINITY; 3], 0.5), Err(Error::NoChoice { len: 3 })));
             for uniform in [-0.1, 1.0, f32::NAN] {
-                assert!(matches!(
-                    sampler.sample(&[0.0], uniform),
-                    Err(Error::Option { option: "uniform", .. })
-                ));
+                let refused = sampler.sample(&[0.0], uniform);
+                assert!(refused.is_err_and(|e| e.option_at_fault() == Some("uniform")));
             }
         }
         let mut out = vec![7.0];

@@ -66,7 +66,7 @@ impl<D: Tokens> ScoreLanes<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] if `batch` or `steps` is 0; [`Error::TooShort`] for fewer than two tokens.
+    /// An error about an option if `batch` or `steps` is 0; [`Error::TooShort`] for fewer than two tokens.
     pub fn new(tokens: D, batch: usize, steps: usize) -> Result<Self> {
         Self::with_lane(tokens, batch, steps, SCORE_LANE, SCORE_WARM_UP)
     }
@@ -231,8 +231,8 @@ mod tests {
             assert!(matches!(ScoreLanes::new(tokens(len), 1, 1), Err(Error::TooShort { needed: 2, .. })));
             assert!(matches!(ScoreLanes::stream(tokens(len), 1), Err(Error::TooShort { needed: 2, .. })));
         }
-        assert!(matches!(ScoreLanes::new(tokens(9), 0, 1), Err(Error::Option { option: "batch", .. })));
-        assert!(matches!(ScoreLanes::stream(tokens(9), 0), Err(Error::Option { option: "steps", .. })));
+        assert!(ScoreLanes::new(tokens(9), 0, 1).is_err_and(|e| e.option_at_fault() == Some("batch")));
+        assert!(ScoreLanes::stream(tokens(9), 0).is_err_and(|e| e.option_at_fault() == Some("steps")));
     }
 
     #[test]

@@ -14,6 +14,8 @@ enum Inner {
     #[error(transparent)]
     Nn(refrain_nn::Error),
     #[error(transparent)]
+    Task(refrain_task::Error),
+    #[error(transparent)]
     Text(refrain_text::Error),
     #[cfg(feature = "inspect")]
     #[error(transparent)]
@@ -26,7 +28,7 @@ enum Inner {
 pub enum ErrorKind {
     /// A setting or a shape is outside what is allowed.
     Setting,
-    /// A run cannot go on from a checkpoint that is of another run.
+    /// A checkpoint is damaged, or of another run than the one that is to resume from it.
     Resume,
     /// Data, text or a file's contents are not what they should be.
     Data,
@@ -36,17 +38,30 @@ pub enum ErrorKind {
     Unsupported,
     /// A run needs more memory than it may take.
     Memory,
-    /// Training came to a loss that is not a number.
+    /// The loss of a training is not a number any more.
     Diverged,
     /// Anything else: a callback's or a user's layer's own error.
     Other,
 }
 
 impl Error {
+    /// What a run needs and may not take, if it was refused for that.
+    pub fn too_much_memory(&self) -> Option<&refrain_task::TooMuchMemory> {
+        let error = match &self.0 {
+            Inner::Task(error) | Inner::Text(refrain_text::Error::Task(error)) => error,
+            _ => return None,
+        };
+        match error {
+            refrain_task::Error::Memory(much) => Some(much),
+            _ => None,
+        }
+    }
+
     /// What sort of error it is.
     pub fn kind(&self) -> ErrorKind {
         match &self.0 {
-            Inner::Nn(error) | Inner::Text(refrain_text::Error::Model(error)) => kind_of(error),
+            Inner::Nn(error) => kind_of(error),
+            Inner::Task(error) => kind_of_task(error),
             Inner::Text(error) => kind_of_text(error),
             #[cfg(feature = "inspect")]
             Inner::Inspect(error) => kind_of_inspect(error),
@@ -58,12 +73,8 @@ fn kind_of(error: &refrain_nn::Error) -> ErrorKind {
     use refrain_nn::Error as E;
     match error {
         E::Setting { .. } | E::Connection { .. } => ErrorKind::Setting,
-        E::Data { .. }
-        | E::Layout(_)
-        | E::ModelFile { .. }
-        | E::CheckpointFile { .. }
-        | E::Checkpoint { .. } => ErrorKind::Data,
-        E::Resume { .. } => ErrorKind::Resume,
+        E::Data { .. } | E::Layout(_) | E::ModelFile { .. } | E::CheckpointFile { .. } => ErrorKind::Data,
+        E::Resume { .. } | E::Checkpoint { .. } => ErrorKind::Resume,
         E::Io { .. } => ErrorKind::Io,
         E::Unsupported { .. } => ErrorKind::Unsupported,
         E::Diverged { .. } => ErrorKind::Diverged,
@@ -71,12 +82,22 @@ fn kind_of(error: &refrain_nn::Error) -> ErrorKind {
     }
 }
 
+fn kind_of_task(error: &refrain_task::Error) -> ErrorKind {
+    use refrain_task::Error as E;
+    match error {
+        E::Option { .. } => ErrorKind::Setting,
+        E::Memory(_) => ErrorKind::Memory,
+        E::WrongModel { .. } => ErrorKind::Data,
+        E::Model(error) => kind_of(error),
+        E::Task(error) => error.downcast_ref().map_or(ErrorKind::Other, kind_of_text),
+        _ => ErrorKind::Other,
+    }
+}
+
 fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     use refrain_text::Error as E;
     match error {
-        E::Option { .. } => ErrorKind::Setting,
-        E::Resume { .. } => ErrorKind::Resume,
-        E::Memory(_) => ErrorKind::Memory,
+        E::Task(error) => kind_of_task(error),
         E::Read { .. } | E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
         // Numbers that a model made, not the caller.
         E::Logit { .. } | E::NoChoice { .. } => ErrorKind::Other,
@@ -110,6 +131,12 @@ impl std::error::Error for Error {
 impl From<refrain_nn::Error> for Error {
     fn from(error: refrain_nn::Error) -> Self {
         Self(Inner::Nn(error))
+    }
+}
+
+impl From<refrain_task::Error> for Error {
+    fn from(error: refrain_task::Error) -> Self {
+        Self(Inner::Task(error))
     }
 }
 

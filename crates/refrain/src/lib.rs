@@ -59,12 +59,18 @@ pub use refrain_nn::{
 pub use refrain_nn::{callbacks, checkpoint, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
+/// How to write an application of one's own, and what its runs report.
+pub use refrain_task as task;
+pub use refrain_task::layers::CellKind;
+pub use refrain_task::{
+    Application, Average, LessMemory, RateSchedule, RunEvent, SavedRun, Stopped, TooMuchMemory, Trained,
+    TrainingRun, TrainingSettings,
+};
 pub use refrain_text::{
-    BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Corpus, Lanes, LanguageModel, LessMemory,
-    MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, TextRecipe, TokenWriter,
-    Tokenizer, TokenizerConfig, Tokens, TooMuchMemory, Truncating, WordOptions, WordSplit, WordVocab,
-    classifier, corpus, language_model, likeliest, pad_sequences, softmax_into, text_to_word_sequence,
-    to_categorical,
+    BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Codec, Corpus, Lanes, LanguageModel,
+    Level, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, TextRecipe, TokenWriter,
+    Tokenizer, TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit, WordVocab, classifier, codec,
+    corpus, language_model, likeliest, pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
 };
 
 /// The README's program, compiled and run with the doc tests.

@@ -2,30 +2,46 @@
 
 use crate::Result;
 use refrain_kernels::Engine;
+use refrain_nn::Model;
 use refrain_nn::file::{self, ModelFile};
-use refrain_text::classifier::TASK as CLASSIFY;
-use refrain_text::language_model::TASK as TEXT;
+use refrain_task::{Application, HasTaskModel, Task};
+use refrain_text::classifier::ClassifierTask;
+use refrain_text::language_model::TextTask;
 use refrain_text::{Classifier, LanguageModel};
+use serde_json::Value;
+use std::any::Any;
 use std::path::Path;
 
-/// A model file, opened as what its task says.
+/// How a task's model is made of a file.
+type Reader = fn(ModelFile) -> Result<Box<dyn Application>>;
+
+/// The tasks that this version knows.
+const TASKS: &[(&str, Reader)] = &[
+    (TextTask::NAME, |file| Ok(Box::new(LanguageModel::from_file(file)?))),
+    (ClassifierTask::NAME, |file| Ok(Box::new(Classifier::from_file(file)?))),
+];
+
+/// A model file, opened as what its task says: a [`LanguageModel`], a [`Classifier`], or a bare network.
+///
+/// ```no_run
+/// use refrain::{Engine, LanguageModel, open};
+///
+/// let opened = open("model.safetensors", Engine::default())?;
+/// println!("{}", opened.model().summary());
+/// if let Ok(mut model) = opened.downcast::<LanguageModel>() {
+///     println!("{:?}", model.suggest("the ol", 3)?);
+/// }
+/// # Ok::<(), refrain::Error>(())
+/// ```
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Opened {
-    /// A model of text.
-    Text {
-        /// The network with its vocabulary.
-        model: Box<LanguageModel>,
-        /// What is odd about the file without making it unusable.
-        warnings: Vec<String>,
-    },
-    /// A model that labels texts.
-    Classifier {
-        /// The network with its vocabulary and labels.
-        model: Box<Classifier>,
-        /// What is odd about the file without making it unusable.
-        warnings: Vec<String>,
-    },
+pub struct Opened {
+    contents: Contents,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Contents {
+    Application(Box<dyn Application>),
     /// A bare network, or one for a task that this version does not know.
     Model(Box<ModelFile>),
 }
@@ -33,7 +49,7 @@ pub enum Opened {
 /// Reads a model file and hands back the type that belongs to its task.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged, or contradicts itself.
+/// If the file cannot be read, is damaged, or contradicts itself.
 pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Opened> {
     Opened::from_file(file::load(path.as_ref(), engine)?)
 }
@@ -42,65 +58,89 @@ impl Opened {
     /// Takes over a model file that was read already.
     ///
     /// # Errors
-    /// When what the file says of its task contradicts its network.
+    /// If what the file says of its task contradicts its network.
     pub fn from_file(mut file: ModelFile) -> Result<Self> {
-        let name = file.task.as_ref().and_then(|task| task.get("task")?.as_str());
-        if name == Some(TEXT) {
-            let warnings = std::mem::take(&mut file.warnings);
-            let model = Box::new(LanguageModel::from_file(file)?);
-            return Ok(Opened::Text { model, warnings });
-        }
-        if name == Some(CLASSIFY) {
-            let warnings = std::mem::take(&mut file.warnings);
-            let model = Box::new(Classifier::from_file(file)?);
-            return Ok(Opened::Classifier { model, warnings });
-        }
-        Ok(Opened::Model(Box::new(file)))
+        let warnings = std::mem::take(&mut file.warnings);
+        let name = task_of(&file);
+        let known = TASKS.iter().find(|(known, _)| name == Some(*known));
+        let contents = match known {
+            Some((_, make)) => Contents::Application(make(file)?),
+            None => Contents::Model(Box::new(file)),
+        };
+        Ok(Self { contents, warnings })
     }
 
     /// The task that its file names; none for a bare network.
     pub fn task(&self) -> Option<&str> {
-        match self {
-            Opened::Text { .. } => Some(TEXT),
-            Opened::Classifier { .. } => Some(CLASSIFY),
-            Opened::Model(file) => file.task.as_ref()?.get("task")?.as_str(),
+        match &self.contents {
+            Contents::Application(application) => Some(application.task()),
+            Contents::Model(file) => task_of(file),
+        }
+    }
+
+    /// The model of its task, if this version knows the task.
+    pub fn application(&self) -> Option<&dyn Application> {
+        match &self.contents {
+            Contents::Application(application) => Some(&**application),
+            Contents::Model(_) => None,
+        }
+    }
+
+    /// The model as the type of its task.
+    ///
+    /// # Errors
+    /// All of it again, if it is for another task.
+    pub fn downcast<M: HasTaskModel>(self) -> std::result::Result<M, Box<Self>> {
+        let Self { contents, warnings } = self;
+        match contents {
+            Contents::Application(application) if (&*application as &dyn Any).is::<M>() => {
+                let any: Box<dyn Any> = application;
+                Ok(*any.downcast().expect("it is of this type"))
+            }
+            contents => Err(Box::new(Self { contents, warnings })),
+        }
+    }
+
+    /// The model as the type of its task, in place; none if it is for another task.
+    pub fn downcast_mut<M: HasTaskModel>(&mut self) -> Option<&mut M> {
+        match &mut self.contents {
+            Contents::Application(application) => (&mut **application as &mut dyn Any).downcast_mut(),
+            Contents::Model(_) => None,
         }
     }
 
     /// The network.
-    pub fn model(&self) -> &refrain_nn::Model {
-        match self {
-            Opened::Text { model, .. } => model.model(),
-            Opened::Classifier { model, .. } => model.model(),
-            Opened::Model(file) => &file.model,
+    pub fn model(&self) -> &Model {
+        match &self.contents {
+            Contents::Application(application) => application.model(),
+            Contents::Model(file) => &file.model,
         }
     }
 
     /// The network, to be run on arrays.
-    pub fn model_mut(&mut self) -> &mut refrain_nn::Model {
-        match self {
-            Opened::Text { model, .. } => model.model_mut(),
-            Opened::Classifier { model, .. } => model.model_mut(),
-            Opened::Model(file) => &mut file.model,
+    pub fn model_mut(&mut self) -> &mut Model {
+        match &mut self.contents {
+            Contents::Application(application) => application.model_mut(),
+            Contents::Model(file) => &mut file.model,
         }
     }
 
     /// How it was trained, if its file says so.
-    pub fn training(&self) -> Option<&serde_json::Value> {
-        match self {
-            Opened::Text { model, .. } => model.training(),
-            Opened::Classifier { model, .. } => model.training(),
-            Opened::Model(file) => file.training.as_ref(),
+    pub fn training(&self) -> Option<&Value> {
+        match &self.contents {
+            Contents::Application(application) => application.training(),
+            Contents::Model(file) => file.training.as_ref(),
         }
     }
 
     /// What is odd about the file without making it unusable.
     pub fn warnings(&self) -> &[String] {
-        match self {
-            Opened::Text { warnings, .. } | Opened::Classifier { warnings, .. } => warnings,
-            Opened::Model(file) => &file.warnings,
-        }
+        &self.warnings
     }
+}
+
+fn task_of(file: &ModelFile) -> Option<&str> {
+    file.task.as_ref()?.get("task")?.as_str()
 }
 
 #[cfg(test)]
@@ -120,10 +160,11 @@ mod tests {
             .unwrap();
         model.save(&path).unwrap();
         let bare = open(&path, Engine::default()).unwrap();
-        assert!(matches!(bare, Opened::Model(_)) && bare.task().is_none());
+        assert!(bare.application().is_none() && bare.task().is_none());
         file::save(&path, &model, Some(&serde_json::json!({"task": "series"})), None).unwrap();
         let other = open(&path, Engine::default()).unwrap();
-        assert!(matches!(other, Opened::Model(_)) && other.task() == Some("series"));
+        assert!(other.application().is_none() && other.task() == Some("series"));
+        assert_eq!(other.downcast::<LanguageModel>().unwrap_err().task(), Some("series"));
         // A text model needs its vocabulary.
         file::save(&path, &model, Some(&serde_json::json!({"task": "text"})), None).unwrap();
         let error = open(&path, Engine::default()).unwrap_err();

@@ -15,9 +15,10 @@ pub use refrain_nn::loss::Loss;
 pub use refrain_nn::metrics::Metric;
 pub use refrain_nn::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, Optimizer, RmsProp, Sgd};
 pub use refrain_nn::{
-    Activation, Averaging, Compile, Evaluate, Fit, History, Initializer, InputSpec, Model, Network,
+    Activation, Answer, Averaging, Compile, Evaluate, Fit, History, Initializer, InputSpec, Model, Network,
     Reduction, Regularizer, Schedule, Sequential, Session, State, Verbose,
 };
+pub use refrain_task::{Recipe, Task, TrainingRun, TrainingSettings};
 pub use refrain_text::{
     Classifier, ClassifierRecipe, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling,
     TextRecipe, Tokenizer, TokenizerConfig, Truncating, pad_sequences, to_categorical,

@@ -6,13 +6,17 @@ use std::path::Path;
 use std::process::Command;
 
 /// What each crate may depend on inside the workspace (ARCHITECTURE.md, "The house").
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("refrain-kernels", &[]),
     ("refrain-nn", &["refrain-kernels"]),
     ("refrain-plot", &[]),
     ("refrain-inspect", &["refrain-nn", "refrain-plot"]),
-    ("refrain-text", &["refrain-nn"]),
-    ("refrain", &["refrain-inspect", "refrain-kernels", "refrain-nn", "refrain-plot", "refrain-text"]),
+    ("refrain-task", &["refrain-nn"]),
+    ("refrain-text", &["refrain-nn", "refrain-task"]),
+    (
+        "refrain",
+        &["refrain-inspect", "refrain-kernels", "refrain-nn", "refrain-plot", "refrain-task", "refrain-text"],
+    ),
     ("refrain-cli", &["refrain"]),
 ];
 

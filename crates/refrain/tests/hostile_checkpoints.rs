@@ -10,14 +10,15 @@ use measured::measured;
 use mutate::{Mutator, Parts};
 use refrain::callbacks::{EarlyStopping, ReduceLrOnPlateau};
 use refrain::checkpoint::{Checkpoint, Checkpoints};
-use refrain::classifier::{ClassifierEvent, LabelledData, parse_table};
-use refrain::language_model::{Flow, Level, ParameterAverage, TextEvent, Trained, TrainingData};
+use refrain::classifier::{LabelledData, parse_table};
+use refrain::language_model::TrainingData;
 use refrain::layers::{Dense, Gru};
 use refrain::ndarray::{Array2, Array3};
 use refrain::optim::Adam;
+use refrain::task::Task;
 use refrain::{
-    Answer, ClassifierRecipe, Compile, Corpus, Engine, Fit, InputSpec, Isa, ModelError, Sequential,
-    TextRecipe,
+    Answer, Average, ClassifierRecipe, Compile, Corpus, Engine, Fit, InputSpec, Isa, Level, ModelError,
+    RunEvent, Sequential, TextRecipe, Trained, TrainingSettings,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -44,16 +45,16 @@ struct Run {
 }
 
 /// Stops after so many batches.
-fn after(batches: usize) -> impl FnMut(&TextEvent<'_>) -> Flow {
+fn after<T: Task>(batches: usize) -> impl FnMut(&RunEvent<'_, T>) -> Answer {
     let mut seen = 0;
     move |event| {
-        seen += usize::from(matches!(event, TextEvent::Batch { .. }));
-        if seen == batches { Flow::Stop } else { Flow::Continue }
+        seen += usize::from(matches!(event, RunEvent::Batch(_)));
+        if seen == batches { Answer::Stop } else { Answer::Continue }
     }
 }
 
 /// The checkpoint of a run that was stopped.
-fn taken<E: Display>(trained: Result<Trained, E>) -> Result<Checkpoint, String> {
+fn taken<T: Task, E: Display>(trained: Result<Trained<T>, E>) -> Result<Checkpoint, String> {
     trained.map_err(|e| e.to_string())?.checkpoint.ok_or("it was not stopped".to_owned())
 }
 
@@ -63,11 +64,14 @@ fn text(name: &'static str, recipe: TextRecipe) -> Run {
         layers: 2,
         embedding: 6,
         steps: 8,
-        epochs: 3,
-        batch: Some(2),
-        accumulate: 4,
-        average: ParameterAverage::Exponential,
         variable_steps: true,
+        training: TrainingSettings {
+            epochs: 3,
+            batch: Some(2),
+            accumulate: 4,
+            average: Average::Exponential,
+            ..recipe.training
+        },
         ..recipe
     };
     let (training, validation) = Corpus::from_text(SONG.repeat(30)).split(0.1, recipe.level).expect("a text");
@@ -138,19 +142,13 @@ fn classifier(name: &'static str) -> Run {
     let table = "up\trise\nup\traise\ndown\tdrop\ndown\tdrip\nleft\tlower\nleft\tlow\n";
     let texts = parse_table(table, "a table").expect("texts");
     let run = move |from: Option<Checkpoint>, batches| {
-        let recipe =
-            ClassifierRecipe { units: 4, embedding: 4, batch: 2, epochs: 4, ..ClassifierRecipe::default() };
-        let data = LabelledData { training: &texts, validation: &texts, memory: None };
-        let mut seen = 0;
-        let mut report = |event: &ClassifierEvent<'_>| {
-            seen += usize::from(matches!(event, ClassifierEvent::Batch { .. }));
-            if seen == batches { Flow::Stop } else { Flow::Continue }
-        };
-        let trained = match from {
-            Some(checkpoint) => recipe.resume(checkpoint, data, engine(), &mut report),
-            None => recipe.train(data, engine(), &mut report),
-        };
-        trained.map_err(|e| e.to_string())?.checkpoint.ok_or("it was not stopped".to_owned())
+        let training = TrainingSettings { batch: Some(2), epochs: 4, ..TrainingSettings::default() };
+        let recipe = ClassifierRecipe { units: 4, embedding: 4, training, ..ClassifierRecipe::default() };
+        let data = LabelledData { validation: &texts, ..LabelledData::new(&texts) };
+        taken(match from {
+            Some(checkpoint) => recipe.resume(checkpoint, data, engine(), &mut after(batches)),
+            None => recipe.train(data, engine(), &mut after(batches)),
+        })
     };
     let checkpoint = run(None, 4).expect("a run that is stopped");
     Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 1).map(drop)) }
@@ -188,9 +186,10 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut failures = Vec::new();
     let mut outcomes: BTreeMap<(bool, String), usize> = BTreeMap::new();
+    let nadam = TrainingSettings { optimizer: "nadam".into(), ..TrainingSettings::default() };
     let runs = [
         text("characters", TextRecipe::default()),
-        text("words", TextRecipe { level: Level::Word, optimizer: "nadam".into(), ..TextRecipe::default() }),
+        text("words", TextRecipe { level: Level::Word, training: nadam, ..TextRecipe::default() }),
         fit("fit"),
         classifier("a classifier"),
         text("subwords", TextRecipe { level: Level::Bpe, vocabulary: Some(340), ..TextRecipe::default() }),

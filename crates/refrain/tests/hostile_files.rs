@@ -10,13 +10,14 @@ use measured::measured;
 use mutate::{Mutator, Parts};
 use refrain::classifier::{ClassifierRecipe, LabelledData, parse_table};
 use refrain::data::Batch;
-use refrain::language_model::{CellKind, Flow, Generate, Level, TrainingData};
+use refrain::language_model::{Generate, TrainingData};
 use refrain::layers::{
     Add, Bidirectional, Concatenate, Dense, Embedding, Gru, LayerNormalization, Lstm, Masking, RepeatVector,
     SimpleRnn, TimeDistributed,
 };
 use refrain::{
-    Compile, Corpus, Engine, InputSpec, Isa, Model, Network, Opened, Sequential, TextRecipe, open,
+    Answer, CellKind, Classifier, Compile, Corpus, Engine, InputSpec, Isa, LanguageModel, Level, Model,
+    Network, Sequential, TextRecipe, TrainingSettings, open,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -69,13 +70,12 @@ fn text(path: &Path, change: impl FnOnce(&mut TextRecipe)) {
         layers: 1,
         embedding: 6,
         steps: 8,
-        epochs: 1,
-        batch: Some(2),
+        training: TrainingSettings { epochs: 1, batch: Some(2), ..TrainingSettings::default() },
         ..TextRecipe::default()
     };
     change(&mut recipe);
     let corpus = Corpus::from_text(SONG.repeat(4));
-    let trained = recipe.train(TrainingData::new(&corpus), engine(), &mut |_| Flow::Continue);
+    let trained = recipe.train(TrainingData::new(&corpus), engine(), &mut |_| Answer::Continue);
     trained.expect("a text to learn").model.save(path).expect("a file in a folder of its own");
 }
 
@@ -83,9 +83,10 @@ fn classifier(path: &Path) {
     let texts =
         parse_table("up\trise\nup\traise\ndown\tdrop\ndown\tdrip\nleft\tlower\nleft\tlow\n", "a table")
             .expect("texts");
-    let recipe = ClassifierRecipe { units: 4, embedding: 4, epochs: 1, ..ClassifierRecipe::default() };
-    let data = LabelledData { training: &texts, validation: &[], memory: None };
-    let trained = recipe.train(data, engine(), &mut |_| Flow::Continue).expect("texts to learn");
+    let training = TrainingSettings { epochs: 1, ..TrainingSettings::default() };
+    let recipe = ClassifierRecipe { units: 4, embedding: 4, training, ..ClassifierRecipe::default() };
+    let data = LabelledData::new(&texts);
+    let trained = recipe.train(data, engine(), &mut |_| Answer::Continue).expect("texts to learn");
     trained.model.save(path).expect("a file in a folder of its own");
 }
 
@@ -161,22 +162,20 @@ fn open_and_use(path: &Path) -> String {
         }
     };
     let _ = opened.model().summary().to_string();
-    let used = match &mut opened {
-        Opened::Text { model, .. } => {
-            let prompt = "the old".to_owned();
-            let written = model.complete(&Generate { prompt, length: 5, ..Generate::default() });
-            let begun = written.and_then(|_| model.suggest("the r", 3));
-            begun.and_then(|_| model.suggest("the ", 3)).map(drop).map_err(|e| e.to_string())
-        }
-        Opened::Classifier { model, .. } => {
-            model.classify(&["rise", "x"]).map(drop).map_err(|e| e.to_string())
-        }
-        opened => match batch(opened.model()) {
+    let used = if let Some(model) = opened.downcast_mut::<LanguageModel>() {
+        let prompt = "the old".to_owned();
+        let written = model.complete(&Generate { prompt, length: 5, ..Generate::default() });
+        let begun = written.and_then(|_| model.suggest("the r", 3));
+        begun.and_then(|_| model.suggest("the ", 3)).map(drop).map_err(|e| e.to_string())
+    } else if let Some(model) = opened.downcast_mut::<Classifier>() {
+        model.classify(&["rise", "x"]).map(drop).map_err(|e| e.to_string())
+    } else {
+        match batch(opened.model()) {
             Some(batch) => {
                 opened.model_mut().predict_batch(&batch, None).map(drop).map_err(|e| e.to_string())
             }
             None => return "opened, too wide to be fed".to_owned(),
-        },
+        }
     };
     match used {
         Ok(()) => "opened and used".to_owned(),

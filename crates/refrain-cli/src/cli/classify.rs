@@ -1,12 +1,11 @@
 //! The options of `train classify` and `classify`.
 
-use super::values::{choice, count, name, not_negative, positive, share};
-use super::{CheckpointOptions, LoggingOptions, MemoryLimit};
+use super::reader_options::{READER_OPTIONS, Reader, ReaderOptions, ReadsTexts};
+use super::run_options::{Defaults, RunOptions, default};
+use super::values::{choice, count, name};
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 use refrain::ClassifierRecipe;
 use refrain::classifier::{ClassWeight, Identical};
-use refrain::language_model::{CellKind, Level, RateSchedule};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -16,98 +15,87 @@ pub(crate) struct TrainClassify {
     #[arg(value_name = "FILE|DIR", required = true)]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) shape: ClassifierShape,
+    reader: ReaderOptions<TrainClassify>,
     #[command(flatten)]
-    pub(crate) fit: ClassifierFit,
+    labels: Labels,
     #[command(flatten)]
-    pub(crate) limit: MemoryLimit,
-    #[command(flatten)]
-    pub(crate) checkpoints: CheckpointOptions,
-    #[command(flatten)]
-    pub(crate) logging: LoggingOptions,
-    /// Where to save the model
-    #[arg(long, value_name = "FILE", help_heading = "Model files", default_value = "model.safetensors")]
-    pub(crate) out: PathBuf,
+    pub(crate) run: RunOptions<TrainClassify>,
 }
 
-/// What the model is.
+/// How labels count, and which texts are held out.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "The model")]
-pub(crate) struct ClassifierShape {
-    /// What a step is
-    #[arg(long, default_value = name(&recipe().level), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
-    pub(crate) level: Level,
-    /// The recurrence
-    #[arg(long, default_value = name(&recipe().cell), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
-    pub(crate) cell: CellKind,
-    /// Hidden units of each layer, in each direction
-    #[arg(long, value_name = "N", default_value_t = recipe().units, value_parser = count(1..=16_384))]
-    pub(crate) units: usize,
-    /// Recurrent layers
-    #[arg(long, value_name = "N", default_value_t = recipe().layers, value_parser = count(1..=64))]
-    pub(crate) layers: usize,
-    /// Width of the embedding
-    #[arg(long, value_name = "N", default_value_t = recipe().embedding, value_parser = count(1..=16_384))]
-    pub(crate) embedding: usize,
-    /// Read texts in both directions [default]
-    #[arg(long, overrides_with = "one_direction")]
-    pub(crate) bidirectional: bool,
-    /// Read texts from their beginning only
-    #[arg(long)]
-    pub(crate) one_direction: bool,
-    /// Dropout before, between and behind the recurrent layers, fresh each step
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = recipe().dropout, value_parser = share)]
-    pub(crate) dropout: f64,
-    /// Words that occur less often become the unknown one (words only)
-    #[arg(long, value_name = "N", default_value_t = recipe().min_count, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) min_count: u64,
-    /// Steps of a text that are read; what follows is cut
-    #[arg(long, value_name = "N", default_value_t = recipe().max_length, value_parser = count(1..=1_000_000))]
-    pub(crate) max_length: usize,
+struct Labels {
+    #[arg(long, help_heading = "Training", value_parser = choice::<ClassWeight, 2>(["none", "balanced"]),
+        help = default::<TrainClassify>("How much the texts of each label count: all the same, or rare labels more", |r| name(&r.class_weight)))]
+    class_weight: Option<ClassWeight>,
+    #[arg(long, help_heading = "Validation and test", conflicts_with = "validation_file",
+        value_parser = choice::<Identical, 2>(["together", "apart"]),
+        help = default::<TrainClassify>("Whether texts that are the same, label and all, are held out together, or each is drawn \
+            for itself: then what was learned by heart is validated on too", |r| name(&r.identical)))]
+    identical: Option<Identical>,
 }
 
-/// How it is trained.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-pub(crate) struct ClassifierFit {
-    /// Texts of a batch
-    #[arg(long, value_name = "N", default_value_t = recipe().batch, value_parser = count(1..=65_536))]
-    pub(crate) batch: usize,
-    /// Passes over the texts
-    #[arg(long, value_name = "N", default_value_t = recipe().epochs, value_parser = count(1..=1_000_000))]
-    pub(crate) epochs: usize,
-    /// Learning rate
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = recipe().learning_rate, value_parser = positive)]
-    pub(crate) lr: f64,
-    /// How the learning rate goes over the run
-    #[arg(long, default_value = name(&recipe().schedule),
-        value_parser = choice::<RateSchedule, 3>(["constant", "cosine", "exponential"]))]
-    pub(crate) schedule: RateSchedule,
-    /// Optimiser
-    #[arg(long, default_value = recipe().optimizer, ignore_case = true, value_parser = PossibleValuesParser::new(
-        ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax", "nadam"]))]
-    pub(crate) optimizer: String,
-    /// Global norm that gradients are clipped to; 0: not at all
-    #[arg(long, value_name = "NORM", allow_negative_numbers = true, default_value_t = recipe().clip, value_parser = not_negative)]
-    pub(crate) clip: f64,
-    /// How much the texts of each label count: all the same, or rare labels more
-    #[arg(long, default_value = name(&recipe().class_weight),
-        value_parser = choice::<ClassWeight, 2>(["none", "balanced"]))]
-    pub(crate) class_weight: ClassWeight,
-    /// Share of each label's texts, drawn by the seed, that is held out to validate on; 0: none
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = recipe().validation, value_parser = share,
-        conflicts_with = "validation_file")]
-    pub(crate) validation: f64,
-    /// Whether texts that are the same, label and all, are held out together, or each is drawn for itself: then what
-    /// was learned by heart is validated on too
-    #[arg(long, conflicts_with = "validation_file", default_value = name(&recipe().identical), value_parser = choice::<Identical, 2>(["together", "apart"]))]
-    pub(crate) identical: Identical,
-    /// Labelled texts to validate on, a file or a folder; nothing is held out then
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(crate) validation_file: Option<PathBuf>,
-    /// Seed of the initial weights, of dropout, of the order of the texts, and of which are held out
-    #[arg(long, value_name = "N", default_value_t = recipe().seed)]
-    pub(crate) seed: u64,
+impl Defaults for TrainClassify {
+    type Recipe = ClassifierRecipe;
+
+    const BATCH: &'static str = "Texts in a batch";
+    const VALIDATION: &'static str =
+        "Share of each label's texts, drawn by the seed, that is held out to validate on; 0: none";
+    const VALIDATION_FILE: &'static str =
+        "Labelled texts to validate on, a file or a folder; nothing is held out then";
+    const TEST_FILE: &'static str = "Labelled texts to score the finished model on, a file or a folder";
+    const SEED: &'static str =
+        "Seed of the initial weights, of dropout, of the order of the texts, and of which are held out";
+    const PATH: &'static str = "FILE|DIR";
+    const SHAPE: &'static [&'static str] = &READER_OPTIONS;
+
+    fn recipes() -> (ClassifierRecipe, Vec<(String, ClassifierRecipe)>) {
+        (ClassifierRecipe::default(), Vec::new())
+    }
+
+    fn default_batch() -> String {
+        ClassifierRecipe::default().batch().to_string()
+    }
+}
+
+impl ReadsTexts for TrainClassify {
+    fn reader(recipe: &ClassifierRecipe) -> Reader {
+        let ClassifierRecipe { level, cell, units, layers, embedding, bidirectional, .. } = *recipe;
+        let ClassifierRecipe { dropout, min_count, max_length, .. } = *recipe;
+        Reader { level, cell, units, layers, embedding, bidirectional, dropout, min_count, max_length }
+    }
+}
+
+impl TrainClassify {
+    /// The recipe that the options describe.
+    pub(crate) fn recipe(&self) -> ClassifierRecipe {
+        let base = ClassifierRecipe::default();
+        let Reader { level, cell, units, layers, embedding, bidirectional, dropout, min_count, max_length } =
+            self.reader.over(&base);
+        self.recipe_for(ClassifierRecipe {
+            level,
+            cell,
+            units,
+            layers,
+            embedding,
+            bidirectional,
+            dropout,
+            min_count,
+            max_length,
+            ..base
+        })
+    }
+
+    /// The network of a recipe, trained as the options say.
+    pub(crate) fn recipe_for(&self, network: ClassifierRecipe) -> ClassifierRecipe {
+        let base = ClassifierRecipe::default();
+        ClassifierRecipe {
+            class_weight: self.labels.class_weight.unwrap_or(base.class_weight),
+            identical: self.labels.identical.unwrap_or(base.identical),
+            training: self.run.settings(&base.training),
+            ..network
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -122,15 +110,12 @@ pub(crate) struct Classify {
     pub(crate) top: usize,
 }
 
-fn recipe() -> ClassifierRecipe {
-    ClassifierRecipe::default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command, Train};
     use clap::Parser;
+    use refrain::{Average, Level, RateSchedule};
 
     fn parse(arguments: &[&str]) -> TrainClassify {
         let all = ["refrain", "train", "classify", "names.tsv"].iter().chain(arguments);
@@ -147,20 +132,32 @@ mod tests {
     }
 
     #[test]
-    fn every_choice_is_accepted() {
-        for weight in ["none", "balanced"] {
-            assert_eq!(name(&parse(&["--class-weight", weight]).recipe().class_weight), weight);
-        }
-        for level in ["char", "word", "bpe"] {
-            assert_eq!(name(&parse(&["--level", level]).recipe().level), level);
-        }
-        for identical in ["together", "apart"] {
-            assert_eq!(name(&parse(&["--identical", identical]).recipe().identical), identical);
-        }
+    fn every_option_reaches_the_recipe() {
+        let recipe = |option: &str, value: &str| parse(&[option, value]).recipe();
+        assert_eq!(recipe("--class-weight", "balanced").class_weight, ClassWeight::Balanced);
+        assert_eq!(recipe("--level", "bpe").level, Level::Bpe);
+        assert_eq!(recipe("--identical", "together").identical, Identical::Together);
+        assert_eq!((recipe("--units", "7").units, recipe("--layers", "3").layers), (7, 3));
+        assert_eq!((recipe("--dropout", "0.5").dropout, recipe("--max-length", "9").max_length), (0.5, 9));
+        assert_eq!(recipe("--min-count", "4").min_count, 4);
         for (directions, both) in [("--bidirectional", true), ("--one-direction", false)] {
             assert_eq!(parse(&[directions]).recipe().bidirectional, both);
         }
         assert!(!parse(&["--bidirectional", "--one-direction"]).recipe().bidirectional);
-        assert_eq!(parse(&["--validation-file", "other.tsv"]).recipe().validation, 0.0);
+        assert_eq!(parse(&["--validation-file", "other.tsv"]).recipe().training.validation, 0.0);
+        let training = |option: &str, value: &str| recipe(option, value).training;
+        assert_eq!(training("--batch", "9").batch, Some(9));
+        assert_eq!(training("--average", "triggered").average, Average::Triggered);
+        assert_eq!(training("--schedule", "plateau").schedule, RateSchedule::Plateau);
+        assert_eq!(training("--early-stopping", "4").early_stopping, Some(4));
+        assert_eq!((training("--accumulate", "3").accumulate, training("--seed", "9").seed), (3, 9));
+        assert_eq!(training("--weight-decay", "0.5").weight_decay, 0.5);
+    }
+
+    #[test]
+    fn the_options_of_the_network_are_all_refused_with_init() {
+        let command = ReaderOptions::<TrainClassify>::augment_args(clap::Command::new("reader"));
+        let ids: Vec<_> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
+        assert_eq!(ids, READER_OPTIONS);
     }
 }

@@ -1,9 +1,10 @@
 //! The options of `generate` and `suggest`.
 
-use super::values::{at_least_one, count, not_negative, not_negative_f32, probability};
+use super::values::{at_least_one, count, not_negative_f32, number_in, probability};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use refrain::language_model::{BeamSearch, Generate as GenerateOptions};
+use refrain::task::Range;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Args)]
@@ -55,7 +56,7 @@ pub(crate) struct Generate {
     /// How far a beam makes up for the length of a text that ends at a stop text; 0: the likeliest wins, mostly a
     /// short one
     #[arg(long, value_name = "A", allow_negative_numbers = true, requires_all = ["beam", "stop"],
-        default_value_t = BeamSearch::default().length_penalty, value_parser = not_negative)]
+        default_value_t = BeamSearch::default().length_penalty, value_parser = number_in(Range::NOT_NEGATIVE))]
     pub(crate) length_penalty: f64,
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().seed)]

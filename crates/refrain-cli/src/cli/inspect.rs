@@ -1,11 +1,12 @@
 //! The options of `inspect`.
 
-use super::values::{count, not_negative, part, positive};
+use super::values::{count, number_in, part};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
 use refrain::inspect::flow::{CellKind, CompareOptions};
 use refrain::inspect::memory::SHARE;
 use refrain::plot::Theme as PlotTheme;
+use refrain::task::Range;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "Findings go to stdout, in words and numbers; with --json all numbers. Files are written \
@@ -65,11 +66,11 @@ pub(crate) struct Fresh {
     pub(crate) train: usize,
     /// Learning rate of Adam
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "train",
-        default_value_t = default().learning_rate, value_parser = positive)]
+        default_value_t = default().learning_rate, value_parser = number_in(Range::POSITIVE))]
     pub(crate) lr: f64,
     /// Gradients with a larger norm are scaled down to it; 0: off
     #[arg(long, value_name = "NORM", allow_negative_numbers = true, requires = "train",
-        default_value_t = default().clip.unwrap_or(0.0), value_parser = not_negative)]
+        default_value_t = default().clip.unwrap_or(0.0), value_parser = number_in(Range::NOT_NEGATIVE))]
     pub(crate) clip: f64,
     /// Train a cell whose gradient explodes, with clipping and without (about a minute)
     #[arg(long, conflicts_with = "model")]

@@ -5,6 +5,8 @@ mod classify;
 mod generate;
 mod inspect;
 mod logging;
+mod reader_options;
+mod run_options;
 mod train_text;
 mod values;
 
@@ -13,13 +15,15 @@ pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use inspect::{Inspect, Topic, Write as InspectWrite};
 pub(crate) use logging::LoggingOptions;
+pub(crate) use run_options::{Defaults, RunOptions};
 pub(crate) use train_text::TrainText;
 
 use clap::{Args, Parser, Subcommand};
 use refrain::Corpus;
 use refrain::language_model::DynamicEvaluation;
+use refrain::task::Range;
 use std::path::PathBuf;
-use values::{count, not_negative, part, share, size};
+use values::{count, number_in, part, size};
 
 /// Trains recurrent neural networks, and runs them.
 #[derive(Debug, Parser)]
@@ -136,10 +140,10 @@ pub(crate) struct Dynamic {
     /// The text that the model was trained on: each weight's step is measured against its usual gradient there
     #[arg(long, value_name = "FILE", requires = "dynamic")]
     pub(crate) dynamic_statistics: Option<PathBuf>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "dynamic", value_parser = not_negative,
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::NOT_NEGATIVE),
         help = of_dynamic("Learning rate", |d| d.learning_rate.to_string()))]
     pub(crate) dynamic_lr: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "dynamic", value_parser = share,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::SHARE),
         help = of_dynamic("Share of the way back to the trained weights after each chunk", |d| d.decay.to_string()))]
     pub(crate) dynamic_decay: Option<f64>,
     #[arg(long, value_name = "N", requires = "dynamic", value_parser = count(1..=65_536),

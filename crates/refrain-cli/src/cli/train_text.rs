@@ -1,12 +1,12 @@
 //! The options of `train text`.
 
-use super::values::{choice, count, cutoffs, decay, name, not_negative, positive, share};
-use super::{CheckpointOptions, LoggingOptions, MemoryLimit};
-use crate::train_text::songbook_recipe;
+use super::run_options::{Defaults, RunOptions, default};
+use super::values::{Cutoffs, choice, count, cutoffs, name, number_in};
+use crate::train::text::songbook_recipe;
 use clap::Args;
-use clap::builder::PossibleValuesParser;
-use refrain::language_model::{CellKind, Level, NamedRecipe, ParameterAverage, RateSchedule};
-use refrain::{Reduction, TextRecipe, WordSplit};
+use refrain::language_model::NamedRecipe;
+use refrain::task::Range;
+use refrain::{CellKind, Level, Reduction, TextRecipe, WordSplit};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -16,29 +16,17 @@ pub(crate) struct TrainText {
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) shape: Shape,
+    shape: Shape,
     #[command(flatten)]
-    pub(crate) noise: Noise,
+    noise: Noise,
     #[command(flatten)]
-    pub(crate) fit: FitOptions,
+    steps: Steps,
     #[command(flatten)]
-    pub(crate) limit: MemoryLimit,
-    #[command(flatten)]
-    pub(crate) score: ScoreOptions,
-    #[command(flatten)]
-    pub(crate) checkpoints: CheckpointOptions,
-    #[command(flatten)]
-    pub(crate) logging: LoggingOptions,
-    /// Go on from a trained model, with its vocabulary and layers
-    #[arg(long, value_name = "MODEL", help_heading = "Model files", conflicts_with_all = SHAPE_OPTIONS, conflicts_with_all = NOISE_OPTIONS)]
-    pub(crate) init: Option<PathBuf>,
-    /// Where to save the model
-    #[arg(long, value_name = "FILE", help_heading = "Model files", default_value = "model.safetensors")]
-    pub(crate) out: PathBuf,
+    pub(crate) run: RunOptions<TrainText>,
 }
 
-/// The ids of [`Shape`]'s options, which a model given with `--init` has decided already.
-const SHAPE_OPTIONS: [&str; 13] = [
+/// The ids of the options of [`Shape`] and [`Noise`], which a model given with `--init` has decided already.
+const SHAPE_OPTIONS: &[&str] = &[
     "recipe",
     "level",
     "words",
@@ -52,10 +40,6 @@ const SHAPE_OPTIONS: [&str; 13] = [
     "adaptive",
     "init_range",
     "forget_bias",
-];
-
-/// The ids of [`Noise`]'s options, likewise.
-const NOISE_OPTIONS: [&str; 9] = [
     "dropout",
     "input_dropout",
     "output_dropout",
@@ -67,189 +51,136 @@ const NOISE_OPTIONS: [&str; 9] = [
     "temporal_penalty",
 ];
 
+impl Defaults for TrainText {
+    type Recipe = TextRecipe;
+
+    const BATCH: &'static str = "Sequences trained side by side";
+    const VALIDATION: &'static str =
+        "Share of the text, at its end, that is held out to validate on; 0: none";
+    const VALIDATION_FILE: &'static str = "A text to validate on after each epoch; nothing is held out then";
+    const TEST_FILE: &'static str = "A text to score the finished model on";
+    const SEED: &'static str = "Seed of the initial weights, of dropout and of varying steps";
+    const PATH: &'static str = "FILE";
+    const SHAPE: &'static [&'static str] = SHAPE_OPTIONS;
+
+    fn recipes() -> (TextRecipe, Vec<(String, TextRecipe)>) {
+        let named = [NamedRecipe::ZarembaSmall, NamedRecipe::ZarembaMedium, NamedRecipe::Awd];
+        let named = named.map(|recipe| (name(&recipe), TextRecipe::named(recipe)));
+        let songbook = ("the songbook".to_owned(), songbook_recipe());
+        (TextRecipe::default(), std::iter::once(songbook).chain(named).collect())
+    }
+
+    fn default_batch() -> String {
+        "64, for a small text as many as leave 50 updates an epoch; the published recipes: 20".to_owned()
+    }
+}
+
 /// What the model is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The model")]
-pub(crate) struct Shape {
+struct Shape {
     /// Published recipe that the other options start from: of Zaremba et al. 2014 or of Merity et al. 2017
     #[arg(long, value_name = "NAME", default_value = name(&NamedRecipe::default()),
         value_parser = choice::<NamedRecipe, 4>(["plain", "zaremba-small", "zaremba-medium", "awd"]))]
-    pub(crate) recipe: NamedRecipe,
-    #[arg(long, help = default("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
-    pub(crate) level: Option<Level>,
+    recipe: NamedRecipe,
+    #[arg(long, help = text("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
+    level: Option<Level>,
     /// How words are cut: with their punctuation, at blanks as in the Penn Treebank, or as Keras's tokenizer does
     /// [default: whitespace if the text has the word <unk>, else punctuation]
     #[arg(long, value_name = "SPLIT", value_parser = choice::<WordSplit, 3>(["punctuation", "whitespace", "keras"]))]
-    pub(crate) words: Option<WordSplit>,
+    words: Option<WordSplit>,
     /// At most so many tokens; the rarest words become the unknown one [default: every word; bpe: 8000]
     #[arg(long, value_name = "N", value_parser = count(2..=16_000_000))]
-    pub(crate) vocab: Option<usize>,
+    vocab: Option<usize>,
     /// Words that occur less often become the unknown one (words only)
     #[arg(long, value_name = "N", default_value_t = plain().min_count, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) min_count: u64,
-    #[arg(long, help = default("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
-    pub(crate) cell: Option<CellKind>,
-    #[arg(long, value_name = "N", help = default("Hidden units of each layer", |r| r.units.to_string()), value_parser = count(1..=16_384))]
-    pub(crate) units: Option<usize>,
-    #[arg(long, value_name = "N", help = default("Recurrent layers", |r| r.layers.to_string()), value_parser = count(1..=64))]
-    pub(crate) layers: Option<usize>,
+    min_count: u64,
+    #[arg(long, help = text("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
+    cell: Option<CellKind>,
+    #[arg(long, value_name = "N", help = text("Hidden units of each layer", |r| r.units.to_string()), value_parser = count(1..=16_384))]
+    units: Option<usize>,
+    #[arg(long, value_name = "N", help = text("Recurrent layers", |r| r.layers.to_string()), value_parser = count(1..=64))]
+    layers: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
-        help = default("Width of the embedding; where only tying is asked for, as wide as a layer", |r| r.embedding.to_string()))]
-    pub(crate) embedding: Option<usize>,
+        help = text("Width of the embedding; where only tying is asked for, as wide as a layer", |r| r.embedding.to_string()))]
+    embedding: Option<usize>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = default("Use the embedding's weights in the output layer too, and its width in the last layer", |r| r.tie.to_string()))]
-    pub(crate) tie: Option<bool>,
+        help = text("Use the embedding's weights in the output layer too, and its width in the last layer", |r| r.tie.to_string()))]
+    tie: Option<bool>,
     /// Where an adaptive softmax cuts the vocabulary, by frequency: 2000,10000; none: an ordinary one
     /// [default: none below 30000 tokens, else at a tenth and at a third]
     #[arg(long, value_name = "N,…|none", value_parser = cutoffs)]
-    pub(crate) adaptive: Option<Cutoffs>,
-    #[arg(long, value_name = "RANGE", allow_negative_numbers = true, value_parser = positive,
-        help = default("Matrices begin uniform within +- this", |r| r.init_range.map_or("Glorot and orthogonal ones".to_owned(), |x| x.to_string())))]
-    pub(crate) init_range: Option<f64>,
+    adaptive: Option<Cutoffs>,
+    #[arg(long, value_name = "RANGE", allow_negative_numbers = true, value_parser = number_in(Range::POSITIVE),
+        help = text("Matrices begin uniform within +- this", |r| r.init_range.map_or("Glorot and orthogonal ones".to_owned(), |x| x.to_string())))]
+    init_range: Option<f64>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = default("Whether an LSTM's forget gate begins with a bias of 1", |r| r.forget_bias.to_string()))]
-    pub(crate) forget_bias: Option<bool>,
+        help = text("Whether an LSTM's forget gate begins with a bias of 1", |r| r.forget_bias.to_string()))]
+    forget_bias: Option<bool>,
 }
 
 /// What keeps it from learning the text by heart.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Dropout and other noise")]
-pub(crate) struct Noise {
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("Dropout before, between and behind the recurrent layers", |r| r.dropout.to_string()))]
-    pub(crate) dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("Dropout before the first layer", |r| or_dropout(r.input_dropout)))]
-    pub(crate) input_dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("Dropout behind the last layer", |r| or_dropout(r.output_dropout)))]
-    pub(crate) output_dropout: Option<f64>,
+struct Noise {
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout before, between and after the recurrent layers", |r| r.dropout.to_string()))]
+    dropout: Option<f64>,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout before the first layer", |r| or_dropout(r.input_dropout)))]
+    input_dropout: Option<f64>,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout after the last layer", |r| or_dropout(r.output_dropout)))]
+    output_dropout: Option<f64>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = default("Drop the same units at every step of a chunk", |r| r.locked_dropout.to_string()))]
-    pub(crate) locked_dropout: Option<bool>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("Tokens whose embedding is dropped for a batch", |r| r.embedding_dropout.to_string()))]
-    pub(crate) embedding_dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("Dropout of the hidden state, the same units at every step", |r| r.recurrent_dropout.to_string()))]
-    pub(crate) recurrent_dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("Dropout of the recurrent kernel's weights, for a batch", |r| r.weight_drop.to_string()))]
-    pub(crate) weight_drop: Option<f64>,
-    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = not_negative,
-        help = default("Penalty on the mean square of what the output layer reads", |r| r.activation_penalty.to_string()))]
-    pub(crate) activation_penalty: Option<f64>,
-    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = not_negative,
-        help = default("Penalty on the last layer's mean square change from step to step", |r| r.temporal_penalty.to_string()))]
-    pub(crate) temporal_penalty: Option<f64>,
+        help = text("Drop the same units at every step of a chunk", |r| r.locked_dropout.to_string()))]
+    locked_dropout: Option<bool>,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Tokens whose embedding is dropped for a batch", |r| r.embedding_dropout.to_string()))]
+    embedding_dropout: Option<f64>,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout of the hidden state, the same units at every step", |r| r.recurrent_dropout.to_string()))]
+    recurrent_dropout: Option<f64>,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout of the recurrent kernel's weights, for a batch", |r| r.weight_drop.to_string()))]
+    weight_drop: Option<f64>,
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
+        help = text("Penalty on the mean square of what the output layer reads", |r| r.activation_penalty.to_string()))]
+    activation_penalty: Option<f64>,
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
+        help = text("Penalty on the last layer's mean square change from step to step", |r| r.temporal_penalty.to_string()))]
+    temporal_penalty: Option<f64>,
 }
 
-/// How it is trained.
+/// How the text is cut for training, and how it is scored.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-pub(crate) struct FitOptions {
-    /// Sequences trained side by side [default: 64, on a small text as many as leave 50 updates an epoch; the
-    /// published recipes: 20]
-    #[arg(long, value_name = "N", value_parser = count(1..=65_536))]
-    pub(crate) batch: Option<usize>,
+#[command(next_help_heading = "Backpropagation through time")]
+struct Steps {
     #[arg(long, value_name = "N", value_parser = count(1..=65_536),
-        help = default("Steps of truncated backpropagation through time", |r| r.steps.to_string()))]
-    pub(crate) steps: Option<usize>,
+        help = text("Steps of truncated backpropagation through time", |r| r.steps.to_string()))]
+    steps: Option<usize>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = default("Vary the steps from chunk to chunk, the rate with them", |r| r.variable_steps.to_string()))]
-    pub(crate) variable_steps: Option<bool>,
-    #[arg(long, value_name = "N", value_parser = count(1..=65_536),
-        help = default("Batches whose gradients make one update", |r| r.accumulate.to_string()))]
-    pub(crate) accumulate: Option<usize>,
-    #[arg(long, value_name = "N", value_parser = count(1..=1_000_000), help = default("Passes over the text", |r| r.epochs.to_string()))]
-    pub(crate) epochs: Option<usize>,
-    #[arg(long, ignore_case = true, help = default("Optimiser", |r| r.optimizer.clone()), value_parser = PossibleValuesParser::new(
-        ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax", "nadam"]))]
-    pub(crate) optimizer: Option<String>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive,
-        help = default("Learning rate", |r| r.learning_rate.to_string()))]
-    pub(crate) lr: Option<f64>,
-    #[arg(long, help = default("How the learning rate goes over the run", |r| name(&r.schedule)),
-        value_parser = choice::<RateSchedule, 5>(["constant", "cosine", "exponential", "step", "plateau"]))]
-    pub(crate) schedule: Option<RateSchedule>,
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = decay,
-        help = default("What the schedules step (each epoch) and plateau (an epoch without progress) multiply the rate by", |r| short(r.decay)))]
-    pub(crate) decay: Option<f64>,
-    #[arg(long, value_name = "EPOCHS", value_parser = count(0..=1_000_000),
-        help = default("Epochs before the schedule step begins", |r| r.decay_after.to_string()))]
-    pub(crate) decay_after: Option<usize>,
-    #[arg(long, value_name = "DECAY", allow_negative_numbers = true, value_parser = not_negative,
-        help = default("Share of the rate by which weights shrink each update", |r| r.weight_decay.to_string()))]
-    pub(crate) weight_decay: Option<f64>,
-    #[arg(long, help = default("What the gradient is of: the mean over all steps, or the sum over a sequence's steps", |r| name(&r.reduction)),
+        help = text("Vary the steps from chunk to chunk, the rate with them", |r| r.variable_steps.to_string()))]
+    variable_steps: Option<bool>,
+    #[arg(long, help = text("What the gradient is of: the mean over all steps, or the sum over a sequence's steps", |r| name(&r.reduction)),
         value_parser = choice::<Reduction, 2>(["mean", "sum_over_steps"]))]
-    pub(crate) reduction: Option<Reduction>,
-    #[arg(long, value_name = "NORM", allow_negative_numbers = true, value_parser = not_negative,
-        help = default("Global norm that gradients are clipped to; 0: not at all", |r| r.clip.to_string()))]
-    pub(crate) clip: Option<f64>,
-    #[arg(long, help = default("Average of the parameters that is validated and kept: of all steps so far, or (triggered) \
-        since the validation loss stopped falling", |r| name(&r.average)),
-        value_parser = choice::<ParameterAverage, 3>(["none", "exponential", "triggered"]))]
-    pub(crate) average: Option<ParameterAverage>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share,
-        help = default("How much of an exponential average is kept each step", |r| r.average_momentum.to_string()))]
-    pub(crate) average_momentum: Option<f64>,
-    #[arg(long, value_name = "EPOCHS", value_parser = count(1..=1_000_000),
-        help = default("Epochs without a better validation loss that trigger an average", |r| r.patience.to_string()))]
-    pub(crate) patience: Option<usize>,
-    /// Seed of the initial weights, of dropout and of varying steps
-    #[arg(long, value_name = "N", default_value_t = plain().seed)]
-    pub(crate) seed: u64,
-}
-
-/// What it is measured on.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Validation and test")]
-pub(crate) struct ScoreOptions {
-    /// Share of the text, at its end, that is held out to validate on; 0: none
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = plain().validation, value_parser = share,
-        conflicts_with = "validation_file")]
-    pub(crate) validation: f64,
-    /// A text to validate on after each epoch; nothing is held out then
-    #[arg(long, value_name = "FILE")]
-    pub(crate) validation_file: Option<PathBuf>,
-    /// A text to score the finished model on
-    #[arg(long, value_name = "FILE")]
-    pub(crate) test_file: Option<PathBuf>,
+    reduction: Option<Reduction>,
     /// Score in one lane from beginning to end, as published figures are, not in lanes of 8,192 tokens
-    #[arg(long)]
-    pub(crate) stream: bool,
+    #[arg(long, help_heading = "Validation and test")]
+    stream: bool,
 }
 
-/// Where an adaptive softmax cuts a vocabulary.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Cutoffs(pub(crate) Vec<usize>);
+/// Help with the default of `train text`.
+fn text(help: &str, value: impl Fn(&TextRecipe) -> String) -> String {
+    default::<TrainText>(help, value)
+}
 
 fn plain() -> TextRecipe {
     TextRecipe::default()
 }
 
-/// Help with the default of the plain recipe, and those of the songbook and of the published recipes where they are
-/// others.
-fn default(help: &str, value: impl Fn(&TextRecipe) -> String) -> String {
-    let plain = value(&plain());
-    let others = [NamedRecipe::ZarembaSmall, NamedRecipe::ZarembaMedium, NamedRecipe::Awd];
-    let others = others.map(|recipe| (name(&recipe), value(&TextRecipe::named(recipe))));
-    let songbook = ("the songbook".to_owned(), value(&songbook_recipe()));
-    let mut told = format!("{help} [default: {plain}");
-    for (name, value) in std::iter::once(songbook).chain(others).filter(|(_, value)| *value != plain) {
-        told += &format!(", {name}: {value}");
-    }
-    told + "]"
-}
-
 fn or_dropout(rate: Option<f64>) -> String {
     rate.map_or("as --dropout".to_owned(), |rate| rate.to_string())
-}
-
-/// A factor in a few digits.
-fn short(x: f64) -> String {
-    format!("{x:.3}").trim_end_matches('0').to_owned()
 }
 
 impl TrainText {
@@ -259,7 +190,7 @@ impl TrainText {
         let units = shape.units.unwrap_or(base.units);
         let tied_now = shape.tie == Some(true) && !base.tie;
         let narrow = if tied_now { units } else { base.embedding };
-        self.recipe_with(TextRecipe {
+        self.recipe_for(TextRecipe {
             level: shape.level.unwrap_or(base.level),
             words: shape.words.or(base.words.filter(|_| shape.level.unwrap_or(base.level) == base.level)),
             vocabulary: shape.vocab.or(base.vocabulary),
@@ -285,37 +216,35 @@ impl TrainText {
         })
     }
 
-    /// What is to be said of options that change nothing under the recipe.
-    pub(crate) fn without_effect(&self, recipe: &TextRecipe) -> Vec<String> {
-        let (shape, noise, fit, score) = (&self.shape, &self.noise, &self.fit, &self.score);
-        let falls = matches!(recipe.schedule, RateSchedule::Step | RateSchedule::Plateau);
+    /// The network of a recipe, trained as the options say.
+    pub(crate) fn recipe_for(&self, network: TextRecipe) -> TextRecipe {
+        let (steps, base) = (&self.steps, self.base());
+        TextRecipe {
+            steps: steps.steps.unwrap_or(base.steps),
+            variable_steps: steps.variable_steps.unwrap_or(base.variable_steps),
+            reduction: steps.reduction.unwrap_or(base.reduction),
+            stream: steps.stream,
+            training: self.run.settings(&base.training),
+            ..network
+        }
+    }
+
+    /// The options that were given and change nothing under a recipe, each with what it would need.
+    pub(crate) fn without_effect(&self, recipe: &TextRecipe) -> Vec<(&'static str, &'static str)> {
+        let (shape, noise, scored) = (&self.shape, &self.noise, &self.run.scored);
         let drops = recipe.dropout > 0.0
             || [recipe.input_dropout, recipe.output_dropout].iter().flatten().any(|&rate| rate > 0.0);
-        let scores = recipe.validation > 0.0 || score.validation_file.is_some() || score.test_file.is_some();
+        let scores = recipe.training.validation > 0.0
+            || scored.validation_file.is_some()
+            || scored.test_file.is_some();
         [
-            ("--decay", fit.decay.is_some() && !falls, "--schedule step or plateau"),
-            (
-                "--decay-after",
-                fit.decay_after.is_some() && recipe.schedule != RateSchedule::Step,
-                "--schedule step",
-            ),
-            (
-                "--average-momentum",
-                fit.average_momentum.is_some() && recipe.average != ParameterAverage::Exponential,
-                "--average exponential",
-            ),
-            (
-                "--patience",
-                fit.patience.is_some() && recipe.average != ParameterAverage::Triggered,
-                "--average triggered",
-            ),
             ("--forget-bias", shape.forget_bias.is_some() && recipe.cell != CellKind::Lstm, "--cell lstm"),
             ("--locked-dropout", noise.locked_dropout == Some(true) && !drops, "--dropout"),
-            ("--stream", score.stream && !scores, "a text to validate or to test on"),
+            ("--stream", self.steps.stream && !scores, "a text to validate or to test on"),
         ]
         .into_iter()
         .filter(|(_, useless, _)| *useless)
-        .map(|(option, _, needs)| format!("{option} changes nothing without {needs}"))
+        .map(|(option, _, needs)| (option, needs))
         .collect()
     }
 
@@ -327,33 +256,6 @@ impl TrainText {
             TextRecipe::named(self.shape.recipe)
         }
     }
-
-    /// A recipe's shape, trained as the options say.
-    pub(crate) fn recipe_with(&self, shape: TextRecipe) -> TextRecipe {
-        let (fit, score, base) = (&self.fit, &self.score, self.base());
-        TextRecipe {
-            batch: fit.batch.or(base.batch),
-            steps: fit.steps.unwrap_or(base.steps),
-            variable_steps: fit.variable_steps.unwrap_or(base.variable_steps),
-            accumulate: fit.accumulate.unwrap_or(base.accumulate),
-            epochs: fit.epochs.unwrap_or(base.epochs),
-            optimizer: fit.optimizer.as_ref().map_or(base.optimizer, |name| name.to_ascii_lowercase()),
-            learning_rate: fit.lr.unwrap_or(base.learning_rate),
-            schedule: fit.schedule.unwrap_or(base.schedule),
-            decay: fit.decay.unwrap_or(base.decay),
-            decay_after: fit.decay_after.unwrap_or(base.decay_after),
-            weight_decay: fit.weight_decay.unwrap_or(base.weight_decay),
-            reduction: fit.reduction.unwrap_or(base.reduction),
-            clip: fit.clip.unwrap_or(base.clip),
-            average: fit.average.unwrap_or(base.average),
-            average_momentum: fit.average_momentum.unwrap_or(base.average_momentum),
-            patience: fit.patience.unwrap_or(base.patience),
-            validation: if score.validation_file.is_some() { 0.0 } else { score.validation },
-            stream: score.stream,
-            seed: fit.seed,
-            ..shape
-        }
-    }
 }
 
 #[cfg(test)]
@@ -361,6 +263,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command, Train};
     use clap::Parser;
+    use refrain::task::Recipe;
 
     fn parse(arguments: &[&str]) -> TrainText {
         let all = ["refrain", "train", "text"].iter().chain(arguments);
@@ -383,6 +286,12 @@ mod tests {
     #[test]
     fn every_option_reaches_the_recipe() {
         // A value other than the default for each, under the recipe's name for it.
+        let flat = |recipe: TextRecipe| {
+            let mut recipe = serde_json::to_value(recipe).unwrap();
+            let training = recipe.as_object_mut().unwrap().remove("training").unwrap();
+            recipe.as_object_mut().unwrap().extend(training.as_object().unwrap().clone());
+            recipe
+        };
         let cases = [
             ("--level", "word", "level"),
             ("--vocab", "99", "vocabulary"),
@@ -415,12 +324,13 @@ mod tests {
             ("--average", "exponential", "average"),
             ("--average-momentum", "0.25", "average_momentum"),
             ("--patience", "3", "patience"),
+            ("--early-stopping", "3", "early_stopping"),
             ("--validation", "0.25", "validation"),
             ("--seed", "3", "seed"),
         ];
-        let default = serde_json::to_value(TextRecipe::default()).unwrap();
+        let default = flat(TextRecipe::default());
         for (option, value, field) in cases {
-            let recipe = serde_json::to_value(parse(&["poem.txt", option, value]).recipe()).unwrap();
+            let recipe = flat(parse(&["poem.txt", option, value]).recipe());
             let got = &recipe[field];
             let got = got.as_str().map_or_else(|| got.to_string(), str::to_owned);
             assert_eq!(got, value, "{option}");
@@ -440,7 +350,7 @@ mod tests {
         ] {
             for value in [true, false] {
                 let option = format!("{option}={value}");
-                let recipe = serde_json::to_value(parse(&["poem.txt", &option]).recipe()).unwrap();
+                let recipe = flat(parse(&["poem.txt", &option]).recipe());
                 assert_eq!(recipe[field], value, "{option}");
             }
         }
@@ -454,21 +364,19 @@ mod tests {
 
     #[test]
     fn options_that_change_nothing_are_named() {
-        let told = |arguments: &[&str]| {
+        let useless_of = |arguments: &[&str]| {
             let options = parse(&[&["poem.txt"], arguments].concat());
-            options.without_effect(&options.recipe())
+            let recipe = options.recipe();
+            [options.run.without_effect(&recipe.training), options.without_effect(&recipe)].concat()
         };
         let useless = ["--decay", "--decay-after", "--average-momentum", "--patience"];
         for option in useless {
             let value = if option == "--decay" || option == "--average-momentum" { "0.5" } else { "3" };
-            assert_eq!(told(&[option, value]).len(), 1, "{option}");
+            assert_eq!(useless_of(&[option, value]).len(), 1, "{option}");
         }
-        assert_eq!(
-            told(&["--forget-bias=false", "--cell", "gru"]),
-            ["--forget-bias changes nothing without --cell lstm"]
-        );
-        assert_eq!(told(&["--locked-dropout"]).len(), 1);
-        assert_eq!(told(&["--stream", "--validation", "0"]).len(), 1);
+        assert_eq!(useless_of(&["--forget-bias=false", "--cell", "gru"]), [("--forget-bias", "--cell lstm")]);
+        assert_eq!(useless_of(&["--locked-dropout"]).len(), 1);
+        assert_eq!(useless_of(&["--stream", "--validation", "0"]).len(), 1);
         let useful = [
             "--schedule",
             "step",
@@ -480,9 +388,9 @@ mod tests {
             "--dropout",
             "0.1",
         ];
-        assert!(told(&useful).is_empty() && told(&[]).is_empty());
+        assert!(useless_of(&useful).is_empty() && useless_of(&[]).is_empty());
         for recipe in ["zaremba-small", "zaremba-medium", "awd"] {
-            assert!(told(&["--recipe", recipe]).is_empty());
+            assert!(useless_of(&["--recipe", recipe]).is_empty());
         }
     }
 
@@ -495,7 +403,7 @@ mod tests {
             assert_eq!(name(&parse(&["--cell", cell]).recipe().cell), cell);
         }
         for schedule in ["constant", "cosine", "exponential", "step", "plateau"] {
-            assert_eq!(name(&parse(&["--schedule", schedule]).recipe().schedule), schedule);
+            assert_eq!(name(&parse(&["--schedule", schedule]).recipe().training.schedule), schedule);
         }
         for optimizer in ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax", "nadam"] {
             parse(&["--optimizer", optimizer]).recipe().check().unwrap();
@@ -507,8 +415,8 @@ mod tests {
         let ids = |command: clap::Command| -> Vec<String> {
             command.get_arguments().map(|a| a.get_id().to_string()).collect()
         };
-        assert_eq!(ids(Shape::augment_args(clap::Command::new("shape"))), SHAPE_OPTIONS);
-        assert_eq!(ids(Noise::augment_args(clap::Command::new("noise"))), NOISE_OPTIONS);
+        let shape = Shape::augment_args(clap::Command::new("shape"));
+        assert_eq!(ids(Noise::augment_args(shape)), SHAPE_OPTIONS);
     }
 
     #[test]

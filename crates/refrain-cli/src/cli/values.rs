@@ -1,8 +1,8 @@
 //! How the values of options are read.
 
-use super::train_text::Cutoffs;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use refrain::checkpoint::Every;
+use refrain::task::Range;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::RangeInclusive;
@@ -53,8 +53,11 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a size such as 500M or 8G".to_owned())
 }
 
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..1.0).contains(x), "a share from 0 and below 1")
+/// Reads a number of a range.
+pub(super) fn number_in(
+    range: Range,
+) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+    move |text| number(text, |&x| range.contains(x), range.expected())
 }
 
 pub(super) fn part(text: &str) -> Result<f64, String> {
@@ -65,13 +68,9 @@ pub(super) fn probability(text: &str) -> Result<f32, String> {
     number(text, |&x| x > 0.0 && x <= 1.0, "a probability above 0 and at most 1")
 }
 
-pub(super) fn positive(text: &str) -> Result<f64, String> {
-    number(text, |x: &f64| *x > 0.0 && x.is_finite(), "a number above 0")
-}
-
-pub(super) fn not_negative(text: &str) -> Result<f64, String> {
-    number(text, |x: &f64| *x >= 0.0 && x.is_finite(), "a number of at least 0")
-}
+/// Where an adaptive softmax cuts a vocabulary.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cutoffs(pub(crate) Vec<usize>);
 
 /// `none`, or ascending numbers with commas between.
 pub(super) fn cutoffs(text: &str) -> Result<Cutoffs, String> {
@@ -83,10 +82,6 @@ pub(super) fn cutoffs(text: &str) -> Result<Cutoffs, String> {
     let numbers =
         numbers.filter(ascending).ok_or("expected ascending numbers such as 2000,10000, or none")?;
     Ok(Cutoffs(numbers))
-}
-
-pub(super) fn decay(text: &str) -> Result<f64, String> {
-    number(text, |&x| x > 0.0 && x <= 1.0, "a factor above 0 and at most 1")
 }
 
 pub(super) fn not_negative_f32(text: &str) -> Result<f32, String> {

@@ -2,17 +2,16 @@
 
 use super::STEPS;
 use super::delivery::Delivery;
+use crate::bar::bar_for;
 use crate::cli::Inspect as Options;
 use crate::error::Result;
-use crate::output::{Level, Output};
-use crate::progress;
+use crate::output::Output;
 use indicatif::ProgressBar;
 use refrain::inspect::flow::{
     ClippingOptions, CompareOptions, Progress, clipping_on_adding, compare_on_adding,
 };
 use refrain::inspect::{Report, Section};
 use refrain::{Engine, Error};
-use std::io::{IsTerminal, stderr};
 
 pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<()> {
     let delivery = Delivery::new(&options.write, &[])?;
@@ -74,8 +73,7 @@ struct Shown {
 
 impl Shown {
     fn new(output: &Output) -> Self {
-        let visible = output.level() >= Level::Normal && stderr().is_terminal();
-        Self { bar: if visible { progress::bar(1) } else { ProgressBar::hidden() } }
+        Self { bar: bar_for(output, 1) }
     }
 
     fn advance(&self, at: &Progress) {

@@ -16,7 +16,7 @@ use refrain::{Classifier, Error};
 const READING: usize = 20_000;
 
 /// Texts from files, or random ones.
-pub(super) fn material(model: &mut Classifier, options: &Options, output: &Output) -> Result<Material> {
+pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Output) -> Result<Material> {
     if options.data.is_empty() {
         let steps = options.steps.unwrap_or(STEPS).min(model.max_length());
         let mut sample =

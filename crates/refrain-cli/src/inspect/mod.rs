@@ -3,18 +3,19 @@
 mod arrays;
 mod delivery;
 mod fresh;
-mod labelled;
-mod text;
+pub(crate) mod labelled;
+pub(crate) mod text;
 mod topics;
 
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{Failure, Result};
+use crate::format::{shape, thousands};
 use crate::model::open_any;
 use crate::output::Output;
-use crate::progress::{shape, thousands};
+use crate::tasks::{TaskCommands, commands_of};
 use delivery::Delivery;
 use refrain::inspect::{Report, Sample, Search};
-use refrain::{Engine, Opened};
+use refrain::{Engine, Model};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,10 @@ const STEPS: usize = 200;
 
 /// What a model is looked at with.
 #[derive(Debug)]
-struct Material {
+pub(crate) struct Material {
     /// Some sequences.
     sample: Sample,
-    /// One long text, in which units are looked for that follow something; none where there is no text.
+    /// One long text, in which units are looked for that follow something; none if there is no text.
     reading: Option<Sample>,
     /// How they are looked for.
     search: Search,
@@ -48,35 +49,50 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         );
         return Err(Failure::input(reason));
     }
-    let mut opened = open_any(path, engine, output)?;
+    let opened = open_any(path, engine, output)?;
     let read: Vec<_> = std::iter::once(path).chain(&options.data).cloned().collect();
     let delivery = Delivery::new(&options.write, &read)?;
-    let material = match &mut opened {
-        Opened::Text { model, .. } => text::material(model, options, output)?,
-        Opened::Classifier { model, .. } => labelled::material(model, options, output)?,
-        other => arrays::material(other.model_mut(), options, output)?,
-    };
-    let subject = subject(path, &options.data, &opened, &material.sample);
-    let sections = topics::sections(opened.model_mut(), &material, options, output)?;
+    match commands_of(opened) {
+        Ok(mut model) => {
+            let material = model.material(options, output)?;
+            let task = TaskCommands::subject(&*model);
+            report(path, options, (model.model_mut(), task), material, delivery, output)
+        }
+        Err(mut opened) => {
+            let material = arrays::material(opened.model_mut(), options, output)?;
+            let task = opened.task().unwrap_or("none").to_owned();
+            report(path, options, (opened.model_mut(), task), material, delivery, output)
+        }
+    }
+}
+
+/// Looks into a model, of which `task` is said, with some material.
+fn report(
+    path: &Path,
+    options: &Options,
+    (model, task): (&mut Model, String),
+    material: Material,
+    delivery: Delivery,
+    output: &Output,
+) -> Result<()> {
+    let subject = subject(path, &options.data, (model, task), &material.sample);
+    let sections = topics::sections(model, &material, options, output)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     delivery.deliver(&Report { title: format!("Inside {name}"), subject, sections }, output)
 }
 
 /// What was looked at, in full.
-fn subject(path: &Path, data: &[PathBuf], opened: &Opened, sample: &Sample) -> Vec<(String, String)> {
-    let summary = opened.model().summary();
-    let task = match opened {
-        Opened::Text { model, .. } => {
-            format!("text: {} {}", thousands(model.codec().vocab_size()), model.codec().level().plural())
-        }
-        Opened::Classifier { model, .. } => format!("classify: {} labels", model.labels().len()),
-        other => other.task().unwrap_or("none").to_owned(),
-    };
+fn subject(
+    path: &Path,
+    data: &[PathBuf],
+    (model, task): (&Model, String),
+    sample: &Sample,
+) -> Vec<(String, String)> {
     let mut subject = vec![
         ("Model", path.display().to_string()),
         ("Task", task),
-        ("Layers", shape(opened.model())),
-        ("Parameters", thousands(summary.total)),
+        ("Layers", shape(model)),
+        ("Parameters", thousands(model.summary().total)),
     ];
     let data: Vec<_> = data.iter().map(|path| path.display().to_string()).collect();
     if !data.is_empty() {

@@ -3,14 +3,14 @@
 use super::{Material, STEPS, short_name};
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
+use crate::format::thousands;
 use crate::output::Output;
-use crate::progress::thousands;
 use crate::reading::Reading;
 use crate::text_input::{self, work_if_io};
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::inspect::{Sample, Search};
-use refrain::language_model::{Codec, Generate};
-use refrain::{Error, LanguageModel, Sampling, Store, Tokens};
+use refrain::language_model::Generate;
+use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens};
 
 /// Parts of the text in which units are looked for, and tokens of each.
 const PARTS: usize = 16;
@@ -21,7 +21,7 @@ const LINE: usize = 400;
 const UNKNOWN: u32 = 0;
 
 /// Excerpts of the text that is given, or of one that the model writes.
-pub(super) fn material(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<Material> {
+pub(crate) fn material(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<Material> {
     if options.data.is_empty() {
         return own_text(model, options, output);
     }

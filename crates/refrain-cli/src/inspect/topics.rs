@@ -1,17 +1,15 @@
 //! Topic by topic, what can be found out about a model.
 
 use super::Material;
+use crate::bar::bar_for;
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{self, Failure};
-use crate::output::{Level, Output};
-use crate::progress;
-use indicatif::ProgressBar;
+use crate::output::Output;
 use refrain::inspect::memory::SHARE;
 use refrain::inspect::{
     self, Activations, Health, Readable, Sample, Section, Show, Structure, flow, memory_length,
 };
 use refrain::{Error, ErrorKind, Model};
-use std::io::{IsTerminal, stderr};
 
 /// The topics in a report's order.
 const ALL: [Topic; 6] =
@@ -26,8 +24,7 @@ pub(super) fn sections(
     output: &Output,
 ) -> error::Result<Vec<Section>> {
     let wanted: Vec<_> = ALL.into_iter().filter(|&topic| options.wants(topic)).collect();
-    let visible = output.level() >= Level::Normal && stderr().is_terminal();
-    let bar = if visible { progress::bar(wanted.len() as u64) } else { ProgressBar::hidden() };
+    let bar = bar_for(output, wanted.len() as u64);
     let mut found = Vec::new();
     let mut refused = None;
     for topic in wanted {

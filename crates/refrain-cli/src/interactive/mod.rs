@@ -9,7 +9,7 @@ mod screen;
 mod tests;
 
 use crate::error::{Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::interruption::Interruption;
 use crate::output::Output;
 use crossterm::cursor::{MoveToColumn, MoveUp};
 use crossterm::event::{
@@ -65,7 +65,7 @@ struct Line<'a, 'm> {
 
 impl Line<'_, '_> {
     fn write(mut self) -> Result<String> {
-        let interrupt = Interrupt::watch()?;
+        let interrupt = Interruption::watch()?;
         let mut terminal = Terminal::open()?;
         self.suggest()?;
         loop {

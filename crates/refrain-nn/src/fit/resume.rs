@@ -16,8 +16,9 @@ use crate::data::BatchSource;
 use crate::error::Error;
 use crate::file::printable;
 use crate::history::History;
-use crate::model::{Architecture, Totals, TrainingState};
+use crate::model::{Architecture, Model, Totals, TrainingState};
 use crate::state::State;
+use refrain_kernels::Engine;
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "fit";
@@ -66,6 +67,20 @@ pub(super) struct Start {
     /// None if the epoch has yet to begin.
     pub(super) resumed_epoch: Option<Resumed>,
     pub(super) history: History,
+}
+
+impl Model {
+    /// The model of the run of `fit` that a checkpoint is of, to be compiled as it was and to be resumed with: its
+    /// parameters, all zero here, come with [`Fit::resume`](crate::Fit). No memory is taken before the checkpoint turns
+    /// out to have them all.
+    ///
+    /// # Errors
+    /// If the checkpoint is of another kind of run, or its model is not one that this version knows.
+    pub fn of_checkpoint(checkpoint: &Checkpoint, engine: Engine) -> Result<Model, Error> {
+        checkpoint.expect_kind(KIND)?;
+        let Values { architecture, .. } = checkpoint.part("fit")?.parse("run of `fit`")?;
+        TrainingState::planned(checkpoint.part("training")?, &architecture, engine)
+    }
 }
 
 impl FitLoop<'_, '_> {

@@ -102,20 +102,13 @@ impl TrainingState {
     /// # Errors
     /// When the architecture is none, or of another model.
     pub fn model(&self, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
-        let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
-        let got = self.tensor(PARAMETERS).map_or(0, <[f32]>::len);
-        let mut model =
-            Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
-        let expected = model.params.flat_len();
-        if got != expected {
-            return Err(Error::checkpoint(
-                "parameters",
-                format!("{got} values"),
-                format!("{expected}, as its model has"),
-            ));
-        }
-        model.allocate_parameters();
-        Ok(model)
+        model_of(architecture, self.tensor(PARAMETERS), engine)
+    }
+
+    /// The same for a state that is still a part of a checkpoint.
+    pub(crate) fn planned(part: &Part, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
+        let parameters = part.tensors.iter().find(|(name, _)| name == PARAMETERS);
+        model_of(architecture, parameters.map(|(_, values)| &**values), engine)
     }
 
     /// Its plain numbers.
@@ -156,6 +149,23 @@ impl TrainingState {
             None => Ok(()),
         }
     }
+}
+
+/// A model of this architecture with these parameters, all zero.
+fn model_of(architecture: &Architecture, parameters: Option<&[f32]>, engine: Engine) -> Result<Model, Error> {
+    let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
+    let got = parameters.map_or(0, <[f32]>::len);
+    let mut model = Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
+    let expected = model.params.flat_len();
+    if got != expected {
+        return Err(Error::checkpoint(
+            "parameters",
+            format!("{got} values"),
+            format!("{expected}, as its model has"),
+        ));
+    }
+    model.allocate_parameters();
+    Ok(model)
 }
 
 /// Batches that no training reaches: so many are counted without overflow, and exactly in f64 too.

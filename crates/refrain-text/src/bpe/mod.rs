@@ -80,7 +80,7 @@ impl BpeVocab {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a `vocab_size` outside [`MIN_SIZE`](Self::MIN_SIZE) to [`MAX_SIZE`](Self::MAX_SIZE) or a
+    /// An error about an option for a `vocab_size` outside [`MIN_SIZE`](Self::MIN_SIZE) to [`MAX_SIZE`](Self::MAX_SIZE) or a
     /// `min_frequency` of 0, and a chunk's own error.
     pub fn train<I, S>(chunks: I, options: &BpeOptions) -> Result<Self>
     where
@@ -89,14 +89,10 @@ impl BpeVocab {
     {
         if !(Self::MIN_SIZE..=Self::MAX_SIZE).contains(&options.vocab_size) {
             let (got, expected) = (options.vocab_size.to_string(), "from 257 to 1048576");
-            return Err(Error::Option { option: "vocab_size", got, expected });
+            return Err(Error::option("vocab_size", got, expected));
         }
         if options.min_frequency == 0 {
-            return Err(Error::Option {
-                option: "min_frequency",
-                got: "0".to_owned(),
-                expected: "at least 1",
-            });
+            return Err(Error::option("min_frequency", 0, "at least 1"));
         }
         let mut counts: HashMap<String, u64> = HashMap::new();
         for chunk in chunks {

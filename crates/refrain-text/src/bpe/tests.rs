@@ -51,7 +51,7 @@ fn pairs_are_merged_while_they_are_frequent_and_there_is_room() -> Result<()> {
     assert_eq!(merged(&learn(8000, 3)?), ["ab", "aab"]);
     assert_eq!(merged(&learn(258, 2)?), ["ab"]);
     for (vocab_size, min_frequency) in [(256, 2), (BpeVocab::MAX_SIZE + 1, 2), (8000, 0)] {
-        assert!(matches!(learn(vocab_size, min_frequency), Err(Error::Option { .. })));
+        assert!(learn(vocab_size, min_frequency).is_err_and(|e| e.option_at_fault().is_some()));
     }
     let error = BpeVocab::train([Ok("a"), Err(Error::NoChoice { len: 7 })], &BpeOptions::default());
     assert!(matches!(error, Err(Error::NoChoice { len: 7 })));

@@ -1,75 +1,12 @@
-//! Texts as batches of ids of any lengths.
+//! Labelled texts as batches of ids of any lengths.
 
 use super::examples::LabelledText;
-use crate::error::Error;
-use crate::language_model::Codec;
+use crate::codec::Codec;
+use crate::encoded::Encoded;
+use crate::error::{Error, Result};
 use refrain_nn::Error as NnError;
-use refrain_nn::data::{Arrays, Batch, BatchInput, BatchSource, Extent};
+use refrain_nn::data::{Arrays, Batch, BatchSource};
 use std::collections::BTreeMap;
-
-/// Encoded texts, one behind the other.
-#[derive(Debug, Default)]
-pub(super) struct Encoded {
-    ids: Vec<u32>,
-    /// Where each text ends.
-    ends: Vec<usize>,
-    /// Texts that were cut.
-    pub(super) cut: usize,
-}
-
-impl Encoded {
-    /// The first `max_length` ids of each text.
-    ///
-    /// # Errors
-    /// When a text has none.
-    pub(super) fn new<'a>(
-        texts: impl IntoIterator<Item = &'a str>,
-        codec: &Codec,
-        max_length: usize,
-    ) -> Result<Self, Error> {
-        let mut encoded = Self::default();
-        for (position, text) in texts.into_iter().enumerate() {
-            let ids = codec.encode(text);
-            if ids.is_empty() {
-                return Err(Error::EmptyText { position });
-            }
-            encoded.cut += usize::from(ids.len() > max_length);
-            encoded.ids.extend(&ids[..ids.len().min(max_length)]);
-            encoded.ends.push(encoded.ids.len());
-        }
-        Ok(encoded)
-    }
-
-    /// How many texts there are.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Their steps, of all together.
-    pub(super) fn steps(&self) -> usize {
-        self.ids.len()
-    }
-
-    pub(super) fn text(&self, i: usize) -> &[u32] {
-        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.ids[start..self.ends[i]]
-    }
-
-    /// Writes some texts as a batch's input. What stands behind a text's end is no step of it.
-    pub(super) fn lay_out(&self, texts: &[u32], input: &mut BatchInput) {
-        let lengths = texts.iter().map(|&i| self.text(i as usize).len());
-        input.lengths.clear();
-        input.lengths.extend(lengths);
-        input.steps = input.lengths.iter().copied().max().unwrap_or(0);
-        input.extent = Extent::Lengths;
-        input.ids.clear();
-        for &i in texts {
-            let end = input.ids.len() + input.steps;
-            input.ids.extend(self.text(i as usize));
-            input.ids.resize(end, 0);
-        }
-    }
-}
 
 /// Texts with the places of their labels.
 #[derive(Debug)]
@@ -84,20 +21,20 @@ impl Examples {
     /// Encodes texts.
     ///
     /// # Errors
-    /// When a text has no ids, or a label that is not among `labels`.
+    /// If a text has no ids, or a label that is not among `labels`.
     pub(super) fn new(
         examples: &[LabelledText],
         labels: &[String],
         codec: &Codec,
         max_length: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let texts = Encoded::new(examples.iter().map(|e| e.text.as_str()), codec, max_length)?;
         let place = |example: &LabelledText| match labels.binary_search(&example.label) {
             // A model's labels are fewer than its 32-bit ids.
             Ok(at) => Ok(at as u32),
             Err(_) => Err(Error::UnknownLabel { label: example.label.clone(), known: labels.to_vec() }),
         };
-        let labels = examples.iter().map(place).collect::<Result<Vec<u32>, Error>>()?;
+        let labels = examples.iter().map(place).collect::<Result<Vec<u32>>>()?;
         Ok(Self { numbers: (0..texts.len() as u32).collect(), texts, labels })
     }
 
@@ -120,11 +57,15 @@ pub(super) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Batches of `size` texts in their order, or shuffled anew for each epoch.
+    /// Batches of `size` texts in their order, or shuffled again for each epoch.
     ///
     /// # Errors
-    /// When `size` is 0.
-    pub(super) fn new(examples: &'a Examples, size: usize, shuffle: bool) -> Result<Self, NnError> {
+    /// If `size` is 0.
+    pub(super) fn new(
+        examples: &'a Examples,
+        size: usize,
+        shuffle: bool,
+    ) -> std::result::Result<Self, NnError> {
         let numbers = Arrays::new((&examples.numbers, &examples.labels))?.batch_size(size)?.shuffle(shuffle);
         Ok(Self { examples, numbers })
     }
@@ -132,8 +73,8 @@ impl<'a> Batches<'a> {
     /// Weights each text by its label.
     ///
     /// # Errors
-    /// When a weight is not finite.
-    pub(super) fn weighted(mut self, weights: BTreeMap<u32, f32>) -> Result<Self, NnError> {
+    /// If a weight is not finite.
+    pub(super) fn weighted(mut self, weights: BTreeMap<u32, f32>) -> std::result::Result<Self, NnError> {
         self.numbers = self.numbers.class_weight(weights)?;
         Ok(self)
     }
@@ -144,7 +85,7 @@ impl BatchSource for Batches<'_> {
         self.numbers.len(epoch)
     }
 
-    fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> Result<(), NnError> {
+    fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> std::result::Result<(), NnError> {
         self.numbers.fill(seed, epoch, i, batch)?;
         let input = &mut batch.inputs[0];
         let texts = std::mem::take(&mut input.ids);

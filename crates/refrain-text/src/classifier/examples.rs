@@ -3,13 +3,13 @@
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use refrain_task::Fingerprints;
+use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Separates the choice of what is held out from other uses of the same seed.
 const PURPOSE: &[u8; 12] = b"hold out set";
-/// Labels that a model tells apart at most: their confusion matrix takes 128 MB then.
-pub(super) const MOST_LABELS: usize = 4096;
 /// Texts that each label needs to be learned.
 pub(super) const LEAST_TEXTS: usize = 2;
 /// Characters of a line that an error shows.
@@ -174,7 +174,7 @@ fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
 /// A hash of all texts and labels, to tell whether two runs had the same ones.
 pub(super) fn fingerprint(examples: &[LabelledText]) -> String {
     let parts = examples.iter().flat_map(|e| [&*e.label, "\t", &*e.text, "\n"]);
-    format!("fnv1a-{:016x}", hash(parts))
+    Fingerprints::of_bytes(parts.map(str::as_bytes))
 }
 
 /// The labels of texts to learn, sorted.

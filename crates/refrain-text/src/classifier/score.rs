@@ -1,27 +1,25 @@
 //! How well a classifier tells labels apart.
 
 use super::batches::{Batches, Examples};
-use super::confusion::Confusion;
+use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::{Error, Model};
-use serde::Serialize;
+use refrain_task::Score;
+use refrain_task::score::Confusion;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Texts that are run at a time; they do not depend on each other.
 pub(super) const BATCH: usize = 128;
 
 /// A classifier's score on texts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClassifierScore {
     /// Mean cross-entropy, in nats a text.
+    #[serde(with = "exact")]
     pub loss: f64,
-    /// Share of the texts that were given their label.
-    pub accuracy: f64,
-    /// Mean F1 of the labels, each counting the same.
-    pub macro_f1: f64,
-    /// Texts scored.
-    pub texts: usize,
     /// Which labels were taken for which.
-    #[serde(flatten)]
     pub confusion: Confusion,
 }
 
@@ -44,18 +42,46 @@ pub(super) fn score(
             confusion.add(truth as usize, likeliest(row.iter().copied()));
         }
     }
-    Ok(ClassifierScore::new(model.totals()[0].1, confusion))
+    Ok(ClassifierScore { loss: model.totals()[0].1, confusion })
 }
 
 impl ClassifierScore {
-    pub(super) fn new(loss: f64, confusion: Confusion) -> Self {
-        Self {
-            loss,
-            accuracy: confusion.accuracy(),
-            macro_f1: confusion.macro_f1(),
-            texts: confusion.total(),
-            confusion,
-        }
+    /// Share of the texts that were given their label.
+    pub fn accuracy(&self) -> f64 {
+        self.confusion.accuracy()
+    }
+
+    /// Mean F1 of the labels, each counting the same.
+    pub fn macro_f1(&self) -> f64 {
+        self.confusion.macro_f1()
+    }
+
+    /// Texts scored.
+    pub fn texts(&self) -> usize {
+        self.confusion.total()
+    }
+}
+
+impl Score for ClassifierScore {
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    fn metrics(&self) -> Vec<(&'static str, f64)> {
+        vec![("accuracy", self.accuracy()), ("macro_f1", self.macro_f1())]
+    }
+
+    fn summary(&self) -> Map<String, Value> {
+        let mut summary = Map::from_iter([("loss".to_owned(), self.loss.into())]);
+        summary.extend(self.metrics().into_iter().map(|(name, value)| (name.to_owned(), value.into())));
+        summary.insert("texts".to_owned(), self.texts().into());
+        summary
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        let mut details = self.summary();
+        details.extend(self.confusion.details());
+        details
     }
 }
 

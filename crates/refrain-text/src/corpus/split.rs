@@ -1,8 +1,8 @@
 //! The end of a text, held out.
 
 use super::{Corpus, Cut, Part};
+use crate::codec::Level;
 use crate::error::Result;
-use crate::language_model::Level;
 
 /// A place in a text.
 #[derive(Debug, Clone, Copy, Default)]

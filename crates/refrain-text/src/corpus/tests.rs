@@ -1,6 +1,7 @@
 use super::*;
+use crate::codec::{Codec, Level, VocabOptions};
 use crate::error::Error;
-use crate::language_model::{Codec, Level, VocabOptions, split_text};
+use crate::language_model::split_text;
 use crate::tokens::{Store, Tokens};
 use crate::words::{WordOptions, WordSplit};
 use proptest::prelude::*;

@@ -74,12 +74,12 @@ fn rank(a: &Candidate, b: &Candidate) -> Ordering {
 impl BeamSearch {
     fn check(&self) -> Result<()> {
         if self.width == 0 {
-            return Err(Error::Option { option: "beam", got: "0".to_owned(), expected: "at least 1" });
+            return Err(Error::option("beam", "0", "at least 1"));
         }
         if !(self.length_penalty.is_finite() && self.length_penalty >= 0.0) {
             let expected = "a finite number of at least 0 (0: no length is made up for)";
             let got = self.length_penalty.to_string();
-            return Err(Error::Option { option: "length_penalty", got, expected });
+            return Err(Error::option("length_penalty", got, expected));
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl LanguageModel {
     pub fn beam_search(&mut self, options: &BeamSearch) -> Result<Found> {
         options.check()?;
         let stop = StopTexts::new(&options.stop)?;
-        let Self { model, codec, .. } = self;
+        let (model, codec) = self.parts_mut();
         let prompt = Prompt::new(codec, &options.prompt);
         let (&last, before) = prompt.ids.split_last().expect("a prompt has a token");
         let mut session = model.session(1)?.logits();

@@ -1,14 +1,14 @@
 //! The texts of a run, and the tokens made of them.
 
-use super::codec::{Codec, Level};
 use super::evaluate::ScoredText;
 use super::recipe::TextRecipe;
-use super::train::{Flow, TextEvent};
+use super::task::TextTask;
+use crate::codec::{Codec, Level};
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::tokens::{Store, StoredTokens, Tokens};
-use serde::{Deserialize, Serialize};
+use refrain_task::{Fingerprints, Recipe};
 use std::path::Path;
 
 /// The texts of a run.
@@ -22,45 +22,41 @@ pub struct TrainingData<'a> {
     pub test: Option<&'a Corpus>,
     /// Where tokens are kept that are too many for the memory, in a file without a name: see [`Store`].
     pub folder: &'a Path,
-    /// Bytes of memory that the run may take; none: any. One that needs more is refused before it takes them.
-    pub memory: Option<u64>,
 }
 
 impl<'a> TrainingData<'a> {
     /// A text to learn, nothing to score on, and the working folder for what memory does not hold.
     pub fn new(training: &'a Corpus) -> Self {
-        Self { training, validation: None, test: None, folder: Path::new("."), memory: None }
+        Self { training, validation: None, test: None, folder: Path::new(".") }
+    }
+
+    fn fingerprints(self) -> Result<Fingerprints> {
+        let of = |corpus: Option<&Corpus>| {
+            corpus.filter(|corpus| !corpus.is_empty()).map(Corpus::fingerprint).transpose()
+        };
+        let training = self.training.fingerprint()?;
+        Ok(Fingerprints { training, validation: of(self.validation)?, test: of(self.test)? })
     }
 }
 
-/// What a run reads in each epoch.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    pub lanes: Lanes<StoredTokens>,
-    /// None where there is nothing to validate on.
-    pub validation: Option<ScoredText>,
-    pub test: Option<ScoredText>,
-    pub fingerprints: Fingerprints,
-}
-
-/// Of the texts of a run. Taken before it: the files may be gone when it ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Fingerprints {
-    pub training: String,
-    pub validation: Option<String>,
-    pub test: Option<String>,
-}
-
-impl Fingerprints {
-    fn of(data: TrainingData<'_>) -> Result<Self> {
-        let of = |corpus: Option<&Corpus>| corpus.map(Corpus::fingerprint).transpose();
-        Ok(Self {
-            training: data.training.fingerprint()?,
-            validation: of(data.validation)?,
-            test: of(data.test)?,
-        })
-    }
+/// What happens while texts are prepared.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum PrepareEvent<'a> {
+    /// The texts are read, to count words and to make tokens of them.
+    Tokenizing {
+        /// Bytes read, over all passes.
+        done: u64,
+        /// Bytes that will be.
+        of: u64,
+    },
+    /// The tokens of a text are kept in a file.
+    TokenFile {
+        /// The folder; the file has no name in it.
+        folder: &'a Path,
+        /// Its size.
+        bytes: u64,
+    },
 }
 
 /// Cuts off the last `share` of a text's characters; for words the cut is behind the next line break, where one
@@ -78,61 +74,70 @@ pub fn split_text(text: &str, share: f64, level: Level) -> (&str, &str) {
     text.split_at(at)
 }
 
-/// Tells a reporter how much of the texts was read, over all passes.
-pub(super) struct Passes<'r> {
+/// Reports how much of the texts was read, over all passes.
+struct Passes<'r> {
     done: u64,
     of: u64,
-    report: &'r mut dyn FnMut(&TextEvent<'_>) -> Flow,
+    report: &'r mut dyn FnMut(&PrepareEvent<'_>),
 }
 
-impl<'r> Passes<'r> {
-    /// For so many passes over the training text, and one over each of the others.
-    pub(super) fn new(
-        over_training: u64,
+impl Passes<'_> {
+    /// Some more bytes were read.
+    fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        (self.report)(&PrepareEvent::Tokenizing { done: self.done, of: self.of });
+    }
+}
+
+impl TextTask {
+    /// Reads and encodes texts for a run of a recipe: with `codec`, which a trained model or a checkpoint has, or with
+    /// the vocabulary that the recipe makes of the training text.
+    ///
+    /// # Errors
+    /// If an option does not suit the text, the text is too short for `steps`, or it cannot be read.
+    pub fn prepare(
+        recipe: &TextRecipe,
         data: TrainingData<'_>,
-        report: &'r mut dyn FnMut(&TextEvent<'_>) -> Flow,
-    ) -> Self {
+        codec: Option<Codec>,
+        report: &mut dyn FnMut(&PrepareEvent<'_>),
+    ) -> Result<Self> {
+        recipe.check()?;
+        if data.validation.is_none_or(Corpus::is_empty) {
+            recipe.training.check_without_validation()?;
+        }
+        let over_training = if codec.is_some() { 1 } else { 2 };
         let others = [data.validation, data.test].into_iter().flatten().map(Corpus::bytes);
         let of = over_training * data.training.bytes() + others.sum::<u64>();
-        Self { done: 0, of, report }
-    }
-
-    /// Some bytes more. A wish to stop is heard at the start of training.
-    pub(super) fn seen(&mut self, bytes: u64) {
-        self.done += bytes;
-        (self.report)(&TextEvent::Tokenizing { done: self.done, of: self.of });
-    }
-}
-
-impl TextRecipe {
-    pub(super) fn prepare(
-        &self,
-        codec: &Codec,
-        data: TrainingData<'_>,
-        passes: &mut Passes<'_>,
-    ) -> Result<Prepared> {
-        if data.validation.is_none_or(Corpus::is_empty) {
-            self.check_without_validation()?;
-        }
+        let mut passes = Passes { done: 0, of, report };
+        let codec = match codec {
+            Some(codec) => codec,
+            None => {
+                let options = recipe.vocabulary_options(data.training)?;
+                let seen = &mut |bytes| passes.advance(bytes);
+                let codec = Codec::from_corpus(data.training, recipe.level, &options, seen)?;
+                codec.check_known(&options)?;
+                codec
+            }
+        };
         let store = Store::in_folder(data.folder);
         let mut encode = |corpus: &Corpus| -> Result<StoredTokens> {
-            let tokens = codec.encode_corpus(corpus, &store, &mut |bytes| passes.seen(bytes))?;
+            let tokens = codec.encode_corpus(corpus, &store, &mut |bytes| passes.advance(bytes))?;
             if let Some((folder, bytes)) = tokens.file() {
-                (passes.report)(&TextEvent::TokenFile { folder, bytes });
+                (passes.report)(&PrepareEvent::TokenFile { folder, bytes });
             }
             Ok(tokens)
         };
         let tokens = encode(data.training)?;
-        if tokens.len() <= self.steps {
+        if tokens.len() <= recipe.steps {
             return Err(Error::TooShort {
                 text: "the text",
                 got: tokens.len(),
-                needed: self.steps + 1,
+                needed: recipe.steps + 1,
                 purpose: "one chunk of `steps` tokens and the token after it",
                 advice: "lower `steps`, or use a longer text",
             });
         }
-        let batch = self.batch_for(tokens.len());
+        let batch = recipe.batch_for(tokens.len());
         let mut scored = |corpus: Option<&Corpus>, text, purpose, advice| -> Result<Option<ScoredText>> {
             let Some(corpus) = corpus.filter(|corpus| !corpus.is_empty()) else { return Ok(None) };
             let tokens = encode(corpus)?;
@@ -144,7 +149,7 @@ impl TextRecipe {
         let hold_out = "hold out a larger share, or none with a share of 0";
         let validation = scored(data.validation, "the text to validate on", "validation", hold_out)?;
         let test = scored(data.test, "the text to test on", "a test", "use a longer text")?;
-        let lanes = Lanes::new(tokens, batch, self.steps)?;
-        Ok(Prepared { lanes, validation, test, fingerprints: Fingerprints::of(data)? })
+        let lanes = Lanes::new(tokens, batch, recipe.steps)?;
+        Ok(Self { codec, lanes, validation, test, fingerprints: data.fingerprints()? })
     }
 }

@@ -48,7 +48,7 @@ impl<'a> DynamicEvaluation<'a> {
     }
 
     fn check(&self) -> Result<()> {
-        let wrong = |option, got: String, expected| Err(Error::Option { option, got, expected });
+        let wrong = |option, got: String, expected| Err(Error::option(option, got, expected));
         if !(self.learning_rate >= 0.0 && self.learning_rate.is_finite()) {
             return wrong("dynamic-lr", self.learning_rate.to_string(), "a number of at least 0");
         }
@@ -77,11 +77,11 @@ impl LanguageModel {
     ) -> Result<Score> {
         options.check()?;
         // Dropout is for training, and what is scored here is trained on at once.
-        let mut model = self.model.without_noise()?;
+        let mut model = self.model().without_noise()?;
         compile_to_score(&mut model)?;
         let store = Store::in_folder(folder);
         let lanes = |which, text: &Corpus, batch: usize| {
-            let tokens = self.codec.encode_corpus(text, &store, &mut |_| {})?;
+            let tokens = self.codec().encode_corpus(text, &store, &mut |_| {})?;
             if tokens.len() < 2 {
                 let (purpose, advice) = ("dynamic evaluation", "use a longer text");
                 return Err(Error::TooShort { text: which, got: tokens.len(), needed: 2, purpose, advice });
@@ -106,11 +106,11 @@ impl LanguageModel {
             let loss = model.last_loss();
             if !loss.is_finite() {
                 let got = format!("{}, with which the loss became {loss}", options.learning_rate);
-                return Err(Error::Option { option: "dynamic-lr", got, expected: "a lower rate" });
+                return Err(Error::option("dynamic-lr", got, "a lower rate"));
             }
             step.take(model)
         })?;
-        Score::of_totals(&model, &self.codec, text_lanes.tokens(), text.characters())
+        Score::of_totals(&model, self.codec(), text_lanes.tokens(), text.characters())
     }
 }
 

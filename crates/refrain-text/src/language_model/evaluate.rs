@@ -1,7 +1,7 @@
 //! How well a model predicts a text.
 
 use super::LanguageModel;
-use super::codec::Codec;
+use crate::codec::Codec;
 use crate::error::Result;
 use crate::score::{SCORE_LANE, ScoreBlock, ScoreLanes};
 use crate::tokens::{StoredTokens, Tokens};
@@ -50,7 +50,7 @@ impl LanguageModel {
     /// # Errors
     /// When the text has fewer than two tokens.
     pub fn evaluate(&mut self, text: &str, stream: bool) -> Result<Score> {
-        let tokens = self.codec.encode(text);
+        let tokens = self.codec().encode(text);
         self.evaluate_tokens(&tokens, text.chars().count(), stream)
     }
 
@@ -65,10 +65,11 @@ impl LanguageModel {
         characters: usize,
         stream: bool,
     ) -> Result<Score> {
-        if !self.model.is_compiled() {
-            compile_to_score(&mut self.model)?;
+        let (model, codec) = self.parts_mut();
+        if !model.is_compiled() {
+            compile_to_score(model)?;
         }
-        score(&mut self.model, &self.codec, tokens, characters, stream)
+        score(model, codec, tokens, characters, stream)
     }
 }
 

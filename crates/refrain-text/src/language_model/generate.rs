@@ -54,7 +54,7 @@ impl LanguageModel {
     pub fn generate(&mut self, options: &Generate) -> Result<Generation<'_>> {
         let sampler = Sampler::new(options.sampling)?;
         let stop = StopTexts::new(&options.stop)?;
-        let Self { model, codec, .. } = self;
+        let (model, codec) = self.parts_mut();
         let prompt = Prompt::new(codec, &options.prompt);
         let mut session = model.session(1)?.logits();
         let mut logits = Vec::new();

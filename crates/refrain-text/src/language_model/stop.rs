@@ -16,11 +16,11 @@ pub(super) struct StopTexts {
 
 impl StopTexts {
     /// # Errors
-    /// [`Error::Option`] for an empty text, which would end every text before it begins.
+    /// An error about an option for an empty text, which would end every text before it begins.
     pub(super) fn new(stops: &[String]) -> Result<Self> {
         if stops.iter().any(String::is_empty) {
             let expected = "a text of at least one character";
-            return Err(Error::Option { option: "stop", got: "empty".to_owned(), expected });
+            return Err(Error::option("stop", "empty", expected));
         }
         let stops = stops.iter().map(|stop| stop.chars().collect()).collect();
         Ok(Self { stops, held: Vec::new(), found: false })
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn an_empty_stop_text_is_refused() {
-        assert!(matches!(StopTexts::new(&[String::new()]), Err(Error::Option { option: "stop", .. })));
+        assert!(StopTexts::new(&[String::new()]).is_err_and(|e| e.option_at_fault() == Some("stop")));
         let mut none = stops(&[]);
         assert_eq!(none.push("all"), "all");
     }

@@ -1,6 +1,6 @@
 //! What tokens add to a text, and how a prompt is joined to what follows.
 
-use super::{Codec, Decoder, Level};
+use crate::codec::{Codec, Decoder, Level};
 use crate::error::Result;
 use std::borrow::Cow;
 

@@ -100,7 +100,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] if `split` is empty and words are to be split by it.
+    /// An error about an option if `split` is empty and words are to be split by it.
     ///
     /// ```
     /// use refrain_text::{Tokenizer, TokenizerConfig};
@@ -113,7 +113,7 @@ impl Tokenizer {
     pub fn new(config: TokenizerConfig) -> Result<Self> {
         if config.split.is_empty() && !config.char_level {
             let expected = "at least one character (for a token each character, set char_level)";
-            return Err(Error::Option { option: "split", got: "empty".to_owned(), expected });
+            return Err(Error::option("split", "empty", expected));
         }
         Ok(Self { config, ..Self::default() })
     }

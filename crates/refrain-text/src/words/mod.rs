@@ -116,7 +116,7 @@ impl WordVocab {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a `max_size` of 0, [`Error::VocabularyTooLarge`] for more words than ids.
+    /// An error about an option for a `max_size` of 0, [`Error::VocabularyTooLarge`] for more words than ids.
     pub fn from_texts<I>(texts: I, options: WordOptions) -> Result<Self>
     where
         I: IntoIterator,
@@ -156,7 +156,7 @@ impl WordVocab {
     fn check(options: &WordOptions) -> Result<()> {
         if options.max_size == Some(0) {
             let expected = "at least 1 (the unknown word has an id)";
-            return Err(Error::Option { option: "max_size", got: "0".to_owned(), expected });
+            return Err(Error::option("max_size", "0", expected));
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ fn options_limit_the_vocabulary() -> Result<()> {
     let vocab = WordVocab::from_texts([text], options)?;
     assert_eq!((vocab.vocab_size(), vocab.encode("the sea")), (2, vec![1, 0]));
     let none = WordVocab::from_texts([text], WordOptions { max_size: Some(0), ..Default::default() });
-    assert!(matches!(none, Err(Error::Option { option: "max_size", .. })));
+    assert!(none.is_err_and(|e| e.option_at_fault() == Some("max_size")));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
-use super::super::{Flow, Generate, TextRecipe, TrainingData};
+use super::super::{Generate, TextRecipe, TrainingData};
 use super::*;
-use refrain_nn::{Engine, Isa};
+use refrain_nn::{Answer, Engine, Isa};
+use refrain_task::TrainingSettings;
 
 /// Relative; a score is the sum of fewer than ten logarithms, each rounded once.
 const SCORE_TOLERANCE: f64 = 1e-12;
@@ -12,14 +13,12 @@ fn model(text: &str) -> LanguageModel {
         layers: 1,
         embedding: 8,
         steps: 8,
-        epochs: 2,
-        batch: Some(4),
-        learning_rate: 3e-2,
+        training: TrainingSettings { epochs: 2, batch: Some(4), learning_rate: 3e-2, ..Default::default() },
         ..TextRecipe::default()
     };
     let corpus = crate::Corpus::from_text(text);
     let data = TrainingData::new(&corpus);
-    recipe.train(data, Engine::new(Isa::detect(), 1), &mut |_| Flow::Continue).unwrap().model
+    recipe.train(data, Engine::new(Isa::detect(), 1), &mut |_| Answer::Continue).unwrap().model
 }
 
 fn abc() -> LanguageModel {

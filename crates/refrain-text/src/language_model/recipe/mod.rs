@@ -2,43 +2,18 @@
 
 mod named;
 mod network;
-mod rate;
 
 pub use named::NamedRecipe;
-pub use rate::RateSchedule;
 
-use super::codec::{Level, VocabOptions};
 use crate::bpe::BpeVocab;
+use crate::codec::{Level, VocabOptions};
 use crate::corpus::Corpus;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::words::{WordOptions, WordSplit};
-use refrain_nn::{DEFAULT_SEED, Reduction};
+use refrain_nn::Reduction;
+use refrain_task::layers::CellKind;
+use refrain_task::{Error, Range, Recipe, TrainingSettings};
 use serde::{Deserialize, Serialize};
-
-/// The recurrence of a language model's layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CellKind {
-    /// SimpleRNN.
-    Rnn,
-    /// LSTM.
-    Lstm,
-    /// GRU with the reset gate after the product.
-    Gru,
-}
-
-/// Which parameters are validated and kept beside those that are trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ParameterAverage {
-    /// Those that are trained.
-    None,
-    /// A running mean with the weight [`TextRecipe::average_momentum`] on what was.
-    Exponential,
-    /// The mean since validation stopped improving: a step with no better loss than all but the last
-    /// [`TextRecipe::patience`] epochs had begins it (NT-ASGD, Merity et al. 2017).
-    Triggered,
-}
 
 /// The largest batch that is chosen for a text when none is given.
 const LARGEST_BATCH: usize = 64;
@@ -81,40 +56,12 @@ pub struct TextRecipe {
     /// What the forget gate's bias of an LSTM begins with: 1 or 0.
     pub forget_bias: bool,
 
-    /// Sequences that are trained side by side; none: as many as leave an epoch 50
-    /// chunks, 64 at most.
-    pub batch: Option<usize>,
     /// Steps of truncated backpropagation through time.
     pub steps: usize,
     /// Whether the number of steps varies from chunk to chunk, the rate with it (Merity et al. 2017).
     pub variable_steps: bool,
-    /// Batches whose gradients make one update.
-    pub accumulate: usize,
-    /// Passes over the text.
-    pub epochs: usize,
-
-    /// The optimiser's name, with Keras's defaults.
-    pub optimizer: String,
-    /// The learning rate, before its schedule.
-    pub learning_rate: f64,
-    /// How the learning rate goes.
-    pub schedule: RateSchedule,
-    /// What the schedules `step` and `plateau` multiply the rate by.
-    pub decay: f64,
-    /// Epochs before the schedule `step` begins.
-    pub decay_after: usize,
-    /// Decoupled decay of the weights.
-    pub weight_decay: f64,
     /// What the gradient is of: the mean over all steps, or their sum a sequence (Zaremba et al. 2014).
     pub reduction: Reduction,
-    /// The global norm that gradients are clipped to; 0 for none.
-    pub clip: f64,
-    /// Which parameters are validated and kept.
-    pub average: ParameterAverage,
-    /// How much of an exponential average is kept each step.
-    pub average_momentum: f64,
-    /// Epochs without a better validation loss before a triggered average begins.
-    pub patience: usize,
 
     /// Dropout before, between and behind the recurrent layers (Zaremba et al. 2014).
     pub dropout: f64,
@@ -135,12 +82,11 @@ pub struct TextRecipe {
     /// Weight of the mean square of the last layer's change from step to step (temporal activation regularisation).
     pub temporal_penalty: f64,
 
-    /// Share of the text, at its end, that is held out for validation.
-    pub validation: f64,
     /// Whether validation and test are scored in one lane, as published figures are, not in lanes of 8,192 tokens.
     pub stream: bool,
-    /// Of the initial weights, dropout and the lengths of chunks.
-    pub seed: u64,
+
+    /// How it is trained. Without a batch, a text gets the largest up to 64 sequences that leaves an epoch 50 chunks.
+    pub training: TrainingSettings,
 }
 
 impl Default for TextRecipe {
@@ -158,22 +104,9 @@ impl Default for TextRecipe {
             adaptive: None,
             init_range: None,
             forget_bias: true,
-            batch: None,
             steps: 64,
             variable_steps: false,
-            accumulate: 1,
-            epochs: 20,
-            optimizer: "adam".to_owned(),
-            learning_rate: 2e-3,
-            schedule: RateSchedule::Constant,
-            decay: 0.5,
-            decay_after: 0,
-            weight_decay: 0.0,
             reduction: Reduction::Mean,
-            clip: 5.0,
-            average: ParameterAverage::None,
-            average_momentum: 0.999,
-            patience: 5,
             dropout: 0.0,
             input_dropout: None,
             output_dropout: None,
@@ -183,62 +116,36 @@ impl Default for TextRecipe {
             weight_drop: 0.0,
             activation_penalty: 0.0,
             temporal_penalty: 0.0,
-            validation: 0.1,
             stream: false,
-            seed: DEFAULT_SEED,
+            training: TrainingSettings::default(),
         }
     }
 }
 
-/// Numbers from a value on, and below another one.
-struct Range {
-    from: f64,
-    below: f64,
-    told: &'static str,
-}
-
-const AT_LEAST_1: Range = Range { from: 1.0, below: f64::INFINITY, told: "at least 1" };
-const AT_LEAST_0: Range = Range { from: 0.0, below: f64::INFINITY, told: "at least 0" };
-const ABOVE_0: Range = Range { from: f64::MIN_POSITIVE, below: f64::INFINITY, told: "above 0" };
-const SHARE: Range = Range { from: 0.0, below: 1.0, told: "from 0 and below 1" };
-
-impl Range {
-    fn check(&self, option: &'static str, value: f64) -> Result<()> {
-        if value >= self.from && value < self.below {
-            return Ok(());
-        }
-        Err(Error::Option { option, got: value.to_string(), expected: self.told })
+impl Recipe for TextRecipe {
+    fn training(&self) -> &TrainingSettings {
+        &self.training
     }
-}
 
-impl TextRecipe {
-    /// Checks every setting against its range, and settings against each other.
-    ///
-    /// # Errors
-    /// Of the first that is outside.
-    pub fn check(&self) -> Result<()> {
+    fn training_mut(&mut self) -> &mut TrainingSettings {
+        &mut self.training
+    }
+
+    fn check_own(&self) -> refrain_task::Result<()> {
         let counts = [
             ("units", self.units),
             ("layers", self.layers),
             ("embedding", self.embedding),
-            ("batch", self.batch.unwrap_or(1)),
             ("steps", self.steps),
-            ("accumulate", self.accumulate),
-            ("epochs", self.epochs),
-            ("patience", self.patience),
         ];
         for (option, value) in counts {
-            AT_LEAST_1.check(option, value as f64)?;
+            Range::COUNT.check(option, value as f64)?;
         }
-        ABOVE_0.check("lr", self.learning_rate)?;
-        ABOVE_0.check("init-range", self.init_range.unwrap_or(1.0))?;
-        for (option, value) in [
-            ("clip", self.clip),
-            ("weight-decay", self.weight_decay),
-            ("activation-penalty", self.activation_penalty),
-            ("temporal-penalty", self.temporal_penalty),
-        ] {
-            AT_LEAST_0.check(option, value)?;
+        Range::POSITIVE.check("init-range", self.init_range.unwrap_or(1.0))?;
+        for (option, value) in
+            [("activation-penalty", self.activation_penalty), ("temporal-penalty", self.temporal_penalty)]
+        {
+            Range::NOT_NEGATIVE.check(option, value)?;
         }
         for (option, value) in [
             ("dropout", self.dropout),
@@ -247,14 +154,8 @@ impl TextRecipe {
             ("embedding-dropout", self.embedding_dropout),
             ("recurrent-dropout", self.recurrent_dropout),
             ("weight-drop", self.weight_drop),
-            ("average-momentum", self.average_momentum),
-            ("validation", self.validation),
         ] {
-            SHARE.check(option, value)?;
-        }
-        if !(self.decay > 0.0 && self.decay <= 1.0) {
-            let got = self.decay.to_string();
-            return Err(Error::Option { option: "decay", got, expected: "above 0 and at most 1" });
+            Range::SHARE.check(option, value)?;
         }
         self.check_level()?;
         if self.tie && self.layers == 1 && self.embedding != self.units {
@@ -273,11 +174,13 @@ impl TextRecipe {
             let expected = "one of the two: an adaptive softmax has kernels of its own";
             return Err(Error::Option { option: "adaptive", got, expected });
         }
-        self.optimizer(1).map(|_| ())
+        Ok(())
     }
+}
 
+impl TextRecipe {
     /// Checks what holds for some levels only.
-    fn check_level(&self) -> Result<()> {
+    fn check_level(&self) -> refrain_task::Result<()> {
         let wrong = |option, got: String, expected| Err(Error::Option { option, got, expected });
         let at = |what: String| format!("{what} with {}", self.level.plural());
         if self.level != Level::Word && self.min_count > 1 {
@@ -293,19 +196,6 @@ impl TextRecipe {
         }
         if let (Level::Char | Level::Bpe, Some(_)) = (self.level, self.words) {
             return wrong("words", at("given".to_owned()), "nothing: it is for words");
-        }
-        Ok(())
-    }
-
-    /// Checks that nothing waits for a validation loss, where there will be none.
-    pub(super) fn check_without_validation(&self) -> Result<()> {
-        let expected = "a share or a file to validate on: it acts when that loss stops falling";
-        let wrong = |option, got: &str| Err(Error::Option { option, got: got.to_owned(), expected });
-        if self.average == ParameterAverage::Triggered {
-            return wrong("average", "triggered without a text to validate on");
-        }
-        if self.schedule == RateSchedule::Plateau {
-            return wrong("schedule", "plateau without a text to validate on");
         }
         Ok(())
     }
@@ -331,7 +221,7 @@ impl TextRecipe {
         self.output_dropout.unwrap_or(self.dropout)
     }
 
-    /// Where an adaptive softmax cuts a vocabulary; nowhere where there is none.
+    /// Where an adaptive softmax cuts a vocabulary; nowhere if the softmax is an ordinary one.
     fn cutoffs(&self, size: usize) -> Vec<usize> {
         match &self.adaptive {
             Some(cutoffs) => cutoffs.clone(),
@@ -346,6 +236,6 @@ impl TextRecipe {
     /// an epoch enough updates.
     pub(super) fn batch_for(&self, tokens: usize) -> usize {
         let chunks = tokens / self.steps;
-        self.batch.unwrap_or_else(|| (chunks / LEAST_CHUNKS).clamp(1, LARGEST_BATCH))
+        self.training.batch.unwrap_or_else(|| (chunks / LEAST_CHUNKS).clamp(1, LARGEST_BATCH))
     }
 }

@@ -1,9 +1,10 @@
 //! Recipes that were published.
 
-use super::{ParameterAverage, RateSchedule, TextRecipe};
-use crate::language_model::Level;
+use super::TextRecipe;
+use crate::codec::Level;
 use crate::words::WordSplit;
 use refrain_nn::Reduction;
+use refrain_task::{Average, RateSchedule, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
 /// A recipe with a name.
@@ -29,44 +30,41 @@ impl TextRecipe {
     pub fn named(name: NamedRecipe) -> Self {
         match name {
             NamedRecipe::Plain => Self::default(),
-            NamedRecipe::ZarembaSmall => Self {
-                units: 200,
-                embedding: 200,
-                steps: 20,
-                epochs: 13,
-                decay: 0.5,
-                decay_after: 4,
-                init_range: Some(0.1),
-                ..zaremba()
-            },
+            NamedRecipe::ZarembaSmall => {
+                Self { units: 200, embedding: 200, steps: 20, init_range: Some(0.1), ..zaremba(13, 0.5, 4) }
+            }
             NamedRecipe::ZarembaMedium => Self {
                 units: 650,
                 embedding: 650,
                 steps: 35,
-                epochs: 39,
-                decay: 1.0 / 1.2,
-                decay_after: 6,
                 init_range: Some(0.05),
                 dropout: 0.5,
-                ..zaremba()
+                ..zaremba(39, 1.0 / 1.2, 6)
             },
             NamedRecipe::Awd => awd(),
         }
     }
 }
 
-fn zaremba() -> TextRecipe {
+/// What their models share, with the number of epochs, what the rate is multiplied by, and after which epoch.
+fn zaremba(epochs: usize, decay: f64, decay_after: usize) -> TextRecipe {
     TextRecipe {
         level: Level::Word,
         words: Some(WordSplit::Whitespace),
         layers: 2,
-        batch: Some(20),
-        optimizer: "sgd".to_owned(),
-        learning_rate: 1.0,
-        schedule: RateSchedule::Step,
         reduction: Reduction::SumOverSteps,
-        clip: 5.0,
         forget_bias: false,
+        training: TrainingSettings {
+            epochs,
+            batch: Some(20),
+            optimizer: "sgd".to_owned(),
+            learning_rate: 1.0,
+            schedule: RateSchedule::Step,
+            decay,
+            decay_after,
+            clip: 5.0,
+            ..TrainingSettings::default()
+        },
         ..TextRecipe::default()
     }
 }
@@ -79,15 +77,8 @@ fn awd() -> TextRecipe {
         layers: 3,
         embedding: 400,
         tie: true,
-        batch: Some(20),
         steps: 70,
         variable_steps: true,
-        epochs: 500,
-        optimizer: "sgd".to_owned(),
-        learning_rate: 30.0,
-        weight_decay: 1.2e-6,
-        clip: 0.25,
-        average: ParameterAverage::Triggered,
         dropout: 0.25,
         input_dropout: Some(0.4),
         output_dropout: Some(0.4),
@@ -96,6 +87,16 @@ fn awd() -> TextRecipe {
         weight_drop: 0.5,
         activation_penalty: 2.0,
         temporal_penalty: 1.0,
+        training: TrainingSettings {
+            epochs: 500,
+            batch: Some(20),
+            optimizer: "sgd".to_owned(),
+            learning_rate: 30.0,
+            weight_decay: 1.2e-6,
+            clip: 0.25,
+            average: Average::Triggered,
+            ..TrainingSettings::default()
+        },
         ..TextRecipe::default()
     }
 }
@@ -103,6 +104,7 @@ fn awd() -> TextRecipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refrain_task::Recipe;
 
     #[test]
     fn every_recipe_is_sound_and_survives_a_file() {

@@ -5,8 +5,9 @@ mod spelling;
 #[cfg(test)]
 mod tests;
 
+use super::LanguageModel;
 use super::token::space_leads;
-use super::{Codec, LanguageModel};
+use crate::codec::Codec;
 use crate::error::Result;
 use crate::sampling::softmax_into;
 use crate::words::is_word;
@@ -43,12 +44,15 @@ const KEPT_STATES: usize = 1024;
 /// same text has the same suggestions.
 ///
 /// ```
-/// # use refrain_text::language_model::{Flow, TrainingData};
-/// # let recipe = refrain_text::TextRecipe { units: 8, embedding: 8, layers: 1, steps: 8, epochs: 1, batch: Some(2), ..Default::default() };
+/// # use refrain_nn::Answer;
+/// # use refrain_task::TrainingSettings;
+/// # use refrain_text::language_model::TrainingData;
+/// # let training = TrainingSettings { epochs: 1, batch: Some(2), ..Default::default() };
+/// # let recipe = refrain_text::TextRecipe { units: 8, embedding: 8, layers: 1, steps: 8, training, ..Default::default() };
 /// # let text = "the quick fox saw the queen and the queen saw the quick fox again, ".repeat(4);
 /// # let corpus = refrain_text::Corpus::from_text(text);
 /// # let data = TrainingData::new(&corpus);
-/// # let mut model = recipe.train(data, refrain_nn::Engine::default(), &mut |_| Flow::Continue)?.model;
+/// # let mut model = recipe.train(data, refrain_nn::Engine::default(), &mut |_| Answer::Continue)?.model;
 /// let mut suggester = model.suggester()?;
 /// let words = suggester.suggest("the qu", 3)?;
 /// assert!(words.iter().all(|word| word.completion && word.text.starts_with("qu")));
@@ -76,7 +80,7 @@ impl LanguageModel {
     /// # Errors
     /// When the model cannot be run step by step.
     pub fn suggester(&mut self) -> Result<Suggester<'_>> {
-        let Self { model, codec, .. } = self;
+        let (model, codec) = self.parts_mut();
         let tokens = match codec {
             Codec::Word(_) => Vec::new(),
             _ => (0..codec.vocab_size() as u32).map(|id| Token::new(codec, id)).collect(),

@@ -1,7 +1,7 @@
 //! Where words begin and end in a text that is being written.
 
 use super::super::token::token_text;
-use super::Codec;
+use crate::codec::Codec;
 use crate::words::{WordSplit, is_apostrophe, is_word};
 
 /// The word being typed at a text's end; empty behind a blank, a mark or nothing. An apostrophe behind a letter

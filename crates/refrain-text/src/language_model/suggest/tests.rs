@@ -1,8 +1,10 @@
-use super::super::{Flow, Level, TextRecipe, TrainingData};
+use super::super::{TextRecipe, TrainingData};
 use super::spelling::Fit;
 use super::*;
+use crate::codec::Level;
 use crate::words::WordSplit;
-use refrain_nn::{Engine, Isa};
+use refrain_nn::{Answer, Engine, Isa};
+use refrain_task::TrainingSettings;
 
 /// Relative; a word's probability is a product of fewer than ten factors, each rounded once.
 const PRODUCT_TOLERANCE: f64 = 1e-12;
@@ -17,15 +19,13 @@ fn model(text: &str, level: Level) -> LanguageModel {
         layers: 2,
         embedding: 8,
         steps: 8,
-        epochs: 2,
-        batch: Some(4),
-        learning_rate: 3e-2,
+        training: TrainingSettings { epochs: 2, batch: Some(4), learning_rate: 3e-2, ..Default::default() },
         dropout: 0.0,
         ..TextRecipe::default()
     };
     let corpus = crate::Corpus::from_text(text);
     let data = TrainingData::new(&corpus);
-    recipe.train(data, Engine::new(Isa::detect(), 1), &mut |_| Flow::Continue).unwrap().model
+    recipe.train(data, Engine::new(Isa::detect(), 1), &mut |_| Answer::Continue).unwrap().model
 }
 
 fn letters() -> LanguageModel {

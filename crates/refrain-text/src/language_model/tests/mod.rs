@@ -2,8 +2,12 @@ mod recipes;
 mod resume;
 
 use super::*;
+use crate::codec::Level;
 use crate::{Corpus, Store};
-use refrain_nn::Isa;
+use refrain_nn::{Answer, Engine, Isa};
+use refrain_task::layers::CellKind;
+use refrain_task::{EpochRecord, Recipe, RunEvent, Stopped, Trained, TrainingSettings};
+use std::path::Path;
 
 const TEXT: &str = "The rain came down on the old tin roof,\nAnd the river ran under the stone.\n\
     I walked with a lamp and a loaf of bread,\nAnd I walked the long road alone.\n\n";
@@ -19,12 +23,21 @@ fn recipe(level: Level) -> TextRecipe {
         layers: 1,
         embedding: 16,
         steps: 16,
-        epochs: 3,
-        batch: Some(4),
-        learning_rate: 1e-2,
         dropout: 0.1,
+        training: TrainingSettings {
+            epochs: 3,
+            batch: Some(4),
+            learning_rate: 1e-2,
+            ..TrainingSettings::default()
+        },
         ..TextRecipe::default()
     }
+}
+
+/// A recipe with other settings of training.
+fn with(mut recipe: TextRecipe, change: impl FnOnce(&mut TrainingSettings)) -> TextRecipe {
+    change(&mut recipe.training);
+    recipe
 }
 
 fn text() -> String {
@@ -36,9 +49,10 @@ fn data<'a>(training: &'a Corpus, validation: Option<&'a Corpus>) -> TrainingDat
     TrainingData { validation, folder: Path::new("nowhere"), ..TrainingData::new(training) }
 }
 
-fn train(recipe: &TextRecipe, threads: usize) -> Trained {
-    let (training, validation) = Corpus::from_text(text()).split(recipe.validation, recipe.level).unwrap();
-    recipe.train(data(&training, Some(&validation)), engine(threads), &mut |_| Flow::Continue).unwrap()
+fn train(recipe: &TextRecipe, threads: usize) -> Trained<TextTask> {
+    let (training, validation) =
+        Corpus::from_text(text()).split(recipe.training.validation, recipe.level).unwrap();
+    recipe.train(data(&training, Some(&validation)), engine(threads), &mut |_| Answer::Continue).unwrap()
 }
 
 #[test]
@@ -47,10 +61,11 @@ fn training_lowers_the_loss_on_every_level_and_cell() {
         for cell in [CellKind::Rnn, CellKind::Lstm, CellKind::Gru] {
             let trained = train(&TextRecipe { cell, ..recipe(level) }, 2);
             let (first, last) = (&trained.epochs[0], trained.epochs.last().unwrap());
-            assert!(last.loss < first.loss, "{level:?} {cell:?}: {} then {}", first.loss, last.loss);
-            let best = trained.epochs.iter().filter_map(|e| e.val_loss).fold(f64::INFINITY, f64::min);
+            let (first, last) = (first.loss(), last.loss());
+            assert!(last < first, "{level:?} {cell:?}: {first} then {last}");
+            let best = trained.epochs.iter().filter_map(EpochRecord::val_loss).fold(f64::INFINITY, f64::min);
             assert_eq!(trained.score.unwrap().loss, best);
-            assert_eq!(trained.epochs[trained.best_epoch - 1].val_loss, Some(best));
+            assert_eq!(trained.epochs[trained.best_epoch - 1].val_loss(), Some(best));
         }
     }
 }
@@ -92,16 +107,24 @@ fn a_corpus_in_files_and_tokens_in_a_file_give_the_same_score_to_the_bit() {
 fn the_reporter_hears_of_every_byte_that_is_read() {
     let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Word).unwrap();
     let (mut last, mut of_last) = (0, 0);
-    let report = &mut |event: &TextEvent<'_>| {
-        if let TextEvent::Tokenizing { done, of } = event {
-            assert!(*done > last && done <= of);
-            (last, of_last) = (*done, *of);
-        }
-        Flow::Stop
+    let mut prepare = |codec: Option<crate::Codec>| {
+        (last, of_last) = (0, 0);
+        let report = &mut |event: &PrepareEvent<'_>| {
+            if let PrepareEvent::Tokenizing { done, of } = event {
+                assert!(*done > last && done <= of);
+                (last, of_last) = (*done, *of);
+            }
+        };
+        let data = data(&training, Some(&validation));
+        let task = TextTask::prepare(&recipe(Level::Word), data, codec, report).unwrap();
+        (task, last, of_last)
     };
-    let trained = recipe(Level::Word).train(data(&training, Some(&validation)), engine(1), report).unwrap();
-    assert_eq!((last, last), (of_last, 2 * training.bytes() + validation.bytes()));
-    assert_eq!(trained.stopped, Stopped::Interrupted);
+    let (task, done, of) = prepare(None);
+    assert_eq!((done, done), (of, 2 * training.bytes() + validation.bytes()));
+    // A vocabulary that is there already needs no pass of its own.
+    let (again, done, of) = prepare(Some(task.codec.clone()));
+    assert_eq!((done, done), (of, training.bytes() + validation.bytes()));
+    assert_eq!(again.codec, task.codec);
 }
 
 #[test]
@@ -220,8 +243,8 @@ fn subwords_are_written_alike_by_sampling_and_by_search() {
     let text = "🛶🦀é中 ".repeat(200);
     let corpus = Corpus::from_text(text);
     let data = TrainingData::new(&corpus);
-    let recipe = TextRecipe { steps: 4, epochs: 1, ..recipe(Level::Bpe) };
-    let mut model = recipe.train(data, engine(1), &mut |_| Flow::Continue).unwrap().model;
+    let recipe = TextRecipe { steps: 4, ..with(recipe(Level::Bpe), |t| t.epochs = 1) };
+    let mut model = recipe.train(data, engine(1), &mut |_| Answer::Continue).unwrap().model;
     let greedy = crate::Sampling { temperature: 0.0, ..Default::default() };
     let options = Generate { prompt: "🛶".into(), length: 40, sampling: greedy, ..Generate::default() };
     let pieces: Vec<String> = model.generate(&options).unwrap().map(Result::unwrap).collect();
@@ -235,61 +258,31 @@ fn subwords_are_written_alike_by_sampling_and_by_search() {
 fn texts_too_short_and_options_out_of_range_are_named() {
     let run = |recipe: TextRecipe, training: &str| {
         let training = Corpus::from_text(training);
-        recipe.train(data(&training, None), engine(1), &mut |_| Flow::Continue).unwrap_err().to_string()
+        recipe.train(data(&training, None), engine(1), &mut |_| Answer::Continue).unwrap_err().to_string()
     };
     assert!(run(recipe(Level::Char), "too short").contains("steps"));
     assert!(run(recipe(Level::Word), "word").contains("steps"));
     assert!(run(TextRecipe { units: 0, ..recipe(Level::Char) }, TEXT).contains("units"));
     assert!(run(TextRecipe { dropout: 1.0, ..recipe(Level::Char) }, TEXT).contains("dropout"));
     assert!(run(TextRecipe { tie: true, ..recipe(Level::Char) }, TEXT).contains("tie"));
-    assert!(run(TextRecipe { optimizer: "adams".into(), ..recipe(Level::Char) }, TEXT).contains("adamw"));
+    assert!(run(with(recipe(Level::Char), |t| t.optimizer = "adams".into()), TEXT).contains("adamw"));
 }
 
 #[test]
-fn stopping_keeps_what_was_reached() {
+fn an_epoch_s_model_can_be_run() {
     let training = Corpus::from_text(text());
-    let mut batches = 0;
-    let trained = recipe(Level::Char)
-        .train(data(&training, None), engine(1), &mut |event| {
-            batches += usize::from(matches!(event, TextEvent::Batch { .. }));
-            if batches == 2 { Flow::Stop } else { Flow::Continue }
-        })
-        .unwrap();
-    assert_eq!((trained.stopped, trained.epochs.len(), trained.best_epoch), (Stopped::Interrupted, 0, 0));
-}
-
-/// Which batches have gradients to be seen, and that it changes nothing.
-#[test]
-fn batches_are_probed_when_asked_and_an_epoch_s_model_can_be_run() {
-    let training = Corpus::from_text(text());
-    let train = |probe: &dyn Fn(u64) -> bool| {
-        let (mut seen, mut samples) = (Vec::new(), Vec::new());
-        let trained = recipe(Level::Char).train(data(&training, None), engine(1), &mut |event| match event {
-            TextEvent::Start { .. } if probe(1) => Flow::Probe,
-            TextEvent::Batch { batches_done, model, .. } => {
-                let layer = model.recurrences().next().unwrap();
-                seen.extend(layer.hidden_gradient(0).is_some().then_some(*batches_done));
-                assert_eq!(layer.has_gates(), layer.hidden_gradient(0).is_some());
-                if probe(batches_done + 1) { Flow::Probe } else { Flow::Continue }
-            }
-            TextEvent::Epoch { model, .. } => {
-                let options = Generate { length: 20, ..Generate::default() };
-                samples.push(model.without_noise().unwrap().complete(&options).unwrap());
-                Flow::Continue
-            }
-            _ => Flow::Continue,
-        });
-        (trained.unwrap().model, seen, samples)
-    };
-    let (plain, seen, samples) = train(&|_| false);
-    assert!(seen.is_empty());
-    let probe = |batch: u64| batch == 1 || batch % 7 == 3;
-    let (mut probed, seen, _) = train(&probe);
-    assert!(seen.len() > 3 && seen.iter().all(|&batch| probe(batch)), "{seen:?}");
-    assert_eq!(plain.model().weights(), probed.model().weights());
+    let options = Generate { length: 20, ..Generate::default() };
+    let mut samples = Vec::new();
+    let trained = recipe(Level::Char).train(data(&training, None), engine(1), &mut |event| {
+        if let RunEvent::Epoch(epoch) = event {
+            let mut model = LanguageModel::without_noise(epoch.model, epoch.assets).unwrap();
+            samples.push(model.complete(&options).unwrap());
+        }
+        Answer::Continue
+    });
     // Without validation the last epoch's model is the one that is kept.
-    let last = probed.complete(&Generate { length: 20, ..Generate::default() }).unwrap();
-    assert_eq!(samples.last(), Some(&last));
+    let last = trained.unwrap().model.complete(&options).unwrap();
+    assert_eq!((samples.len(), samples.last()), (3, Some(&last)));
 }
 
 #[test]
@@ -297,9 +290,9 @@ fn training_goes_on_from_a_model() {
     let first = train(&recipe(Level::Char), 1);
     let before = first.score.unwrap().loss;
     let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Char).unwrap();
-    let further = TextRecipe { epochs: 2, ..recipe(Level::Char) };
+    let further = with(recipe(Level::Char), |t| t.epochs = 2);
     let again = further
-        .continue_training(first.model, data(&training, Some(&validation)), &mut |_| Flow::Continue)
+        .continue_training(first.model, data(&training, Some(&validation)), &mut |_| Answer::Continue)
         .unwrap();
     assert!(again.score.unwrap().loss < before);
 }
@@ -326,8 +319,10 @@ fn other_models_are_refused() {
 #[test]
 fn a_loss_that_is_no_number_is_an_error_or_keeps_what_was_reached() {
     let training = Corpus::from_text(text());
-    let wild = TextRecipe { learning_rate: 1e38, clip: 0.0, optimizer: "sgd".into(), ..recipe(Level::Char) };
+    let wild = with(recipe(Level::Char), |t| {
+        (t.learning_rate, t.clip, t.optimizer) = (1e38, 0.0, "sgd".into());
+    });
     let error =
-        wild.train(data(&training, None), engine(1), &mut |_| Flow::Continue).unwrap_err().to_string();
+        wild.train(data(&training, None), engine(1), &mut |_| Answer::Continue).unwrap_err().to_string();
     assert!(error.contains("learning rate"), "{error}");
 }

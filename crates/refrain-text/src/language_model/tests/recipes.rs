@@ -2,11 +2,12 @@
 
 use super::*;
 use refrain_nn::Reduction;
+use refrain_task::{Average, RateSchedule};
 
 /// The parts of the AWD-LSTM, and others, each alone and most together.
 pub(super) fn recipes() -> Vec<(&'static str, TextRecipe)> {
     let base = || TextRecipe { layers: 2, dropout: 0.0, ..recipe(Level::Char) };
-    let sgd = || TextRecipe { optimizer: "sgd".into(), learning_rate: 1.0, clip: 0.25, ..base() };
+    let sgd = || with(base(), |t| (t.optimizer, t.learning_rate, t.clip) = ("sgd".into(), 1.0, 0.25));
     vec![
         ("plain", base()),
         ("tied", TextRecipe { tie: true, ..base() }),
@@ -19,25 +20,25 @@ pub(super) fn recipes() -> Vec<(&'static str, TextRecipe)> {
         ("weight drop", TextRecipe { weight_drop: 0.3, ..base() }),
         ("penalties", TextRecipe { activation_penalty: 0.5, temporal_penalty: 0.5, ..base() }),
         ("varying steps", TextRecipe { variable_steps: true, ..base() }),
-        ("accumulated", TextRecipe { accumulate: 3, learning_rate: 2e-2, ..base() }),
+        ("accumulated", with(base(), |t| (t.accumulate, t.learning_rate) = (3, 2e-2))),
         (
             "exponential average",
-            TextRecipe { average: ParameterAverage::Exponential, average_momentum: 0.8, ..base() },
+            with(base(), |t| (t.average, t.average_momentum) = (Average::Exponential, 0.8)),
         ),
         (
             "sum over steps",
-            TextRecipe { reduction: Reduction::SumOverSteps, learning_rate: 0.2, clip: 5.0, ..sgd() },
+            TextRecipe {
+                reduction: Reduction::SumOverSteps,
+                ..with(sgd(), |t| (t.learning_rate, t.clip) = (0.2, 5.0))
+            },
         ),
-        ("step schedule", TextRecipe { schedule: RateSchedule::Step, decay_after: 1, ..base() }),
-        ("plateau schedule", TextRecipe { schedule: RateSchedule::Plateau, ..base() }),
-        ("decayed", TextRecipe { weight_decay: 0.01, ..base() }),
+        ("step schedule", with(base(), |t| (t.schedule, t.decay_after) = (RateSchedule::Step, 1))),
+        ("plateau schedule", with(base(), |t| t.schedule = RateSchedule::Plateau)),
+        ("decayed", with(base(), |t| t.weight_decay = 0.01)),
         ("uniform", TextRecipe { init_range: Some(0.1), forget_bias: false, ..base() }),
         (
             "awd",
             TextRecipe {
-                average: ParameterAverage::Triggered,
-                patience: 1,
-                learning_rate: 5.0,
                 activation_penalty: 2.0,
                 temporal_penalty: 1.0,
                 dropout: 0.1,
@@ -47,7 +48,7 @@ pub(super) fn recipes() -> Vec<(&'static str, TextRecipe)> {
                 variable_steps: true,
                 tie: true,
                 units: 40,
-                ..sgd()
+                ..with(sgd(), |t| (t.average, t.patience, t.learning_rate) = (Average::Triggered, 1, 5.0))
             },
         ),
     ]
@@ -57,12 +58,12 @@ pub(super) fn texts() -> (Corpus, Corpus) {
     Corpus::from_text(text()).split(0.2, Level::Char).unwrap()
 }
 
-fn run(recipe: &TextRecipe, stop_after: usize) -> Trained {
+fn run(recipe: &TextRecipe, stop_after: usize) -> Trained<TextTask> {
     let (training, validation) = texts();
     recipe
         .train(data(&training, Some(&validation)), engine(2), &mut |event| match event {
-            TextEvent::Epoch { record, .. } if record.epoch == stop_after => Flow::Stop,
-            _ => Flow::Continue,
+            RunEvent::Epoch(epoch) if epoch.record.epoch == stop_after => Answer::Stop,
+            _ => Answer::Continue,
         })
         .unwrap()
 }
@@ -70,8 +71,8 @@ fn run(recipe: &TextRecipe, stop_after: usize) -> Trained {
 #[test]
 fn every_part_learns() {
     for (name, recipe) in recipes() {
-        let trained = run(&TextRecipe { epochs: 4, ..recipe }, 0);
-        let (first, last) = (trained.epochs[0].val_loss.unwrap(), trained.epochs[3].val_loss.unwrap());
+        let trained = run(&with(recipe, |t| t.epochs = 4), 0);
+        let (first, last) = (trained.epochs[0].val_loss().unwrap(), trained.epochs[3].val_loss().unwrap());
         assert!(last < first, "{name}: {first} then {last}");
     }
 }
@@ -80,8 +81,9 @@ fn every_part_learns() {
 fn an_average_begins_when_the_loss_stops_falling_and_is_what_is_kept() {
     let awd = recipes().pop().unwrap().1;
     // So large a rate that the loss goes up and down.
-    let trained = run(&TextRecipe { epochs: 12, learning_rate: 30.0, dropout: 0.0, ..awd }, 0);
-    let losses: Vec<_> = trained.epochs.iter().map(|e| e.val_loss.unwrap()).collect();
+    let trained =
+        run(&TextRecipe { dropout: 0.0, ..with(awd, |t| (t.epochs, t.learning_rate) = (12, 30.0)) }, 0);
+    let losses: Vec<_> = trained.epochs.iter().map(|e| e.val_loss().unwrap()).collect();
     let begun = trained.epochs.iter().position(|e| e.averaged).expect("the loss stopped falling");
     // With a patience of 1 an epoch that is worse than any but the one before begins it.
     let worse = |i: usize| i > 1 && losses[..i - 1].iter().any(|l| losses[i] > *l);
@@ -93,40 +95,37 @@ fn an_average_begins_when_the_loss_stops_falling_and_is_what_is_kept() {
     let score = model.evaluate(&validation.to_text().unwrap(), false).unwrap();
     assert_eq!(score.loss, best);
     let (training, _) = texts();
-    let without = TextRecipe { average: ParameterAverage::Triggered, ..recipe(Level::Char) };
-    let error = without.train(data(&training, None), engine(1), &mut |_| Flow::Continue).unwrap_err();
+    let without = with(recipe(Level::Char), |t| t.average = Average::Triggered);
+    let error = without.train(data(&training, None), engine(1), &mut |_| Answer::Continue).unwrap_err();
     assert!(error.to_string().contains("average is triggered without"), "{error}");
 }
 
 #[test]
 fn the_step_schedule_is_the_published_one() {
-    let rates = |recipe: &TextRecipe| -> Vec<f64> { (1..=7).map(|e| recipe.epoch_factor(e, &[])).collect() };
+    let rates =
+        |recipe: &TextRecipe| -> Vec<f64> { (1..=7).map(|e| recipe.training.epoch_factor(e, &[])).collect() };
     let small = TextRecipe::named(NamedRecipe::ZarembaSmall);
     assert_eq!(rates(&small), [1.0, 1.0, 1.0, 1.0, 0.5, 0.25, 0.125]);
-    let plateau = TextRecipe { schedule: RateSchedule::Plateau, ..TextRecipe::default() };
-    assert_eq!(plateau.epoch_factor(6, &[5.0, 4.0, 4.0, 4.5, 3.0]), 0.25);
-    let trained = run(
-        &TextRecipe { schedule: RateSchedule::Step, decay_after: 1, epochs: 3, ..recipe(Level::Char) },
-        0,
-    );
+    let step = with(recipe(Level::Char), |t| (t.schedule, t.decay_after) = (RateSchedule::Step, 1));
+    let trained = run(&step, 0);
     let rates: Vec<_> = trained.epochs.iter().map(|e| e.learning_rate).collect();
     assert_eq!(rates, [1e-2, 5e-3, 2.5e-3]);
 }
 
 #[test]
 fn a_longer_chunk_takes_a_longer_step() {
-    let varying = TextRecipe { variable_steps: true, epochs: 1, ..recipe(Level::Char) };
+    let varying = TextRecipe { variable_steps: true, ..with(recipe(Level::Char), |t| t.epochs = 1) };
     let (training, _) = texts();
     let mut batches = 0;
     let trained = varying
         .train(data(&training, None), engine(1), &mut |event| {
-            batches += usize::from(matches!(event, TextEvent::Batch { .. }));
-            Flow::Continue
+            batches += usize::from(matches!(event, RunEvent::Batch(_)));
+            Answer::Continue
         })
         .unwrap();
     let tokens = training.characters() - 1;
     let lane = tokens / 4;
-    let lengths: Vec<_> = super::super::train::chunk_lengths(&varying, lane, 1);
+    let lengths: Vec<_> = super::super::chunks::chunks(&varying, lane, 1).map(|chunk| chunk.len()).collect();
     assert_eq!((batches, lengths.iter().sum::<usize>()), (lengths.len(), lane));
     let last = *lengths.last().unwrap() as f64;
     assert!((trained.epochs[0].learning_rate - 1e-2 * last / 16.0).abs() < 1e-12);
@@ -138,7 +137,7 @@ fn a_test_text_is_scored_once_with_the_kept_model() {
     let test = Corpus::from_text("And the river ran under the old tin roof.\n");
     let with_test = TrainingData { test: Some(&test), ..data(&training, Some(&validation)) };
     let recipe = TextRecipe { stream: true, ..recipe(Level::Char) };
-    let mut trained = recipe.train(with_test, engine(1), &mut |_| Flow::Continue).unwrap();
+    let mut trained = recipe.train(with_test, engine(1), &mut |_| Answer::Continue).unwrap();
     let score = trained.model.evaluate(&test.to_text().unwrap(), true).unwrap();
     assert_eq!(trained.test, Some(score));
     assert_eq!(trained.model.training().unwrap()["test"]["loss"], score.loss);
@@ -177,12 +176,12 @@ fn settings_that_contradict_each_other_are_named() {
     let base = || recipe(Level::Word);
     let char = || recipe(Level::Char);
     let cases = [
-        (TextRecipe { accumulate: 0, ..base() }, "accumulate"),
+        (with(base(), |t| t.accumulate = 0), "accumulate"),
         (TextRecipe { weight_drop: 1.0, ..base() }, "weight-drop"),
         (TextRecipe { input_dropout: Some(-0.1), ..base() }, "input-dropout"),
         (TextRecipe { temporal_penalty: -1.0, ..base() }, "temporal-penalty"),
-        (TextRecipe { decay: 0.0, ..base() }, "decay"),
-        (TextRecipe { average_momentum: 1.0, ..base() }, "average-momentum"),
+        (with(base(), |t| t.decay = 0.0), "decay"),
+        (with(base(), |t| t.average_momentum = 1.0), "average-momentum"),
         (TextRecipe { init_range: Some(0.0), ..base() }, "init-range"),
         (TextRecipe { tie: true, embedding: 24, adaptive: Some(vec![3]), ..base() }, "adaptive"),
         (TextRecipe { adaptive: Some(vec![3]), ..char() }, "adaptive"),
@@ -196,7 +195,7 @@ fn settings_that_contradict_each_other_are_named() {
     }
     let (training, _) = texts();
     let beyond = TextRecipe { adaptive: Some(vec![5, 500]), ..base() };
-    let error = beyond.train(data(&training, None), engine(1), &mut |_| Flow::Continue).unwrap_err();
+    let error = beyond.train(data(&training, None), engine(1), &mut |_| Answer::Continue).unwrap_err();
     assert!(error.to_string().starts_with("adaptive is [5, 500]"), "{error}");
 }
 
@@ -204,7 +203,9 @@ fn settings_that_contradict_each_other_are_named() {
 fn an_adaptive_softmax_trains_words() {
     let recipe = TextRecipe { adaptive: Some(vec![4, 12]), dropout: 0.0, ..recipe(Level::Word) };
     let trained = train(&recipe, 2);
-    assert!(trained.epochs[2].loss < trained.epochs[0].loss);
+    assert!(trained.epochs[2].loss() < trained.epochs[0].loss());
+    assert_eq!(trained.epochs[0].get("accuracy"), None, "to rank all words would cost as much as training");
+    assert!(trained.epochs[0].get("val_accuracy").is_some());
     assert_eq!(trained.model.model().architecture().layers.last().unwrap().class_name, "AdaptiveSoftmax");
     let mut model = trained.model;
     assert!(!model.complete(&Generate { length: 5, ..Generate::default() }).unwrap().is_empty());

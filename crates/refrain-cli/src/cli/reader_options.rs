@@ -1,0 +1,98 @@
+//! The options of networks that read whole texts: of classifiers and taggers.
+
+use super::run_options::{Defaults, default};
+use super::values::{choice, count, name, number_in};
+use clap::Args;
+use refrain::task::Range;
+use refrain::{CellKind, Level};
+use std::marker::PhantomData;
+
+/// How a text is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Reader {
+    pub(crate) level: Level,
+    pub(crate) cell: CellKind,
+    pub(crate) units: usize,
+    pub(crate) layers: usize,
+    pub(crate) embedding: usize,
+    pub(crate) bidirectional: bool,
+    pub(crate) dropout: f64,
+    pub(crate) min_count: u64,
+    pub(crate) max_length: usize,
+}
+
+/// A recipe that says how texts are read.
+pub(crate) trait ReadsTexts: Defaults {
+    fn reader(recipe: &Self::Recipe) -> Reader;
+}
+
+/// The ids of [`ReaderOptions`].
+pub(crate) const READER_OPTIONS: [&str; 10] = [
+    "level",
+    "cell",
+    "units",
+    "layers",
+    "embedding",
+    "bidirectional",
+    "one_direction",
+    "dropout",
+    "min_count",
+    "max_length",
+];
+
+/// What the model is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The model")]
+pub(crate) struct ReaderOptions<D: ReadsTexts> {
+    #[arg(long, help = reads::<D>("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
+    level: Option<Level>,
+    #[arg(long, help = reads::<D>("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
+    cell: Option<CellKind>,
+    #[arg(long, value_name = "N", value_parser = count(1..=16_384),
+        help = reads::<D>("Hidden units of each layer, in each direction", |r| r.units.to_string()))]
+    units: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = count(1..=64), help = reads::<D>("Recurrent layers", |r| r.layers.to_string()))]
+    layers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = count(1..=16_384),
+        help = reads::<D>("Width of the embedding", |r| r.embedding.to_string()))]
+    embedding: Option<usize>,
+    /// Read texts in both directions [default]
+    #[arg(long, overrides_with = "one_direction")]
+    bidirectional: bool,
+    /// Read texts from their beginning only
+    #[arg(long)]
+    one_direction: bool,
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = reads::<D>("Dropout before, between and after the recurrent layers, fresh each step", |r| r.dropout.to_string()))]
+    dropout: Option<f64>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+        help = reads::<D>("Words that occur less often become the unknown one (words only)", |r| r.min_count.to_string()))]
+    min_count: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = count(1..=1_000_000),
+        help = reads::<D>("Steps of a text that are read; what follows is cut", |r| r.max_length.to_string()))]
+    max_length: Option<usize>,
+    #[arg(skip)]
+    defaults: PhantomData<D>,
+}
+
+fn reads<D: ReadsTexts>(help: &str, value: impl Fn(&Reader) -> String) -> String {
+    default::<D>(help, |recipe| value(&D::reader(recipe)))
+}
+
+impl<D: ReadsTexts> ReaderOptions<D> {
+    /// How texts are read as the options say, and where they say nothing as a recipe does.
+    pub(crate) fn over(&self, base: &D::Recipe) -> Reader {
+        let base = D::reader(base);
+        Reader {
+            level: self.level.unwrap_or(base.level),
+            cell: self.cell.unwrap_or(base.cell),
+            units: self.units.unwrap_or(base.units),
+            layers: self.layers.unwrap_or(base.layers),
+            embedding: self.embedding.unwrap_or(base.embedding),
+            bidirectional: !self.one_direction && (self.bidirectional || base.bidirectional),
+            dropout: self.dropout.unwrap_or(base.dropout),
+            min_count: self.min_count.unwrap_or(base.min_count),
+            max_length: self.max_length.unwrap_or(base.max_length),
+        }
+    }
+}

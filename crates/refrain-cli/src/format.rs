@@ -1,0 +1,65 @@
+//! How numbers, values and layers are written for a person.
+
+use refrain::Model;
+use serde_json::Value;
+
+/// The layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
+pub(crate) fn shape(model: &Model) -> String {
+    let size =
+        |config: &Value| ["units", "output_dim", "rate"].iter().find_map(|key| config.get(key)).map(plain);
+    let layers = &model.architecture().layers;
+    let layers = layers.iter().map(|layer| match size(&layer.config) {
+        Some(size) => format!("{} {size}", layer.class_name),
+        None => layer.class_name.clone(),
+    });
+    layers.collect::<Vec<_>>().join(", ")
+}
+
+/// A JSON value as a person writes it: text without quotes, and a float that was an `f32` in its few digits.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(x) if number.is_f64() && f64::from(x as f32) == x => (x as f32).to_string(),
+            _ => number.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A speed in three digits: `987`, `41.2k`, `1.05M`.
+pub(crate) fn rate(per_second: f64) -> String {
+    match per_second {
+        x if x >= 1e6 => format!("{:.2}M", x / 1e6),
+        x if x >= 1e4 => format!("{:.1}k", x / 1e3),
+        x if x >= 1e3 => format!("{:.2}k", x / 1e3),
+        x => format!("{x:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        assert_eq!(["7", "1,000", "118,558"], [7, 1000, 118_558].map(thousands)[..]);
+        let values = serde_json::json!([0.2_f32, 0.1, 7, "adam", null]);
+        let values: Vec<_> = values.as_array().into_iter().flatten().map(plain).collect();
+        assert_eq!(values, ["0.2", "0.1", "7", "adam", "null"]);
+        assert_eq!(["12", "1.23k", "41.2k", "1.05M"], [12.3, 1234.0, 41_234.0, 1_049_000.0].map(rate)[..]);
+    }
+}

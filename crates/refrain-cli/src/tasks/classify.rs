@@ -1,0 +1,71 @@
+//! Classifiers.
+
+use super::{TaskCommands, warn_of_share};
+use crate::cli::{Evaluate, Inspect};
+use crate::confusion_table;
+use crate::error::{Failure, Result};
+use crate::inspect::{self, Material};
+use crate::labelled;
+use crate::output::Output;
+use refrain::Classifier;
+use refrain::classifier::{ClassifierScore, split_labelled};
+use refrain::task::Score;
+
+impl TaskCommands for Classifier {
+    fn evaluate(&mut self, options: &Evaluate, output: &Output) -> Result<()> {
+        evaluate(self, options, output)
+    }
+
+    fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
+        inspect::labelled::material(self, options, output)
+    }
+
+    fn subject(&self) -> String {
+        format!("classify: {} labels", self.labels().len())
+    }
+}
+
+fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Result<()> {
+    for (given, option) in [(options.stream, "--stream"), (options.dynamic.dynamic, "--dynamic")] {
+        if given {
+            return Err(Failure::input(format!(
+                "{} is a classifier, and {option} is for models of text; leave it out",
+                options.model.display()
+            )));
+        }
+    }
+    let data = labelled::read(&options.data)?;
+    let mut texts = data.texts;
+    if let Some(share) = options.validation {
+        let recipe = model.recipe().ok_or_else(|| {
+            Failure::input(format!(
+                "{} does not say how it was trained, so what was held out is not known; leave out --validation",
+                options.model.display()
+            ))
+        })?;
+        let total = texts.len();
+        texts = split_labelled(texts, share, recipe.identical, recipe.training.seed).1;
+        if texts.is_empty() {
+            return Err(Failure::input(format!(
+                "{}: nothing is left of its {total} texts to score; give a larger share",
+                data.name
+            )));
+        }
+    }
+    warn_of_share(options.validation, model.recipe().as_ref(), output);
+    let score =
+        model.evaluate(&texts).map_err(|e| Failure::from(refrain::Error::from(e)).context(&data.name))?;
+    output.result(score.details(), || table(&score))
+}
+
+fn table(score: &ClassifierScore) -> String {
+    let (loss, macro_f1, texts) = (score.loss, score.macro_f1(), score.texts());
+    format!(
+        "loss      {loss:.4}\n\
+         accuracy  {:.2} %\n\
+         macro-F1  {macro_f1:.4}\n\
+         texts     {texts}\n\n{}",
+        score.accuracy() * 100.0,
+        confusion_table::show(&score.confusion)
+    )
+}

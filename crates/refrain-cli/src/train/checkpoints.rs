@@ -1,0 +1,271 @@
+//! Where a run's checkpoints go, when, and what is said of them.
+
+use crate::cli::CheckpointOptions;
+use crate::error::{Failure, Result};
+use crate::format::thousands;
+use crate::output::Output;
+use crate::shell;
+use refrain::Answer;
+use refrain::ModelError;
+use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, Newest};
+use serde_json::json;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub(crate) struct Checkpoints<'a> {
+    output: &'a Output,
+    folder: CheckpointFolder,
+    /// Whether they were asked for; else there is one when the run is interrupted.
+    wanted: bool,
+    resumed: Option<Resumed>,
+    /// Where the run stands.
+    now: Place,
+    /// Whether its last epoch has ended.
+    is_over: bool,
+    /// The newest that is safe, and where the run stood.
+    safe: Option<(PathBuf, Place)>,
+    /// Why the last one could not be written.
+    failed: Option<ModelError>,
+}
+
+/// What a run resumes from.
+#[derive(Debug)]
+struct Resumed {
+    path: PathBuf,
+    skipped: Vec<PathBuf>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// From 1.
+    epoch: usize,
+    /// Of the whole run.
+    batches: u64,
+}
+
+impl Place {
+    fn in_words(self) -> String {
+        let s = if self.batches == 1 { "" } else { "es" };
+        format!("in epoch {}, after {} batch{s} of the run", self.epoch, thousands(self.batches as usize))
+    }
+}
+
+impl<'a> Checkpoints<'a> {
+    /// For a run whose model is wanted in `out`. With `--resume`, also the checkpoint to resume from, if there is one.
+    pub(crate) fn open(
+        options: &CheckpointOptions,
+        out: &Path,
+        output: &'a Output,
+    ) -> Result<(Self, Option<Checkpoint>)> {
+        let (wanted, path, every) = match &options.checkpoint {
+            Some(path) => (true, path.clone(), options.checkpoint_every),
+            None => (false, beside(out), Every::Never),
+        };
+        let folder = CheckpointFolder::new(path).every(every).keep(options.checkpoint_keep);
+        let mut checkpoints = Self {
+            output,
+            folder,
+            wanted,
+            resumed: None,
+            now: Place::default(),
+            is_over: false,
+            safe: None,
+            failed: None,
+        };
+        let found = if options.resume { checkpoints.newest()? } else { None };
+        if !options.resume {
+            checkpoints.start_over()?;
+        }
+        if wanted && found.is_none() {
+            checkpoints.keep_other_models()?;
+        }
+        if wanted {
+            checkpoints.folder.open().map_err(|e| Failure::input(e.to_string()))?;
+        }
+        Ok((checkpoints, found))
+    }
+
+    fn name(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    fn newest(&mut self) -> Result<Option<Checkpoint>> {
+        let newest = self.folder.newest().map_err(|error| match error {
+            ModelError::CheckpointFile { .. } => Failure::input(format!(
+                "{error}; no older one can be read. Without --resume, and with another folder or --out, the run starts \
+                 from the beginning"
+            )),
+            error => Failure::input(error.to_string()),
+        })?;
+        let Newest { checkpoint, skipped } = newest;
+        for (_, error) in &skipped {
+            self.output.warning(format_args!("{error}; it is skipped"));
+        }
+        let skipped: Vec<_> = skipped.into_iter().map(|(path, _)| path).collect();
+        let Some((path, checkpoint)) = checkpoint else {
+            self.output.log(format_args!(
+                "nothing to resume from in {}: the run starts from the beginning",
+                self.name()
+            ));
+            return Ok(None);
+        };
+        self.resumed = Some(Resumed { path, skipped });
+        Ok(Some(checkpoint))
+    }
+
+    /// What an earlier run left must not be mistaken for this one's.
+    fn start_over(&self) -> Result<()> {
+        if !self.folder.has_checkpoints().map_err(|e| Failure::input(e.to_string()))? {
+            return Ok(());
+        }
+        if self.wanted {
+            return Err(Failure::input(format!(
+                "{} holds the checkpoints of an earlier run: add --resume to resume it, or name another folder",
+                self.name()
+            )));
+        }
+        self.output.log(format_args!(
+            "{} holds the checkpoint of an interrupted run, which --resume would resume; this run starts from the beginning",
+            self.name()
+        ));
+        Ok(())
+    }
+
+    /// Where this run would leave its model when it is interrupted, nobody else's may be.
+    fn keep_other_models(&self) -> Result<()> {
+        if !self.model().exists() {
+            return Ok(());
+        }
+        Err(Failure::input(format!(
+            "{} is there already, and this run would overwrite it when it is interrupted: move it, or name another \
+             folder with --checkpoint",
+            self.model().display()
+        )))
+    }
+
+    /// An error of training, if it is about what the run resumes from.
+    pub(crate) fn about_resumed(&self, error: &refrain::Error) -> Option<Failure> {
+        let Resumed { path, .. } = self.resumed.as_ref()?;
+        let is_about = error.kind() == refrain::ErrorKind::Resume;
+        is_about.then(|| Failure::input(format!("{}: {error}", path.display())))
+    }
+
+    /// The run starts, or resumes, with so many of its epochs and so many batches done.
+    pub(crate) fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
+        self.now = Place { epoch: epochs.min(done + 1), batches };
+        if let Some(Resumed { path, skipped }) = &self.resumed {
+            let Place { epoch, batches } = self.now;
+            let skipped: Vec<_> = skipped.iter().map(|path| path.display().to_string()).collect();
+            let event = json!({
+                "path": path.display().to_string(),
+                "epoch": epoch,
+                "batches": batches,
+                "skipped": skipped,
+            });
+            // A failure to write is not one of the training: `done` will meet it again.
+            let _ = self.output.event("resume", event);
+            let place = if done == epochs { "at its end".to_owned() } else { self.now.in_words() };
+            self.output.log(format_args!("{:9} from {}: {place}", "resumed", path.display()));
+            self.safe = Some((path.clone(), self.now));
+        }
+    }
+
+    /// A batch was trained.
+    pub(crate) fn trained(&mut self, epoch: usize, batches: u64) -> Answer {
+        self.now = Place { epoch, batches };
+        if self.folder.is_due(batches) { Answer::Checkpoint } else { Answer::Continue }
+    }
+
+    /// An epoch ended: after the last one a resumed run has nothing to train.
+    pub(crate) fn epoch_ended(&mut self, is_last: bool) -> Answer {
+        self.is_over = is_last;
+        if self.wanted && is_last { Answer::Checkpoint } else { Answer::Continue }
+    }
+
+    /// Writes a checkpoint. If it cannot be written, the run is to stop: it would continue unsaved.
+    pub(crate) fn write(&mut self, checkpoint: &Checkpoint) -> Answer {
+        match self.folder.write(checkpoint) {
+            Ok(path) => {
+                let Place { epoch, batches } = self.now;
+                let event = json!({ "path": path.display().to_string(), "epoch": epoch, "batches": batches });
+                let _ = self.output.event("checkpoint", event);
+                self.output.detail(format_args!("checkpoint {}: {}", path.display(), self.now.in_words()));
+                self.safe = Some((path, self.now));
+                Answer::Continue
+            }
+            Err(error) if self.is_over => {
+                self.output.warning(format_args!("{error}; the run is done all the same"));
+                Answer::Continue
+            }
+            Err(error) => {
+                self.failed = Some(error);
+                Answer::Stop
+            }
+        }
+    }
+
+    /// Writes the checkpoint of a run that was stopped, unless that is because none can be written.
+    pub(crate) fn write_last(&mut self, checkpoint: &Checkpoint) {
+        if self.failed.is_none() {
+            let _ = self.write(checkpoint);
+        }
+    }
+
+    /// Where the model of an interrupted run goes.
+    pub(crate) fn model(&self) -> PathBuf {
+        self.folder.path().join("model.safetensors")
+    }
+
+    /// The checkpoint that is safe, if one is.
+    pub(crate) fn safe(&self) -> Option<&Path> {
+        self.still_there().map(|(path, _)| &**path)
+    }
+
+    /// What was written, unless it has been taken away since.
+    fn still_there(&self) -> Option<&(PathBuf, Place)> {
+        self.safe.as_ref().filter(|(path, _)| path.is_file())
+    }
+
+    /// What is to be said where a checkpoint could not be written.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let error = self.failed.as_ref()?;
+        Some(Failure::Work(format!(
+            "{error}. The run stopped {}; {}",
+            self.now.in_words(),
+            self.what_is_safe()
+        )))
+    }
+
+    /// What is left of the run when it fails.
+    fn what_is_safe(&self) -> String {
+        match self.still_there() {
+            None => "it has no checkpoint to resume from".to_owned(),
+            Some((path, place)) => format!(
+                "{} is safe: {}. When that is mended, resume with:\n  {}",
+                path.display(),
+                place.in_words(),
+                shell::this_command_with("--resume")
+            ),
+        }
+    }
+
+    /// The run is done and its model saved: what an interruption left beside it has served.
+    pub(crate) fn done(self) {
+        if self.wanted || self.resumed.is_none() {
+            return;
+        }
+        let _ = fs::remove_file(self.model());
+        self.folder.clear();
+    }
+}
+
+/// The folder of a run that named none.
+fn beside(out: &Path) -> PathBuf {
+    let mut name = OsString::from(out.file_name().unwrap_or_default());
+    name.push(".checkpoint");
+    out.with_file_name(name)
+}

@@ -1,0 +1,148 @@
+//! `refrain train classify`: labelled texts become a model that labels others.
+
+use super::command::{Headline, Input, Preparation, TrainCommand};
+use super::text::fields;
+use crate::classify::cut_warning;
+use crate::cli::{RunOptions, TrainClassify};
+use crate::confusion_table;
+use crate::error::{Failure, Result};
+use crate::format::thousands;
+use crate::labelled;
+use crate::output::Output;
+use refrain::classifier::{
+    ClassifierAssets, ClassifierScore, ClassifierSizes, ClassifierTask, LabelledData, LabelledText,
+    split_labelled,
+};
+use refrain::{Classifier, ClassifierRecipe, Error};
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// The texts of a run.
+pub(crate) struct Texts {
+    /// To learn, and to hold a share of each label out if there are no others to validate on.
+    training: Vec<LabelledText>,
+    validation: Option<Vec<LabelledText>>,
+    test: Vec<LabelledText>,
+}
+
+impl TrainCommand for TrainClassify {
+    type Task = ClassifierTask;
+    type Model = Classifier;
+    type Data = Texts;
+
+    fn options(&self) -> &RunOptions<Self> {
+        &self.run
+    }
+
+    fn recipe(&self) -> ClassifierRecipe {
+        TrainClassify::recipe(self)
+    }
+
+    fn recipe_for(&self, network: ClassifierRecipe, assets: &ClassifierAssets) -> ClassifierRecipe {
+        let (level, max_length) = (assets.codec.level(), assets.max_length);
+        TrainClassify::recipe_for(self, ClassifierRecipe { level, max_length, ..network })
+    }
+
+    fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Texts>> {
+        let training = labelled::read(&self.data)?;
+        let (name, mut files) = (training.name, training.files);
+        let mut read = |file: &Option<PathBuf>| -> Result<Option<Vec<LabelledText>>> {
+            let Some(file) = file else { return Ok(None) };
+            let read = labelled::read(std::slice::from_ref(file))?;
+            files.extend(read.files);
+            Ok(Some(read.texts))
+        };
+        let scored = &self.run.scored;
+        let (validation, test) =
+            (read(&scored.validation_file)?, read(&scored.test_file)?.unwrap_or_default());
+        Ok(Input { name, files, data: Texts { training: training.texts, validation, test } })
+    }
+
+    fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<ClassifierTask> {
+        let Preparation { recipe, input, assets, output, .. } = preparation;
+        let Texts { training, validation, test } = &input.data;
+        let (training, held_out) = match validation {
+            Some(validation) => (training.clone(), validation.clone()),
+            None => {
+                let settings = &recipe.training;
+                split_labelled(training.clone(), settings.validation, recipe.identical, settings.seed)
+            }
+        };
+        let data = LabelledData { training: &training, validation: &held_out, test };
+        let task = ClassifierTask::prepare(recipe, data, assets);
+        let task = task.map_err(|e| Failure::from(Error::from(e)))?;
+        let known = learned_by_heart(&training, &held_out);
+        if known > 0 {
+            let advice = match validation {
+                Some(_) => "take them out of one of the files",
+                None => "`--identical together` keeps them in one part",
+            };
+            output.warning(format_args!(
+                "{known} of the {} texts to validate on are among those to learn too, label and all, which flatters the \
+                 score; {advice}",
+                held_out.len(),
+            ));
+        }
+        if held_out.is_empty() && recipe.training.validation > 0.0 {
+            output.warning("no label has texts enough to hold one out, so nothing is validated");
+        }
+        if task.cut() > 0 {
+            output.warning(cut_warning(task.cut(), recipe.max_length, recipe.level));
+        }
+        Ok(task)
+    }
+
+    fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {
+        let Headline { input, sizes, .. } = start;
+        let validate = match sizes.validation_texts {
+            0 => "nothing to validate on".to_owned(),
+            n => format!("{} to validate on", thousands(n)),
+        };
+        let test = match sizes.test_texts {
+            0 => String::new(),
+            n => format!(", {} to test", thousands(n)),
+        };
+        vec![
+            ("texts", format!("{}: {} to learn, {validate}{test}", input.name, thousands(sizes.texts))),
+            ("labels", format!("{}; vocabulary of {}", sizes.labels, thousands(sizes.vocabulary))),
+        ]
+    }
+
+    fn batch(recipe: &ClassifierRecipe, _sizes: &ClassifierSizes) -> String {
+        format!("{} texts", recipe.batch())
+    }
+
+    fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {
+        let Headline { input, sizes, .. } = start;
+        fields(json!({
+            "data": input.name,
+            "texts": sizes.texts,
+            "validation_texts": sizes.validation_texts,
+            "test_texts": sizes.test_texts,
+            "labels": sizes.labels,
+            "vocabulary": sizes.vocabulary,
+        }))
+    }
+
+    fn show_score(score: &ClassifierScore) -> String {
+        format!("accuracy {:.2} %, macro-F1 {:.4}", score.accuracy() * 100.0, score.macro_f1())
+    }
+
+    fn table(score: &ClassifierScore) -> Option<String> {
+        Some(confusion_table::show(&score.confusion))
+    }
+
+    fn next_command(&self, _input: &Input<Texts>, model: &str) -> String {
+        format!("classify {model} \"some text\"")
+    }
+}
+
+/// How many texts of one part are in the other too, with the same label.
+fn learned_by_heart(training: &[LabelledText], validation: &[LabelledText]) -> usize {
+    fn key(e: &LabelledText) -> (&str, &str) {
+        (&e.label, &e.text)
+    }
+    let known: HashSet<_> = training.iter().map(key).collect();
+    validation.iter().filter(|e| known.contains(&key(e))).count()
+}

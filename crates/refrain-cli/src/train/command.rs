@@ -1,0 +1,276 @@
+//! Training a model of any task, from the options to the file.
+
+use super::checkpoints::Checkpoints;
+use super::end::TrainingEnd;
+use super::logging::{Logging, TaskInfo};
+use super::memory::Limit;
+use super::progress::ProgressReporter;
+use crate::cli::{Defaults, RunOptions};
+use crate::error::{Failure, Result};
+use crate::interruption::Interruption;
+use crate::model::open_as;
+use crate::output::{Level as Loudness, Output, write_stdout};
+use crate::text_input::work_if_io;
+use crate::writable;
+use refrain::task::{HasTaskModel, Recipe, Score, Task, TaskModel};
+use refrain::{Answer, Engine, Error, ErrorKind, Model, RunEvent, SavedRun, Stopped, Trained, TrainingRun};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// What `train` needs to know of a task: its options, how its data is read, and what is said of it.
+pub(crate) trait TrainCommand: Defaults<Recipe = <Self::Task as Task>::Recipe> + Sized {
+    type Task: Task<Model = Self::Model>;
+    type Model: HasTaskModel<Task = Self::Task>;
+    /// What was read.
+    type Data;
+
+    fn options(&self) -> &RunOptions<Self>;
+    /// The recipe that the options describe.
+    fn recipe(&self) -> Self::Recipe;
+    /// The network of a recipe and the assets that a model has, trained as the options say.
+    fn recipe_for(&self, network: Self::Recipe, assets: &<Self::Task as Task>::Assets) -> Self::Recipe;
+    /// Options that were given and change nothing under a recipe, each with what it would need.
+    fn without_effect(&self, _recipe: &Self::Recipe) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
+    /// Reads the data. What is too much for the memory may be kept in `folder`.
+    fn read(&self, folder: &Path, output: &Output) -> Result<Input<Self::Data>>;
+    /// Makes of the data what is trained on: with the assets of a model or of an earlier run, if there is one.
+    fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<Self::Task>;
+
+    /// What was read, for errors about it.
+    fn data_in_words(&self, input: &Input<Self::Data>, _recipe: &Self::Recipe) -> String {
+        input.name.clone()
+    }
+
+    /// What is said of the data before training.
+    fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)>;
+    /// What a batch has, in words: `64 x 32 tokens`.
+    fn batch(recipe: &Self::Recipe, sizes: &<Self::Task as Task>::Sizes) -> String;
+    /// The fields of `--json`'s event `start` that other tasks do not have.
+    fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value>;
+    /// What a model in training makes, to be looked at in TensorBoard.
+    fn sample(_model: &Model, _assets: &<Self::Task as Task>::Assets) -> Option<String> {
+        None
+    }
+
+    /// What is printed of a model when a whole run is done.
+    fn show(&self, _model: &mut Self::Model, _output: &Output) -> Result<()> {
+        Ok(())
+    }
+    /// A score in words, without its loss.
+    fn show_score(score: &<Self::Task as Task>::Score) -> String;
+    /// A score as a table, for the end.
+    fn table(_score: &<Self::Task as Task>::Score) -> Option<String> {
+        None
+    }
+    /// What to try next with a model, whose name is as a shell has it: `generate model.safetensors`.
+    fn next_command(&self, input: &Input<Self::Data>, model: &str) -> String;
+}
+
+/// What was read, and where from.
+#[derive(Debug)]
+pub(crate) struct Input<D> {
+    /// What is called in messages.
+    pub(crate) name: String,
+    /// Every file that was read.
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) data: D,
+}
+
+/// What the data is prepared with.
+pub(crate) struct Preparation<'a, C: TrainCommand> {
+    pub(crate) recipe: &'a C::Recipe,
+    pub(crate) input: &'a Input<C::Data>,
+    pub(crate) assets: Option<<C::Task as Task>::Assets>,
+    /// Where what is too much for the memory may be kept.
+    pub(crate) folder: &'a Path,
+    pub(crate) interruption: &'a Interruption,
+    pub(crate) output: &'a Output,
+}
+
+/// What is known when training starts.
+pub(crate) struct Headline<'a, C: TrainCommand> {
+    pub(crate) recipe: &'a C::Recipe,
+    pub(crate) input: &'a Input<C::Data>,
+    pub(crate) sizes: &'a <C::Task as Task>::Sizes,
+}
+
+/// Trains as a command's options say.
+pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output) -> Result<()> {
+    let options = command.options();
+    let out = &options.files.out;
+    if options.files.init.is_none() {
+        command.recipe().check().map_err(Error::from)?;
+    }
+    writable::check(out, "name another file with --out")?;
+    let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, out, output)?;
+    let info = TaskInfo::of::<C::Task>();
+    let mut logging = Logging::open(&options.logging, info, options.checkpoints.resume, out, output)?;
+    let folder = folder_of(out);
+    let input = command.read(folder, output)?;
+    writable::keep_what_is_read(out, &input.files, "--out")?;
+    logging.keep_what_is_read(&input.files)?;
+    let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
+    let saved = saved.map_err(|e| about(e.into(), &checkpoints, &input.name))?;
+    // What a model was given for is in the checkpoint.
+    let model: Option<C::Model> = match &options.files.init {
+        Some(path) if saved.is_none() => Some(open_as(path, engine.clone(), output)?),
+        _ => None,
+    };
+    let recipe = match (&saved, &model) {
+        (Some(saved), _) if options.files.init.is_some() => {
+            command.recipe_for(saved.recipe().map_err(Error::from)?, saved.assets())
+        }
+        (_, Some(model)) => recipe_for(command, model.task_model(), output),
+        _ => command.recipe(),
+    };
+    let useless = [options.without_effect(recipe.training()), command.without_effect(&recipe)].concat();
+    for (option, needs) in useless {
+        output.warning(format_args!("{option} changes nothing without {needs}"));
+    }
+    recipe.check().map_err(Error::from)?;
+
+    let interruption = Interruption::watch()?;
+    let assets = match (&saved, &model) {
+        (Some(saved), _) => Some(saved.assets().clone()),
+        (None, Some(model)) => Some(model.task_model().assets().clone()),
+        (None, None) => None,
+    };
+    let (recipe, input) = (&recipe, &input);
+    let interruption = &interruption;
+    let task = command
+        .prepare(Preparation { recipe, input, assets, folder, interruption, output })
+        .map_err(|failure| failure.context(command.data_in_words(input, recipe)))?;
+    let limit = Limit::new(options.limit.memory);
+    let mut run = TrainingRun::new(recipe, &task).engine(engine).memory_limit(limit.bytes);
+    if let Some(saved) = saved {
+        run = run.resume(saved);
+    } else if let Some(model) = model {
+        run = run.from_model(model.into_task_model());
+    }
+    let mut progress = ProgressReporter::new(command, output, recipe, input);
+    let trained = run.train(&mut |event| {
+        let logged = logging.event(event, &input.name, recipe, C::sample);
+        if logged == Answer::Stop {
+            return Answer::Stop;
+        }
+        if let RunEvent::Start(start) = event {
+            limit.warn(&logging.with_memory(start.memory, start.model), output);
+        }
+        progress.event(event);
+        let answer = match event {
+            RunEvent::Start(start) => {
+                let epochs = recipe.training().epochs;
+                checkpoints.started((start.epochs_done, epochs), start.batches_done);
+                Answer::Continue
+            }
+            RunEvent::Batch(batch) => checkpoints.trained(batch.epoch, batch.batches_done),
+            RunEvent::Epoch(epoch) => checkpoints.epoch_ended(epoch.is_last),
+            RunEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
+            _ => Answer::Continue,
+        };
+        // A checkpoint that is due comes first: a look into the next batch can wait.
+        let answer = if answer == Answer::Continue { logged } else { answer };
+        if interruption.exit_code().is_some() { Answer::Stop } else { answer }
+    });
+    progress.finish();
+    if let Some(failure) = logging.refused() {
+        return Err(failure);
+    }
+    let trained = trained.map_err(|error| {
+        let error = Error::from(error);
+        match error.too_much_memory() {
+            Some(much) => limit.refuse(much),
+            None => about(error, &checkpoints, &input.name),
+        }
+    });
+    let end = trained.as_ref().ok().map(super::logging::End::of);
+    let saved = trained.and_then(|trained| {
+        let stopped = trained.stopped == Stopped::Interrupted && trained.checkpoint.is_none();
+        match interruption.exit_code() {
+            Some(code) if stopped => {
+                output.log("interrupted before training began: nothing is saved");
+                Err(Failure::Interrupted(code))
+            }
+            _ => save(command, trained, input, interruption, checkpoints, output),
+        }
+    });
+    logging.ended(end);
+    saved
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The recipe for continuing with a model: its network, and how the options say to train it.
+fn recipe_for<C: TrainCommand>(command: &C, model: &TaskModel<C::Task>, output: &Output) -> C::Recipe {
+    let known = model.recipe();
+    if known.is_none() {
+        output.warning(
+            "the model's file does not say how it was made, so the new one's record of units and layers is not known",
+        );
+    }
+    command.recipe_for(known.unwrap_or_default(), model.assets())
+}
+
+/// An error of a run on data of this name, with what it is about.
+fn about(error: Error, checkpoints: &Checkpoints<'_>, data: &str) -> Failure {
+    if let Some(failure) = checkpoints.about_resumed(&error) {
+        return failure;
+    }
+    match error.kind() {
+        ErrorKind::Diverged => Failure::Work(format!("{error}; no epoch ended, so no model is saved")),
+        ErrorKind::Data => work_if_io(error).context(data),
+        _ => work_if_io(error),
+    }
+}
+
+/// Saves what was learned, and says so.
+fn save<C: TrainCommand>(
+    command: &C,
+    trained: Trained<C::Task>,
+    input: &Input<C::Data>,
+    interruption: &Interruption,
+    mut checkpoints: Checkpoints<'_>,
+    output: &Output,
+) -> Result<()> {
+    let Trained { mut model, best_epoch, epochs, stopped, seconds, score, test, checkpoint } = trained;
+    if let Some(checkpoint) = checkpoint {
+        checkpoints.write_last(&checkpoint);
+    }
+    let counts = (epochs.len(), best_epoch);
+    let out = &command.options().files.out;
+    let mut end = TrainingEnd::new(out, counts, seconds, stopped, interruption, &checkpoints);
+    end.save(|path| model.task_model().save(path));
+    if !end.is_partial() {
+        checkpoints.done();
+    }
+    let said = (|| {
+        if !end.is_partial() {
+            command.show(&mut model, output)?;
+        }
+        for (part, score) in [("val", &score), ("test", &test)] {
+            end.add_score(part, score.as_ref());
+        }
+        output.event("done", &end)?;
+        let in_words = |loss: &str, score: &<C::Task as Task>::Score| {
+            format!("{loss} {:.4}, {}", score.loss(), C::show_score(score))
+        };
+        output.log(end.summary(score.as_ref().map(|score| in_words("val_loss", score))));
+        if let Some(test) = &test {
+            output.log(format_args!("test: {}", in_words("loss", test)));
+        }
+        if output.level() > Loudness::Quiet {
+            let table = test.as_ref().or(score.as_ref()).and_then(C::table);
+            let table = table.map_or(String::new(), |table| format!("\n{table}"));
+            write_stdout(&format!("{table}{}", end.saved(|path| command.next_command(input, path))))?;
+        }
+        Ok(())
+    })();
+    // That nobody reads what is said changes nothing about how the run ended.
+    end.result().and(said)
+}

@@ -1,0 +1,269 @@
+//! What a run writes down of itself as it goes: rows of epochs, a picture, what TensorBoard shows.
+//!
+//! Nothing here changes what is learned. A path that cannot be written is refused before training; what fails later
+//! (a full disk, a folder that is gone) is warned of once, and the run continues without that log.
+
+mod board;
+mod csv_log;
+mod curve;
+mod epoch;
+mod loss_plot;
+
+use epoch::Epoch;
+pub(crate) use epoch::TaskInfo;
+
+use crate::cli::LoggingOptions;
+use crate::error::{Failure, Result};
+use crate::output::Output;
+use crate::writable;
+use board::{Board, LogFolder};
+use csv_log::CsvLog;
+use loss_plot::LossPlot;
+use refrain::task::{Recipe, RunBatch, RunStart, Score, Task};
+use refrain::{Answer, Memory, Model, RunEvent, Stopped, Trained};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The logs of one run.
+#[derive(Debug)]
+pub(crate) struct Logging<'a> {
+    output: &'a Output,
+    task: TaskInfo,
+    csv: Option<CsvLog>,
+    plot: Option<LossPlot>,
+    folder: Option<LogFolder>,
+    board: Option<Board>,
+    /// Why the run was not to begin.
+    refused: Option<Failure>,
+}
+
+/// A run that starts or resumes.
+#[derive(Debug)]
+struct Started<'a> {
+    /// What it learns.
+    name: &'a str,
+    model: &'a Model,
+    /// Done, and to be done in all.
+    epochs: (usize, usize),
+    batches_done: u64,
+    validates: bool,
+    recipe: Value,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// All that ended, those before it was resumed too.
+    epochs: Vec<Epoch>,
+    best_epoch: usize,
+    stopped: Stopped,
+    /// Of the model that was saved: `val_loss` and so on.
+    scores: Vec<(String, f64)>,
+}
+
+impl End {
+    pub(crate) fn of<T: Task>(trained: &Trained<T>) -> Self {
+        let mut scores = Vec::new();
+        for (part, score) in [("val", &trained.score), ("test", &trained.test)] {
+            let summary = score.as_ref().map(Score::summary).unwrap_or_default();
+            let number =
+                |(name, value): (&String, &Value)| Some((format!("{part}_{name}"), epoch::number(value)?));
+            scores.extend(summary.iter().filter_map(number));
+        }
+        let epochs = trained.epochs.iter().map(|record| Epoch::of(record, T::UNIT)).collect();
+        Self { epochs, best_epoch: trained.best_epoch, stopped: trained.stopped, scores }
+    }
+}
+
+impl<'a> Logging<'a> {
+    /// Looks whether everything can be written, for a run whose model is wanted in `out`.
+    pub(crate) fn open(
+        options: &LoggingOptions,
+        task: TaskInfo,
+        resume: bool,
+        out: &Path,
+        output: &'a Output,
+    ) -> Result<Self> {
+        let LoggingOptions { csv_log, plot, log_dir, log_every } = options;
+        keep_apart(&[("--out", Some(out)), ("--csv-log", csv_log.as_deref()), ("--plot", plot.as_deref())])?;
+        let csv =
+            csv_log.as_ref().map(|path| CsvLog::open(path, task.columns.clone(), resume)).transpose()?;
+        let plot = plot.as_ref().map(|path| LossPlot::open(path, task.clone())).transpose()?;
+        let folder =
+            log_dir.as_ref().map(|path| LogFolder::open(path, *log_every as u64, resume)).transpose()?;
+        Ok(Self { output, task, csv, plot, folder, board: None, refused: None })
+    }
+
+    /// Refuses files that are to be read, which must not be lost.
+    pub(crate) fn keep_what_is_read(&self, read: &[PathBuf]) -> Result<()> {
+        let csv = self.csv.as_ref().map(|csv| ("--csv-log", csv.path()));
+        let plot = self.plot.as_ref().map(|plot| ("--plot", plot.path()));
+        let mut written = csv.into_iter().chain(plot);
+        written.try_for_each(|(name, path)| writable::keep_what_is_read(path, read, name))
+    }
+
+    /// What a run takes, and what looking into its model takes besides: its parameters before a batch, and the copy that
+    /// writes a sample, with gradients of its own.
+    pub(crate) fn with_memory(&self, memory: &Memory, model: &Model) -> Memory {
+        const COPIES: usize = 3;
+        let copies = if self.folder.is_some() { COPIES } else { 0 };
+        memory.clone().with("logs", (copies * size_of_val(model.params().values())) as u64)
+    }
+
+    /// Logs an event of a run on data of this name. The answer `Stop` to its start means that a log is not this run's:
+    /// see [`Logging::refused`].
+    pub(crate) fn event<T: Task>(
+        &mut self,
+        event: &RunEvent<'_, T>,
+        name: &str,
+        recipe: &T::Recipe,
+        sample: fn(&Model, &T::Assets) -> Option<String>,
+    ) -> Answer {
+        match event {
+            RunEvent::Start(start) => return self.started(&Started::of::<T>(start, name, recipe)),
+            RunEvent::Batch(batch) => return self.batch(batch),
+            RunEvent::Epoch(epoch) => {
+                let record = Epoch::of(epoch.record, T::UNIT);
+                self.epoch(record, || sample(epoch.model, epoch.assets));
+            }
+            RunEvent::Checkpoint(_) => self.sync(),
+            _ => {}
+        }
+        Answer::Continue
+    }
+
+    fn started(&mut self, run: &Started<'_>) -> Answer {
+        if let Err(failure) = self.begin(run) {
+            self.refused = Some(failure);
+            return Answer::Stop;
+        }
+        let probe = self.board.as_mut().is_some_and(|board| board.first(run.model));
+        if probe { Answer::Probe } else { Answer::Continue }
+    }
+
+    fn begin(&mut self, run: &Started<'_>) -> Result<()> {
+        if let Some(csv) = &mut self.csv {
+            csv.begin(run.epochs.0)?;
+        }
+        if let Some(plot) = &mut self.plot {
+            plot.begin(run.name);
+        }
+        if let Some(folder) = &self.folder {
+            self.board = Some(Board::begin(folder, self.task.clone(), run)?);
+        }
+        Ok(())
+    }
+
+    /// Why the run was not to begin, if it was not.
+    pub(crate) fn refused(&mut self) -> Option<Failure> {
+        self.refused.take()
+    }
+
+    /// A batch was trained. Whether the next one is to be probed.
+    fn batch(&mut self, batch: &RunBatch<'_>) -> Answer {
+        if let Some(plot) = &mut self.plot {
+            plot.batch(batch);
+        }
+        let mut probe = false;
+        attempt(self.output, "--log-dir", &mut self.board, |board| {
+            probe = board.batch(batch)?;
+            Ok(())
+        });
+        if probe { Answer::Probe } else { Answer::Continue }
+    }
+
+    /// An epoch ended; `sample` is what the model writes, where it can.
+    fn epoch(&mut self, epoch: Epoch, sample: impl FnOnce() -> Option<String>) {
+        attempt(self.output, "--csv-log", &mut self.csv, |csv| csv.add(&epoch));
+        attempt(self.output, "--log-dir", &mut self.board, |board| board.epoch(&epoch, sample));
+        if let Some(plot) = &mut self.plot {
+            plot.epoch(epoch);
+        }
+    }
+
+    /// A checkpoint is about to be written. What it counts on is to be on the disk before it is.
+    fn sync(&mut self) {
+        attempt(self.output, "--csv-log", &mut self.csv, CsvLog::sync);
+        attempt(self.output, "--log-dir", &mut self.board, Board::sync);
+    }
+
+    /// The run ended, and its model is safe; without an `end` it failed.
+    pub(crate) fn ended(mut self, end: Option<End>) {
+        attempt(self.output, "--log-dir", &mut self.board, |board| board.end(end.as_ref()));
+        let mut drawn = None;
+        attempt(self.output, "--plot", &mut self.plot, |plot| {
+            drawn = plot.draw(end)?.then(|| plot.path().display().to_string());
+            Ok(())
+        });
+        if let Some(path) = drawn {
+            self.output.log(format_args!("{:9} {path}", "drawn"));
+        }
+    }
+}
+
+/// Does something with a log. Where that fails, it is warned of, and the log is given up: the run is worth more.
+fn attempt<T>(output: &Output, option: &str, log: &mut Option<T>, action: impl FnOnce(&mut T) -> Result<()>) {
+    let Some(at) = log else { return };
+    if let Err(failure) = action(at) {
+        output.warning(format_args!("{}; the run continues without {option}", failure.message()));
+        *log = None;
+    }
+}
+
+/// Refuses two results in one file.
+fn keep_apart(files: &[(&str, Option<&Path>)]) -> Result<()> {
+    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    for (option, path) in files {
+        let Some(path) = path else { continue };
+        let place = place_of(path);
+        if let Some((other, _)) = seen.iter().find(|(_, seen)| *seen == place) {
+            return Err(Failure::input(format!(
+                "{other} and {option} are both {}, and one would overwrite the other; name another file",
+                path.display()
+            )));
+        }
+        seen.push((option, place));
+    }
+    Ok(())
+}
+
+/// A path under which a file is the same, whether it is there or not.
+fn place_of(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name: OsString = path.file_name().unwrap_or_default().to_owned();
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name)
+}
+
+impl<'a> Started<'a> {
+    fn of<T: Task>(start: &RunStart<'a, T>, name: &'a str, recipe: &T::Recipe) -> Self {
+        Self {
+            name,
+            model: start.model,
+            epochs: (start.epochs_done, recipe.training().epochs),
+            batches_done: start.batches_done,
+            validates: start.validates,
+            recipe: serde_json::json!(recipe),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_names_of_one_file_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("./a"));
+        let apart =
+            |a: &Path, b: &Path| keep_apart(&[("--out", Some(a)), ("--plot", Some(b)), ("--x", None)]);
+        assert!(apart(&a, &b).is_err(), "neither is there");
+        std::fs::write(&a, "x").unwrap();
+        assert!(apart(&a, &b).unwrap_err().message().contains("--out and --plot"));
+        assert!(apart(&a, &folder.path().join("b")).is_ok());
+    }
+}

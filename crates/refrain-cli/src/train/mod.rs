@@ -1,0 +1,14 @@
+//! `refrain train`: one command behind every task.
+
+mod checkpoints;
+pub(crate) mod classify;
+mod command;
+mod end;
+mod logging;
+mod memory;
+mod progress;
+#[cfg(test)]
+mod tests;
+pub(crate) mod text;
+
+pub(crate) use command::run;

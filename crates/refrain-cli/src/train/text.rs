@@ -1,0 +1,201 @@
+//! `refrain train text`: a text becomes a model that continues it.
+
+use super::command::{Headline, Input, Preparation, TrainCommand};
+use crate::cli::{RunOptions, TrainText};
+use crate::error::Result;
+use crate::format::thousands;
+use crate::generate::write;
+use crate::output::Output;
+use crate::reading::Reading;
+use crate::text_input::{self, Text, token_file, work_if_io};
+use refrain::language_model::{Generate, PrepareEvent, Score, TextSizes, TextTask, TrainingData};
+use refrain::task::Task;
+use refrain::{
+    Codec, Corpus, Error, LanguageModel, Level, Model, RateSchedule, TextRecipe, TrainingSettings,
+};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// What is learned if no file is named: songs and poems written for this project.
+const SONGBOOK: &str = include_str!("../../../../data/songbook.txt");
+
+/// How the songbook is learned unless the options say otherwise: it is small, so the rate is higher and falls, and
+/// dropout keeps the network from learning it by heart.
+pub(crate) fn songbook_recipe() -> TextRecipe {
+    let schedule = RateSchedule::Cosine;
+    TextRecipe {
+        dropout: 0.2,
+        training: TrainingSettings { learning_rate: 5e-3, schedule, ..TrainingSettings::default() },
+        ..TextRecipe::default()
+    }
+}
+
+/// Tokens of the sample that `--log-dir` has of an epoch.
+const LOGGED: [(Level, usize); 3] = [(Level::Char, 300), (Level::Word, 60), (Level::Bpe, 100)];
+
+/// Tokens of the verse that is shown after learning the songbook.
+const VERSE: [(Level, usize); 3] = [(Level::Char, 600), (Level::Word, 120), (Level::Bpe, 200)];
+
+/// The texts of a run.
+pub(crate) struct Texts {
+    /// To learn, and to hold a share out if there is no other text to validate on.
+    training: Text,
+    validation: Option<Text>,
+    test: Option<Text>,
+}
+
+impl TrainCommand for TrainText {
+    type Task = TextTask;
+    type Model = LanguageModel;
+    type Data = Texts;
+
+    fn options(&self) -> &RunOptions<Self> {
+        &self.run
+    }
+
+    fn recipe(&self) -> TextRecipe {
+        TrainText::recipe(self)
+    }
+
+    fn recipe_for(&self, network: TextRecipe, codec: &Codec) -> TextRecipe {
+        TrainText::recipe_for(self, TextRecipe { level: codec.level(), ..network })
+    }
+
+    fn without_effect(&self, recipe: &TextRecipe) -> Vec<(&'static str, &'static str)> {
+        TrainText::without_effect(self, recipe)
+    }
+
+    fn read(&self, folder: &Path, output: &Output) -> Result<Input<Texts>> {
+        let of = |file: &Option<PathBuf>| {
+            file.as_ref().map(|file| text_input::read(std::slice::from_ref(file), folder, output)).transpose()
+        };
+        let training = if self.files.is_empty() {
+            Text::new(Corpus::from_text(SONGBOOK), "the songbook".to_owned(), Vec::new())?
+        } else {
+            text_input::read(&self.files, folder, output)?
+        };
+        let scored = &self.run.scored;
+        let (validation, test) = (of(&scored.validation_file)?, of(&scored.test_file)?);
+        let others = [&validation, &test].into_iter().flatten();
+        let files = std::iter::once(&training).chain(others).flat_map(|text| text.files.clone()).collect();
+        Ok(Input { name: training.name.clone(), files, data: Texts { training, validation, test } })
+    }
+
+    fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<TextTask> {
+        let Preparation { recipe, input, assets, folder, interruption, output } = preparation;
+        let Texts { training: text, validation, test } = &input.data;
+        let (training, held_out) = match validation {
+            Some(validation) => (text.corpus.clone(), validation.corpus.clone()),
+            None => text.split(recipe.training.validation, recipe.level)?,
+        };
+        if held_out.is_empty() && recipe.training.validation > 0.0 && validation.is_none() {
+            output.warning("the text's end has no line to hold out, so nothing is validated");
+        }
+        let data = TrainingData {
+            training: &training,
+            validation: Some(&held_out).filter(|text| !text.is_empty()),
+            test: test.as_ref().map(|test| &test.corpus),
+            folder,
+        };
+        let mut reading = None;
+        let task = TextTask::prepare(recipe, data, assets, &mut |event| {
+            interruption.exit_if_asked(output);
+            match event {
+                PrepareEvent::Tokenizing { done, of } => {
+                    reading.get_or_insert_with(|| Reading::new(output, "tokenizing", *of)).set(*done);
+                }
+                PrepareEvent::TokenFile { folder, bytes } => {
+                    let log = || output.log(token_file(folder, *bytes));
+                    reading.as_ref().map_or_else(log, |reading| reading.suspend(log));
+                }
+                _ => {}
+            }
+        });
+        task.map_err(|e| work_if_io(Error::from(e)))
+    }
+
+    fn data_in_words(&self, input: &Input<Texts>, recipe: &TextRecipe) -> String {
+        match recipe.training.validation * 100.0 {
+            0.0 => input.name.clone(),
+            share => format!("{}, without the {share} % held out to validate on", input.name),
+        }
+    }
+
+    fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {
+        let Headline { recipe, input, sizes, .. } = start;
+        let characters = thousands(input.data.training.corpus.characters());
+        let validate = match sizes.validation_tokens {
+            0 => "nothing to validate on".to_owned(),
+            n => format!("{} to validate on", thousands(n)),
+        };
+        let test = match sizes.test_tokens {
+            0 => String::new(),
+            n => format!(", {} to test", thousands(n)),
+        };
+        let learned = thousands(sizes.trained_tokens(recipe));
+        let vocabulary = thousands(sizes.vocabulary);
+        vec![
+            ("text", format!("{}, {characters} characters", input.name)),
+            ("tokens", format!("{learned} to learn, {validate}{test}; vocabulary of {vocabulary}")),
+        ]
+    }
+
+    fn batch(recipe: &TextRecipe, sizes: &TextSizes) -> String {
+        format!("{} x {} tokens", TextTask::largest_batch(recipe, sizes).0, recipe.steps)
+    }
+
+    fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {
+        let Headline { recipe, input, sizes, .. } = start;
+        fields(json!({
+            "text": input.name,
+            "characters": input.data.training.corpus.characters(),
+            "tokens": sizes.trained_tokens(recipe),
+            "validation_tokens": sizes.validation_tokens,
+            "test_tokens": sizes.test_tokens,
+            "vocabulary": sizes.vocabulary,
+            "batch": TextTask::largest_batch(recipe, sizes).0,
+        }))
+    }
+
+    /// What the model writes as it stands, always by the same random numbers; nothing if it cannot be run step by step.
+    fn sample(model: &Model, codec: &Codec) -> Option<String> {
+        let length = length_in(&LOGGED, codec.level());
+        let mut model = LanguageModel::without_noise(model, codec).ok()?;
+        model.complete(&Generate { length, ..Generate::default() }).ok()
+    }
+
+    /// A verse, after the songbook.
+    fn show(&self, model: &mut LanguageModel, output: &Output) -> Result<()> {
+        if !self.files.is_empty() {
+            return Ok(());
+        }
+        let length = length_in(&VERSE, model.codec().level());
+        write(model, &Generate { length, ..Generate::default() }, output)
+    }
+
+    fn show_score(score: &Score) -> String {
+        let Score { perplexity, bits_per_character, .. } = score;
+        format!("perplexity {perplexity:.2}, {bits_per_character:.3} bits a character")
+    }
+
+    fn next_command(&self, input: &Input<Texts>, model: &str) -> String {
+        // Words that a shell reads as they stand.
+        let plain = |word: &&str| word.chars().all(char::is_alphanumeric);
+        let opening = &input.data.training.opening;
+        let prompt = opening.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
+        format!("generate {model} --prompt \"{prompt}\"")
+    }
+}
+
+/// The number of tokens for a level.
+fn length_in(lengths: &[(Level, usize)], level: Level) -> usize {
+    lengths.iter().find(|(of, _)| *of == level).map_or(0, |(_, length)| *length)
+}
+
+/// The fields of a JSON object.
+pub(super) fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,39 @@
+//! What every application of Refrain shares.
+//!
+//! An application is data, a recipe, a network, batches, a score and its part of the model file. It says so by a
+//! [`Task`]. All the rest of a training is here, once: [`TrainingRun`] trains with validation, the best epoch, early
+//! stopping, averages and schedules, saves [checkpoints](refrain_nn::checkpoint) and resumes from them to the same bits,
+//! and says what memory a run takes before it takes it; [`TaskModel`] is the trained model with its file.
+#![forbid(unsafe_code)]
+
+mod application;
+mod epoch;
+mod error;
+pub mod layers;
+mod memory;
+mod model;
+mod recipe;
+mod run;
+pub mod score;
+mod settings;
+mod task;
+#[cfg(test)]
+mod toy;
+
+pub use application::{Application, HasTaskModel};
+pub use epoch::{EpochRecord, columns};
+pub use error::{Error, Result};
+pub use memory::{Knob, LessMemory, TooMuchMemory};
+pub use model::{TaskModel, TrainingMemory};
+pub use recipe::Recipe;
+pub use refrain_nn::Engine;
+pub use refrain_nn::file::ModelFile;
+pub use run::{
+    RunBatch, RunEpoch, RunEvent, RunStart, SavedRun, Stopped, Trained, TrainingRun,
+    memory as memory_to_train,
+};
+pub use score::Score;
+pub use settings::{Average, Range, RateSchedule, TrainingSettings};
+pub use task::{
+    Description, Fingerprints, MetricFormat, MetricInfo, MetricSource, Objective, Split, Task, Unit,
+};

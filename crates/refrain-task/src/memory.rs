@@ -1,0 +1,288 @@
+//! What a run needs of memory, and what would make it fit where that is too much.
+
+use crate::recipe::Recipe;
+use crate::settings::Average;
+use crate::task::Task;
+use refrain_nn::{Bytes, Memory, MemoryUse, Model, PlannedModel};
+use std::fmt;
+
+/// A run needs more memory than it may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TooMuchMemory {
+    /// What it needs.
+    pub need: Memory,
+    /// What it may take.
+    pub limit: u64,
+    /// Settings that fit, each alone; if none does, several that fit together; empty if nothing helps.
+    pub ways: Vec<LessMemory>,
+    /// Whether only all of `ways` together fit.
+    pub together: bool,
+    /// What the smallest of the settings that were tried would need.
+    pub least: u64,
+}
+
+/// A setting that lowers what a run needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LessMemory {
+    /// The option's name.
+    pub option: &'static str,
+    /// The value it would have.
+    pub value: usize,
+    /// What the run would need with it; if several are needed together, with all of them.
+    pub bytes: u64,
+}
+
+impl fmt::Display for TooMuchMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "")
+    }
+}
+
+impl TooMuchMemory {
+    /// The message with `prefix` before each option's name: `--` for a command line.
+    pub fn with_prefix(&self, prefix: &str) -> String {
+        struct Prefixed<'a>(&'a TooMuchMemory, &'a str);
+        impl fmt::Display for Prefixed<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write(f, self.1)
+            }
+        }
+        Prefixed(self, prefix).to_string()
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, prefix: &str) -> fmt::Result {
+        write!(f, "the run needs {}, but may take {}", self.need, Bytes(self.limit))?;
+        if self.ways.is_empty() {
+            return write!(f, "; the least that options could lower it to is {}", Bytes(self.least));
+        }
+        for (i, LessMemory { option, value, bytes }) in self.ways.iter().enumerate() {
+            let before = if i == 0 {
+                "; "
+            } else if self.together {
+                " "
+            } else {
+                ", "
+            };
+            write!(f, "{before}`{prefix}{option} {value}`")?;
+            if !self.together {
+                write!(f, " would need {}", Bytes(*bytes))?;
+            }
+        }
+        match self.ways.first().filter(|_| self.together) {
+            Some(way) => write!(f, " together would need {}", Bytes(way.bytes)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Bytes of the program itself, its threads and what the system's allocator keeps.
+const PROGRAM_BYTES: u64 = 13_000_000;
+/// Copies of the weights: the best epoch's stays while that of a better one is made, and a file is put together in
+/// memory.
+const COPIES: u64 = 2;
+
+/// A setting that a run can do with less of when memory is short.
+#[derive(Debug, Clone, Copy)]
+pub struct Knob<R> {
+    option: &'static str,
+    value: usize,
+    least: usize,
+    set: fn(&mut R, usize),
+    /// Whether it decides the network, which a trained model has already.
+    shape: bool,
+}
+
+impl<R> Knob<R> {
+    /// A setting of training with its current value, the smallest that is worth suggesting, and how it is set.
+    pub fn of_training(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
+        Self { option, value, least, set, shape: false }
+    }
+
+    /// The same for a setting of the network, such as the number of units.
+    pub fn of_network(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
+        Self { option, value, least, set, shape: true }
+    }
+}
+
+/// What a run takes; `network` counts what its network does.
+pub(crate) fn memory_of<T: Task>(
+    recipe: &T::Recipe,
+    sizes: &T::Sizes,
+    network: impl FnOnce(&[MemoryUse]) -> Memory,
+) -> Memory {
+    let memory = network(&T::uses(recipe, sizes));
+    let settings = recipe.training();
+    let parameters = memory.of("parameters");
+    let averages = match settings.average {
+        Average::None => 0,
+        _ => parameters.saturating_sub(memory.of("averages")),
+    };
+    // A checkpoint copies parameters, slots, averages, gradients that wait and the best epoch; no other copy is made
+    // meanwhile.
+    let waiting = if settings.accumulate > 1 { parameters } else { 0 };
+    let kept = [parameters, memory.of("optimizer"), memory.of("averages"), averages, waiting];
+    let checkpoint = kept.into_iter().fold(0, u64::saturating_add);
+    let memory = memory
+        .with("averages", averages)
+        .with("copies of the weights", parameters.saturating_mul(COPIES))
+        .with("checkpoint", checkpoint);
+    T::held(sizes)
+        .into_iter()
+        .fold(memory, |memory, (name, bytes)| memory.with(name, bytes))
+        .with("program", PROGRAM_BYTES)
+}
+
+/// Checks what a new run needs against what it may take, before any of it is taken.
+///
+/// # Errors
+/// [`TooMuchMemory`] with settings that fit; errors of the network itself.
+pub(crate) fn check_new<T: Task>(
+    recipe: &T::Recipe,
+    sizes: &T::Sizes,
+    limit: Option<u64>,
+    plan: impl Fn(&T::Recipe, &T::Sizes) -> crate::Result<PlannedModel>,
+) -> crate::Result<Memory> {
+    check(recipe, limit, &T::knobs(recipe, sizes), |smaller| {
+        smaller.check()?;
+        let sizes = T::sizes_with(smaller, sizes);
+        let planned = plan(smaller, &sizes)?;
+        Ok(memory_of::<T>(smaller, &sizes, |uses| planned.memory(uses)))
+    })
+}
+
+/// The same for a run of a model that is there already.
+pub(crate) fn check_trained<T: Task>(
+    recipe: &T::Recipe,
+    sizes: &T::Sizes,
+    limit: Option<u64>,
+    model: &Model,
+) -> crate::Result<Memory> {
+    let mut knobs = T::knobs(recipe, sizes);
+    knobs.retain(|knob| !knob.shape);
+    check(recipe, limit, &knobs, |smaller| Ok(memory_of::<T>(smaller, sizes, |uses| model.memory(uses))))
+}
+
+/// Checks what a run needs against what it may take.
+///
+/// # Errors
+/// [`TooMuchMemory`] with values of `knobs` that fit; errors of `memory` for the recipe itself.
+fn check<R: Clone>(
+    recipe: &R,
+    limit: Option<u64>,
+    knobs: &[Knob<R>],
+    memory: impl Fn(&R) -> crate::Result<Memory>,
+) -> crate::Result<Memory> {
+    let need = memory(recipe)?;
+    let Some(limit) = limit.filter(|&limit| need.total() > limit) else { return Ok(need) };
+    let total = |recipe: &R| memory(recipe).map_or(u64::MAX, |memory| memory.total());
+    let ways: Vec<_> = knobs.iter().filter_map(|knob| alone(recipe, limit, knob, &total)).collect();
+    if !ways.is_empty() {
+        return Err(TooMuchMemory { need, limit, ways, together: false, least: limit }.into());
+    }
+    let mut least = u64::MAX;
+    let mut halvings = 0;
+    loop {
+        halvings += 1;
+        let mut smaller = recipe.clone();
+        let values = knobs.iter().map(|knob| (knob.value >> halvings).max(knob.least.min(knob.value)));
+        let values: Vec<_> = values.collect();
+        knobs.iter().zip(&values).for_each(|(knob, &value)| (knob.set)(&mut smaller, value));
+        let bytes = total(&smaller);
+        least = least.min(bytes);
+        if bytes <= limit {
+            let changed = knobs.iter().zip(values).filter(|(knob, value)| *value < knob.value);
+            let ways =
+                changed.map(|(knob, value)| LessMemory { option: knob.option, value, bytes }).collect();
+            return Err(TooMuchMemory { need, limit, ways, together: true, least }.into());
+        }
+        if halvings == usize::BITS - 1 || knobs.iter().zip(&values).all(|(knob, value)| *value <= knob.least)
+        {
+            return Err(TooMuchMemory { need, limit, ways: Vec::new(), together: false, least }.into());
+        }
+    }
+}
+
+/// The largest halving of one number that fits.
+fn alone<R: Clone>(recipe: &R, limit: u64, knob: &Knob<R>, total: &impl Fn(&R) -> u64) -> Option<LessMemory> {
+    let mut value = knob.value;
+    while value > knob.least {
+        value = (value / 2).max(knob.least);
+        let mut smaller = recipe.clone();
+        (knob.set)(&mut smaller, value);
+        let bytes = total(&smaller);
+        if bytes <= limit {
+            return Some(LessMemory { option: knob.option, value, bytes });
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    /// Needs 10 bytes for each unit and each lane of each step, and 7 for itself.
+    #[derive(Debug, Clone)]
+    struct Recipe {
+        units: usize,
+        lanes: usize,
+        steps: usize,
+    }
+
+    fn checked(limit: Option<u64>) -> Result<u64, TooMuchMemory> {
+        let recipe = Recipe { units: 100, lanes: 20, steps: 10 };
+        let knobs: [Knob<Recipe>; 3] = [
+            Knob::of_network("units", 100, 30, |r, n| r.units = n),
+            Knob::of_training("lanes", 20, 1, |r, n| r.lanes = n),
+            Knob::of_training("steps", 10, 4, |r, n| r.steps = n),
+        ];
+        let memory = |r: &Recipe| {
+            let (units, rows) = (r.units as u64, (r.lanes * r.steps) as u64);
+            Ok(Memory::default().with("units", 10 * units).with("rows", 10 * rows).with("rest", 7))
+        };
+        match check(&recipe, limit, &knobs, memory) {
+            Ok(memory) => Ok(memory.total()),
+            Err(Error::Memory(much)) => Err(*much),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_fits_passes_to_the_byte() {
+        assert_eq!(checked(None), Ok(3_007));
+        assert_eq!(checked(Some(3_007)), Ok(3_007));
+        assert_eq!(checked(Some(3_006)).unwrap_err().need.total(), 3_007);
+    }
+
+    #[test]
+    fn each_option_that_helps_alone_is_told_at_its_largest_halving() {
+        let told = |limit| checked(Some(limit)).unwrap_err().to_string();
+        assert_eq!(
+            told(2_600),
+            "the run needs 3.0 kB (rows 2.0 kB, units 1.0 kB, rest 7 B), but may take 2.6 kB; `units 50` would need \
+             2.5 kB, `lanes 10` would need 2.0 kB, `steps 5` would need 2.0 kB"
+        );
+        assert_eq!(
+            checked(Some(1_300)).unwrap_err().with_prefix("--"),
+            "the run needs 3.0 kB (rows 2.0 kB, units 1.0 kB, rest 7 B), but may take 1.3 kB; `--lanes 2` would need \
+             1.2 kB"
+        );
+    }
+
+    #[test]
+    fn where_none_helps_alone_all_are_lowered_together() {
+        let much = checked(Some(800)).unwrap_err();
+        let told = "`--units 30` `--lanes 5` `--steps 4` together would need 507 B";
+        assert!(much.together && much.with_prefix("--").ends_with(told), "{}", much.with_prefix("--"));
+    }
+
+    #[test]
+    fn nothing_is_suggested_that_does_not_fit() {
+        // The least is 300 for units, 40 for a lane of four steps, and 7.
+        let much = checked(Some(346)).unwrap_err();
+        assert_eq!((much.ways.len(), much.least), (0, 347));
+        assert!(much.to_string().ends_with("; the least that options could lower it to is 347 B"), "{much}");
+        assert_eq!(checked(Some(347)).unwrap_err().ways.len(), 3);
+    }
+}

@@ -1,0 +1,203 @@
+//! A trained model with all that running it needs, and its file.
+
+use crate::error::{Error, Result};
+use crate::memory::memory_of;
+use crate::settings::TrainingSettings;
+use crate::task::{Description, Fingerprints, Task};
+use refrain_nn::file::{self, ModelFile};
+use refrain_nn::{Engine, Memory, Model};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+
+/// The name of the task in a model file.
+const TASK: &str = "task";
+
+/// A trained model of a task: a network with its assets, and what its file says of its training.
+pub struct TaskModel<T: Task> {
+    model: Model,
+    assets: T::Assets,
+    training: Option<Value>,
+    task: PhantomData<fn() -> T>,
+}
+
+/// What a model file says of its training: the same names for every task.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a, T: Task> {
+    pub(crate) recipe: &'a T::Recipe,
+    pub(crate) data: &'a Fingerprints,
+    pub(crate) sizes: &'a T::Sizes,
+    pub(crate) epochs: usize,
+    pub(crate) best_epoch: usize,
+    /// Of the validation data.
+    pub(crate) metrics: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) test: Option<Map<String, Value>>,
+}
+
+/// What training a model as its file says would take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrainingMemory {
+    /// All of it.
+    pub memory: Memory,
+    /// Sequences in a batch.
+    pub batch: usize,
+    /// Steps of the longest.
+    pub steps: usize,
+}
+
+impl<T: Task> TaskModel<T> {
+    pub(crate) fn new(model: Model, assets: T::Assets, training: Option<Value>) -> Self {
+        Self { model, assets, training, task: PhantomData }
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The network, to be run.
+    pub fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    /// What running it needs besides the network.
+    pub fn assets(&self) -> &T::Assets {
+        &self.assets
+    }
+
+    /// The network to be run, and what running it needs.
+    pub fn parts_mut(&mut self) -> (&mut Model, &T::Assets) {
+        (&mut self.model, &self.assets)
+    }
+
+    pub(crate) fn into_parts(self) -> (Model, T::Assets) {
+        (self.model, self.assets)
+    }
+
+    /// How it was trained, if its file says so.
+    pub fn training(&self) -> Option<&Value> {
+        self.training.as_ref()
+    }
+
+    /// The recipe that it was trained with, if its file says so and this version knows all its settings.
+    pub fn recipe(&self) -> Option<T::Recipe> {
+        let recipe = self.training.as_ref()?.get("recipe")?.clone();
+        serde_json::from_value(TrainingSettings::nested(recipe)).ok()
+    }
+
+    /// A copy of a model in training that can be run beside it: without dropout, not compiled.
+    ///
+    /// # Errors
+    /// If a layer is not one of this library's.
+    pub fn without_noise(model: &Model, assets: &T::Assets) -> Result<Self> {
+        Ok(Self::new(model.without_noise()?, assets.clone(), None))
+    }
+
+    /// Writes the model file.
+    ///
+    /// # Errors
+    /// If it cannot be written; an existing file is then as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(file::save(path.as_ref(), &self.model, Some(&self.task_json()?), self.training.as_ref())?)
+    }
+
+    /// The assets under the task's name.
+    fn task_json(&self) -> Result<Value> {
+        let assets = serde_json::to_value(&self.assets).map_err(|e| Error::Task(e.into()))?;
+        let mut task = match assets {
+            Value::Object(assets) => assets,
+            Value::Null => Map::new(),
+            other => {
+                let reason = format!("the assets of the task `{}` are {other}, not a JSON object", T::NAME);
+                return Err(Error::Task(reason.into()));
+            }
+        };
+        task.insert(TASK.to_owned(), T::NAME.into());
+        Ok(Value::Object(task))
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds another kind of model.
+    pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Self> {
+        Self::from_file(file::load(path.as_ref(), engine)?)
+    }
+
+    /// Takes over a model file that was read already.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] if it holds another kind of model, or assets that do not fit its network.
+    pub fn from_file(file: ModelFile) -> Result<Self> {
+        let wrong = |reason: String| Error::WrongModel { task: T::TITLE, reason: file::printable(&reason) };
+        let (name, assets) = match file.task {
+            Some(Value::Object(mut task)) => (task.remove(TASK), task),
+            Some(_) => return Err(wrong("its task is not a JSON object".to_owned())),
+            None => return Err(wrong("its file names no task".to_owned())),
+        };
+        match name.as_ref().and_then(Value::as_str) {
+            Some(name) if name == T::NAME => {}
+            Some(name) => return Err(wrong(format!("its task is `{name}`, not `{}`", T::NAME))),
+            None => return Err(wrong("its file names no task".to_owned())),
+        }
+        let assets = parse_assets::<T>(assets).map_err(|e| wrong(format!("its task cannot be read: {e}")))?;
+        let mut model = file.model;
+        T::check_assets(&assets, &mut model).map_err(wrong)?;
+        Ok(Self::new(model, assets, file.training))
+    }
+
+    /// What running it takes: one sequence at a time.
+    pub fn memory_to_run(&self) -> Memory {
+        self.model.memory(&[T::use_to_run(&self.assets)])
+    }
+
+    /// What training it as its file says would take, if the file says how it was trained.
+    pub fn memory_to_train(&self) -> Option<TrainingMemory> {
+        let training = self.training.as_ref()?;
+        let recipe = self.recipe()?;
+        crate::recipe::Recipe::check(&recipe).ok()?;
+        let sizes = match training.get("sizes") {
+            Some(sizes) => serde_json::from_value(sizes.clone()).ok()?,
+            None => T::sizes_of_old_record(training, &recipe, &self.assets)?,
+        };
+        let planned = crate::run::plan::<T>(&recipe, &sizes, 1, self.model.engine().clone()).ok()?;
+        let memory = memory_of::<T>(&recipe, &sizes, |uses| planned.memory(uses));
+        let (batch, steps) = T::largest_batch(&recipe, &sizes);
+        Some(TrainingMemory { memory, batch, steps })
+    }
+
+    /// What is worth knowing of its assets.
+    pub fn describe(&self) -> Description {
+        T::describe(&self.assets)
+    }
+}
+
+/// Assets without a field stand in a file as an empty object.
+pub(crate) fn parse_assets<T: Task>(assets: Map<String, Value>) -> serde_json::Result<T::Assets> {
+    if assets.is_empty()
+        && let Ok(nothing) = serde_json::from_value(Value::Null)
+    {
+        return Ok(nothing);
+    }
+    serde_json::from_value(Value::Object(assets))
+}
+
+impl<T: Task> Clone for TaskModel<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.model.clone(), self.assets.clone(), self.training.clone())
+    }
+}
+
+impl<T: Task> fmt::Debug for TaskModel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskModel")
+            .field("task", &T::NAME)
+            .field("model", &self.model)
+            .field("assets", &self.assets)
+            .field("training", &self.training)
+            .finish()
+    }
+}

@@ -1,0 +1,37 @@
+//! What decides a trained model, besides its data.
+
+use crate::error::Result;
+use crate::settings::TrainingSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+/// Everything that decides what a trained model is, besides the data: the network's settings, and how it is trained.
+///
+/// It is part of checkpoints and model files, as JSON. Derive [`Serialize`] and `Deserialize` for it with
+/// `#[serde(default, deny_unknown_fields)]`, so that a mistyped setting is an error, and keep the settings of training
+/// in a field `training`.
+pub trait Recipe: Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned {
+    /// How the model is trained.
+    fn training(&self) -> &TrainingSettings;
+
+    /// The same, to be changed.
+    fn training_mut(&mut self) -> &mut TrainingSettings;
+
+    /// Checks the task's own settings against their ranges, and against each other.
+    ///
+    /// # Errors
+    /// [`Error::Option`](crate::Error::Option) for the first that is wrong.
+    fn check_own(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Option`](crate::Error::Option) for the first that is wrong.
+    fn check(&self) -> Result<()> {
+        self.training().check()?;
+        self.check_own()
+    }
+}

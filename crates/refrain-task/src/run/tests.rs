@@ -1,0 +1,493 @@
+use super::*;
+use crate::epoch::EpochRecord;
+use crate::settings::{Average, RateSchedule, TrainingSettings};
+use crate::toy::{Bits, Parity, ParityRecipe};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use refrain_nn::Isa;
+use refrain_nn::callbacks::CsvLogger;
+use refrain_nn::checkpoint::{CheckpointFolder, Every, Part};
+
+type Event<'a, 'b> = &'a RunEvent<'b, Parity>;
+
+fn engine(threads: usize) -> Engine {
+    Engine::new(Isa::detect(), threads)
+}
+
+fn recipe(change: impl FnOnce(&mut TrainingSettings)) -> ParityRecipe {
+    let mut recipe = ParityRecipe::default();
+    change(&mut recipe.training);
+    recipe
+}
+
+/// A run from the start or from a checkpoint.
+fn run(
+    recipe: &ParityRecipe,
+    task: &Parity,
+    from: Option<&Checkpoint>,
+    threads: usize,
+    report: &mut dyn FnMut(Event<'_, '_>) -> Answer,
+) -> Result<Trained<Parity>> {
+    let run = TrainingRun::new(recipe, task).engine(engine(threads));
+    match from {
+        None => run.train(report),
+        Some(from) => run.resume(SavedRun::open(through_file(from))?).train(report),
+    }
+}
+
+fn whole(recipe: &ParityRecipe) -> Trained<Parity> {
+    run(recipe, &Parity::default(), None, 1, &mut |_| Answer::Continue).unwrap()
+}
+
+fn through_file(checkpoint: &Checkpoint) -> Checkpoint {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    checkpoint.write(file.path()).unwrap();
+    Checkpoint::read(file.path()).unwrap()
+}
+
+fn file_of(trained: &Trained<Parity>) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    trained.model.save(&path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+fn timeless(trained: &Trained<Parity>) -> Vec<EpochRecord> {
+    trained.epochs.iter().cloned().map(EpochRecord::timeless).collect()
+}
+
+/// Whether two runs left the same, however they were stopped.
+fn same_run(got: &Trained<Parity>, want: &Trained<Parity>) {
+    assert_eq!(timeless(got), timeless(want));
+    assert_eq!(
+        (got.best_epoch, got.stopped, &got.score, &got.test),
+        (want.best_epoch, want.stopped, &want.score, &want.test)
+    );
+    assert!(file_of(got) == file_of(want), "the files differ");
+}
+
+fn batch_of(event: Event<'_, '_>) -> Option<u64> {
+    match event {
+        RunEvent::Batch(batch) => Some(batch.batches_done),
+        _ => None,
+    }
+}
+
+fn stop_at(at: u64) -> impl FnMut(Event<'_, '_>) -> Answer {
+    move |event| if batch_of(event) == Some(at) { Answer::Stop } else { Answer::Continue }
+}
+
+#[test]
+fn the_epoch_of_the_lowest_validation_loss_is_kept_and_recorded() {
+    let task = Parity { test: 30, ..Parity::default() };
+    let recipe = recipe(|t| (t.epochs, t.learning_rate) = (8, 0.3));
+    let mut sizes = None;
+    let trained = run(&recipe, &task, None, 2, &mut |event| {
+        if let RunEvent::Start(start) = event {
+            assert!(start.validates && start.memory.total() > 0 && start.memory.of("rows") == 60);
+            sizes = Some((start.sizes.clone(), start.batches, start.epochs_done, start.batches_done));
+        }
+        Answer::Continue
+    });
+    let trained = trained.unwrap();
+    assert_eq!(sizes, Some((task.sizes(), 4, 0, 0)));
+    let losses: Vec<f64> = trained.epochs.iter().filter_map(EpochRecord::val_loss).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let score = trained.score.as_ref().unwrap();
+    assert_eq!((losses.len(), losses[trained.best_epoch - 1], score.loss), (8, best, best));
+    let record = &trained.epochs[trained.best_epoch - 1];
+    assert_eq!(record.get("val_accuracy"), Some(score.accuracy));
+    assert_eq!((trained.stopped, trained.test.as_ref().map(|test| test.rows)), (Stopped::Epochs, Some(30)));
+
+    let training = trained.model.training().unwrap();
+    let keys: Vec<_> = training.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["best_epoch", "data", "epochs", "metrics", "recipe", "sizes", "test"]);
+    assert_eq!(training["metrics"]["rows"], 20);
+    assert_eq!(training["data"]["training"], "60 rows");
+    assert_eq!(trained.model.recipe(), Some(recipe.clone()));
+    let known = trained.model.memory_to_train().unwrap();
+    assert_eq!((known.batch, known.steps), (16, 5));
+    assert_eq!(known.memory, memory::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap());
+}
+
+#[test]
+fn records_have_the_columns_of_logs_in_their_order() {
+    let trained = whole(&recipe(|t| (t.epochs, t.average) = (1, Average::Exponential)));
+    let fields = trained.epochs[0].fields(Parity::UNIT);
+    let names: Vec<_> = fields.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, crate::columns::<Parity>());
+    assert_eq!(
+        names.join(" "),
+        "epoch loss accuracy val_loss val_accuracy averaged samples_per_second seconds learning_rate gradient_norm"
+    );
+    // The last of four batches has half the rate.
+    assert_eq!(trained.epochs[0].learning_rate, 0.01);
+}
+
+proptest! {
+    #![proptest_config(Config {
+        cases: 16,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..Config::default()
+    })]
+
+    #[test]
+    fn stopped_again_and_again_is_never_stopped(
+        (at, again, threads) in (1..=12_u64, 1..=7_u64, 1..=3_usize),
+        (validation, accumulate, epochs) in (prop_oneof![Just(0), Just(20)], 1..=3_usize, 2..=4_usize),
+        average in prop_oneof![Just(Average::None), Just(Average::Exponential), Just(Average::Triggered)],
+        schedule in prop_oneof![
+            Just(RateSchedule::Constant),
+            Just(RateSchedule::Cosine),
+            Just(RateSchedule::Step),
+            Just(RateSchedule::Plateau),
+        ],
+        early_stopping in prop_oneof![Just(None), (1..=2_usize).prop_map(Some)],
+        (rate, seed) in (0.02..0.5_f64, 0..1000_u64),
+    ) {
+        let task = Parity { validation, test: 10, ..Parity::default() };
+        let mut recipe = recipe(|t| {
+            (t.epochs, t.accumulate, t.learning_rate, t.seed) = (epochs, accumulate, rate, seed);
+            (t.average, t.average_momentum, t.patience) = (average, 0.8, 1);
+            (t.schedule, t.decay, t.early_stopping) = (schedule, 0.7, early_stopping);
+        });
+        if validation == 0 {
+            let t = &mut recipe.training;
+            (t.average, t.schedule, t.early_stopping) = (Average::Exponential, RateSchedule::Cosine, None);
+        }
+        let straight = run(&recipe, &task, None, 1, &mut |_| Answer::Continue).unwrap();
+        prop_assert!(straight.checkpoint.is_none());
+        let mut got = run(&recipe, &task, None, threads, &mut stop_at(at)).unwrap();
+        let mut place = at;
+        while let Some(from) = got.checkpoint {
+            prop_assert_eq!(got.stopped, Stopped::Interrupted);
+            place += again;
+            got = run(&recipe, &task, Some(&from), 1 + (place % 3) as usize, &mut stop_at(place)).unwrap();
+        }
+        same_run(&got, &straight);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_asked_for_changes_nothing_and_leads_to_the_same_end() {
+    let recipe = recipe(|t| (t.epochs, t.accumulate) = (2, 3));
+    let (task, straight) = (Parity::default(), whole(&recipe));
+    let (mut taken, mut seen) = (Vec::new(), Vec::new());
+    let asked = run(&recipe, &task, None, 2, &mut |event| match event {
+        RunEvent::Start(_) => Answer::Checkpoint,
+        RunEvent::Batch(batch) if batch.batches_done % 4 == 2 || batch.done == 4 => Answer::Checkpoint,
+        RunEvent::Batch(_) => Answer::Continue,
+        RunEvent::Epoch(epoch) => {
+            seen.push(format!(
+                "epoch {}{}",
+                epoch.record.epoch,
+                if epoch.is_last { ", the last" } else { "" }
+            ));
+            Answer::Checkpoint
+        }
+        RunEvent::Checkpoint(checkpoint) => {
+            seen.push("checkpoint".to_owned());
+            taken.push((*checkpoint).clone());
+            Answer::Continue
+        }
+    });
+    same_run(&asked.unwrap(), &straight);
+    let one = "checkpoint checkpoint epoch 1 checkpoint checkpoint checkpoint epoch 2, the last checkpoint";
+    assert_eq!(seen.join(" "), one);
+    for (from, done) in taken.iter().zip([(0, 2), (0, 4), (1, 4), (1, 6), (1, 8), (2, 8)]) {
+        let mut start = None;
+        let again = run(&recipe, &task, Some(from), 1, &mut |event| {
+            if let RunEvent::Start(now) = event {
+                start = Some((now.epochs_done, now.batches_done));
+            }
+            Answer::Continue
+        });
+        same_run(&again.unwrap(), &straight);
+        assert_eq!(start, Some(done));
+    }
+}
+
+#[test]
+fn a_stop_before_the_first_batch_has_nothing_to_save_and_loses_nothing() {
+    let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
+    let straight = whole(&recipe);
+    let fresh = run(&recipe, &task, None, 1, &mut |_| Answer::Stop).unwrap();
+    assert_eq!((fresh.stopped, fresh.best_epoch, fresh.epochs.len()), (Stopped::Interrupted, 0, 0));
+    assert!(fresh.checkpoint.is_none());
+    for at in [2, 4, 6] {
+        let stopped = run(&recipe, &task, None, 1, &mut stop_at(at)).unwrap();
+        let at_once = run(&recipe, &task, stopped.checkpoint.as_ref(), 1, &mut |_| Answer::Stop).unwrap();
+        same_run(&at_once, &stopped);
+        assert_eq!(at_once.checkpoint, stopped.checkpoint);
+        let end = run(&recipe, &task, at_once.checkpoint.as_ref(), 1, &mut |_| Answer::Continue).unwrap();
+        same_run(&end, &straight);
+    }
+}
+
+#[test]
+fn a_stop_at_an_epoch_s_end_resumes_there_and_whoever_cannot_keep_a_checkpoint_stops() {
+    let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
+    let straight = whole(&recipe);
+    for last in [1, 2] {
+        let stopped = run(&recipe, &task, None, 1, &mut |event| match event {
+            RunEvent::Epoch(epoch) if epoch.record.epoch == last => Answer::Stop,
+            _ => Answer::Continue,
+        });
+        let stopped = stopped.unwrap();
+        assert_eq!((stopped.stopped, stopped.epochs.len()), (Stopped::Interrupted, last));
+        let end = run(&recipe, &task, stopped.checkpoint.as_ref(), 2, &mut |_| Answer::Continue).unwrap();
+        same_run(&end, &straight);
+    }
+    for at in [3, 4, 8] {
+        let mut last = 0;
+        let stopped = run(&recipe, &task, None, 1, &mut |event| match event {
+            RunEvent::Batch(batch) => {
+                last = batch.batches_done;
+                if last == at { Answer::Checkpoint } else { Answer::Continue }
+            }
+            RunEvent::Checkpoint(_) => Answer::Stop,
+            _ => Answer::Continue,
+        });
+        let stopped = stopped.unwrap();
+        assert_eq!(
+            (stopped.stopped, last, stopped.epochs.len()),
+            (Stopped::Interrupted, at, (at as usize - 1) / 4)
+        );
+        let end = run(&recipe, &task, stopped.checkpoint.as_ref(), 2, &mut |_| Answer::Continue).unwrap();
+        same_run(&end, &straight);
+    }
+}
+
+#[test]
+fn a_folder_is_all_that_a_run_needs_to_be_killed_and_resumed() {
+    let (recipe, task) = (recipe(|t| t.epochs = 3), Parity::default());
+    let straight = whole(&recipe);
+    let temporary = tempfile::tempdir().unwrap();
+    let log = temporary.path().join("log.csv");
+    let path = temporary.path().join("checkpoints");
+    // Each session is given up after some batches, as if it had been killed.
+    let session = |batches: usize| {
+        let mut folder = CheckpointFolder::new(&path).every(Every::Batches(3));
+        let newest = folder.newest().unwrap().checkpoint;
+        let mut run = TrainingRun::new(&recipe, &task).engine(engine(1)).checkpoints(&mut folder);
+        run = run.callback(CsvLogger::new(log.to_str().unwrap()));
+        if let Some((_, checkpoint)) = newest {
+            run = run.resume(SavedRun::open(checkpoint).unwrap());
+        }
+        let mut left = batches;
+        let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            run.train(&mut |event| {
+                if batch_of(event).is_some() {
+                    assert!(left > 0, "killed");
+                    left -= 1;
+                }
+                Answer::Continue
+            })
+        }));
+        killed.ok().map(Result::unwrap)
+    };
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let killed: Vec<_> = [5, 3, 1].map(session).into_iter().flatten().collect();
+    std::panic::set_hook(hook);
+    assert!(killed.is_empty());
+    let end = session(usize::MAX).unwrap();
+    same_run(&end, &straight);
+    assert!(end.checkpoint.is_none(), "they are in the folder");
+    // A run that is over has nothing left to train.
+    same_run(&session(0).unwrap(), &straight);
+    let rows = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(rows.lines().count(), 4, "{rows}");
+}
+
+#[test]
+fn early_stopping_ends_the_run_and_says_so() {
+    let recipe = recipe(|t| (t.epochs, t.learning_rate, t.early_stopping) = (50, 0.3, Some(2)));
+    let mut last = None;
+    let trained = run(&recipe, &Parity::default(), None, 1, &mut |event| {
+        if let RunEvent::Epoch(epoch) = event {
+            last = epoch.is_last.then_some(epoch.record.epoch);
+        }
+        Answer::Continue
+    });
+    let trained = trained.unwrap();
+    assert_eq!((trained.stopped, last), (Stopped::Early, Some(trained.epochs.len())));
+    assert_eq!(trained.epochs.len(), trained.best_epoch + 2);
+    let nothing = Parity { validation: 0, ..Parity::default() };
+    let error = run(&recipe, &nothing, None, 1, &mut |_| Answer::Continue).unwrap_err().to_string();
+    assert!(error.starts_with("early-stopping is 2 without validation"), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_keeps_what_was_reached_or_is_an_error() {
+    let wild = recipe(|t| (t.learning_rate, t.clip, t.optimizer) = (1e38, 0.0, "sgd".to_owned()));
+    let error = run(&wild, &Parity::default(), None, 1, &mut |_| Answer::Continue).unwrap_err();
+    assert!(matches!(error, Error::Model(NnError::Diverged { epoch: 1, .. })), "{error}");
+    let task = Parity { poisoned: Some(2), test: 10, ..Parity::default() };
+    let trained = run(&recipe(|t| t.epochs = 4), &task, None, 1, &mut |_| Answer::Continue).unwrap();
+    assert_eq!((trained.stopped, trained.epochs.len()), (Stopped::Diverged, 2));
+    let score = trained.score.unwrap();
+    assert_eq!(trained.epochs[trained.best_epoch - 1].val_loss(), Some(score.loss));
+    assert!(trained.test.unwrap().loss.is_finite() && trained.checkpoint.is_none());
+}
+
+#[test]
+fn data_that_cannot_be_read_is_the_task_s_own_error() {
+    let task = Parity { unreadable: Some(2), ..Parity::default() };
+    let error = run(&recipe(|_| {}), &task, None, 1, &mut |_| Answer::Continue).unwrap_err();
+    assert!(matches!(error, Error::Task(_)) && error.to_string() == "the rows are gone", "{error}");
+}
+
+#[test]
+fn batches_are_probed_when_asked_for_and_nothing_changes() {
+    let recipe = recipe(|t| t.epochs = 2);
+    let probe = |batch: u64| batch == 1 || batch % 3 == 2;
+    let mut seen = Vec::new();
+    let trained = run(&recipe, &Parity::default(), None, 1, &mut |event| match event {
+        RunEvent::Start(_) => Answer::Probe,
+        RunEvent::Batch(batch) => {
+            let probed = batch.model.recurrences().next().unwrap().hidden_gradient(0).is_some();
+            seen.extend(probed.then_some(batch.batches_done));
+            if probe(batch.batches_done + 1) { Answer::Probe } else { Answer::Continue }
+        }
+        _ => Answer::Continue,
+    });
+    assert_eq!(seen, [1, 2, 5, 8]);
+    same_run(&trained.unwrap(), &whole(&recipe));
+}
+
+#[test]
+fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
+    let (recipe, task) = (ParityRecipe { units: 400, ..recipe(|_| {}) }, Parity::default());
+    let need = memory::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap().total();
+    let limited = |bytes: u64| {
+        let mut started = false;
+        let run = TrainingRun::new(&recipe, &task).engine(engine(1)).memory_limit(Some(bytes));
+        let result = run.train(&mut |_| {
+            started = true;
+            Answer::Stop
+        });
+        (result.map(drop), started)
+    };
+    assert!(matches!(limited(need), (Ok(()), true)));
+    let (Err(Error::Memory(much)), false) = limited(need - 1) else { panic!("not refused") };
+    assert_eq!((much.need.total(), much.limit), (need, need - 1));
+    let fits = much.ways.iter().find(|way| way.option == "units").unwrap();
+    let smaller = ParityRecipe { units: fits.value, ..recipe.clone() };
+    assert_eq!(memory::<Parity>(&smaller, &task.sizes(), engine(1)).unwrap().total(), fits.bytes);
+    // A model that is there already keeps its network.
+    let trained = whole(&recipe);
+    let run = TrainingRun::new(&recipe, &task).memory_limit(Some(1)).from_model(trained.model);
+    let Err(Error::Memory(much)) = run.train(&mut |_| Answer::Continue) else { panic!("not refused") };
+    assert!(much.ways.iter().all(|way| way.option != "units"), "{much}");
+}
+
+#[test]
+fn a_trained_model_is_trained_further_and_its_run_can_be_resumed() {
+    let (first, task) = (whole(&recipe(|t| t.epochs = 2)), Parity::default());
+    let before = first.score.as_ref().unwrap().loss;
+    let again = recipe(|t| (t.epochs, t.seed, t.learning_rate) = (3, 7, 0.05));
+    let run_on = |report: &mut dyn FnMut(Event<'_, '_>) -> Answer| {
+        TrainingRun::new(&again, &task).from_model(first.model.clone()).train(report).unwrap()
+    };
+    let straight = run_on(&mut |_| Answer::Continue);
+    assert!(straight.score.as_ref().unwrap().loss < before);
+    let stopped = run_on(&mut stop_at(6));
+    let end = run(&again, &task, stopped.checkpoint.as_ref(), 2, &mut |_| Answer::Continue).unwrap();
+    same_run(&end, &straight);
+}
+
+#[test]
+fn another_run_s_checkpoint_is_refused_by_what_differs() {
+    let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
+    let checkpoint = run(&recipe, &task, None, 1, &mut stop_at(6)).unwrap().checkpoint.unwrap();
+    let refused = |recipe: &ParityRecipe, task: &Parity, checkpoint: &Checkpoint| {
+        run(recipe, task, Some(checkpoint), 1, &mut |_| Answer::Continue).map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(refused(&recipe, &task, &checkpoint), Ok(()));
+    let saved = SavedRun::<Parity>::open(checkpoint.clone()).unwrap();
+    assert_eq!((saved.recipe().unwrap(), saved.assets()), (recipe.clone(), &Bits { bits: 5 }));
+    let mut other = ParityRecipe { units: 8, ..recipe.clone() };
+    other.training.clip = 0.5;
+    let error = refused(&other, &task, &checkpoint).unwrap_err();
+    assert!(
+        error.contains("the recipe is clip 0.5, units 8, but the checkpoint's run has clip 5.0, units 9"),
+        "{error}"
+    );
+    for (task, what) in [
+        (Parity { training: 61, ..task.clone() }, "the data to learn is 61 rows"),
+        (Parity { validation: 0, ..task.clone() }, "the data to validate on is none"),
+        (Parity { test: 3, ..task.clone() }, "the data to test on is 3 rows"),
+    ] {
+        assert!(refused(&recipe, &task, &checkpoint).unwrap_err().contains(what), "{what}");
+    }
+    let error = refused(&recipe, &task, &checkpoint.clone().with_kind("text")).unwrap_err();
+    assert_eq!(error, "the checkpoint's kind of run is `text`; expected `parity`");
+
+    // What a stranger may have altered.
+    for name in ["run", "fit", "training", "callback-0"] {
+        let mut without = checkpoint.clone();
+        let part = without.take(name).unwrap();
+        let error = refused(&recipe, &task, &without).unwrap_err();
+        assert!(error.contains(&format!("part `{name}` is missing")), "{error}");
+        let mut emptied = checkpoint.clone();
+        emptied.insert(name, Part::default());
+        refused(&recipe, &task, &emptied).unwrap_err();
+        for i in 0..part.tensors.len() {
+            let mut shorter = part.clone();
+            if shorter.tensors[i].1.pop().is_some() {
+                let mut altered = checkpoint.clone();
+                altered.insert(name, shorter);
+                refused(&recipe, &task, &altered).unwrap_err();
+            }
+        }
+    }
+    let damage = |part: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut damaged = checkpoint.clone();
+        let mut of = damaged.take(part).unwrap();
+        change(&mut of.values);
+        damaged.insert(part, of);
+        refused(&recipe, &task, &damaged)
+    };
+    assert_eq!(damage("run", &|_| {}), Ok(()));
+    let error = damage("run", &|v| v["assets"]["bits"] = 6.into()).unwrap_err();
+    assert!(error.contains("other assets"), "{error}");
+    assert!(damage("run", &|v| v["assets"]["more"] = 0.into()).unwrap_err().contains("assets"));
+    assert!(damage("run", &|v| v["recipe"]["unit"] = 0.into()).unwrap_err().contains("unit 0"));
+    assert!(
+        damage("callback-0", &|v| v["epochs"] = serde_json::json!([]))
+            .unwrap_err()
+            .contains("list of epochs")
+    );
+    assert!(damage("callback-0", &|v| v["best"]["epoch"] = 2.into()).unwrap_err().contains("best epoch"));
+    assert!(damage("callback-0", &|v| v["best"]["score"]["more"] = 2.into()).is_err());
+    // Numbers that only tell of time may be any.
+    assert_eq!(damage("callback-0", &|v| v["seconds"] = "inf".into()), Ok(()));
+}
+
+#[test]
+fn files_of_other_models_are_refused_with_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    let trained = whole(&recipe(|t| t.epochs = 1));
+    trained.model.save(&path).unwrap();
+    let again = TaskModel::<Parity>::open(&path, engine(1)).unwrap();
+    assert_eq!((again.assets(), again.training()), (trained.model.assets(), trained.model.training()));
+    assert_eq!(again.model().weights(), trained.model.model().weights());
+    let open = |task: Option<serde_json::Value>| {
+        refrain_nn::file::save(&path, trained.model.model(), task.as_ref(), None).unwrap();
+        TaskModel::<Parity>::open(&path, engine(1)).map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(open(Some(serde_json::json!({ "task": "parity", "bits": 5 }))), Ok(()));
+    for (task, reason) in [
+        (None, "its file names no task"),
+        (Some(serde_json::json!({ "bits": 5 })), "its file names no task"),
+        (Some(serde_json::json!([1])), "its task is not a JSON object"),
+        (Some(serde_json::json!({ "task": "text" })), "its task is `text`, not `parity`"),
+        (Some(serde_json::json!({ "task": "parity" })), "its task cannot be read: missing field `bits`"),
+        (Some(serde_json::json!({ "task": "parity", "bits": 0 })), "0 bits, 1 outputs"),
+    ] {
+        assert_eq!(open(task), Err(format!("this is not a parity model: {reason}")));
+    }
+}

@@ -1,0 +1,74 @@
+//! The values that a setting can take.
+
+use crate::error::{Error, Result};
+
+/// A range of numbers.
+///
+/// ```
+/// use refrain_task::Range;
+///
+/// assert!(Range::SHARE.contains(0.0) && !Range::SHARE.contains(1.0));
+/// let error = Range::SHARE.check("dropout", 1.5).unwrap_err();
+/// assert_eq!(error.to_string(), "dropout is 1.5; expected a number from 0 and below 1");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    from: f64,
+    to: f64,
+    /// Whether `to` belongs to it.
+    closed: bool,
+    expected: &'static str,
+}
+
+impl Range {
+    /// Whole numbers from 1: counts, which cannot be fractions.
+    pub const COUNT: Range = Range::open(1.0, f64::INFINITY, "at least 1");
+    /// 0 and above.
+    pub const NOT_NEGATIVE: Range = Range::open(0.0, f64::INFINITY, "a number of at least 0");
+    /// Above 0.
+    pub const POSITIVE: Range = Range::open(f64::MIN_POSITIVE, f64::INFINITY, "a number above 0");
+    /// From 0 and below 1.
+    pub const SHARE: Range = Range::open(0.0, 1.0, "a number from 0 and below 1");
+    /// Above 0 and at most 1.
+    pub const FACTOR: Range =
+        Range { from: f64::MIN_POSITIVE, to: 1.0, closed: true, expected: "a number above 0 and at most 1" };
+
+    const fn open(from: f64, to: f64, expected: &'static str) -> Self {
+        Self { from, to, closed: false, expected }
+    }
+
+    /// Whether it contains a number. No range contains infinity or what is not a number.
+    pub fn contains(&self, value: f64) -> bool {
+        value >= self.from && (value < self.to || self.closed && value == self.to)
+    }
+
+    /// The range in words: `a number above 0`.
+    pub fn expected(&self) -> &'static str {
+        self.expected
+    }
+
+    /// Checks a setting.
+    ///
+    /// # Errors
+    /// [`Error::Option`] if the value is outside the range.
+    pub fn check(&self, option: &'static str, value: f64) -> Result<()> {
+        if self.contains(value) { Ok(()) } else { Err(Error::option(option, value, self.expected)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn borders_belong_to_a_range_or_not() {
+        let contained =
+            |range: Range| [-1.0, 0.0, 1e-300, 1.0, 2.0, f64::INFINITY, f64::NAN].map(|x| range.contains(x));
+        let [no, yes] = [false, true];
+        assert_eq!(contained(Range::COUNT), [no, no, no, yes, yes, no, no]);
+        assert_eq!(contained(Range::NOT_NEGATIVE), [no, yes, yes, yes, yes, no, no]);
+        assert_eq!(contained(Range::POSITIVE), [no, no, yes, yes, yes, no, no]);
+        assert_eq!(contained(Range::SHARE), [no, yes, yes, no, no, no, no]);
+        assert_eq!(contained(Range::FACTOR), [no, no, yes, yes, no, no, no]);
+    }
+}

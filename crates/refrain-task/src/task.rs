@@ -1,0 +1,280 @@
+//! What an application tells the library of itself.
+
+use crate::error::Result;
+use crate::memory::Knob;
+use crate::model::TaskModel;
+use crate::recipe::Recipe;
+use crate::score::Score;
+use refrain_nn::data::BatchSource;
+use refrain_nn::loss::Loss;
+use refrain_nn::metrics::Metric;
+use refrain_nn::{EpochProgress, MemoryUse, Model, Network, Reduction, Tensor};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// A kind of model that can be trained, and the data to train it on.
+///
+/// The functions without `self` say what such a model is: its network, its loss, what it takes. The methods are of the
+/// data of one run. From these, [`TrainingRun`](crate::TrainingRun) makes training with validation, the best epoch,
+/// early stopping, checkpoints, resuming and a limit of memory, and [`TaskModel`] makes the model's file.
+pub trait Task: Sized {
+    /// The task's name in files and on the command line: `text`.
+    const NAME: &'static str;
+    /// What a model of it is, for errors: `a language model`.
+    const TITLE: &'static str;
+    /// What is counted and whose speed is reported.
+    const UNIT: Unit;
+    /// What is reported besides the loss, in the order of columns.
+    const METRICS: &'static [MetricInfo];
+
+    /// Everything that decides a trained model, besides the data.
+    type Recipe: Recipe;
+    /// All that running a trained model needs besides its network: a vocabulary, labels, a scaler. It is written as a
+    /// JSON object.
+    type Assets: Clone + fmt::Debug + Serialize + DeserializeOwned;
+    /// All that the network and a run's memory depend on, besides the recipe.
+    type Sizes: Clone + fmt::Debug + Serialize + DeserializeOwned;
+    /// What a model comes to on data.
+    type Score: Score;
+    /// A trained model. [`TaskModel<Self>`](TaskModel) itself, or a type of the application's own around it.
+    type Model: From<TaskModel<Self>>;
+
+    /// The untrained network and its outputs. A pure function: it is asked for a run, for its memory, and for smaller
+    /// recipes that fit.
+    ///
+    /// # Errors
+    /// If a setting does not fit the sizes.
+    fn network(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Result<(Network, Vec<Tensor>)>;
+
+    /// What training lowers, and what it reports.
+    fn objective(recipe: &Self::Recipe) -> Objective;
+
+    /// Whether metrics are computed while a model is trained. By default they are; those of validation always are.
+    fn has_training_metrics(_model: &Model) -> bool {
+        true
+    }
+
+    /// Checks that assets, which may come from a stranger's file, fit their network. By default anything fits.
+    ///
+    /// # Errors
+    /// The reason why they do not.
+    fn check_assets(_assets: &Self::Assets, _model: &mut Model) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
+    /// The largest batches that a run trains on and scores, for its memory.
+    fn uses(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Vec<MemoryUse>;
+
+    /// What a run keeps in memory besides, in bytes by name. By default nothing.
+    fn held(_sizes: &Self::Sizes) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
+    /// Settings to turn down when memory is short. By default none.
+    fn knobs(_recipe: &Self::Recipe, _sizes: &Self::Sizes) -> Vec<Knob<Self::Recipe>> {
+        Vec::new()
+    }
+
+    /// The sizes that the same data has with another recipe. By default the same.
+    fn sizes_with(_recipe: &Self::Recipe, sizes: &Self::Sizes) -> Self::Sizes {
+        sizes.clone()
+    }
+
+    /// What running a trained model takes at a time.
+    fn use_to_run(assets: &Self::Assets) -> MemoryUse;
+
+    /// The batch and the steps of the largest training batch, to be shown.
+    fn largest_batch(recipe: &Self::Recipe, sizes: &Self::Sizes) -> (usize, usize) {
+        Self::uses(recipe, sizes).first().map_or((0, 0), |largest| (largest.lanes, largest.steps))
+    }
+
+    /// What is worth knowing of a model's assets. By default nothing.
+    fn describe(_assets: &Self::Assets) -> Description {
+        Description::default()
+    }
+
+    /// The sizes of a run as a model file of an earlier version recorded them. By default they are not known.
+    fn sizes_of_old_record(
+        _record: &Value,
+        _recipe: &Self::Recipe,
+        _assets: &Self::Assets,
+    ) -> Option<Self::Sizes> {
+        None
+    }
+
+    /// What running the trained model will need.
+    fn assets(&self) -> &Self::Assets;
+
+    /// The sizes of the data.
+    fn sizes(&self) -> Self::Sizes;
+
+    /// What tells whether a resumed run has the same data.
+    fn fingerprints(&self) -> Fingerprints;
+
+    /// The batches to train on.
+    ///
+    /// # Errors
+    /// If a setting does not fit the data.
+    fn batches<'a>(&'a self, recipe: &'a Self::Recipe) -> Result<Box<dyn BatchSource + 'a>>;
+
+    /// Scores a compiled model on one part of the data, which [`Task::fingerprints`] says there is.
+    ///
+    /// # Errors
+    /// If the data cannot be read.
+    fn score(&self, recipe: &Self::Recipe, model: &mut Model, split: Split) -> Result<Self::Score>;
+}
+
+/// A part of the data that is scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// After each epoch.
+    Validation,
+    /// Once, with the finished model.
+    Test,
+}
+
+/// A fingerprint of each part of the data of a run: whatever differs if the data does, and is worth showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprints {
+    /// Of what is learned.
+    pub training: String,
+    /// Of what is validated on; none if nothing is.
+    pub validation: Option<String>,
+    /// Of what is tested on; none if nothing is.
+    pub test: Option<String>,
+}
+
+impl Fingerprints {
+    /// Of what is learned, with nothing to validate or to test on.
+    pub fn of_training(training: impl Into<String>) -> Self {
+        Self { training: training.into(), validation: None, test: None }
+    }
+
+    /// FNV-1a of the bytes of `parts`, one after the other.
+    pub fn of_bytes<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+        let bytes = parts.into_iter().flatten();
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("fnv1a-{hash:016x}")
+    }
+}
+
+/// How a network is compiled.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    /// What training lowers.
+    pub loss: Loss,
+    /// What is reported besides.
+    pub metrics: Vec<Metric>,
+    /// What the gradient is of.
+    pub reduction: Reduction,
+}
+
+/// What is counted while training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Real steps of the sequences: `tokens_per_second`.
+    Tokens,
+    /// Sequences: `samples_per_second`.
+    Samples {
+        /// What one of them is, in the plural: `texts`.
+        plural: &'static str,
+    },
+}
+
+impl Unit {
+    /// The name of the speed in `--json` and logs.
+    pub fn per_second(self) -> &'static str {
+        match self {
+            Unit::Tokens => "tokens_per_second",
+            Unit::Samples { .. } => "samples_per_second",
+        }
+    }
+
+    /// What is counted, in words.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Unit::Tokens => "tokens",
+            Unit::Samples { plural } => plural,
+        }
+    }
+
+    /// How many an epoch has come to.
+    pub fn count(self, progress: &EpochProgress) -> usize {
+        match self {
+            Unit::Tokens => progress.tokens,
+            Unit::Samples { .. } => progress.sequences,
+        }
+    }
+
+    /// The training speed of an epoch so far.
+    pub fn speed(self, progress: &EpochProgress) -> f64 {
+        self.count(progress) as f64 / progress.seconds
+    }
+}
+
+/// A number that epochs report besides the loss.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricInfo {
+    /// Keras's name: `accuracy`. With `val_` before it, it is the one of validation.
+    pub name: &'static str,
+    /// What a person reads: `macro-F1`.
+    pub label: &'static str,
+    /// Where it comes from.
+    pub source: MetricSource,
+    /// How it is written.
+    pub format: MetricFormat,
+}
+
+/// Where a metric comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum MetricSource {
+    /// Training and validation.
+    Both,
+    /// Validation alone.
+    Validation,
+    /// The loss, of which it is a function: it is shown, not recorded.
+    Loss(fn(f64) -> f64),
+}
+
+/// How a metric is written.
+#[derive(Debug, Clone, Copy)]
+pub enum MetricFormat {
+    /// As a percentage of 1.
+    Percent,
+    /// With so many decimals.
+    Decimals(usize),
+}
+
+impl MetricInfo {
+    /// Whether training has it.
+    pub fn in_training(&self) -> bool {
+        matches!(self.source, MetricSource::Both)
+    }
+
+    /// Whether records have it.
+    pub fn is_reported(&self) -> bool {
+        !matches!(self.source, MetricSource::Loss(_))
+    }
+
+    /// Its value in words: `55.5 %`, `0.123`.
+    pub fn show(&self, value: f64) -> String {
+        match self.format {
+            MetricFormat::Percent => format!("{:5.1} %", value * 100.0),
+            MetricFormat::Decimals(decimals) => format!("{value:.decimals$}"),
+        }
+    }
+}
+
+/// What is worth knowing of a model's assets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Description {
+    /// By name, for `--json`.
+    pub fields: Map<String, Value>,
+    /// In lines, for a person.
+    pub lines: Vec<String>,
+}

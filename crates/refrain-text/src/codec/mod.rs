@@ -1,0 +1,327 @@
+//! Between text and ids: the vocabularies of all applications of this crate.
+
+mod corpus;
+
+use crate::bpe::{BpeOptions, BpeVocab};
+use crate::chars::CharVocab;
+use crate::error::{Error, Result};
+use crate::words::{WordOptions, WordVocab};
+use refrain_task::Description;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use std::borrow::Cow;
+
+/// What tokens are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Characters, case and line breaks kept.
+    Char,
+    /// Words, punctuation marks and line breaks.
+    Word,
+    /// Subwords: byte-pair encoding.
+    Bpe,
+}
+
+impl Level {
+    /// What a text has many of.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Level::Char => "characters",
+            Level::Word => "words",
+            Level::Bpe => "parts of words",
+        }
+    }
+}
+
+/// How a vocabulary is made of a text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct VocabOptions {
+    /// Of words: how the text is cut, and which words are kept.
+    pub words: WordOptions,
+    /// Of words and subwords: at most so many ids. Default: no limit of words but their own
+    /// [`max_size`](WordOptions::max_size), and 8,000 subwords.
+    pub vocab: Option<usize>,
+}
+
+/// A vocabulary of one of the levels.
+#[allow(clippy::large_enum_variant, reason = "there is one for each model")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "level", content = "vocabulary", rename_all = "snake_case")]
+pub enum Codec {
+    /// Of characters.
+    Char(CharVocab),
+    /// Of words.
+    Word(WordVocab),
+    /// Of subwords.
+    Bpe(BpeVocab),
+}
+
+impl Codec {
+    /// The vocabulary of a text.
+    ///
+    /// # Errors
+    /// When an option is out of range or not for this level, or the text has more different words than there are ids.
+    pub fn from_text(text: &str, level: Level, options: &VocabOptions) -> Result<Self> {
+        Self::from_chunks([Ok(text)], level, options)
+    }
+
+    /// The vocabulary of a text in chunks, each cut where the level may be cut.
+    pub(crate) fn from_chunks<I, S>(chunks: I, level: Level, options: &VocabOptions) -> Result<Self>
+    where
+        I: IntoIterator<Item = Result<S>>,
+        S: AsRef<str>,
+    {
+        let VocabOptions { words, vocab } = options;
+        Ok(match level {
+            Level::Char => {
+                if let Some(size) = vocab {
+                    let (got, expected) = (size.to_string(), "none with characters, which are all kept");
+                    return Err(Error::option("vocab", got, expected));
+                }
+                let mut failed = None;
+                let readable = chunks.into_iter().map_while(|c| c.map_err(|e| failed = Some(e)).ok());
+                let vocab = CharVocab::from_texts(readable);
+                failed.map_or(Ok(Codec::Char(vocab)), Err)?
+            }
+            Level::Word => {
+                let words = WordOptions { max_size: vocab.or(words.max_size), ..words.clone() };
+                Codec::Word(WordVocab::from_chunks(chunks, words)?)
+            }
+            Level::Bpe => {
+                let default = BpeOptions::default();
+                let options = BpeOptions { vocab_size: vocab.unwrap_or(default.vocab_size), ..default };
+                Codec::Bpe(BpeVocab::train(chunks, &options)?)
+            }
+        })
+    }
+
+    /// An error where every token would be the unknown one: a model has nothing to learn then.
+    pub(crate) fn check_known(&self, options: &VocabOptions) -> Result<()> {
+        if self.vocab_size() > 1 {
+            return Ok(());
+        }
+        let got = options.words.min_count.to_string();
+        Err(Error::option("min-count", got, "a number that some word reaches"))
+    }
+
+    /// Which level it is of.
+    pub fn level(&self) -> Level {
+        match self {
+            Codec::Char(_) => Level::Char,
+            Codec::Word(_) => Level::Word,
+            Codec::Bpe(_) => Level::Bpe,
+        }
+    }
+
+    /// The number of ids, the unknown one (0) included.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Codec::Char(v) => v.vocab_size(),
+            Codec::Word(v) => v.vocab_size(),
+            Codec::Bpe(v) => v.vocab_size(),
+        }
+    }
+
+    /// The ids of a text.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        match self {
+            Codec::Char(v) => v.encode(text),
+            Codec::Word(v) => v.encode(text),
+            Codec::Bpe(v) => v.encode(text),
+        }
+    }
+
+    /// The ids of what a model writes on from, never none: where a text has no token, a line break, and where that is
+    /// none either, the unknown one.
+    pub fn encode_prompt(&self, text: &str) -> Vec<u32> {
+        let ids = [text, "\n"].map(|text| self.encode(text));
+        ids.into_iter().find(|ids| !ids.is_empty()).unwrap_or_else(|| vec![0])
+    }
+
+    /// Writes tokens behind a text that ended with the token `previous`; none: at its beginning.
+    pub fn decoder(&self, previous: Option<u32>) -> Decoder<'_> {
+        Decoder { codec: self, previous, held: Vec::new() }
+    }
+
+    /// A token alone, as one would read it out; `None` for an id that the vocabulary does not have.
+    ///
+    /// A subword comes with the space before it, and with U+FFFD for what is no whole character.
+    pub fn show(&self, id: u32) -> Option<String> {
+        match self {
+            Codec::Char(v) => v.char(id).map(String::from),
+            Codec::Word(v) => v.word(id).map(str::to_owned),
+            Codec::Bpe(v) => v.token(id).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+        }
+    }
+
+    /// What a token adds to a text, a word without the space before it; `None` for the unknown id and for one that the
+    /// vocabulary does not have. Those of a subword need not be whole characters.
+    pub fn token_bytes(&self, id: u32) -> Option<Cow<'_, [u8]>> {
+        if id == 0 {
+            return None;
+        }
+        match self {
+            Codec::Char(v) => v.char(id).map(|c| Cow::Owned(c.to_string().into_bytes())),
+            Codec::Word(v) => v.written(id).map(|text| Cow::Borrowed(text.as_bytes())),
+            Codec::Bpe(v) => v.token(id).map(Cow::Borrowed),
+        }
+    }
+}
+
+impl Codec {
+    /// What is worth knowing of a vocabulary.
+    pub(crate) fn describe(&self) -> Description {
+        let (level, size) = (serde_json::json!(self.level()), self.vocab_size());
+        let line = format!("vocabulary: {size} entries, level {}", level.as_str().unwrap_or_default());
+        let fields = Map::from_iter([("level".to_owned(), level), ("vocabulary".to_owned(), size.into())]);
+        Description { fields, lines: vec![line] }
+    }
+}
+
+/// Bytes that a vocabulary takes: for each entry its text, and the tables that find it.
+pub(crate) fn vocabulary_bytes(entries: usize) -> u64 {
+    const ENTRY: u64 = 256;
+    (entries as u64).saturating_mul(ENTRY)
+}
+
+/// Turns tokens into text, one after the other, with the space that belongs between two.
+///
+/// A subword may end inside a character: its bytes are held back until the character is whole, so a token may add
+/// nothing, or the character that an earlier one began. Bytes that cannot become a character are written as U+FFFD.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a> {
+    codec: &'a Codec,
+    previous: Option<u32>,
+    /// The beginning of a character.
+    held: Vec<u8>,
+}
+
+impl Decoder<'_> {
+    /// Adds what the token adds to a text.
+    ///
+    /// # Errors
+    /// When the vocabulary does not have the id; nothing is added then.
+    pub fn push(&mut self, id: u32, text: &mut String) -> Result<()> {
+        match self.codec {
+            Codec::Char(v) => text.push_str(&v.decode(&[id])?),
+            Codec::Word(v) => v.decode_next(self.previous, id, text)?,
+            Codec::Bpe(v) => {
+                self.held.extend_from_slice(v.token(id).ok_or_else(|| v.unknown_id(id, 0))?);
+                move_characters(&mut self.held, text);
+            }
+        }
+        self.previous = Some(id);
+        Ok(())
+    }
+}
+
+/// Moves all but a character's beginning from `bytes` into `text`.
+fn move_characters(bytes: &mut Vec<u8>, text: &mut String) {
+    let mut done = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        done += chunk.valid().len();
+        let invalid = chunk.invalid();
+        let begins = std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none());
+        if begins && done + invalid.len() == bytes.len() {
+            break;
+        }
+        if !invalid.is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        done += invalid.len();
+    }
+    bytes.drain(..done);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn codec(text: &str, level: Level) -> Codec {
+        let words = WordOptions { split: crate::WordSplit::Whitespace, ..WordOptions::default() };
+        let vocab = (level == Level::Bpe).then_some(300);
+        Codec::from_text(text, level, &VocabOptions { words, vocab }).expect("the options suit any text")
+    }
+
+    #[test]
+    fn a_character_is_written_when_it_is_whole() -> Result<()> {
+        let codec = codec("", Level::Bpe);
+        let ids = codec.encode("a🛶é");
+        assert_eq!(ids.len(), 7, "bytes, since nothing is merged");
+        let mut decoder = codec.decoder(None);
+        let mut written = Vec::new();
+        for id in ids {
+            let mut text = String::new();
+            decoder.push(id, &mut text)?;
+            written.push(text);
+        }
+        assert_eq!(written, ["a", "", "", "", "🛶", "", "é"]);
+        let mut text = String::new();
+        assert!(matches!(decoder.push(999, &mut text), Err(Error::UnknownId { id: 999, .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn tokens_are_shown_and_spelt() {
+        let text = "so it so it so n't é\n";
+        for (level, token, shown, bytes) in [
+            (Level::Char, "\n", "\n", "\n"),
+            (Level::Char, "é", "é", "é"),
+            (Level::Word, "\n", "<eos>", "\n"),
+            (Level::Word, "n't", "n't", "n't"),
+            (Level::Bpe, " it", " it", " it"),
+        ] {
+            let codec = codec(text, level);
+            let id = codec.encode(token)[0];
+            assert_eq!(codec.show(id).as_deref(), Some(shown), "{level:?}");
+            assert_eq!(codec.token_bytes(id).as_deref(), Some(bytes.as_bytes()), "{level:?}");
+            let beyond = codec.vocab_size() as u32;
+            assert_eq!(
+                (codec.show(beyond), codec.token_bytes(beyond), codec.token_bytes(0)),
+                (None, None, None)
+            );
+        }
+        let codec = codec(text, Level::Bpe);
+        assert_eq!(codec.show(codec.encode("é")[0]).as_deref(), Some("\u{FFFD}"));
+        assert_eq!(codec.show(0).as_deref(), Some("<unk>"));
+    }
+
+    #[test]
+    fn a_prompt_is_never_empty() {
+        let keras = WordOptions { split: crate::WordSplit::Keras, ..WordOptions::default() };
+        let options = VocabOptions { words: keras, vocab: None };
+        let words = Codec::from_text("one two", Level::Word, &options).expect("the options suit any text");
+        assert_eq!((words.encode_prompt("--"), words.encode_prompt("two")), (vec![0], vec![2]));
+        let bytes = codec("", Level::Bpe);
+        assert_eq!(bytes.encode_prompt(""), bytes.encode("\n"));
+    }
+
+    #[test]
+    fn a_limit_is_kept_or_refused() {
+        let of = |level, vocab| {
+            Codec::from_text("a b c a b", level, &VocabOptions { vocab: Some(vocab), ..Default::default() })
+        };
+        assert_eq!(of(Level::Word, 3).expect("a limit of words").vocab_size(), 3);
+        assert_eq!(of(Level::Bpe, 258).expect("a limit of subwords").vocab_size(), 258);
+        assert!(of(Level::Bpe, 256).is_err_and(|e| e.option_at_fault() == Some("vocab_size")));
+        assert!(of(Level::Char, 300).is_err_and(|e| e.option_at_fault() == Some("vocab")));
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_one_by_one_are_the_tokens_at_once(ids in proptest::collection::vec(1u32..257, 0..40)) {
+            let codec = codec("", Level::Bpe);
+            let Codec::Bpe(vocab) = &codec else { unreachable!("made of subwords") };
+            let (mut decoder, mut text) = (codec.decoder(None), String::new());
+            // A line feed ends any character that is under way.
+            for id in ids.iter().copied().chain(codec.encode("\n")) {
+                decoder.push(id, &mut text)?;
+            }
+            let bytes: Vec<u8> = ids.iter().flat_map(|&id| vocab.token(id).unwrap_or_default()).copied().collect();
+            prop_assert_eq!(text, String::from_utf8_lossy(&bytes).into_owned() + "\n");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Texts as ids of any lengths.
+
+use crate::codec::Codec;
+use crate::error::{Error, Result};
+use refrain_nn::data::{BatchInput, Extent};
+
+/// Encoded texts, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    ids: Vec<u32>,
+    /// Where each text ends.
+    ends: Vec<usize>,
+    /// Texts that were cut.
+    pub(crate) cut: usize,
+}
+
+impl Encoded {
+    /// The first `max_length` ids of each text.
+    ///
+    /// # Errors
+    /// If a text has none.
+    pub(crate) fn new<'a>(
+        texts: impl IntoIterator<Item = &'a str>,
+        codec: &Codec,
+        max_length: usize,
+    ) -> Result<Self> {
+        let mut encoded = Self::default();
+        for (position, text) in texts.into_iter().enumerate() {
+            let ids = codec.encode(text);
+            if ids.is_empty() {
+                return Err(Error::EmptyText { position });
+            }
+            encoded.cut += usize::from(ids.len() > max_length);
+            encoded.push(&ids[..ids.len().min(max_length)]);
+        }
+        Ok(encoded)
+    }
+
+    /// Adds a text.
+    pub(crate) fn push(&mut self, ids: &[u32]) {
+        self.ids.extend(ids);
+        self.ends.push(self.ids.len());
+    }
+
+    /// The number of texts.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The ids of a text.
+    pub(crate) fn text(&self, i: usize) -> &[u32] {
+        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.ids[start..self.ends[i]]
+    }
+
+    /// Steps of the longest text.
+    pub(crate) fn longest(&self) -> usize {
+        (0..self.len()).map(|i| self.text(i).len()).max().unwrap_or(0)
+    }
+
+    /// Bytes that the texts take, with a label and a number each.
+    pub(crate) fn bytes(&self) -> u64 {
+        4 * self.ids.len() as u64 + 16 * self.len() as u64
+    }
+
+    /// Writes some texts as a batch's input. What follows a text's end is not a step of it.
+    pub(crate) fn lay_out(&self, texts: &[u32], input: &mut BatchInput) {
+        let lengths = texts.iter().map(|&i| self.text(i as usize).len());
+        input.lengths.clear();
+        input.lengths.extend(lengths);
+        input.steps = input.lengths.iter().copied().max().unwrap_or(0);
+        input.extent = Extent::Lengths;
+        input.ids.clear();
+        for &i in texts {
+            let end = input.ids.len() + input.steps;
+            input.ids.extend(self.text(i as usize));
+            input.ids.resize(end, 0);
+        }
+    }
+}
