@@ -3,8 +3,7 @@
 //! The same files every time. Files of other names are what fuzzing found, and stay.
 
 use refrain::checkpoint::{Checkpoint, Part};
-use refrain::classifier::parse_table;
-use refrain::classifier::{ClassifierRecipe, LabelledData};
+use refrain::classifier::{ClassifierRecipe, LabelledData, ReaderSettings, parse_table};
 use refrain::codec::VocabOptions;
 use refrain::language_model::TrainingData;
 use refrain::layers::{
@@ -24,6 +23,9 @@ use std::path::{Path, PathBuf};
 const SONG: &str = "Row, row, row your boat,\nGently down the stream.\nMerrily, merrily, merrily, merrily,\n\
     Life is but a dream. Isn't it?\n";
 const TABLE: &str = "up\trise\nup\traise\nup\tsoar\ndown\tdrop\ndown\tfall\ndown\tdive\n";
+
+/// Two lines behind a byte order mark, as Python's gzip writes them.
+const ANOTHER_DAY: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x7b\xbf\x7b\x7f\x7e\x5e\xaa\x42\x4a\x62\x25\x2f\x57\x62\x5e\x7e\x49\x46\x6a\x11\x17\x00\xde\xda\x7f\xee\x14\x00\x00\x00";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -120,7 +122,8 @@ fn models() -> Result<()> {
     }
     let texts = parse_table(TABLE, "the table")?;
     let training = TrainingSettings { epochs: 1, ..TrainingSettings::default() };
-    let recipe = ClassifierRecipe { units: 2, embedding: 2, training, ..ClassifierRecipe::default() };
+    let reader = ReaderSettings { units: 2, embedding: 2, ..ReaderSettings::default() };
+    let recipe = ClassifierRecipe { reader, training, ..ClassifierRecipe::default() };
     let model = recipe.train(LabelledData::new(&texts), engine(), &mut |_| Answer::Continue)?.model;
     let bytes = saved(|path| Ok(model.save(path)?))?;
     task_of("classifier_task", "char", &bytes, model.model())?;
@@ -288,6 +291,16 @@ fn texts() -> Result<()> {
         seed("labelled_texts", name, text)?;
     }
     seed("labelled_texts", "latin", b"caf\xe9\tnoir\n")?;
+    for (name, bytes) in [
+        ("lines", &b"\xef\xbb\xbfone day\r\n\nanother"[..]),
+        ("gzip", ANOTHER_DAY),
+        ("two_members", &[ANOTHER_DAY, ANOTHER_DAY].concat()),
+        ("cut_short", &ANOTHER_DAY[..ANOTHER_DAY.len() - 9]),
+        ("utf_16", b"\xff\xfeo\0n\0e\0"),
+        ("latin", b"a line\ncaf\xe9\n"),
+    ] {
+        seed("input", name, bytes)?;
+    }
     // The chunk's size less one, the share held out in 256ths, the files.
     for (name, chunk, share, files) in [
         ("song", 7, 26, SONG.as_bytes()),

@@ -39,7 +39,7 @@ pub use libfuzzer_sys;
 pub use models::{architecture, model_file};
 pub use options::{option_values, recipes};
 pub use tasks::{classifier_task, language_model_task};
-pub use texts::{corpus, labelled_texts};
+pub use texts::{corpus, input, labelled_texts};
 
 /// A target: whatever the bytes are, it returns.
 pub type Target = fn(&[u8]);
@@ -51,6 +51,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
     ("classifier_task", classifier_task),
     ("corpus", corpus),
+    ("input", input),
     ("keras_tokenizer", keras_tokenizer),
     ("labelled_texts", labelled_texts),
     ("language_model_task", language_model_task),

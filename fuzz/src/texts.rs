@@ -5,6 +5,7 @@ use refrain::classifier::{Identical, LabelledText, parse_lines, parse_table, spl
 use refrain::codec::{Codec, Level};
 use refrain::corpus::Cut;
 use refrain::language_model::split_text;
+use refrain::task::input::{Input, Line};
 use refrain::{Corpus, Store, Tokens};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -14,13 +15,45 @@ const NOWHERE: &str = "nowhere";
 /// Parts one file from the next in the bytes of [`corpus`]: no text that a person writes holds it.
 const FILE_SEPARATOR: u8 = 0x1C;
 
+/// How files begin that are decompressed or refused as another format: gzip, UTF-16, zstd, xz, zip.
+const OTHER_FORMATS: [&[u8]; 6] =
+    [b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"PK\x03\x04"];
+
 fn read(files: &[&[u8]], chunk: usize) -> Result<Corpus, String> {
     let mut corpus = Corpus::default().with_chunk(chunk);
     for (i, file) in files.iter().enumerate() {
-        let name = format!("text {i}");
-        corpus.append_reader(&name, *file, Path::new(NOWHERE)).map_err(|e| e.to_string())?;
+        let input = Input::from_reader(format!("text {i}"), *file).map_err(|e| e.to_string())?;
+        corpus.append(input, Path::new(NOWHERE), &mut |_| {}).map_err(|e| e.to_string())?;
     }
     Ok(corpus)
+}
+
+/// The bytes of a text that a user names, gzip or not.
+///
+/// Its lines are those of the whole text, each with its number, and where one cannot be read the other cannot: for the
+/// same reason, if no line is cut short. A text without a format of its own is the bytes as UTF-8, without the mark.
+pub fn input(bytes: &[u8]) {
+    let open = || Input::from_reader("the text", bytes);
+    let Ok(whole) = open() else {
+        return assert!(OTHER_FORMATS.iter().any(|magic| bytes.starts_with(magic)));
+    };
+    let whole = whole.text();
+    let lines: Result<Vec<Line>, _> = open().expect("it was opened before").lines().collect();
+    match (&whole, &lines) {
+        (Ok(text), Ok(lines)) => {
+            assert!(lines.iter().map(|line| &*line.text).eq(text.lines()));
+            assert!(lines.iter().map(|line| line.number).eq(1..=lines.len()));
+        }
+        (Err(whole), Err(lines)) => {
+            let (whole, lines) = (whole.to_string(), lines.to_string());
+            assert!(whole.starts_with("the text ") && lines.starts_with("the text "), "{whole}; {lines}");
+        }
+        (whole, lines) => panic!("{whole:?}; {lines:?}"),
+    }
+    if !OTHER_FORMATS.iter().any(|magic| bytes.starts_with(magic)) {
+        let expected = std::str::from_utf8(bytes).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
+        assert_eq!(whole.ok().as_deref(), expected.ok());
+    }
 }
 
 /// What a corpus of these files is, said without chunks. `Err` with the place of the byte that is no UTF-8, or none.
@@ -53,6 +86,9 @@ pub fn corpus(bytes: &[u8]) {
         _ => return,
     };
     let files: Vec<&[u8]> = bytes.split(|&b| b == FILE_SEPARATOR).collect();
+    if files.iter().any(|file| OTHER_FORMATS.iter().any(|magic| file.starts_with(magic))) {
+        return input(bytes);
+    }
     let (read, text) = match (read(&files, chunk), whole(&files)) {
         (Ok(read), Ok(text)) => (read, text),
         (Err(error), Err((file, Some((byte, at))))) => {
@@ -99,11 +135,7 @@ pub fn corpus(bytes: &[u8]) {
 /// Each example has a label without control characters and a text, both trimmed; the examples written as a table are
 /// the same examples. The parts of a split are all examples, a label keeps its texts, and identical ones stay together.
 pub fn labelled_texts(bytes: &[u8]) {
-    let mut corpus = Corpus::default();
-    if corpus.append_reader("the table", bytes, Path::new(NOWHERE)).is_err() {
-        return;
-    }
-    let text = corpus.to_text().expect("it was read before");
+    let Ok(text) = Input::from_reader("the table", bytes).and_then(Input::text) else { return };
     if let Ok(lines) = parse_lines(&text, " label ", "the lines") {
         assert!(
             lines.iter().all(|e| e.label == "label" && e.text == e.text.trim() && !e.text.contains('\n'))

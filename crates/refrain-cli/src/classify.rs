@@ -4,8 +4,9 @@ use crate::cli::Classify as Options;
 use crate::error::{Failure, Result};
 use crate::model::open_as;
 use crate::output::Output;
-use crate::text_input::{STDIN, from_stdin};
+use crate::text_input::{self, STDIN, work_if_io};
 use refrain::classifier::LabelProbability;
+use refrain::task::input::Line;
 use refrain::{Classifier, Engine, Level};
 use serde_json::json;
 use std::fmt::Write;
@@ -39,12 +40,13 @@ fn read(arguments: &[String]) -> Result<Vec<String>> {
             }
             continue;
         }
-        for (number, line) in (1_usize..).zip(from_stdin()?.lines()) {
-            if line.trim().is_empty() {
+        for line in text_input::open(None)?.lines() {
+            let Line { number, text } = line.map_err(|e| work_if_io(e.into()))?;
+            if text.trim().is_empty() {
                 let problem = format!("stdin, line {number}: the line is empty; expected a text a line");
                 return Err(Failure::input(problem));
             }
-            texts.push(line.trim().to_owned());
+            texts.push(text.trim().to_owned());
         }
     }
     Ok(texts)

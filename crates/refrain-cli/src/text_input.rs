@@ -4,9 +4,9 @@ use crate::error::{Failure, Result};
 use crate::format::thousands;
 use crate::output::Output;
 use crate::reading::Reading;
+use refrain::task::input::Input;
 use refrain::{Corpus, Error, ErrorKind, Level};
 use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// What stands for stdin in place of a file.
@@ -58,16 +58,15 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
     let reading = Reading::new(output, "reading", bytes);
     let mut corpus = Corpus::default();
     for source in &sources {
-        match source {
-            Some(file) => {
-                must_exist(file)?;
-                must_be_a_file(file)?;
-                corpus.append_file(file, &mut |bytes| reading.advance(bytes)).map_err(Error::from)?;
+        let input = open(source.as_deref())?;
+        // How many bytes of a compressed file are read is not known.
+        let is_plain = input.plain_file().is_some();
+        let mut seen = |bytes| {
+            if is_plain {
+                reading.advance(bytes)
             }
-            None => {
-                corpus.append_reader("stdin", io::stdin().lock(), folder).map_err(|e| work_if_io(e.into()))?
-            }
-        }
+        };
+        corpus.append(input, folder, &mut seen).map_err(|e| work_if_io(e.into()))?;
     }
     let name = match paths {
         [one] if one.as_os_str() == STDIN => "stdin".to_owned(),
@@ -84,8 +83,8 @@ pub(crate) fn token_file(folder: &Path, bytes: u64) -> String {
     format!("{:9} {bytes} bytes of them are in a file in {}, gone when this ends", "tokens", folder.display())
 }
 
-/// An error after the first reading: what a file holds was right then, so if it cannot be read or kept any more, the
-/// input is not wrong.
+/// An error after a file was opened: if it cannot be read to its end, or not again, or not be kept, the input is not
+/// wrong.
 pub(crate) fn work_if_io(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::Io => Failure::Work(error.to_string()),
@@ -93,21 +92,9 @@ pub(crate) fn work_if_io(error: Error) -> Failure {
     }
 }
 
-/// Stdin to its end, as one text.
-pub(crate) fn from_stdin() -> Result<String> {
-    let mut corpus = Corpus::default();
-    let folder = std::env::temp_dir();
-    corpus.append_reader("stdin", io::stdin().lock(), &folder).map_err(|e| work_if_io(e.into()))?;
-    Ok(corpus.to_text().map_err(Error::from)?)
-}
-
-/// A file's text.
-pub(crate) fn from_file(path: &Path) -> Result<String> {
-    must_exist(path)?;
-    must_be_a_file(path)?;
-    let mut corpus = Corpus::default();
-    corpus.append_file(path, &mut |_| {}).map_err(Error::from)?;
-    Ok(corpus.to_text().map_err(Error::from)?)
+/// A file; none: stdin.
+pub(crate) fn open(file: Option<&Path>) -> Result<Input<'static>> {
+    Ok(file.map_or_else(Input::stdin, Input::open).map_err(Error::from)?)
 }
 
 /// A file's bytes.
@@ -145,24 +132,37 @@ pub(crate) fn must_exist(path: &Path) -> Result<()> {
     }
 }
 
-/// The `.txt` files of a folder, by name.
+/// The `.txt` and `.txt.gz` files of a folder, by name.
 pub(crate) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error| Failure::input(format!("cannot read the folder {}: {error}", folder.display()));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension() == Some(OsStr::new("txt")) && path.is_file() {
+        if is_text_name(&path) && path.is_file() {
             files.push(path);
         }
     }
     if files.is_empty() {
         return Err(Failure::input(format!(
-            "the folder {} holds no .txt file; name the files to read, or another folder",
+            "the folder {} holds no .txt or .txt.gz file; name the files to read, or another folder",
             folder.display()
         )));
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether a file of a folder is one of its texts.
+fn is_text_name(path: &Path) -> bool {
+    uncompressed(path).extension() == Some(OsStr::new("txt"))
+}
+
+/// The name of a file without the `.gz` at its end.
+pub(crate) fn uncompressed(path: &Path) -> PathBuf {
+    match path.extension() {
+        Some(extension) if extension == "gz" => path.with_extension(""),
+        _ => path.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -179,9 +179,10 @@ mod tests {
     #[test]
     fn texts_are_joined_on_lines_of_their_own_and_folders_sorted() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("b.txt", "second\n"), ("a.txt", "\u{feff}first"), ("c.md", "not a text")] {
+        for (name, text) in [("b.txt.gz", "second\n"), ("a.txt", "\u{feff}first"), ("c.md", "not a text")] {
             fs::write(folder.path().join(name), text).unwrap();
         }
+        fs::write(folder.path().join("e.gz"), "nor this").unwrap();
         fs::create_dir(folder.path().join("d.txt")).unwrap();
         let read = read(&[folder.path().to_owned(), folder.path().join("c.md")]).unwrap();
         assert_eq!(read.corpus.to_text().unwrap(), "first\nsecond\nnot a text");

@@ -161,7 +161,7 @@ fn the_same_seed_gives_the_same_file_and_info_shows_what_it_holds() {
     assert_eq!((&info["task"], &info["level"]), (&"classify".into(), &"char".into()));
     assert_eq!(info["labels"], serde_json::json!(["day", "month"]));
     let recipe = &info["training"]["recipe"];
-    assert_eq!((&recipe["class_weight"], &recipe["units"]), (&"balanced".into(), &16.into()));
+    assert_eq!((&recipe["class_weight"], &recipe["reader"]["units"]), (&"balanced".into(), &16.into()));
     let shown = place.ok(&["info", "m.safetensors"]).stdout;
     assert!(shown.contains("2 labels: day, month") && shown.contains("level char"), "{shown}");
 }
@@ -199,8 +199,8 @@ fn wrong_input_is_refused_before_anything_is_done() {
             &["`label` has 1 text", "heading"],
         ),
         ("latin.tsv", b"day\tcaf\xe9\n", &["latin.tsv is not UTF-8", "offset 7"]),
-        ("empty.tsv", b"", &["empty.tsv is empty"]),
-        ("blank.tsv", b"\n \n", &["blank.tsv holds nothing but blanks"]),
+        ("empty.tsv", b"", &["empty.tsv: there is no line with a text"]),
+        ("blank.tsv", b"\n \n", &["blank.tsv: there is no line with a text"]),
     ];
     for (name, bytes, _) in cases {
         place.write(name, bytes);
@@ -210,7 +210,7 @@ fn wrong_input_is_refused_before_anything_is_done() {
     for (name, _, phrases) in cases {
         place.refused(&["train", "classify", name], phrases);
     }
-    place.refused(&["train", "classify", "nothing"], &["folder nothing", "no .txt file"]);
+    place.refused(&["train", "classify", "nothing"], &["folder nothing", "no .txt or .txt.gz file"]);
     place.refused(&["train", "classify", "nowhere.tsv"], &["nowhere.tsv", "no such file"]);
     place.refused(&["train", "classify"], &["FILE|DIR"]);
     place.refused(&["train", "classify", "words.tsv", "--out", "words.tsv"], &["overwritten"]);

@@ -26,8 +26,10 @@ fn of<'a>(help: &'a str, option: &str) -> &'a str {
 fn flat(recipe: &serde_json::Value) -> serde_json::Value {
     let mut recipe = recipe.clone();
     let fields = recipe.as_object_mut().unwrap();
-    let training = fields.remove("training").unwrap();
-    fields.extend(training.as_object().unwrap().clone());
+    let groups = ["reader", "training"].into_iter().filter_map(|group| fields.remove(group));
+    for group in groups.collect::<Vec<_>>() {
+        fields.extend(group.as_object().unwrap().clone());
+    }
     recipe
 }
 

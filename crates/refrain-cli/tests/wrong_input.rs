@@ -22,7 +22,7 @@ fn texts() {
     place.write("latin.txt", b"caf\xe9 noir");
     let before = place.names();
     train(&place, &["nowhere.txt"], &["nowhere.txt", "no such file"]);
-    train(&place, &["empty"], &["folder empty", "no .txt file"]);
+    train(&place, &["empty"], &["folder empty", "no .txt or .txt.gz file"]);
     train(&place, &["none.txt"], &["none.txt is empty"]);
     train(&place, &["blank.txt"], &["blank.txt holds nothing but blanks"]);
     train(&place, &["latin.txt"], &["latin.txt is not UTF-8", "offset 3", "0xe9"]);

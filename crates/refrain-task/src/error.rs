@@ -1,6 +1,7 @@
 //! What can go wrong in a training run, whatever it trains.
 
 use crate::memory::TooMuchMemory;
+use refrain_nn::Bytes;
 
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -33,6 +34,74 @@ pub enum Error {
         reason: String,
     },
 
+    /// There is no file of this name.
+    #[error("cannot read {name}: there is no such file; check the name and the folder")]
+    NoSuchFile {
+        /// The name.
+        name: String,
+    },
+
+    /// What a name stands for has no text in it.
+    #[error("{name} is {what}; expected a file or a pipe")]
+    NotAFile {
+        /// The name.
+        name: String,
+        /// What it is instead.
+        what: &'static str,
+    },
+
+    /// A text cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Read {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// A compressed text ends too early, or is not what was compressed.
+    #[error("{name} is damaged: {source}; was it copied whole?")]
+    Damaged {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+
+    /// A file holds something else than a text in UTF-8.
+    #[error("{name} is {what}; expected a text in UTF-8: {advice}")]
+    OtherFormat {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+
+    /// A text is in another encoding.
+    #[error(
+        "{name} is not UTF-8: byte {byte:#04x} at offset {offset} does not belong there; convert it first, for \
+         example with `iconv -f latin1 -t utf-8`"
+    )]
+    NotUtf8 {
+        /// The file, or where else the text comes from.
+        name: String,
+        /// The first byte at fault.
+        byte: u8,
+        /// Where it stands, counted from 0.
+        offset: u64,
+    },
+
+    /// A text, or a line of it, is longer than any that is read in one piece.
+    #[error("{name} is longer than {}; is it a text?", Bytes(*limit))]
+    TooLong {
+        /// The file, and the line in it.
+        name: String,
+        /// Bytes that are read.
+        limit: u64,
+    },
+
     /// An error of the engine: of a layer, of data that does not fit a model, of a checkpoint.
     #[error(transparent)]
     Model(refrain_nn::Error),
@@ -46,6 +115,11 @@ impl Error {
     /// [`Error::Option`] of these parts.
     pub fn option(option: &'static str, got: impl ToString, expected: &'static str) -> Self {
         Error::Option { option, got: got.to_string(), expected }
+    }
+
+    /// [`Error::Read`] of a text of this name.
+    pub fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
+        Error::Read { name: name.to_string(), source }
     }
 }
 

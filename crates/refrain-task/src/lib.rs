@@ -9,6 +9,7 @@
 mod application;
 mod epoch;
 mod error;
+pub mod input;
 pub mod layers;
 mod memory;
 mod model;
@@ -33,7 +34,7 @@ pub use run::{
     memory as memory_to_train,
 };
 pub use score::Score;
-pub use settings::{Average, Range, RateSchedule, TrainingSettings};
+pub use settings::{Average, Range, RateSchedule, TrainingSettings, nested};
 pub use task::{
     Description, Fingerprints, MetricFormat, MetricInfo, MetricSource, Objective, Split, Task, Unit,
 };

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::memory::memory_of;
-use crate::settings::TrainingSettings;
+use crate::recipe::Recipe;
 use crate::task::{Description, Fingerprints, Task};
 use refrain_nn::file::{self, ModelFile};
 use refrain_nn::{Engine, Memory, Model};
@@ -85,7 +85,7 @@ impl<T: Task> TaskModel<T> {
     /// The recipe that it was trained with, if its file says so and this version knows all its settings.
     pub fn recipe(&self) -> Option<T::Recipe> {
         let recipe = self.training.as_ref()?.get("recipe")?.clone();
-        serde_json::from_value(TrainingSettings::nested(recipe)).ok()
+        serde_json::from_value(T::Recipe::of_earlier_version(recipe)).ok()
     }
 
     /// A copy of a model in training that can be run beside it: without dropout, not compiled.
@@ -158,7 +158,7 @@ impl<T: Task> TaskModel<T> {
     pub fn memory_to_train(&self) -> Option<TrainingMemory> {
         let training = self.training.as_ref()?;
         let recipe = self.recipe()?;
-        crate::recipe::Recipe::check(&recipe).ok()?;
+        recipe.check().ok()?;
         let sizes = match training.get("sizes") {
             Some(sizes) => serde_json::from_value(sizes.clone()).ok()?,
             None => T::sizes_of_old_record(training, &recipe, &self.assets)?,

@@ -1,9 +1,10 @@
 //! What decides a trained model, besides its data.
 
 use crate::error::Result;
-use crate::settings::TrainingSettings;
+use crate::settings::{TrainingSettings, nested};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::fmt;
 
 /// Everything that decides what a trained model is, besides the data: the network's settings, and how it is trained.
@@ -33,5 +34,11 @@ pub trait Recipe: Clone + fmt::Debug + Default + PartialEq + Serialize + Deseria
     fn check(&self) -> Result<()> {
         self.training().check()?;
         self.check_own()
+    }
+
+    /// A recipe as a file of an earlier version recorded it, in today's form: the settings of training stood among the
+    /// others then.
+    fn of_earlier_version(recipe: Value) -> Value {
+        nested::<TrainingSettings>(recipe, "training")
     }
 }

@@ -177,34 +177,11 @@ pub enum Error {
         advice: &'static str,
     },
 
-    /// A text cannot be read.
-    #[error("cannot read {name}: {source}")]
-    Read {
-        /// The file, or where else the text comes from.
-        name: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-
     /// A file is another than when it was first read: what was counted in it does not hold any more.
     #[error("{name} has changed since it was first read; start again once nobody writes to it")]
     Changed {
         /// The file.
         name: String,
-    },
-
-    /// A text is in another encoding.
-    #[error(
-        "{name} is not UTF-8: byte {byte:#04x} at offset {offset} does not belong there; convert it first, for \
-         example with `iconv -f latin1 -t utf-8`"
-    )]
-    NotUtf8 {
-        /// The file, or where else the text comes from.
-        name: String,
-        /// The first byte at fault.
-        byte: u8,
-        /// Where it stands, counted from 0.
-        offset: u64,
     },
 
     /// A text has nothing to learn in it.
@@ -282,7 +259,7 @@ fn labels(got: &[String]) -> String {
 
 impl Error {
     pub(crate) fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
-        Error::Read { name: name.to_string(), source }
+        Error::Task(refrain_task::Error::read(name, source))
     }
 
     /// An option is outside the values it can take.

@@ -87,7 +87,9 @@ fn kind_of_task(error: &refrain_task::Error) -> ErrorKind {
     match error {
         E::Option { .. } => ErrorKind::Setting,
         E::Memory(_) => ErrorKind::Memory,
-        E::WrongModel { .. } => ErrorKind::Data,
+        E::WrongModel { .. } | E::Damaged { .. } | E::OtherFormat { .. } => ErrorKind::Data,
+        E::NotUtf8 { .. } | E::TooLong { .. } => ErrorKind::Data,
+        E::NoSuchFile { .. } | E::NotAFile { .. } | E::Read { .. } => ErrorKind::Io,
         E::Model(error) => kind_of(error),
         E::Task(error) => error.downcast_ref().map_or(ErrorKind::Other, kind_of_text),
         _ => ErrorKind::Other,
@@ -98,7 +100,7 @@ fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     use refrain_text::Error as E;
     match error {
         E::Task(error) => kind_of_task(error),
-        E::Read { .. } | E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
+        E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
         // Numbers that a model made, not the caller.
         E::Logit { .. } | E::NoChoice { .. } => ErrorKind::Other,
         _ => ErrorKind::Data,

@@ -32,7 +32,7 @@ fn models_open_with_their_recipes_and_what_training_them_takes() {
 
     let mut classifier: Classifier = opened("classifier.safetensors");
     let recipe = classifier.recipe().expect("a recipe");
-    assert_eq!((recipe.units, recipe.batch(), recipe.training.epochs), (2, 64, 1));
+    assert_eq!((recipe.reader.units, recipe.training.batch, recipe.training.epochs), (2, Some(64), 1));
     assert_eq!(
         (recipe.training.schedule, recipe.training.average, recipe.training.validation),
         (RateSchedule::Cosine, Average::None, 0.1)

@@ -10,7 +10,7 @@ use measured::measured;
 use mutate::{Mutator, Parts};
 use refrain::callbacks::{EarlyStopping, ReduceLrOnPlateau};
 use refrain::checkpoint::{Checkpoint, Checkpoints};
-use refrain::classifier::{LabelledData, parse_table};
+use refrain::classifier::{LabelledData, ReaderSettings, parse_table};
 use refrain::language_model::TrainingData;
 use refrain::layers::{Dense, Gru};
 use refrain::ndarray::{Array2, Array3};
@@ -143,7 +143,8 @@ fn classifier(name: &'static str) -> Run {
     let texts = parse_table(table, "a table").expect("texts");
     let run = move |from: Option<Checkpoint>, batches| {
         let training = TrainingSettings { batch: Some(2), epochs: 4, ..TrainingSettings::default() };
-        let recipe = ClassifierRecipe { units: 4, embedding: 4, training, ..ClassifierRecipe::default() };
+        let reader = ReaderSettings { units: 4, embedding: 4, ..ReaderSettings::default() };
+        let recipe = ClassifierRecipe { reader, training, ..ClassifierRecipe::default() };
         let data = LabelledData { validation: &texts, ..LabelledData::new(&texts) };
         taken(match from {
             Some(checkpoint) => recipe.resume(checkpoint, data, engine(), &mut after(batches)),

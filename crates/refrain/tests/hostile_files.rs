@@ -8,7 +8,7 @@ mod mutate;
 
 use measured::measured;
 use mutate::{Mutator, Parts};
-use refrain::classifier::{ClassifierRecipe, LabelledData, parse_table};
+use refrain::classifier::{ClassifierRecipe, LabelledData, ReaderSettings, parse_table};
 use refrain::data::Batch;
 use refrain::language_model::{Generate, TrainingData};
 use refrain::layers::{
@@ -84,7 +84,8 @@ fn classifier(path: &Path) {
         parse_table("up\trise\nup\traise\ndown\tdrop\ndown\tdrip\nleft\tlower\nleft\tlow\n", "a table")
             .expect("texts");
     let training = TrainingSettings { epochs: 1, ..TrainingSettings::default() };
-    let recipe = ClassifierRecipe { units: 4, embedding: 4, training, ..ClassifierRecipe::default() };
+    let reader = ReaderSettings { units: 4, embedding: 4, ..ReaderSettings::default() };
+    let recipe = ClassifierRecipe { reader, training, ..ClassifierRecipe::default() };
     let data = LabelledData::new(&texts);
     let trained = recipe.train(data, engine(), &mut |_| Answer::Continue).expect("texts to learn");
     trained.model.save(path).expect("a file in a folder of its own");

@@ -1,11 +1,11 @@
 //! The options of `train classify` and `classify`.
 
-use super::reader_options::{READER_OPTIONS, Reader, ReaderOptions, ReadsTexts};
+use super::reader_options::{READER_OPTIONS, ReaderOptions};
 use super::run_options::{Defaults, RunOptions, default};
 use super::values::{choice, count, name};
 use clap::Args;
 use refrain::ClassifierRecipe;
-use refrain::classifier::{ClassWeight, Identical};
+use refrain::classifier::{ClassWeight, Identical, ReadsTexts};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -58,32 +58,11 @@ impl Defaults for TrainClassify {
     }
 }
 
-impl ReadsTexts for TrainClassify {
-    fn reader(recipe: &ClassifierRecipe) -> Reader {
-        let ClassifierRecipe { level, cell, units, layers, embedding, bidirectional, .. } = *recipe;
-        let ClassifierRecipe { dropout, min_count, max_length, .. } = *recipe;
-        Reader { level, cell, units, layers, embedding, bidirectional, dropout, min_count, max_length }
-    }
-}
-
 impl TrainClassify {
     /// The recipe that the options describe.
     pub(crate) fn recipe(&self) -> ClassifierRecipe {
         let base = ClassifierRecipe::default();
-        let Reader { level, cell, units, layers, embedding, bidirectional, dropout, min_count, max_length } =
-            self.reader.over(&base);
-        self.recipe_for(ClassifierRecipe {
-            level,
-            cell,
-            units,
-            layers,
-            embedding,
-            bidirectional,
-            dropout,
-            min_count,
-            max_length,
-            ..base
-        })
+        self.recipe_for(ClassifierRecipe { reader: self.reader.settings(&base.reader), ..base })
     }
 
     /// The network of a recipe, trained as the options say.
@@ -135,15 +114,16 @@ mod tests {
     fn every_option_reaches_the_recipe() {
         let recipe = |option: &str, value: &str| parse(&[option, value]).recipe();
         assert_eq!(recipe("--class-weight", "balanced").class_weight, ClassWeight::Balanced);
-        assert_eq!(recipe("--level", "bpe").level, Level::Bpe);
         assert_eq!(recipe("--identical", "together").identical, Identical::Together);
-        assert_eq!((recipe("--units", "7").units, recipe("--layers", "3").layers), (7, 3));
-        assert_eq!((recipe("--dropout", "0.5").dropout, recipe("--max-length", "9").max_length), (0.5, 9));
-        assert_eq!(recipe("--min-count", "4").min_count, 4);
+        let reader = |option: &str, value: &str| recipe(option, value).reader;
+        assert_eq!(reader("--level", "bpe").level, Level::Bpe);
+        assert_eq!((reader("--units", "7").units, reader("--layers", "3").layers), (7, 3));
+        assert_eq!((reader("--dropout", "0.5").dropout, reader("--max-length", "9").max_length), (0.5, 9));
+        assert_eq!(reader("--min-count", "4").min_count, 4);
         for (directions, both) in [("--bidirectional", true), ("--one-direction", false)] {
-            assert_eq!(parse(&[directions]).recipe().bidirectional, both);
+            assert_eq!(parse(&[directions]).recipe().reader.bidirectional, both);
         }
-        assert!(!parse(&["--bidirectional", "--one-direction"]).recipe().bidirectional);
+        assert!(!parse(&["--bidirectional", "--one-direction"]).recipe().reader.bidirectional);
         assert_eq!(parse(&["--validation-file", "other.tsv"]).recipe().training.validation, 0.0);
         let training = |option: &str, value: &str| recipe(option, value).training;
         assert_eq!(training("--batch", "9").batch, Some(9));

@@ -3,28 +3,10 @@
 use super::run_options::{Defaults, default};
 use super::values::{choice, count, name, number_in};
 use clap::Args;
+use refrain::classifier::{ReaderSettings, ReadsTexts};
 use refrain::task::Range;
 use refrain::{CellKind, Level};
 use std::marker::PhantomData;
-
-/// How a text is read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Reader {
-    pub(crate) level: Level,
-    pub(crate) cell: CellKind,
-    pub(crate) units: usize,
-    pub(crate) layers: usize,
-    pub(crate) embedding: usize,
-    pub(crate) bidirectional: bool,
-    pub(crate) dropout: f64,
-    pub(crate) min_count: u64,
-    pub(crate) max_length: usize,
-}
-
-/// A recipe that says how texts are read.
-pub(crate) trait ReadsTexts: Defaults {
-    fn reader(recipe: &Self::Recipe) -> Reader;
-}
 
 /// The ids of [`ReaderOptions`].
 pub(crate) const READER_OPTIONS: [&str; 10] = [
@@ -43,7 +25,7 @@ pub(crate) const READER_OPTIONS: [&str; 10] = [
 /// What the model is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The model")]
-pub(crate) struct ReaderOptions<D: ReadsTexts> {
+pub(crate) struct ReaderOptions<D: Defaults<Recipe: ReadsTexts>> {
     #[arg(long, help = reads::<D>("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
     level: Option<Level>,
     #[arg(long, help = reads::<D>("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
@@ -75,15 +57,14 @@ pub(crate) struct ReaderOptions<D: ReadsTexts> {
     defaults: PhantomData<D>,
 }
 
-fn reads<D: ReadsTexts>(help: &str, value: impl Fn(&Reader) -> String) -> String {
-    default::<D>(help, |recipe| value(&D::reader(recipe)))
+fn reads<D: Defaults<Recipe: ReadsTexts>>(help: &str, value: impl Fn(&ReaderSettings) -> String) -> String {
+    default::<D>(help, |recipe| value(recipe.reader()))
 }
 
-impl<D: ReadsTexts> ReaderOptions<D> {
-    /// How texts are read as the options say, and where they say nothing as a recipe does.
-    pub(crate) fn over(&self, base: &D::Recipe) -> Reader {
-        let base = D::reader(base);
-        Reader {
+impl<D: Defaults<Recipe: ReadsTexts>> ReaderOptions<D> {
+    /// How texts are read as the options say, and where they say nothing as `base` does.
+    pub(crate) fn settings(&self, base: &ReaderSettings) -> ReaderSettings {
+        ReaderSettings {
             level: self.level.unwrap_or(base.level),
             cell: self.cell.unwrap_or(base.cell),
             units: self.units.unwrap_or(base.units),

@@ -10,7 +10,7 @@ use crate::format::thousands;
 use crate::labelled;
 use crate::output::Output;
 use refrain::classifier::{
-    ClassifierAssets, ClassifierScore, ClassifierSizes, ClassifierTask, LabelledData, LabelledText,
+    ClassifierScore, ClassifierTask, LabelAssets, LabelledData, LabelledSizes, LabelledText, ReadsTexts,
     split_labelled,
 };
 use refrain::{Classifier, ClassifierRecipe, Error};
@@ -39,9 +39,8 @@ impl TrainCommand for TrainClassify {
         TrainClassify::recipe(self)
     }
 
-    fn recipe_for(&self, network: ClassifierRecipe, assets: &ClassifierAssets) -> ClassifierRecipe {
-        let (level, max_length) = (assets.codec.level(), assets.max_length);
-        TrainClassify::recipe_for(self, ClassifierRecipe { level, max_length, ..network })
+    fn recipe_for(&self, network: ClassifierRecipe, assets: &LabelAssets) -> ClassifierRecipe {
+        TrainClassify::recipe_for(self, ClassifierRecipe { reader: assets.reader(network.reader), ..network })
     }
 
     fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Texts>> {
@@ -88,7 +87,7 @@ impl TrainCommand for TrainClassify {
             output.warning("no label has texts enough to hold one out, so nothing is validated");
         }
         if task.cut() > 0 {
-            output.warning(cut_warning(task.cut(), recipe.max_length, recipe.level));
+            output.warning(cut_warning(task.cut(), recipe.reader.max_length, recipe.reader.level));
         }
         Ok(task)
     }
@@ -109,7 +108,7 @@ impl TrainCommand for TrainClassify {
         ]
     }
 
-    fn batch(recipe: &ClassifierRecipe, _sizes: &ClassifierSizes) -> String {
+    fn batch(recipe: &ClassifierRecipe, _sizes: &LabelledSizes) -> String {
         format!("{} texts", recipe.batch())
     }
 

@@ -148,21 +148,21 @@ impl TrainingSettings {
         }
         since >= patience
     }
+}
 
-    /// A recipe of an earlier version, whose settings of training stood among the others, in today's form.
-    pub(crate) fn nested(recipe: Value) -> Value {
-        let Value::Object(flat) = recipe else { return recipe };
-        if flat.contains_key("training") {
-            return Value::Object(flat);
-        }
-        let Ok(Value::Object(known)) = serde_json::to_value(Self::default()) else {
-            return Value::Object(flat);
-        };
-        let (training, mut own): (Map<_, _>, Map<_, _>) =
-            flat.into_iter().partition(|(name, _)| known.contains_key(name));
-        own.insert("training".to_owned(), Value::Object(training));
-        Value::Object(own)
+/// A recipe in which the settings of a group `S` stood among the others, with those in a field of their own.
+///
+/// Recipes in files of earlier versions were flat.
+pub fn nested<S: Default + Serialize>(recipe: Value, field: &str) -> Value {
+    let Value::Object(flat) = recipe else { return recipe };
+    if flat.contains_key(field) {
+        return Value::Object(flat);
     }
+    let Ok(Value::Object(known)) = serde_json::to_value(S::default()) else { return Value::Object(flat) };
+    let (group, mut own): (Map<_, _>, Map<_, _>) =
+        flat.into_iter().partition(|(name, _)| known.contains_key(name));
+    own.insert(field.to_owned(), Value::Object(group));
+    Value::Object(own)
 }
 
 #[cfg(test)]
@@ -223,9 +223,9 @@ mod tests {
         let odd = serde_json::json!({ "epochs": 3, "epoch": 4 });
         assert!(serde_json::from_value::<TrainingSettings>(odd).unwrap_err().to_string().contains("`epoch`"));
         let flat = serde_json::json!({ "units": 7, "epochs": 3, "batch": 64, "seed": 9 });
-        let nested = TrainingSettings::nested(flat);
+        let today = nested::<TrainingSettings>(flat, "training");
         let expected = serde_json::json!({ "units": 7, "training": { "epochs": 3, "batch": 64, "seed": 9 } });
-        assert_eq!(nested, expected);
-        assert_eq!(TrainingSettings::nested(nested.clone()), nested);
+        assert_eq!(today, expected);
+        assert_eq!(nested::<TrainingSettings>(today.clone(), "training"), today);
     }
 }

@@ -1,9 +1,8 @@
 //! Labelled texts as batches of ids of any lengths.
 
 use super::examples::LabelledText;
-use crate::codec::Codec;
-use crate::encoded::Encoded;
 use crate::error::{Error, Result};
+use crate::reader::{Encoded, HasTexts, LabelAssets};
 use refrain_nn::Error as NnError;
 use refrain_nn::data::{Arrays, Batch, BatchSource};
 use std::collections::BTreeMap;
@@ -22,17 +21,13 @@ impl Examples {
     ///
     /// # Errors
     /// If a text has no ids, or a label that is not among `labels`.
-    pub(super) fn new(
-        examples: &[LabelledText],
-        labels: &[String],
-        codec: &Codec,
-        max_length: usize,
-    ) -> Result<Self> {
-        let texts = Encoded::new(examples.iter().map(|e| e.text.as_str()), codec, max_length)?;
+    pub(super) fn new(examples: &[LabelledText], assets: &LabelAssets) -> Result<Self> {
+        let LabelAssets { labels, max_length, codec } = assets;
+        let texts = Encoded::new(examples.iter().map(|e| e.text.as_str()), codec, *max_length)?;
         let place = |example: &LabelledText| match labels.binary_search(&example.label) {
             // A model's labels are fewer than its 32-bit ids.
             Ok(at) => Ok(at as u32),
-            Err(_) => Err(Error::UnknownLabel { label: example.label.clone(), known: labels.to_vec() }),
+            Err(_) => Err(Error::UnknownLabel { label: example.label.clone(), known: labels.clone() }),
         };
         let labels = examples.iter().map(place).collect::<Result<Vec<u32>>>()?;
         Ok(Self { numbers: (0..texts.len() as u32).collect(), texts, labels })
@@ -45,6 +40,12 @@ impl Examples {
         self.labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
         let weight = |texts: usize| self.labels.len() as f64 / (labels * texts) as f64;
         counts.into_iter().map(|(label, texts)| (label, weight(texts) as f32)).collect()
+    }
+}
+
+impl HasTexts for Examples {
+    fn texts(&self) -> &Encoded {
+        &self.texts
     }
 }
 
@@ -97,14 +98,15 @@ impl BatchSource for Batches<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CharVocab;
+    use crate::{CharVocab, Codec};
 
     fn examples() -> Examples {
         let texts = [("b", "xyz"), ("a", "y"), ("b", "zzzzz")];
         let texts =
             texts.map(|(label, text)| LabelledText { label: label.to_owned(), text: text.to_owned() });
         let codec = Codec::Char(CharVocab::from_texts(["xyz"]));
-        Examples::new(&texts, &["a".to_owned(), "b".to_owned()], &codec, 4).unwrap()
+        let labels = vec!["a".to_owned(), "b".to_owned()];
+        Examples::new(&texts, &LabelAssets { labels, max_length: 4, codec }).unwrap()
     }
 
     #[test]

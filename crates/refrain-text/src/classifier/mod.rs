@@ -7,11 +7,12 @@
 //! ```
 //! use refrain_nn::{Answer, Engine};
 //! use refrain_task::TrainingSettings;
-//! use refrain_text::classifier::{ClassifierRecipe, LabelledData, parse_table};
+//! use refrain_text::classifier::{ClassifierRecipe, LabelledData, ReaderSettings, parse_table};
 //!
 //! let texts = parse_table("up\trise\nup\traise\ndown\tdrop\ndown\tdrip\n", "a table")?;
 //! let training = TrainingSettings { epochs: 40, learning_rate: 0.02, ..Default::default() };
-//! let recipe = ClassifierRecipe { units: 8, embedding: 8, training, ..Default::default() };
+//! let reader = ReaderSettings { units: 8, embedding: 8, ..Default::default() };
+//! let recipe = ClassifierRecipe { reader, training, ..Default::default() };
 //! let mut classifier = recipe.train(LabelledData::new(&texts), Engine::default(), &mut |_| Answer::Continue)?.model;
 //! assert_eq!(classifier.classify(&["rise"])?[0][0].label, "up");
 //! # Ok::<(), refrain_text::Error>(())
@@ -26,11 +27,13 @@ mod task;
 pub use examples::{Identical, LabelledText, parse_lines, parse_table, split_labelled};
 pub use recipe::{ClassWeight, ClassifierRecipe};
 pub use score::ClassifierScore;
-pub use task::{ClassifierAssets, ClassifierSizes, ClassifierTask, LabelledData};
+pub use task::ClassifierTask;
+
+pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
 
 use crate::codec::Codec;
-use crate::encoded::Encoded;
 use crate::error::{Error, Result};
+use crate::reader::Encoded;
 use batches::Examples;
 use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
@@ -101,7 +104,7 @@ impl Classifier {
     /// If there is no text, one is empty, or one has a label that the classifier does not have.
     pub fn evaluate(&mut self, texts: &[LabelledText]) -> Result<ClassifierScore> {
         let (model, assets) = self.parts_mut();
-        let examples = Examples::new(texts, &assets.labels, &assets.codec, assets.max_length)?;
+        let examples = Examples::new(texts, assets)?;
         if texts.is_empty() {
             let (place, got) = ("the texts to score".to_owned(), "there is none".to_owned());
             return Err(Error::Labelled { place, got, expected: "at least one" });

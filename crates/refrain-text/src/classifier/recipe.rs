@@ -1,11 +1,10 @@
 //! How a classifier is made and trained.
 
 use super::examples::Identical;
-use crate::codec::Level;
-use crate::reader::Reader;
-use refrain_task::layers::CellKind;
-use refrain_task::{Range, RateSchedule, Recipe, TrainingSettings};
+use crate::reader::{ReaderSettings, ReadsTexts};
+use refrain_task::{RateSchedule, Recipe, TrainingSettings, nested};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How much the texts of each label count in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,24 +20,8 @@ pub enum ClassWeight {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifierRecipe {
-    /// What a step is: a character, a word or a part of one.
-    pub level: Level,
-    /// The recurrence.
-    pub cell: CellKind,
-    /// Hidden units of each layer, in each direction.
-    pub units: usize,
-    /// Recurrent layers.
-    pub layers: usize,
-    /// Width of the embedding.
-    pub embedding: usize,
-    /// Whether the layers read texts in both directions.
-    pub bidirectional: bool,
-    /// Dropout before, between and after the recurrent layers, fresh each step.
-    pub dropout: f64,
-    /// Words that occur less often become the unknown one.
-    pub min_count: u64,
-    /// Steps of a text that are read; what follows is cut.
-    pub max_length: usize,
+    /// How a text is read.
+    pub reader: ReaderSettings,
     /// How much the texts of each label count.
     pub class_weight: ClassWeight,
     /// Whether identical texts are held out together.
@@ -50,15 +33,7 @@ pub struct ClassifierRecipe {
 impl Default for ClassifierRecipe {
     fn default() -> Self {
         Self {
-            level: Level::Char,
-            cell: CellKind::Lstm,
-            units: 128,
-            layers: 1,
-            embedding: 64,
-            bidirectional: true,
-            dropout: 0.2,
-            min_count: 1,
-            max_length: 512,
+            reader: ReaderSettings::default(),
             class_weight: ClassWeight::None,
             identical: Identical::Apart,
             training: TrainingSettings {
@@ -70,18 +45,13 @@ impl Default for ClassifierRecipe {
     }
 }
 
-/// Texts in a batch, if the recipe does not say.
-const BATCH: usize = 64;
-
-impl ClassifierRecipe {
-    pub(super) fn reader(&self) -> Reader {
-        let Self { level, cell, units, layers, embedding, bidirectional, dropout, min_count, .. } = *self;
-        Reader { level, cell, units, layers, embedding, bidirectional, dropout, min_count }
+impl ReadsTexts for ClassifierRecipe {
+    fn reader(&self) -> &ReaderSettings {
+        &self.reader
     }
 
-    /// Texts in a batch.
-    pub fn batch(&self) -> usize {
-        self.training.batch.unwrap_or(BATCH)
+    fn reader_mut(&mut self) -> &mut ReaderSettings {
+        &mut self.reader
     }
 }
 
@@ -95,7 +65,11 @@ impl Recipe for ClassifierRecipe {
     }
 
     fn check_own(&self) -> refrain_task::Result<()> {
-        self.reader().check()?;
-        Range::COUNT.check("max-length", self.max_length as f64)
+        self.reader.check()
+    }
+
+    fn of_earlier_version(recipe: Value) -> Value {
+        let training = nested::<TrainingSettings>(recipe, "training");
+        nested::<ReaderSettings>(training, "reader")
     }
 }

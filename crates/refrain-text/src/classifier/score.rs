@@ -1,6 +1,7 @@
 //! How well a classifier tells labels apart.
 
 use super::batches::{Batches, Examples};
+use crate::reader::likeliest;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::{Error, Model};
@@ -39,7 +40,7 @@ pub(super) fn score(
         // The loss is of the logits, which a model keeps to itself; the labels are those of its predictions.
         let output = model.predict_batch(&batch, None)?.swap_remove(0);
         for (row, &truth) in output.rows().into_iter().zip(&batch.targets[0].ids) {
-            confusion.add(truth as usize, likeliest(row.iter().copied()));
+            confusion.add(truth as usize, likeliest(row.iter().copied()).0);
         }
     }
     Ok(ClassifierScore { loss: model.totals()[0].1, confusion })
@@ -83,10 +84,4 @@ impl Score for ClassifierScore {
         details.extend(self.confusion.details());
         details
     }
-}
-
-/// The place of the largest; of equals the first.
-fn likeliest(probabilities: impl Iterator<Item = f32>) -> usize {
-    let larger = |best: (usize, f32), (i, p): (usize, f32)| if p > best.1 { (i, p) } else { best };
-    probabilities.enumerate().fold((0, f32::NEG_INFINITY), larger).0
 }

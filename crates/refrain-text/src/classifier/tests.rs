@@ -34,13 +34,21 @@ fn recipe() -> ClassifierRecipe {
         validation: 0.2,
         ..ClassifierRecipe::default().training
     };
-    ClassifierRecipe { units: 16, embedding: 8, dropout: 0.1, training, ..ClassifierRecipe::default() }
+    let reader = ReaderSettings { units: 16, embedding: 8, dropout: 0.1, ..ReaderSettings::default() };
+    ClassifierRecipe { reader, training, ..ClassifierRecipe::default() }
 }
 
 /// The recipe with other settings of training.
 fn trained_with(change: impl FnOnce(&mut TrainingSettings)) -> ClassifierRecipe {
     let mut recipe = recipe();
     change(&mut recipe.training);
+    recipe
+}
+
+/// The recipe with texts read in another way.
+fn read_with(change: impl FnOnce(&mut ReaderSettings)) -> ClassifierRecipe {
+    let mut recipe = recipe();
+    change(&mut recipe.reader);
     recipe
 }
 
@@ -62,7 +70,9 @@ fn what_can_be_told_apart_is_learned_by_every_cell_level_and_direction() {
         (CellKind::Gru, Level::Word, true, 2),
         (CellKind::Lstm, Level::Word, false, 2),
     ] {
-        let recipe = ClassifierRecipe { cell, level, bidirectional, layers, ..recipe() };
+        let recipe = read_with(|r| {
+            (r.cell, r.level, r.bidirectional, r.layers) = (cell, level, bidirectional, layers);
+        });
         let trained = train(&recipe, 2);
         let score = trained.score.unwrap();
         assert!(score.accuracy() > 0.95, "{cell:?} {level:?} {bidirectional}: {}", score.accuracy());
@@ -91,7 +101,8 @@ fn a_saved_classifier_scores_and_ranks_to_the_bit_as_the_one_that_was_trained() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     for level in [Level::Char, Level::Word] {
-        let recipe = ClassifierRecipe { level, ..trained_with(|t| t.epochs = 3) };
+        let mut recipe = trained_with(|t| t.epochs = 3);
+        recipe.reader.level = level;
         let mut trained = train(&recipe, 2);
         trained.model.save(&path).unwrap();
         let mut opened = Classifier::open(&path, engine(1)).unwrap();
@@ -135,7 +146,8 @@ fn a_text_s_probabilities_do_not_depend_on_the_others() {
 
 #[test]
 fn only_the_beginning_of_a_long_text_is_read() {
-    let short = ClassifierRecipe { max_length: 4, ..trained_with(|t| t.epochs = 1) };
+    let mut short = trained_with(|t| t.epochs = 1);
+    short.reader.max_length = 4;
     let (training, validation) = parts(&short);
     let data = LabelledData { validation: &validation, ..LabelledData::new(&training) };
     let task = ClassifierTask::prepare(&short, data, None).unwrap();
@@ -190,7 +202,7 @@ fn a_stopped_run_resumes_to_the_same_file_whatever_its_settings() {
         trained_with(|t| t.epochs = 2),
         ClassifierRecipe {
             class_weight: ClassWeight::Balanced,
-            level: Level::Word,
+            reader: ReaderSettings { level: Level::Word, ..recipe().reader },
             ..trained_with(|t| {
                 (t.epochs, t.accumulate, t.weight_decay) = (3, 4, 0.01);
                 (t.average, t.patience, t.schedule) = (Average::Triggered, 1, RateSchedule::Plateau);
@@ -224,9 +236,9 @@ fn texts_labels_and_options_that_do_not_fit_are_named() {
     let error = fail(&recipe(), &known, &odd);
     assert!(error.contains("`neither`") && error.contains("first a, first b"), "{error}");
     assert!(fail(&recipe(), &odd, &[]).contains("only `neither`"));
-    assert!(fail(&ClassifierRecipe { units: 0, ..recipe() }, &known, &[]).contains("units"));
-    assert!(fail(&ClassifierRecipe { dropout: 1.0, ..recipe() }, &known, &[]).contains("dropout"));
-    assert!(fail(&ClassifierRecipe { max_length: 0, ..recipe() }, &known, &[]).contains("max-length"));
+    assert!(fail(&read_with(|r| r.units = 0), &known, &[]).contains("units"));
+    assert!(fail(&read_with(|r| r.dropout = 1.0), &known, &[]).contains("dropout"));
+    assert!(fail(&read_with(|r| r.max_length = 0), &known, &[]).contains("max-length"));
     assert!(fail(&trained_with(|t| t.optimizer = "adams".into()), &known, &[]).contains("adamw"));
     let wild = trained_with(|t| (t.learning_rate, t.clip, t.optimizer) = (1e38, 0.0, "sgd".into()));
     assert!(fail(&wild, &known, &[]).contains("learning rate"));

@@ -132,7 +132,8 @@ impl<'a> PartChunks<'a> {
 
     fn not_utf8(&self, bytes: &[u8], error: Utf8Error) -> Error {
         let at = error.valid_up_to();
-        Error::NotUtf8 { name: self.source.name(), byte: bytes[at], offset: self.start + at as u64 }
+        let (name, offset) = (self.source.name(), self.start + at as u64);
+        refrain_task::Error::NotUtf8 { name, byte: bytes[at], offset }.into()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::{Corpus, Cut, Part, PartChunks};
 use crate::error::{Error, Result};
+use refrain_task::input::Input;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -21,36 +22,41 @@ impl Corpus {
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self> {
         let mut corpus = Self::default();
         for path in paths {
-            corpus.append_file(path.as_ref(), &mut |_| {})?;
+            corpus.append_file(path.as_ref())?;
         }
         Ok(corpus)
     }
 
-    /// Adds a file, on a line of its own and without the mark that some editors put before a text. It is read once now,
-    /// to be checked, and again whenever the corpus is; `seen` is told after each chunk how many bytes that were.
+    /// Adds a file as [`append`](Self::append) does. What cannot be read again is kept in the system's folder for
+    /// temporary files.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::NotUtf8`], or [`Error::Blank`] for a file that holds no text.
-    pub fn append_file(&mut self, path: &Path, seen: &mut dyn FnMut(u64)) -> Result<()> {
-        let (source, bytes) = Source::named(path)?;
-        self.append(source, bytes, seen)
+    /// Those of [`Input::open`] and of [`append`](Self::append).
+    pub fn append_file(&mut self, path: &Path) -> Result<()> {
+        self.append(Input::open(path)?, &std::env::temp_dir(), &mut |_| {})
     }
 
-    /// Adds what a stream still holds, as [`append_file`](Self::append_file) adds a file. More than 8 MB are kept in a
-    /// file in `folder`, which has no name and goes with the corpus.
+    /// Adds a text, on a line of its own and without the mark that some editors put before it. It is read once now, to be
+    /// checked, and again whenever the corpus is; `seen` is told after each chunk how many bytes that were. What cannot be
+    /// read again, of pipes and of gzip, is kept: more than 8 MB in a file in `folder`, which has no name and goes with
+    /// the corpus.
     ///
     /// # Errors
-    /// As for a file; [`Error::Temporary`] if the folder has no room for it.
-    pub fn append_reader(&mut self, name: &str, mut reader: impl Read, folder: &Path) -> Result<()> {
-        let mut bytes = Vec::new();
-        let failed = |source| Error::read(name, source);
-        reader.by_ref().take(STREAM_IN_MEMORY + 1).read_to_end(&mut bytes).map_err(failed)?;
-        let read = bytes.len() as u64;
-        if read <= STREAM_IN_MEMORY {
-            return self.append(Source::Text { name: name.into(), bytes: bytes.into() }, read, &mut |_| {});
+    /// An error of reading; [`Error::Blank`] for a file that holds no text; [`Error::Temporary`] if the folder has no room.
+    pub fn append(&mut self, mut input: Input<'_>, folder: &Path, seen: &mut dyn FnMut(u64)) -> Result<()> {
+        if let Some(path) = input.plain_file() {
+            let (source, bytes) = Source::named(path)?;
+            return self.append_source(source, bytes, seen);
         }
-        let (file, len) = spool(name, bytes, reader, folder)?;
-        self.append(Source::Spooled { name: name.into(), file: Arc::new(file) }, len, &mut |_| {})
+        let name: Arc<str> = input.name().into();
+        let mut bytes = Vec::new();
+        let read = input.by_ref().take(STREAM_IN_MEMORY + 1).read_to_end(&mut bytes);
+        let read = read.map_err(|e| input.failed(e))? as u64;
+        if read <= STREAM_IN_MEMORY {
+            return self.append_source(Source::Text { name, bytes: bytes.into() }, read, seen);
+        }
+        let (file, len) = spool(bytes, input, folder)?;
+        self.append_source(Source::Spooled { name, file: Arc::new(file) }, len, seen)
     }
 
     /// Adds a text as it is: empty or blank, with or without a line break before it.
@@ -63,7 +69,7 @@ impl Corpus {
         }
     }
 
-    fn append(&mut self, source: Source, bytes: u64, seen: &mut dyn FnMut(u64)) -> Result<()> {
+    fn append_source(&mut self, source: Source, bytes: u64, seen: &mut dyn FnMut(u64)) -> Result<()> {
         let mut part = Part { source, range: 0..bytes, characters: 0, line_break: false };
         let found = check(&part, self.chunk, seen)?;
         part.range.start = found.mark;
@@ -118,9 +124,10 @@ impl Part {
     }
 }
 
-/// A file of `begin` and what the reader still gives, and its length.
-fn spool(name: &str, begin: Vec<u8>, mut reader: impl Read, folder: &Path) -> Result<(File, u64)> {
+/// A file of `begin` and what the input still gives, and its length.
+fn spool(begin: Vec<u8>, mut input: Input<'_>, folder: &Path) -> Result<(File, u64)> {
     let mut len = 0;
+    let name = input.name().to_owned();
     let failed = |source, len: u64| Error::Temporary {
         action: format!("keep {name} in a file, {len} bytes so far,"),
         folder: folder.to_owned(),
@@ -133,8 +140,8 @@ fn spool(name: &str, begin: Vec<u8>, mut reader: impl Read, folder: &Path) -> Re
         io::Write::write_all(&mut file, &block).map_err(|e| failed(e, len))?;
         len += block.len() as u64;
         block.clear();
-        let next = reader.by_ref().take(STREAM_IN_MEMORY).read_to_end(&mut block);
-        next.map_err(|e| Error::read(name, e))?;
+        let next = input.by_ref().take(STREAM_IN_MEMORY).read_to_end(&mut block);
+        next.map_err(|e| input.failed(e))?;
     }
     Ok((file, len))
 }

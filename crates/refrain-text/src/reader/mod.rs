@@ -1,0 +1,23 @@
+//! Networks that read labelled texts: what classifiers and taggers share.
+//!
+//! [`ReaderSettings`] say how a text is read, [`LabelAssets`] are what running such a network needs, [`LabelledData`] is
+//! what one is trained on.
+
+mod assets;
+mod data;
+mod encoded;
+mod settings;
+
+pub use assets::LabelAssets;
+pub use data::{LabelledData, LabelledSizes};
+pub use settings::{ReaderSettings, ReadsTexts};
+
+pub(crate) use data::{HasTexts, Prepared};
+pub(crate) use encoded::Encoded;
+pub(crate) use settings::{held, knobs, largest_batch, uses};
+
+/// The place of the largest; of equals the first.
+pub(crate) fn likeliest(probabilities: impl Iterator<Item = f32>) -> (usize, f32) {
+    let larger = |best: (usize, f32), (i, p): (usize, f32)| if p > best.1 { (i, p) } else { best };
+    probabilities.enumerate().fold((0, f32::NEG_INFINITY), larger)
+}

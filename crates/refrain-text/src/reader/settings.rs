@@ -1,0 +1,175 @@
+//! How a text is read: its vocabulary, an embedding, recurrent layers.
+
+use super::LabelledSizes;
+use crate::codec::{Codec, Level, VocabOptions, vocabulary_bytes};
+use crate::error::Result;
+use crate::words::{WordOptions, WordSplit};
+use refrain_nn::layers::Embedding;
+use refrain_nn::{Initializer, InputSpec, MemoryUse, Network, Tensor, Work};
+use refrain_task::layers::{CellKind, RecurrentOptions, dropout};
+use refrain_task::{Error, Knob, Range, Recipe};
+use serde::{Deserialize, Serialize};
+
+/// Sequences in a batch, if a recipe does not say.
+const BATCH: usize = 64;
+/// The smallest values that are suggested where memory is short.
+const LEAST_UNITS: usize = 16;
+const LEAST_LENGTH: usize = 16;
+
+/// How a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReaderSettings {
+    /// What a step is: a character, a word or a part of one.
+    pub level: Level,
+    /// The recurrence.
+    pub cell: CellKind,
+    /// Hidden units of each layer, in each direction.
+    pub units: usize,
+    /// Recurrent layers.
+    pub layers: usize,
+    /// Width of the embedding.
+    pub embedding: usize,
+    /// Whether the layers read texts in both directions.
+    pub bidirectional: bool,
+    /// Dropout before, between and after the recurrent layers, fresh each step.
+    pub dropout: f64,
+    /// Words that occur less often become the unknown one.
+    pub min_count: u64,
+    /// Steps of a text that are read in one piece.
+    pub max_length: usize,
+}
+
+impl Default for ReaderSettings {
+    fn default() -> Self {
+        Self {
+            level: Level::Char,
+            cell: CellKind::Lstm,
+            units: 128,
+            layers: 1,
+            embedding: 64,
+            bidirectional: true,
+            dropout: 0.2,
+            min_count: 1,
+            max_length: 512,
+        }
+    }
+}
+
+/// A recipe that says how texts are read.
+pub trait ReadsTexts: Recipe {
+    /// How they are read.
+    fn reader(&self) -> &ReaderSettings;
+
+    /// The same, to be changed.
+    fn reader_mut(&mut self) -> &mut ReaderSettings;
+
+    /// Sequences in a batch.
+    fn batch(&self) -> usize {
+        self.training().batch.unwrap_or(BATCH)
+    }
+}
+
+impl ReaderSettings {
+    /// Checks every setting against its range.
+    pub(crate) fn check(&self) -> refrain_task::Result<()> {
+        let sizes = [
+            ("units", self.units),
+            ("layers", self.layers),
+            ("embedding", self.embedding),
+            ("max-length", self.max_length),
+        ];
+        for (option, size) in sizes {
+            Range::COUNT.check(option, size as f64)?;
+        }
+        Range::SHARE.check("dropout", self.dropout)?;
+        if self.level != Level::Word && self.min_count > 1 {
+            let got = format!("{} with {}", self.min_count, self.level.plural());
+            return Err(Error::option("min-count", got, "1: it is for words"));
+        }
+        Ok(())
+    }
+
+    /// The vocabulary of texts whose words are cut by `split`.
+    pub(crate) fn codec<'a>(
+        &self,
+        texts: impl IntoIterator<Item = &'a str>,
+        split: WordSplit,
+    ) -> Result<Codec> {
+        let words = WordOptions { split, min_count: self.min_count, ..WordOptions::default() };
+        let options = VocabOptions { words, ..VocabOptions::default() };
+        let codec = Codec::from_chunks(texts.into_iter().map(Ok), self.level, &options)?;
+        codec.check_known(&options)?;
+        Ok(codec)
+    }
+
+    /// Adds the network for a vocabulary of so many entries: every step's output, or the last one's.
+    pub(crate) fn add(
+        &self,
+        net: &mut Network,
+        vocabulary: usize,
+        return_sequences: bool,
+    ) -> refrain_task::Result<Tensor> {
+        let ids = net.input(InputSpec::ids().name("tokens"));
+        let embedding = Embedding::new(vocabulary, self.embedding)
+            .embeddings_initializer(Initializer::RandomNormal { mean: 0.0, stddev: 1.0 })
+            .name("embedding");
+        let mut x = net.add(embedding, &[ids])?;
+        for layer in 1..=self.layers {
+            x = dropout(net, self.dropout, false, x)?;
+            let options = RecurrentOptions {
+                units: self.units,
+                return_sequences: return_sequences || layer < self.layers,
+                bidirectional: self.bidirectional,
+                ..RecurrentOptions::default()
+            };
+            x = self.cell.add(net, &options, x)?;
+        }
+        dropout(net, self.dropout, false, x)
+    }
+
+    /// Steps of the longest sequence.
+    fn steps(&self, sizes: &LabelledSizes) -> usize {
+        self.max_length.min(sizes.longest).max(1)
+    }
+}
+
+/// The largest batches of a run that scores `scored` sequences at a time.
+pub(crate) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
+    let steps = recipe.reader().steps(sizes);
+    let mut uses = vec![MemoryUse::new(Work::Train, recipe.batch().min(sizes.texts).max(1), steps)];
+    let texts = sizes.validation_texts.max(sizes.test_texts);
+    if texts > 0 {
+        let lanes = scored.min(texts);
+        uses.push(MemoryUse::new(Work::Evaluate, lanes, steps));
+        uses.push(MemoryUse::new(Work::Predict, lanes, steps));
+    }
+    uses
+}
+
+/// What a run keeps besides.
+pub(crate) fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
+    let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(8);
+    let vocabulary = vocabulary_bytes(sizes.vocabulary);
+    vec![("texts", sizes.held), ("vocabulary", vocabulary), ("confusion", confusion)]
+}
+
+/// Settings to turn down when memory is short.
+pub(crate) fn knobs<R: ReadsTexts>(recipe: &R, sizes: &LabelledSizes) -> Vec<Knob<R>> {
+    let reader = recipe.reader();
+    let ReaderSettings { units, embedding, layers, .. } = *reader;
+    vec![
+        Knob::of_training("batch", recipe.batch(), 1, |r, n| r.training_mut().batch = Some(n)),
+        Knob::of_network("max-length", reader.steps(sizes), LEAST_LENGTH, |r, n| {
+            r.reader_mut().max_length = n
+        }),
+        Knob::of_network("units", units, LEAST_UNITS, |r, n| r.reader_mut().units = n),
+        Knob::of_network("embedding", embedding, LEAST_UNITS, |r, n| r.reader_mut().embedding = n),
+        Knob::of_network("layers", layers, 1, |r, n| r.reader_mut().layers = n),
+    ]
+}
+
+/// The batch and the steps of the largest training batch, to be shown.
+pub(crate) fn largest_batch(recipe: &impl ReadsTexts) -> (usize, usize) {
+    (recipe.batch(), recipe.reader().max_length)
+}
