@@ -73,7 +73,8 @@ pub(crate) fn cut_warning(texts: usize, max_length: usize, level: Level) -> Stri
     format!("{texts} text{s} longer than {max_length} {what}; only the beginning is read")
 }
 
-fn steps(level: Level) -> &'static str {
+/// What a model of this level reads.
+pub(crate) fn steps(level: Level) -> &'static str {
     match level {
         Level::Char => "characters",
         _ => "tokens",

@@ -17,17 +17,18 @@ const MISTAKES: usize = 15;
 pub(crate) fn show(confusion: &Confusion) -> String {
     // A shell that knows the width may say so to its programs.
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let mut classes: Vec<(usize, ClassScore)> = confusion.classes().into_iter().enumerate().collect();
-    classes.sort_by_key(|(_, class)| std::cmp::Reverse(class.support));
-    let order: Vec<usize> = classes.iter().map(|(i, _)| *i).collect();
+    let classes = confusion.classes();
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(classes[i].support));
     let second = matrix(confusion, &order, columns.unwrap_or(WIDTH)).unwrap_or_else(|| mistakes(confusion));
-    format!("{}\n{second}", scores(&classes))
+    format!("{}\n{second}", scores("label", order.iter().map(|&i| &classes[i])))
 }
 
-fn scores(classes: &[(usize, ClassScore)]) -> String {
-    let width = longest(classes.iter().map(|(_, class)| class.label.as_str())).max("label".len());
-    let mut out = format!("{:width$}  precision  recall      F1  support\n", "label");
-    for (_, ClassScore { label, precision, recall, f1, support }) in classes {
+/// A line for each class, `what` they are called above them.
+pub(crate) fn scores<'a>(what: &str, classes: impl Iterator<Item = &'a ClassScore> + Clone) -> String {
+    let width = longest(classes.clone().map(|class| class.label.as_str())).max(what.len());
+    let mut out = format!("{what:width$}  precision  recall      F1  support\n");
+    for ClassScore { label, precision, recall, f1, support } in classes {
         let _ = writeln!(out, "{label:width$}  {precision:9.3}  {recall:6.3}  {f1:6.3}  {support:7}");
     }
     out

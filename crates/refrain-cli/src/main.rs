@@ -27,6 +27,7 @@ mod predict;
 mod reading;
 mod shell;
 mod suggest;
+mod tag;
 mod tasks;
 mod tensors;
 mod text_input;
@@ -60,6 +61,8 @@ fn run(cli: &Cli, output: &mut Output) -> Result<()> {
     match &cli.command {
         Command::Train { what: Train::Text(options) } => train::run(&**options, engine, output),
         Command::Train { what: Train::Classify(options) } => train::run(&**options, engine, output),
+        Command::Train { what: Train::Tag(options) } => train::run(&**options, engine, output),
+        Command::Tag(options) => tag::run(options, engine, output),
         Command::Classify(options) => classify::run(options, engine, output),
         Command::Generate(options) => generate::run(options, engine, output),
         Command::Suggest(options) => suggest::run(options, engine, output),

@@ -3,27 +3,37 @@
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::text_input::{self, must_exist};
-use refrain::task::{HasTaskModel, Task};
-use refrain::{Engine, Opened, open};
+use refrain::file::{self, ModelFile};
+use refrain::task::{HasTaskModel, Task, TaskModel, task_of};
+use refrain::{Engine, Error, Opened};
 use std::path::Path;
 
 /// Opens any model.
 pub(crate) fn open_any(path: &Path, engine: Engine, output: &Output) -> Result<Opened> {
-    must_exist(path)?;
-    text_input::must_be_a_file(path)?;
-    let opened = open(path, engine)?;
-    for warning in opened.warnings() {
-        output.warning(format_args!("{}: {warning}", path.display()));
-    }
-    Ok(opened)
+    Ok(Opened::from_file(load(path, engine, output)?)?)
 }
 
 /// Opens a model of one task.
-pub(crate) fn open_as<M: HasTaskModel>(path: &Path, engine: Engine, output: &Output) -> Result<M> {
-    open_any(path, engine, output)?.downcast().map_err(|other| {
-        let expected = format!("{}, as `refrain train {}` makes it", M::Task::TITLE, M::Task::NAME);
-        other_task(path, &other, &expected)
-    })
+pub(crate) fn open_as<M>(path: &Path, engine: Engine, output: &Output) -> Result<M>
+where
+    M: HasTaskModel + From<TaskModel<M::Task>>,
+{
+    let file = load(path, engine, output)?;
+    if task_of(&file) == Some(M::Task::NAME) {
+        return Ok(TaskModel::from_file(file).map_err(Error::from)?.into());
+    }
+    let expected = format!("{}, as `refrain train {}` makes it", M::Task::TITLE, M::Task::NAME);
+    Err(other_task(path, &Opened::from_file(file)?, &expected))
+}
+
+fn load(path: &Path, engine: Engine, output: &Output) -> Result<ModelFile> {
+    must_exist(path)?;
+    text_input::must_be_a_file(path)?;
+    let mut file = file::load(path, engine).map_err(Error::from)?;
+    for warning in std::mem::take(&mut file.warnings) {
+        output.warning(format_args!("{}: {warning}", path.display()));
+    }
+    Ok(file)
 }
 
 /// A model is not what the command works with.

@@ -4,10 +4,12 @@ use crate::error::{Failure, Result};
 use crate::format::thousands;
 use crate::output::Output;
 use crate::reading::Reading;
-use refrain::task::input::Input;
+use refrain::task::input::{Input, Line};
 use refrain::{Corpus, Error, ErrorKind, Level};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 /// What stands for stdin in place of a file.
 pub(crate) const STDIN: &str = "-";
@@ -95,6 +97,29 @@ pub(crate) fn work_if_io(error: Error) -> Failure {
 /// A file; none: stdin.
 pub(crate) fn open(file: Option<&Path>) -> Result<Input<'static>> {
     Ok(file.map_or_else(Input::stdin, Input::open).map_err(Error::from)?)
+}
+
+/// The lines of stdin, as many at a time as wait, at most `most`: whoever writes them one by one gets answers one by one.
+pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<Line>>> {
+    let (sender, receiver) = mpsc::sync_channel(most);
+    thread::spawn(move || {
+        let lines = match Input::stdin() {
+            Ok(input) => input.lines(),
+            // Whoever would read it has gone.
+            Err(error) => return drop(sender.send(Err(error))),
+        };
+        for line in lines {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    std::iter::from_fn(move || {
+        let first = receiver.recv().ok()?;
+        let waiting = std::iter::once(first).chain(receiver.try_iter().take(most - 1));
+        let lines: std::result::Result<Vec<Line>, _> = waiting.collect();
+        Some(lines.map_err(|e| work_if_io(e.into())))
+    })
 }
 
 /// A file's bytes.

@@ -4,7 +4,6 @@ mod common;
 
 use common::{Place, Ran};
 use serde_json::Value;
-use std::io::Write;
 use std::process::Stdio;
 
 /// Options that make a training take a moment.
@@ -90,9 +89,7 @@ fn a_folder_a_table_and_stdin_are_the_same_texts() {
     }
     let arguments =
         [&["train", "classify", "-", "--epochs", "1", "--out", "m.safetensors"], &TINY[..]].concat();
-    let mut child = place.command(&arguments).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(sorted.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+    assert_eq!(place.piped(&arguments, sorted.as_bytes()).code, 0);
     files.push(place.read("m.safetensors"));
     assert!(files[0] == files[1] && files[0] == files[2]);
 }
@@ -109,14 +106,8 @@ fn texts_are_labelled_from_the_command_line_and_from_stdin() {
         assert_eq!((labels.len(), &labels[0]["label"]), (1, &label.into()));
         assert!(number(&labels[0]["probability"]) > 0.5);
     }
-    let mut child = place
-        .command(&["--json", "classify", "m.safetensors", "-", "--top", "1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(b"next monday\r\nfebruary\n").unwrap();
-    assert_eq!(Ran::new(child.wait_with_output().unwrap()).stdout, ran.stdout);
+    let piped = ["--json", "classify", "m.safetensors", "-", "--top", "1"];
+    assert_eq!(place.piped(&piped, b"next monday\r\nfebruary\n").stdout, ran.stdout);
 
     let shown = place.ok(&["classify", "m.safetensors", "last friday"]).stdout;
     let lines: Vec<&str> = shown.lines().collect();

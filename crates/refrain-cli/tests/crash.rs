@@ -42,6 +42,21 @@ const CLASSIFY: &[&str] = &[
     "--validation=0.2",
 ];
 
+/// A tagger, some of whose lines are read in several pieces.
+const TAG: &[&str] = &[
+    "tag",
+    "tagged.txt",
+    "--units=8",
+    "--embedding=8",
+    "--batch=4",
+    "--epochs=3",
+    "--dropout=0.2",
+    "--validation=0.2",
+    "--max-length=30",
+    "--average=triggered",
+    "--patience=1",
+];
+
 /// The longest wait for what comes in milliseconds, on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -67,6 +82,10 @@ impl Training {
             |line: &str| if line.starts_with("Oh,") || line.starts_with("In") { "refrain" } else { "verse" };
         let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(120);
         place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+        let tag = |word: &str| format!("{word}/{}", if word.len() > 3 { "long" } else { "short" });
+        let tagged = |line: &str| line.split(' ').map(tag).collect::<Vec<_>>().join(" ") + "\n";
+        let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(100);
+        place.write("tagged.txt", lines.map(tagged).collect::<String>());
         let mut training =
             Self { place, options, out: "m.safetensors", model: Vec::new(), takes: Duration::ZERO };
         training.place.ok(&[&["--json", "train"], options, &["--out=m.safetensors"]].concat());
@@ -285,9 +304,14 @@ fn kills_lose_nothing_of_a_classifier() {
 }
 
 #[test]
-#[ignore = "half a minute; run weekly"]
+fn kills_lose_nothing_of_a_tagger() {
+    killed(TAG, 12, 7);
+}
+
+#[test]
+#[ignore = "a minute; run weekly"]
 fn many_kills_lose_nothing() {
-    for (options, seed) in [(TEXT, 3), (CLASSIFY, 4)] {
+    for (options, seed) in [(TEXT, 3), (CLASSIFY, 4), (TAG, 8)] {
         let landed = killed(options, 200, seed);
         assert!(landed.while_one_was_written > 0 && landed.between > 0, "{landed:?}");
     }

@@ -97,10 +97,16 @@ fn the_defaults_are_those_that_training_uses() {
 }
 
 #[test]
-fn the_defaults_of_a_classifier_are_those_of_its_recipe() {
-    let help = help(&["train", "classify"]);
-    let recipe = flat(&serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap());
-    for option in [
+fn the_defaults_of_a_classifier_and_a_tagger_are_those_of_their_recipes() {
+    let classifier = serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap();
+    defaults_are_told(&help(&["train", "classify"]), &flat(&classifier), &["class-weight", "identical"]);
+    let tagger = serde_json::to_value(refrain::TaggerRecipe::default()).unwrap();
+    defaults_are_told(&help(&["train", "tag"]), &flat(&tagger), &[]);
+}
+
+/// The options of readers and of training, and `more`, have the defaults of a recipe.
+fn defaults_are_told(help: &str, recipe: &serde_json::Value, more: &[&str]) {
+    let options = [
         "level",
         "cell",
         "units",
@@ -113,22 +119,22 @@ fn the_defaults_of_a_classifier_are_those_of_its_recipe() {
         "schedule",
         "optimizer",
         "clip",
-        "class-weight",
         "validation",
-        "identical",
         "seed",
         "lr",
-    ] {
+    ];
+    for &option in options.iter().chain(more) {
         let field = if option == "lr" { "learning_rate".to_owned() } else { option.replace('-', "_") };
         let value = &recipe[&field];
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let value = value.strip_suffix(".0").unwrap_or(&value);
-        let told = of(&help, &format!("--{option}"));
+        let told = of(help, &format!("--{option}"));
         assert!(told.contains(&format!("[default: {value}]")), "{option} is {value}, help says {told}");
     }
-    assert!(recipe["batch"].is_null() && of(&help, "--batch").contains("[default: 64]"));
-    assert!(of(&help, "--early-stopping").contains("[default: never]"));
-    assert!(recipe["bidirectional"] == true && of(&help, "--bidirectional").contains("[default]"));
+    let batch = recipe["batch"].as_u64().unwrap_or(64);
+    assert!(of(help, "--batch").contains(&format!("[default: {batch}]")));
+    assert!(of(help, "--early-stopping").contains("[default: never]"));
+    assert!(recipe["bidirectional"] == true && of(help, "--bidirectional").contains("[default]"));
 }
 
 #[test]
@@ -162,7 +168,8 @@ fn the_other_commands_tell_theirs() {
 #[test]
 fn every_command_is_listed_and_the_version_shown() {
     let help = help(&[]);
-    for command in ["train", "classify", "generate", "suggest", "evaluate", "info", "predict", "bench"] {
+    for command in ["train", "classify", "tag", "generate", "suggest", "evaluate", "info", "predict", "bench"]
+    {
         assert!(help.contains(&format!(" {command} ")), "{command}");
     }
     let version = Place::new().ok(&["--version"]).stdout;

@@ -15,8 +15,6 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
-use std::process::Stdio;
 
 /// Topics in a report's order: the name in `--only`, the heading, the name in `--json`.
 const TOPICS: [[&str; 3]; 6] = [
@@ -285,6 +283,17 @@ fn other_models_are_looked_at_as_their_tasks_are() {
     assert_eq!(ran.event("result")["activations"]["tokens"].as_array().unwrap().len(), 9);
     assert!(ran.stderr.contains("20 texts are longer than 9 characters"), "{}", ran.stderr);
 
+    place.write("tagged.txt", "the/X wheel/Y goes/X round/Y\nby/Y the/X mill/Y\n".repeat(20));
+    let tag = ["train", "tag", "tagged.txt", "--units=4", "--embedding=4", "--epochs=1", "--out=t"];
+    place.ok(&tag);
+    let result = look(&place, &["t", "tagged.txt", "--sequences=5"]);
+    assert_eq!(
+        (of(&result), named(&result)),
+        ("5 of 40 labelled sentences of tagged.txt".to_owned(), all.clone())
+    );
+    let steps = &look(&place, &["t", "tagged.txt", "--steps=9", "--only=memory"])["memory_length"]["steps"];
+    assert!(steps.as_u64().unwrap() <= 9, "{steps}");
+
     array_model(&place);
     arrays(&place);
     let without_text: Vec<_> = all.into_iter().filter(|key| *key != "readable_units").collect();
@@ -298,7 +307,7 @@ fn other_models_are_looked_at_as_their_tasks_are() {
     }
     assert_eq!(look(&place, &["a", "in.npy", "--steps=4", "--only=memory"])["memory_length"]["steps"], 4);
     // Without data, and with a warning of what is left out.
-    for model in ["a", "c"] {
+    for model in ["a", "c", "t"] {
         let ran = place.ok(&["inspect", model, "--sequences=3", "--json"]);
         let result = ran.event("result");
         sound(&result);
@@ -312,11 +321,7 @@ fn other_models_are_looked_at_as_their_tasks_are() {
 fn a_text_comes_from_stdin_or_from_many_files() {
     let place = place();
     let arguments = ["inspect", "m", "-", "--only=memory", "--json", "--steps=24", "--sequences=5"];
-    let mut command = place.command(&arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(SONG.repeat(8).as_bytes()).unwrap();
-    let ran = Ran::new(child.wait_with_output().unwrap());
+    let ran = place.piped(&arguments, SONG.repeat(8).as_bytes());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let from_file = look(&place, &[&["m", "song.txt", "--only=memory"], &FEW[..]].concat());
     assert_eq!(ran.event("result")["memory_length"]["curve"], from_file["memory_length"]["curve"]);

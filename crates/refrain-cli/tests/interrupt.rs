@@ -54,7 +54,7 @@ fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
     let place = Place::new();
     place.write("song.txt", common::SONG.repeat(2000));
     let often = ["--checkpoint", "ck", "--checkpoint-every", "1"];
-    let (ran, rest) = interrupted(&place, "-INT", "\"checkpoint\"", &often);
+    let (ran, rest) = interrupted(&place, "-INT", "\"event\":\"checkpoint\"", &often);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
     place.ok(&["info", "ck/model.safetensors"]);

@@ -63,6 +63,17 @@ fn a_classifier_that_needs_too_much_is_refused_and_its_suggestions_fit() {
 }
 
 #[test]
+fn a_tagger_that_needs_too_much_is_refused_and_its_suggestions_fit() {
+    let place = Place::new();
+    place.write(
+        "tagged.txt",
+        "the/short wheel/long goes/short round/long and/short the/short day/short\n".repeat(99),
+    );
+    let tag = ["train", "tag", "tagged.txt", "--epochs", "1", "--units", "64", "--embedding", "16"];
+    follow(&place, &tag, &["--batch", "--units"]);
+}
+
+#[test]
 fn a_limit_that_nothing_fits_says_so() {
     let place = Place::new();
     let nothing = "the least that options could lower it to is 13";

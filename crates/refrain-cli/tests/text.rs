@@ -2,9 +2,8 @@
 
 mod common;
 
-use common::{Place, Ran, SONG, tiny};
+use common::{Place, Ran, SONG, gzip, tiny};
 use serde_json::Value;
-use std::io::Write;
 use std::process::Stdio;
 
 fn number(value: &Value) -> f64 {
@@ -170,15 +169,13 @@ fn files_folders_and_stdin_are_one_text() {
     same();
     place.ok(&[&["train", "text", "songs/a.txt", "songs/b.txt"], &options[..]].concat());
     same();
-    let mut child = place
-        .command(&[&["train", "text", "-"], &options[..]].concat())
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(SONG.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+    let from_stdin = [&["train", "text", "-"], &options[..]].concat();
+    assert_eq!(place.piped(&from_stdin, SONG.as_bytes()).code, 0);
+    same();
+    place.write("song.txt.gz", gzip(SONG.as_bytes()));
+    place.ok(&[&["train", "text", "song.txt.gz"], &options[..]].concat());
+    same();
+    assert_eq!(place.piped(&from_stdin, &gzip(SONG.as_bytes())).code, 0);
     same();
 }
 
@@ -188,14 +185,8 @@ fn a_text_from_a_pipe_that_is_too_large_for_memory_is_scored_too() {
     place.train("m.safetensors", &["--level", "word", "--units", "4"]);
     // More than the 8 MB of a stream that are kept in memory, of which little is scored.
     let text = format!("{}{SONG}", "\n".repeat(9 << 20));
-    let mut child = place
-        .command(&["--json", "evaluate", "m.safetensors", "-", "--validation", "0.0001"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let piped = Ran::new(child.wait_with_output().unwrap()).event("result");
+    let piped = ["--json", "evaluate", "m.safetensors", "-", "--validation", "0.0001"];
+    let piped = place.piped(&piped, text.as_bytes()).event("result");
     place.write("large.txt", &text);
     let named = ["--json", "evaluate", "m.safetensors", "large.txt", "--validation", "0.0001"];
     assert_eq!(piped, place.ok(&named).event("result"));

@@ -4,6 +4,7 @@ use crate::task::{Task, Unit};
 use refrain_nn::checkpoint::exact;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
+use std::fmt;
 
 /// One epoch of a run. Losses are in the task's unit: nats a token, nats a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,10 +32,10 @@ pub struct EpochRecord {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Metric {
-    name: String,
+pub(crate) struct Metric {
+    pub(crate) name: String,
     #[serde(with = "exact")]
-    value: f64,
+    pub(crate) value: f64,
 }
 
 impl EpochRecord {
@@ -100,6 +101,17 @@ impl EpochRecord {
     }
 }
 
+/// In a line: `epoch 3: loss 0.1234, val_loss 0.2345`.
+impl fmt::Display for EpochRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}: ", self.epoch)?;
+        for (i, (name, value)) in self.metrics().enumerate() {
+            write!(f, "{}{name} {value:.4}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 /// The columns of a log of a task's epochs: every field that [`EpochRecord::fields`] may have.
 pub fn columns<T: Task>() -> Vec<String> {
     let trained =
@@ -138,6 +150,7 @@ mod tests {
         };
         assert_eq!(bits(&back), bits(&record));
         assert_eq!((back.loss(), back.get("accuracy"), back.get("none")), (0.1, Some(1.0 / 3.0), None));
+        assert_eq!(back.to_string(), "epoch 3: loss 0.1000, accuracy 0.3333, val_loss NaN");
         let json = back.to_json(Unit::Tokens);
         assert_eq!((&json["val_loss"], &json["gradient_norm"]), (&"NaN".into(), &"inf".into()));
         assert_eq!((&json["averaged"], &json["tokens_per_second"]), (&true.into(), &0.0.into()));

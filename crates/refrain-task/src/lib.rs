@@ -25,7 +25,7 @@ pub use application::{Application, HasTaskModel};
 pub use epoch::{EpochRecord, columns};
 pub use error::{Error, Result};
 pub use memory::{Knob, LessMemory, TooMuchMemory};
-pub use model::{TaskModel, TrainingMemory};
+pub use model::{TaskModel, TrainingMemory, task_of};
 pub use recipe::Recipe;
 pub use refrain_nn::Engine;
 pub use refrain_nn::file::ModelFile;

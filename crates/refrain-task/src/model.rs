@@ -175,6 +175,11 @@ impl<T: Task> TaskModel<T> {
     }
 }
 
+/// The task that a model file names; none for a bare network.
+pub fn task_of(file: &ModelFile) -> Option<&str> {
+    file.task.as_ref()?.get(TASK)?.as_str()
+}
+
 /// Assets without a field stand in a file as an empty object.
 pub(crate) fn parse_assets<T: Task>(assets: Map<String, Value>) -> serde_json::Result<T::Assets> {
     if assets.is_empty()

@@ -16,9 +16,6 @@ pub trait Recipe: Clone + fmt::Debug + Default + PartialEq + Serialize + Deseria
     /// How the model is trained.
     fn training(&self) -> &TrainingSettings;
 
-    /// The same, to be changed.
-    fn training_mut(&mut self) -> &mut TrainingSettings;
-
     /// Checks the task's own settings against their ranges, and against each other.
     ///
     /// # Errors

@@ -174,6 +174,13 @@ pub struct Objective {
     pub reduction: Reduction,
 }
 
+impl Objective {
+    /// The mean of a loss, and what is reported besides.
+    pub fn new(loss: Loss, metrics: impl IntoIterator<Item = Metric>) -> Self {
+        Self { loss, metrics: metrics.into_iter().collect(), reduction: Reduction::Mean }
+    }
+}
+
 /// What is counted while training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -251,6 +258,19 @@ pub enum MetricFormat {
 }
 
 impl MetricInfo {
+    /// The share of what was predicted that is right, while training and on validation data.
+    pub const ACCURACY: Self = Self {
+        name: "accuracy",
+        label: "accuracy",
+        source: MetricSource::Both,
+        format: MetricFormat::Percent,
+    };
+
+    /// An F1 of validation data.
+    pub const fn f1(name: &'static str, label: &'static str) -> Self {
+        Self { name, label, source: MetricSource::Validation, format: MetricFormat::Decimals(3) }
+    }
+
     /// Whether training has it.
     pub fn in_training(&self) -> bool {
         matches!(self.source, MetricSource::Both)

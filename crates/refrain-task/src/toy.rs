@@ -4,17 +4,14 @@ use crate::error::Result;
 use crate::memory::Knob;
 use crate::model::TaskModel;
 use crate::recipe::Recipe;
-use crate::score::Score;
+use crate::score::MeanScore;
 use crate::settings::TrainingSettings;
-use crate::task::{Fingerprints, MetricFormat, MetricInfo, MetricSource, Objective, Split, Task, Unit};
-use refrain_nn::checkpoint::exact;
+use crate::task::{Fingerprints, MetricInfo, Objective, Split, Task, Unit};
 use refrain_nn::data::{Batch, BatchInput, BatchSource, BatchTarget};
 use refrain_nn::layers::{Dense, Dropout, Gru};
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
-use refrain_nn::{
-    Activation, Error as NnError, InputSpec, MemoryUse, Model, Network, Reduction, Tensor, Work,
-};
+use refrain_nn::{Activation, Error as NnError, InputSpec, MemoryUse, Model, Network, Tensor, Work};
 use serde::{Deserialize, Serialize};
 
 /// Rows of bits, and how many of each part.
@@ -70,32 +67,8 @@ impl Recipe for ParityRecipe {
         &self.training
     }
 
-    fn training_mut(&mut self) -> &mut TrainingSettings {
-        &mut self.training
-    }
-
     fn check_own(&self) -> Result<()> {
         crate::Range::COUNT.check("units", self.units as f64)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ParityScore {
-    #[serde(with = "exact")]
-    pub(crate) loss: f64,
-    #[serde(with = "exact")]
-    pub(crate) accuracy: f64,
-    pub(crate) rows: usize,
-}
-
-impl Score for ParityScore {
-    fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    fn metrics(&self) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", self.accuracy)]
     }
 }
 
@@ -145,17 +118,12 @@ impl Task for Parity {
     const NAME: &'static str = "parity";
     const TITLE: &'static str = "a parity model";
     const UNIT: Unit = Unit::Samples { plural: "rows" };
-    const METRICS: &'static [MetricInfo] = &[MetricInfo {
-        name: "accuracy",
-        label: "accuracy",
-        source: MetricSource::Both,
-        format: MetricFormat::Percent,
-    }];
+    const METRICS: &'static [MetricInfo] = &[MetricInfo::ACCURACY];
 
     type Recipe = ParityRecipe;
     type Assets = Bits;
     type Sizes = Rows;
-    type Score = ParityScore;
+    type Score = MeanScore;
     type Model = TaskModel<Self>;
 
     fn network(recipe: &ParityRecipe, _sizes: &Rows) -> Result<(Network, Vec<Tensor>)> {
@@ -168,11 +136,7 @@ impl Task for Parity {
     }
 
     fn objective(_recipe: &ParityRecipe) -> Objective {
-        Objective {
-            loss: Loss::BinaryCrossentropy,
-            metrics: vec![Metric::Accuracy],
-            reduction: Reduction::default(),
-        }
+        Objective::new(Loss::BinaryCrossentropy, [Metric::Accuracy])
     }
 
     fn check_assets(assets: &Bits, model: &mut Model) -> std::result::Result<(), String> {
@@ -224,7 +188,7 @@ impl Task for Parity {
         Ok(Box::new(Batches { of: self, rows: 0..self.training, batch }))
     }
 
-    fn score(&self, _recipe: &ParityRecipe, model: &mut Model, split: Split) -> Result<ParityScore> {
+    fn score(&self, _recipe: &ParityRecipe, model: &mut Model, split: Split) -> Result<MeanScore> {
         let from = self.training;
         let rows = match split {
             Split::Validation => from..from + self.validation,
@@ -235,7 +199,6 @@ impl Task for Parity {
             rows: rows.clone(),
             batch: 16,
         };
-        let logs = model.evaluate_source(&source, refrain_nn::Evaluate::default())?;
-        Ok(ParityScore { loss: logs["loss"], accuracy: logs["accuracy"], rows: rows.len() })
+        MeanScore::of(model, &source)
     }
 }

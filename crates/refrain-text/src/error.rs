@@ -85,7 +85,10 @@ pub enum Error {
     },
 
     /// There are too few labels to tell apart.
-    #[error("the texts have {}; a classifier needs at least two labels", labels(got))]
+    #[error(
+        "the texts have {}; expected at least two labels, which is what a model tells apart",
+        labels(got)
+    )]
     Labels {
         /// The labels there are.
         got: Vec<String>,
@@ -247,6 +250,17 @@ const LISTED: usize = 20;
 fn shown(labels: &[String]) -> String {
     let listed = labels[..labels.len().min(LISTED)].join(", ");
     if labels.len() > LISTED { format!("{listed} and {} more", labels.len() - LISTED) } else { listed }
+}
+
+/// Characters of a line that an error shows.
+const SHOWN: usize = 40;
+
+/// The beginning of a line, for an error about it.
+pub(crate) fn shorten(line: &str) -> String {
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 fn labels(got: &[String]) -> String {

@@ -29,7 +29,7 @@
 //! ```
 //!
 //! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text,
-//! [`classifier`] models that label texts.
+//! [`classifier`] models that label texts, [`tagger`] models that label the words of texts.
 //! With the feature `plot` (off by default), `refrain::plot` draws figures; with `inspect`, `refrain::inspect` looks
 //! into models.
 #![forbid(unsafe_code)]
@@ -68,9 +68,10 @@ pub use refrain_task::{
 };
 pub use refrain_text::{
     BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Codec, Corpus, Lanes, LanguageModel,
-    Level, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, TextRecipe, TokenWriter,
-    Tokenizer, TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit, WordVocab, classifier, codec,
-    corpus, language_model, likeliest, pad_sequences, softmax_into, text_to_word_sequence, to_categorical,
+    Level, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, Tagger, TaggerRecipe,
+    TextRecipe, TokenWriter, Tokenizer, TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit,
+    WordVocab, classifier, codec, corpus, language_model, likeliest, pad_sequences, softmax_into, tagger,
+    text_to_word_sequence, to_categorical,
 };
 
 /// The README's program, compiled and run with the doc tests.

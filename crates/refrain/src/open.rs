@@ -4,10 +4,11 @@ use crate::Result;
 use refrain_kernels::Engine;
 use refrain_nn::Model;
 use refrain_nn::file::{self, ModelFile};
-use refrain_task::{Application, HasTaskModel, Task};
+use refrain_task::{Application, HasTaskModel, Task, task_of};
 use refrain_text::classifier::ClassifierTask;
 use refrain_text::language_model::TextTask;
-use refrain_text::{Classifier, LanguageModel};
+use refrain_text::tagger::TaggerTask;
+use refrain_text::{Classifier, LanguageModel, Tagger};
 use serde_json::Value;
 use std::any::Any;
 use std::path::Path;
@@ -19,9 +20,10 @@ type Reader = fn(ModelFile) -> Result<Box<dyn Application>>;
 const TASKS: &[(&str, Reader)] = &[
     (TextTask::NAME, |file| Ok(Box::new(LanguageModel::from_file(file)?))),
     (ClassifierTask::NAME, |file| Ok(Box::new(Classifier::from_file(file)?))),
+    (TaggerTask::NAME, |file| Ok(Box::new(Tagger::from_file(file)?))),
 ];
 
-/// A model file, opened as what its task says: a [`LanguageModel`], a [`Classifier`], or a bare network.
+/// A model file, opened as what its task says: a [`LanguageModel`], a [`Classifier`], a [`Tagger`], or a bare network.
 ///
 /// ```no_run
 /// use refrain::{Engine, LanguageModel, open};
@@ -137,10 +139,6 @@ impl Opened {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
-}
-
-fn task_of(file: &ModelFile) -> Option<&str> {
-    file.task.as_ref()?.get("task")?.as_str()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The options of `train classify` and `classify`.
 
-use super::reader_options::{READER_OPTIONS, ReaderOptions};
+use super::reader_options::{READER_OPTIONS, ReaderOptions, ReadsLongTexts};
 use super::run_options::{Defaults, RunOptions, default};
 use super::values::{choice, count, name};
 use clap::Args;
@@ -56,6 +56,10 @@ impl Defaults for TrainClassify {
     fn default_batch() -> String {
         ClassifierRecipe::default().batch().to_string()
     }
+}
+
+impl ReadsLongTexts for TrainClassify {
+    const MAX_LENGTH: &'static str = "Steps of a text that are read; what follows is cut";
 }
 
 impl TrainClassify {

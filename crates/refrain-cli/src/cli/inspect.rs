@@ -19,8 +19,8 @@ pub(crate) struct Inspect {
     /// A model; none: fresh cells side by side on the adding problem
     pub(crate) model: Option<PathBuf>,
     /// What it is looked at with, by the model's task: a text (files are joined, of a directory all .txt files, `-` is
-    /// stdin), labelled texts as `train classify` reads them, or arrays as `predict` reads them, in .safetensors with
-    /// the targets as `target` [default: a text that the model writes itself; random inputs for other models]
+    /// stdin), what `train classify` or `train tag` reads, or arrays as `predict` reads them, in .safetensors with the
+    /// targets as `target` [default: a text that the model writes itself; random inputs for other models]
     #[arg(value_name = "DATA")]
     pub(crate) data: Vec<PathBuf>,
     /// Look at these only [default: all]

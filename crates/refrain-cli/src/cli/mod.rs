@@ -7,6 +7,7 @@ mod inspect;
 mod logging;
 mod reader_options;
 mod run_options;
+mod tag;
 mod train_text;
 mod values;
 
@@ -15,7 +16,8 @@ pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use inspect::{Inspect, Topic, Write as InspectWrite};
 pub(crate) use logging::LoggingOptions;
-pub(crate) use run_options::{Defaults, RunOptions};
+pub(crate) use run_options::{Defaults, RunOptions, ScoredData};
+pub(crate) use tag::{Tag, TrainTag};
 pub(crate) use train_text::TrainText;
 
 use clap::{Args, Parser, Subcommand};
@@ -69,7 +71,9 @@ pub(crate) enum Command {
     Suggest(Suggest),
     /// Say which label texts have
     Classify(Classify),
-    /// Measure how well a model predicts a text, or labels texts
+    /// Say which label each word of a text has
+    Tag(Tag),
+    /// Measure how well a model predicts a text, or labels texts or words
     Evaluate(Evaluate),
     /// Look inside a model: the gradient through time, gates, memory
     #[command(after_help = inspect::HELP)]
@@ -102,6 +106,8 @@ pub(crate) enum Train {
     Text(Box<TrainText>),
     /// Train a model that says which label a text has
     Classify(Box<TrainClassify>),
+    /// Train a model that says which label each word of a text has
+    Tag(Box<TrainTag>),
 }
 
 /// What a run may take.
@@ -114,10 +120,10 @@ pub(crate) struct MemoryLimit {
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// A model of text, or a classifier
+    /// A model of text, a classifier or a tagger
     pub(crate) model: PathBuf,
-    /// Text to score, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin; for a classifier
-    /// labelled texts as `train classify` reads them
+    /// Text to score, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin; for a classifier or a
+    /// tagger what `train classify` or `train tag` reads
     #[arg(required = true)]
     pub(crate) data: Vec<PathBuf>,
     /// Score only what training held out with this share [default: all of it]

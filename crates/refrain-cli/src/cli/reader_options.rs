@@ -8,6 +8,11 @@ use refrain::task::Range;
 use refrain::{CellKind, Level};
 use std::marker::PhantomData;
 
+/// How the help of a command says what becomes of long texts.
+pub(crate) trait ReadsLongTexts: Defaults<Recipe: ReadsTexts> {
+    const MAX_LENGTH: &'static str;
+}
+
 /// The ids of [`ReaderOptions`].
 pub(crate) const READER_OPTIONS: [&str; 10] = [
     "level",
@@ -25,7 +30,7 @@ pub(crate) const READER_OPTIONS: [&str; 10] = [
 /// What the model is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The model")]
-pub(crate) struct ReaderOptions<D: Defaults<Recipe: ReadsTexts>> {
+pub(crate) struct ReaderOptions<D: ReadsLongTexts> {
     #[arg(long, help = reads::<D>("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
     level: Option<Level>,
     #[arg(long, help = reads::<D>("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
@@ -51,17 +56,17 @@ pub(crate) struct ReaderOptions<D: Defaults<Recipe: ReadsTexts>> {
         help = reads::<D>("Words that occur less often become the unknown one (words only)", |r| r.min_count.to_string()))]
     min_count: Option<u64>,
     #[arg(long, value_name = "N", value_parser = count(1..=1_000_000),
-        help = reads::<D>("Steps of a text that are read; what follows is cut", |r| r.max_length.to_string()))]
+        help = reads::<D>(D::MAX_LENGTH, |r| r.max_length.to_string()))]
     max_length: Option<usize>,
     #[arg(skip)]
     defaults: PhantomData<D>,
 }
 
-fn reads<D: Defaults<Recipe: ReadsTexts>>(help: &str, value: impl Fn(&ReaderSettings) -> String) -> String {
+fn reads<D: ReadsLongTexts>(help: &str, value: impl Fn(&ReaderSettings) -> String) -> String {
     default::<D>(help, |recipe| value(recipe.reader()))
 }
 
-impl<D: Defaults<Recipe: ReadsTexts>> ReaderOptions<D> {
+impl<D: ReadsLongTexts> ReaderOptions<D> {
     /// How texts are read as the options say, and where they say nothing as `base` does.
     pub(crate) fn settings(&self, base: &ReaderSettings) -> ReaderSettings {
         ReaderSettings {

@@ -10,23 +10,18 @@ use crate::output::Output;
 use refrain::classifier::LabelledText;
 use refrain::data::{Batch, BatchInput, BatchTarget, Extent};
 use refrain::inspect::{Sample, Search};
-use refrain::{Classifier, Error};
+use refrain::{Classifier, Codec, Error, Model};
 
 /// Tokens of the texts in which units are looked for.
-const READING: usize = 20_000;
+pub(super) const READING: usize = 20_000;
 
 /// Texts from files, or random ones.
 pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Output) -> Result<Material> {
     if options.data.is_empty() {
-        let steps = options.steps.unwrap_or(STEPS).min(model.max_length());
-        let mut sample =
-            Sample::random(model.model_mut(), options.sequences, steps, options.seed).map_err(Error::from)?;
-        let ids = &sample.batch.inputs[0];
-        sample.tokens = Some(ids.ids.chunks(ids.steps).map(|ids| show(ids, model.codec())).collect());
-        output.warning("no texts are given: the model is looked at with random ones; name labelled texts");
-        return Ok(Material { sample, reading: None, search: Search::default() });
+        let (codec, longest) = (model.codec().clone(), model.max_length());
+        return random(model.model_mut(), &codec, longest, options, output);
     }
-    let data = labelled::read(&options.data)?;
+    let data = labelled::texts(&options.data)?;
     let longest = options.steps.map_or(model.max_length(), |steps| steps.min(model.max_length()));
     let chosen = spread(data.texts.len(), options.sequences);
     let encoded: Vec<_> = chosen.map(|i| (i, model.codec().encode(&data.texts[i].text))).collect();
@@ -41,6 +36,23 @@ pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Outpu
     let reading = texts.reading(&sample, &name)?;
     // A text is read from its beginning, cold as the model is.
     Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
+}
+
+/// Random texts.
+pub(super) fn random(
+    model: &mut Model,
+    codec: &Codec,
+    longest: usize,
+    options: &Options,
+    output: &Output,
+) -> Result<Material> {
+    let steps = options.steps.unwrap_or(STEPS).min(longest);
+    let sample = Sample::random(model, options.sequences, steps, options.seed);
+    let mut sample = sample.map_err(Error::from)?;
+    let ids = &sample.batch.inputs[0];
+    sample.tokens = Some(ids.ids.chunks(ids.steps).map(|ids| show(ids, codec)).collect());
+    output.warning("no texts are given: the model is looked at with random ones; name labelled texts");
+    Ok(Material { sample, reading: None, search: Search::default() })
 }
 
 /// At most so many of `0..count`, spread evenly from the first to the last.

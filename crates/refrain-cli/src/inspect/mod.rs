@@ -4,6 +4,7 @@ mod arrays;
 mod delivery;
 mod fresh;
 pub(crate) mod labelled;
+pub(crate) mod tagged;
 pub(crate) mod text;
 mod topics;
 

@@ -1,6 +1,6 @@
 //! Classifiers.
 
-use super::{TaskCommands, warn_of_share};
+use super::{TaskCommands, must_be_some, warn_of_share, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
@@ -26,15 +26,8 @@ impl TaskCommands for Classifier {
 }
 
 fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Result<()> {
-    for (given, option) in [(options.stream, "--stream"), (options.dynamic.dynamic, "--dynamic")] {
-        if given {
-            return Err(Failure::input(format!(
-                "{} is a classifier, and {option} is for models of text; leave it out",
-                options.model.display()
-            )));
-        }
-    }
-    let data = labelled::read(&options.data)?;
+    without_options_for_text(options, "a classifier")?;
+    let data = labelled::texts(&options.data)?;
     let mut texts = data.texts;
     if let Some(share) = options.validation {
         let recipe = model.recipe().ok_or_else(|| {
@@ -45,12 +38,7 @@ fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Resu
         })?;
         let total = texts.len();
         texts = split_labelled(texts, share, recipe.identical, recipe.training.seed).1;
-        if texts.is_empty() {
-            return Err(Failure::input(format!(
-                "{}: nothing is left of its {total} texts to score; give a larger share",
-                data.name
-            )));
-        }
+        must_be_some(&texts, &data.name, (total, "texts"))?;
     }
     warn_of_share(options.validation, model.recipe().as_ref(), output);
     let score =

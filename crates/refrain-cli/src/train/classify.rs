@@ -1,35 +1,29 @@
 //! `refrain train classify`: labelled texts become a model that labels others.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
-use super::text::fields;
+use super::labelled::{self, Parts};
 use crate::classify::cut_warning;
 use crate::cli::{RunOptions, TrainClassify};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
-use crate::format::thousands;
-use crate::labelled;
+use crate::labelled::texts;
 use crate::output::Output;
 use refrain::classifier::{
     ClassifierScore, ClassifierTask, LabelAssets, LabelledData, LabelledSizes, LabelledText, ReadsTexts,
     split_labelled,
 };
 use refrain::{Classifier, ClassifierRecipe, Error};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The texts of a run.
-pub(crate) struct Texts {
-    /// To learn, and to hold a share of each label out if there are no others to validate on.
-    training: Vec<LabelledText>,
-    validation: Option<Vec<LabelledText>>,
-    test: Vec<LabelledText>,
-}
+/// What is called what is learned.
+const WHAT: &str = "texts";
 
 impl TrainCommand for TrainClassify {
     type Task = ClassifierTask;
     type Model = Classifier;
-    type Data = Texts;
+    type Data = Parts<LabelledText>;
 
     fn options(&self) -> &RunOptions<Self> {
         &self.run
@@ -43,24 +37,13 @@ impl TrainCommand for TrainClassify {
         TrainClassify::recipe_for(self, ClassifierRecipe { reader: assets.reader(network.reader), ..network })
     }
 
-    fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Texts>> {
-        let training = labelled::read(&self.data)?;
-        let (name, mut files) = (training.name, training.files);
-        let mut read = |file: &Option<PathBuf>| -> Result<Option<Vec<LabelledText>>> {
-            let Some(file) = file else { return Ok(None) };
-            let read = labelled::read(std::slice::from_ref(file))?;
-            files.extend(read.files);
-            Ok(Some(read.texts))
-        };
-        let scored = &self.run.scored;
-        let (validation, test) =
-            (read(&scored.validation_file)?, read(&scored.test_file)?.unwrap_or_default());
-        Ok(Input { name, files, data: Texts { training: training.texts, validation, test } })
+    fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Self::Data>> {
+        labelled::read(&self.data, &self.run.scored, texts)
     }
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<ClassifierTask> {
         let Preparation { recipe, input, assets, output, .. } = preparation;
-        let Texts { training, validation, test } = &input.data;
+        let Parts { training, validation, test } = &input.data;
         let (training, held_out) = match validation {
             Some(validation) => (training.clone(), validation.clone()),
             None => {
@@ -93,35 +76,15 @@ impl TrainCommand for TrainClassify {
     }
 
     fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {
-        let Headline { input, sizes, .. } = start;
-        let validate = match sizes.validation_texts {
-            0 => "nothing to validate on".to_owned(),
-            n => format!("{} to validate on", thousands(n)),
-        };
-        let test = match sizes.test_texts {
-            0 => String::new(),
-            n => format!(", {} to test", thousands(n)),
-        };
-        vec![
-            ("texts", format!("{}: {} to learn, {validate}{test}", input.name, thousands(sizes.texts))),
-            ("labels", format!("{}; vocabulary of {}", sizes.labels, thousands(sizes.vocabulary))),
-        ]
+        labelled::headline(&start.input.name, start.sizes, WHAT)
     }
 
     fn batch(recipe: &ClassifierRecipe, _sizes: &LabelledSizes) -> String {
-        format!("{} texts", recipe.batch())
+        format!("{} {WHAT}", recipe.batch())
     }
 
     fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {
-        let Headline { input, sizes, .. } = start;
-        fields(json!({
-            "data": input.name,
-            "texts": sizes.texts,
-            "validation_texts": sizes.validation_texts,
-            "test_texts": sizes.test_texts,
-            "labels": sizes.labels,
-            "vocabulary": sizes.vocabulary,
-        }))
+        labelled::start_fields(&start.input.name, start.sizes, WHAT)
     }
 
     fn show_score(score: &ClassifierScore) -> String {
@@ -132,7 +95,7 @@ impl TrainCommand for TrainClassify {
         Some(confusion_table::show(&score.confusion))
     }
 
-    fn next_command(&self, _input: &Input<Texts>, model: &str) -> String {
+    fn next_command(&self, _input: &Input<Self::Data>, model: &str) -> String {
         format!("classify {model} \"some text\"")
     }
 }

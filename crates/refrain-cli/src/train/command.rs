@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// What `train` needs to know of a task: its options, how its data is read, and what is said of it.
 pub(crate) trait TrainCommand: Defaults<Recipe = <Self::Task as Task>::Recipe> + Sized {
     type Task: Task<Model = Self::Model>;
-    type Model: HasTaskModel<Task = Self::Task>;
+    type Model: HasTaskModel<Task = Self::Task> + From<TaskModel<Self::Task>>;
     /// What was read.
     type Data;
 

@@ -4,9 +4,11 @@ mod checkpoints;
 pub(crate) mod classify;
 mod command;
 mod end;
+mod labelled;
 mod logging;
 mod memory;
 mod progress;
+mod tag;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;

@@ -1,10 +1,13 @@
 //! The binary as a person uses it.
 #![allow(dead_code, unreachable_pub, reason = "a module of every test file, each of which uses its own part")]
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder with a small text in it, where `refrain` runs.
@@ -51,6 +54,13 @@ pub fn tiny<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
+/// Compresses.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 impl Place {
     pub fn new() -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
@@ -92,6 +102,18 @@ impl Place {
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
         Ran::new(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs with these bytes on stdin.
+    pub fn piped(&self, arguments: &[&str], bytes: &[u8]) -> Ran {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // What is refused early is not read to its end.
+        let _ = stdin.write_all(bytes);
+        drop(stdin);
+        Ran::new(child.wait_with_output().unwrap())
     }
 
     /// Runs what must succeed.

@@ -195,8 +195,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
             let scorer = |model: &mut Model| {
                 let score = task.score(recipe, model, Split::Validation)?;
                 let loss = std::iter::once(("loss".to_owned(), score.loss()));
-                let metrics = score.metrics().into_iter().map(|(name, value)| (name.to_owned(), value));
-                let logs: Logs = loss.chain(metrics).collect();
+                let logs: Logs = loss.chain(score.metrics()).collect();
                 shared.score.replace(Some(score));
                 Ok(logs)
             };

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::model::parse_assets;
 use crate::task::{Fingerprints, Task};
 use refrain_nn::Error as NnError;
-use refrain_nn::checkpoint::{Checkpoint, Part};
+use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Part};
 use refrain_nn::file::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -51,6 +51,14 @@ impl<T: Task> SavedRun<T> {
         let assets = parse_assets::<T>(assets)
             .map_err(|e| NnError::checkpoint("assets", printable(&e.to_string()), "those of such a model"))?;
         Ok(Self { recipe, data, assets, assets_json, checkpoint: checkpoint.with_kind("fit") })
+    }
+
+    /// Opens the newest checkpoint of a folder; none if it holds none.
+    ///
+    /// # Errors
+    /// If the folder cannot be read, all its checkpoints are damaged, or the newest is of another kind of run.
+    pub fn newest(folder: &mut CheckpointFolder) -> Result<Option<Self>> {
+        folder.newest()?.checkpoint.map(|(_file, checkpoint)| Self::open(checkpoint)).transpose()
     }
 
     /// The recipe of the run.

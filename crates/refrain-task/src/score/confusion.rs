@@ -80,6 +80,20 @@ pub struct ClassScore {
     pub support: usize,
 }
 
+impl ClassScore {
+    /// Of `right` examples that have the label and were given it, out of `predicted` that were given it and `support` that
+    /// have it.
+    pub fn new(label: impl Into<String>, right: usize, predicted: usize, support: usize) -> Self {
+        Self {
+            label: label.into(),
+            precision: share(right, predicted),
+            recall: share(right, support),
+            f1: share(2 * right, support + predicted),
+            support,
+        }
+    }
+}
+
 impl Confusion {
     /// Nothing counted yet.
     pub fn new(labels: Vec<String>) -> Self {
@@ -124,14 +138,8 @@ impl Confusion {
     /// How well each label is found, in the labels' order.
     pub fn classes(&self) -> Vec<ClassScore> {
         let score = |(i, label): (usize, &String)| {
-            let (right, support, predicted) = (self.row(i)[i], self.row(i).iter().sum(), self.predicted(i));
-            ClassScore {
-                label: label.clone(),
-                precision: share(right, predicted),
-                recall: share(right, support),
-                f1: share(2 * right, support + predicted),
-                support,
-            }
+            let row = self.row(i);
+            ClassScore::new(label, row[i], self.predicted(i), row.iter().sum())
         };
         self.labels.iter().enumerate().map(score).collect()
     }

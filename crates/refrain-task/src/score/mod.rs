@@ -1,8 +1,10 @@
 //! How good a model is.
 
 mod confusion;
+mod mean;
 
 pub use confusion::{ClassScore, Confusion, MOST_LABELS};
+pub use mean::MeanScore;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +19,7 @@ pub trait Score: Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned {
     fn loss(&self) -> f64;
 
     /// The metrics that an epoch reports with `val_` before their names, besides the loss.
-    fn metrics(&self) -> Vec<(&'static str, f64)>;
+    fn metrics(&self) -> Vec<(String, f64)>;
 
     /// Its plain numbers by name, the loss included: what a model file and a log keep.
     fn summary(&self) -> Map<String, Value> {

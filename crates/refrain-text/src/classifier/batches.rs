@@ -44,7 +44,7 @@ impl Examples {
 }
 
 impl HasTexts for Examples {
-    fn texts(&self) -> &Encoded {
+    fn pieces(&self) -> &Encoded {
         &self.texts
     }
 }

@@ -1,6 +1,6 @@
 //! Texts with their labels: read, checked, and parted.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shorten};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refrain_task::Fingerprints;
@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, HashMap};
 const PURPOSE: &[u8; 12] = b"hold out set";
 /// Texts that each label needs to be learned.
 pub(super) const LEAST_TEXTS: usize = 2;
-/// Characters of a line that an error shows.
-const SHOWN: usize = 40;
 
 /// A text and what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,13 +80,6 @@ fn some(examples: Vec<LabelledText>, name: &str) -> Result<Vec<LabelledText>> {
         return Err(Error::Labelled { place: name.to_owned(), got, expected: "at least one" });
     }
     Ok(examples)
-}
-
-fn shorten(line: &str) -> String {
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
 }
 
 /// What becomes of texts that are the same, label and all, when a part is held out.

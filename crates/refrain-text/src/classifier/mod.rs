@@ -33,7 +33,7 @@ pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings
 
 use crate::codec::Codec;
 use crate::error::{Error, Result};
-use crate::reader::Encoded;
+use crate::reader::{Encoded, compile_to_score};
 use batches::Examples;
 use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
@@ -110,11 +110,7 @@ impl Classifier {
             return Err(Error::Labelled { place, got, expected: "at least one" });
         }
         if !model.is_compiled() {
-            model.compile(refrain_nn::Compile {
-                loss: refrain_nn::loss::Loss::SparseCategoricalCrossentropy,
-                engine: Some(model.engine().clone()),
-                ..Default::default()
-            })?;
+            model.compile(compile_to_score(model.engine().clone()))?;
         }
         Ok(score::score(model, &examples, &assets.labels)?)
     }

@@ -53,15 +53,15 @@ impl ReadsTexts for ClassifierRecipe {
     fn reader_mut(&mut self) -> &mut ReaderSettings {
         &mut self.reader
     }
+
+    fn training_mut(&mut self) -> &mut TrainingSettings {
+        &mut self.training
+    }
 }
 
 impl Recipe for ClassifierRecipe {
     fn training(&self) -> &TrainingSettings {
         &self.training
-    }
-
-    fn training_mut(&mut self) -> &mut TrainingSettings {
-        &mut self.training
     }
 
     fn check_own(&self) -> refrain_task::Result<()> {

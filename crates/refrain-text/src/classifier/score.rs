@@ -68,13 +68,13 @@ impl Score for ClassifierScore {
         self.loss
     }
 
-    fn metrics(&self) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", self.accuracy()), ("macro_f1", self.macro_f1())]
+    fn metrics(&self) -> Vec<(String, f64)> {
+        vec![("accuracy".to_owned(), self.accuracy()), ("macro_f1".to_owned(), self.macro_f1())]
     }
 
     fn summary(&self) -> Map<String, Value> {
         let mut summary = Map::from_iter([("loss".to_owned(), self.loss.into())]);
-        summary.extend(self.metrics().into_iter().map(|(name, value)| (name.to_owned(), value.into())));
+        summary.extend(self.metrics().into_iter().map(|(name, value)| (name, value.into())));
         summary.insert("texts".to_owned(), self.texts().into());
         summary
     }

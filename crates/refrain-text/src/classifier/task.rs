@@ -12,10 +12,10 @@ use refrain_nn::data::BatchSource;
 use refrain_nn::layers::Dense;
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
-use refrain_nn::{Activation, Answer, Engine, MemoryUse, Model, Network, Reduction, Tensor};
+use refrain_nn::{Activation, Answer, Engine, MemoryUse, Model, Network, Tensor};
 use refrain_task::{
-    Description, Fingerprints, Knob, MetricFormat, MetricInfo, MetricSource, Objective, Recipe, Result,
-    RunEvent, SavedRun, Split, Task, Trained, TrainingRun, Unit,
+    Description, Fingerprints, Knob, MetricInfo, Objective, Recipe, Result, RunEvent, SavedRun, Split, Task,
+    Trained, TrainingRun, Unit,
 };
 use serde_json::Value;
 
@@ -59,20 +59,7 @@ impl Task for ClassifierTask {
     const NAME: &'static str = "classify";
     const TITLE: &'static str = "a classifier";
     const UNIT: Unit = Unit::Samples { plural: "texts" };
-    const METRICS: &'static [MetricInfo] = &[
-        MetricInfo {
-            name: "accuracy",
-            label: "accuracy",
-            source: MetricSource::Both,
-            format: MetricFormat::Percent,
-        },
-        MetricInfo {
-            name: "macro_f1",
-            label: "macro-F1",
-            source: MetricSource::Validation,
-            format: MetricFormat::Decimals(3),
-        },
-    ];
+    const METRICS: &'static [MetricInfo] = &[MetricInfo::ACCURACY, MetricInfo::f1("macro_f1", "macro-F1")];
 
     type Recipe = ClassifierRecipe;
     type Assets = LabelAssets;
@@ -88,11 +75,7 @@ impl Task for ClassifierTask {
     }
 
     fn objective(_recipe: &ClassifierRecipe) -> Objective {
-        Objective {
-            loss: Loss::SparseCategoricalCrossentropy,
-            metrics: vec![Metric::Accuracy],
-            reduction: Reduction::default(),
-        }
+        Objective::new(Loss::SparseCategoricalCrossentropy, [Metric::Accuracy])
     }
 
     fn check_assets(assets: &LabelAssets, model: &mut Model) -> std::result::Result<(), String> {
@@ -130,13 +113,16 @@ impl Task for ClassifierTask {
     ) -> Option<LabelledSizes> {
         let texts = usize::try_from(record.get("texts")?.as_u64()?).ok()?;
         let share = recipe.training.validation;
+        let validation_texts = (texts as f64 / (1.0 - share) * share) as usize;
         Some(LabelledSizes {
             vocabulary: assets.codec.vocab_size(),
             labels: assets.labels.len(),
             longest: recipe.reader.max_length,
             texts,
-            validation_texts: (texts as f64 / (1.0 - share) * share) as usize,
+            validation_texts,
             test_texts: 0,
+            pieces: texts,
+            scored_pieces: validation_texts,
             held: 0,
         })
     }

@@ -140,12 +140,7 @@ impl Task for TextTask {
             source: MetricSource::Loss(f64::exp),
             format: MetricFormat::Decimals(2),
         },
-        MetricInfo {
-            name: "accuracy",
-            label: "accuracy",
-            source: MetricSource::Both,
-            format: MetricFormat::Percent,
-        },
+        MetricInfo::ACCURACY,
     ];
 
     type Recipe = TextRecipe;
@@ -285,8 +280,8 @@ impl refrain_task::Score for Score {
         self.loss
     }
 
-    fn metrics(&self) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", self.accuracy)]
+    fn metrics(&self) -> Vec<(String, f64)> {
+        vec![("accuracy".to_owned(), self.accuracy)]
     }
 }
 

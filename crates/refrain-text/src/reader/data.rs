@@ -46,12 +46,16 @@ pub struct LabelledSizes {
     pub labels: usize,
     /// Steps of the longest text, at most `max_length`.
     pub longest: usize,
-    /// Texts to learn; one that is read in several pieces counts as many.
+    /// Texts to learn.
     pub texts: usize,
     /// Texts to validate on.
     pub validation_texts: usize,
     /// Texts to test on.
     pub test_texts: usize,
+    /// Sequences to learn: a text that is read in several pieces is as many.
+    pub pieces: usize,
+    /// Sequences to validate or to test on, the larger of the two.
+    pub scored_pieces: usize,
     /// Bytes that the texts take, as they are and encoded. A model file does not record it.
     #[serde(skip)]
     pub held: u64,
@@ -59,8 +63,13 @@ pub struct LabelledSizes {
 
 /// Labelled texts, encoded.
 pub(crate) trait HasTexts {
-    /// The texts alone.
-    fn texts(&self) -> &Encoded;
+    /// The texts alone, those that are read in several pieces in pieces.
+    fn pieces(&self) -> &Encoded;
+
+    /// The number of texts.
+    fn count(&self) -> usize {
+        self.pieces().len()
+    }
 }
 
 /// All parts of a run's data, encoded.
@@ -110,25 +119,28 @@ impl<T: HasTexts> Prepared<T> {
         }
     }
 
-    fn parts(&self) -> [&Encoded; 3] {
-        [&self.training, &self.validation, &self.test].map(T::texts)
+    fn parts(&self) -> [&T; 3] {
+        [&self.training, &self.validation, &self.test]
     }
 
     /// Texts that are longer than is read in one piece.
     pub(crate) fn cut(&self) -> usize {
-        self.parts().iter().map(|texts| texts.cut).sum()
+        self.parts().iter().map(|part| part.pieces().cut).sum()
     }
 
     pub(crate) fn sizes(&self) -> LabelledSizes {
-        let parts = self.parts();
+        let pieces = self.parts().map(T::pieces);
+        let [texts, validation_texts, test_texts] = self.parts().map(T::count);
         LabelledSizes {
             vocabulary: self.assets.codec.vocab_size(),
             labels: self.assets.labels.len(),
-            longest: parts.iter().map(|texts| texts.longest()).max().unwrap_or(0),
-            texts: parts[0].len(),
-            validation_texts: parts[1].len(),
-            test_texts: parts[2].len(),
-            held: self.bytes + parts.iter().map(|texts| texts.bytes()).sum::<u64>(),
+            longest: pieces.iter().map(|pieces| pieces.longest()).max().unwrap_or(0),
+            texts,
+            validation_texts,
+            test_texts,
+            pieces: pieces[0].len(),
+            scored_pieces: pieces[1].len().max(pieces[2].len()),
+            held: self.bytes + pieces.iter().map(|pieces| pieces.bytes()).sum::<u64>(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::error::{Error, Result};
 use refrain_nn::data::{BatchInput, Extent};
+use std::ops::Range;
 
 /// Encoded texts, one after the other.
 #[derive(Debug, Default)]
@@ -49,8 +50,12 @@ impl Encoded {
 
     /// The ids of a text.
     pub(crate) fn text(&self, i: usize) -> &[u32] {
-        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.ids[start..self.ends[i]]
+        &self.ids[self.range(i)]
+    }
+
+    /// Where the ids of a text are among those of all.
+    pub(crate) fn range(&self, i: usize) -> Range<usize> {
+        i.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[i]
     }
 
     /// Steps of the longest text.

@@ -7,7 +7,7 @@ use crate::words::{WordOptions, WordSplit};
 use refrain_nn::layers::Embedding;
 use refrain_nn::{Initializer, InputSpec, MemoryUse, Network, Tensor, Work};
 use refrain_task::layers::{CellKind, RecurrentOptions, dropout};
-use refrain_task::{Error, Knob, Range, Recipe};
+use refrain_task::{Error, Knob, Range, Recipe, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
 /// Sequences in a batch, if a recipe does not say.
@@ -63,6 +63,9 @@ pub trait ReadsTexts: Recipe {
 
     /// The same, to be changed.
     fn reader_mut(&mut self) -> &mut ReaderSettings;
+
+    /// How the model is trained, to be changed.
+    fn training_mut(&mut self) -> &mut TrainingSettings;
 
     /// Sequences in a batch.
     fn batch(&self) -> usize {
@@ -137,12 +140,10 @@ impl ReaderSettings {
 /// The largest batches of a run that scores `scored` sequences at a time.
 pub(crate) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
     let steps = recipe.reader().steps(sizes);
-    let mut uses = vec![MemoryUse::new(Work::Train, recipe.batch().min(sizes.texts).max(1), steps)];
-    let texts = sizes.validation_texts.max(sizes.test_texts);
-    if texts > 0 {
-        let lanes = scored.min(texts);
-        uses.push(MemoryUse::new(Work::Evaluate, lanes, steps));
-        uses.push(MemoryUse::new(Work::Predict, lanes, steps));
+    let mut uses = vec![MemoryUse::new(Work::Train, recipe.batch().min(sizes.pieces).max(1), steps)];
+    if sizes.scored_pieces > 0 {
+        let lanes = scored.min(sizes.scored_pieces);
+        uses.extend([Work::Evaluate, Work::Predict].map(|work| MemoryUse::new(work, lanes, steps)));
     }
     uses
 }

@@ -127,10 +127,6 @@ impl Recipe for TextRecipe {
         &self.training
     }
 
-    fn training_mut(&mut self) -> &mut TrainingSettings {
-        &mut self.training
-    }
-
     fn check_own(&self) -> refrain_task::Result<()> {
         let counts = [
             ("units", self.units),

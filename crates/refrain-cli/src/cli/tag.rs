@@ -1,0 +1,94 @@
+//! The options of `train tag` and `tag`.
+
+use super::reader_options::{READER_OPTIONS, ReaderOptions, ReadsLongTexts};
+use super::run_options::{Defaults, RunOptions};
+use clap::Args;
+use refrain::TaggerRecipe;
+use refrain::tagger::ReadsTexts;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainTag {
+    /// Sentences to learn, in UTF-8 (`-` is stdin): a word a line with its label in the last column and a blank line
+    /// between sentences, as CoNLL's files, or a sentence a line with its words as `word/LABEL`
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    #[command(flatten)]
+    reader: ReaderOptions<TrainTag>,
+    #[command(flatten)]
+    pub(crate) run: RunOptions<TrainTag>,
+}
+
+impl Defaults for TrainTag {
+    type Recipe = TaggerRecipe;
+
+    const BATCH: &'static str = "Sentences in a batch";
+    const VALIDATION: &'static str =
+        "Share of the sentences, the last ones, that is held out to validate on; 0: none";
+    const VALIDATION_FILE: &'static str = "Labelled sentences to validate on; nothing is held out then";
+    const TEST_FILE: &'static str = "Labelled sentences to score the finished model on";
+    const SEED: &'static str = "Seed of the initial weights, of dropout, and of the order of the sentences";
+    const PATH: &'static str = "FILE";
+    const SHAPE: &'static [&'static str] = &READER_OPTIONS;
+
+    fn recipes() -> (TaggerRecipe, Vec<(String, TaggerRecipe)>) {
+        (TaggerRecipe::default(), Vec::new())
+    }
+
+    fn default_batch() -> String {
+        TaggerRecipe::default().batch().to_string()
+    }
+}
+
+impl ReadsLongTexts for TrainTag {
+    const MAX_LENGTH: &'static str = "Steps of a sentence that are read in one piece; a longer one is read in several, parted between words";
+}
+
+impl TrainTag {
+    /// The recipe that the options describe.
+    pub(crate) fn recipe(&self) -> TaggerRecipe {
+        let base = TaggerRecipe::default();
+        self.recipe_for(TaggerRecipe { reader: self.reader.settings(&base.reader), ..base })
+    }
+
+    /// The network of a recipe, trained as the options say.
+    pub(crate) fn recipe_for(&self, network: TaggerRecipe) -> TaggerRecipe {
+        TaggerRecipe { training: self.run.settings(&TaggerRecipe::default().training), ..network }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tag {
+    /// A tagger
+    pub(crate) model: PathBuf,
+    /// Lines whose words are labelled; `-` is stdin, line by line
+    #[arg(value_name = "TEXT", required = true)]
+    pub(crate) texts: Vec<String>,
+    /// Print a word and its label a line, parted by a tab, and a blank line behind each text [default: each text on a
+    /// line, its words as `word/LABEL`]
+    #[arg(long)]
+    pub(crate) columns: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command, Train};
+    use clap::Parser;
+    use refrain::{Average, CellKind};
+
+    #[test]
+    fn the_recipe_is_the_library_s_but_for_the_options() {
+        let recipe = |options: &[&str]| {
+            let all = ["refrain", "train", "tag", "names.conll"].iter().chain(options);
+            match Cli::try_parse_from(all).unwrap().command {
+                Command::Train { what: Train::Tag(options) } => options.recipe(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(recipe(&[]), TaggerRecipe::default());
+        let changed = recipe(&["--cell", "gru", "--average", "exponential", "--batch", "7"]);
+        assert_eq!((changed.reader.cell, changed.training.average), (CellKind::Gru, Average::Exponential));
+        assert_eq!((changed.training.batch, changed.batch()), (Some(7), 7));
+    }
+}

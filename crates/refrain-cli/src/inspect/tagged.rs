@@ -1,0 +1,46 @@
+//! Labelled sentences to look at a tagger with.
+
+use super::labelled::{READING, random, spread};
+use super::text::show;
+use super::{Material, short_name};
+use crate::cli::Inspect as Options;
+use crate::error::Result;
+use crate::labelled;
+use crate::output::Output;
+use refrain::inspect::{Sample, Search};
+use refrain::tagger::TaggedSentence;
+use refrain::{Error, Tagger};
+
+/// Sentences from files, or random ones.
+pub(crate) fn material(model: &mut Tagger, options: &Options, output: &Output) -> Result<Material> {
+    if options.data.is_empty() {
+        let (codec, longest) = (model.codec().clone(), model.assets().max_length);
+        return random(model.model_mut(), &codec, longest, options, output);
+    }
+    let data = labelled::sentences(&options.data)?;
+    let name = short_name(&options.data, &data.name);
+    let longest = options.steps.unwrap_or(usize::MAX);
+    let sample = sample(model, &data.texts, (options.sequences, longest), &name)?;
+    // As many as have the tokens that units are looked for in.
+    let tokens: usize = sample.batch.inputs[0].lengths.iter().sum();
+    let most = READING * sample.batch.lanes / tokens.max(1);
+    let reading = self::sample(model, &data.texts, (most.max(1), longest), &name)?;
+    // A sentence is read from its beginning, cold as the model is.
+    Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
+}
+
+/// At most so many sentences, spread evenly, in sequences of at most so many steps.
+fn sample(
+    model: &Tagger,
+    sentences: &[TaggedSentence],
+    (most, longest): (usize, usize),
+    name: &str,
+) -> Result<Sample> {
+    let chosen: Vec<_> = spread(sentences.len(), most).map(|i| sentences[i].clone()).collect();
+    let of = format!("{} of {} labelled sentences of {name}", chosen.len(), sentences.len());
+    let batch = model.batch(&chosen, longest).map_err(Error::from)?;
+    let input = &batch.inputs[0];
+    let rows = input.ids.chunks(input.steps).zip(&input.lengths);
+    let tokens = rows.map(|(ids, &length)| show(&ids[..length], model.codec())).collect();
+    Ok(Sample { batch, tokens: Some(tokens), of })
+}

@@ -1,0 +1,48 @@
+//! `refrain tag`: which label each word has.
+
+use crate::cli::Tag as Options;
+use crate::error::Result;
+use crate::model::open_as;
+use crate::output::Output;
+use crate::text_input::{STDIN, batches_of_stdin};
+use refrain::tagger::WordLabel;
+use refrain::{Engine, Error, Tagger};
+use serde_json::json;
+
+/// Lines that are labelled at a time, if so many wait.
+const BATCH: usize = 64;
+
+pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    let mut model: Tagger = open_as(&options.model, engine, output)?;
+    for text in &options.texts {
+        if text != STDIN {
+            tag(&mut model, &[text], options, output)?;
+            continue;
+        }
+        for lines in batches_of_stdin(BATCH) {
+            let lines = lines?;
+            let lines: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+            tag(&mut model, &lines, options, output)?;
+        }
+    }
+    Ok(())
+}
+
+fn tag(model: &mut Tagger, lines: &[&str], options: &Options, output: &Output) -> Result<()> {
+    let tagged = model.tag(lines).map_err(Error::from)?;
+    for (line, words) in lines.iter().zip(tagged) {
+        let written = || if options.columns { columns(&words) } else { with_slashes(&words) };
+        output.result(json!({ "text": line, "words": words }), written)?;
+    }
+    Ok(())
+}
+
+fn columns(words: &[WordLabel]) -> String {
+    let lines = words.iter().map(|word| format!("{}\t{}\n", word.word, word.label));
+    lines.chain(["\n".to_owned()]).collect()
+}
+
+fn with_slashes(words: &[WordLabel]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("{}/{}", word.word, word.label)).collect();
+    words.join(" ") + "\n"
+}

@@ -1,0 +1,64 @@
+//! Taggers.
+
+use super::{TaskCommands, must_be_some, warn_of_share, without_options_for_text};
+use crate::cli::{Evaluate, Inspect};
+use crate::confusion_table;
+use crate::error::{Failure, Result};
+use crate::inspect::{self, Material};
+use crate::labelled;
+use crate::output::Output;
+use refrain::tagger::{TaggerScore, split_tagged};
+use refrain::task::Score;
+use refrain::{Error, Tagger};
+use std::fmt::Write;
+
+impl TaskCommands for Tagger {
+    fn evaluate(&mut self, options: &Evaluate, output: &Output) -> Result<()> {
+        without_options_for_text(options, "a tagger")?;
+        let data = labelled::sentences(&options.data)?;
+        let sentences = match options.validation {
+            Some(share) => split_tagged(&data.texts, share).1,
+            None => &data.texts,
+        };
+        must_be_some(sentences, &data.name, (data.texts.len(), "sentences"))?;
+        warn_of_share(options.validation, self.recipe().as_ref(), output);
+        let score = Tagger::evaluate(self, sentences);
+        let score = score.map_err(|e| Failure::from(Error::from(e)).context(&data.name))?;
+        output.result(score.details(), || {
+            let mut out = format!("{:9} {:.4}\n", "loss", score.loss);
+            for (name, value) in scores(&score) {
+                let _ = writeln!(out, "{name:9} {value}");
+            }
+            let _ = writeln!(out, "{:9} {}\n", "words", score.words());
+            out + &tables(&score)
+        })
+    }
+
+    fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
+        inspect::tagged::material(self, options, output)
+    }
+
+    fn subject(&self) -> String {
+        format!("tag: {} labels", self.labels().len())
+    }
+}
+
+/// A score by name, without its loss.
+pub(crate) fn scores(score: &TaggerScore) -> impl Iterator<Item = (&'static str, String)> {
+    let spans = score.span_f1().map(|f1| ("span F1", format!("{f1:.4}")));
+    [
+        ("accuracy", format!("{:.2} %", score.accuracy() * 100.0)),
+        ("macro-F1", format!("{:.4}", score.macro_f1())),
+    ]
+    .into_iter()
+    .chain(spans)
+}
+
+/// How well each kind of span and each label is found.
+pub(crate) fn tables(score: &TaggerScore) -> String {
+    let labels = confusion_table::show(&score.confusion);
+    match &score.spans {
+        Some(spans) => format!("{}\n{labels}", confusion_table::scores("span", spans.kinds().iter())),
+        None => labels,
+    }
+}

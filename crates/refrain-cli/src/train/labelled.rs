@@ -1,0 +1,64 @@
+//! What training on labelled texts and sentences shares.
+
+use super::command::Input;
+use crate::cli::{Defaults, ScoredData};
+use crate::error::Result;
+use crate::format::thousands;
+use crate::labelled::Labelled;
+use refrain::classifier::LabelledSizes;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// The texts of a run.
+pub(crate) struct Parts<E> {
+    /// To learn, and to hold a share out if there are no others to validate on.
+    pub(super) training: Vec<E>,
+    pub(super) validation: Option<Vec<E>>,
+    pub(super) test: Vec<E>,
+}
+
+/// Reads what is learned and what is scored.
+pub(super) fn read<E, D: Defaults>(
+    data: &[PathBuf],
+    scored: &ScoredData<D>,
+    read: impl Fn(&[PathBuf]) -> Result<Labelled<E>>,
+) -> Result<Input<Parts<E>>> {
+    let training = read(data)?;
+    let (name, mut files) = (training.name, training.files);
+    let mut of = |file: &Option<PathBuf>| -> Result<Option<Vec<E>>> {
+        let Some(file) = file else { return Ok(None) };
+        let read = read(std::slice::from_ref(file))?;
+        files.extend(read.files);
+        Ok(Some(read.texts))
+    };
+    let (validation, test) = (of(&scored.validation_file)?, of(&scored.test_file)?.unwrap_or_default());
+    Ok(Input { name, files, data: Parts { training: training.texts, validation, test } })
+}
+
+/// What is said of the data before training; `what` is called `texts` or `sentences`.
+pub(super) fn headline(name: &str, sizes: &LabelledSizes, what: &'static str) -> Vec<(&'static str, String)> {
+    let validate = match sizes.validation_texts {
+        0 => "nothing to validate on".to_owned(),
+        n => format!("{} to validate on", thousands(n)),
+    };
+    let test = match sizes.test_texts {
+        0 => String::new(),
+        n => format!(", {} to test", thousands(n)),
+    };
+    vec![
+        (what, format!("{name}: {} to learn, {validate}{test}", thousands(sizes.texts))),
+        ("labels", format!("{}; vocabulary of {}", sizes.labels, thousands(sizes.vocabulary))),
+    ]
+}
+
+/// The fields of `--json`'s event `start`.
+pub(super) fn start_fields(name: &str, sizes: &LabelledSizes, what: &str) -> Map<String, Value> {
+    Map::from_iter([
+        ("data".to_owned(), name.into()),
+        (what.to_owned(), sizes.texts.into()),
+        (format!("validation_{what}"), sizes.validation_texts.into()),
+        (format!("test_{what}"), sizes.test_texts.into()),
+        ("labels".to_owned(), sizes.labels.into()),
+        ("vocabulary".to_owned(), sizes.vocabulary.into()),
+    ])
+}

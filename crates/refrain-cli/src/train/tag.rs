@@ -1,0 +1,90 @@
+//! `refrain train tag`: sentences whose words have labels become a model that labels the words of others.
+
+use super::command::{Headline, Input, Preparation, TrainCommand};
+use super::labelled::{self, Parts};
+use crate::classify::steps;
+use crate::cli::{RunOptions, TrainTag};
+use crate::error::{Failure, Result};
+use crate::labelled::sentences;
+use crate::output::Output;
+use crate::tasks::tag::{scores, tables};
+use refrain::tagger::{
+    LabelAssets, LabelledData, LabelledSizes, ReadsTexts, TaggedSentence, TaggerScore, TaggerTask,
+    split_tagged,
+};
+use refrain::{Error, Tagger, TaggerRecipe};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// What is called what is learned.
+const WHAT: &str = "sentences";
+
+impl TrainCommand for TrainTag {
+    type Task = TaggerTask;
+    type Model = Tagger;
+    type Data = Parts<TaggedSentence>;
+
+    fn options(&self) -> &RunOptions<Self> {
+        &self.run
+    }
+
+    fn recipe(&self) -> TaggerRecipe {
+        TrainTag::recipe(self)
+    }
+
+    fn recipe_for(&self, network: TaggerRecipe, assets: &LabelAssets) -> TaggerRecipe {
+        TrainTag::recipe_for(self, TaggerRecipe { reader: assets.reader(network.reader), ..network })
+    }
+
+    fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Self::Data>> {
+        labelled::read(&self.data, &self.run.scored, sentences)
+    }
+
+    fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<TaggerTask> {
+        let Preparation { recipe, input, assets, output, .. } = preparation;
+        let Parts { training, validation, test } = &input.data;
+        let (training, validation) = match validation {
+            Some(validation) => (&training[..], &validation[..]),
+            None => split_tagged(training, recipe.training.validation),
+        };
+        let data = LabelledData { training, validation, test };
+        let task = TaggerTask::prepare(recipe, data, assets).map_err(|e| Failure::from(Error::from(e)))?;
+        if validation.is_empty() && recipe.training.validation > 0.0 {
+            output.warning("there are too few sentences to hold one out, so nothing is validated");
+        }
+        let (parted, reader) = (task.parted(), &recipe.reader);
+        if parted > 0 {
+            let s = if parted == 1 { " is" } else { "s are" };
+            output.warning(format_args!(
+                "{parted} sentence{s} longer than {} {}, and read in several pieces; --max-length sets how long a piece is",
+                reader.max_length,
+                steps(reader.level)
+            ));
+        }
+        Ok(task)
+    }
+
+    fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {
+        labelled::headline(&start.input.name, start.sizes, WHAT)
+    }
+
+    fn batch(recipe: &TaggerRecipe, _sizes: &LabelledSizes) -> String {
+        format!("{} {WHAT}", recipe.batch())
+    }
+
+    fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {
+        labelled::start_fields(&start.input.name, start.sizes, WHAT)
+    }
+
+    fn show_score(score: &TaggerScore) -> String {
+        scores(score).map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn table(score: &TaggerScore) -> Option<String> {
+        Some(tables(score))
+    }
+
+    fn next_command(&self, _input: &Input<Self::Data>, model: &str) -> String {
+        format!("tag {model} \"some words of a line\"")
+    }
+}

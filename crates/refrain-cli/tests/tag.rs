@@ -1,0 +1,212 @@
+//! Training a tagger and all that is done with it.
+
+mod common;
+
+use common::{Place, gzip};
+use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+/// Options that make a training take a moment.
+const TINY: [&str; 10] =
+    ["--units", "12", "--embedding", "8", "--batch", "8", "--lr", "0.02", "--out", "m.safetensors"];
+
+/// Sentences about people and places, whose names are told apart by the words before them.
+fn sentences() -> Vec<Vec<(String, &'static str)>> {
+    let names = ["Ada", "Kurt", "Alan", "Grace", "Emmy", "Paul"];
+    let all = (0..90).map(|n: usize| {
+        let [one, other] = [names[n % 6], names[(n / 6 + n) % 5]];
+        let mut words = vec![(one, "B-PER"), ("saw", "O"), (other, "B-PER")];
+        match n % 3 {
+            0 => words.extend([("in", "O"), ("New", "B-LOC"), (one, "I-LOC")]),
+            1 => words.extend([("near", "O"), (other, "B-LOC"), ("today", "O")]),
+            _ => {}
+        }
+        words
+    });
+    all.map(|words| words.into_iter().map(|(word, label)| (word.to_owned(), label)).collect()).collect()
+}
+
+fn columns() -> String {
+    let word = |(word, label): &(String, &str)| format!("{word} NN {label}\n");
+    let sentence = |words: &Vec<_>| words.iter().map(word).collect::<String>() + "\n";
+    format!("-DOCSTART- -X- O\n\n{}", sentences().iter().map(sentence).collect::<String>())
+}
+
+fn slashes() -> String {
+    let word = |(word, label): &(String, &str)| format!("{word}/{label}");
+    let sentence = |words: &Vec<_>| words.iter().map(word).collect::<Vec<_>>().join(" ") + "\n";
+    sentences().iter().map(sentence).collect()
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("names.conll", columns());
+    place
+}
+
+fn train<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    [&["--json", "train", "tag"], options, &TINY].concat()
+}
+
+#[test]
+fn evaluate_gives_the_figures_that_training_printed() {
+    let place = place();
+    let options = ["names.conll", "--epochs", "12", "--validation", "0.2", "--test-file", "names.conll"];
+    let ran = place.ok(&train(&options));
+    let (start, done) = (ran.event("start"), ran.event("done"));
+    assert_eq!(
+        [&start["sentences"], &start["validation_sentences"], &start["test_sentences"], &start["labels"]],
+        [&json!(72), &json!(18), &json!(90), &json!(4)]
+    );
+    let held_out = ["--json", "evaluate", "m.safetensors", "names.conll", "--validation", "0.2"];
+    let score = place.ok(&held_out).event("result");
+    for metric in
+        ["loss", "accuracy", "macro_f1", "span_f1", "words", "spans", "labels", "classes", "confusion"]
+    {
+        assert_eq!(score[metric], done[format!("val_{metric}")], "{metric}");
+    }
+    let best = done["best_epoch"].as_u64().unwrap() as usize;
+    for metric in ["loss", "accuracy", "macro_f1", "span_f1"] {
+        assert_eq!(score[metric], ran.events("epoch")[best - 1][format!("val_{metric}")], "{metric}");
+    }
+    assert!(score["span_f1"].as_f64().unwrap() > 0.9, "{score}");
+    let all = place.ok(&["--json", "evaluate", "m.safetensors", "names.conll"]).event("result");
+    assert_eq!((&all["span_f1"], &all["words"]), (&done["test_span_f1"], &done["test_words"]));
+
+    let shown = place.ok(&["evaluate", "m.safetensors", "names.conll"]).stdout;
+    for line in ["loss      0.", "accuracy  ", "macro-F1  ", "span F1   ", "words     450", "span  precision"]
+    {
+        assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn both_forms_gzip_and_stdin_are_the_same_sentences() {
+    let place = place();
+    let text = slashes();
+    place.write("names.txt", format!("\u{feff}{}", text.replace('\n', "\r\n")));
+    place.write("names.gz", gzip(text.as_bytes()));
+    let mut files = Vec::new();
+    for data in ["names.conll", "names.txt", "names.gz"] {
+        place.ok(&train(&[data, "--epochs", "1"]));
+        files.push(place.read("m.safetensors"));
+    }
+    assert_eq!(place.piped(&train(&["-", "--epochs", "1"]), text.as_bytes()).code, 0);
+    files.push(place.read("m.safetensors"));
+    assert!(files.iter().all(|file| *file == files[0]));
+}
+
+#[test]
+fn words_are_labelled_as_they_come() {
+    let place = place();
+    place.ok(&train(&["names.conll", "--epochs", "20", "--threads", "1"]));
+    let line = "Ada saw  Kurt in New Ada";
+    let expected = "Ada/B-PER saw/O Kurt/B-PER in/O New/B-LOC Ada/I-LOC\n";
+    assert_eq!(place.ok(&["tag", "m.safetensors", line]).stdout, expected);
+    // What is labelled can be learned and scored.
+    let columns = place.ok(&["tag", "m.safetensors", "--columns", line, "Ada saw Kurt"]).stdout;
+    assert_eq!(columns.lines().take(2).collect::<Vec<_>>(), ["Ada\tB-PER", "saw\tO"]);
+    place.write("labelled.conll", &columns);
+    let score = place.ok(&["--json", "evaluate", "m.safetensors", "labelled.conll"]).event("result");
+    assert_eq!((&score["accuracy"], &score["words"]), (&json!(1.0), &json!(9)));
+
+    let ran = place.ok(&["--json", "tag", "m.safetensors", line, ""]);
+    let results = ran.events("result");
+    assert_eq!((results.len(), &results[0]["text"], &results[1]["words"]), (2, &line.into(), &json!([])));
+    let word = &results[0]["words"][5];
+    assert_eq!((&word["word"], &word["label"]), (&"Ada".into(), &"I-LOC".into()));
+    assert!(word["probability"].as_f64().unwrap() > 0.5);
+
+    // A line's labels do not wait for the next line.
+    let mut command = place.command(&["tag", "m.safetensors", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    for _ in 0..3 {
+        writeln!(stdin, "{line}").unwrap();
+        let mut answer = String::new();
+        stdout.read_line(&mut answer).unwrap();
+        assert_eq!(answer, expected);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    // Many that wait are the same as one by one.
+    let lines = format!("{line}\n\nAda\n").repeat(100);
+    let piped = place.piped(&["tag", "m.safetensors", "-"], lines.as_bytes());
+    let one = place.ok(&["tag", "m.safetensors", "Ada"]).stdout;
+    assert_eq!(piped.stdout, format!("{expected}\n{one}").repeat(100));
+}
+
+#[test]
+fn labels_that_mark_no_spans_have_no_span_f1() {
+    let place = Place::new();
+    place.write("long.txt", "the/short wheel/long goes/long by/short\n".repeat(40));
+    let options = ["long.txt", "--epochs", "2", "--csv-log", "log.csv", "--max-length", "9"];
+    let ran = place.ok(&train(&options));
+    assert!(
+        ran.stderr.contains("40 sentences are longer than 9 characters, and read in several pieces"),
+        "{}",
+        ran.stderr
+    );
+    let epoch = &ran.events("epoch")[0];
+    assert!(epoch["val_span_f1"].is_null() && epoch["val_macro_f1"].is_f64(), "{epoch}");
+    let log = String::from_utf8(place.read("log.csv")).unwrap();
+    let [head, row] = [0, 1].map(|line| log.lines().nth(line).unwrap().split(',').collect::<Vec<_>>());
+    let at = head.iter().position(|name| *name == "val_span_f1").unwrap();
+    assert_eq!((row[at], row.len()), ("", head.len()));
+    let info = place.ok(&["--json", "info", "m.safetensors"]).event("result");
+    assert_eq!((&info["task"], &info["labels"]), (&"tag".into(), &json!(["long", "short"])));
+    assert_eq!(info["training"]["recipe"]["reader"]["max_length"], 9);
+}
+
+#[test]
+fn a_model_goes_on_with_other_sentences() {
+    let place = place();
+    place.ok(&train(&["names.conll", "--epochs", "6", "--cell", "gru"]));
+    let loss = |ran: &common::Ran| ran.events("epoch")[0]["loss"].as_f64().unwrap();
+    let more =
+        ["--json", "train", "tag", "names.conll", "--epochs", "1", "--lr", "0.001", "--out", "n.safetensors"];
+    let more = place.ok(&[&more[..], &["--init", "m.safetensors"]].concat());
+    assert_eq!(more.event("start")["recipe"]["reader"]["cell"], "gru");
+    assert!(loss(&more) < 0.5, "{}", loss(&more));
+    place.write("other.txt", "Ada/B-PER sings/VERB\n".repeat(9));
+    place.refused(
+        &["train", "tag", "other.txt", "--init", "m.safetensors"],
+        &["other.txt", "`VERB`", "B-LOC"],
+    );
+}
+
+#[test]
+fn wrong_input_is_refused_before_anything_is_done() {
+    let place = place();
+    for (name, text, phrases) in [
+        ("empty.txt", "", &["empty.txt: there is no word with a label"][..]),
+        ("one.txt", "a/X b/X\n", &["one.txt", "only `X`", "at least two"]),
+        ("short.txt", "a X\nb\n", &["short.txt, line 2: `b` has no label", "a word and its label"]),
+        ("odd.txt", "a/X b/Y\nc\n", &["odd.txt, line 2: `c` has no label", "as in the first line"]),
+        ("zip.txt", "PK\u{3}\u{4}", &["zip.txt is a zip archive", "unpack it first"]),
+    ] {
+        place.write(name, text);
+        place.refused(&["train", "tag", name], phrases);
+    }
+    place.refused(&["train", "tag", "missing"], &["cannot read missing: there is no such file"]);
+    place.refused(&["train", "tag", "."], &[". is a folder; expected a file or a pipe"]);
+    place.refused(&["train", "tag", "names.conll", "--min-count", "2"], &["min-count", "it is for words"]);
+    place.refused(&["train", "tag", "names.conll", "--init", "m", "--units", "3"], &["--units", "--init"]);
+    assert_eq!(
+        place.names(),
+        ["empty.txt", "names.conll", "odd.txt", "one.txt", "short.txt", "song.txt", "zip.txt"]
+    );
+}
+
+#[test]
+fn models_go_with_the_commands_of_their_task() {
+    let place = place();
+    place.ok(&train(&["names.conll", "--epochs", "1"]));
+    place.train("text.safetensors", &[]);
+    place.refused(&["tag", "text.safetensors", "Ada"], &["a model for `text`", "a tagger", "train tag"]);
+    place.refused(&["classify", "m.safetensors", "Ada"], &["a model for `tag`", "train classify"]);
+    place.refused(&["evaluate", "m.safetensors", "names.conll", "--stream"], &["is a tagger", "--stream"]);
+    place.refused(&["evaluate", "m.safetensors", "names.conll", "--validation", "0.001"], &["90 sentences"]);
+    place.refused(&["tag", "m.safetensors"], &["TEXT"]);
+}

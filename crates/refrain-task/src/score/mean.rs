@@ -1,0 +1,53 @@
+//! The score of tasks that need no other than the engine's.
+
+use super::Score;
+use crate::epoch::Metric;
+use crate::error::Result;
+use refrain_nn::checkpoint::exact;
+use refrain_nn::data::BatchSource;
+use refrain_nn::{Evaluate, Model};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The mean loss on some data, and the metrics that the model was compiled with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeanScore {
+    #[serde(with = "exact")]
+    loss: f64,
+    metrics: Vec<Metric>,
+}
+
+impl MeanScore {
+    /// Of a compiled model on all batches of a source.
+    ///
+    /// # Errors
+    /// If the data cannot be read, or does not fit the model.
+    pub fn of(model: &mut Model, data: &dyn BatchSource) -> Result<Self> {
+        let logs = model.evaluate_source(data, Evaluate::default())?;
+        let loss = logs["loss"];
+        let metrics = logs.iter().filter(|(name, _)| *name != "loss");
+        let metrics = metrics.map(|(name, value)| Metric { name: name.to_owned(), value }).collect();
+        Ok(Self { loss, metrics })
+    }
+
+    /// A metric by its name: `accuracy`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
+    }
+}
+
+impl Score for MeanScore {
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    fn metrics(&self) -> Vec<(String, f64)> {
+        self.metrics.iter().map(|metric| (metric.name.clone(), metric.value)).collect()
+    }
+
+    fn summary(&self) -> Map<String, Value> {
+        let all = [("loss".to_owned(), self.loss)].into_iter().chain(self.metrics());
+        all.map(|(name, value)| (name, value.into())).collect()
+    }
+}

@@ -1,0 +1,231 @@
+//! Sentences as batches of ids, each label at the last step of its word.
+
+use super::sentences::TaggedSentence;
+use crate::error::{Error, Result};
+use crate::reader::{Encoded, HasTexts, LabelAssets};
+use refrain_nn::Error as NnError;
+use refrain_nn::data::{Arrays, Batch, BatchSource};
+
+/// A step at which no word ends.
+const NO_LABEL: u32 = u32::MAX;
+
+/// Encoded sentences. One that is longer than is read in one piece is parted between words.
+#[derive(Debug, Default)]
+pub(super) struct Sentences {
+    /// Each in one piece or several.
+    pieces: Encoded,
+    /// For each step of all pieces the place of the label of the word that ends there, or [`NO_LABEL`].
+    labels: Vec<u32>,
+    /// Words of each sentence.
+    pub(super) words: Vec<usize>,
+    /// 0, 1, … for each piece.
+    numbers: Vec<u32>,
+}
+
+impl Sentences {
+    /// Encodes labelled sentences.
+    ///
+    /// # Errors
+    /// If a word has a label that is not among those of `assets`.
+    pub(super) fn new(sentences: &[TaggedSentence], assets: &LabelAssets) -> Result<Self> {
+        let mut encoded = Self::default();
+        let mut words = Vec::new();
+        for sentence in sentences {
+            words.clear();
+            for word in &sentence.words {
+                let place = assets.labels.binary_search(&word.label).map_err(|_| Error::UnknownLabel {
+                    label: word.label.clone(),
+                    known: assets.labels.clone(),
+                })?;
+                // A model's labels are fewer than its 32-bit ids.
+                words.push((&*word.word, place as u32));
+            }
+            encoded.push(&words, assets);
+        }
+        encoded.finish();
+        Ok(encoded)
+    }
+
+    /// Encodes sentences of words without labels.
+    pub(super) fn unlabelled(sentences: &[Vec<&str>], assets: &LabelAssets) -> Self {
+        let mut encoded = Self::default();
+        for sentence in sentences {
+            let words: Vec<_> = sentence.iter().map(|&word| (word, 0)).collect();
+            encoded.push(&words, assets);
+        }
+        encoded.finish();
+        encoded
+    }
+
+    /// Adds a sentence, a blank before every word but the first.
+    fn push(&mut self, words: &[(&str, u32)], assets: &LabelAssets) {
+        let LabelAssets { max_length, codec, .. } = assets;
+        let mut piece = Vec::new();
+        let mut is_parted = false;
+        for (i, &(word, label)) in words.iter().enumerate() {
+            let mut ids = if i == 0 { codec.encode(word) } else { codec.encode(&format!(" {word}")) };
+            if ids.is_empty() {
+                // What a vocabulary of words takes for blanks alone.
+                ids.push(0);
+            }
+            ids.truncate(*max_length);
+            if piece.len() + ids.len() > *max_length {
+                self.pieces.push(&piece);
+                piece.clear();
+                is_parted = true;
+            }
+            piece.extend(&ids);
+            self.labels.extend((1..ids.len()).map(|_| NO_LABEL));
+            self.labels.push(label);
+        }
+        if !piece.is_empty() {
+            self.pieces.push(&piece);
+        }
+        self.pieces.cut += usize::from(is_parted);
+        self.words.push(words.len());
+    }
+
+    fn finish(&mut self) {
+        self.numbers = (0..self.pieces.len() as u32).collect();
+    }
+
+    /// # Errors
+    /// If there is no word.
+    pub(super) fn must_be_some(&self) -> Result<()> {
+        if self.pieces.len() > 0 {
+            return Ok(());
+        }
+        let (place, got) = ("the sentences to score".to_owned(), "there is no word in them".to_owned());
+        Err(Error::Labelled { place, got, expected: "at least one" })
+    }
+
+    /// All of them.
+    pub(super) fn in_one_batch(&self) -> std::result::Result<Batch, NnError> {
+        let mut batch = Batch::default();
+        Batches::new(self, self.pieces.len(), false)?.fill(0, 0, 0, &mut batch)?;
+        Ok(batch)
+    }
+}
+
+/// The labels of a batch's steps, in the order of its rows; steps at which no word ends have none.
+pub(super) fn labels(batch: &Batch) -> impl Iterator<Item = Option<u32>> {
+    let steps = batch.targets[0].ids.iter().zip(&batch.weights);
+    steps.map(|(&label, &weight)| (weight > 0.0).then_some(label))
+}
+
+impl HasTexts for Sentences {
+    fn pieces(&self) -> &Encoded {
+        &self.pieces
+    }
+
+    fn count(&self) -> usize {
+        self.words.len()
+    }
+}
+
+/// Batches of [`Sentences`].
+#[derive(Debug)]
+pub(super) struct Batches<'a> {
+    sentences: &'a Sentences,
+    /// The pieces' numbers in place of the pieces: their order.
+    numbers: Arrays<'a>,
+    /// What a word's label counts: all steps over all words, so that the mean over the steps is that over the words.
+    weight: f32,
+}
+
+impl<'a> Batches<'a> {
+    /// Batches of `size` pieces in their order, or shuffled again for each epoch.
+    ///
+    /// # Errors
+    /// If `size` is 0.
+    pub(super) fn new(
+        sentences: &'a Sentences,
+        size: usize,
+        shuffle: bool,
+    ) -> std::result::Result<Self, NnError> {
+        let Sentences { labels, words, numbers, .. } = sentences;
+        let numbers = Arrays::new((numbers, numbers))?.batch_size(size)?.shuffle(shuffle);
+        let words: usize = words.iter().sum();
+        Ok(Self { sentences, numbers, weight: labels.len() as f32 / words.max(1) as f32 })
+    }
+}
+
+impl BatchSource for Batches<'_> {
+    fn len(&self, epoch: usize) -> usize {
+        self.numbers.len(epoch)
+    }
+
+    fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> std::result::Result<(), NnError> {
+        self.numbers.fill(seed, epoch, i, batch)?;
+        let input = &mut batch.inputs[0];
+        let pieces = std::mem::take(&mut input.ids);
+        self.sentences.pieces.lay_out(&pieces, input);
+        let target = &mut batch.targets[0];
+        target.steps = input.steps;
+        target.ids.clear();
+        batch.weights.clear();
+        for &piece in &pieces {
+            let end = target.ids.len() + input.steps;
+            for &label in &self.sentences.labels[self.sentences.pieces.range(piece as usize)] {
+                let is_label = label != NO_LABEL;
+                target.ids.push(if is_label { label } else { 0 });
+                batch.weights.push(if is_label { self.weight } else { 0.0 });
+            }
+            target.ids.resize(end, 0);
+            batch.weights.resize(end, 0.0);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_tagged;
+    use super::*;
+    use crate::codec::Codec;
+    use crate::{CharVocab, WordOptions, WordSplit, WordVocab};
+
+    fn sentences(codec: Codec, max_length: usize) -> Sentences {
+        let labels = vec!["X".to_owned(), "Y".to_owned()];
+        let sentences = parse_tagged("ab/Y c/X\nabc/X b/Y\na/Y", "lines").unwrap();
+        Sentences::new(&sentences, &LabelAssets { labels, max_length, codec }).unwrap()
+    }
+
+    fn batch(sentences: &Sentences, size: usize) -> Batch {
+        let mut batch = Batch::default();
+        Batches::new(sentences, size, false).unwrap().fill(0, 0, 0, &mut batch).unwrap();
+        batch
+    }
+
+    #[test]
+    fn a_label_stands_at_the_last_step_of_its_word_and_counts_as_many_steps_as_a_word_has() {
+        let sentences = sentences(Codec::Char(CharVocab::from_texts(["abc "])), 9);
+        let batch = batch(&sentences, 2);
+        let input = &batch.inputs[0];
+        assert_eq!((&input.lengths[..], input.steps), (&[4, 5][..], 5));
+        assert_eq!(input.ids, [2, 3, 1, 4, 0, 2, 3, 4, 1, 3]);
+        assert_eq!(batch.targets[0].ids, [0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+        // Ten steps and five words.
+        assert_eq!(batch.weights, [0.0, 2.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0]);
+        let labels: Vec<_> = super::labels(&batch).flatten().collect();
+        assert_eq!((labels, sentences.pieces.cut), (vec![1, 0, 0, 1], 0));
+    }
+
+    #[test]
+    fn words_are_steps_of_their_own() {
+        let options = WordOptions { split: WordSplit::Whitespace, ..WordOptions::default() };
+        let codec = Codec::Word(WordVocab::from_texts(["ab c ab c abc"], options).unwrap());
+        let batch = batch(&sentences(codec, 9), 3);
+        assert_eq!((&batch.inputs[0].ids[..], batch.inputs[0].steps), (&[1, 2, 3, 0, 0, 0][..], 2));
+        assert_eq!(batch.weights, [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn long_sentences_are_parted_between_words_and_long_words_cut() {
+        let sentences = sentences(Codec::Char(CharVocab::from_texts(["abc "])), 2);
+        let pieces: Vec<_> = (0..sentences.pieces.len()).map(|i| sentences.pieces.text(i)).collect();
+        assert_eq!(pieces, [&[2, 3][..], &[1, 4], &[2, 3], &[1, 3], &[2]]);
+        assert_eq!((sentences.pieces.cut, &sentences.words[..]), (2, &[2, 2, 1][..]));
+        assert_eq!(sentences.labels, [NO_LABEL, 1, NO_LABEL, 0, NO_LABEL, 0, NO_LABEL, 1, 1]);
+    }
+}

@@ -1,0 +1,133 @@
+//! How well a tagger labels words.
+
+use super::batches::{Batches, Sentences, labels};
+use super::spans::Spans;
+use crate::reader::likeliest;
+use refrain_nn::checkpoint::exact;
+use refrain_nn::data::{Batch, BatchSource};
+use refrain_nn::{Error, Model};
+use refrain_task::Score;
+use refrain_task::score::Confusion;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Pieces of lines that are run at a time; they do not depend on each other.
+pub(super) const BATCH: usize = 64;
+
+/// A tagger's score on sentences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaggerScore {
+    /// Mean cross-entropy, in nats a word.
+    #[serde(with = "exact")]
+    pub loss: f64,
+    /// Which labels words were given for which.
+    pub confusion: Confusion,
+    /// The spans that labels such as `B-PER` mark; none for other labels.
+    pub spans: Option<Spans>,
+}
+
+/// Runs a model and calls `each` with every word's true label, likeliest label and the probability of that, in order.
+/// With `losses`, the model, which is compiled then, counts its loss too.
+pub(super) fn predict(
+    model: &mut Model,
+    sentences: &Sentences,
+    losses: bool,
+    mut each: impl FnMut(usize, usize, f32),
+) -> Result<(), Error> {
+    let batches = Batches::new(sentences, BATCH, false)?;
+    let mut batch = Batch::default();
+    for i in 0..batches.len(0) {
+        batches.fill(0, 0, i, &mut batch)?;
+        if losses {
+            model.test_step(&batch, None)?;
+        }
+        // The loss is of the logits, which a model keeps to itself; the labels are those of its predictions.
+        let output = model.predict_batch(&batch, None)?.swap_remove(0);
+        for (row, truth) in output.rows().into_iter().zip(labels(&batch)) {
+            if let Some(truth) = truth {
+                let (label, probability) = likeliest(row.iter().copied());
+                each(truth as usize, label, probability);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Scores sentences with a compiled model.
+pub(super) fn score(
+    model: &mut Model,
+    sentences: &Sentences,
+    names: &[String],
+) -> Result<TaggerScore, Error> {
+    let mut confusion = Confusion::new(names.to_vec());
+    let mut pairs = Vec::new();
+    model.reset_totals();
+    predict(model, sentences, true, |truth, predicted, _| {
+        confusion.add(truth, predicted);
+        pairs.push((&*names[truth], &*names[predicted]));
+    })?;
+    let spans = Spans::are_marked_by(names).then(|| {
+        let mut spans = Spans::default();
+        let mut rest = &pairs[..];
+        for &words in &sentences.words {
+            let (sentence, after) = rest.split_at(words);
+            let (truth, predicted): (Vec<&str>, Vec<&str>) = sentence.iter().copied().unzip();
+            spans.add(&truth, &predicted);
+            rest = after;
+        }
+        spans
+    });
+    Ok(TaggerScore { loss: model.weighted_loss(), confusion, spans })
+}
+
+impl TaggerScore {
+    /// Share of the words that were given their label.
+    pub fn accuracy(&self) -> f64 {
+        self.confusion.accuracy()
+    }
+
+    /// Mean F1 of the labels, each counting the same.
+    pub fn macro_f1(&self) -> f64 {
+        self.confusion.macro_f1()
+    }
+
+    /// F1 of all spans together; none for labels that mark none.
+    pub fn span_f1(&self) -> Option<f64> {
+        self.spans.as_ref().map(|spans| spans.all().f1)
+    }
+
+    /// Words scored.
+    pub fn words(&self) -> usize {
+        self.confusion.total()
+    }
+}
+
+impl Score for TaggerScore {
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    fn metrics(&self) -> Vec<(String, f64)> {
+        let mut metrics =
+            vec![("accuracy".to_owned(), self.accuracy()), ("macro_f1".to_owned(), self.macro_f1())];
+        metrics.extend(self.span_f1().map(|f1| ("span_f1".to_owned(), f1)));
+        metrics
+    }
+
+    fn summary(&self) -> Map<String, Value> {
+        let mut summary = Map::from_iter([("loss".to_owned(), self.loss.into())]);
+        summary.extend(self.metrics().into_iter().map(|(name, value)| (name, value.into())));
+        summary.insert("words".to_owned(), self.words().into());
+        summary
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        let mut details = self.summary();
+        if let Some(spans) = &self.spans {
+            details.insert("spans".to_owned(), serde_json::json!(spans.kinds()));
+        }
+        details.extend(self.confusion.details());
+        details
+    }
+}

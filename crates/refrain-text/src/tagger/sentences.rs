@@ -1,0 +1,235 @@
+//! Sentences whose words have labels: read, checked, and parted.
+
+use crate::error::{Error, Result, shorten};
+use refrain_task::Fingerprints;
+use refrain_task::score::MOST_LABELS;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What CoNLL's files have in the place of a word where a document begins.
+const DOCUMENT: &str = "-DOCSTART-";
+
+/// A word and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaggedWord {
+    /// The word.
+    pub word: String,
+    /// What it is.
+    pub label: String,
+}
+
+/// The words of a line or a sentence, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaggedSentence {
+    /// Its words.
+    pub words: Vec<TaggedWord>,
+}
+
+impl TaggedSentence {
+    /// The words with blanks between them, as a text to read.
+    pub fn line(&self) -> String {
+        let words: Vec<&str> = self.words.iter().map(|word| &*word.word).collect();
+        words.join(" ")
+    }
+}
+
+/// Sentences in one of two forms; the first line with something in it says which.
+///
+/// - Columns, as CoNLL's: a word a line, its label in the last column, a blank line between sentences. Columns are parted
+///   by tabs or, where a line has none, by blanks, and all lines have as many. Lines that begin with `-DOCSTART-` are
+///   skipped.
+/// - `word/LABEL` between blanks, a sentence a line. The label stands behind the last slash.
+///
+/// # Errors
+/// [`Error::Labelled`] with `name` and the line's number where a word or a label is missing, or no sentence is there.
+pub fn parse_tagged(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    let has_slashes = first.is_some_and(|line| {
+        !line.contains('\t') && line.split_whitespace().all(|word| split_at_slash(word).is_some())
+    });
+    let sentences = if has_slashes { slashes(text, name) } else { columns(text, name) }?;
+    if sentences.is_empty() {
+        let got = "there is no word with a label".to_owned();
+        return Err(Error::Labelled { place: name.to_owned(), got, expected: "at least one" });
+    }
+    Ok(sentences)
+}
+
+fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
+    const EXPECTED: &str = "a word and its label, parted by a tab or blanks";
+    let mut sentences = Vec::new();
+    let mut words = Vec::new();
+    let mut width = None;
+    for (number, line) in (1_usize..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            sentences.push(TaggedSentence { words: std::mem::take(&mut words) });
+            continue;
+        }
+        let wrong = |got: String| wrong(name, number, got, EXPECTED);
+        let columns: Vec<&str> = match line.contains('\t') {
+            true => line.split('\t').map(str::trim).collect(),
+            false => line.split_whitespace().collect(),
+        };
+        let &[word, .., label] = &columns[..] else {
+            return Err(wrong(format!("`{}` has no label", shorten(line.trim()))));
+        };
+        if word == DOCUMENT {
+            continue;
+        }
+        let (here, first) = (columns.len(), *width.get_or_insert(columns.len()));
+        if here != first {
+            return Err(wrong(format!("{here} columns, and {first} in the lines before")));
+        }
+        words.push(tagged(word, label).map_err(wrong)?);
+    }
+    sentences.push(TaggedSentence { words });
+    sentences.retain(|sentence| !sentence.words.is_empty());
+    Ok(sentences)
+}
+
+fn slashes(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
+    let mut sentences = Vec::new();
+    for (number, line) in (1_usize..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong =
+            |got: String| wrong(name, number, got, "`word/LABEL` between blanks, as in the first line");
+        let words = line.split_whitespace().map(|token| {
+            let Some((word, label)) = split_at_slash(token) else {
+                return Err(wrong(format!("`{}` has no label", shorten(token))));
+            };
+            tagged(word, label).map_err(wrong)
+        });
+        sentences.push(TaggedSentence { words: words.collect::<Result<_>>()? });
+    }
+    Ok(sentences)
+}
+
+fn split_at_slash(token: &str) -> Option<(&str, &str)> {
+    token.rsplit_once('/').filter(|(word, label)| !word.is_empty() && !label.is_empty())
+}
+
+fn tagged(word: &str, label: &str) -> std::result::Result<TaggedWord, String> {
+    if word.is_empty() || label.is_empty() {
+        return Err(format!("the {} is empty", if word.is_empty() { "word" } else { "label" }));
+    }
+    if label.contains(char::is_control) {
+        return Err(format!("the label `{}` holds a control character", label.escape_debug()));
+    }
+    Ok(TaggedWord { word: word.to_owned(), label: label.to_owned() })
+}
+
+fn wrong(name: &str, number: usize, got: String, expected: &'static str) -> Error {
+    Error::Labelled { place: format!("{name}, line {number}"), got, expected }
+}
+
+/// Holds out `share` of the sentences, the last ones: the parts to train and to validate on.
+///
+/// Sentences that follow each other are about the same, so that those drawn from among the others would be easier than
+/// new ones are.
+pub fn split_tagged(sentences: &[TaggedSentence], share: f64) -> (&[TaggedSentence], &[TaggedSentence]) {
+    let held_out = (sentences.len() as f64 * share).round() as usize;
+    sentences.split_at(sentences.len() - held_out.min(sentences.len().saturating_sub(1)))
+}
+
+/// A hash of all words and labels, to tell whether two runs had the same ones.
+pub(super) fn fingerprint(sentences: &[TaggedSentence]) -> String {
+    let words = sentences.iter().flat_map(|sentence| {
+        let words = sentence.words.iter().flat_map(|word| [&*word.word, "\t", &*word.label, "\n"]);
+        words.chain(["\n"])
+    });
+    Fingerprints::of_bytes(words.map(str::as_bytes))
+}
+
+/// The labels of sentences to learn, sorted.
+///
+/// # Errors
+/// When there are fewer than two labels.
+pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
+    let words = sentences.iter().flat_map(|sentence| &sentence.words);
+    let labels: BTreeSet<&str> = words.map(|word| &*word.label).collect();
+    let labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
+    match labels.len() {
+        0..2 => Err(Error::Labels { got: labels }),
+        2..=MOST_LABELS => Ok(labels),
+        many => Err(Error::Labelled {
+            place: "the sentences".to_owned(),
+            got: format!("{many} labels"),
+            expected: "at most 4096; is the label the last column?",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Vec<Vec<(String, String)>> {
+        let sentences = parse_tagged(text, "t").unwrap();
+        let words =
+            |sentence: TaggedSentence| sentence.words.into_iter().map(|w| (w.word, w.label)).collect();
+        sentences.into_iter().map(words).collect()
+    }
+
+    fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|&(word, label)| (word.to_owned(), label.to_owned())).collect()
+    }
+
+    #[test]
+    fn the_first_line_says_which_form_it_is() {
+        let expected = [words(&[("EU", "B-ORG"), ("1/2", "O")]), words(&[("w/", "X")])];
+        assert_eq!(read("EU/B-ORG  1/2/O\n\nw//X\r\n"), expected);
+        assert_eq!(read("\nEU B-ORG\r\n1/2 O\n \n\nw/ X"), expected);
+        let columns = "-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\n1/2 CD B-NP O\n\nw/ IN B-PP X\n";
+        assert_eq!(read(columns), expected);
+        // With tabs a word may hold blanks.
+        assert_eq!(read("New York\tB-LOC\nor\tO\n"), [words(&[("New York", "B-LOC"), ("or", "O")])]);
+        assert_eq!(read("a/X\tb/Y\n"), [words(&[("a/X", "b/Y")])]);
+    }
+
+    #[test]
+    fn wrong_lines_are_named() {
+        for (text, phrases) in [
+            ("a X\nb\n", &["t, line 2", "`b` has no label", "a word and its label"][..]),
+            ("a X\n\nb Y Z\n", &["line 3", "3 columns, and 2 in the lines before"]),
+            ("a\t\n", &["line 1", "the label is empty"]),
+            ("\tX\nb\tY", &["line 1", "the word is empty"]),
+            ("a/X\n\nb/Y c d/Z\n", &["line 3", "`c` has no label", "as in the first line"]),
+            ("a\tX\u{7}\n", &["line 1", "control character"]),
+            ("-DOCSTART- O\n\n", &["t: there is no word with a label"]),
+            ("", &["no word with a label"]),
+        ] {
+            let error = parse_tagged(text, "t").map_or_else(|e| e.to_string(), |read| format!("{read:?}"));
+            assert!(phrases.iter().all(|p| error.contains(p)), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_last_share_is_held_out_and_one_sentence_kept() {
+        let sentences = parse_tagged(&"a/X b/Y\n".repeat(10), "t").unwrap();
+        let lengths = |share| {
+            let (training, held_out) = split_tagged(&sentences, share);
+            (training.len(), held_out.len())
+        };
+        assert_eq!([0.0, 0.1, 0.26, 0.99].map(lengths), [(10, 0), (9, 1), (7, 3), (1, 9)]);
+        assert_eq!(split_tagged(&[], 0.5), (&[][..], &[][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_in_either_form_comes_back(
+            sentences in prop::collection::vec(prop::collection::vec(("[a/é-]{1,4}", "[A-Z.,-]{1,3}"), 1..5), 1..5),
+        ) {
+            let join = |form: fn(&(String, String)) -> String, words: &str, end: &str| {
+                let line = |s: &Vec<(String, String)>| s.iter().map(form).collect::<Vec<_>>().join(words) + end;
+                sentences.iter().map(line).collect::<String>()
+            };
+            prop_assert_eq!(&read(&join(|(word, label)| format!("{word}\t{label}"), "\n", "\n\n")), &sentences);
+            prop_assert_eq!(&read(&join(|(word, label)| format!("{word}/{label}"), " ", "\n")), &sentences);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[a/X\\t \\n\\u{85}-]{0,30}") {
+            let _ = parse_tagged(&text, "t");
+        }
+    }
+}
