@@ -10,10 +10,11 @@ use refrain::layers::{
     ActivityPenalty, AdaptiveSoftmax, Add, Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru,
     LayerNormalization, Lstm, Masking, RepeatVector, SimpleRnn, SpatialDropout1D, TimeDistributed,
 };
+use refrain::tagger::parse_tagged;
 use refrain::{
     Activation, Answer, BpeOptions, BpeVocab, CellKind, Codec, Compile, Corpus, Engine, InputSpec, Isa,
-    Level, Model, Network, Sequential, TextRecipe, Tokenizer, TokenizerConfig, TrainingSettings, WordOptions,
-    WordSplit, file,
+    Level, Model, Network, Sequential, TaggerRecipe, TextRecipe, Tokenizer, TokenizerConfig,
+    TrainingSettings, WordOptions, WordSplit, file,
 };
 use serde_json::{Value, json};
 use std::error::Error;
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 const SONG: &str = "Row, row, row your boat,\nGently down the stream.\nMerrily, merrily, merrily, merrily,\n\
     Life is but a dream. Isn't it?\n";
 const TABLE: &str = "up\trise\nup\traise\nup\tsoar\ndown\tdrop\ndown\tfall\ndown\tdive\n";
+
+const TAGGED: &str = "Row/VERB row/VERB your/PRON boat/NOUN\ndown/ADV the/DET stream/NOUN\n";
 
 /// Two lines behind a byte order mark, as Python's gzip writes them.
 const ANOTHER_DAY: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x7b\xbf\x7b\x7f\x7e\x5e\xaa\x42\x4a\x62\x25\x2f\x57\x62\x5e\x7e\x49\x46\x6a\x11\x17\x00\xde\xda\x7f\xee\x14\x00\x00\x00";
@@ -128,6 +131,18 @@ fn models() -> Result<()> {
     let bytes = saved(|path| Ok(model.save(path)?))?;
     task_of("classifier_task", "char", &bytes, model.model())?;
     seed("model_file", "classifier", bytes)?;
+    let sentences = parse_tagged(TAGGED, "the sentences")?;
+    for (name, level) in [("char", Level::Char), ("word", Level::Word), ("bpe", Level::Bpe)] {
+        let training = TrainingSettings { epochs: 1, ..TrainingSettings::default() };
+        let recipe = TaggerRecipe { reader: ReaderSettings { level, ..reader }, training };
+        let data = LabelledData::new(&sentences);
+        let model = recipe.train(data, engine(), &mut |_| Answer::Continue)?.model;
+        let bytes = saved(|path| Ok(model.save(path)?))?;
+        task_of("tagger_task", name, &bytes, model.model())?;
+        if level == Level::Word {
+            seed("model_file", "tagger", bytes)?;
+        }
+    }
     for (name, layer) in [
         ("adaptive", json!(null)),
         ("giant", json!({"units": 1_u64 << 62})),
@@ -291,6 +306,14 @@ fn texts() -> Result<()> {
         seed("labelled_texts", name, text)?;
     }
     seed("labelled_texts", "latin", b"caf\xe9\tnoir\n")?;
+    for (name, text) in [
+        ("slashes", TAGGED),
+        ("columns", "-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\nrejects VBZ I-VP O\n\nNo DT O O\n"),
+        ("tabs", "New York\tB-LOC\r\nor\tO\r\n \r\n1/2\tO\r\n"),
+        ("no_label", "a/X b/Y\nc\n"),
+    ] {
+        seed("tagged_texts", name, text)?;
+    }
     for (name, bytes) in [
         ("lines", &b"\xef\xbb\xbfone day\r\n\nanother"[..]),
         ("gzip", ANOTHER_DAY),

@@ -38,8 +38,8 @@ pub use codecs::{bpe_json, keras_tokenizer, text_round_trip};
 pub use libfuzzer_sys;
 pub use models::{architecture, model_file};
 pub use options::{option_values, recipes};
-pub use tasks::{classifier_task, language_model_task};
-pub use texts::{corpus, input, labelled_texts};
+pub use tasks::{classifier_task, language_model_task, tagger_task};
+pub use texts::{corpus, input, labelled_texts, tagged_texts};
 
 /// A target: whatever the bytes are, it returns.
 pub type Target = fn(&[u8]);
@@ -60,6 +60,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("option_values", option_values),
     ("recipes", recipes),
     ("safetensors_arrays", safetensors_arrays),
+    ("tagged_texts", tagged_texts),
+    ("tagger_task", tagger_task),
     ("text_round_trip", text_round_trip),
 ];
 

@@ -3,7 +3,7 @@
 use crate::codecs::check_codec;
 use crate::json;
 use refrain::file::{self, ModelFile};
-use refrain::{Architecture, Classifier, Engine, Isa, LanguageModel, Opened};
+use refrain::{Architecture, Classifier, Engine, Isa, LanguageModel, Opened, Tagger};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::collections::HashMap;
@@ -78,6 +78,10 @@ fn run(mut opened: Opened) {
         if let Ok(ranked) = model.classify(&["a", TEXT]) {
             assert!(ranked.len() == 2 && ranked.iter().all(|r| r.len() == labels));
         }
+    } else if let Some(model) = opened.downcast_mut::<Tagger>() {
+        check_codec(model.codec(), TEXT);
+        let tagged = model.tag(&["a", TEXT]).expect("opening tried it");
+        assert_eq!(tagged[1].len(), TEXT.split_whitespace().count());
     } else {
         assert!(opened.application().is_none(), "a task without a use here: {opened:?}");
     }

@@ -3,7 +3,7 @@
 use crate::json;
 use refrain::checkpoint::Every;
 use refrain::task::{Range, Recipe};
-use refrain::{ClassifierRecipe, TextRecipe};
+use refrain::{ClassifierRecipe, TaggerRecipe, TextRecipe};
 use std::fmt::Debug;
 
 #[allow(dead_code)]
@@ -44,6 +44,7 @@ fn within<T: Debug>(read: Result<T, String>, holds: impl Fn(&T) -> bool) {
 pub fn recipes(bytes: &[u8]) {
     recipe::<TextRecipe>(bytes);
     recipe::<ClassifierRecipe>(bytes);
+    recipe::<TaggerRecipe>(bytes);
 }
 
 fn recipe<R: Recipe>(bytes: &[u8]) {

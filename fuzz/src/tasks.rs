@@ -5,7 +5,7 @@ use crate::json;
 use crate::models::{engine, saved};
 use refrain::file::{ModelFile, read};
 use refrain::layers::{Dense, Embedding, SimpleRnn};
-use refrain::{Activation, Classifier, Codec, Compile, LanguageModel, Model, Sequential};
+use refrain::{Activation, Classifier, Codec, Compile, LanguageModel, Model, Sequential, Tagger};
 use serde_json::Value;
 
 /// Entries of a vocabulary, and labels, that a network is made for.
@@ -82,4 +82,23 @@ pub fn classifier_task(bytes: &[u8]) {
         (again.labels(), again.max_length(), again.codec()),
         (model.labels(), model.max_length(), &codec)
     );
+}
+
+/// The JSON of a tagger's task: its labels, its longest piece and its vocabulary.
+///
+/// A tagger that is made of it gives every word of a line one of its labels, and comes back from its file.
+pub fn tagger_task(bytes: &[u8]) {
+    let Some(task) = json::parse::<Value>(bytes) else { return };
+    let Ok(codec) = serde_json::from_value::<Codec>(task.clone()) else { return };
+    let labels = task.get("labels").and_then(Value::as_array).map_or(0, Vec::len);
+    let Some(network) = network(codec.vocab_size(), labels, true) else { return };
+    let Ok(mut model) = Tagger::from_file(file(network, task)) else { return };
+    let lines = [&*json::text(bytes, 256), "a row, a boat", ""];
+    let tagged = model.tag(&lines).expect("opening tried it");
+    for (line, words) in lines.iter().zip(&tagged) {
+        assert!(line.split_whitespace().eq(words.iter().map(|word| &*word.word)));
+        assert!(words.iter().all(|word| model.labels().contains(&word.label)));
+    }
+    let again = Tagger::from_file(reread(saved(|path| model.save(path)))).expect("it was one");
+    assert_eq!((again.labels(), again.codec()), (model.labels(), &codec));
 }

@@ -5,6 +5,7 @@ use refrain::classifier::{Identical, LabelledText, parse_lines, parse_table, spl
 use refrain::codec::{Codec, Level};
 use refrain::corpus::Cut;
 use refrain::language_model::split_text;
+use refrain::tagger::{TaggedWord, parse_tagged, split_tagged};
 use refrain::task::input::{Input, Line};
 use refrain::{Corpus, Store, Tokens};
 use std::path::Path;
@@ -163,4 +164,30 @@ pub fn labelled_texts(bytes: &[u8]) {
         all.sort_by_key(key);
         assert_eq!(parts, all);
     }
+}
+
+/// The bytes of sentences whose words have labels, as `refrain train tag` reads them.
+///
+/// Every sentence has words, each with a label without control characters; what is written as columns is the same
+/// sentences again. Its parts put together are all of it.
+pub fn tagged_texts(bytes: &[u8]) {
+    let Ok(text) = Input::from_reader("the sentences", bytes).and_then(Input::text) else { return };
+    let sentences = match parse_tagged(&text, "the sentences") {
+        Ok(sentences) => sentences,
+        Err(error) => return assert!(error.to_string().starts_with("the sentences"), "{error}"),
+    };
+    assert!(!sentences.is_empty());
+    let mut columns = String::new();
+    for sentence in &sentences {
+        assert!(!sentence.words.is_empty());
+        for TaggedWord { word, label } in &sentence.words {
+            assert!(!word.is_empty() && !label.is_empty() && !label.contains(char::is_control));
+            columns += &format!("{word}\t{label}\n");
+        }
+        columns.push('\n');
+    }
+    assert_eq!(parse_tagged(&columns, "what was written").expect("it has columns"), sentences);
+    let (training, held_out) = split_tagged(&sentences, 0.3);
+    assert_eq!([training, held_out].concat(), sentences);
+    assert!(!training.is_empty());
 }
