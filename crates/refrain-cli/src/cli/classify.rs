@@ -1,7 +1,7 @@
 //! The options of `train classify` and `classify`.
 
 use super::reader_options::{READER_OPTIONS, ReaderOptions, ReadsLongTexts};
-use super::run_options::{Defaults, RunOptions, default};
+use super::run_options::{RunOptions, TrainOptions, default};
 use super::values::{choice, count, name};
 use clap::Args;
 use refrain::ClassifierRecipe;
@@ -19,7 +19,7 @@ pub(crate) struct TrainClassify {
     #[command(flatten)]
     labels: Labels,
     #[command(flatten)]
-    pub(crate) run: RunOptions<TrainClassify>,
+    run: RunOptions<TrainClassify>,
 }
 
 /// How labels count, and which texts are held out.
@@ -35,7 +35,7 @@ struct Labels {
     identical: Option<Identical>,
 }
 
-impl Defaults for TrainClassify {
+impl TrainOptions for TrainClassify {
     type Recipe = ClassifierRecipe;
 
     const BATCH: &'static str = "Texts in a batch";
@@ -56,21 +56,17 @@ impl Defaults for TrainClassify {
     fn default_batch() -> String {
         ClassifierRecipe::default().batch().to_string()
     }
-}
 
-impl ReadsLongTexts for TrainClassify {
-    const MAX_LENGTH: &'static str = "Steps of a text that are read; what follows is cut";
-}
+    fn run(&self) -> &RunOptions<Self> {
+        &self.run
+    }
 
-impl TrainClassify {
-    /// The recipe that the options describe.
-    pub(crate) fn recipe(&self) -> ClassifierRecipe {
+    fn recipe(&self) -> ClassifierRecipe {
         let base = ClassifierRecipe::default();
         self.recipe_for(ClassifierRecipe { reader: self.reader.settings(&base.reader), ..base })
     }
 
-    /// The network of a recipe, trained as the options say.
-    pub(crate) fn recipe_for(&self, network: ClassifierRecipe) -> ClassifierRecipe {
+    fn recipe_for(&self, network: ClassifierRecipe) -> ClassifierRecipe {
         let base = ClassifierRecipe::default();
         ClassifierRecipe {
             class_weight: self.labels.class_weight.unwrap_or(base.class_weight),
@@ -79,6 +75,10 @@ impl TrainClassify {
             ..network
         }
     }
+}
+
+impl ReadsLongTexts for TrainClassify {
+    const MAX_LENGTH: &'static str = "Steps of a text that are read; what follows is cut";
 }
 
 #[derive(Debug, Args)]

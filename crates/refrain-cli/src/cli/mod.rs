@@ -16,7 +16,9 @@ pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use inspect::{Inspect, Topic, Write as InspectWrite};
 pub(crate) use logging::LoggingOptions;
-pub(crate) use run_options::{Defaults, RunOptions, ScoredData};
+#[cfg(test)]
+pub(crate) use run_options::RunOptions;
+pub(crate) use run_options::{ScoredData, TrainOptions};
 pub(crate) use tag::{Tag, TrainTag};
 pub(crate) use train_text::TrainText;
 

@@ -1,6 +1,6 @@
 //! The options of networks that read whole texts: of classifiers and taggers.
 
-use super::run_options::{Defaults, default};
+use super::run_options::{TrainOptions, default};
 use super::values::{choice, count, name, number_in};
 use clap::Args;
 use refrain::classifier::{ReaderSettings, ReadsTexts};
@@ -9,7 +9,7 @@ use refrain::{CellKind, Level};
 use std::marker::PhantomData;
 
 /// How the help of a command says what becomes of long texts.
-pub(crate) trait ReadsLongTexts: Defaults<Recipe: ReadsTexts> {
+pub(crate) trait ReadsLongTexts: TrainOptions<Recipe: ReadsTexts> {
     const MAX_LENGTH: &'static str;
 }
 

@@ -9,8 +9,9 @@ use refrain::{Average, RateSchedule, TrainingSettings};
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-/// What the options of a training start from, and how their help calls what is trained on.
-pub(crate) trait Defaults {
+/// The options of a training of one task: what they start from, how their help calls what is trained on, and the recipe
+/// that they describe.
+pub(crate) trait TrainOptions: Sized {
     /// What the options describe.
     type Recipe: Recipe;
 
@@ -30,10 +31,24 @@ pub(crate) trait Defaults {
 
     /// The batch that is chosen if the recipe has none, in words.
     fn default_batch() -> String;
+
+    /// Those that every training has.
+    fn run(&self) -> &RunOptions<Self>;
+
+    /// The recipe that they describe.
+    fn recipe(&self) -> Self::Recipe;
+
+    /// The network of a recipe, trained as they say.
+    fn recipe_for(&self, network: Self::Recipe) -> Self::Recipe;
+
+    /// Those that were given and change nothing under a recipe, each with what it would need.
+    fn without_effect(&self, recipe: &Self::Recipe) -> Vec<(&'static str, &'static str)> {
+        self.run().without_effect(recipe.training())
+    }
 }
 
 /// Help with the default of an option, and those of other recipes that differ.
-pub(crate) fn default<D: Defaults>(help: &str, value: impl Fn(&D::Recipe) -> String) -> String {
+pub(crate) fn default<D: TrainOptions>(help: &str, value: impl Fn(&D::Recipe) -> String) -> String {
     let (plain, others) = D::recipes();
     let plain = value(&plain);
     let mut shown = format!("{help} [default: {plain}");
@@ -46,13 +61,13 @@ pub(crate) fn default<D: Defaults>(help: &str, value: impl Fn(&D::Recipe) -> Str
 }
 
 /// The same for a setting of training.
-fn training<D: Defaults>(help: &str, value: impl Fn(&TrainingSettings) -> String) -> String {
+fn training<D: TrainOptions>(help: &str, value: impl Fn(&TrainingSettings) -> String) -> String {
     default::<D>(help, |recipe| value(recipe.training()))
 }
 
 /// The options that every training has.
 #[derive(Debug, Args)]
-pub(crate) struct RunOptions<D: Defaults> {
+pub(crate) struct RunOptions<D: TrainOptions> {
     #[command(flatten)]
     pub(crate) training: TrainingOptions<D>,
     #[command(flatten)]
@@ -70,7 +85,7 @@ pub(crate) struct RunOptions<D: Defaults> {
 /// Where a model comes from and goes to.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model files")]
-pub(crate) struct ModelFiles<D: Defaults> {
+pub(crate) struct ModelFiles<D: TrainOptions> {
     /// Continue with a trained model, with its vocabulary and layers
     #[arg(long, value_name = "MODEL", conflicts_with_all = D::SHAPE)]
     pub(crate) init: Option<PathBuf>,
@@ -84,7 +99,7 @@ pub(crate) struct ModelFiles<D: Defaults> {
 /// How a model is trained.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
-pub(crate) struct TrainingOptions<D: Defaults> {
+pub(crate) struct TrainingOptions<D: TrainOptions> {
     #[arg(long, value_name = "N", help = format!("{} [default: {}]", D::BATCH, D::default_batch()), value_parser = count(1..=65_536))]
     batch: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=65_536),
@@ -138,7 +153,7 @@ pub(crate) struct TrainingOptions<D: Defaults> {
 /// What a model is measured on.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Validation and test")]
-pub(crate) struct ScoredData<D: Defaults> {
+pub(crate) struct ScoredData<D: TrainOptions> {
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
         help = training::<D>(D::VALIDATION, |t| t.validation.to_string()), conflicts_with = "validation_file")]
     validation: Option<f64>,
@@ -155,7 +170,7 @@ fn short(x: f64) -> String {
     format!("{x:.3}").trim_end_matches('0').to_owned()
 }
 
-impl<D: Defaults> RunOptions<D> {
+impl<D: TrainOptions> RunOptions<D> {
     /// Settings of training as the options say, and where they say nothing as `base` does.
     pub(crate) fn settings(&self, base: &TrainingSettings) -> TrainingSettings {
         let (training, scored) = (&self.training, &self.scored);
@@ -184,7 +199,7 @@ impl<D: Defaults> RunOptions<D> {
     }
 
     /// The options that were given and change nothing with these settings, each with what it would need.
-    pub(crate) fn without_effect(&self, settings: &TrainingSettings) -> Vec<(&'static str, &'static str)> {
+    pub(super) fn without_effect(&self, settings: &TrainingSettings) -> Vec<(&'static str, &'static str)> {
         let options = &self.training;
         let falls = matches!(settings.schedule, RateSchedule::Step | RateSchedule::Plateau);
         let steps = settings.schedule == RateSchedule::Step;

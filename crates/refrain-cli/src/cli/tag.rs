@@ -1,7 +1,7 @@
 //! The options of `train tag` and `tag`.
 
 use super::reader_options::{READER_OPTIONS, ReaderOptions, ReadsLongTexts};
-use super::run_options::{Defaults, RunOptions};
+use super::run_options::{RunOptions, TrainOptions};
 use clap::Args;
 use refrain::TaggerRecipe;
 use refrain::tagger::ReadsTexts;
@@ -16,10 +16,10 @@ pub(crate) struct TrainTag {
     #[command(flatten)]
     reader: ReaderOptions<TrainTag>,
     #[command(flatten)]
-    pub(crate) run: RunOptions<TrainTag>,
+    run: RunOptions<TrainTag>,
 }
 
-impl Defaults for TrainTag {
+impl TrainOptions for TrainTag {
     type Recipe = TaggerRecipe;
 
     const BATCH: &'static str = "Sentences in a batch";
@@ -38,23 +38,23 @@ impl Defaults for TrainTag {
     fn default_batch() -> String {
         TaggerRecipe::default().batch().to_string()
     }
-}
 
-impl ReadsLongTexts for TrainTag {
-    const MAX_LENGTH: &'static str = "Steps of a sentence that are read in one piece; a longer one is read in several, parted between words";
-}
+    fn run(&self) -> &RunOptions<Self> {
+        &self.run
+    }
 
-impl TrainTag {
-    /// The recipe that the options describe.
-    pub(crate) fn recipe(&self) -> TaggerRecipe {
+    fn recipe(&self) -> TaggerRecipe {
         let base = TaggerRecipe::default();
         self.recipe_for(TaggerRecipe { reader: self.reader.settings(&base.reader), ..base })
     }
 
-    /// The network of a recipe, trained as the options say.
-    pub(crate) fn recipe_for(&self, network: TaggerRecipe) -> TaggerRecipe {
+    fn recipe_for(&self, network: TaggerRecipe) -> TaggerRecipe {
         TaggerRecipe { training: self.run.settings(&TaggerRecipe::default().training), ..network }
     }
+}
+
+impl ReadsLongTexts for TrainTag {
+    const MAX_LENGTH: &'static str = "Steps of a sentence that are read in one piece; a longer one is read in several, parted between words";
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! The options of `train text`.
 
-use super::run_options::{Defaults, RunOptions, default};
+use super::run_options::{RunOptions, TrainOptions, default};
 use super::values::{Cutoffs, choice, count, cutoffs, name, number_in};
 use crate::train::text::songbook_recipe;
 use clap::Args;
@@ -22,7 +22,7 @@ pub(crate) struct TrainText {
     #[command(flatten)]
     steps: Steps,
     #[command(flatten)]
-    pub(crate) run: RunOptions<TrainText>,
+    run: RunOptions<TrainText>,
 }
 
 /// The ids of the options of [`Shape`] and [`Noise`], which a model given with `--init` has decided already.
@@ -51,7 +51,7 @@ const SHAPE_OPTIONS: &[&str] = &[
     "temporal_penalty",
 ];
 
-impl Defaults for TrainText {
+impl TrainOptions for TrainText {
     type Recipe = TextRecipe;
 
     const BATCH: &'static str = "Sequences trained side by side";
@@ -72,6 +72,70 @@ impl Defaults for TrainText {
 
     fn default_batch() -> String {
         "64, for a small text as many as leave 50 updates an epoch; the published recipes: 20".to_owned()
+    }
+
+    fn run(&self) -> &RunOptions<Self> {
+        &self.run
+    }
+
+    fn recipe(&self) -> TextRecipe {
+        let (shape, noise, base) = (&self.shape, &self.noise, self.base());
+        let units = shape.units.unwrap_or(base.units);
+        let tied_now = shape.tie == Some(true) && !base.tie;
+        let narrow = if tied_now { units } else { base.embedding };
+        self.recipe_for(TextRecipe {
+            level: shape.level.unwrap_or(base.level),
+            words: shape.words.or(base.words.filter(|_| shape.level.unwrap_or(base.level) == base.level)),
+            vocabulary: shape.vocab.or(base.vocabulary),
+            min_count: shape.min_count,
+            cell: shape.cell.unwrap_or(base.cell),
+            units,
+            layers: shape.layers.unwrap_or(base.layers),
+            embedding: shape.embedding.unwrap_or(narrow),
+            tie: shape.tie.unwrap_or(base.tie),
+            adaptive: shape.adaptive.as_ref().map(|c| c.0.clone()).or(base.adaptive.clone()),
+            init_range: shape.init_range.or(base.init_range),
+            forget_bias: shape.forget_bias.unwrap_or(base.forget_bias),
+            dropout: noise.dropout.unwrap_or(base.dropout),
+            input_dropout: noise.input_dropout.or(base.input_dropout),
+            output_dropout: noise.output_dropout.or(base.output_dropout),
+            locked_dropout: noise.locked_dropout.unwrap_or(base.locked_dropout),
+            embedding_dropout: noise.embedding_dropout.unwrap_or(base.embedding_dropout),
+            recurrent_dropout: noise.recurrent_dropout.unwrap_or(base.recurrent_dropout),
+            weight_drop: noise.weight_drop.unwrap_or(base.weight_drop),
+            activation_penalty: noise.activation_penalty.unwrap_or(base.activation_penalty),
+            temporal_penalty: noise.temporal_penalty.unwrap_or(base.temporal_penalty),
+            ..base
+        })
+    }
+
+    fn recipe_for(&self, network: TextRecipe) -> TextRecipe {
+        let (steps, base) = (&self.steps, self.base());
+        TextRecipe {
+            steps: steps.steps.unwrap_or(base.steps),
+            variable_steps: steps.variable_steps.unwrap_or(base.variable_steps),
+            reduction: steps.reduction.unwrap_or(base.reduction),
+            stream: steps.stream,
+            training: self.run.settings(&base.training),
+            ..network
+        }
+    }
+
+    fn without_effect(&self, recipe: &TextRecipe) -> Vec<(&'static str, &'static str)> {
+        let (shape, noise, scored) = (&self.shape, &self.noise, &self.run.scored);
+        let drops = recipe.dropout > 0.0
+            || [recipe.input_dropout, recipe.output_dropout].iter().flatten().any(|&rate| rate > 0.0);
+        let scores = recipe.training.validation > 0.0
+            || scored.validation_file.is_some()
+            || scored.test_file.is_some();
+        let own = [
+            ("--forget-bias", shape.forget_bias.is_some() && recipe.cell != CellKind::Lstm, "--cell lstm"),
+            ("--locked-dropout", noise.locked_dropout == Some(true) && !drops, "--dropout"),
+            ("--stream", self.steps.stream && !scores, "a text to validate or to test on"),
+        ];
+        let own =
+            own.into_iter().filter(|(_, useless, _)| *useless).map(|(option, _, needs)| (option, needs));
+        self.run.without_effect(&recipe.training).into_iter().chain(own).collect()
     }
 }
 
@@ -184,70 +248,6 @@ fn or_dropout(rate: Option<f64>) -> String {
 }
 
 impl TrainText {
-    /// The recipe that the options describe.
-    pub(crate) fn recipe(&self) -> TextRecipe {
-        let (shape, noise, base) = (&self.shape, &self.noise, self.base());
-        let units = shape.units.unwrap_or(base.units);
-        let tied_now = shape.tie == Some(true) && !base.tie;
-        let narrow = if tied_now { units } else { base.embedding };
-        self.recipe_for(TextRecipe {
-            level: shape.level.unwrap_or(base.level),
-            words: shape.words.or(base.words.filter(|_| shape.level.unwrap_or(base.level) == base.level)),
-            vocabulary: shape.vocab.or(base.vocabulary),
-            min_count: shape.min_count,
-            cell: shape.cell.unwrap_or(base.cell),
-            units,
-            layers: shape.layers.unwrap_or(base.layers),
-            embedding: shape.embedding.unwrap_or(narrow),
-            tie: shape.tie.unwrap_or(base.tie),
-            adaptive: shape.adaptive.as_ref().map(|c| c.0.clone()).or(base.adaptive.clone()),
-            init_range: shape.init_range.or(base.init_range),
-            forget_bias: shape.forget_bias.unwrap_or(base.forget_bias),
-            dropout: noise.dropout.unwrap_or(base.dropout),
-            input_dropout: noise.input_dropout.or(base.input_dropout),
-            output_dropout: noise.output_dropout.or(base.output_dropout),
-            locked_dropout: noise.locked_dropout.unwrap_or(base.locked_dropout),
-            embedding_dropout: noise.embedding_dropout.unwrap_or(base.embedding_dropout),
-            recurrent_dropout: noise.recurrent_dropout.unwrap_or(base.recurrent_dropout),
-            weight_drop: noise.weight_drop.unwrap_or(base.weight_drop),
-            activation_penalty: noise.activation_penalty.unwrap_or(base.activation_penalty),
-            temporal_penalty: noise.temporal_penalty.unwrap_or(base.temporal_penalty),
-            ..base
-        })
-    }
-
-    /// The network of a recipe, trained as the options say.
-    pub(crate) fn recipe_for(&self, network: TextRecipe) -> TextRecipe {
-        let (steps, base) = (&self.steps, self.base());
-        TextRecipe {
-            steps: steps.steps.unwrap_or(base.steps),
-            variable_steps: steps.variable_steps.unwrap_or(base.variable_steps),
-            reduction: steps.reduction.unwrap_or(base.reduction),
-            stream: steps.stream,
-            training: self.run.settings(&base.training),
-            ..network
-        }
-    }
-
-    /// The options that were given and change nothing under a recipe, each with what it would need.
-    pub(crate) fn without_effect(&self, recipe: &TextRecipe) -> Vec<(&'static str, &'static str)> {
-        let (shape, noise, scored) = (&self.shape, &self.noise, &self.run.scored);
-        let drops = recipe.dropout > 0.0
-            || [recipe.input_dropout, recipe.output_dropout].iter().flatten().any(|&rate| rate > 0.0);
-        let scores = recipe.training.validation > 0.0
-            || scored.validation_file.is_some()
-            || scored.test_file.is_some();
-        [
-            ("--forget-bias", shape.forget_bias.is_some() && recipe.cell != CellKind::Lstm, "--cell lstm"),
-            ("--locked-dropout", noise.locked_dropout == Some(true) && !drops, "--dropout"),
-            ("--stream", self.steps.stream && !scores, "a text to validate or to test on"),
-        ]
-        .into_iter()
-        .filter(|(_, useless, _)| *useless)
-        .map(|(option, _, needs)| (option, needs))
-        .collect()
-    }
-
     /// What holds where the options say nothing.
     fn base(&self) -> TextRecipe {
         if self.files.is_empty() && self.shape.recipe == NamedRecipe::Plain {
@@ -366,8 +366,7 @@ mod tests {
     fn options_that_change_nothing_are_named() {
         let useless_of = |arguments: &[&str]| {
             let options = parse(&[&["poem.txt"], arguments].concat());
-            let recipe = options.recipe();
-            [options.run.without_effect(&recipe.training), options.without_effect(&recipe)].concat()
+            options.without_effect(&options.recipe())
         };
         let useless = ["--decay", "--decay-after", "--average-momentum", "--patience"];
         for option in useless {

@@ -3,7 +3,7 @@
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::labelled::{self, Parts};
 use crate::classify::cut_warning;
-use crate::cli::{RunOptions, TrainClassify};
+use crate::cli::{TrainClassify, TrainOptions};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
 use crate::labelled::texts;
@@ -25,20 +25,12 @@ impl TrainCommand for TrainClassify {
     type Model = Classifier;
     type Data = Parts<LabelledText>;
 
-    fn options(&self) -> &RunOptions<Self> {
-        &self.run
-    }
-
-    fn recipe(&self) -> ClassifierRecipe {
-        TrainClassify::recipe(self)
-    }
-
-    fn recipe_for(&self, network: ClassifierRecipe, assets: &LabelAssets) -> ClassifierRecipe {
-        TrainClassify::recipe_for(self, ClassifierRecipe { reader: assets.reader(network.reader), ..network })
+    fn network_with(recipe: ClassifierRecipe, assets: &LabelAssets) -> ClassifierRecipe {
+        ClassifierRecipe { reader: assets.reader(recipe.reader), ..recipe }
     }
 
     fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Self::Data>> {
-        labelled::read(&self.data, &self.run.scored, texts)
+        labelled::read(&self.data, &self.run().scored, texts)
     }
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<ClassifierTask> {
@@ -69,8 +61,8 @@ impl TrainCommand for TrainClassify {
         if held_out.is_empty() && recipe.training.validation > 0.0 {
             output.warning("no label has texts enough to hold one out, so nothing is validated");
         }
-        if task.cut() > 0 {
-            output.warning(cut_warning(task.cut(), recipe.reader.max_length, recipe.reader.level));
+        if task.too_long() > 0 {
+            output.warning(cut_warning(task.too_long(), recipe.reader.max_length, recipe.reader.level));
         }
         Ok(task)
     }

@@ -5,7 +5,7 @@ use super::end::TrainingEnd;
 use super::logging::{Logging, TaskInfo};
 use super::memory::Limit;
 use super::progress::ProgressReporter;
-use crate::cli::{Defaults, RunOptions};
+use crate::cli::TrainOptions;
 use crate::error::{Failure, Result};
 use crate::interruption::Interruption;
 use crate::model::open_as;
@@ -18,20 +18,15 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// What `train` needs to know of a task: its options, how its data is read, and what is said of it.
-pub(crate) trait TrainCommand: Defaults<Recipe = <Self::Task as Task>::Recipe> + Sized {
+pub(crate) trait TrainCommand: TrainOptions<Recipe = <Self::Task as Task>::Recipe> + Sized {
     type Task: Task<Model = Self::Model>;
     type Model: HasTaskModel<Task = Self::Task> + From<TaskModel<Self::Task>>;
     /// What was read.
     type Data;
 
-    fn options(&self) -> &RunOptions<Self>;
-    /// The recipe that the options describe.
-    fn recipe(&self) -> Self::Recipe;
-    /// The network of a recipe and the assets that a model has, trained as the options say.
-    fn recipe_for(&self, network: Self::Recipe, assets: &<Self::Task as Task>::Assets) -> Self::Recipe;
-    /// Options that were given and change nothing under a recipe, each with what it would need.
-    fn without_effect(&self, _recipe: &Self::Recipe) -> Vec<(&'static str, &'static str)> {
-        Vec::new()
+    /// The network of a recipe as a model with these assets has it.
+    fn network_with(recipe: Self::Recipe, _assets: &<Self::Task as Task>::Assets) -> Self::Recipe {
+        recipe
     }
 
     /// Reads the data. What is too much for the memory may be kept in `folder`.
@@ -99,7 +94,7 @@ pub(crate) struct Headline<'a, C: TrainCommand> {
 
 /// Trains as a command's options say.
 pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output) -> Result<()> {
-    let options = command.options();
+    let options = command.run();
     let out = &options.files.out;
     if options.files.init.is_none() {
         command.recipe().check().map_err(Error::from)?;
@@ -121,13 +116,12 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     };
     let recipe = match (&saved, &model) {
         (Some(saved), _) if options.files.init.is_some() => {
-            command.recipe_for(saved.recipe().map_err(Error::from)?, saved.assets())
+            command.recipe_for(C::network_with(saved.recipe().map_err(Error::from)?, saved.assets()))
         }
         (_, Some(model)) => recipe_for(command, model.task_model(), output),
         _ => command.recipe(),
     };
-    let useless = [options.without_effect(recipe.training()), command.without_effect(&recipe)].concat();
-    for (option, needs) in useless {
+    for (option, needs) in command.without_effect(&recipe) {
         output.warning(format_args!("{option} changes nothing without {needs}"));
     }
     recipe.check().map_err(Error::from)?;
@@ -214,7 +208,7 @@ fn recipe_for<C: TrainCommand>(command: &C, model: &TaskModel<C::Task>, output: 
             "the model's file does not say how it was made, so the new one's record of units and layers is not known",
         );
     }
-    command.recipe_for(known.unwrap_or_default(), model.assets())
+    command.recipe_for(C::network_with(known.unwrap_or_default(), model.assets()))
 }
 
 /// An error of a run on data of this name, with what it is about.
@@ -243,7 +237,7 @@ fn save<C: TrainCommand>(
         checkpoints.write_last(&checkpoint);
     }
     let counts = (epochs.len(), best_epoch);
-    let out = &command.options().files.out;
+    let out = &command.run().files.out;
     let mut end = TrainingEnd::new(out, counts, seconds, stopped, interruption, &checkpoints);
     end.save(|path| model.task_model().save(path));
     if !end.is_partial() {

@@ -1,7 +1,7 @@
 //! What training on labelled texts and sentences shares.
 
 use super::command::Input;
-use crate::cli::{Defaults, ScoredData};
+use crate::cli::{ScoredData, TrainOptions};
 use crate::error::Result;
 use crate::format::thousands;
 use crate::labelled::Labelled;
@@ -18,7 +18,7 @@ pub(crate) struct Parts<E> {
 }
 
 /// Reads what is learned and what is scored.
-pub(super) fn read<E, D: Defaults>(
+pub(super) fn read<E, D: TrainOptions>(
     data: &[PathBuf],
     scored: &ScoredData<D>,
     read: impl Fn(&[PathBuf]) -> Result<Labelled<E>>,

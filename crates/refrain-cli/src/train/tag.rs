@@ -3,7 +3,7 @@
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::labelled::{self, Parts};
 use crate::classify::steps;
-use crate::cli::{RunOptions, TrainTag};
+use crate::cli::{TrainOptions, TrainTag};
 use crate::error::{Failure, Result};
 use crate::labelled::sentences;
 use crate::output::Output;
@@ -24,20 +24,12 @@ impl TrainCommand for TrainTag {
     type Model = Tagger;
     type Data = Parts<TaggedSentence>;
 
-    fn options(&self) -> &RunOptions<Self> {
-        &self.run
-    }
-
-    fn recipe(&self) -> TaggerRecipe {
-        TrainTag::recipe(self)
-    }
-
-    fn recipe_for(&self, network: TaggerRecipe, assets: &LabelAssets) -> TaggerRecipe {
-        TrainTag::recipe_for(self, TaggerRecipe { reader: assets.reader(network.reader), ..network })
+    fn network_with(recipe: TaggerRecipe, assets: &LabelAssets) -> TaggerRecipe {
+        TaggerRecipe { reader: assets.reader(recipe.reader), ..recipe }
     }
 
     fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Self::Data>> {
-        labelled::read(&self.data, &self.run.scored, sentences)
+        labelled::read(&self.data, &self.run().scored, sentences)
     }
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<TaggerTask> {
@@ -52,7 +44,7 @@ impl TrainCommand for TrainTag {
         if validation.is_empty() && recipe.training.validation > 0.0 {
             output.warning("there are too few sentences to hold one out, so nothing is validated");
         }
-        let (parted, reader) = (task.parted(), &recipe.reader);
+        let (parted, reader) = (task.too_long(), &recipe.reader);
         if parted > 0 {
             let s = if parted == 1 { " is" } else { "s are" };
             output.warning(format_args!(

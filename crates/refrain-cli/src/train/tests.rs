@@ -2,7 +2,7 @@
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::run;
-use crate::cli::{Defaults, Global, RunOptions};
+use crate::cli::{Global, RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use clap::{Args, FromArgMatches};
@@ -27,7 +27,7 @@ struct TrainParity {
     run: RunOptions<TrainParity>,
 }
 
-impl Defaults for TrainParity {
+impl TrainOptions for TrainParity {
     type Recipe = ParityRecipe;
 
     const BATCH: &'static str = "Rows in a batch";
@@ -45,25 +45,24 @@ impl Defaults for TrainParity {
     fn default_batch() -> String {
         "32".to_owned()
     }
+
+    fn run(&self) -> &RunOptions<Self> {
+        &self.run
+    }
+
+    fn recipe(&self) -> ParityRecipe {
+        self.recipe_for(ParityRecipe::default())
+    }
+
+    fn recipe_for(&self, network: ParityRecipe) -> ParityRecipe {
+        ParityRecipe { training: self.run.settings(&ParityRecipe::default().training), ..network }
+    }
 }
 
 impl TrainCommand for TrainParity {
     type Task = Parity;
     type Model = TaskModel<Parity>;
     type Data = usize;
-
-    fn options(&self) -> &RunOptions<Self> {
-        &self.run
-    }
-
-    fn recipe(&self) -> ParityRecipe {
-        let base = ParityRecipe::default();
-        ParityRecipe { training: self.run.settings(&base.training), ..base }
-    }
-
-    fn recipe_for(&self, network: ParityRecipe, _assets: &<Parity as Task>::Assets) -> ParityRecipe {
-        ParityRecipe { units: network.units, ..self.recipe() }
-    }
 
     fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<usize>> {
         Ok(Input { name: "all rows".to_owned(), files: Vec::new(), data: self.bits })

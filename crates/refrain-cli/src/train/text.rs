@@ -1,7 +1,7 @@
 //! `refrain train text`: a text becomes a model that continues it.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
-use crate::cli::{RunOptions, TrainText};
+use crate::cli::{TrainOptions, TrainText};
 use crate::error::Result;
 use crate::format::thousands;
 use crate::generate::write;
@@ -49,20 +49,8 @@ impl TrainCommand for TrainText {
     type Model = LanguageModel;
     type Data = Texts;
 
-    fn options(&self) -> &RunOptions<Self> {
-        &self.run
-    }
-
-    fn recipe(&self) -> TextRecipe {
-        TrainText::recipe(self)
-    }
-
-    fn recipe_for(&self, network: TextRecipe, codec: &Codec) -> TextRecipe {
-        TrainText::recipe_for(self, TextRecipe { level: codec.level(), ..network })
-    }
-
-    fn without_effect(&self, recipe: &TextRecipe) -> Vec<(&'static str, &'static str)> {
-        TrainText::without_effect(self, recipe)
+    fn network_with(recipe: TextRecipe, codec: &Codec) -> TextRecipe {
+        TextRecipe { level: codec.level(), ..recipe }
     }
 
     fn read(&self, folder: &Path, output: &Output) -> Result<Input<Texts>> {
@@ -74,7 +62,7 @@ impl TrainCommand for TrainText {
         } else {
             text_input::read(&self.files, folder, output)?
         };
-        let scored = &self.run.scored;
+        let scored = &self.run().scored;
         let (validation, test) = (of(&scored.validation_file)?, of(&scored.test_file)?);
         let others = [&validation, &test].into_iter().flatten();
         let files = std::iter::once(&training).chain(others).flat_map(|text| text.files.clone()).collect();

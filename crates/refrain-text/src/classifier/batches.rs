@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Texts with the places of their labels.
 #[derive(Debug)]
-pub(super) struct Examples {
+pub struct Examples {
     pub(super) texts: Encoded,
     pub(super) labels: Vec<u32>,
     /// 0, 1, …

@@ -45,6 +45,21 @@ impl Default for ClassifierRecipe {
     }
 }
 
+impl Recipe for ClassifierRecipe {
+    fn training(&self) -> &TrainingSettings {
+        &self.training
+    }
+
+    fn of_earlier_version(recipe: Value) -> Value {
+        let training = nested::<TrainingSettings>(recipe, "training");
+        nested::<ReaderSettings>(training, "reader")
+    }
+
+    fn check_own(&self) -> refrain_task::Result<()> {
+        self.reader.check()
+    }
+}
+
 impl ReadsTexts for ClassifierRecipe {
     fn reader(&self) -> &ReaderSettings {
         &self.reader
@@ -56,20 +71,5 @@ impl ReadsTexts for ClassifierRecipe {
 
     fn training_mut(&mut self) -> &mut TrainingSettings {
         &mut self.training
-    }
-}
-
-impl Recipe for ClassifierRecipe {
-    fn training(&self) -> &TrainingSettings {
-        &self.training
-    }
-
-    fn check_own(&self) -> refrain_task::Result<()> {
-        self.reader.check()
-    }
-
-    fn of_earlier_version(recipe: Value) -> Value {
-        let training = nested::<TrainingSettings>(recipe, "training");
-        nested::<ReaderSettings>(training, "reader")
     }
 }

@@ -151,7 +151,7 @@ fn only_the_beginning_of_a_long_text_is_read() {
     let (training, validation) = parts(&short);
     let data = LabelledData { validation: &validation, ..LabelledData::new(&training) };
     let task = ClassifierTask::prepare(&short, data, None).unwrap();
-    assert_eq!(task.cut(), texts().iter().filter(|e| e.text.len() > 4).count());
+    assert_eq!(task.too_long(), texts().iter().filter(|e| e.text.len() > 4).count());
     let mut model = short.train(data, engine(1), &mut |_| Answer::Continue).unwrap().model;
     let ranked = model.classify(&["a cd", "a cdbbb", "a ce"]).unwrap();
     assert!(ranked[0] == ranked[1] && ranked[0] != ranked[2]);

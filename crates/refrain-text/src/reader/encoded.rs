@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Encoded texts, one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Encoded {
+pub struct Encoded {
     ids: Vec<u32>,
     /// Where each text ends.
     ends: Vec<usize>,

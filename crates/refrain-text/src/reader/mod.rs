@@ -7,14 +7,15 @@ mod assets;
 mod data;
 mod encoded;
 mod settings;
+mod task;
 
 pub use assets::LabelAssets;
 pub use data::{LabelledData, LabelledSizes};
 pub use settings::{ReaderSettings, ReadsTexts};
 
-pub(crate) use data::{HasTexts, Prepared};
+pub use task::{HasTexts, LabelTask, Labelling};
+
 pub(crate) use encoded::Encoded;
-pub(crate) use settings::{held, knobs, largest_batch, uses};
 
 use refrain_nn::loss::Loss;
 use refrain_nn::{Compile, Engine};

@@ -138,7 +138,7 @@ impl ReaderSettings {
 }
 
 /// The largest batches of a run that scores `scored` sequences at a time.
-pub(crate) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
+pub(super) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
     let steps = recipe.reader().steps(sizes);
     let mut uses = vec![MemoryUse::new(Work::Train, recipe.batch().min(sizes.pieces).max(1), steps)];
     if sizes.scored_pieces > 0 {
@@ -149,14 +149,14 @@ pub(crate) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usiz
 }
 
 /// What a run keeps besides.
-pub(crate) fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
+pub(super) fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
     let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(8);
     let vocabulary = vocabulary_bytes(sizes.vocabulary);
     vec![("texts", sizes.held), ("vocabulary", vocabulary), ("confusion", confusion)]
 }
 
 /// Settings to turn down when memory is short.
-pub(crate) fn knobs<R: ReadsTexts>(recipe: &R, sizes: &LabelledSizes) -> Vec<Knob<R>> {
+pub(super) fn knobs<R: ReadsTexts>(recipe: &R, sizes: &LabelledSizes) -> Vec<Knob<R>> {
     let reader = recipe.reader();
     let ReaderSettings { units, embedding, layers, .. } = *reader;
     vec![
@@ -171,6 +171,6 @@ pub(crate) fn knobs<R: ReadsTexts>(recipe: &R, sizes: &LabelledSizes) -> Vec<Kno
 }
 
 /// The batch and the steps of the largest training batch, to be shown.
-pub(crate) fn largest_batch(recipe: &impl ReadsTexts) -> (usize, usize) {
+pub(super) fn largest_batch(recipe: &impl ReadsTexts) -> (usize, usize) {
     (recipe.batch(), recipe.reader().max_length)
 }

@@ -11,7 +11,7 @@ const NO_LABEL: u32 = u32::MAX;
 
 /// Encoded sentences. One that is longer than is read in one piece is parted between words.
 #[derive(Debug, Default)]
-pub(super) struct Sentences {
+pub struct Sentences {
     /// Each in one piece or several.
     pieces: Encoded,
     /// For each step of all pieces the place of the label of the word that ends there, or [`NO_LABEL`].

@@ -1,0 +1,260 @@
+//! Labelling as a task: texts of any lengths, and a label for each or for each of its words.
+
+use super::settings::{held, knobs, largest_batch, uses};
+use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
+use crate::error::Result;
+use refrain_nn::Error as NnError;
+use refrain_nn::data::BatchSource;
+use refrain_nn::layers::Dense;
+use refrain_nn::loss::Loss;
+use refrain_nn::metrics::Metric;
+use refrain_nn::{Activation, Answer, Engine, MemoryUse, Model, Network, Tensor};
+use refrain_task::{
+    Description, Fingerprints, Knob, MetricInfo, Objective, Recipe, RunEvent, Score, Split, Task, TaskModel,
+    Trained, TrainingRun, Unit,
+};
+use serde_json::Value;
+use std::fmt;
+
+/// What one kind of labelling has of its own.
+pub trait Labelling: fmt::Debug + Sized + 'static {
+    /// [`Task::NAME`].
+    const NAME: &'static str;
+    /// [`Task::TITLE`].
+    const TITLE: &'static str;
+    /// [`Task::UNIT`].
+    const UNIT: Unit;
+    /// [`Task::METRICS`].
+    const METRICS: &'static [MetricInfo];
+    /// Whether every step has a label, or only the last one.
+    const EVERY_STEP: bool;
+    /// Sequences that are scored at a time.
+    const SCORED: usize;
+
+    /// A labelled text.
+    type Text;
+    /// Encoded texts.
+    type Examples: HasTexts + fmt::Debug;
+    /// [`Task::Recipe`].
+    type Recipe: ReadsTexts;
+    /// [`Task::Score`].
+    type Score: Score;
+    /// [`Task::Model`].
+    type Model: From<TaskModel<LabelTask<Self>>>;
+
+    /// Labels and a vocabulary of texts to learn.
+    ///
+    /// # Errors
+    /// If there are too few labels, or too many.
+    fn assets(recipe: &Self::Recipe, texts: &[Self::Text]) -> Result<LabelAssets>;
+
+    /// Encodes texts.
+    ///
+    /// # Errors
+    /// If a label is not known.
+    fn encode(texts: &[Self::Text], assets: &LabelAssets) -> Result<Self::Examples>;
+
+    /// Whatever differs if the texts do.
+    fn fingerprint(texts: &[Self::Text]) -> String;
+
+    /// Bytes that a text takes as it is.
+    fn bytes(text: &Self::Text) -> u64;
+
+    /// [`Task::batches`].
+    ///
+    /// # Errors
+    /// If a setting does not fit the data.
+    fn batches<'a>(
+        recipe: &'a Self::Recipe,
+        examples: &'a Self::Examples,
+        labels: usize,
+    ) -> std::result::Result<Box<dyn BatchSource + 'a>, NnError>;
+
+    /// [`Task::score`].
+    ///
+    /// # Errors
+    /// If the network fails.
+    fn score(
+        model: &mut Model,
+        examples: &Self::Examples,
+        labels: &[String],
+    ) -> std::result::Result<Self::Score, NnError>;
+
+    /// [`Task::sizes_of_old_record`].
+    fn sizes_of_old_record(
+        _record: &Value,
+        _recipe: &Self::Recipe,
+        _assets: &LabelAssets,
+    ) -> Option<LabelledSizes> {
+        None
+    }
+}
+
+/// Labelled texts, encoded.
+pub trait HasTexts {
+    /// The texts alone, those that are read in several pieces in pieces.
+    fn pieces(&self) -> &Encoded;
+
+    /// The number of texts.
+    fn count(&self) -> usize {
+        self.pieces().len()
+    }
+}
+
+/// The encoded texts of a run: what a model that labels is trained, validated and tested on.
+#[derive(Debug)]
+pub struct LabelTask<L: Labelling> {
+    assets: LabelAssets,
+    training: L::Examples,
+    validation: L::Examples,
+    test: L::Examples,
+    fingerprints: Fingerprints,
+    /// Bytes of the texts as they are.
+    bytes: u64,
+}
+
+impl<L: Labelling> LabelTask<L> {
+    /// Encodes texts for a run of a recipe: with the `assets` of a trained model or a checkpoint, or with labels and a
+    /// vocabulary made of the texts to learn.
+    ///
+    /// # Errors
+    /// If a setting is out of range, there are fewer than two labels (or, of a classifier, two texts of one), or a label
+    /// is not known.
+    pub fn prepare(
+        recipe: &L::Recipe,
+        data: LabelledData<'_, L::Text>,
+        assets: Option<LabelAssets>,
+    ) -> Result<Self> {
+        recipe.check()?;
+        let assets = assets.map_or_else(|| L::assets(recipe, data.training), Ok)?;
+        let of = |texts: &[L::Text]| (!texts.is_empty()).then(|| L::fingerprint(texts));
+        Ok(Self {
+            training: L::encode(data.training, &assets)?,
+            validation: L::encode(data.validation, &assets)?,
+            test: L::encode(data.test, &assets)?,
+            fingerprints: Fingerprints {
+                training: L::fingerprint(data.training),
+                validation: of(data.validation),
+                test: of(data.test),
+            },
+            bytes: data.all().map(L::bytes).sum(),
+            assets,
+        })
+    }
+
+    /// Texts that are longer than `max_length`: what a classifier cuts, and a tagger reads in several pieces.
+    pub fn too_long(&self) -> usize {
+        self.parts().iter().map(|part| part.pieces().cut).sum()
+    }
+
+    /// Prepares data and trains on it.
+    pub(crate) fn train(
+        recipe: &L::Recipe,
+        data: LabelledData<'_, L::Text>,
+        engine: Engine,
+        report: &mut dyn FnMut(&RunEvent<'_, Self>) -> Answer,
+    ) -> Result<Trained<Self>> {
+        let task = Self::prepare(recipe, data, None)?;
+        Ok(TrainingRun::new(recipe, &task).engine(engine).train(report)?)
+    }
+
+    fn parts(&self) -> [&L::Examples; 3] {
+        [&self.training, &self.validation, &self.test]
+    }
+}
+
+impl<L: Labelling> Task for LabelTask<L> {
+    const NAME: &'static str = L::NAME;
+    const TITLE: &'static str = L::TITLE;
+    const UNIT: Unit = L::UNIT;
+    const METRICS: &'static [MetricInfo] = L::METRICS;
+
+    type Recipe = L::Recipe;
+    type Assets = LabelAssets;
+    type Sizes = LabelledSizes;
+    type Score = L::Score;
+    type Model = L::Model;
+
+    fn network(recipe: &L::Recipe, sizes: &LabelledSizes) -> refrain_task::Result<(Network, Vec<Tensor>)> {
+        let mut net = Network::new();
+        let x = recipe.reader().add(&mut net, sizes.vocabulary, L::EVERY_STEP)?;
+        let y = net.add(Dense::new(sizes.labels).activation(Activation::Softmax).name("output"), &[x])?;
+        Ok((net, vec![y]))
+    }
+
+    fn objective(_recipe: &L::Recipe) -> Objective {
+        Objective::new(Loss::SparseCategoricalCrossentropy, [Metric::Accuracy])
+    }
+
+    fn check_assets(assets: &LabelAssets, model: &mut Model) -> std::result::Result<(), String> {
+        assets.check(model, if L::EVERY_STEP { &[1, 1] } else { &[1] })
+    }
+
+    fn uses(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<MemoryUse> {
+        uses(recipe, sizes, L::SCORED)
+    }
+
+    fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
+        held(sizes)
+    }
+
+    fn knobs(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<Knob<L::Recipe>> {
+        knobs(recipe, sizes)
+    }
+
+    fn use_to_run(assets: &LabelAssets) -> MemoryUse {
+        assets.use_to_run()
+    }
+
+    fn largest_batch(recipe: &L::Recipe, _sizes: &LabelledSizes) -> (usize, usize) {
+        largest_batch(recipe)
+    }
+
+    fn describe(assets: &LabelAssets) -> Description {
+        assets.describe()
+    }
+
+    fn sizes_of_old_record(
+        record: &Value,
+        recipe: &L::Recipe,
+        assets: &LabelAssets,
+    ) -> Option<LabelledSizes> {
+        L::sizes_of_old_record(record, recipe, assets)
+    }
+
+    fn assets(&self) -> &LabelAssets {
+        &self.assets
+    }
+
+    fn sizes(&self) -> LabelledSizes {
+        let pieces = self.parts().map(HasTexts::pieces);
+        let [texts, validation_texts, test_texts] = self.parts().map(HasTexts::count);
+        LabelledSizes {
+            vocabulary: self.assets.codec.vocab_size(),
+            labels: self.assets.labels.len(),
+            longest: pieces.iter().map(|pieces| pieces.longest()).max().unwrap_or(0),
+            texts,
+            validation_texts,
+            test_texts,
+            pieces: pieces[0].len(),
+            scored_pieces: pieces[1].len().max(pieces[2].len()),
+            held: self.bytes + pieces.iter().map(|pieces| pieces.bytes()).sum::<u64>(),
+        }
+    }
+
+    fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints.clone()
+    }
+
+    fn batches<'a>(&'a self, recipe: &'a L::Recipe) -> refrain_task::Result<Box<dyn BatchSource + 'a>> {
+        Ok(L::batches(recipe, &self.training, self.assets.labels.len())?)
+    }
+
+    fn score(&self, _recipe: &L::Recipe, model: &mut Model, split: Split) -> refrain_task::Result<L::Score> {
+        let examples = match split {
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        };
+        Ok(L::score(model, examples, &self.assets.labels)?)
+    }
+}
