@@ -524,9 +524,15 @@ fn with_three(training: &Training) -> Vec<(PathBuf, Vec<u8>)> {
     // Stopped between two checkpoints, of which an older one is about to go: the newest three.
     running.signal("-KILL");
     running.end();
-    let names = training.checkpoints();
-    let files = names[names.len() - 3..].iter().map(PathBuf::from);
-    files.map(|file| (file.clone(), training.place.read(file.to_str().unwrap()))).collect()
+    let mut names = training.checkpoints();
+    for older in names.drain(..names.len() - 3) {
+        fs::remove_file(training.place.file(&older)).unwrap();
+    }
+    names
+        .iter()
+        .map(PathBuf::from)
+        .map(|file| (file.clone(), training.place.read(file.to_str().unwrap())))
+        .collect()
 }
 
 #[test]
