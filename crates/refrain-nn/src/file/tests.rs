@@ -234,13 +234,11 @@ fn what_a_checkpoint_s_parameters_do_not_warrant_is_refused() {
         averages: None,
     };
     let parameters = [("parameters".to_owned(), model.weights())];
-    let state = TrainingState::from_parts(counters, parameters).unwrap();
-    assert_eq!(
-        state.model(model.architecture(), Engine::default()).unwrap().weights().len(),
-        model.weights().len()
-    );
+    let state = TrainingState::from_parts(counters, parameters).unwrap().into_part().unwrap();
+    let of = |architecture: &Architecture| TrainingState::model(&state, architecture, Engine::default());
+    assert_eq!(of(model.architecture()).unwrap().weights().len(), model.weights().len());
     let refused = |architecture: &Architecture, phrase: &str| {
-        let message = state.model(architecture, Engine::default()).unwrap_err().to_string();
+        let message = of(architecture).unwrap_err().to_string();
         assert!(message.contains(phrase), "{message}");
     };
     let mut large = model.architecture().clone();

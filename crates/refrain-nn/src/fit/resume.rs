@@ -79,7 +79,7 @@ impl Model {
     pub fn of_checkpoint(checkpoint: &Checkpoint, engine: Engine) -> Result<Model, Error> {
         checkpoint.expect_kind(KIND)?;
         let Values { architecture, .. } = checkpoint.part("fit")?.parse("run of `fit`")?;
-        TrainingState::planned(checkpoint.part("training")?, &architecture, engine)
+        TrainingState::model(checkpoint.part("training")?, &architecture, engine)
     }
 }
 

@@ -96,19 +96,24 @@ impl TrainingState {
         Ok(Part { tensors: self.tensors, ..Part::of(&self.counters)? })
     }
 
-    /// A model of this architecture, to be compiled and to go on from this state. No memory is taken before the
-    /// state turns out to have all its parameters.
+    /// A model of this architecture for the state in a part of a checkpoint, to be compiled and to go on from it, its
+    /// parameters all zero. No memory is taken before the state turns out to have all its parameters.
     ///
     /// # Errors
     /// When the architecture is none, or of another model.
-    pub fn model(&self, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
-        model_of(architecture, self.tensor(PARAMETERS), engine)
-    }
-
-    /// The same for a state that is still a part of a checkpoint.
-    pub(crate) fn planned(part: &Part, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
+    pub(crate) fn model(part: &Part, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
         let parameters = part.tensors.iter().find(|(name, _)| name == PARAMETERS);
-        model_of(architecture, parameters.map(|(_, values)| &**values), engine)
+        let got = parameters.map_or(0, |(_, values)| values.len());
+        let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
+        let mut model =
+            Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
+        let expected = model.params.flat_len();
+        if got != expected {
+            let expected = format!("{expected}, as its model has");
+            return Err(Error::checkpoint("parameters", format!("{got} values"), expected));
+        }
+        model.allocate_parameters();
+        Ok(model)
     }
 
     /// Its plain numbers.
@@ -149,23 +154,6 @@ impl TrainingState {
             None => Ok(()),
         }
     }
-}
-
-/// A model of this architecture with these parameters, all zero.
-fn model_of(architecture: &Architecture, parameters: Option<&[f32]>, engine: Engine) -> Result<Model, Error> {
-    let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
-    let got = parameters.map_or(0, <[f32]>::len);
-    let mut model = Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
-    let expected = model.params.flat_len();
-    if got != expected {
-        return Err(Error::checkpoint(
-            "parameters",
-            format!("{got} values"),
-            format!("{expected}, as its model has"),
-        ));
-    }
-    model.allocate_parameters();
-    Ok(model)
 }
 
 /// Batches that no training reaches: so many are counted without overflow, and exactly in f64 too.
