@@ -9,7 +9,7 @@ use refrain::tagger::WordLabel;
 use refrain::{Engine, Error, Tagger};
 use serde_json::json;
 
-/// Lines that are labelled at a time, if so many wait.
+/// The most lines that are labelled at a time.
 const BATCH: usize = 64;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {

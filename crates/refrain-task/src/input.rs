@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 /// The largest text that is read into memory in one piece.
 const MOST_BYTES: u64 = 4 << 30;
-/// The longest line: whatever is longer is no text.
+/// The longest line. Anything longer is not a text.
 const MOST_IN_LINE: u64 = 64 << 20;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How other formats begin, what they are, and what to do.
+/// Magic bytes of other formats, their names, and what to do about them.
 const OTHERS: [(&[u8], &str, &str); 5] = [
     (b"\xff\xfe", "UTF-16", "convert it first, for example with `iconv -f utf-16 -t utf-8`"),
     (b"\xfe\xff", "UTF-16", "convert it first, for example with `iconv -f utf-16 -t utf-8`"),
@@ -24,7 +24,7 @@ const OTHERS: [(&[u8], &str, &str); 5] = [
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
 ];
 
-/// A text in UTF-8 that is read once, from its beginning: as it is, or compressed with gzip.
+/// A text in UTF-8, plain or compressed with gzip, that is read once from its beginning.
 ///
 /// ```
 /// use refrain_task::input::Input;
@@ -52,11 +52,10 @@ pub struct Line {
 }
 
 impl<'a> Input<'a> {
-    /// A file or a named pipe.
+    /// Opens a file or a named pipe.
     ///
     /// # Errors
-    /// [`Error::NoSuchFile`], [`Error::NotAFile`] for a folder or a device, [`Error::Read`], or [`Error::OtherFormat`] for
-    /// what is neither a text nor gzip.
+    /// If there is no such file, it is a folder or a device, it cannot be read, or it is neither a text nor gzip.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
@@ -72,7 +71,7 @@ impl<'a> Input<'a> {
         Ok(Self { file: found.is_file().then(|| path.to_owned()), ..input })
     }
 
-    /// Standard input.
+    /// Opens standard input.
     ///
     /// # Errors
     /// As for a file.
@@ -80,7 +79,7 @@ impl<'a> Input<'a> {
         Self::from_reader("stdin", io::stdin().lock())
     }
 
-    /// What a reader still holds.
+    /// Takes what is left in a reader.
     ///
     /// # Errors
     /// As for a file.
@@ -98,20 +97,20 @@ impl<'a> Input<'a> {
         Ok(Self { name, file: None, compressed, reader: BufReader::new(reader) })
     }
 
-    /// What it is called in messages.
+    /// Returns its name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file whose bytes are the text, so that they can be read again: none for a pipe and for gzip.
+    /// Returns the file whose bytes are the text and can be read again; `None` for a pipe, and for gzip.
     pub fn plain_file(&self) -> Option<&Path> {
         self.file.as_deref().filter(|_| !self.compressed)
     }
 
-    /// All of it, without the mark that some editors put before a text.
+    /// Reads all of it and returns the text, without a byte order mark.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::NotUtf8`], or [`Error::TooLong`] above 4 GiB.
+    /// If it cannot be read, is not UTF-8, or is larger than 4 GiB.
     pub fn text(self) -> Result<String> {
         self.text_of_at_most(MOST_BYTES)
     }
@@ -131,13 +130,12 @@ impl<'a> Input<'a> {
         Ok(text)
     }
 
-    /// What an error of reading it is.
+    /// Returns the error for a failure to read from it.
     pub fn failed(&self, source: io::Error) -> Error {
         failed(&self.name, self.compressed, source)
     }
 
-    /// Its lines, each as soon as it is there, without the mark that some editors put before a text. Ends behind the
-    /// first error.
+    /// Its lines, each as soon as it arrives, without a byte order mark. The iterator ends after the first error.
     pub fn lines(self) -> Lines<'a> {
         Lines { input: Some(self), number: 0, offset: 0 }
     }
@@ -228,8 +226,8 @@ fn decode(bytes: Vec<u8>, name: &str, offset: u64) -> Result<String> {
     })
 }
 
-/// The first bytes, no more than it takes to know the format: whoever types them waits for an answer. And all bytes
-/// again.
+/// Reads the first bytes, no more than it takes to know the format (a person may be typing them), and returns them with a
+/// reader of all bytes.
 fn peek<'a>(mut reader: impl Read + 'a) -> io::Result<(Vec<u8>, Box<dyn Read + 'a>)> {
     let magics = || OTHERS.iter().map(|(magic, ..)| *magic).chain([GZIP]);
     let mut begin = Vec::new();

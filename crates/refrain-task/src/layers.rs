@@ -34,7 +34,7 @@ pub struct RecurrentOptions {
     pub recurrent_dropout: f64,
     /// Dropout of the recurrent kernel, one mask a batch (Merity et al. 2017).
     pub weight_drop: f64,
-    /// Both kernels begin uniform in ± this; none: Glorot and orthogonal.
+    /// Both kernels begin uniform in ± this. If `None`, they begin Glorot and orthogonal.
     pub init_range: Option<f64>,
 }
 

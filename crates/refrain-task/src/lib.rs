@@ -24,7 +24,7 @@ mod toy;
 pub use application::{Application, HasTaskModel};
 pub use epoch::{EpochRecord, columns};
 pub use error::{Error, Result};
-pub use memory::{Knob, LessMemory, TooMuchMemory};
+pub use memory::{LessMemory, ReducibleSetting, TooMuchMemory};
 pub use model::{TaskModel, TrainingMemory, task_of};
 pub use recipe::Recipe;
 pub use refrain_nn::Engine;

@@ -1,4 +1,4 @@
-//! What a run needs of memory, and what would make it fit where that is too much.
+//! How much memory a run needs, and smaller settings that fit if that is too much.
 
 use crate::recipe::Recipe;
 use crate::settings::Average;
@@ -83,7 +83,7 @@ const COPIES: u64 = 2;
 
 /// A setting that a run can do with less of when memory is short.
 #[derive(Debug, Clone, Copy)]
-pub struct Knob<R> {
+pub struct ReducibleSetting<R> {
     option: &'static str,
     value: usize,
     least: usize,
@@ -92,7 +92,7 @@ pub struct Knob<R> {
     shape: bool,
 }
 
-impl<R> Knob<R> {
+impl<R> ReducibleSetting<R> {
     /// A setting of training with its current value, the smallest that is worth suggesting, and how it is set.
     pub fn of_training(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
         Self { option, value, least, set, shape: false }
@@ -142,7 +142,7 @@ pub(crate) fn check_new<T: Task>(
     limit: Option<u64>,
     plan: impl Fn(&T::Recipe, &T::Sizes) -> crate::Result<PlannedModel>,
 ) -> crate::Result<Memory> {
-    check(recipe, limit, &T::knobs(recipe, sizes), |smaller| {
+    check(recipe, limit, &T::reducible_settings(recipe, sizes), |smaller| {
         smaller.check()?;
         let sizes = T::sizes_with(smaller, sizes);
         let planned = plan(smaller, &sizes)?;
@@ -157,25 +157,28 @@ pub(crate) fn check_trained<T: Task>(
     limit: Option<u64>,
     model: &Model,
 ) -> crate::Result<Memory> {
-    let mut knobs = T::knobs(recipe, sizes);
-    knobs.retain(|knob| !knob.shape);
-    check(recipe, limit, &knobs, |smaller| Ok(memory_of::<T>(smaller, sizes, |uses| model.memory(uses))))
+    let mut reducible_settings = T::reducible_settings(recipe, sizes);
+    reducible_settings.retain(|setting| !setting.shape);
+    check(recipe, limit, &reducible_settings, |smaller| {
+        Ok(memory_of::<T>(smaller, sizes, |uses| model.memory(uses)))
+    })
 }
 
 /// Checks what a run needs against what it may take.
 ///
 /// # Errors
-/// [`TooMuchMemory`] with values of `knobs` that fit; errors of `memory` for the recipe itself.
+/// [`TooMuchMemory`] with values of `reducible_settings` that fit; errors of `memory` for the recipe itself.
 fn check<R: Clone>(
     recipe: &R,
     limit: Option<u64>,
-    knobs: &[Knob<R>],
+    reducible_settings: &[ReducibleSetting<R>],
     memory: impl Fn(&R) -> crate::Result<Memory>,
 ) -> crate::Result<Memory> {
     let need = memory(recipe)?;
     let Some(limit) = limit.filter(|&limit| need.total() > limit) else { return Ok(need) };
     let total = |recipe: &R| memory(recipe).map_or(u64::MAX, |memory| memory.total());
-    let ways: Vec<_> = knobs.iter().filter_map(|knob| alone(recipe, limit, knob, &total)).collect();
+    let ways: Vec<_> =
+        reducible_settings.iter().filter_map(|setting| alone(recipe, limit, setting, &total)).collect();
     if !ways.is_empty() {
         return Err(TooMuchMemory { need, limit, ways, together: false, least: limit }.into());
     }
@@ -184,18 +187,25 @@ fn check<R: Clone>(
     loop {
         halvings += 1;
         let mut smaller = recipe.clone();
-        let values = knobs.iter().map(|knob| (knob.value >> halvings).max(knob.least.min(knob.value)));
+        let values = reducible_settings
+            .iter()
+            .map(|setting| (setting.value >> halvings).max(setting.least.min(setting.value)));
         let values: Vec<_> = values.collect();
-        knobs.iter().zip(&values).for_each(|(knob, &value)| (knob.set)(&mut smaller, value));
+        reducible_settings
+            .iter()
+            .zip(&values)
+            .for_each(|(setting, &value)| (setting.set)(&mut smaller, value));
         let bytes = total(&smaller);
         least = least.min(bytes);
         if bytes <= limit {
-            let changed = knobs.iter().zip(values).filter(|(knob, value)| *value < knob.value);
+            let changed =
+                reducible_settings.iter().zip(values).filter(|(setting, value)| *value < setting.value);
             let ways =
-                changed.map(|(knob, value)| LessMemory { option: knob.option, value, bytes }).collect();
+                changed.map(|(setting, value)| LessMemory { option: setting.option, value, bytes }).collect();
             return Err(TooMuchMemory { need, limit, ways, together: true, least }.into());
         }
-        if halvings == usize::BITS - 1 || knobs.iter().zip(&values).all(|(knob, value)| *value <= knob.least)
+        if halvings == usize::BITS - 1
+            || reducible_settings.iter().zip(&values).all(|(setting, value)| *value <= setting.least)
         {
             return Err(TooMuchMemory { need, limit, ways: Vec::new(), together: false, least }.into());
         }
@@ -203,15 +213,20 @@ fn check<R: Clone>(
 }
 
 /// The largest halving of one number that fits.
-fn alone<R: Clone>(recipe: &R, limit: u64, knob: &Knob<R>, total: &impl Fn(&R) -> u64) -> Option<LessMemory> {
-    let mut value = knob.value;
-    while value > knob.least {
-        value = (value / 2).max(knob.least);
+fn alone<R: Clone>(
+    recipe: &R,
+    limit: u64,
+    setting: &ReducibleSetting<R>,
+    total: &impl Fn(&R) -> u64,
+) -> Option<LessMemory> {
+    let mut value = setting.value;
+    while value > setting.least {
+        value = (value / 2).max(setting.least);
         let mut smaller = recipe.clone();
-        (knob.set)(&mut smaller, value);
+        (setting.set)(&mut smaller, value);
         let bytes = total(&smaller);
         if bytes <= limit {
-            return Some(LessMemory { option: knob.option, value, bytes });
+            return Some(LessMemory { option: setting.option, value, bytes });
         }
     }
     None
@@ -232,16 +247,16 @@ mod tests {
 
     fn checked(limit: Option<u64>) -> Result<u64, TooMuchMemory> {
         let recipe = Recipe { units: 100, lanes: 20, steps: 10 };
-        let knobs: [Knob<Recipe>; 3] = [
-            Knob::of_network("units", 100, 30, |r, n| r.units = n),
-            Knob::of_training("lanes", 20, 1, |r, n| r.lanes = n),
-            Knob::of_training("steps", 10, 4, |r, n| r.steps = n),
+        let reducible_settings: [ReducibleSetting<Recipe>; 3] = [
+            ReducibleSetting::of_network("units", 100, 30, |r, n| r.units = n),
+            ReducibleSetting::of_training("lanes", 20, 1, |r, n| r.lanes = n),
+            ReducibleSetting::of_training("steps", 10, 4, |r, n| r.steps = n),
         ];
         let memory = |r: &Recipe| {
             let (units, rows) = (r.units as u64, (r.lanes * r.steps) as u64);
             Ok(Memory::default().with("units", 10 * units).with("rows", 10 * rows).with("rest", 7))
         };
-        match check(&recipe, limit, &knobs, memory) {
+        match check(&recipe, limit, &reducible_settings, memory) {
             Ok(memory) => Ok(memory.total()),
             Err(Error::Memory(much)) => Err(*much),
             Err(other) => panic!("{other}"),

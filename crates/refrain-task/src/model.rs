@@ -88,7 +88,7 @@ impl<T: Task> TaskModel<T> {
         serde_json::from_value(T::Recipe::of_earlier_version(recipe)).ok()
     }
 
-    /// A copy of a model in training that can be run beside it: without dropout, not compiled.
+    /// Copies a model in training, so that the copy can be run without disturbing it: without dropout, not compiled.
     ///
     /// # Errors
     /// If a layer is not one of this library's.
@@ -175,7 +175,7 @@ impl<T: Task> TaskModel<T> {
     }
 }
 
-/// The task that a model file names; none for a bare network.
+/// Returns the task that a model file names; `None` for a bare network.
 pub fn task_of(file: &ModelFile) -> Option<&str> {
     file.task.as_ref()?.get(TASK)?.as_str()
 }

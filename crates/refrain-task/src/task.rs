@@ -1,7 +1,7 @@
 //! What an application tells the library of itself.
 
 use crate::error::Result;
-use crate::memory::Knob;
+use crate::memory::ReducibleSetting;
 use crate::model::TaskModel;
 use crate::recipe::Recipe;
 use crate::score::Score;
@@ -73,7 +73,10 @@ pub trait Task: Sized {
     }
 
     /// Settings to turn down when memory is short. By default none.
-    fn knobs(_recipe: &Self::Recipe, _sizes: &Self::Sizes) -> Vec<Knob<Self::Recipe>> {
+    fn reducible_settings(
+        _recipe: &Self::Recipe,
+        _sizes: &Self::Sizes,
+    ) -> Vec<ReducibleSetting<Self::Recipe>> {
         Vec::new()
     }
 
@@ -135,15 +138,15 @@ pub enum Split {
     Test,
 }
 
-/// A fingerprint of each part of the data of a run: whatever differs if the data does, and is worth showing.
+/// A fingerprint of each part of a run's data: a short text that differs if the data does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprints {
-    /// Of what is learned.
+    /// Of the training data.
     pub training: String,
-    /// Of what is validated on; none if nothing is.
+    /// Of the validation data, if there is any.
     pub validation: Option<String>,
-    /// Of what is tested on; none if nothing is.
+    /// Of the test data, if there is any.
     pub test: Option<String>,
 }
 
@@ -253,7 +256,7 @@ pub enum MetricSource {
 pub enum MetricFormat {
     /// As a percentage of 1.
     Percent,
-    /// With so many decimals.
+    /// With this many decimals.
     Decimals(usize),
 }
 

@@ -1,7 +1,7 @@
 //! A small task for this crate's tests: whether a row of bits holds an odd number of ones.
 
 use crate::error::Result;
-use crate::memory::Knob;
+use crate::memory::ReducibleSetting;
 use crate::model::TaskModel;
 use crate::recipe::Recipe;
 use crate::score::MeanScore;
@@ -154,11 +154,11 @@ impl Task for Parity {
         vec![("rows", sizes.rows as u64)]
     }
 
-    fn knobs(recipe: &ParityRecipe, _sizes: &Rows) -> Vec<Knob<ParityRecipe>> {
+    fn reducible_settings(recipe: &ParityRecipe, _sizes: &Rows) -> Vec<ReducibleSetting<ParityRecipe>> {
         let batch = recipe.training.batch.unwrap_or(16);
         vec![
-            Knob::of_training("batch", batch, 1, |recipe, n| recipe.training.batch = Some(n)),
-            Knob::of_network("units", recipe.units, 2, |recipe, n| recipe.units = n),
+            ReducibleSetting::of_training("batch", batch, 1, |recipe, n| recipe.training.batch = Some(n)),
+            ReducibleSetting::of_network("units", recipe.units, 2, |recipe, n| recipe.units = n),
         ]
     }
 

@@ -84,6 +84,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/checkpoints.md")]
 struct Checkpoints;
 
+/// Likewise, and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/own-task.md")]
+struct OwnTask;
+
 /// Likewise.
 #[cfg(all(doctest, feature = "inspect"))]
 #[doc = include_str!("../../../docs/looking-inside.md")]

@@ -7,7 +7,8 @@ use refrain::metrics::Metric;
 use refrain::ndarray::{Array2, Array3};
 use refrain::task::score::MeanScore;
 use refrain::task::{
-    Fingerprints, Knob, MetricInfo, Objective, Range, Recipe, Result, Split, Task, TaskModel, Unit,
+    Fingerprints, MetricInfo, Objective, Range, Recipe, ReducibleSetting, Result, Split, Task, TaskModel,
+    Unit,
 };
 use refrain::{Activation, InputSpec, MemoryUse, Model, Network, Tensor, TrainingSettings, Work};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// All rows of so many bits: three quarters to learn, one to validate on.
+    /// All rows of `bits` bits: three quarters to learn, one quarter to validate on.
     pub(crate) fn of(bits: usize) -> Self {
         let part = |validates: bool| {
             let is_in = |row: &u32| (row.wrapping_mul(2_654_435_761) >> 30 == 0) == validates;
@@ -102,8 +103,8 @@ impl Task for Parity {
         vec![MemoryUse::new(Work::Train, recipe.training.batch.unwrap_or(BATCH), sizes.bits)]
     }
 
-    fn knobs(recipe: &ParityRecipe, _sizes: &Bits) -> Vec<Knob<ParityRecipe>> {
-        vec![Knob::of_network("units", recipe.units, 1, |recipe, units| recipe.units = units)]
+    fn reducible_settings(recipe: &ParityRecipe, _sizes: &Bits) -> Vec<ReducibleSetting<ParityRecipe>> {
+        vec![ReducibleSetting::of_network("units", recipe.units, 1, |recipe, units| recipe.units = units)]
     }
 
     fn use_to_run(bits: &Bits) -> MemoryUse {

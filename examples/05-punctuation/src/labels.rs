@@ -1,10 +1,10 @@
-//! Labels made from any text: how a word is written, and the mark behind it.
+//! Labels made from any text: how a word is written, and the mark that follows it.
 
 use refrain::tagger::{TaggedSentence, TaggedWord};
 
 /// The marks that are restored.
 const MARKS: &str = ".,;:!?";
-/// Words that a model reads at a time: wherever a sentence ends, so that the end of a line gives nothing away.
+/// Words per line. Lines end in the middle of sentences, so that the end of a line gives nothing away.
 const WORDS: usize = 60;
 
 /// The words of a text in lower case and without marks, each with a label that looks like what it was: `word`, `Word,` or
@@ -18,8 +18,8 @@ pub(crate) fn labelled(text: &str) -> Vec<TaggedSentence> {
 fn label(token: &str) -> Option<TaggedWord> {
     let is_inside = |c: char| c.is_alphanumeric();
     let (first, last) = (token.find(is_inside)?, token.rfind(is_inside)?);
-    let behind = last + token[last..].chars().next().map_or(0, char::len_utf8);
-    let (word, tail) = (&token[first..behind], &token[behind..]);
+    let end = last + token[last..].chars().next().map_or(0, char::len_utf8);
+    let (word, tail) = (&token[first..end], &token[end..]);
     let letters = || word.chars().filter(|c| c.is_alphabetic());
     let form = match word.chars().next() {
         Some(_) if letters().count() > 1 && letters().all(char::is_uppercase) => "WORD",

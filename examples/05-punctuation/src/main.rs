@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How well the words of a kind are found, whatever else their labels say.
+/// Scores how well the words of one kind are found, ignoring the rest of their labels.
 fn of_kind(name: &str, confusion: &Confusion, is_one: fn(&str) -> bool) -> ClassScore {
     let kinds: Vec<bool> = confusion.labels().iter().map(|label| is_one(label)).collect();
     let (mut right, mut predicted, mut support) = (0, 0, 0);

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainTag {
-    /// Sentences to learn, in UTF-8 (`-` is stdin): a word a line with its label in the last column and a blank line
-    /// between sentences, as CoNLL's files, or a sentence a line with its words as `word/LABEL`
+    /// Sentences to learn, in UTF-8 (`-` is stdin): one word per line with its label in the last column and a blank line
+    /// between sentences, as in CoNLL's files, or one sentence per line with its words as `word/LABEL`
     #[arg(value_name = "FILE", required = true)]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
@@ -24,7 +24,7 @@ impl TrainOptions for TrainTag {
 
     const BATCH: &'static str = "Sentences in a batch";
     const VALIDATION: &'static str =
-        "Share of the sentences, the last ones, that is held out to validate on; 0: none";
+        "Share of the sentences, at the end, that is held out to validate on; 0: none";
     const VALIDATION_FILE: &'static str = "Labelled sentences to validate on; nothing is held out then";
     const TEST_FILE: &'static str = "Labelled sentences to score the finished model on";
     const SEED: &'static str = "Seed of the initial weights, of dropout, and of the order of the sentences";
@@ -54,18 +54,18 @@ impl TrainOptions for TrainTag {
 }
 
 impl ReadsLongTexts for TrainTag {
-    const MAX_LENGTH: &'static str = "Steps of a sentence that are read in one piece; a longer one is read in several, parted between words";
+    const MAX_LENGTH: &'static str = "Steps of a sentence that are read in one piece; a longer one is read in several, split between words";
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Tag {
     /// A tagger
     pub(crate) model: PathBuf,
-    /// Lines whose words are labelled; `-` is stdin, line by line
+    /// Texts whose words are labelled; `-` is stdin, line by line
     #[arg(value_name = "TEXT", required = true)]
     pub(crate) texts: Vec<String>,
-    /// Print a word and its label a line, parted by a tab, and a blank line behind each text [default: each text on a
-    /// line, its words as `word/LABEL`]
+    /// Print one word and its label per line, with a blank line after each text [default: one text per line, with its
+    /// words as `word/LABEL`]
     #[arg(long)]
     pub(crate) columns: bool,
 }

@@ -154,7 +154,7 @@ impl<'a> Checkpoints<'a> {
         is_about.then(|| Failure::input(format!("{}: {error}", path.display())))
     }
 
-    /// The run starts, or resumes, with so many of its epochs and so many batches done.
+    /// The run starts, or resumes after this many epochs and batches.
     pub(crate) fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
         self.now = Place { epoch: epochs.min(done + 1), batches };
         if let Some(Resumed { path, skipped }) = &self.resumed {

@@ -265,6 +265,6 @@ fn save<C: TrainCommand>(
         }
         Ok(())
     })();
-    // That nobody reads what is said changes nothing about how the run ended.
+    // A closed stdout does not change how the run ended.
     end.result().and(said)
 }

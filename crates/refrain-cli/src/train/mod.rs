@@ -1,4 +1,4 @@
-//! `refrain train`: one command behind every task.
+//! `refrain train`: one command for every task.
 
 mod checkpoints;
 pub(crate) mod classify;

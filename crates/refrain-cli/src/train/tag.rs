@@ -44,11 +44,11 @@ impl TrainCommand for TrainTag {
         if validation.is_empty() && recipe.training.validation > 0.0 {
             output.warning("there are too few sentences to hold one out, so nothing is validated");
         }
-        let (parted, reader) = (task.too_long(), &recipe.reader);
-        if parted > 0 {
-            let s = if parted == 1 { " is" } else { "s are" };
+        let (too_long, reader) = (task.too_long(), &recipe.reader);
+        if too_long > 0 {
+            let s = if too_long == 1 { " is" } else { "s are" };
             output.warning(format_args!(
-                "{parted} sentence{s} longer than {} {}, and read in several pieces; --max-length sets how long a piece is",
+                "{too_long} sentence{s} longer than {} {}, and read in several pieces; --max-length sets how long a piece is",
                 reader.max_length,
                 steps(reader.level)
             ));

@@ -28,7 +28,7 @@ use std::fmt;
 /// A training run, to be set up and started.
 ///
 /// It trains a network of the recipe on the task's data, validates each epoch, keeps the best one, and stops early,
-/// saves checkpoints and resumes where it is told to:
+/// saves checkpoints and resumes from them:
 ///
 /// ```text
 /// let trained = TrainingRun::new(&recipe, &task).train(&mut |event| Answer::Continue)?;
@@ -286,7 +286,7 @@ pub(crate) fn plan<T: Task>(
     Ok(network.plan(&outputs, compile::<T>(recipe, updates, engine)?)?)
 }
 
-/// How a model is compiled for a run of so many optimiser steps.
+/// How a model is compiled for a run of `updates` optimiser steps.
 fn compile<T: Task>(recipe: &T::Recipe, updates: u64, engine: Engine) -> Result<Compile> {
     let Objective { loss, metrics, reduction } = T::objective(recipe);
     let settings = recipe.training();

@@ -113,7 +113,7 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
         self.restore(part, epochs, parameters)
     }
 
-    /// Takes over the part of a checkpoint after `epochs` epochs of a model with so many `parameters`.
+    /// Takes over the part of a checkpoint after `epochs` epochs of a model with this many `parameters`.
     fn restore(&mut self, mut part: Part, epochs: usize, parameters: usize) -> Result<(), Error> {
         let values: Values<T::Score> = part.parse("run")?;
         if !values.epochs.iter().map(|record| record.epoch).eq(1..=epochs) {

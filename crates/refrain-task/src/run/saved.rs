@@ -53,7 +53,7 @@ impl<T: Task> SavedRun<T> {
         Ok(Self { recipe, data, assets, assets_json, checkpoint: checkpoint.with_kind("fit") })
     }
 
-    /// Opens the newest checkpoint of a folder; none if it holds none.
+    /// Opens the newest checkpoint of a folder; `None` if the folder has no checkpoint.
     ///
     /// # Errors
     /// If the folder cannot be read, all its checkpoints are damaged, or the newest is of another kind of run.

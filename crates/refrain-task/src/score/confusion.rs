@@ -62,7 +62,7 @@ impl TryFrom<Sparse> for Confusion {
 
 /// Labels that a model can tell apart at most: their confusion matrix takes 128 MB then.
 pub const MOST_LABELS: usize = 4096;
-/// Examples that nobody ever scores.
+/// More examples than anyone scores.
 const MOST_EXAMPLES: usize = 1 << 53;
 
 /// How well one label is found. A share of nothing is 0, as in scikit-learn with `zero_division=0`.
@@ -130,7 +130,7 @@ impl Confusion {
         self.counts.iter().sum()
     }
 
-    /// Share of the examples that were given their own label; 0 if there is none.
+    /// Share of the examples that were given their own label; 0 if there are no examples.
     pub fn accuracy(&self) -> f64 {
         share((0..self.labels.len()).map(|i| self.row(i)[i]).sum(), self.total())
     }

@@ -30,7 +30,7 @@ pub enum Average {
 pub struct TrainingSettings {
     /// Passes over the data.
     pub epochs: usize,
-    /// Sequences in a batch; none: the task chooses.
+    /// Sequences in a batch. If `None`, the task chooses.
     pub batch: Option<usize>,
     /// Batches whose gradients make one step of the optimiser.
     pub accumulate: usize,
@@ -54,7 +54,7 @@ pub struct TrainingSettings {
     pub average_momentum: f64,
     /// Epochs without a lower validation loss that trigger an average.
     pub patience: usize,
-    /// Epochs without a lower validation loss after which training stops; none: never.
+    /// Epochs without a lower validation loss after which training stops. If `None`, it never does.
     pub early_stopping: Option<usize>,
     /// Share of the data that is held out for validation.
     pub validation: f64,

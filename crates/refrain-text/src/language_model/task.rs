@@ -14,8 +14,8 @@ use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::{Answer, Engine, Error as NnError, Memory, MemoryUse, Model, Network, Tensor, Work};
 use refrain_task::{
-    Description, Fingerprints, HasTaskModel, Knob, MetricFormat, MetricInfo, MetricSource, Objective, Result,
-    RunEvent, SavedRun, Split, Task, Trained, TrainingRun, Unit, memory_to_train,
+    Description, Fingerprints, HasTaskModel, MetricFormat, MetricInfo, MetricSource, Objective,
+    ReducibleSetting, Result, RunEvent, SavedRun, Split, Task, Trained, TrainingRun, Unit, memory_to_train,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -193,20 +193,27 @@ impl Task for TextTask {
         vec![("tokens", sizes.held), ("vocabulary", vocabulary_bytes(sizes.vocabulary))]
     }
 
-    fn knobs(recipe: &TextRecipe, sizes: &TextSizes) -> Vec<Knob<TextRecipe>> {
+    fn reducible_settings(recipe: &TextRecipe, sizes: &TextSizes) -> Vec<ReducibleSetting<TextRecipe>> {
         let batch = recipe.batch_for(sizes.tokens);
-        let mut knobs = vec![
-            Knob::of_training("batch", batch, 1, |r: &mut TextRecipe, n| r.training.batch = Some(n)),
-            Knob::of_training("steps", recipe.steps, LEAST_STEPS, |r, n| r.steps = n),
-            Knob::of_network("units", recipe.units, LEAST_UNITS, |r, n| r.units = n),
-            Knob::of_network("embedding", recipe.embedding, LEAST_UNITS, |r, n| r.embedding = n),
-            Knob::of_network("layers", recipe.layers, 1, |r, n| r.layers = n),
+        let mut reducible_settings = vec![
+            ReducibleSetting::of_training("batch", batch, 1, |r: &mut TextRecipe, n| {
+                r.training.batch = Some(n)
+            }),
+            ReducibleSetting::of_training("steps", recipe.steps, LEAST_STEPS, |r, n| r.steps = n),
+            ReducibleSetting::of_network("units", recipe.units, LEAST_UNITS, |r, n| r.units = n),
+            ReducibleSetting::of_network("embedding", recipe.embedding, LEAST_UNITS, |r, n| r.embedding = n),
+            ReducibleSetting::of_network("layers", recipe.layers, 1, |r, n| r.layers = n),
         ];
         if recipe.level == Level::Word {
             let set = |r: &mut TextRecipe, n| r.vocabulary = Some(n);
-            knobs.push(Knob::of_network("vocab", sizes.vocabulary, LEAST_WORDS, set));
+            reducible_settings.push(ReducibleSetting::of_network(
+                "vocab",
+                sizes.vocabulary,
+                LEAST_WORDS,
+                set,
+            ));
         }
-        knobs
+        reducible_settings
     }
 
     /// Rarer words become the unknown one: the text has as many tokens.

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 /// The texts of a run, each an `E`.
 #[derive(Debug)]
 pub struct LabelledData<'a, E> {
-    /// What is learned, and where vocabulary and labels come from.
+    /// The training texts. The vocabulary and the labels come from them.
     pub training: &'a [E],
-    /// What is measured on after each epoch; nothing if it is empty.
+    /// Texts that are scored after each epoch; may be empty.
     pub validation: &'a [E],
-    /// What the finished model is scored on, once; nothing if it is empty.
+    /// Texts that the finished model is scored on once; may be empty.
     pub test: &'a [E],
 }
 
@@ -22,7 +22,7 @@ impl<E> Clone for LabelledData<'_, E> {
 impl<E> Copy for LabelledData<'_, E> {}
 
 impl<'a, E> LabelledData<'a, E> {
-    /// Texts to learn, and none to score on.
+    /// Training texts alone.
     pub fn new(training: &'a [E]) -> Self {
         Self { training, validation: &[], test: &[] }
     }
@@ -49,7 +49,7 @@ pub struct LabelledSizes {
     pub validation_texts: usize,
     /// Texts to test on.
     pub test_texts: usize,
-    /// Sequences to learn: a text that is read in several pieces is as many.
+    /// Sequences to learn. A text that is read in several pieces counts as several.
     pub pieces: usize,
     /// Sequences to validate or to test on, the larger of the two.
     pub scored_pieces: usize,

@@ -7,12 +7,12 @@ use crate::words::{WordOptions, WordSplit};
 use refrain_nn::layers::Embedding;
 use refrain_nn::{Initializer, InputSpec, MemoryUse, Network, Tensor, Work};
 use refrain_task::layers::{CellKind, RecurrentOptions, dropout};
-use refrain_task::{Error, Knob, Range, Recipe, TrainingSettings};
+use refrain_task::{Error, Range, Recipe, ReducibleSetting, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
 /// Sequences in a batch, if a recipe does not say.
 const BATCH: usize = 64;
-/// The smallest values that are suggested where memory is short.
+/// The smallest values that are suggested if memory is short.
 const LEAST_UNITS: usize = 16;
 const LEAST_LENGTH: usize = 16;
 
@@ -93,7 +93,7 @@ impl ReaderSettings {
         Ok(())
     }
 
-    /// The vocabulary of texts whose words are cut by `split`.
+    /// Builds the vocabulary of texts whose words are cut by `split`.
     pub(crate) fn codec<'a>(
         &self,
         texts: impl IntoIterator<Item = &'a str>,
@@ -106,7 +106,8 @@ impl ReaderSettings {
         Ok(codec)
     }
 
-    /// Adds the network for a vocabulary of so many entries: every step's output, or the last one's.
+    /// Adds the embedding and the recurrent layers for a vocabulary of this size; returns the output of every step, or of
+    /// the last one.
     pub(crate) fn add(
         &self,
         net: &mut Network,
@@ -148,7 +149,7 @@ pub(super) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usiz
     uses
 }
 
-/// What a run keeps besides.
+/// What a run keeps in memory besides the batches.
 pub(super) fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
     let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(8);
     let vocabulary = vocabulary_bytes(sizes.vocabulary);
@@ -156,17 +157,22 @@ pub(super) fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
 }
 
 /// Settings to turn down when memory is short.
-pub(super) fn knobs<R: ReadsTexts>(recipe: &R, sizes: &LabelledSizes) -> Vec<Knob<R>> {
+pub(super) fn reducible_settings<R: ReadsTexts>(
+    recipe: &R,
+    sizes: &LabelledSizes,
+) -> Vec<ReducibleSetting<R>> {
     let reader = recipe.reader();
     let ReaderSettings { units, embedding, layers, .. } = *reader;
     vec![
-        Knob::of_training("batch", recipe.batch(), 1, |r, n| r.training_mut().batch = Some(n)),
-        Knob::of_network("max-length", reader.steps(sizes), LEAST_LENGTH, |r, n| {
+        ReducibleSetting::of_training("batch", recipe.batch(), 1, |r, n| r.training_mut().batch = Some(n)),
+        ReducibleSetting::of_network("max-length", reader.steps(sizes), LEAST_LENGTH, |r, n| {
             r.reader_mut().max_length = n
         }),
-        Knob::of_network("units", units, LEAST_UNITS, |r, n| r.reader_mut().units = n),
-        Knob::of_network("embedding", embedding, LEAST_UNITS, |r, n| r.reader_mut().embedding = n),
-        Knob::of_network("layers", layers, 1, |r, n| r.reader_mut().layers = n),
+        ReducibleSetting::of_network("units", units, LEAST_UNITS, |r, n| r.reader_mut().units = n),
+        ReducibleSetting::of_network("embedding", embedding, LEAST_UNITS, |r, n| {
+            r.reader_mut().embedding = n
+        }),
+        ReducibleSetting::of_network("layers", layers, 1, |r, n| r.reader_mut().layers = n),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Labelling as a task: texts of any lengths, and a label for each or for each of its words.
 
-use super::settings::{held, knobs, largest_batch, uses};
+use super::settings::{held, largest_batch, reducible_settings, uses};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
 use crate::error::Result;
 use refrain_nn::Error as NnError;
@@ -10,13 +10,13 @@ use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::{Activation, Answer, Engine, MemoryUse, Model, Network, Tensor};
 use refrain_task::{
-    Description, Fingerprints, Knob, MetricInfo, Objective, Recipe, RunEvent, Score, Split, Task, TaskModel,
-    Trained, TrainingRun, Unit,
+    Description, Fingerprints, MetricInfo, Objective, Recipe, ReducibleSetting, RunEvent, Score, Split, Task,
+    TaskModel, Trained, TrainingRun, Unit,
 };
 use serde_json::Value;
 use std::fmt;
 
-/// What one kind of labelling has of its own.
+/// What one kind of labelling adds to [`LabelTask`].
 pub trait Labelling: fmt::Debug + Sized + 'static {
     /// [`Task::NAME`].
     const NAME: &'static str;
@@ -54,10 +54,10 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
     /// If a label is not known.
     fn encode(texts: &[Self::Text], assets: &LabelAssets) -> Result<Self::Examples>;
 
-    /// Whatever differs if the texts do.
+    /// A fingerprint of texts.
     fn fingerprint(texts: &[Self::Text]) -> String;
 
-    /// Bytes that a text takes as it is.
+    /// Bytes that a text takes in memory, before it is encoded.
     fn bytes(text: &Self::Text) -> u64;
 
     /// [`Task::batches`].
@@ -109,7 +109,7 @@ pub struct LabelTask<L: Labelling> {
     validation: L::Examples,
     test: L::Examples,
     fingerprints: Fingerprints,
-    /// Bytes of the texts as they are.
+    /// Bytes of the texts before they are encoded.
     bytes: u64,
 }
 
@@ -142,7 +142,7 @@ impl<L: Labelling> LabelTask<L> {
         })
     }
 
-    /// Texts that are longer than `max_length`: what a classifier cuts, and a tagger reads in several pieces.
+    /// Counts the texts that are longer than `max_length`: a classifier cuts them, a tagger reads them in several pieces.
     pub fn too_long(&self) -> usize {
         self.parts().iter().map(|part| part.pieces().cut).sum()
     }
@@ -198,8 +198,8 @@ impl<L: Labelling> Task for LabelTask<L> {
         held(sizes)
     }
 
-    fn knobs(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<Knob<L::Recipe>> {
-        knobs(recipe, sizes)
+    fn reducible_settings(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<ReducibleSetting<L::Recipe>> {
+        reducible_settings(recipe, sizes)
     }
 
     fn use_to_run(assets: &LabelAssets) -> MemoryUse {

@@ -9,7 +9,7 @@ use refrain_nn::data::{Arrays, Batch, BatchSource};
 /// A step at which no word ends.
 const NO_LABEL: u32 = u32::MAX;
 
-/// Encoded sentences. One that is longer than is read in one piece is parted between words.
+/// Encoded sentences. One that is longer than is read in one piece is split between words.
 #[derive(Debug, Default)]
 pub struct Sentences {
     /// Each in one piece or several.
@@ -61,7 +61,7 @@ impl Sentences {
     fn push(&mut self, words: &[(&str, u32)], assets: &LabelAssets) {
         let LabelAssets { max_length, codec, .. } = assets;
         let mut piece = Vec::new();
-        let mut is_parted = false;
+        let mut is_split = false;
         for (i, &(word, label)) in words.iter().enumerate() {
             let mut ids = if i == 0 { codec.encode(word) } else { codec.encode(&format!(" {word}")) };
             if ids.is_empty() {
@@ -72,7 +72,7 @@ impl Sentences {
             if piece.len() + ids.len() > *max_length {
                 self.pieces.push(&piece);
                 piece.clear();
-                is_parted = true;
+                is_split = true;
             }
             piece.extend(&ids);
             self.labels.extend((1..ids.len()).map(|_| NO_LABEL));
@@ -81,7 +81,7 @@ impl Sentences {
         if !piece.is_empty() {
             self.pieces.push(&piece);
         }
-        self.pieces.cut += usize::from(is_parted);
+        self.pieces.cut += usize::from(is_split);
         self.words.push(words.len());
     }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn long_sentences_are_parted_between_words_and_long_words_cut() {
+    fn long_sentences_are_split_between_words_and_long_words_cut() {
         let sentences = sentences(Codec::Char(CharVocab::from_texts(["abc "])), 2);
         let pieces: Vec<_> = (0..sentences.pieces.len()).map(|i| sentences.pieces.text(i)).collect();
         assert_eq!(pieces, [&[2, 3][..], &[1, 4], &[2, 3], &[1, 3], &[2]]);

@@ -23,7 +23,7 @@ pub struct TaggerScore {
     pub loss: f64,
     /// Which labels words were given for which.
     pub confusion: Confusion,
-    /// The spans that labels such as `B-PER` mark; none for other labels.
+    /// The spans that labels such as `B-PER` mark; `None` if the labels mark no spans.
     pub spans: Option<Spans>,
 }
 
@@ -92,7 +92,7 @@ impl TaggerScore {
         self.confusion.macro_f1()
     }
 
-    /// F1 of all spans together; none for labels that mark none.
+    /// F1 over all spans; `None` if the labels mark no spans.
     pub fn span_f1(&self) -> Option<f64> {
         self.spans.as_ref().map(|spans| spans.all().f1)
     }

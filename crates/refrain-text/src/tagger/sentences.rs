@@ -1,4 +1,4 @@
-//! Sentences whose words have labels: read, checked, and parted.
+//! Sentences whose words have labels: parsed, checked and split.
 
 use crate::error::{Error, Result, shorten};
 use refrain_task::Fingerprints;
@@ -6,7 +6,7 @@ use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What CoNLL's files have in the place of a word where a document begins.
+/// The first column of the line that begins a document in CoNLL's files.
 const DOCUMENT: &str = "-DOCSTART-";
 
 /// A word and what it is.
@@ -26,22 +26,22 @@ pub struct TaggedSentence {
 }
 
 impl TaggedSentence {
-    /// The words with blanks between them, as a text to read.
+    /// Joins the words with spaces.
     pub fn line(&self) -> String {
         let words: Vec<&str> = self.words.iter().map(|word| &*word.word).collect();
         words.join(" ")
     }
 }
 
-/// Sentences in one of two forms; the first line with something in it says which.
+/// Parses sentences in one of two forms. The first line that is not blank decides which.
 ///
-/// - Columns, as CoNLL's: a word a line, its label in the last column, a blank line between sentences. Columns are parted
-///   by tabs or, where a line has none, by blanks, and all lines have as many. Lines that begin with `-DOCSTART-` are
-///   skipped.
-/// - `word/LABEL` between blanks, a sentence a line. The label stands behind the last slash.
+/// - Columns, as in CoNLL's files: one word per line with its label in the last column, and a blank line between
+///   sentences. Columns are separated by tabs, or by spaces if the line has no tab, and every line has the same number of
+///   them. Lines that begin with `-DOCSTART-` are skipped.
+/// - `word/LABEL`, one sentence per line, words separated by spaces. The label follows the last slash.
 ///
 /// # Errors
-/// [`Error::Labelled`] with `name` and the line's number where a word or a label is missing, or no sentence is there.
+/// [`Error::Labelled`] with `name` and the line number if a word or a label is missing, or if there are no sentences.
 pub fn parse_tagged(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
     let first = text.lines().find(|line| !line.trim().is_empty());
     let has_slashes = first.is_some_and(|line| {
@@ -56,7 +56,7 @@ pub fn parse_tagged(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
 }
 
 fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
-    const EXPECTED: &str = "a word and its label, parted by a tab or blanks";
+    const EXPECTED: &str = "a word and its label, separated by a tab or spaces";
     let mut sentences = Vec::new();
     let mut words = Vec::new();
     let mut width = None;
@@ -90,8 +90,7 @@ fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
 fn slashes(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
     let mut sentences = Vec::new();
     for (number, line) in (1_usize..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong =
-            |got: String| wrong(name, number, got, "`word/LABEL` between blanks, as in the first line");
+        let wrong = |got: String| wrong(name, number, got, "`word/LABEL`, as in the first line");
         let words = line.split_whitespace().map(|token| {
             let Some((word, label)) = split_at_slash(token) else {
                 return Err(wrong(format!("`{}` has no label", shorten(token))));
@@ -121,16 +120,15 @@ fn wrong(name: &str, number: usize, got: String, expected: &'static str) -> Erro
     Error::Labelled { place: format!("{name}, line {number}"), got, expected }
 }
 
-/// Holds out `share` of the sentences, the last ones: the parts to train and to validate on.
+/// Splits off the last `share` of the sentences: returns the parts to train and to validate on.
 ///
-/// Sentences that follow each other are about the same, so that those drawn from among the others would be easier than
-/// new ones are.
+/// Neighbouring sentences share their topic, so sentences drawn at random would be easier than new ones are.
 pub fn split_tagged(sentences: &[TaggedSentence], share: f64) -> (&[TaggedSentence], &[TaggedSentence]) {
     let held_out = (sentences.len() as f64 * share).round() as usize;
     sentences.split_at(sentences.len() - held_out.min(sentences.len().saturating_sub(1)))
 }
 
-/// A hash of all words and labels, to tell whether two runs had the same ones.
+/// Hashes all words and labels, to tell whether two runs had the same data.
 pub(super) fn fingerprint(sentences: &[TaggedSentence]) -> String {
     let words = sentences.iter().flat_map(|sentence| {
         let words = sentence.words.iter().flat_map(|word| [&*word.word, "\t", &*word.label, "\n"]);
@@ -139,10 +137,10 @@ pub(super) fn fingerprint(sentences: &[TaggedSentence]) -> String {
     Fingerprints::of_bytes(words.map(str::as_bytes))
 }
 
-/// The labels of sentences to learn, sorted.
+/// Collects the labels of the training sentences, sorted.
 ///
 /// # Errors
-/// When there are fewer than two labels.
+/// If there are fewer than two labels, or more than a model can have.
 pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
     let words = sentences.iter().flat_map(|sentence| &sentence.words);
     let labels: BTreeSet<&str> = words.map(|word| &*word.label).collect();

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A span of words: what it is, its first word and its last.
 type Span<'a> = (&'a str, usize, usize);
 
-/// How well spans of each kind are found, counted as seqeval and conlleval do: a span is right if its kind, its first
-/// word and its last are.
+/// How well spans of each kind are found, counted as seqeval and conlleval count them: a span is right if its kind, its
+/// first word and its last word are right.
 ///
-/// Labels mark spans where each is `O` (no span) or one of the letters `B` (it begins), `I` (it goes on), `E` (it ends)
-/// and `S` (it is a single word), followed by a dash and its kind: `B-PER`. Labels that do not fit each other are read as
-/// seqeval reads them without `mode="strict"`: an `I` of another kind begins a span.
+/// Labels mark spans if each is `O` (outside) or one of the letters `B` (begin), `I` (inside), `E` (end) and `S` (single
+/// word), followed by a dash and a kind: `B-PER`. Inconsistent labels are read as seqeval reads them without
+/// `mode="strict"`: an `I` of another kind begins a span.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Spans {
@@ -31,7 +31,7 @@ struct Counts {
 }
 
 impl Spans {
-    /// Whether these labels mark spans: each has the form, and some are not `O`.
+    /// Whether these labels mark spans: all have the form above, and not all are `O`.
     pub fn are_marked_by(labels: &[String]) -> bool {
         let is_mark = |label: &str| match label.split_once('-') {
             Some((mark, _)) => matches!(mark, "B" | "I" | "E" | "S"),
@@ -40,7 +40,7 @@ impl Spans {
         labels.iter().all(|label| is_mark(label)) && labels.iter().any(|label| label != "O")
     }
 
-    /// Counts the spans of one sentence, whose words have the labels `truth` and were given `predicted`.
+    /// Counts the spans of one sentence: the true labels of its words, and the predicted ones.
     pub fn add(&mut self, truth: &[&str], predicted: &[&str]) {
         let (truth, predicted) = (spans(truth), spans(predicted));
         let mut count = |spans: &BTreeSet<Span<'_>>, change: fn(&mut Counts)| {
@@ -56,12 +56,12 @@ impl Spans {
         count(&truth.intersection(&predicted).copied().collect(), |counts| counts.right += 1);
     }
 
-    /// How well those of each kind are found, by name.
+    /// Returns a score for each kind of span, sorted by name.
     pub fn kinds(&self) -> Vec<ClassScore> {
         self.kinds.iter().map(|(kind, counts)| score(kind, [counts])).collect()
     }
 
-    /// How well all are found together.
+    /// Returns the score over all spans (seqeval's micro average).
     pub fn all(&self) -> ClassScore {
         score("all", self.kinds.values())
     }

@@ -49,7 +49,7 @@ impl CsvLog {
         Ok(first.is_empty() || first == format!("{}\n", self.header()).into_bytes())
     }
 
-    /// Begins the file, or continues it after the rows of so many epochs.
+    /// Begins the file, or continues it after the rows of this many epochs.
     pub(super) fn begin(&mut self, done: usize) -> Result<()> {
         if done == 0 {
             return fs::write(&self.path, format!("{}\n", self.header())).map_err(|e| self.unwritable(&e));
