@@ -1,7 +1,7 @@
 //! Models whose task is not known beforehand.
 
-use crate::model::{TaskModel, TrainingMemory};
-use crate::task::{Description, Task};
+use crate::memory::TrainingMemory;
+use crate::task::{Description, Task, TaskModel};
 use refrain_nn::{Memory, MemoryUse, Model};
 use serde_json::Value;
 use std::any::Any;

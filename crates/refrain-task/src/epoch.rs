@@ -1,6 +1,7 @@
 //! What an epoch came to.
 
-use crate::task::{Task, Unit};
+use crate::metric::{Metric, Unit};
+use crate::task::Task;
 use refrain_nn::checkpoint::exact;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -28,14 +29,6 @@ pub struct EpochRecord {
     /// The mean norm of the epoch's gradients, before clipping.
     #[serde(with = "exact")]
     pub gradient_norm: f64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Metric {
-    pub(crate) name: String,
-    #[serde(with = "exact")]
-    pub(crate) value: f64,
 }
 
 impl EpochRecord {

@@ -12,7 +12,8 @@ mod error;
 pub mod input;
 pub mod layers;
 mod memory;
-mod model;
+mod metric;
+mod plan;
 mod recipe;
 mod run;
 pub mod score;
@@ -23,18 +24,13 @@ mod toy;
 
 pub use application::{Application, HasTaskModel};
 pub use epoch::{EpochRecord, columns};
-pub use error::{Error, Result};
-pub use memory::{LessMemory, ReducibleSetting, TooMuchMemory};
-pub use model::{TaskModel, TrainingMemory, task_of};
-pub use recipe::Recipe;
+pub use error::{Error, LessMemory, Result, TooMuchMemory};
+pub use memory::{TrainingMemory, memory_to_train};
+pub use metric::{MetricFormat, MetricInfo, MetricSource, Unit};
+pub use recipe::{Recipe, ReducibleSetting};
 pub use refrain_nn::Engine;
 pub use refrain_nn::file::ModelFile;
-pub use run::{
-    RunBatch, RunEpoch, RunEvent, RunStart, SavedRun, Stopped, Trained, TrainingRun,
-    memory as memory_to_train,
-};
+pub use run::{RunBatch, RunEpoch, RunEvent, RunStart, SavedRun, Stopped, Trained, TrainingRun};
 pub use score::Score;
 pub use settings::{Average, Range, RateSchedule, TrainingSettings, nested};
-pub use task::{
-    Description, Fingerprints, MetricFormat, MetricInfo, MetricSource, Objective, Split, Task, Unit,
-};
+pub use task::{Description, Fingerprints, Objective, Split, Task, TaskModel, task_of};

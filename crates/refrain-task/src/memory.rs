@@ -1,78 +1,22 @@
 //! How much memory a run needs, and smaller settings that fit if that is too much.
 
-use crate::recipe::Recipe;
+use crate::error::{LessMemory, Result, TooMuchMemory};
+use crate::plan::plan;
+use crate::recipe::{Recipe, ReducibleSetting};
 use crate::settings::Average;
-use crate::task::Task;
-use refrain_nn::{Bytes, Memory, MemoryUse, Model, PlannedModel};
-use std::fmt;
+use crate::task::{Task, TaskModel};
+use refrain_nn::{Engine, Memory, MemoryUse, Model};
+use serde::Serialize;
 
-/// A run needs more memory than it may take.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TooMuchMemory {
-    /// What it needs.
-    pub need: Memory,
-    /// What it may take.
-    pub limit: u64,
-    /// Settings that fit, each alone; if none does, several that fit together; empty if nothing helps.
-    pub ways: Vec<LessMemory>,
-    /// Whether only all of `ways` together fit.
-    pub together: bool,
-    /// What the smallest of the settings that were tried would need.
-    pub least: u64,
-}
-
-/// A setting that lowers what a run needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LessMemory {
-    /// The option's name.
-    pub option: &'static str,
-    /// The value it would have.
-    pub value: usize,
-    /// What the run would need with it; if several are needed together, with all of them.
-    pub bytes: u64,
-}
-
-impl fmt::Display for TooMuchMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, "")
-    }
-}
-
-impl TooMuchMemory {
-    /// The message with `prefix` before each option's name: `--` for a command line.
-    pub fn with_prefix(&self, prefix: &str) -> String {
-        struct Prefixed<'a>(&'a TooMuchMemory, &'a str);
-        impl fmt::Display for Prefixed<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write(f, self.1)
-            }
-        }
-        Prefixed(self, prefix).to_string()
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>, prefix: &str) -> fmt::Result {
-        write!(f, "the run needs {}, but may take {}", self.need, Bytes(self.limit))?;
-        if self.ways.is_empty() {
-            return write!(f, "; the least that options could lower it to is {}", Bytes(self.least));
-        }
-        for (i, LessMemory { option, value, bytes }) in self.ways.iter().enumerate() {
-            let before = if i == 0 {
-                "; "
-            } else if self.together {
-                " "
-            } else {
-                ", "
-            };
-            write!(f, "{before}`{prefix}{option} {value}`")?;
-            if !self.together {
-                write!(f, " would need {}", Bytes(*bytes))?;
-            }
-        }
-        match self.ways.first().filter(|_| self.together) {
-            Some(way) => write!(f, " together would need {}", Bytes(way.bytes)),
-            None => Ok(()),
-        }
-    }
+/// What training a model as its file says would take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrainingMemory {
+    /// All of it.
+    pub memory: Memory,
+    /// Sequences in a batch.
+    pub batch: usize,
+    /// Steps of the longest.
+    pub steps: usize,
 }
 
 /// Bytes of the program itself, its threads and what the system's allocator keeps.
@@ -80,29 +24,6 @@ const PROGRAM_BYTES: u64 = 13_000_000;
 /// Copies of the weights: the best epoch's stays while that of a better one is made, and a file is put together in
 /// memory.
 const COPIES: u64 = 2;
-
-/// A setting that a run can do with less of when memory is short.
-#[derive(Debug, Clone, Copy)]
-pub struct ReducibleSetting<R> {
-    option: &'static str,
-    value: usize,
-    least: usize,
-    set: fn(&mut R, usize),
-    /// Whether it decides the network, which a trained model has already.
-    shape: bool,
-}
-
-impl<R> ReducibleSetting<R> {
-    /// A setting of training with its current value, the smallest that is worth suggesting, and how it is set.
-    pub fn of_training(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
-        Self { option, value, least, set, shape: false }
-    }
-
-    /// The same for a setting of the network, such as the number of units.
-    pub fn of_network(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
-        Self { option, value, least, set, shape: true }
-    }
-}
 
 /// What a run takes; `network` counts what its network does.
 pub(crate) fn memory_of<T: Task>(
@@ -132,6 +53,15 @@ pub(crate) fn memory_of<T: Task>(
         .with("program", PROGRAM_BYTES)
 }
 
+/// What training takes, without taking it.
+///
+/// # Errors
+/// If a setting is out of range.
+pub fn memory_to_train<T: Task>(recipe: &T::Recipe, sizes: &T::Sizes, engine: Engine) -> Result<Memory> {
+    let planned = plan::<T>(recipe, sizes, 1, engine)?;
+    Ok(memory_of::<T>(recipe, sizes, |uses| planned.memory(uses)))
+}
+
 /// Checks what a new run needs against what it may take, before any of it is taken.
 ///
 /// # Errors
@@ -140,12 +70,12 @@ pub(crate) fn check_new<T: Task>(
     recipe: &T::Recipe,
     sizes: &T::Sizes,
     limit: Option<u64>,
-    plan: impl Fn(&T::Recipe, &T::Sizes) -> crate::Result<PlannedModel>,
-) -> crate::Result<Memory> {
+    engine: &Engine,
+) -> Result<Memory> {
     check(recipe, limit, &T::reducible_settings(recipe, sizes), |smaller| {
         smaller.check()?;
         let sizes = T::sizes_with(smaller, sizes);
-        let planned = plan(smaller, &sizes)?;
+        let planned = plan::<T>(smaller, &sizes, 1, engine.clone())?;
         Ok(memory_of::<T>(smaller, &sizes, |uses| planned.memory(uses)))
     })
 }
@@ -156,7 +86,7 @@ pub(crate) fn check_trained<T: Task>(
     sizes: &T::Sizes,
     limit: Option<u64>,
     model: &Model,
-) -> crate::Result<Memory> {
+) -> Result<Memory> {
     let mut reducible_settings = T::reducible_settings(recipe, sizes);
     reducible_settings.retain(|setting| !setting.shape);
     check(recipe, limit, &reducible_settings, |smaller| {
@@ -172,8 +102,8 @@ fn check<R: Clone>(
     recipe: &R,
     limit: Option<u64>,
     reducible_settings: &[ReducibleSetting<R>],
-    memory: impl Fn(&R) -> crate::Result<Memory>,
-) -> crate::Result<Memory> {
+    memory: impl Fn(&R) -> Result<Memory>,
+) -> Result<Memory> {
     let need = memory(recipe)?;
     let Some(limit) = limit.filter(|&limit| need.total() > limit) else { return Ok(need) };
     let total = |recipe: &R| memory(recipe).map_or(u64::MAX, |memory| memory.total());
@@ -232,6 +162,23 @@ fn alone<R: Clone>(
     None
 }
 
+impl<T: Task> TaskModel<T> {
+    /// What training it as its file says would take, if the file says how it was trained.
+    pub fn memory_to_train(&self) -> Option<TrainingMemory> {
+        let training = self.training()?;
+        let recipe = self.recipe()?;
+        recipe.check().ok()?;
+        let sizes = match training.get("sizes") {
+            Some(sizes) => serde_json::from_value(sizes.clone()).ok()?,
+            None => T::sizes_of_old_record(training, &recipe, self.assets())?,
+        };
+        let planned = plan::<T>(&recipe, &sizes, 1, self.model().engine().clone()).ok()?;
+        let memory = memory_of::<T>(&recipe, &sizes, |uses| planned.memory(uses));
+        let (batch, steps) = T::largest_batch(&recipe, &sizes);
+        Some(TrainingMemory { memory, batch, steps })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +192,7 @@ mod tests {
         steps: usize,
     }
 
-    fn checked(limit: Option<u64>) -> Result<u64, TooMuchMemory> {
+    fn checked(limit: Option<u64>) -> std::result::Result<u64, TooMuchMemory> {
         let recipe = Recipe { units: 100, lanes: 20, steps: 10 };
         let reducible_settings: [ReducibleSetting<Recipe>; 3] = [
             ReducibleSetting::of_network("units", 100, 30, |r, n| r.units = n),

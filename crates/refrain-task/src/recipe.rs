@@ -39,3 +39,26 @@ pub trait Recipe: Clone + fmt::Debug + Default + PartialEq + Serialize + Deseria
         nested::<TrainingSettings>(recipe, "training")
     }
 }
+
+/// A setting that a run can do with less of when memory is short.
+#[derive(Debug, Clone, Copy)]
+pub struct ReducibleSetting<R> {
+    pub(crate) option: &'static str,
+    pub(crate) value: usize,
+    pub(crate) least: usize,
+    pub(crate) set: fn(&mut R, usize),
+    /// Whether it decides the network, which a trained model has already.
+    pub(crate) shape: bool,
+}
+
+impl<R> ReducibleSetting<R> {
+    /// A setting of training with its current value, the smallest that is worth suggesting, and how it is set.
+    pub fn of_training(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
+        Self { option, value, least, set, shape: false }
+    }
+
+    /// The same for a setting of the network, such as the number of units.
+    pub fn of_network(option: &'static str, value: usize, least: usize, set: fn(&mut R, usize)) -> Self {
+        Self { option, value, least, set, shape: true }
+    }
+}

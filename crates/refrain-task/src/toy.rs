@@ -1,12 +1,11 @@
 //! A small task for this crate's tests: whether a row of bits holds an odd number of ones.
 
 use crate::error::Result;
-use crate::memory::ReducibleSetting;
-use crate::model::TaskModel;
-use crate::recipe::Recipe;
+use crate::metric::{MetricInfo, Unit};
+use crate::recipe::{Recipe, ReducibleSetting};
 use crate::score::MeanScore;
 use crate::settings::TrainingSettings;
-use crate::task::{Fingerprints, MetricInfo, Objective, Split, Task, Unit};
+use crate::task::{Fingerprints, Objective, Split, Task, TaskModel};
 use refrain_nn::data::{Batch, BatchInput, BatchSource, BatchTarget};
 use refrain_nn::layers::{Dense, Dropout, Gru};
 use refrain_nn::loss::Loss;

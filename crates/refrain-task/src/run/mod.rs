@@ -11,17 +11,16 @@ pub use saved::SavedRun;
 
 use crate::error::{Error, Result};
 use crate::memory::{check_new, check_trained};
-use crate::model::{Record, TaskModel};
+use crate::plan::{compile, plan};
 use crate::recipe::Recipe;
 use crate::score::Score;
-use crate::task::{Objective, Split, Task};
+use crate::task::{Record, Split, Task, TaskModel};
 use observer::{CheckpointSink, Observer, Shared};
 use refrain_nn::callbacks::{Callback, Logs};
 use refrain_nn::checkpoint::{Checkpoint, Checkpoints};
 use refrain_nn::data::BatchSource;
 use refrain_nn::{
-    Answer, Compile, Engine, Error as NnError, Fit, Memory, Model, PlannedModel, Scorer, TrainingCounters,
-    TrainingState,
+    Answer, Engine, Error as NnError, Fit, Memory, Model, Scorer, TrainingCounters, TrainingState,
 };
 use std::fmt;
 
@@ -251,15 +250,6 @@ impl<'a, T: Task> TrainingRun<'a, T> {
     }
 }
 
-/// What training takes, without taking it.
-///
-/// # Errors
-/// If a setting is out of range.
-pub fn memory<T: Task>(recipe: &T::Recipe, sizes: &T::Sizes, engine: Engine) -> Result<Memory> {
-    let planned = plan::<T>(recipe, sizes, 1, engine)?;
-    Ok(crate::memory::memory_of::<T>(recipe, sizes, |uses| planned.memory(uses)))
-}
-
 fn new_model<T: Task>(
     recipe: &T::Recipe,
     sizes: &T::Sizes,
@@ -268,37 +258,9 @@ fn new_model<T: Task>(
     memory_limit: Option<u64>,
 ) -> Result<Ready> {
     let engine = engine.unwrap_or_default();
-    let memory = check_new::<T>(recipe, sizes, memory_limit, |smaller, sizes| {
-        plan::<T>(smaller, sizes, 1, engine.clone())
-    })?;
+    let memory = check_new::<T>(recipe, sizes, memory_limit, &engine)?;
     let model = plan::<T>(recipe, sizes, updates, engine)?.allocate()?;
     Ok(Ready { model, memory, resume: None })
-}
-
-/// The network of a recipe, without memory for its parameters.
-pub(crate) fn plan<T: Task>(
-    recipe: &T::Recipe,
-    sizes: &T::Sizes,
-    updates: u64,
-    engine: Engine,
-) -> Result<PlannedModel> {
-    let (network, outputs) = T::network(recipe, sizes)?;
-    Ok(network.plan(&outputs, compile::<T>(recipe, updates, engine)?)?)
-}
-
-/// How a model is compiled for a run of `updates` optimiser steps.
-fn compile<T: Task>(recipe: &T::Recipe, updates: u64, engine: Engine) -> Result<Compile> {
-    let Objective { loss, metrics, reduction } = T::objective(recipe);
-    let settings = recipe.training();
-    Ok(Compile {
-        loss,
-        optimizer: settings.optimizer(updates)?,
-        metrics,
-        reduction,
-        gradient_accumulation_steps: u32::try_from(settings.accumulate).unwrap_or(u32::MAX),
-        seed: settings.seed,
-        engine: Some(engine),
-    })
 }
 
 /// Steps of the optimiser in the whole run, if its schedule asks for them.

@@ -1,8 +1,7 @@
 //! Which run a checkpoint is of.
 
 use crate::error::Result;
-use crate::model::parse_assets;
-use crate::task::{Fingerprints, Task};
+use crate::task::{Fingerprints, Task, parse_assets};
 use refrain_nn::Error as NnError;
 use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Part};
 use refrain_nn::file::printable;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::epoch::EpochRecord;
+use crate::memory::memory_to_train;
 use crate::settings::{Average, RateSchedule, TrainingSettings};
 use crate::toy::{Bits, Parity, ParityRecipe};
 use proptest::prelude::*;
@@ -107,7 +108,7 @@ fn the_epoch_of_the_lowest_validation_loss_is_kept_and_recorded() {
     assert_eq!(trained.model.recipe(), Some(recipe.clone()));
     let known = trained.model.memory_to_train().unwrap();
     assert_eq!((known.batch, known.steps), (16, 5));
-    assert_eq!(known.memory, memory::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap());
+    assert_eq!(known.memory, memory_to_train::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap());
 }
 
 #[test]
@@ -360,7 +361,7 @@ fn batches_are_probed_when_asked_for_and_nothing_changes() {
 #[test]
 fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
     let (recipe, task) = (ParityRecipe { units: 400, ..recipe(|_| {}) }, Parity::default());
-    let need = memory::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap().total();
+    let need = memory_to_train::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap().total();
     let limited = |bytes: u64| {
         let mut started = false;
         let run = TrainingRun::new(&recipe, &task).engine(engine(1)).memory_limit(Some(bytes));
@@ -375,7 +376,7 @@ fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
     assert_eq!((much.need.total(), much.limit), (need, need - 1));
     let fits = much.ways.iter().find(|way| way.option == "units").unwrap();
     let smaller = ParityRecipe { units: fits.value, ..recipe.clone() };
-    assert_eq!(memory::<Parity>(&smaller, &task.sizes(), engine(1)).unwrap().total(), fits.bytes);
+    assert_eq!(memory_to_train::<Parity>(&smaller, &task.sizes(), engine(1)).unwrap().total(), fits.bytes);
     // A model that is there already keeps its network.
     let trained = whole(&recipe);
     let run = TrainingRun::new(&recipe, &task).memory_limit(Some(1)).from_model(trained.model);

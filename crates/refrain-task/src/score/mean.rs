@@ -1,8 +1,8 @@
 //! The score of tasks that need no other than the engine's.
 
 use super::Score;
-use crate::epoch::Metric;
 use crate::error::Result;
+use crate::metric::Metric;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Evaluate, Model};

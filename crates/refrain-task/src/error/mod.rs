@@ -1,6 +1,9 @@
 //! What can go wrong in a training run, whatever it trains.
 
-use crate::memory::TooMuchMemory;
+mod memory;
+
+pub use memory::{LessMemory, TooMuchMemory};
+
 use refrain_nn::Bytes;
 
 /// This crate's result.

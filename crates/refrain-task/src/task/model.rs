@@ -1,9 +1,8 @@
 //! A trained model with all that running it needs, and its file.
 
+use super::{Description, Fingerprints, Task};
 use crate::error::{Error, Result};
-use crate::memory::memory_of;
 use crate::recipe::Recipe;
-use crate::task::{Description, Fingerprints, Task};
 use refrain_nn::file::{self, ModelFile};
 use refrain_nn::{Engine, Memory, Model};
 use serde::Serialize;
@@ -35,17 +34,6 @@ pub(crate) struct Record<'a, T: Task> {
     pub(crate) metrics: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) test: Option<Map<String, Value>>,
-}
-
-/// What training a model as its file says would take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TrainingMemory {
-    /// All of it.
-    pub memory: Memory,
-    /// Sequences in a batch.
-    pub batch: usize,
-    /// Steps of the longest.
-    pub steps: usize,
 }
 
 impl<T: Task> TaskModel<T> {
@@ -152,21 +140,6 @@ impl<T: Task> TaskModel<T> {
     /// What running it takes: one sequence at a time.
     pub fn memory_to_run(&self) -> Memory {
         self.model.memory(&[T::use_to_run(&self.assets)])
-    }
-
-    /// What training it as its file says would take, if the file says how it was trained.
-    pub fn memory_to_train(&self) -> Option<TrainingMemory> {
-        let training = self.training.as_ref()?;
-        let recipe = self.recipe()?;
-        recipe.check().ok()?;
-        let sizes = match training.get("sizes") {
-            Some(sizes) => serde_json::from_value(sizes.clone()).ok()?,
-            None => T::sizes_of_old_record(training, &recipe, &self.assets)?,
-        };
-        let planned = crate::run::plan::<T>(&recipe, &sizes, 1, self.model.engine().clone()).ok()?;
-        let memory = memory_of::<T>(&recipe, &sizes, |uses| planned.memory(uses));
-        let (batch, steps) = T::largest_batch(&recipe, &sizes);
-        Some(TrainingMemory { memory, batch, steps })
     }
 
     /// What is worth knowing of its assets.
