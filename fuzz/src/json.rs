@@ -8,7 +8,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// A text for whatever reads texts: that of the bytes, at most so many of them.
+/// A text for whatever reads texts: that of the bytes, at most this many of them.
 pub(crate) fn text(bytes: &[u8], most: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&bytes[..bytes.len().min(most)])
 }

@@ -147,7 +147,7 @@ impl Measured {
     }
 }
 
-/// The chart with these lines, if one of them has so many points to compare.
+/// The chart with these lines, if one of them has this many points to compare.
 fn with_lines(
     chart: Chart,
     lines: impl Iterator<Item = (String, Vec<(f64, f64)>)>,
@@ -184,7 +184,7 @@ mod tests {
         Contender::new(rival, Vec::new(), String::new(), String::new())
     }
 
-    /// A run whose cost grows as the work does, on a machine of so many cores.
+    /// A run whose cost grows as the work does, on a machine of this many cores.
     fn invented(cores: usize) -> Vec<Measured> {
         let measured = |group: Group| {
             let refrain = contender("refrain");

@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         if options.tokens { model.next_tokens(text, options.top) } else { model.suggest(text, options.top) };
     let suggestions = suggestions.map_err(refrain::Error::from)?;
     if suggestions.is_empty() {
-        output.warning("the model knows no word that goes on from there");
+        output.warning("the model knows no word that continues there");
     }
     output.result(json!({ "suggestions": suggestions }), || table(&suggestions))
 }

@@ -38,7 +38,7 @@ impl Text {
 
     /// The text without its last share, and that share.
     pub(crate) fn split(&self, share: f64, level: Level) -> Result<(Corpus, Corpus)> {
-        Ok(self.corpus.split(share, level).map_err(Error::from)?)
+        Ok(self.corpus.split(share, level.cut()).map_err(Error::from)?)
     }
 }
 

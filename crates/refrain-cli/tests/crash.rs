@@ -1,4 +1,4 @@
-//! Runs that something stops: kills, signals, a full disk, folders that vanish, damaged checkpoints. What goes on from
+//! Runs that something stops: kills, signals, a full disk, folders that vanish, damaged checkpoints. What resumes from
 //! the checkpoints ends in the file of a run that nothing stopped, to the bit.
 #![cfg(unix)]
 

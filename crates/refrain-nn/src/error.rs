@@ -91,7 +91,7 @@ pub enum Error {
         reason: String,
     },
     /// A file is not a checkpoint, or a damaged one.
-    #[error("{path} is not a checkpoint that this version can go on from: {reason}")]
+    #[error("{path} is not a checkpoint that this version can resume from: {reason}")]
     CheckpointFile {
         /// The path as given.
         path: String,

@@ -50,7 +50,7 @@ impl State {
     }
 
     /// A state whose lane `i` is lane `from[i].1` of the state `from[i].0`; a fresh state's lanes are zeros. A
-    /// search that follows several continuations of one text goes on from the best of them this way.
+    /// search that follows several continuations of one text continues from the best of them this way.
     ///
     /// # Panics
     /// Without lanes, when the states are of different models, or when a state does not have the lane.

@@ -306,7 +306,7 @@ fn averages_take_the_parameters_place_and_leave_it() {
     assert_eq!(predict(&mut model), before);
     assert_eq!(model.weights(), weights[5]);
     model.train_step(&batch(true, 0, 2), None).unwrap();
-    // With the averages in its place it goes on from them.
+    // With the averages in its place it continues from them.
     model.swap_averages().unwrap();
     model.stop_averaging();
     assert!(!model.is_averaging());

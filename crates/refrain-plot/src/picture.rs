@@ -87,7 +87,9 @@ impl Sheet {
     /// # Errors
     /// When `scale` is not above 0, or there were too many pixels; without the feature `png`.
     pub fn png(&self, theme: Theme, scale: f64) -> Result<Vec<u8>> {
-        png::render(self, theme, scale)
+        // A PNG cannot ask which ground it is seen on.
+        let theme = if theme == Theme::Auto { Theme::Light } else { theme };
+        png::render(&self.title, self.size(), &self.with_style(&png::style(theme)), scale)
     }
 
     pub(crate) fn with_style(&self, style: &str) -> String {

@@ -1,4 +1,4 @@
-//! Checkpoints that a stranger made: reading one and going on from it gives a run or a typed error, soon, and in memory
+//! Checkpoints that a stranger made: reading one and resuming from it gives a run or a typed error, soon, and in memory
 //! that goes with the file's size.
 
 #[path = "hostile_files/measured.rs"]
@@ -44,7 +44,7 @@ struct Run {
     go_on: Box<dyn Fn(Checkpoint) -> Result<(), String>>,
 }
 
-/// Stops after so many batches.
+/// Stops after this many batches.
 fn after<T: Task>(batches: usize) -> impl FnMut(&RunEvent<'_, T>) -> Answer {
     let mut seen = 0;
     move |event| {
@@ -74,7 +74,8 @@ fn text(name: &'static str, recipe: TextRecipe) -> Run {
         },
         ..recipe
     };
-    let (training, validation) = Corpus::from_text(SONG.repeat(30)).split(0.1, recipe.level).expect("a text");
+    let (training, validation) =
+        Corpus::from_text(SONG.repeat(30)).split(0.1, recipe.level.cut()).expect("a text");
     let data = move |run: &mut dyn FnMut(TrainingData<'_>) -> Result<Checkpoint, String>| {
         run(TrainingData { validation: Some(&validation), ..TrainingData::new(&training) })
     };
@@ -173,10 +174,10 @@ fn read_and_go_on(run: &Run, bytes: &[u8]) -> String {
             "refused".to_owned()
         }
         Ok(checkpoint) => match (run.go_on)(checkpoint) {
-            Ok(()) => "read and gone on from".to_owned(),
+            Ok(()) => "read and resumed from".to_owned(),
             Err(error) => {
                 assert!(!error.is_empty());
-                "read, but not gone on from".to_owned()
+                "read, but not resumed from".to_owned()
             }
         },
     }
@@ -201,10 +202,10 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
         checkpoint.write(&path).expect("a file");
         let file = std::fs::read(path).expect("what was written");
         let cost = |bytes: &[u8]| measured(bytes.len(), || read_and_go_on(run, bytes));
-        assert_eq!(cost(&file), Ok("read and gone on from".to_owned()), "{name}");
+        assert_eq!(cost(&file), Ok("read and resumed from".to_owned()), "{name}");
         let mut parts = Parts::of(&file).expect("an honest file");
         redigest(&mut parts);
-        assert_eq!(cost(&parts.to_bytes()), Ok("read and gone on from".to_owned()), "{name}");
+        assert_eq!(cost(&parts.to_bytes()), Ok("read and resumed from".to_owned()), "{name}");
         let mut mutator = Mutator::new(SEED + number as u64);
         for i in 0..MUTATIONS {
             let forged = i % 4 > 0;
@@ -225,5 +226,5 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     // A generator whose every file is stopped at the same door proves nothing of the doors behind it.
     let count = |outcome: &str| outcomes.get(&(true, outcome.to_owned())).copied().unwrap_or(0);
-    assert!(count("read, but not gone on from") > 100 && count("refused") > 50, "{outcomes:?}");
+    assert!(count("read, but not resumed from") > 100 && count("refused") > 50, "{outcomes:?}");
 }

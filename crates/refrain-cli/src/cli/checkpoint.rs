@@ -9,11 +9,11 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Checkpoints")]
 pub(crate) struct CheckpointOptions {
-    /// Save all that the run can go on from in this folder as it goes [default: only when it is interrupted, in
+    /// Save all that the run can resume from in this folder as it goes [default: only when it is interrupted, in
     /// <out>.checkpoint]
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// How often: after so many batches (500), or so much time (90s, 10m, 2h)
+    /// How often: after this many batches (500), or so much time (90s, 10m, 2h)
     #[arg(long, value_name = "EVERY", requires = "checkpoint", default_value = "10m", value_parser = every)]
     pub(crate) checkpoint_every: Every,
     /// Checkpoints that are kept, the newest ones

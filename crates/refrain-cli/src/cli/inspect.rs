@@ -60,7 +60,7 @@ pub(crate) struct Fresh {
     /// Hidden units of each
     #[arg(long, value_name = "N", conflicts_with = "model", default_value_t = default().units, value_parser = count(1..=4096))]
     pub(crate) units: usize,
-    /// Train each with so many batches of --sequences, and look again; 0: look at them as they begin
+    /// Train each with this many batches of --sequences, and look again; 0: look at them as they begin
     #[arg(long, value_name = "N", conflicts_with = "model", default_value_t = default().train_steps,
         value_parser = count(0..=1_000_000))]
     pub(crate) train: usize,

@@ -111,7 +111,7 @@ struct Excerpts<'a, T> {
 }
 
 impl<T: Tokens> Excerpts<'_, T> {
-    /// Sequences of so many steps, each of which predicts the token behind it.
+    /// Sequences of this many steps, each of which predicts the token behind it.
     fn sample(&self, starts: impl Iterator<Item = usize>, steps: usize, of: String) -> Result<Sample> {
         let mut input = BatchInput { steps, ..BatchInput::default() };
         let mut target = BatchTarget { steps, ..BatchTarget::default() };

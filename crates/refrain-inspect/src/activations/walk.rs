@@ -47,7 +47,7 @@ pub(crate) fn walk(model: &mut Model, batch: &Batch, visit: impl FnMut(&Pass<'_>
     walk_in_parts(model, batch, part, visit)
 }
 
-/// [`walk`] in parts of so many steps, where it can be cut.
+/// [`walk`] in parts of this many steps, where it can be cut.
 pub(super) fn walk_in_parts(
     model: &mut Model,
     batch: &Batch,

@@ -25,7 +25,7 @@ pub const BAND: f64 = 0.1;
 pub struct Curve {
     /// Of each sequence with at least one step, from its last step back to its first.
     pub norms: Vec<Vec<f64>>,
-    /// The median over the sequences that have so many steps.
+    /// The median over the sequences that have this many steps.
     pub median: Vec<f64>,
     /// The lower edge of the band: the quantile [`BAND`].
     pub low: Vec<f64>,

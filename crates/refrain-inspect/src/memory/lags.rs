@@ -7,7 +7,7 @@ const ALL: usize = 8;
 /// From one lag to the next behind them.
 const GROWTH: f64 = 1.35;
 
-/// All small lags, then growing ones, to the last of so many steps; ascending.
+/// All small lags, then growing ones, to the last of this many steps; ascending.
 pub(super) fn coarse(steps: usize) -> Vec<usize> {
     let Some(last) = steps.checked_sub(1) else { return Vec::new() };
     let mut lags: Vec<usize> = (0..=ALL.min(last)).collect();

@@ -11,7 +11,7 @@ use refrain_nn::{Activation, Architecture, Model, State};
 
 pub(super) const WHAT: &str = "measure how far back the output remembers";
 
-/// A pass has at most so many floats of output: those of all steps are computed, though only the last is read.
+/// A pass has at most this many floats of output: those of all steps are computed, though only the last is read.
 const OUTPUT_FLOATS: usize = 1 << 22;
 
 /// Sequences without what is not real, each with at least one step.

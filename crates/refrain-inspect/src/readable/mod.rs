@@ -4,7 +4,7 @@
 //! Every unit's hidden and cell state is held against every [`Feature`] of the text. Which units are taken, in which
 //! direction and with which threshold, is decided on the first half of the text; what they are worth is measured on the
 //! second. Among many units some fit by chance: the same search with the features shifted along the text, which keeps
-//! their rhythm and breaks their bond to the text, says how well the best of so many does without knowing anything.
+//! their rhythm and breaks their bond to the text, says how well the best of this many does without knowing anything.
 
 mod excerpt;
 mod features;
@@ -53,7 +53,7 @@ impl Default for Search {
 pub const READABLE: f64 = 0.6;
 /// By how much it exceeds the best of the controls.
 pub const ABOVE_CONTROL: f64 = 0.15;
-/// In each half a feature has so many places, and lacks as many.
+/// In each half a feature has this many places, and lacks as many.
 const LEAST: usize = 20;
 
 /// What was found.

@@ -120,7 +120,7 @@ impl Block {
     }
 }
 
-/// Of how many units one can be kept of so many tokens.
+/// Of how many units one can be kept of this many tokens.
 fn stride(model: &Model, tokens: usize) -> usize {
     let recurrent = model.params().spans().iter().filter(|span| span.name.ends_with("/recurrent_kernel"));
     let states: usize = recurrent.map(|span| 2 * span.shape[0]).sum();

@@ -11,7 +11,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 /// Writes each epoch's numbers to a CSV file, as Keras does: the epoch from 0, then the names of the first
 /// epoch in order, with `NA` for what an epoch does not have; without validation, the `val_` columns too.
 ///
-/// Each line is flushed, so that the file can be watched. Training that goes on from a checkpoint cuts off the rows
+/// Each line is flushed, so that the file can be watched. Training that resumes from a checkpoint cuts off the rows
 /// that were written after it, and writes them again.
 #[derive(Debug)]
 pub struct CsvLogger {

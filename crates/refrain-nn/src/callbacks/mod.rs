@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::fit::{Answer, Answers, EpochProgress};
 use crate::model::Model;
 
-/// Called by [`Model::fit`] as training goes on, in the order of [`Fit::callbacks`](crate::Fit).
+/// Called by [`Model::fit`] during training, in the order of [`Fit::callbacks`](crate::Fit).
 ///
 /// An error ends the training and is what `fit` returns. A callback that the caller wants back is given as
 /// `Box::new(&mut callback)`.
@@ -67,8 +67,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// What it has seen, for a checkpoint: all that [`Callback::resume`] needs to go on as if training had never
-    /// stopped. As it is, nothing.
+    /// Returns what it has seen, for a checkpoint: all that [`Callback::resume`] needs. By default nothing.
     ///
     /// # Errors
     /// Ends the training.
@@ -109,7 +108,8 @@ pub struct ResumeContext<'a> {
 }
 
 impl ResumeContext<'_> {
-    /// Answers. [`Answer::Stop`] ends the training here, without another epoch's end.
+    /// Answers. [`Answer::Stop`] ends the training; within an epoch, after its validation. [`Answer::Checkpoint`] does
+    /// nothing here.
     pub fn answer(&mut self, answer: Answer) {
         self.answers.add(answer);
     }

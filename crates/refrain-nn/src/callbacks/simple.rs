@@ -1,7 +1,6 @@
 //! Callbacks of a few lines.
 
-use super::{BatchContext, Callback, EpochContext, Logs, ResumeContext};
-use crate::checkpoint::Part;
+use super::{BatchContext, Callback, EpochContext, Logs};
 use crate::error::Error;
 use crate::fit::Answer;
 use std::fmt;
@@ -23,15 +22,6 @@ impl Callback for TerminateOnNan {
                 cx.answer(Answer::Stop);
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    /// A loss that is no number stays none until its epoch ends; between epochs the totals are of the validation.
-    fn resume(&mut self, _part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
-        let loss = cx.model.totals().into_iter().find(|(name, _)| name == "loss");
-        if cx.done > 0 && loss.is_some_and(|(_, loss)| !loss.is_finite()) {
-            cx.answer(Answer::Stop);
         }
         Ok(())
     }

@@ -7,11 +7,11 @@ use crate::fit::Answer;
 /// Says when a run's checkpoints are due, and takes them: [`Fit::checkpoints`](crate::Fit). Callbacks may ask for one at
 /// any batch or epoch with [`Answer::Checkpoint`].
 pub trait Checkpoints {
-    /// Whether one is due after so many batches of the run. Asked after each batch, its callbacks and events.
+    /// Whether one is due after this many batches of the run. Asked after each batch, its callbacks and events.
     fn is_due(&self, batches: u64) -> bool;
 
-    /// Whether one is due at the end of an epoch, its validation and callbacks included. As it is, at the end of the
-    /// last: elsewhere the next batch is soon enough.
+    /// Whether one is due at the end of an epoch, its validation and callbacks included. By default only
+    /// after the last epoch.
     fn is_due_after_epoch(&self, last: bool) -> bool {
         last
     }

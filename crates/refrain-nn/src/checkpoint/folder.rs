@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// When a checkpoint is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Every {
-    /// After so many batches.
+    /// After this many batches.
     Batches(u64),
-    /// When so much time has gone by since the last one.
+    /// when this much time has passed since the last one.
     Time(Duration),
     /// Only when the run stops.
     Never,
@@ -45,7 +45,7 @@ pub struct CheckpointFolder {
     made: bool,
 }
 
-/// What a folder has to go on from.
+/// What a folder has to resume from.
 #[derive(Debug)]
 pub struct Newest {
     /// The newest complete checkpoint with its file.
@@ -92,7 +92,7 @@ impl CheckpointFolder {
         &self.path
     }
 
-    /// Whether one is due after so many batches of the run.
+    /// Whether one is due after this many batches of the run.
     pub fn is_due(&self, batches: u64) -> bool {
         match self.every {
             Every::Batches(n) => batches.is_multiple_of(n.max(1)),
@@ -118,12 +118,12 @@ impl CheckpointFolder {
         self.made = true;
     }
 
-    /// The file that was written or gone on from last.
+    /// The file that was written or resumed from last.
     pub fn last(&self) -> Option<PathBuf> {
         self.numbers.last().map(|&number| self.file(number))
     }
 
-    /// Finds the newest complete checkpoint, to go on from it: what is written from now on takes its place and those of
+    /// Finds the newest complete checkpoint, to resume from it: what is written from now on takes its place and those of
     /// the ones before it. With [`Every::Never`] only its own. What cannot be read as a checkpoint is skipped, and stays.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
-//! Checkpoints: all that a run goes on from after it was stopped, wherever that was, as a value and as a file.
+//! Checkpoints: all that a run resumes from after it was stopped, wherever that was, as a value and as a file.
 //!
-//! [`Model::fit`](crate::Model::fit) writes them where [`Fit::checkpoints`](crate::Fit) says, and goes on from
+//! [`Model::fit`](crate::Model::fit) writes them where [`Fit::checkpoints`](crate::Fit) says, and resumes from
 //! [`Fit::resume`](crate::Fit). What Keras's `BackupAndRestore` does for whole epochs, this does for any batch: the
 //! weights, the history and what callbacks have seen are then those of a run that was never stopped, to the last bit.
 //!
@@ -57,7 +57,7 @@ use crate::file::printable;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// All that a run goes on from.
+/// All that a run resumes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     kind: String,

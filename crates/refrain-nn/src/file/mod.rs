@@ -137,7 +137,7 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
     }
     if metadata.contains_key("refrain.checkpoint") {
         return Err(
-            "it is the checkpoint of a run, which `--resume` goes on from; the run's model is another file"
+            "it is the checkpoint of a run, which `--resume` resumes from; the run's model is another file"
                 .to_owned(),
         );
     }

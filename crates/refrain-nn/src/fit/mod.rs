@@ -57,7 +57,7 @@ pub struct Fit<'a> {
     pub validation_split: f64,
     /// Data to validate on after each epoch: `Some((&x, &y).into())`.
     pub validation_data: Option<Examples<'a>>,
-    /// Sequences of a batch of validation; as in training where there is none.
+    /// Sequences of a batch of validation; by default as in training.
     pub validation_batch_size: Option<usize>,
     /// Whether each epoch has its own random order, a function of the model's seed and the epoch.
     pub shuffle: bool,
@@ -141,7 +141,7 @@ pub struct Evaluate<'a> {
     pub verbose: Verbose,
     /// The weight of each sequence, `(N)`, or step, `(N, T)`.
     pub sample_weight: Option<Data<'a>>,
-    /// Told of every event, beside what `verbose` shows.
+    /// Receives every event, in addition to what `verbose` shows.
     pub reporter: Option<&'a mut dyn Reporter>,
 }
 
@@ -168,7 +168,7 @@ impl Model {
     ///
     /// # Errors
     /// When the model is not compiled, the data does not fit it, a setting is out of range, a callback fails, or the
-    /// checkpoint to go on from is of another run.
+    /// checkpoint to resume from is of another run.
     pub fn fit<'a>(
         &mut self,
         x: impl Into<Sequences<'a>>,

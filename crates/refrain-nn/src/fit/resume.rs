@@ -84,7 +84,7 @@ impl Model {
 }
 
 impl FitLoop<'_, '_> {
-    /// Hands over a checkpoint. Whoever takes it may end the run there.
+    /// Writes a checkpoint. What takes it may end the run there.
     pub(super) fn write_checkpoint(
         &mut self,
         place: Place,
@@ -148,16 +148,15 @@ impl FitLoop<'_, '_> {
             true => (place.epoch + 1, 0),
             false => (place.epoch, place.progress.batches),
         };
-        if let Some(last) = done.checked_sub(1) {
-            // Gradients that wait are stepped by at the rate of the last batch, if no other batch follows.
-            self.model.set_batch_rate_factor(train.rate_factor(self.model.seed(), epoch, last));
-        }
+        // Until another batch follows, the rate is that of the last one: gradients that wait are stepped by at it.
+        let last = train.rate_factor(self.model.seed(), place.epoch, place.progress.batches - 1);
+        self.model.set_batch_rate_factor(last);
         let mut answers = Answers::default();
         for (callback, part) in self.callbacks.iter_mut().zip(parts) {
             let (model, answers) = (&mut *self.model, &mut answers);
             callback.resume(part, &mut ResumeContext { epoch, done, model, answers })?;
         }
-        (self.stop, self.halt) = (answers.stop, answers.stop && done > 0);
+        self.stop = answers.stop;
         if answers.probe {
             self.model.set_gradient_probe(true);
         }

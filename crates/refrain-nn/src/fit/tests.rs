@@ -310,7 +310,7 @@ fn a_stream_carries_its_state_within_an_epoch_only() {
     };
     assert_eq!(run(true), run(true));
     assert_ne!(run(true).1, run(false).1);
-    // By hand: the state goes on from batch to batch and is new for each epoch.
+    // By hand: the state is carried from batch to batch and is new for each epoch.
     let (mut model, stream, mut batch) = (new(), Stream { carries_state: true }, Batch::default());
     for epoch in 0..4 {
         let mut state = model.new_state();

@@ -117,7 +117,8 @@ impl<'m, 'a> FitLoop<'m, 'a> {
             }
         }
         for epoch in first..self.epochs.end {
-            if self.stop {
+            // An epoch that a callback stopped within is still to be ended.
+            if self.stop && resumed_epoch.is_none() {
                 break;
             }
             self.epoch(epoch, resumed_epoch.take(), (train, validation), &mut history)?;
@@ -142,12 +143,12 @@ impl<'m, 'a> FitLoop<'m, 'a> {
     fn check_validation(&self, validation: Option<&dyn BatchSource>) -> Result<(), Error> {
         if self.score.is_some() && validation.is_some() {
             let reason = "an epoch is validated by one of the two: leave out the data or the score";
-            return Err(Error::unsupported("validation data beside `score`", reason));
+            return Err(Error::unsupported("validation data together with `score`", reason));
         }
         let validates = self.score.is_some() || validation.is_some();
         if matches!(self.settings.average, ParameterAverage::Triggered { .. }) && !validates {
-            let got = "a triggered one without validation";
-            return Err(Error::setting("fit", "average", got, "one that needs no validation loss"));
+            let expected = "`None` or `Exponential` in a run without validation";
+            return Err(Error::setting("fit", "average", "`Triggered`", expected));
         }
         Ok(())
     }

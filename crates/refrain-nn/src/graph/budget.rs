@@ -55,12 +55,12 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// That of a file with so many bytes and these tensors.
+    /// That of a file with this many bytes and these tensors.
     pub(crate) fn of_file(bytes: usize, tensors: HashMap<String, Backing>) -> Self {
         Self { file: Some((bytes, Parameters::ByName(tensors))), ..Self::default() }
     }
 
-    /// That of a file with all parameters in one tensor of so many values.
+    /// That of a file with all parameters in one tensor of this many values.
     pub(crate) fn of_values(values: usize) -> Self {
         let bytes = values.saturating_mul(size_of::<f32>());
         Self { file: Some((bytes, Parameters::Flat(values))), ..Self::default() }
@@ -132,7 +132,7 @@ impl Budget {
         self.rows(spec.axis, spec.width().saturating_add(ROUNDED).saturating_add(ROUNDED));
     }
 
-    /// An axis that has so many steps whatever the batch.
+    /// An axis that has this many steps whatever the batch.
     pub(super) fn set_steps(&mut self, LayoutId(id): LayoutId, steps: usize) {
         self.steps.insert(id, steps);
     }

@@ -115,7 +115,7 @@ pub struct StateShape {
 }
 
 impl StateShape {
-    /// Floats of the hidden and the cell state of so many lanes; as many as there can be where they are too many.
+    /// Floats of the hidden and the cell state of this many lanes; as many as there can be where they are too many.
     pub(crate) fn floats(self, lanes: usize) -> [usize; 2] {
         let hidden = lanes.saturating_mul(self.units);
         [hidden, if self.cell { hidden } else { 0 }]

@@ -98,7 +98,7 @@ impl<'a> Plan<'a> {
         self.graph.add_layout()
     }
 
-    /// The same of an axis that has so many steps whatever the batch.
+    /// The same of an axis that has this many steps whatever the batch.
     pub(crate) fn layout_of(&mut self, steps: usize) -> LayoutId {
         let layout = self.layout();
         self.graph.budget.set_steps(layout, steps);

@@ -84,7 +84,7 @@ pub(super) fn key(random: RandomKey, purpose: u32) -> Key {
     Key { seed: random.seed, purpose, counter: random.counter }
 }
 
-/// The numbers of so many rows' first elements.
+/// The numbers of this many rows' first elements.
 fn first_bytes(rows: u64) -> u64 {
     grown(rows).saturating_mul(size_of::<u64>() as u64)
 }

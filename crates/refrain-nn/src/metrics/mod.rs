@@ -29,7 +29,7 @@ pub enum Metric {
     /// [`Metric::BinaryAccuracy`] with threshold 0.5; else whether the largest column is that of the target,
     /// a class id or the largest of a row of values. Of equal columns the first counts; NaN never does.
     Accuracy,
-    /// How often fewer than so many columns are larger than the target's. Columns equal to it do not push it
+    /// How often fewer than this many columns are larger than the target's. Columns equal to it do not push it
     /// out, so that of equal predictions every one is in the top 1, as in TensorFlow's `in_top_k`; a row with
     /// a prediction that is NaN or infinite never counts.
     TopK(usize),

@@ -48,11 +48,11 @@ pub struct ArchitectureNode {
 }
 
 impl Architecture {
-    /// The name and shape of each parameter of such a model, in their order, where all have at most so many values
+    /// The name and shape of each parameter of such a model, in their order, where all have at most this many values
     /// together. Takes no memory for the parameters.
     ///
     /// # Errors
-    /// When it does not describe a model, or one that is larger than a file of so many values may hold.
+    /// When it does not describe a model, or one that is larger than a file of this many values may hold.
     pub fn parameters(&self, most: usize) -> Result<Vec<(String, Vec<usize>)>, Error> {
         let model =
             Network::plan_architecture(self, Engine::new(Isa::portable(), 1), Budget::of_values(most))

@@ -19,7 +19,7 @@ pub enum Work {
     Predict,
 }
 
-/// A batch of so many sequences of so many steps, and what is done with it.
+/// A batch of this many sequences of this many steps, and what is done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryUse {
     /// What is done.

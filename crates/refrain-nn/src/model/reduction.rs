@@ -16,7 +16,7 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// The factor of `Σ w·l` over so many real rows of so many sequences.
+    /// The factor of `Σ w·l` over this many real rows of this many sequences.
     pub(super) fn scale(self, rows: usize, sequences: usize) -> f64 {
         let count = match self {
             Reduction::Mean => rows,

@@ -24,7 +24,7 @@ pub struct Compile {
     pub metrics: Vec<Metric>,
     /// What the gradient is of: the mean over rows, or the sum over steps.
     pub reduction: Reduction,
-    /// The optimiser steps once for so many batches, on the mean of their gradients, which is what bounds see;
+    /// The optimiser steps once for this many batches, on the mean of their gradients, which is what bounds see;
     /// schedules count these steps. At least 1. A step may have fewer: see [`Model::flush_gradients`].
     pub gradient_accumulation_steps: u32,
     /// Of the initial weights, dropout and shuffling.

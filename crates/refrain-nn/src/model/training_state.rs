@@ -96,7 +96,7 @@ impl TrainingState {
         Ok(Part { tensors: self.tensors, ..Part::of(&self.counters)? })
     }
 
-    /// A model of this architecture for the state in a part of a checkpoint, to be compiled and to go on from it, its
+    /// A model of this architecture for the state in a part of a checkpoint, to be compiled and to resume from it, its
     /// parameters all zero. No memory is taken before the state turns out to have all its parameters.
     ///
     /// # Errors

@@ -75,12 +75,12 @@ impl OptimizerState {
         self.product
     }
 
-    /// Goes on after so many steps, with the product that Nadam had then.
+    /// Goes on after this many steps, with the product that Nadam had then.
     pub(crate) fn resume(&mut self, steps: u64, product: f32) {
         (self.steps, self.product) = (steps, product);
     }
 
-    /// Takes a step on the mean of so many batches' gradients, of which the parameters hold the sum: norm, clip,
+    /// Takes a step on the mean of this many batches' gradients, of which the parameters hold the sum: norm, clip,
     /// decay, rule, in one pass over each run of parameters with the same flags.
     pub(crate) fn apply(
         &mut self,

@@ -1,4 +1,4 @@
-//! `fit` that goes on from a checkpoint ends as if it had never stopped.
+//! `fit` that resumes from a checkpoint ends as if it had never stopped.
 
 use crate::architecture::{TRAINABLE, architecture};
 use crate::sample::{Sample, shapes_of};
@@ -7,9 +7,9 @@ use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 use refrain_nn::callbacks::{
     BatchContext, Callback, CsvLogger, EarlyStopping, Mode, ModelCheckpoint, ReduceLrOnPlateau,
-    TerminateOnNan,
+    ResumeContext, TerminateOnNan,
 };
-use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Checkpoints, Every};
+use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Checkpoints, Every, Part};
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::layers::{Dense, Dropout, Embedding, Gru};
 use refrain_nn::loss::Loss;
@@ -290,9 +290,9 @@ fn a_folder_is_gone_on_from_and_ends_with_the_run() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_the_run_again() {
+fn a_loss_that_is_no_number_ends_the_run_without_a_checkpoint() {
     let (x, y) = data(8);
-    let run = |resume| {
+    let run = || {
         let mut model = reader(0.01, 1, 1, 1);
         let sgd = Sgd { learning_rate: 1e38.into(), ..Sgd::default() };
         let wild = Compile {
@@ -308,16 +308,60 @@ fn a_loss_that_is_no_number_ends_the_run_again() {
             batch_size: 1,
             callbacks: vec![Box::new(TerminateOnNan::default())],
             checkpoints: Some(&mut keep),
+            ..Fit::default()
+        };
+        let history = model.fit(&x, &y, fit).unwrap();
+        (history.epochs.clone(), history.stopped, model.steps_done(), keep.kept.len())
+    };
+    let (epochs, stopped, steps, kept) = run();
+    assert!(stopped && steps < 8, "{steps}");
+    assert_eq!((epochs, kept), (vec![0], 0));
+}
+
+/// Stops the run for good after a batch, and says so again when it is resumed there.
+struct EndAt(u64);
+
+impl Callback for EndAt {
+    fn on_batch_end(&mut self, cx: &mut BatchContext<'_>) -> Result<(), Error> {
+        if cx.model.steps_done() >= self.0 {
+            cx.answer(Answer::Stop);
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, _part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
+        if cx.model.steps_done() >= self.0 {
+            cx.answer(Answer::Stop);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_epoch_that_a_callback_stopped_within_is_validated_however_often_the_run_was_killed() {
+    let (x, y) = data(20);
+    let run = |at, resume| {
+        let mut keep = Keep { at, ..Keep::default() };
+        let mut model = reader(0.01, 1, 2, 1);
+        let fit = Fit {
+            epochs: 4,
+            batch_size: 4,
+            validation_split: 0.2,
+            average: ParameterAverage::Exponential { momentum: 0.8 },
+            callbacks: vec![Box::new(EndAt(6))],
+            checkpoints: Some(&mut keep),
             resume,
             ..Fit::default()
         };
         let history = model.fit(&x, &y, fit).unwrap();
-        (history.epochs.clone(), history.stopped, model.steps_done(), keep.kept.pop())
+        ((history, model), keep.kept)
     };
-    let (epochs, stopped, steps, checkpoint) = run(None);
-    assert!(stopped && steps < 8, "{steps}");
-    let again = run(checkpoint);
-    assert_eq!((again.0, again.1, again.2), (epochs, stopped, steps));
+    let (straight, mut kept) = run(u64::MAX, None);
+    assert!(straight.0.epochs == [0, 1] && straight.0.stopped);
+    // That of batch 6, of the second epoch's 4 batches.
+    assert_eq!(kept.len(), 1);
+    let (again, _) = run(u64::MAX, kept.pop());
+    same_run(&again, &straight).unwrap();
 }
 
 #[test]

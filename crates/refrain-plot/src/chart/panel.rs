@@ -14,7 +14,7 @@ const INSET: f64 = 5.0;
 const LABEL: f64 = 16.0;
 /// Between two numbers below the axis, at least.
 const APART: f64 = 8.0;
-/// A line of at most so many points shows each.
+/// A line of at most this many points shows each.
 const DOTS: usize = 12;
 /// Radius of a point that is shown.
 const DOT: f64 = 2.8;

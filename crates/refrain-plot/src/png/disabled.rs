@@ -1,9 +1,12 @@
 //! Without the renderer.
 
 use crate::error::{Error, Result};
-use crate::picture::Sheet;
-use crate::theme::Theme;
+use crate::theme::{Theme, stylesheet};
 
-pub(crate) fn render(_sheet: &Sheet, _theme: Theme, _scale: f64) -> Result<Vec<u8>> {
+pub(crate) fn style(theme: Theme) -> String {
+    stylesheet(theme)
+}
+
+pub(crate) fn render(_title: &str, _size: (f64, f64), _svg: &str, _scale: f64) -> Result<Vec<u8>> {
     Err(Error::NoPng)
 }

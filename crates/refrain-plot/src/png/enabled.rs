@@ -1,7 +1,6 @@
 //! With resvg.
 
 use crate::error::{Error, Result};
-use crate::picture::Sheet;
 use crate::theme::{Theme, with_fonts};
 use fontdb::{Database, Source};
 use resvg::tiny_skia::{Pixmap, Transform};
@@ -14,30 +13,38 @@ const LIMIT: u32 = 8192;
 const SANS: &str = "DejaVu Sans";
 const MONO: &str = "DejaVu Sans Mono";
 
-pub(crate) fn render(sheet: &Sheet, theme: Theme, scale: f64) -> Result<Vec<u8>> {
-    render_with(sheet, theme, scale, fonts())
+/// The stylesheet in fonts of this crate: another font on each machine would draw another picture.
+pub(crate) fn style(theme: Theme) -> String {
+    with_fonts(theme, &format!("'{SANS}'"), &format!("'{MONO}'"))
 }
 
-pub(crate) fn render_with(sheet: &Sheet, theme: Theme, scale: f64, fonts: Arc<Database>) -> Result<Vec<u8>> {
+/// An SVG of this size in pixels of the screen, `scale` pixels of the PNG for each of them.
+pub(crate) fn render(title: &str, size: (f64, f64), svg: &str, scale: f64) -> Result<Vec<u8>> {
+    render_with(title, size, svg, scale, fonts())
+}
+
+pub(crate) fn render_with(
+    title: &str,
+    (width, height): (f64, f64),
+    svg: &str,
+    scale: f64,
+    fonts: Arc<Database>,
+) -> Result<Vec<u8>> {
     if !(scale.is_finite() && scale > 0.0) {
         return Err(Error::Setting {
-            picture: sheet.title().to_owned(),
+            picture: title.to_owned(),
             setting: "the scale",
             got: scale.to_string(),
             expected: "pixels of the PNG for each of the SVG, a number above 0",
         });
     }
-    let (width, height) = sheet.size();
     let (width, height) = ((width * scale).ceil(), (height * scale).ceil());
     if width.max(height) > f64::from(LIMIT) {
         return Err(Error::TooLarge { width, height, limit: LIMIT });
     }
-    // The renderer knows no media queries, and another font on each machine would draw another picture.
-    let theme = if theme == Theme::Auto { Theme::Light } else { theme };
-    let svg = sheet.with_style(&with_fonts(theme, &format!("'{SANS}'"), &format!("'{MONO}'")));
-    let failed = |reason: String| Error::Render { picture: sheet.title().to_owned(), reason };
+    let failed = |reason: String| Error::Render { picture: title.to_owned(), reason };
     let options = Options { fontdb: fonts, font_family: SANS.to_owned(), ..Options::default() };
-    let tree = Tree::from_str(&svg, &options).map_err(|error| failed(error.to_string()))?;
+    let tree = Tree::from_str(svg, &options).map_err(|error| failed(error.to_string()))?;
     let mut pixels = Pixmap::new(width as u32, height as u32).expect("sizes above 0 and below the limit");
     resvg::render(&tree, Transform::from_scale(scale as f32, scale as f32), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| failed(error.to_string()))

@@ -6,8 +6,8 @@ mod disabled;
 mod enabled;
 
 #[cfg(not(feature = "png"))]
-pub(crate) use disabled::render;
-#[cfg(feature = "png")]
-pub(crate) use enabled::render;
+pub(crate) use disabled::{render, style};
 #[cfg(all(test, feature = "png"))]
 pub(crate) use enabled::{own_fonts, render_with};
+#[cfg(feature = "png")]
+pub(crate) use enabled::{render, style};

@@ -1,4 +1,4 @@
-use crate::png::{own_fonts, render_with};
+use crate::png::{own_fonts, render_with, style};
 use crate::*;
 use fontdb::Database;
 use resvg::tiny_skia::Pixmap;
@@ -85,7 +85,9 @@ fn the_font_that_is_brought_is_enough_and_the_machines_change_nothing() {
     // Sans-serif, bold and fixed-width letters.
     let map = Heatmap::new("Ωμέγα, Ждущий 10⁻⁹ → ∂").columns(["a", "λ", "я"]).row("row", [0.0, 1.0, 2.0]);
     let sheet = map.draw().unwrap();
-    let drawn = |fonts: Database| render_with(&sheet, Theme::Light, 1.0, Arc::new(fonts)).unwrap();
+    let svg = sheet.with_style(&style(Theme::Light));
+    let drawn =
+        |fonts: Database| render_with(sheet.title(), sheet.size(), &svg, 1.0, Arc::new(fonts)).unwrap();
     assert!(drawn(own_fonts()) == sheet.png(Theme::Light, 1.0).unwrap());
     assert!(drawn(own_fonts()) != drawn(Database::new()));
 }

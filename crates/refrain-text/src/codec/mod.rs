@@ -39,7 +39,7 @@ impl Level {
 pub struct VocabOptions {
     /// Of words: how the text is cut, and which words are kept.
     pub words: WordOptions,
-    /// Of words and subwords: at most so many ids. Default: no limit of words but their own
+    /// Of words and subwords: at most this many ids. Default: no limit of words but their own
     /// [`max_size`](WordOptions::max_size), and 8,000 subwords.
     pub vocab: Option<usize>,
 }

@@ -1,7 +1,6 @@
 //! The end of a text, held out.
 
 use super::{Corpus, Cut, Part};
-use crate::codec::Level;
 use crate::error::Result;
 
 /// A place in a text.
@@ -12,15 +11,15 @@ struct Place {
 }
 
 impl Corpus {
-    /// Cuts off the last `share` of the characters; for words the cut is behind the next line break, where one leaves a
-    /// rest, else behind the next space. The same cut as [`split_text`](crate::language_model::split_text)'s.
+    /// Cuts off the last `share` of the characters; between words the cut is behind the next line break, where one
+    /// leaves a rest, else behind the next space. `split_text` of `language_model` cuts a text in memory at the same place.
     ///
     /// # Errors
     /// When the text cannot be read.
-    pub fn split(&self, share: f64, level: Level) -> Result<(Corpus, Corpus)> {
+    pub fn split(&self, share: f64, cut: Cut) -> Result<(Corpus, Corpus)> {
         let training = ((self.characters() as f64) * (1.0 - share)).floor() as usize;
         let mut place = self.place(training)?;
-        if level != Level::Char && share > 0.0 {
+        if cut == Cut::BetweenWords && share > 0.0 {
             let (_, rest) = self.split_at(place);
             let further = rest.word_end()?;
             place.bytes += further.bytes;

@@ -94,14 +94,14 @@ proptest! {
             prop_assert_eq!(corpus.to_text()?, &joined[..]);
             prop_assert_eq!((corpus.characters(), corpus.bytes()), (joined.chars().count(), joined.len() as u64));
             for level in [Level::Char, Level::Word] {
-                let (training, held_out) = corpus.split(share, level)?;
+                let (training, held_out) = corpus.split(share, level.cut())?;
                 let expected = split_text(&joined, share, level);
                 prop_assert_eq!((&training.to_text()?[..], &held_out.to_text()?[..]), expected);
                 for (half, text) in [(training, expected.0), (held_out, expected.1)] {
                     prop_assert_eq!((half.characters(), half.bytes()), (text.chars().count(), text.len() as u64));
                     prop_assert_eq!(half.is_empty(), text.is_empty());
                     // A half is a text like others.
-                    prop_assert_eq!(half.split(0.5, level)?.0.to_text()?, split_text(text, 0.5, level).0);
+                    prop_assert_eq!(half.split(0.5, level.cut())?.0.to_text()?, split_text(text, 0.5, level).0);
                 }
             }
         }
@@ -170,7 +170,7 @@ fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
     assert_eq!(Corpus::from_text("foobar").fingerprint()?, "fnv1a-85944171f73967e8");
     assert_eq!(Corpus::from_text("").fingerprint()?, "fnv1a-cbf29ce484222325");
     let text = "The wheel goes round\nand the day goes by";
-    let (first, rest) = Corpus::from_text(text).with_chunk(3).split(0.5, Level::Word)?;
+    let (first, rest) = Corpus::from_text(text).with_chunk(3).split(0.5, Cut::BetweenWords)?;
     assert_eq!(first.fingerprint()?, Corpus::from_text(first.to_text()?).fingerprint()?);
     assert_ne!(first.fingerprint()?, rest.fingerprint()?);
     Ok(())

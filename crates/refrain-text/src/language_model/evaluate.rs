@@ -15,7 +15,7 @@ const LANES: usize = 32;
 /// Steps of a block; the state is carried from block to block.
 const STEPS: usize = 128;
 
-/// Lanes and steps that are scored side by side of a text of so many tokens.
+/// Lanes and steps that are scored side by side of a text of this many tokens.
 pub(super) fn scored_at_once(tokens: usize, stream: bool) -> (usize, usize) {
     let lanes = if stream { 1 } else { tokens.div_ceil(SCORE_LANE).min(LANES) };
     (lanes, STEPS.min(tokens))
@@ -54,7 +54,7 @@ impl LanguageModel {
         self.evaluate_tokens(&tokens, text.chars().count(), stream)
     }
 
-    /// Scores the tokens of a text that has so many characters: as [`evaluate`](Self::evaluate), to the last bit, for
+    /// Scores the tokens of a text that has this many characters: as [`evaluate`](Self::evaluate), to the last bit, for
     /// texts that need not fit into memory.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl ScoredText {
     }
 }
 
-/// Scores the tokens of a text of so many characters with a compiled model.
+/// Scores the tokens of a text of this many characters with a compiled model.
 pub(super) fn score(
     model: &mut Model,
     codec: &Codec,
@@ -131,7 +131,7 @@ pub(super) fn score(
 }
 
 impl Score {
-    /// What a model's totals say of a text of so many characters, all of whose tokens but the first were scored.
+    /// What a model's totals say of a text of this many characters, all of whose tokens but the first were scored.
     pub(super) fn of_totals(
         model: &Model,
         codec: &Codec,

@@ -39,7 +39,7 @@ impl<'a> Prompt<'a> {
     }
 
     /// Rules out what cannot be written first, by its logit or probability of `none`: the unknown token, which
-    /// stands for anything, and what does not go on from the prompt's last blank.
+    /// stands for anything, and what does not continue from the prompt's last blank.
     pub(super) fn rule_out(&self, values: &mut [f32], none: f32) {
         if values.len() > 1 {
             values[0] = none;

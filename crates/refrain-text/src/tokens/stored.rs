@@ -158,7 +158,7 @@ pub struct TokenWriter<'a> {
 }
 
 impl<'a> TokenWriter<'a> {
-    /// For the tokens of a vocabulary of so many ids.
+    /// For the tokens of a vocabulary of this many ids.
     pub fn new(store: Store<'a>, vocab_size: usize) -> Self {
         Self { store, width: Width::of(vocab_size), len: 0, packed: Vec::new(), file: None }
     }

@@ -204,7 +204,7 @@ fn a_run_that_goes_on_has_the_log_of_one_that_never_stopped() {
     assert_eq!(want[0]["batch_loss"].len(), 9);
     assert_eq!(want[0]["gates/lstm/i"].len(), 3);
     assert_eq!(want[1]["epoch_loss"].len(), 3);
-    // What the first run wrote after each checkpoint is still there when the next one goes on from it.
+    // What the first run wrote after each checkpoint is still there when the next one resumes from it.
     for (i, checkpoint) in keep.kept.into_iter().enumerate() {
         let mut log = new(folder.path());
         model().fit(&x, &y, Fit { resume: Some(checkpoint), ..fit(3, &mut log) }).unwrap();

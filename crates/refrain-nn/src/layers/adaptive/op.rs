@@ -55,7 +55,7 @@ impl AdaptiveOp {
         self.layers().map(|layer| layer.piece_bytes(mode)).max().unwrap_or(0)
     }
 
-    /// What its products and clusters keep where each cluster is scored for so many rows at once.
+    /// What its products and clusters keep where each cluster is scored for this many rows at once.
     pub(crate) fn kept_bytes(&self, rows: impl Fn(usize) -> u64, mode: Mode) -> u64 {
         let tails = self.tails.iter().map(|tail| tail.rows_bytes(rows(tail.classes.len()), mode));
         total_of(self.layers().map(|layer| layer.own_bytes(false).0).chain(tails))

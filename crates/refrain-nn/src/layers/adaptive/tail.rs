@@ -43,7 +43,7 @@ impl Tail {
         Self { classes, projection, kernel, projected, d_projected }
     }
 
-    /// Takes the memory for so many rows at once: which rows a cluster gets differs from batch to batch.
+    /// Takes the memory for this many rows at once: which rows a cluster gets differs from batch to batch.
     pub(crate) fn reserve(&mut self, rows: usize) {
         reserve(&mut self.projected, rows, self.projection.outputs());
         reserve(&mut self.d_projected, rows, self.projection.outputs());
@@ -53,7 +53,7 @@ impl Tail {
         [&self.projection, &self.kernel]
     }
 
-    /// What it keeps of so many rows at once.
+    /// What it keeps of this many rows at once.
     pub(super) fn rows_bytes(&self, rows: u64, mode: Mode) -> u64 {
         let projected = of_rows(rows, self.projection.outputs());
         total_of([projected, if mode == Mode::Train { projected } else { 0 }])

@@ -467,7 +467,7 @@ impl Op for RecurrentOp {
     }
 }
 
-/// A buffer of gates for so many rows.
+/// A buffer of gates for this many rows.
 pub(super) fn of_gates(set: &Settings, rows: u64) -> u64 {
     of_floats((set.cell.gates_len(set.units, 1) as u64).saturating_mul(rows))
 }

@@ -29,7 +29,7 @@ impl Head {
         self.layer.as_ref().map_or(self.edge, |(node, _)| graph.nodes[*node].inputs[0])
     }
 
-    /// A batch's targets, of so many sequences or rows.
+    /// A batch's targets, of this many sequences or rows.
     pub(in crate::model) fn target_bytes(&self, graph: &Graph, lanes: u64, rows: u64) -> u64 {
         let spec = graph.specs[self.edge.0];
         let rows = if spec.axis == Axis::Lanes { lanes } else { rows };

@@ -182,7 +182,7 @@ impl Head {
     }
 
     /// Takes loss and metrics of what a forward pass left; with `backward` the gradient too, as far as this head
-    /// goes: backward goes on from there.
+    /// goes: backward continues from there.
     ///
     /// # Errors
     /// When the targets do not fit the output.

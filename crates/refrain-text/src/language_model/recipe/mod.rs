@@ -228,7 +228,7 @@ impl TextRecipe {
         }
     }
 
-    /// The batch for a text of so many training tokens: what was given, else the largest up to 64 that leaves
+    /// The batch for a text of this many training tokens: what was given, else the largest up to 64 that leaves
     /// an epoch enough updates.
     pub(super) fn batch_for(&self, tokens: usize) -> usize {
         let chunks = tokens / self.steps;

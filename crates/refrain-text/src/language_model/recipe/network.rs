@@ -7,7 +7,7 @@ use refrain_task::layers::{RecurrentOptions, dropout};
 use refrain_task::{Error, Result};
 
 impl TextRecipe {
-    /// The untrained network for a vocabulary of so many entries.
+    /// The untrained network for a vocabulary of this many entries.
     pub(in crate::language_model) fn network(&self, vocabulary: usize) -> Result<(Network, Vec<Tensor>)> {
         let mut net = Network::new();
         let ids = net.input(InputSpec::ids().name("tokens"));

@@ -51,7 +51,7 @@ fn data<'a>(training: &'a Corpus, validation: Option<&'a Corpus>) -> TrainingDat
 
 fn train(recipe: &TextRecipe, threads: usize) -> Trained<TextTask> {
     let (training, validation) =
-        Corpus::from_text(text()).split(recipe.training.validation, recipe.level).unwrap();
+        Corpus::from_text(text()).split(recipe.training.validation, recipe.level.cut()).unwrap();
     recipe.train(data(&training, Some(&validation)), engine(threads), &mut |_| Answer::Continue).unwrap()
 }
 
@@ -105,7 +105,7 @@ fn a_corpus_in_files_and_tokens_in_a_file_give_the_same_score_to_the_bit() {
 
 #[test]
 fn the_reporter_hears_of_every_byte_that_is_read() {
-    let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Word).unwrap();
+    let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Word.cut()).unwrap();
     let (mut last, mut of_last) = (0, 0);
     let mut prepare = |codec: Option<crate::Codec>| {
         (last, of_last) = (0, 0);
@@ -289,7 +289,7 @@ fn an_epoch_s_model_can_be_run() {
 fn training_goes_on_from_a_model() {
     let first = train(&recipe(Level::Char), 1);
     let before = first.score.unwrap().loss;
-    let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Char).unwrap();
+    let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Char.cut()).unwrap();
     let further = with(recipe(Level::Char), |t| t.epochs = 2);
     let again = further
         .continue_training(first.model, data(&training, Some(&validation)), &mut |_| Answer::Continue)

@@ -55,7 +55,7 @@ pub(super) fn recipes() -> Vec<(&'static str, TextRecipe)> {
 }
 
 pub(super) fn texts() -> (Corpus, Corpus) {
-    Corpus::from_text(text()).split(0.2, Level::Char).unwrap()
+    Corpus::from_text(text()).split(0.2, Level::Char.cut()).unwrap()
 }
 
 fn run(recipe: &TextRecipe, stop_after: usize) -> Trained<TextTask> {

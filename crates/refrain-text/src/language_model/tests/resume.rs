@@ -34,7 +34,7 @@ fn whole(recipe: &TextRecipe) -> Trained<TextTask> {
     recipe.train(data(&training, Some(&validation)), engine(2), &mut |_| Answer::Continue).unwrap()
 }
 
-/// Stops after so many batches of a session, or at the end of an epoch that it comes to before.
+/// Stops after this many batches of a session, or at the end of an epoch that it comes to before.
 fn stops_after(batches: u64, at_epochs: bool) -> impl FnMut(&RunEvent<'_, TextTask>) -> Answer {
     let mut seen = 0;
     move |event| {

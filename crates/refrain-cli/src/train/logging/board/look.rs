@@ -6,7 +6,7 @@ use refrain::inspect::Result;
 use refrain::inspect::tensorboard::{EventWriter, log_gradients, log_parameters, log_recurrences};
 use refrain::{Model, Params};
 
-/// Looks come once in so many of the intervals of scalars.
+/// Looks come once in this many of the intervals of scalars.
 const SPREAD: u64 = 10;
 /// Batches, in those intervals, that lie between two looks even where epochs are shorter.
 const CLOSEST: u64 = 2;
