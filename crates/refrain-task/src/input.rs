@@ -55,7 +55,7 @@ impl<'a> Input<'a> {
     /// Opens a file or a named pipe.
     ///
     /// # Errors
-    /// If there is no such file, it is a folder or a device, it cannot be read, or it is neither a text nor gzip.
+    /// If the file does not exist, it is a folder or a device, it cannot be read, or it is neither a text nor gzip.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
@@ -318,9 +318,9 @@ mod tests {
     fn what_is_too_long_is_not_read_to_its_end() {
         let endless = || Input::from_reader("zeros", io::repeat(b'0')).unwrap();
         let error = endless().text_of_at_most(1 << 20).unwrap_err().to_string();
-        assert_eq!(error, "zeros is longer than 1.0 MB; is it a text?");
+        assert_eq!(error, "zeros is too long: more than 1.0 MB; is it a text?");
         let error = endless().lines().advance(1 << 10).unwrap_err().to_string();
-        assert_eq!(error, "zeros, line 1 is longer than 1.0 kB; is it a text?");
+        assert_eq!(error, "zeros, line 1 is too long: more than 1.0 kB; is it a text?");
         let input = Input::from_reader("four", &b"1234"[..]).unwrap();
         assert_eq!(input.text_of_at_most(4).unwrap(), "1234");
     }
@@ -338,7 +338,7 @@ mod tests {
         assert!(Input::from_reader("t", &b"text"[..]).unwrap().plain_file().is_none());
         let error = |path: &Path| Input::open(path).unwrap_err().to_string();
         assert!(error(folder.path()).ends_with(" is a folder; expected a file or a pipe"));
-        assert!(error(&folder.path().join("missing")).contains("there is no such file; check the name"));
+        assert!(error(&folder.path().join("missing")).contains("file not found; check the name"));
         #[cfg(unix)]
         assert_eq!(error(Path::new("/dev/zero")), "/dev/zero is a device; expected a file or a pipe");
     }

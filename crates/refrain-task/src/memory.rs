@@ -58,6 +58,7 @@ pub(crate) fn memory_of<T: Task>(
 /// # Errors
 /// If a setting is out of range.
 pub fn memory_to_train<T: Task>(recipe: &T::Recipe, sizes: &T::Sizes, engine: Engine) -> Result<Memory> {
+    recipe.check()?;
     let planned = plan::<T>(recipe, sizes, 1, engine)?;
     Ok(memory_of::<T>(recipe, sizes, |uses| planned.memory(uses)))
 }

@@ -37,8 +37,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// The assets of a task cannot be kept in a file, or are not those that they should be.
+    #[error("the assets of the task `{task}` {problem}")]
+    Assets {
+        /// The task's name.
+        task: &'static str,
+        /// What is wrong with them, and what to do.
+        problem: &'static str,
+    },
+
     /// There is no file of this name.
-    #[error("cannot read {name}: there is no such file; check the name and the folder")]
+    #[error("cannot read {name}: file not found; check the name and the folder")]
     NoSuchFile {
         /// The name.
         name: String,
@@ -97,7 +106,7 @@ pub enum Error {
     },
 
     /// A text, or a line of it, is longer than any that is read in one piece.
-    #[error("{name} is longer than {}; is it a text?", Bytes(*limit))]
+    #[error("{name} is too long: more than {}; is it a text?", Bytes(*limit))]
     TooLong {
         /// The file, and the line in it.
         name: String,

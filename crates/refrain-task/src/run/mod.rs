@@ -3,6 +3,7 @@
 mod event;
 mod observer;
 mod saved;
+mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -10,18 +11,15 @@ pub use event::{RunBatch, RunEpoch, RunEvent, RunStart, Stopped, Trained};
 pub use saved::SavedRun;
 
 use crate::error::{Error, Result};
-use crate::memory::{check_new, check_trained};
-use crate::plan::{compile, plan};
 use crate::recipe::Recipe;
 use crate::score::Score;
 use crate::task::{Record, Split, Task, TaskModel};
 use observer::{CheckpointSink, Observer, Shared};
-use refrain_nn::callbacks::{Callback, Logs};
-use refrain_nn::checkpoint::{Checkpoint, Checkpoints};
-use refrain_nn::data::BatchSource;
-use refrain_nn::{
-    Answer, Engine, Error as NnError, Fit, Memory, Model, Scorer, TrainingCounters, TrainingState,
-};
+use refrain_nn::callbacks::Callback;
+use refrain_nn::checkpoint::Checkpoints;
+use refrain_nn::{Answer, Engine, Error as NnError, TrainingState};
+use saved::Identity;
+use setup::{From, Ready, Setup};
 use std::fmt;
 
 /// A training run, to be set up and started.
@@ -46,23 +44,6 @@ pub struct TrainingRun<'a, T: Task> {
     callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
-/// What a run begins with.
-enum From<T: Task> {
-    /// A new network.
-    Recipe,
-    /// A trained one.
-    Model(Box<TaskModel<T>>),
-    /// An earlier run.
-    Checkpoint(Box<SavedRun<T>>),
-}
-
-/// A model that is ready to be trained.
-struct Ready {
-    model: Model,
-    memory: Memory,
-    resume: Option<Checkpoint>,
-}
-
 impl<'a, T: Task> TrainingRun<'a, T> {
     /// A run of a recipe on a task's data.
     pub fn new(recipe: &'a T::Recipe, task: &'a T) -> Self {
@@ -84,7 +65,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         self
     }
 
-    /// Refuses the run, before it takes anything, if it needs more bytes of memory. Default: no limit.
+    /// Refuses the run, before it allocates anything, if it needs more memory than this many bytes. Default: no limit.
     #[must_use]
     pub fn memory_limit(mut self, bytes: Option<u64>) -> Self {
         self.memory_limit = bytes;
@@ -116,7 +97,8 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         self
     }
 
-    /// Adds a callback, such as a log. A resumed run must have the same callbacks.
+    /// Adds a callback, such as a log. A resumed run must have the same callbacks. A recipe with the schedule `step` or
+    /// `plateau` sets the learning rate's factor at each epoch, so no callback should.
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -127,94 +109,39 @@ impl<'a, T: Task> TrainingRun<'a, T> {
     ///
     /// # Errors
     /// If a setting is out of range or does not fit the data, the run needs too much memory, the data cannot be read,
-    /// a checkpoint is of another run, or the loss is not a number before the first epoch ended.
+    /// the assets cannot be kept in a file or are not the model's, a checkpoint is of another run, or the loss is not a
+    /// number before an epoch was kept.
     pub fn train(self, report: &mut dyn FnMut(&RunEvent<'_, T>) -> Answer) -> Result<Trained<T>> {
         let Self { recipe, task, engine, from, memory_limit, checkpoints, callbacks } = self;
         recipe.check()?;
-        let data = task.fingerprints();
-        let validates = data.validation.is_some();
-        if !validates {
+        let identity = Identity::new(recipe, task)?;
+        if identity.data.validation.is_none() {
             recipe.training().check_without_validation()?;
         }
         let sizes = task.sizes();
         let source = task.batches(recipe)?;
-        let updates = updates::<T>(recipe, &*source);
-        let ready = match from {
-            From::Recipe => new_model::<T>(recipe, &sizes, updates, engine, memory_limit)?,
-            From::Model(given) => {
-                let (mut model, _) = given.into_parts();
-                let engine = engine.unwrap_or_else(|| model.engine().clone());
-                model.compile(compile::<T>(recipe, updates, engine)?)?;
-                let memory = check_trained::<T>(recipe, &sizes, memory_limit, &model)?;
-                Ready { model, memory, resume: None }
-            }
-            From::Checkpoint(saved) => {
-                saved.check(recipe, task)?;
-                let checkpoint = saved.checkpoint;
-                let mut model = Model::of_checkpoint(&checkpoint, engine.unwrap_or_default())?;
-                let assets = T::check_assets(task.assets(), &mut model);
-                assets.map_err(|reason| NnError::checkpoint("model", reason, "one that fits its assets"))?;
-                let engine = model.engine().clone();
-                model.compile(compile::<T>(recipe, updates, engine)?)?;
-                let memory = check_trained::<T>(recipe, &sizes, memory_limit, &model)?;
-                Ready { model, memory, resume: Some(checkpoint) }
-            }
-        };
-        let Ready { mut model, memory, resume } = ready;
-        let (epochs_done, batches_done) = match &resume {
-            Some(checkpoint) => {
-                let counters: TrainingCounters = checkpoint.part("training")?.parse("training state")?;
-                (Observer::<T>::epochs_in(checkpoint)?, counters.batches)
-            }
-            None => (0, 0),
-        };
+        let setup = Setup { recipe, task, identity: &identity, sizes: &sizes, source: &*source };
+        let Ready { mut model, memory, resume } = from.ready(&setup, engine, memory_limit)?;
         let shared = Shared::new(report);
-        let answer = shared.event(&RunEvent::Start(RunStart {
-            model: &model,
-            sizes: &sizes,
-            batches: source.len(epochs_done),
-            epochs_done,
-            batches_done,
-            validates,
-            memory: &memory,
-        }));
+        let answer = shared.event(&RunEvent::Start(setup.start(&model, &memory, resume.as_ref())?));
         let mut observer = Observer::new(recipe, task.assets(), &shared);
-        let mut sink = CheckpointSink::new(recipe, task, &shared, checkpoints);
+        let mut sink = CheckpointSink::new(&identity, &shared, checkpoints);
         let result = if answer == Answer::Stop {
             // What an earlier run reached is not lost if this one stops at once.
             if let Some(checkpoint) = resume {
                 let training = checkpoint.part("training")?.clone();
                 model.set_training_state(&TrainingState::from_part(training)?)?;
                 observer.restore_from(&checkpoint, model.params().values().len())?;
-                sink.kept = Some(saved::identified(checkpoint, recipe, task)?);
+                sink.keep(checkpoint)?;
             }
             Ok(false)
         } else {
             model.set_gradient_probe(answer == Answer::Probe);
-            let scorer = |model: &mut Model| {
-                let score = task.score(recipe, model, Split::Validation)?;
-                let loss = std::iter::once(("loss".to_owned(), score.loss()));
-                let logs: Logs = loss.chain(score.metrics()).collect();
-                shared.score.replace(Some(score));
-                Ok(logs)
-            };
             let mut all: Vec<Box<dyn Callback + '_>> = vec![Box::new(&mut observer)];
             all.extend(callbacks.into_iter().map(|callback| callback as Box<dyn Callback + '_>));
-            let fit = Fit {
-                epochs: recipe.training().epochs,
-                score: validates.then(|| Box::new(scorer) as Scorer<'_>),
-                flush_gradients: true,
-                average: recipe.training().parameter_average(),
-                training_metrics: T::has_training_metrics(&model),
-                callbacks: all,
-                checkpoints: Some(&mut sink),
-                resume,
-                ..Fit::default()
-            };
-            model.fit_source(&*source, None, fit).map(|history| history.stopped)
+            setup.fit(&mut model, &shared, all, &mut sink, resume)
         };
-        let (kept, interrupted) = (sink.kept, shared.is_interrupted());
-        let seconds = observer.seconds();
+        let (checkpoint, interrupted, seconds) = (sink.kept, shared.is_interrupted(), observer.seconds());
         let Observer { records, best, stopped_early, .. } = observer;
         let stopped = match result {
             Ok(_) if interrupted => Stopped::Interrupted,
@@ -231,13 +158,13 @@ impl<'a, T: Task> TrainingRun<'a, T> {
             model.set_weights_flat(&best.weights)?;
             (best_epoch, score) = (best.epoch, best.score);
         }
-        let test = match stopped {
-            Stopped::Interrupted => None,
-            _ => data.test.as_ref().map(|_| task.score(recipe, &mut model, Split::Test)).transpose()?,
+        let test = match (stopped, &identity.data.test) {
+            (Stopped::Interrupted, _) | (_, None) => None,
+            (_, Some(_)) => Some(task.score(recipe, &mut model, Split::Test)?),
         };
         let record = Record::<T> {
             recipe,
-            data: &data,
+            data: &identity.data,
             sizes: &sizes,
             epochs: records.len(),
             best_epoch,
@@ -246,30 +173,8 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         };
         let record = serde_json::to_value(record).map_err(|e| Error::Task(e.into()))?;
         let model = TaskModel::new(model, task.assets().clone(), Some(record)).into();
-        Ok(Trained { model, best_epoch, epochs: records, stopped, seconds, score, test, checkpoint: kept })
+        Ok(Trained { model, best_epoch, epochs: records, stopped, seconds, score, test, checkpoint })
     }
-}
-
-fn new_model<T: Task>(
-    recipe: &T::Recipe,
-    sizes: &T::Sizes,
-    updates: u64,
-    engine: Option<Engine>,
-    memory_limit: Option<u64>,
-) -> Result<Ready> {
-    let engine = engine.unwrap_or_default();
-    let memory = check_new::<T>(recipe, sizes, memory_limit, &engine)?;
-    let model = plan::<T>(recipe, sizes, updates, engine)?.allocate()?;
-    Ok(Ready { model, memory, resume: None })
-}
-
-/// Steps of the optimiser in the whole run, if its schedule asks for them.
-fn updates<T: Task>(recipe: &T::Recipe, source: &dyn BatchSource) -> u64 {
-    let settings = recipe.training();
-    if !settings.schedule.depends_on_steps() {
-        return 1;
-    }
-    (0..settings.epochs).map(|epoch| source.len(epoch).div_ceil(settings.accumulate) as u64).sum()
 }
 
 impl<T: Task> fmt::Debug for TrainingRun<'_, T> {

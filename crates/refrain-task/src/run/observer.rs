@@ -1,7 +1,7 @@
 //! What happens around the batches of a run: records, the best epoch, events, checkpoints.
 
 use super::event::{RunBatch, RunEpoch, RunEvent};
-use super::saved::identified;
+use super::saved::Identity;
 use crate::epoch::EpochRecord;
 use crate::recipe::Recipe;
 use crate::task::Task;
@@ -11,7 +11,7 @@ use refrain_nn::{Answer, Error, Model};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 
-/// Whoever is told of a run's events.
+/// The closure that receives a run's events.
 pub(super) type Report<'r, T> = &'r mut dyn FnMut(&RunEvent<'_, T>) -> Answer;
 
 /// What the parts of a run share while `fit` holds them.
@@ -152,7 +152,10 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
 
 impl<T: Task> Callback for Observer<'_, '_, T> {
     fn on_epoch_begin(&mut self, epoch: usize, model: &mut Model) -> Result<(), Error> {
-        model.set_learning_rate_factor(self.recipe.training().epoch_factor(epoch + 1, &self.val_losses()));
+        let training = self.recipe.training();
+        if training.schedule.depends_on_epochs() {
+            model.set_learning_rate_factor(training.epoch_factor(epoch + 1, &self.val_losses()));
+        }
         Ok(())
     }
 
@@ -235,23 +238,30 @@ impl<T: Task> Callback for Observer<'_, '_, T> {
     }
 }
 
-/// Hands checkpoints on: to the events, to the run's place for them, and if the run was interrupted, to its end.
+/// Passes checkpoints to the events, to the run's place for them or, after an interruption, to its result.
 pub(super) struct CheckpointSink<'a, 'r, 'p, T: Task> {
-    recipe: &'a T::Recipe,
-    task: &'a T,
+    identity: &'a Identity,
     shared: &'a Shared<'r, T>,
     place: Option<&'p mut dyn Checkpoints>,
+    /// What an interrupted run resumes from, if it has no place for its checkpoints.
     pub(super) kept: Option<Checkpoint>,
 }
 
 impl<'a, 'r, 'p, T: Task> CheckpointSink<'a, 'r, 'p, T> {
     pub(super) fn new(
-        recipe: &'a T::Recipe,
-        task: &'a T,
+        identity: &'a Identity,
         shared: &'a Shared<'r, T>,
         place: Option<&'p mut dyn Checkpoints>,
     ) -> Self {
-        Self { recipe, task, shared, place, kept: None }
+        Self { identity, shared, place, kept: None }
+    }
+
+    /// Keeps the checkpoint of a run that stops where it resumed.
+    pub(super) fn keep(&mut self, checkpoint: Checkpoint) -> crate::Result<()> {
+        if self.place.is_none() {
+            self.kept = Some(self.identity.identify::<T>(checkpoint)?);
+        }
+        Ok(())
     }
 }
 
@@ -266,7 +276,7 @@ impl<T: Task> Checkpoints for CheckpointSink<'_, '_, '_, T> {
     }
 
     fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, Error> {
-        let checkpoint = identified(checkpoint, self.recipe, self.task)?;
+        let checkpoint = self.identity.identify::<T>(checkpoint)?;
         if !self.shared.is_interrupted() {
             self.shared.event(&RunEvent::Checkpoint(&checkpoint));
         }

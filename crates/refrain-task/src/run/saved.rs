@@ -1,7 +1,7 @@
 //! Which run a checkpoint is of.
 
-use crate::error::Result;
-use crate::task::{Fingerprints, Task, parse_assets};
+use crate::error::{Error, Result};
+use crate::task::{Fingerprints, Task, assets_json, parse_assets};
 use refrain_nn::Error as NnError;
 use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Part};
 use refrain_nn::file::printable;
@@ -13,12 +13,60 @@ use std::fmt;
 /// The part of a checkpoint that says which run it is of.
 const PART: &str = "run";
 
-#[derive(Serialize, Deserialize)]
+/// What a resumed run must have too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Identity {
+pub(super) struct Identity {
     recipe: Value,
-    data: Fingerprints,
-    assets: Value,
+    pub(super) data: Fingerprints,
+    assets: Map<String, Value>,
+}
+
+impl Identity {
+    /// Of a run of this recipe on this task's data.
+    ///
+    /// # Errors
+    /// If the assets cannot be kept in a file.
+    pub(super) fn new<T: Task>(recipe: &T::Recipe, task: &T) -> Result<Self> {
+        let recipe = serde_json::to_value(recipe).map_err(|e| Error::Task(e.into()))?;
+        Ok(Self { recipe, data: task.fingerprints(), assets: assets_json(T::NAME, task.assets())? })
+    }
+
+    /// Whether the data is prepared with these assets.
+    pub(super) fn has_assets(&self, assets: &Map<String, Value>) -> bool {
+        self.assets == *assets
+    }
+
+    /// Adds to what `fit` wrote which run it is of.
+    pub(super) fn identify<T: Task>(&self, checkpoint: Checkpoint) -> Result<Checkpoint> {
+        let mut checkpoint = checkpoint.with_kind(T::NAME);
+        checkpoint.insert(PART, Part::of(self)?);
+        Ok(checkpoint)
+    }
+
+    /// An error that says what differs if a checkpoint is of another run.
+    pub(super) fn check(&self, then: &Identity) -> Result<()> {
+        same_recipe(&self.recipe, &then.recipe)?;
+        let none = || "none".to_owned();
+        let or_none = |of: &Option<String>| of.clone().unwrap_or_else(none);
+        let parts = |data: &Fingerprints| {
+            [
+                ("the training data's fingerprint", data.training.clone()),
+                ("the validation data's fingerprint", or_none(&data.validation)),
+                ("the test data's fingerprint", or_none(&data.test)),
+            ]
+        };
+        for ((what, now), (_, then)) in parts(&self.data).into_iter().zip(parts(&then.data)) {
+            if now != then {
+                return Err(NnError::resume(what, now, printable(&then)).into());
+            }
+        }
+        if self.assets != then.assets {
+            let then = "its own (`SavedRun::assets`)";
+            return Err(NnError::resume("the data", "prepared with other assets", then).into());
+        }
+        Ok(())
+    }
 }
 
 /// A checkpoint of a run of a task, opened to resume the run.
@@ -26,10 +74,8 @@ struct Identity {
 /// The data of a resumed run is prepared with the saved [assets](SavedRun::assets), so that a vocabulary is the same
 /// even where making it again would not be.
 pub struct SavedRun<T: Task> {
-    recipe: Value,
-    data: Fingerprints,
+    pub(super) identity: Identity,
     assets: T::Assets,
-    assets_json: Value,
     /// As `fit` wrote it.
     pub(super) checkpoint: Checkpoint,
 }
@@ -41,18 +87,14 @@ impl<T: Task> SavedRun<T> {
     /// If it is of another kind of run, or its assets are not those of this task.
     pub fn open(mut checkpoint: Checkpoint) -> Result<Self> {
         checkpoint.expect_kind(T::NAME)?;
-        let Identity { recipe, data, assets } = checkpoint.take(PART)?.parse(PART)?;
-        let assets_json = assets.clone();
-        let assets = match assets {
-            Value::Object(assets) => assets,
-            _ => Map::new(),
-        };
-        let assets = parse_assets::<T>(assets)
+        let identity: Identity = checkpoint.take(PART)?.parse(PART)?;
+        let assets = parse_assets::<T>(identity.assets.clone())
             .map_err(|e| NnError::checkpoint("assets", printable(&e.to_string()), "those of such a model"))?;
-        Ok(Self { recipe, data, assets, assets_json, checkpoint: checkpoint.with_kind("fit") })
+        Ok(Self { identity, assets, checkpoint: checkpoint.with_kind("fit") })
     }
 
-    /// Opens the newest checkpoint of a folder; `None` if the folder has no checkpoint.
+    /// Opens the newest complete checkpoint of a folder; `None` if the folder has no checkpoint. Damaged ones that are
+    /// newer are passed over: [`CheckpointFolder::newest`] names them.
     ///
     /// # Errors
     /// If the folder cannot be read, all its checkpoints are damaged, or the newest is of another kind of run.
@@ -65,53 +107,22 @@ impl<T: Task> SavedRun<T> {
     /// # Errors
     /// If it has settings that this version does not know.
     pub fn recipe(&self) -> Result<T::Recipe> {
-        Ok(Part { values: self.recipe.clone(), tensors: Vec::new() }.parse("recipe")?)
+        Ok(Part { values: self.identity.recipe.clone(), tensors: Vec::new() }.parse("recipe")?)
     }
 
     /// What running the run's model needs.
     pub fn assets(&self) -> &T::Assets {
         &self.assets
     }
-
-    /// An error that says what differs if a run of this recipe on this task's data is another one.
-    pub(super) fn check(&self, recipe: &T::Recipe, task: &T) -> Result<()> {
-        let data = &task.fingerprints();
-        same_recipe(&serde_json::json!(recipe), &self.recipe)?;
-        let none = || "none".to_owned();
-        let or_none = |of: &Option<String>| of.clone().unwrap_or_else(none);
-        expect_same("the data to learn", &data.training, &self.data.training)?;
-        let (now, then) = (or_none(&data.validation), or_none(&self.data.validation));
-        expect_same("the data to validate on", &now, &then)?;
-        expect_same("the data to test on", &or_none(&data.test), &or_none(&self.data.test))?;
-        if serde_json::json!(task.assets()) != self.assets_json {
-            let (what, then) =
-                ("the data", "been prepared with the saved ones, as a resumed run's data must be");
-            return Err(NnError::resume(what, "prepared with other assets", then).into());
-        }
-        Ok(())
-    }
 }
 
 impl<T: Task> fmt::Debug for SavedRun<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SavedRun").field("task", &T::NAME).field("data", &self.data).finish_non_exhaustive()
+        f.debug_struct("SavedRun")
+            .field("task", &T::NAME)
+            .field("data", &self.identity.data)
+            .finish_non_exhaustive()
     }
-}
-
-/// Adds to what `fit` wrote which run it is of.
-pub(super) fn identified<T: Task>(
-    checkpoint: Checkpoint,
-    recipe: &T::Recipe,
-    task: &T,
-) -> std::result::Result<Checkpoint, NnError> {
-    let mut checkpoint = checkpoint.with_kind(T::NAME);
-    let identity = Identity {
-        recipe: serde_json::json!(recipe),
-        data: task.fingerprints(),
-        assets: serde_json::to_value(task.assets()).map_err(|e| NnError::Other(e.into()))?,
-    };
-    checkpoint.insert(PART, Part::of(&identity)?);
-    Ok(checkpoint)
 }
 
 /// An error that names every setting in which two recipes, as JSON objects, differ.
@@ -130,17 +141,16 @@ fn same_recipe(now: &Value, then: &Value) -> Result<()> {
     Err(NnError::resume("the recipe", shown(&now), shown(&then)).into())
 }
 
-/// The settings of a recipe, those of training among the others.
+/// The settings of a recipe, those of training among the others where no other has their name.
 fn settings(recipe: &Value) -> Map<String, Value> {
     let mut settings = recipe.as_object().cloned().unwrap_or_default();
     if let Some(Value::Object(training)) = settings.remove("training") {
-        settings.extend(training);
+        for (name, value) in training {
+            let name = if settings.contains_key(&name) { format!("training.{name}") } else { name };
+            settings.insert(name, value);
+        }
     }
     settings
-}
-
-fn expect_same(what: &str, now: &String, then: &String) -> Result<()> {
-    if now == then { Ok(()) } else { Err(NnError::resume(what, now, printable(then)).into()) }
 }
 
 #[cfg(test)]
@@ -159,7 +169,15 @@ mod tests {
             "cannot resume: the recipe is clip 0.5, new 1, units 128, but the checkpoint's run has clip 5.0, new null, \
              units 64; use the same settings and data, or start a new run"
         );
-        let error = expect_same("the data to learn", &"fnv1a-1".to_owned(), &"fnv1a-2".to_owned());
-        assert!(error.unwrap_err().to_string().contains("fnv1a-2"));
+        // A setting of training does not hide the task's own of the same name.
+        let [now, then] = [1, 2].map(|own| json!({ "decay": own, "training": { "decay": 0.5 } }));
+        let error = same_recipe(&now, &then).unwrap_err().to_string();
+        assert!(error.contains("the recipe is decay 1, but the checkpoint's run has decay 2;"), "{error}");
+        let [now, then] = [0.1, 0.2].map(|rate| json!({ "decay": 1, "training": { "decay": rate } }));
+        let error = same_recipe(&now, &then).unwrap_err().to_string();
+        assert!(
+            error.contains("training.decay 0.1, but the checkpoint's run has training.decay 0.2;"),
+            "{error}"
+        );
     }
 }

@@ -6,8 +6,8 @@ use crate::toy::{Bits, Parity, ParityRecipe};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use refrain_nn::Isa;
-use refrain_nn::callbacks::CsvLogger;
-use refrain_nn::checkpoint::{CheckpointFolder, Every, Part};
+use refrain_nn::callbacks::{CsvLogger, ReduceLrOnPlateau};
+use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Every, Part};
 
 type Event<'a, 'b> = &'a RunEvent<'b, Parity>;
 
@@ -360,6 +360,9 @@ fn batches_are_probed_when_asked_for_and_nothing_changes() {
 
 #[test]
 fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
+    let none = ParityRecipe { units: 0, ..recipe(|_| {}) };
+    let error = memory_to_train::<Parity>(&none, &Parity::default().sizes(), engine(1)).unwrap_err();
+    assert_eq!(error.to_string(), "units is 0; expected at least 1");
     let (recipe, task) = (ParityRecipe { units: 400, ..recipe(|_| {}) }, Parity::default());
     let need = memory_to_train::<Parity>(&recipe, &task.sizes(), engine(1)).unwrap().total();
     let limited = |bytes: u64| {
@@ -400,6 +403,32 @@ fn a_trained_model_is_trained_further_and_its_run_can_be_resumed() {
 }
 
 #[test]
+fn a_model_is_trained_further_with_its_own_assets_alone() {
+    let (recipe, task) = (recipe(|t| t.epochs = 1), Parity::default());
+    let model = whole(&recipe).model;
+    let other = Parity { assets: Bits { bits: 4 }, ..task };
+    let run = TrainingRun::new(&recipe, &other).engine(engine(1)).from_model(model);
+    let error = run.train(&mut |_| Answer::Continue).unwrap_err().to_string();
+    assert!(error.starts_with("the assets of the task `parity` are not those of the model"), "{error}");
+}
+
+#[test]
+fn a_callback_may_lower_the_rate_where_the_schedule_does_not() {
+    let task = Parity::default();
+    let rates = |schedule| {
+        let recipe = recipe(|t| (t.epochs, t.schedule, t.learning_rate) = (4, schedule, 0.01));
+        // No epoch lowers the loss by this much.
+        let callback =
+            ReduceLrOnPlateau { patience: 1, factor: 0.5, min_delta: 100.0, ..ReduceLrOnPlateau::default() };
+        let run = TrainingRun::new(&recipe, &task).engine(engine(1)).callback(callback);
+        let trained = run.train(&mut |_| Answer::Continue).unwrap();
+        trained.epochs.iter().map(|epoch| epoch.learning_rate).collect::<Vec<_>>()
+    };
+    let rates = rates(RateSchedule::Constant);
+    assert_eq!([rates[1] / rates[0], rates[2] / rates[0], rates[3] / rates[0]], [1.0, 0.5, 0.25]);
+}
+
+#[test]
 fn another_run_s_checkpoint_is_refused_by_what_differs() {
     let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
     let checkpoint = run(&recipe, &task, None, 1, &mut stop_at(6)).unwrap().checkpoint.unwrap();
@@ -417,9 +446,9 @@ fn another_run_s_checkpoint_is_refused_by_what_differs() {
         "{error}"
     );
     for (task, what) in [
-        (Parity { training: 61, ..task.clone() }, "the data to learn is 61 rows"),
-        (Parity { validation: 0, ..task.clone() }, "the data to validate on is none"),
-        (Parity { test: 3, ..task.clone() }, "the data to test on is 3 rows"),
+        (Parity { training: 61, ..task.clone() }, "the training data's fingerprint is 61 rows"),
+        (Parity { validation: 0, ..task.clone() }, "the validation data's fingerprint is none"),
+        (Parity { test: 3, ..task.clone() }, "the test data's fingerprint is 3 rows"),
     ] {
         assert!(refused(&recipe, &task, &checkpoint).unwrap_err().contains(what), "{what}");
     }

@@ -19,8 +19,8 @@ pub enum Average {
     None,
     /// A running mean of them, of which each step keeps [`TrainingSettings::average_momentum`].
     Exponential,
-    /// The mean of all steps since the validation loss stopped improving: it starts when the loss is not lower than in
-    /// all epochs but the last [`TrainingSettings::patience`] ones (NT-ASGD, Merity et al. 2017).
+    /// The mean of all steps since the validation loss stopped improving: it starts after an epoch whose loss is
+    /// higher than the lowest of all epochs but the last [`TrainingSettings::patience`] ones (NT-ASGD, Merity et al. 2017).
     Triggered,
 }
 

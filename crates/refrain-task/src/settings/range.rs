@@ -21,7 +21,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whole numbers from 1: counts, which cannot be fractions.
+    /// From 1: for counts.
     pub const COUNT: Range = Range::open(1.0, f64::INFINITY, "at least 1");
     /// 0 and above.
     pub const NOT_NEGATIVE: Range = Range::open(0.0, f64::INFINITY, "a number of at least 0");

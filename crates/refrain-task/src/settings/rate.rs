@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RateSchedule {
-    /// It stays.
+    /// The rate stays constant.
     Constant,
     /// It rises over the first 2 % of the steps, then falls as a half cosine to 1 % at the end.
     Cosine,
@@ -33,6 +33,11 @@ impl RateSchedule {
     /// Whether it is stretched over the steps of the whole run.
     pub(crate) fn depends_on_steps(self) -> bool {
         matches!(self, Self::Cosine | Self::Exponential)
+    }
+
+    /// Whether it multiplies the rate by a factor of each epoch.
+    pub(crate) fn depends_on_epochs(self) -> bool {
+        matches!(self, Self::Step | Self::Plateau)
     }
 
     /// The rate of each step of a run of `steps` steps, before what epochs multiply it by.

@@ -2,7 +2,7 @@
 
 mod model;
 
-pub(crate) use model::{Record, parse_assets};
+pub(crate) use model::{Record, assets_json, parse_assets};
 pub use model::{TaskModel, task_of};
 
 use crate::error::Result;
@@ -36,7 +36,7 @@ pub trait Task: Sized {
     /// Everything that decides a trained model, besides the data.
     type Recipe: Recipe;
     /// All that running a trained model needs besides its network: a vocabulary, labels, a scaler. It is written as a
-    /// JSON object.
+    /// JSON object, in which the field `task` is taken.
     type Assets: Clone + fmt::Debug + Serialize + DeserializeOwned;
     /// All that the network and a run's memory depend on, besides the recipe.
     type Sizes: Clone + fmt::Debug + Serialize + DeserializeOwned;

@@ -94,15 +94,7 @@ impl<T: Task> TaskModel<T> {
 
     /// The assets under the task's name.
     fn task_json(&self) -> Result<Value> {
-        let assets = serde_json::to_value(&self.assets).map_err(|e| Error::Task(e.into()))?;
-        let mut task = match assets {
-            Value::Object(assets) => assets,
-            Value::Null => Map::new(),
-            other => {
-                let reason = format!("the assets of the task `{}` are {other}, not a JSON object", T::NAME);
-                return Err(Error::Task(reason.into()));
-            }
-        };
+        let mut task = assets_json(T::NAME, &self.assets)?;
         task.insert(TASK.to_owned(), T::NAME.into());
         Ok(Value::Object(task))
     }
@@ -153,7 +145,23 @@ pub fn task_of(file: &ModelFile) -> Option<&str> {
     file.task.as_ref()?.get(TASK)?.as_str()
 }
 
-/// Assets without a field stand in a file as an empty object.
+/// Returns the assets as they stand in files, which must have room for the task's name.
+///
+/// # Errors
+/// [`Error::Assets`] if they cannot stand there.
+pub(crate) fn assets_json(task: &'static str, assets: &impl Serialize) -> Result<Map<String, Value>> {
+    let wrong = |problem| Err(Error::Assets { task, problem });
+    match serde_json::to_value(assets).map_err(|e| Error::Task(e.into()))? {
+        Value::Object(assets) if assets.contains_key(TASK) => {
+            wrong("have a field `task`, which is the task's name in a model file; rename the field")
+        }
+        Value::Object(assets) => Ok(assets),
+        Value::Null => Ok(Map::new()),
+        _ => wrong("are not a JSON object; make them a struct with named fields"),
+    }
+}
+
+/// Reads them back. Assets without a field stand in a file as an empty object.
 pub(crate) fn parse_assets<T: Task>(assets: Map<String, Value>) -> serde_json::Result<T::Assets> {
     if assets.is_empty()
         && let Ok(nothing) = serde_json::from_value(Value::Null)
@@ -177,5 +185,25 @@ impl<T: Task> fmt::Debug for TaskModel<T> {
             .field("assets", &self.assets)
             .field("training", &self.training)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn assets_that_a_file_cannot_keep_are_refused_with_what_to_do() {
+        let kept = |assets: Value| assets_json("tides", &assets).map_err(|e| e.to_string());
+        assert_eq!(kept(json!({ "scale": 2 })).unwrap()["scale"], 2);
+        assert_eq!(kept(Value::Null), Ok(Map::new()));
+        let error =
+            "the assets of the task `tides` are not a JSON object; make them a struct with named fields";
+        assert_eq!(kept(json!([1, 2])), Err(error.to_owned()));
+        assert_eq!(kept(json!("scale")), Err(error.to_owned()));
+        let error = "the assets of the task `tides` have a field `task`, which is the task's name in a model file; \
+                     rename the field";
+        assert_eq!(kept(json!({ "task": 1 })), Err(error.to_owned()));
     }
 }

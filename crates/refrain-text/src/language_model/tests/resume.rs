@@ -91,7 +91,7 @@ fn another_text_s_checkpoint_is_refused() {
         recipe.resume(checkpoint.clone(), data, engine(1), &mut |_| Answer::Continue).unwrap_err().to_string()
     };
     let error = refused(&validation, &validation);
-    assert!(error.contains("the data to learn is fnv1a-"), "{error}");
+    assert!(error.contains("the training data's fingerprint is fnv1a-"), "{error}");
     let error = refused(&training, &training);
-    assert!(error.contains("the data to validate on is fnv1a-"), "{error}");
+    assert!(error.contains("the validation data's fingerprint is fnv1a-"), "{error}");
 }
