@@ -1,6 +1,6 @@
 //! Progress bars.
 
-use crate::output::{Level, Output};
+use crate::output::{Output, Verbosity};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 
@@ -15,5 +15,9 @@ pub(crate) fn bar(steps: u64) -> ProgressBar {
 
 /// The same if a person watches on a terminal; else one that is not shown.
 pub(crate) fn bar_for(output: &Output, steps: u64) -> ProgressBar {
-    if output.level() >= Level::Normal && stderr().is_terminal() { bar(steps) } else { ProgressBar::hidden() }
+    if output.level() >= Verbosity::Normal && stderr().is_terminal() {
+        bar(steps)
+    } else {
+        ProgressBar::hidden()
+    }
 }

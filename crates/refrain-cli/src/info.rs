@@ -9,7 +9,10 @@ use crate::text_input::size;
 use crate::writable;
 use refrain::file::write_atomically;
 use refrain::task::TrainingMemory;
-use refrain::{Application, Bytes, Codec, Engine, LanguageModel, Level, Memory, MemoryUse, Opened, Work};
+use refrain::{
+    Application, Bytes, Classifier, Codec, Engine, LanguageModel, Level, Memory, MemoryUse, Opened, Tagger,
+    Work,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::any::Any;
@@ -118,13 +121,17 @@ fn name(level: Level) -> String {
 }
 
 fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Application>) -> Result<()> {
-    let model = model.and_then(|model| (model as &dyn Any).downcast_ref::<LanguageModel>());
-    let codec = model.map(LanguageModel::codec);
+    let model = model.map(|model| model as &dyn Any);
+    let codec = model.and_then(|model| {
+        let text = model.downcast_ref::<LanguageModel>().map(LanguageModel::codec);
+        text.or_else(|| model.downcast_ref::<Classifier>().map(Classifier::codec))
+            .or_else(|| model.downcast_ref::<Tagger>().map(Tagger::codec))
+    });
     let Some(Codec::Bpe(vocab)) = codec else {
         let what = codec.map_or("no text".to_owned(), |codec| format!("level {}", name(codec.level())));
         return Err(Failure::input(format!(
             "--tokenizer writes the tokenizer of a model with level bpe, and {} is of {what}; train one with \
-             `refrain train text --level bpe`",
+             `--level bpe`",
             options.model.display()
         )));
     };

@@ -13,7 +13,7 @@ const LONGEST_NOTE: usize = 100_000;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub(crate) enum Verbosity {
     /// Results and errors.
     Quiet,
     /// What happens.
@@ -26,7 +26,7 @@ pub(crate) enum Level {
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
-    level: Level,
+    level: Verbosity,
 }
 
 /// A line of `--json`.
@@ -40,9 +40,9 @@ struct Line<'a, T> {
 impl Output {
     pub(crate) fn new(options: &Global) -> Self {
         let level = match (options.quiet, options.verbose) {
-            (true, _) => Level::Quiet,
-            (_, true) => Level::Verbose,
-            _ => Level::Normal,
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
         };
         Self { json: options.json, level }
     }
@@ -53,8 +53,8 @@ impl Output {
     }
 
     /// How much a person is told: nothing but errors where a program reads.
-    pub(crate) fn level(&self) -> Level {
-        if self.json { Level::Quiet } else { self.level }
+    pub(crate) fn level(&self) -> Verbosity {
+        if self.json { Verbosity::Quiet } else { self.level }
     }
 
     /// With `--json` prints one line, else nothing.
@@ -74,21 +74,21 @@ impl Output {
 
     /// A line on stderr for a person.
     pub(crate) fn log(&self, line: impl Display) {
-        if self.level() >= Level::Normal {
+        if self.level() >= Verbosity::Normal {
             note(line);
         }
     }
 
     /// A line on stderr for a person who wants to know more.
     pub(crate) fn detail(&self, line: impl Display) {
-        if self.level() >= Level::Verbose {
+        if self.level() >= Verbosity::Verbose {
             note(line);
         }
     }
 
     /// Something odd, which is said also with `--json`.
     pub(crate) fn warning(&self, message: impl Display) {
-        if self.level > Level::Quiet {
+        if self.level > Verbosity::Quiet {
             note(format_args!("warning: {message}"));
         }
     }

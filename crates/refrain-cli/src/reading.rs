@@ -1,6 +1,6 @@
 //! How the reading of a large text is shown.
 
-use crate::output::{Level, Output};
+use crate::output::{Output, Verbosity};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 
@@ -16,7 +16,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// For so many bytes, if they are many; `what` is done with them.
     pub(crate) fn new(output: &Output, what: &'static str, bytes: u64) -> Self {
-        if bytes < WORTH_A_BAR || output.level() < Level::Normal || !stderr().is_terminal() {
+        if bytes < WORTH_A_BAR || output.level() < Verbosity::Normal || !stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden() };
         }
         let bar = ProgressBar::new(bytes).with_message(what);

@@ -114,11 +114,26 @@ pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<L
             }
         }
     });
+    let mut failed = None;
     std::iter::from_fn(move || {
-        let first = receiver.recv().ok()?;
-        let waiting = std::iter::once(first).chain(receiver.try_iter().take(most - 1));
-        let lines: std::result::Result<Vec<Line>, _> = waiting.collect();
-        Some(lines.map_err(|e| work_if_io(e.into())))
+        let failure = |error: refrain::task::Error| Some(Err(work_if_io(error.into())));
+        if let Some(error) = failed.take() {
+            return failure(error);
+        }
+        let mut lines = Vec::new();
+        let waiting = std::iter::once(receiver.recv().ok()?).chain(receiver.try_iter().take(most - 1));
+        for line in waiting {
+            match line {
+                Ok(line) => lines.push(line),
+                Err(error) if lines.is_empty() => return failure(error),
+                // The lines before it are answered first.
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Some(Ok(lines))
     })
 }
 
@@ -149,10 +164,9 @@ pub(crate) fn must_be_a_file(path: &Path) -> Result<()> {
 /// A mistyped name is the likeliest mistake, and said plainly.
 pub(crate) fn must_exist(path: &Path) -> Result<()> {
     match path.try_exists() {
-        Ok(false) => Err(Failure::input(format!(
-            "cannot read {}: there is no such file; check the name and the folder",
-            path.display()
-        ))),
+        Ok(false) => {
+            Err(Error::from(refrain::task::Error::NoSuchFile { name: path.display().to_string() }).into())
+        }
         _ => Ok(()),
     }
 }

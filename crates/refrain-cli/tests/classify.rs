@@ -202,7 +202,7 @@ fn wrong_input_is_refused_before_anything_is_done() {
         place.refused(&["train", "classify", name], phrases);
     }
     place.refused(&["train", "classify", "nothing"], &["folder nothing", "no .txt or .txt.gz file"]);
-    place.refused(&["train", "classify", "nowhere.tsv"], &["nowhere.tsv", "no such file"]);
+    place.refused(&["train", "classify", "nowhere.tsv"], &["nowhere.tsv", "file not found"]);
     place.refused(&["train", "classify"], &["FILE|DIR"]);
     place.refused(&["train", "classify", "words.tsv", "--out", "words.tsv"], &["overwritten"]);
     place.refused(&["train", "classify", "words", "--out", "words/day.txt"], &["overwritten"]);

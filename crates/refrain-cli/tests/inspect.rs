@@ -377,7 +377,7 @@ fn what_cannot_be_done_is_refused_before_work() {
     for (arguments, phrases) in [
         (&["none"][..], &["cannot read none", "check the name"][..]),
         (&["song.txt"], &["song.txt is not a model"]),
-        (&["m", "none.txt"], &["none.txt", "no such file"]),
+        (&["m", "none.txt"], &["none.txt", "file not found"]),
         (&["m", "short.txt"], &["short.txt has 2 characters", "at least 3"]),
         (&["m", "empty.txt"], &["empty.txt is empty"]),
         (&["m", "in.npy"], &["in.npy is not UTF-8"]),

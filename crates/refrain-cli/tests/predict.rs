@@ -124,7 +124,7 @@ fn names_and_places_are_checked_first() {
     place.write("in.npy", npy("|u1", "(1, 1)", &[1]));
     place.refused(&["predict", "m.safetensors", "in.csv", "out.npy"], &["in.csv", ".npy nor .safetensors"]);
     place.refused(&["predict", "m.safetensors", "in.npy", "out"], &["out ends in"]);
-    place.refused(&["predict", "m.safetensors", "none.npy", "out.npy"], &["none.npy", "no such file"]);
+    place.refused(&["predict", "m.safetensors", "none.npy", "out.npy"], &["none.npy", "file not found"]);
     place.refused(&["predict", "m.safetensors", "in.npy", "no/out.npy"], &["cannot write no/out.npy", "OUT"]);
     place.refused(&["predict", "song.txt", "in.npy", "out.npy"], &["song.txt is not a model"]);
 }

@@ -189,7 +189,7 @@ fn wrong_input_is_refused_before_anything_is_done() {
         place.write(name, text);
         place.refused(&["train", "tag", name], phrases);
     }
-    place.refused(&["train", "tag", "missing"], &["cannot read missing: there is no such file"]);
+    place.refused(&["train", "tag", "missing"], &["cannot read missing: file not found"]);
     place.refused(&["train", "tag", "."], &[". is a folder; expected a file or a pipe"]);
     place.refused(&["train", "tag", "names.conll", "--min-count", "2"], &["min-count", "it is for words"]);
     place.refused(&["train", "tag", "names.conll", "--init", "m", "--units", "3"], &["--units", "--init"]);

@@ -21,7 +21,7 @@ fn texts() {
     place.write("line.txt", "The wheel goes round");
     place.write("latin.txt", b"caf\xe9 noir");
     let before = place.names();
-    train(&place, &["nowhere.txt"], &["nowhere.txt", "no such file"]);
+    train(&place, &["nowhere.txt"], &["nowhere.txt", "file not found"]);
     train(&place, &["empty"], &["folder empty", "no .txt or .txt.gz file"]);
     train(&place, &["none.txt"], &["none.txt is empty"]);
     train(&place, &["blank.txt"], &["blank.txt holds nothing but blanks"]);
@@ -36,13 +36,13 @@ fn texts() {
         train(
             &place,
             &["line.txt", "--level", level],
-            &["line.txt, without the 10 %", tokens, "use a longer text"],
+            &["line.txt, without the share of 0.1", tokens, "use a longer text"],
         );
     }
     train(
         &place,
         &["song.txt", "--steps", "2000"],
-        &["at least 2001", "song.txt, without the 10 % held out"],
+        &["at least 2001", "song.txt, without the share of 0.1 held out"],
     );
     train(&place, &["song.txt", "--validation-file", "nowhere.txt"], &["nowhere.txt"]);
     train(&place, &["song.txt", "--validation-file", "none.txt"], &["none.txt is empty"]);
@@ -150,7 +150,7 @@ fn model_files() {
         let with = |model| [command, &[model], rest].concat();
         place.refused(&with("damaged.safetensors"), &["damaged", "digest"]);
         place.refused(&with("song.txt"), &["song.txt is not a model"]);
-        place.refused(&with("nowhere.safetensors"), &["nowhere.safetensors", "no such file"]);
+        place.refused(&with("nowhere.safetensors"), &["nowhere.safetensors", "file not found"]);
         place.refused(&with("."), &["is a folder"]);
     }
     train(&place, &["song.txt", "--init", "song.txt"], &["song.txt is not a model"]);
@@ -162,7 +162,7 @@ fn texts_to_evaluate() {
     place.train("m.safetensors", &["--level", "word"]);
     place.write("word.txt", "wheel");
     place.refused(&["evaluate", "m.safetensors", "word.txt"], &["word.txt", "1 token"]);
-    place.refused(&["evaluate", "m.safetensors", "nowhere.txt"], &["nowhere.txt", "no such file"]);
+    place.refused(&["evaluate", "m.safetensors", "nowhere.txt"], &["nowhere.txt", "file not found"]);
     place.refused(&["evaluate", "m.safetensors", "song.txt", "--validation", "0.00001"], &["song.txt"]);
 }
 

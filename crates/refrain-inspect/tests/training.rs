@@ -2,7 +2,7 @@
 
 use refrain_inspect::flow::adding::{MEMORYLESS, Purpose, adding};
 use refrain_inspect::flow::{
-    Case, CellKind, ClipLog, ClippingOptions, CompareOptions, clipping_on_adding, compare_on_adding,
+    Case, ClipLog, ClippingOptions, CompareOptions, ComparedCell, clipping_on_adding, compare_on_adding,
     gradient_flow,
 };
 use refrain_inspect::{FlowSeen, GradientFlow, Sample};
@@ -35,7 +35,7 @@ impl BatchSource for Drawn {
 }
 
 fn model() -> Model {
-    CellKind::Lstm.model(6, Adam::default().into(), 3).unwrap()
+    ComparedCell::Lstm.model(6, Adam::default().into(), 3).unwrap()
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_callback_that_goes_on_has_seen_the_same() {
 #[test]
 fn cells_are_compared_before_and_after_training() {
     let cells = ["rnn", "rnn-normal", "lstm", "lstm-without-forget-bias", "gru"];
-    let cells: Vec<CellKind> = cells.iter().map(|name| name.parse().unwrap()).collect();
+    let cells: Vec<ComparedCell> = cells.iter().map(|name| name.parse().unwrap()).collect();
     let options =
         CompareOptions { cells, units: 16, steps: 40, batch: 8, train_steps: 3, ..Default::default() };
     let mut last = None;
@@ -131,14 +131,14 @@ fn cells_are_compared_before_and_after_training() {
     assert_eq!(comparison.cases[0].trained.as_ref().unwrap().log.losses.len(), 3);
     let again = compare_on_adding(&options, &mut |_| ()).unwrap();
     assert_eq!(section.data, serde_json::json!(again), "the same seed");
-    assert!("elman".parse::<CellKind>().unwrap_err().to_string().contains("rnn-normal"));
+    assert!("elman".parse::<ComparedCell>().unwrap_err().to_string().contains("rnn-normal"));
     assert!(compare_on_adding(&CompareOptions { steps: 1, ..options }, &mut |_| ()).is_err());
 }
 
 /// What is there for the learning at the beginning is not what decides: a plain RNN begins with the most.
 #[test]
 fn a_gru_learns_to_keep_its_gradient_and_a_plain_rnn_does_not() {
-    let cells = vec![CellKind::SimpleRnn { gain: 1.0 }, CellKind::Gru];
+    let cells = vec![ComparedCell::SimpleRnn { gain: 1.0 }, ComparedCell::Gru];
     let options = CompareOptions { cells, units: 24, steps: 60, train_steps: 500, ..Default::default() };
     let comparison = compare_on_adding(&options, &mut |_| ()).unwrap();
     let [rnn, gru] = &comparison.cases[..] else { panic!("two cells") };
@@ -161,7 +161,7 @@ fn the_norm_after_clipping_is_what_the_step_takes() {
     for bound in [Some(0.5), Some(1e6), None] {
         let sgd = Sgd { learning_rate: RATE.into(), ..Sgd::default() };
         let sgd = bound.map_or(sgd.clone(), |bound| sgd.global_clipnorm(bound));
-        let mut model = CellKind::Irnn.model(8, sgd.into(), 1).unwrap();
+        let mut model = ComparedCell::Irnn.model(8, sgd.into(), 1).unwrap();
         let mut log = ClipLog::new(&model).unwrap();
         for i in 0..4 {
             let before = model.weights();
@@ -182,7 +182,7 @@ fn the_norm_after_clipping_is_what_the_step_takes() {
         assert_eq!(log.share(), clipped as f64 / 4.0);
         assert!(bound != Some(0.5) || clipped > 0);
     }
-    let by_value = CellKind::Gru.model(4, Adam::default().clipvalue(1.0).into(), 1).unwrap();
+    let by_value = ComparedCell::Gru.model(4, Adam::default().clipvalue(1.0).into(), 1).unwrap();
     assert!(ClipLog::new(&by_value).unwrap_err().to_string().contains("clipvalue"));
 }
 

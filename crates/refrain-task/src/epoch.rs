@@ -67,12 +67,12 @@ impl EpochRecord {
 
     /// The record with what depends on the machine's speed set to 0: two runs of the same recipe are equal so.
     #[must_use]
-    pub fn timeless(mut self) -> Self {
+    pub fn without_times(mut self) -> Self {
         (self.per_second, self.seconds) = (0.0, 0.0);
         self
     }
 
-    /// Its fields by name, in the order of [`columns`]: what `--json` and logs say of an epoch of a task with this unit.
+    /// Its fields by name, in the order of [`log_columns`]: what `--json` and logs say of an epoch of a task with this unit.
     /// A number that is not finite is a word: `NaN`, `inf` or `-inf`.
     pub fn fields(&self, unit: Unit) -> Vec<(String, Value)> {
         let mut fields = vec![("epoch".to_owned(), self.epoch.into())];
@@ -106,7 +106,7 @@ impl fmt::Display for EpochRecord {
 }
 
 /// The columns of a log of a task's epochs: every field that [`EpochRecord::fields`] may have.
-pub fn columns<T: Task>() -> Vec<String> {
+pub fn log_columns<T: Task>() -> Vec<String> {
     let trained =
         T::METRICS.iter().filter(|metric| metric.in_training()).map(|metric| metric.name.to_owned());
     let validated =

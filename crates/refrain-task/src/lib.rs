@@ -23,7 +23,7 @@ mod task;
 mod toy;
 
 pub use application::{Application, HasTaskModel};
-pub use epoch::{EpochRecord, columns};
+pub use epoch::{EpochRecord, log_columns};
 pub use error::{Error, LessMemory, Result, TooMuchMemory};
 pub use memory::{TrainingMemory, memory_to_train};
 pub use metric::{MetricFormat, MetricInfo, MetricSource, Unit};
@@ -32,5 +32,5 @@ pub use refrain_nn::Engine;
 pub use refrain_nn::file::ModelFile;
 pub use run::{RunBatch, RunEpoch, RunEvent, RunStart, SavedRun, Stopped, Trained, TrainingRun};
 pub use score::Score;
-pub use settings::{Average, Range, RateSchedule, TrainingSettings, nested};
-pub use task::{Description, Fingerprints, Objective, Split, Task, TaskModel, task_of};
+pub use settings::{Average, Range, RateSchedule, TrainingSettings, group_settings};
+pub use task::{Description, Fingerprint, Fingerprints, Objective, Split, Task, TaskModel, task_of};

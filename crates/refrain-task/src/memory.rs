@@ -31,7 +31,7 @@ pub(crate) fn memory_of<T: Task>(
     sizes: &T::Sizes,
     network: impl FnOnce(&[MemoryUse]) -> Memory,
 ) -> Memory {
-    let memory = network(&T::uses(recipe, sizes));
+    let memory = network(&T::memory_uses(recipe, sizes));
     let settings = recipe.training();
     let parameters = memory.of("parameters");
     let averages = match settings.average {
@@ -47,7 +47,7 @@ pub(crate) fn memory_of<T: Task>(
         .with("averages", averages)
         .with("copies of the weights", parameters.saturating_mul(COPIES))
         .with("checkpoint", checkpoint);
-    T::held(sizes)
+    T::kept_in_memory(sizes)
         .into_iter()
         .fold(memory, |memory, (name, bytes)| memory.with(name, bytes))
         .with("program", PROGRAM_BYTES)
@@ -108,10 +108,10 @@ fn check<R: Clone>(
     let need = memory(recipe)?;
     let Some(limit) = limit.filter(|&limit| need.total() > limit) else { return Ok(need) };
     let total = |recipe: &R| memory(recipe).map_or(u64::MAX, |memory| memory.total());
-    let ways: Vec<_> =
+    let suggestions: Vec<_> =
         reducible_settings.iter().filter_map(|setting| alone(recipe, limit, setting, &total)).collect();
-    if !ways.is_empty() {
-        return Err(TooMuchMemory { need, limit, ways, together: false, least: limit }.into());
+    if !suggestions.is_empty() {
+        return Err(TooMuchMemory { need, limit, suggestions, together: false, least: limit }.into());
     }
     let mut least = u64::MAX;
     let mut halvings = 0;
@@ -131,14 +131,14 @@ fn check<R: Clone>(
         if bytes <= limit {
             let changed =
                 reducible_settings.iter().zip(values).filter(|(setting, value)| *value < setting.value);
-            let ways =
+            let suggestions =
                 changed.map(|(setting, value)| LessMemory { option: setting.option, value, bytes }).collect();
-            return Err(TooMuchMemory { need, limit, ways, together: true, least }.into());
+            return Err(TooMuchMemory { need, limit, suggestions, together: true, least }.into());
         }
         if halvings == usize::BITS - 1
             || reducible_settings.iter().zip(&values).all(|(setting, value)| *value <= setting.least)
         {
-            return Err(TooMuchMemory { need, limit, ways: Vec::new(), together: false, least }.into());
+            return Err(TooMuchMemory { need, limit, suggestions: Vec::new(), together: false, least }.into());
         }
     }
 }
@@ -244,8 +244,8 @@ mod tests {
     fn nothing_is_suggested_that_does_not_fit() {
         // The least is 300 for units, 40 for a lane of four steps, and 7.
         let much = checked(Some(346)).unwrap_err();
-        assert_eq!((much.ways.len(), much.least), (0, 347));
+        assert_eq!((much.suggestions.len(), much.least), (0, 347));
         assert!(much.to_string().ends_with("; the least that options could lower it to is 347 B"), "{much}");
-        assert_eq!(checked(Some(347)).unwrap_err().ways.len(), 3);
+        assert_eq!(checked(Some(347)).unwrap_err().suggestions.len(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! What decides a trained model, besides its data.
 
 use crate::error::Result;
-use crate::settings::{TrainingSettings, nested};
+use crate::settings::{TrainingSettings, group_settings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub trait Recipe: Clone + fmt::Debug + Default + PartialEq + Serialize + Deseria
     /// A recipe as a file of an earlier version recorded it, in today's form: the settings of training stood among the
     /// others then.
     fn of_earlier_version(recipe: Value) -> Value {
-        nested::<TrainingSettings>(recipe, "training")
+        group_settings::<TrainingSettings>(recipe, "training")
     }
 }
 

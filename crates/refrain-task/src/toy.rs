@@ -145,11 +145,11 @@ impl Task for Parity {
         Ok(())
     }
 
-    fn uses(recipe: &ParityRecipe, sizes: &Rows) -> Vec<MemoryUse> {
+    fn memory_uses(recipe: &ParityRecipe, sizes: &Rows) -> Vec<MemoryUse> {
         vec![MemoryUse::new(Work::Train, recipe.training.batch.unwrap_or(16), sizes.bits)]
     }
 
-    fn held(sizes: &Rows) -> Vec<(&'static str, u64)> {
+    fn kept_in_memory(sizes: &Rows) -> Vec<(&'static str, u64)> {
         vec![("rows", sizes.rows as u64)]
     }
 

@@ -107,8 +107,8 @@ pub enum Error {
         needed: usize,
     },
 
-    /// A text has a label that a classifier does not know.
-    #[error("the label `{label}` is none of those that were learned: {}", shown(known))]
+    /// A text or a word has a label that the model does not know.
+    #[error("the label `{label}` is unknown to the model; it knows {}", shown(known))]
     UnknownLabel {
         /// The label.
         label: String,

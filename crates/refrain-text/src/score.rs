@@ -3,7 +3,21 @@
 use crate::error::{Error, Result};
 use crate::lanes::at_least_one;
 use crate::tokens::Tokens;
+use refrain_nn::loss::Loss;
+use refrain_nn::metrics::Metric;
+use refrain_nn::{Compile, Model};
 use std::ops::Range;
+
+/// Compiles a trained model that is only scored.
+pub(crate) fn compile_to_score(model: &mut Model, metrics: Vec<Metric>) -> Result<()> {
+    Ok(model.compile(Compile {
+        loss: Loss::SparseCategoricalCrossentropy,
+        metrics,
+        engine: Some(model.engine().clone()),
+        seed: model.seed(),
+        ..Compile::default()
+    })?)
+}
 
 /// Tokens that a lane is responsible for.
 pub const SCORE_LANE: usize = 8192;

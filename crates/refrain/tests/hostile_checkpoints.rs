@@ -15,10 +15,11 @@ use refrain::language_model::TrainingData;
 use refrain::layers::{Dense, Gru};
 use refrain::ndarray::{Array2, Array3};
 use refrain::optim::Adam;
+use refrain::tagger::{TaggerRecipe, TaggerTask, parse_tagged};
 use refrain::task::Task;
 use refrain::{
     Answer, Average, ClassifierRecipe, Compile, Corpus, Engine, Fit, InputSpec, Isa, Level, ModelError,
-    RunEvent, Sequential, TextRecipe, Trained, TrainingSettings,
+    RunEvent, SavedRun, Sequential, TextRecipe, Trained, TrainingRun, TrainingSettings,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -156,6 +157,24 @@ fn classifier(name: &'static str) -> Run {
     Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 1).map(drop)) }
 }
 
+/// With spans in its score.
+fn tagger(name: &'static str) -> Run {
+    let text = "Ada/B-PER Byron/I-PER met/O Babbage/B-PER\nin/O London/B-LOC\nAda/B-PER met/O\n";
+    let sentences = parse_tagged(text, "sentences").expect("sentences");
+    let run = move |from: Option<Checkpoint>, batches| {
+        let training = TrainingSettings { batch: Some(1), epochs: 4, ..TrainingSettings::default() };
+        let reader = ReaderSettings { units: 4, embedding: 4, ..ReaderSettings::default() };
+        let recipe = TaggerRecipe { reader, training };
+        let data = LabelledData { validation: &sentences, ..LabelledData::new(&sentences) };
+        let task = TaggerTask::prepare(&recipe, data, None).map_err(|e| e.to_string())?;
+        let saved = from.map(SavedRun::open).transpose().map_err(|e| e.to_string())?;
+        let run = TrainingRun::new(&recipe, &task).engine(engine()).resume(saved);
+        taken(run.train(&mut after(batches)))
+    };
+    let checkpoint = run(None, 4).expect("a run that is stopped");
+    Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 1).map(drop)) }
+}
+
 /// The digest as a writer in another language would make it.
 fn redigest(parts: &mut Parts) {
     let mut metadata = parts.metadata();
@@ -194,6 +213,7 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
         text("words", TextRecipe { level: Level::Word, training: nadam, ..TextRecipe::default() }),
         fit("fit"),
         classifier("a classifier"),
+        tagger("a tagger"),
         text("subwords", TextRecipe { level: Level::Bpe, vocabulary: Some(340), ..TextRecipe::default() }),
     ];
     for (number, run) in runs.iter().enumerate() {

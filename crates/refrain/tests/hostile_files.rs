@@ -15,9 +15,10 @@ use refrain::layers::{
     Add, Bidirectional, Concatenate, Dense, Embedding, Gru, LayerNormalization, Lstm, Masking, RepeatVector,
     SimpleRnn, TimeDistributed,
 };
+use refrain::tagger::{TaggerRecipe, parse_tagged};
 use refrain::{
     Answer, CellKind, Classifier, Compile, Corpus, Engine, InputSpec, Isa, LanguageModel, Level, Model,
-    Network, Sequential, TextRecipe, TrainingSettings, open,
+    Network, Sequential, Tagger, TextRecipe, TrainingSettings, open,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -91,6 +92,18 @@ fn classifier(path: &Path) {
     trained.model.save(path).expect("a file in a folder of its own");
 }
 
+fn tagger(path: &Path) {
+    let sentences =
+        parse_tagged("Ada/B-PER Byron/I-PER met/O Babbage/B-PER\nin/O London/B-LOC\n", "sentences");
+    let sentences = sentences.expect("sentences");
+    let training = TrainingSettings { epochs: 1, ..TrainingSettings::default() };
+    let reader = ReaderSettings { units: 4, embedding: 4, ..ReaderSettings::default() };
+    let recipe = TaggerRecipe { reader, training };
+    let data = LabelledData::new(&sentences);
+    let trained = recipe.train(data, engine(), &mut |_| Answer::Continue).expect("sentences to learn");
+    trained.model.save(path).expect("a file in a folder of its own");
+}
+
 type Maker<'a> = &'a dyn Fn(&Path);
 
 /// An honest file of each kind.
@@ -107,7 +120,7 @@ fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
         .add(Bidirectional::new(Lstm::new(3).return_sequences(true)))
         .add(Bidirectional::new(SimpleRnn::new(3)))
         .add(Dense::new(2));
-    let makers: [(&str, Maker<'_>); 10] = [
+    let makers: [(&str, Maker<'_>); 11] = [
         ("SimpleRNN", &|path| save(&sequential(rnn.clone().add(Dense::new(2))), path)),
         ("GRU", &|path| save(&sequential(gru.clone()), path)),
         ("bidirectional", &|path| save(&sequential(both.clone()), path)),
@@ -122,6 +135,7 @@ fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
         }),
         ("two layers of GRU", &|path| text(path, |recipe| (recipe.cell, recipe.layers) = (CellKind::Gru, 2))),
         ("classifier", &|path| classifier(path)),
+        ("tagger", &|path| tagger(path)),
     ];
     let read = |(name, make): &(&'static str, Maker<'_>)| {
         let path = folder.join("honest");
@@ -163,6 +177,7 @@ fn open_and_use(path: &Path) -> String {
         }
     };
     let _ = opened.model().summary().to_string();
+    let _ = opened.application().and_then(|model| model.memory_to_train());
     let used = if let Some(model) = opened.downcast_mut::<LanguageModel>() {
         let prompt = "the old".to_owned();
         let written = model.complete(&Generate { prompt, length: 5, ..Generate::default() });
@@ -170,6 +185,8 @@ fn open_and_use(path: &Path) -> String {
         begun.and_then(|_| model.suggest("the ", 3)).map(drop).map_err(|e| e.to_string())
     } else if let Some(model) = opened.downcast_mut::<Classifier>() {
         model.classify(&["rise", "x"]).map(drop).map_err(|e| e.to_string())
+    } else if let Some(model) = opened.downcast_mut::<Tagger>() {
+        model.tag(&["Ada met", "x"]).map(drop).map_err(|e| e.to_string())
     } else {
         match batch(opened.model()) {
             Some(batch) => {
@@ -315,6 +332,14 @@ fn forgeries(files: &BTreeMap<&str, Vec<u8>>) -> Vec<(&'static str, Vec<u8>, &'s
         forged(&files["characters"], "refrain.config", digits),
         used,
     ));
+    for name in ["characters", "tagger"] {
+        let layers = |training: &str| training.replacen("\"layers\":1", "\"layers\":1000000000000", 1);
+        forgeries.push((
+            "a record of layers without end",
+            forged(&files[name], "refrain.training", layers),
+            used,
+        ));
+    }
     forgeries.push(("words of thousands of letters", with_doubled_letters(&files["subwords"]), used));
     forgeries
 }

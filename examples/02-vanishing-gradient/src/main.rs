@@ -7,7 +7,7 @@
 
 use clap::Parser;
 use refrain::inspect::flow::{
-    CellKind, ClippingOptions, CompareOptions, Progress, clipping_on_adding, compare_on_adding,
+    ClippingOptions, CompareOptions, ComparedCell, Progress, clipping_on_adding, compare_on_adding,
 };
 use refrain::inspect::{Section, Structure};
 use refrain::optim::Sgd;
@@ -37,12 +37,12 @@ struct Options {
 const AS_IN_PYTORCH: f32 = 0.577;
 
 /// Cells that differ in how they begin.
-const BEGINNINGS: [CellKind; 5] = [
-    CellKind::SimpleRnnNormal { gain: AS_IN_PYTORCH },
-    CellKind::SimpleRnn { gain: 1.0 },
-    CellKind::LstmWithoutForgetBias,
-    CellKind::Lstm,
-    CellKind::Gru,
+const BEGINNINGS: [ComparedCell; 5] = [
+    ComparedCell::SimpleRnnNormal { gain: AS_IN_PYTORCH },
+    ComparedCell::SimpleRnn { gain: 1.0 },
+    ComparedCell::LstmWithoutForgetBias,
+    ComparedCell::Lstm,
+    ComparedCell::Gru,
 ];
 
 fn main() -> ExitCode {
@@ -61,7 +61,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let seed = options.seed;
     let quiet = &mut |_: &Progress| {};
 
-    let unrolled = CellKind::CELLS[0].model(64, Sgd::default().into(), seed)?;
+    let unrolled = ComparedCell::CELLS[0].model(64, Sgd::default().into(), seed)?;
     if let Some(drawing) = Structure::of(&unrolled).unrolled() {
         fs::write(options.out.join("unrolled.svg"), drawing.svg(Theme::Auto)?)?;
     }

@@ -99,7 +99,7 @@ impl Task for Parity {
         Objective::new(Loss::BinaryCrossentropy, [Metric::Accuracy])
     }
 
-    fn uses(recipe: &ParityRecipe, sizes: &Bits) -> Vec<MemoryUse> {
+    fn memory_uses(recipe: &ParityRecipe, sizes: &Bits) -> Vec<MemoryUse> {
         vec![MemoryUse::new(Work::Train, recipe.training.batch.unwrap_or(BATCH), sizes.bits)]
     }
 

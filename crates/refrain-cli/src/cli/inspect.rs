@@ -3,7 +3,7 @@
 use super::values::{count, number_in, part};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
-use refrain::inspect::flow::{CellKind, CompareOptions};
+use refrain::inspect::flow::{CompareOptions, ComparedCell};
 use refrain::inspect::memory::SHARE;
 use refrain::plot::Theme as PlotTheme;
 use refrain::task::Range;
@@ -56,7 +56,7 @@ pub(crate) struct Fresh {
     /// is the identity under ReLU
     #[arg(long, value_name = "CELL,…", value_delimiter = ',', conflicts_with = "model", default_value = "rnn,lstm,gru",
         value_parser = cell())]
-    pub(crate) cell: Vec<CellKind>,
+    pub(crate) cell: Vec<ComparedCell>,
     /// Hidden units of each
     #[arg(long, value_name = "N", conflicts_with = "model", default_value_t = default().units, value_parser = count(1..=4096))]
     pub(crate) units: usize,
@@ -81,8 +81,8 @@ fn default() -> CompareOptions {
     CompareOptions::default()
 }
 
-fn cell() -> impl TypedValueParser<Value = CellKind> {
-    let names: Vec<_> = CellKind::names().collect();
+fn cell() -> impl TypedValueParser<Value = ComparedCell> {
+    let names: Vec<_> = ComparedCell::names().collect();
     PossibleValuesParser::new(names).map(|name| name.parse().expect("every name listed is a cell's"))
 }
 

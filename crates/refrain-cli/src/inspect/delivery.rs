@@ -2,7 +2,7 @@
 
 use crate::cli::InspectWrite;
 use crate::error::{Failure, Result};
-use crate::output::{Level, Output};
+use crate::output::{Output, Verbosity};
 use crate::shell::this_command_with;
 use crate::writable;
 use refrain::Error;
@@ -62,7 +62,7 @@ impl<'a> Delivery<'a> {
         let mut fields = report.json();
         let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         fields.insert("files".to_owned(), names.into());
-        output.result(fields, || report.text(output.level() == Level::Verbose))?;
+        output.result(fields, || report.text(output.level() == Verbosity::Verbose))?;
         if files.is_empty() {
             let command = this_command_with("--html=inspect.html");
             output.log(format_args!("\nFor a page with figures and tables:\n  {command}"));

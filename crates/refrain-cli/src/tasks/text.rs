@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, token_file, work_if_io};
 use indicatif::ProgressBar;
-use refrain::language_model::{DynamicEvaluation, Score};
+use refrain::language_model::{DynamicEvaluation, TextScore};
 use refrain::{Corpus, Error, LanguageModel, Store};
 
 impl TaskCommands for LanguageModel {
@@ -90,8 +90,8 @@ fn evaluate_dynamically(
     output.result(score, || table(&score))
 }
 
-fn table(score: &Score) -> String {
-    let Score { loss, perplexity, bits_per_token, bits_per_character, accuracy, tokens } = score;
+fn table(score: &TextScore) -> String {
+    let TextScore { loss, perplexity, bits_per_token, bits_per_character, accuracy, tokens } = score;
     format!(
         "loss                {loss:.4}\n\
          perplexity          {perplexity:.4}\n\

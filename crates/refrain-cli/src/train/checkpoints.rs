@@ -22,11 +22,11 @@ pub(crate) struct Checkpoints<'a> {
     wanted: bool,
     resumed: Option<Resumed>,
     /// Where the run stands.
-    now: Place,
+    now: Reached,
     /// Whether its last epoch has ended.
     is_over: bool,
     /// The newest that is safe, and where the run stood.
-    safe: Option<(PathBuf, Place)>,
+    safe: Option<(PathBuf, Reached)>,
     /// Why the last one could not be written.
     failed: Option<ModelError>,
 }
@@ -40,14 +40,14 @@ struct Resumed {
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, Default)]
-struct Place {
+struct Reached {
     /// From 1.
     epoch: usize,
     /// Of the whole run.
     batches: u64,
 }
 
-impl Place {
+impl Reached {
     fn in_words(self) -> String {
         let s = if self.batches == 1 { "" } else { "es" };
         format!("in epoch {}, after {} batch{s} of the run", self.epoch, thousands(self.batches as usize))
@@ -71,7 +71,7 @@ impl<'a> Checkpoints<'a> {
             folder,
             wanted,
             resumed: None,
-            now: Place::default(),
+            now: Reached::default(),
             is_over: false,
             safe: None,
             failed: None,
@@ -156,9 +156,9 @@ impl<'a> Checkpoints<'a> {
 
     /// The run starts, or resumes after this many epochs and batches.
     pub(crate) fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
-        self.now = Place { epoch: epochs.min(done + 1), batches };
+        self.now = Reached { epoch: epochs.min(done + 1), batches };
         if let Some(Resumed { path, skipped }) = &self.resumed {
-            let Place { epoch, batches } = self.now;
+            let Reached { epoch, batches } = self.now;
             let skipped: Vec<_> = skipped.iter().map(|path| path.display().to_string()).collect();
             let event = json!({
                 "path": path.display().to_string(),
@@ -176,7 +176,7 @@ impl<'a> Checkpoints<'a> {
 
     /// A batch was trained.
     pub(crate) fn trained(&mut self, epoch: usize, batches: u64) -> Answer {
-        self.now = Place { epoch, batches };
+        self.now = Reached { epoch, batches };
         if self.folder.is_due(batches) { Answer::Checkpoint } else { Answer::Continue }
     }
 
@@ -190,7 +190,7 @@ impl<'a> Checkpoints<'a> {
     pub(crate) fn write(&mut self, checkpoint: &Checkpoint) -> Answer {
         match self.folder.write(checkpoint) {
             Ok(path) => {
-                let Place { epoch, batches } = self.now;
+                let Reached { epoch, batches } = self.now;
                 let event = json!({ "path": path.display().to_string(), "epoch": epoch, "batches": batches });
                 let _ = self.output.event("checkpoint", event);
                 self.output.detail(format_args!("checkpoint {}: {}", path.display(), self.now.in_words()));
@@ -226,7 +226,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// What was written, unless it has been taken away since.
-    fn still_there(&self) -> Option<&(PathBuf, Place)> {
+    fn still_there(&self) -> Option<&(PathBuf, Reached)> {
         self.safe.as_ref().filter(|(path, _)| path.is_file())
     }
 

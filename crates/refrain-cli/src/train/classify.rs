@@ -35,22 +35,23 @@ impl TrainCommand for TrainClassify {
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<ClassifierTask> {
         let Preparation { recipe, input, assets, output, .. } = preparation;
-        let Parts { training, validation, test } = &input.data;
+        let Parts { training, validation, test } = std::mem::take(&mut input.data);
+        let is_split = validation.is_none();
         let (training, held_out) = match validation {
-            Some(validation) => (training.clone(), validation.clone()),
+            Some(validation) => (training, validation),
             None => {
                 let settings = &recipe.training;
-                split_labelled(training.clone(), settings.validation, recipe.identical, settings.seed)
+                split_labelled(training, settings.validation, recipe.identical, settings.seed)
             }
         };
-        let data = LabelledData { training: &training, validation: &held_out, test };
+        let data = LabelledData { training: &training, validation: &held_out, test: &test };
         let task = ClassifierTask::prepare(recipe, data, assets);
         let task = task.map_err(|e| Failure::from(Error::from(e)))?;
         let known = learned_by_heart(&training, &held_out);
         if known > 0 {
-            let advice = match validation {
-                Some(_) => "take them out of one of the files",
-                None => "`--identical together` keeps them in one part",
+            let advice = match is_split {
+                true => "`--identical together` keeps them in one part",
+                false => "take them out of one of the files",
             };
             output.warning(format_args!(
                 "{known} of the {} texts to validate on are among those to learn too, label and all, which flatters the \

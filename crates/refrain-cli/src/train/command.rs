@@ -9,7 +9,7 @@ use crate::cli::TrainOptions;
 use crate::error::{Failure, Result};
 use crate::interruption::Interruption;
 use crate::model::open_as;
-use crate::output::{Level as Loudness, Output, write_stdout};
+use crate::output::{Output, Verbosity, write_stdout};
 use crate::text_input::work_if_io;
 use crate::writable;
 use refrain::task::{HasTaskModel, Recipe, Score, Task, TaskModel};
@@ -77,7 +77,8 @@ pub(crate) struct Input<D> {
 /// What the data is prepared with.
 pub(crate) struct Preparation<'a, C: TrainCommand> {
     pub(crate) recipe: &'a C::Recipe,
-    pub(crate) input: &'a Input<C::Data>,
+    /// What the task needs of it may be taken out.
+    pub(crate) input: &'a mut Input<C::Data>,
     pub(crate) assets: Option<<C::Task as Task>::Assets>,
     /// Where what is too much for the memory may be kept.
     pub(crate) folder: &'a Path,
@@ -104,7 +105,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let info = TaskInfo::of::<C::Task>();
     let mut logging = Logging::open(&options.logging, info, options.checkpoints.resume, out, output)?;
     let folder = folder_of(out);
-    let input = command.read(folder, output)?;
+    let mut input = command.read(folder, output)?;
     writable::keep_what_is_read(out, &input.files, "--out")?;
     logging.keep_what_is_read(&input.files)?;
     let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
@@ -132,11 +133,11 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         (None, Some(model)) => Some(model.task_model().assets().clone()),
         (None, None) => None,
     };
-    let (recipe, input) = (&recipe, &input);
-    let interruption = &interruption;
+    let (recipe, interruption) = (&recipe, &interruption);
     let task = command
-        .prepare(Preparation { recipe, input, assets, folder, interruption, output })
-        .map_err(|failure| failure.context(command.data_in_words(input, recipe)))?;
+        .prepare(Preparation { recipe, input: &mut input, assets, folder, interruption, output })
+        .map_err(|failure| failure.context(command.data_in_words(&input, recipe)))?;
+    let input = &input;
     let limit = Limit::new(options.limit.memory);
     let mut run = TrainingRun::new(recipe, &task).engine(engine).memory_limit(limit.bytes);
     if let Some(saved) = saved {
@@ -258,7 +259,7 @@ fn save<C: TrainCommand>(
         if let Some(test) = &test {
             output.log(format_args!("test: {}", in_words("loss", test)));
         }
-        if output.level() > Loudness::Quiet {
+        if output.level() > Verbosity::Quiet {
             let table = test.as_ref().or(score.as_ref()).and_then(C::table);
             let table = table.map_or(String::new(), |table| format!("\n{table}"));
             write_stdout(&format!("{table}{}", end.saved(|path| command.next_command(input, path))))?;

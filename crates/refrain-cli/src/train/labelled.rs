@@ -10,11 +10,18 @@ use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// The texts of a run.
+#[derive(Debug)]
 pub(crate) struct Parts<E> {
     /// To learn, and to hold a share out if there are no others to validate on.
     pub(super) training: Vec<E>,
     pub(super) validation: Option<Vec<E>>,
     pub(super) test: Vec<E>,
+}
+
+impl<E> Default for Parts<E> {
+    fn default() -> Self {
+        Self { training: Vec::new(), validation: None, test: Vec::new() }
+    }
 }
 
 /// Reads what is learned and what is scored.

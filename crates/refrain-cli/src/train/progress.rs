@@ -3,7 +3,7 @@
 use super::command::{Headline, Input, TrainCommand};
 use crate::bar::bar_for;
 use crate::format::{rate, shape, thousands};
-use crate::output::{Level, Output};
+use crate::output::{Output, Verbosity};
 use indicatif::ProgressBar;
 use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task};
 use refrain::{Average, RunEvent, TrainingSettings};
@@ -125,7 +125,7 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
         if record.averaged {
             line += "  averaged";
         }
-        if self.output.level() >= Level::Verbose {
+        if self.output.level() >= Verbosity::Verbose {
             line += &format!("  gradient {:8.4}  rate {:.2e}", record.gradient_norm, record.learning_rate);
         }
         line

@@ -8,7 +8,7 @@ use crate::generate::write;
 use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, Text, token_file, work_if_io};
-use refrain::language_model::{Generate, PrepareEvent, Score, TextSizes, TextTask, TrainingData};
+use refrain::language_model::{Generate, PrepareEvent, TextScore, TextSizes, TextTask, TrainingData};
 use refrain::task::Task;
 use refrain::{
     Codec, Corpus, Error, LanguageModel, Level, Model, RateSchedule, TextRecipe, TrainingSettings,
@@ -103,9 +103,9 @@ impl TrainCommand for TrainText {
     }
 
     fn data_in_words(&self, input: &Input<Texts>, recipe: &TextRecipe) -> String {
-        match recipe.training.validation * 100.0 {
+        match recipe.training.validation {
             0.0 => input.name.clone(),
-            share => format!("{}, without the {share} % held out to validate on", input.name),
+            share => format!("{}, without the share of {share} held out to validate on", input.name),
         }
     }
 
@@ -148,7 +148,7 @@ impl TrainCommand for TrainText {
     /// What the model writes as it stands, always by the same random numbers; nothing if it cannot be run step by step.
     fn sample(model: &Model, codec: &Codec) -> Option<String> {
         let length = length_in(&LOGGED, codec.level());
-        let mut model = LanguageModel::without_noise(model, codec).ok()?;
+        let mut model = LanguageModel::without_dropout(model, codec).ok()?;
         model.complete(&Generate { length, ..Generate::default() }).ok()
     }
 
@@ -161,8 +161,8 @@ impl TrainCommand for TrainText {
         write(model, &Generate { length, ..Generate::default() }, output)
     }
 
-    fn show_score(score: &Score) -> String {
-        let Score { perplexity, bits_per_character, .. } = score;
+    fn show_score(score: &TextScore) -> String {
+        let TextScore { perplexity, bits_per_character, .. } = score;
         format!("perplexity {perplexity:.2}, {bits_per_character:.3} bits a character")
     }
 

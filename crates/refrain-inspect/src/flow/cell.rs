@@ -12,7 +12,7 @@ use std::str::FromStr;
 /// A cell and how its parameters begin; what is not said is Keras's default.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CellKind {
+pub enum ComparedCell {
     /// SimpleRNN: tanh, the recurrent kernel orthogonal times `gain`; Keras's default is 1.
     SimpleRnn {
         /// What every state's norm is multiplied by, but for the tanh.
@@ -38,17 +38,17 @@ pub enum CellKind {
 }
 
 /// Names, and what they mean.
-const NAMED: [(&str, CellKind); 7] = [
-    ("rnn", CellKind::SimpleRnn { gain: 1.0 }),
-    ("rnn-normal", CellKind::SimpleRnnNormal { gain: 1.0 }),
-    ("rnn-glorot", CellKind::SimpleRnnGlorot),
-    ("irnn", CellKind::Irnn),
-    ("lstm", CellKind::Lstm),
-    ("lstm-without-forget-bias", CellKind::LstmWithoutForgetBias),
-    ("gru", CellKind::Gru),
+const NAMED: [(&str, ComparedCell); 7] = [
+    ("rnn", ComparedCell::SimpleRnn { gain: 1.0 }),
+    ("rnn-normal", ComparedCell::SimpleRnnNormal { gain: 1.0 }),
+    ("rnn-glorot", ComparedCell::SimpleRnnGlorot),
+    ("irnn", ComparedCell::Irnn),
+    ("lstm", ComparedCell::Lstm),
+    ("lstm-without-forget-bias", ComparedCell::LstmWithoutForgetBias),
+    ("gru", ComparedCell::Gru),
 ];
 
-impl CellKind {
+impl ComparedCell {
     /// The three cells as Keras begins them.
     pub const CELLS: [Self; 3] = [Self::SimpleRnn { gain: 1.0 }, Self::Lstm, Self::Gru];
 
@@ -79,7 +79,7 @@ impl CellKind {
     }
 }
 
-impl FromStr for CellKind {
+impl FromStr for ComparedCell {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
@@ -92,7 +92,7 @@ impl FromStr for CellKind {
     }
 }
 
-impl fmt::Display for CellKind {
+impl fmt::Display for ComparedCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::SimpleRnn { gain: 1.0 } => f.write_str("SimpleRNN"),

@@ -1,6 +1,6 @@
 //! What a bound of the gradient's norm does where gradients explode.
 
-use super::cell::CellKind;
+use super::cell::ComparedCell;
 use super::clip_log::ClipLog;
 use super::compare::{Plan, Progress, check_sizes, memoryless, test_loss, train};
 use crate::error::Result;
@@ -13,7 +13,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize)]
 pub struct ClippingOptions {
     /// The cell.
-    pub cell: CellKind,
+    pub cell: ComparedCell,
     /// Its hidden units.
     pub units: usize,
     /// Steps of a sequence.
@@ -41,7 +41,7 @@ impl Default for ClippingOptions {
     /// A case that explodes at once: 100 steps of ReLU, which bounds no state.
     fn default() -> Self {
         Self {
-            cell: CellKind::Irnn,
+            cell: ComparedCell::Irnn,
             units: 64,
             steps: 100,
             batch: 32,

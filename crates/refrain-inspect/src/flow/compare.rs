@@ -1,7 +1,7 @@
 //! The gradient through time of several cells on the same sequences, before and after training.
 
 use super::adding::{Purpose, adding};
-use super::cell::CellKind;
+use super::cell::ComparedCell;
 use super::clip_log::ClipLog;
 use super::{LayerFlow, trace};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize)]
 pub struct CompareOptions {
     /// The cells.
-    pub cells: Vec<CellKind>,
+    pub cells: Vec<ComparedCell>,
     /// Hidden units of each.
     pub units: usize,
     /// Steps of a sequence, at least 2.
@@ -36,7 +36,7 @@ pub struct CompareOptions {
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        let cells = CellKind::CELLS.to_vec();
+        let cells = ComparedCell::CELLS.to_vec();
         let (units, steps, batch) = (64, 200, 32);
         Self {
             cells,

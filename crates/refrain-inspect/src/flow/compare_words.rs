@@ -2,7 +2,7 @@
 
 use super::picture::{READING, add, chart, drawable};
 use super::words::{cells, factor, sentence, thresholds};
-use super::{Case, CellKind, Comparison, Curve, LayerFlow};
+use super::{Case, ComparedCell, Comparison, Curve, LayerFlow};
 use crate::error::Result;
 use crate::say::{count, number};
 use crate::section::{Figure, Section, Table};
@@ -120,11 +120,11 @@ impl Comparison {
 
     /// The effects of forget bias and recurrent initialiser, where the cases to tell them by are there.
     fn initialisers(&self) -> Vec<String> {
-        let kind = |kind: CellKind| self.options.as_ref()?.cells.iter().position(|&cell| cell == kind);
+        let kind = |kind: ComparedCell| self.options.as_ref()?.cells.iter().position(|&cell| cell == kind);
         let curve = |place: Option<usize>| self.cases[place?].flow.hidden.trend;
         let mut findings = Vec::new();
         if let (Some(with), Some(without)) =
-            (curve(kind(CellKind::Lstm)), curve(kind(CellKind::LstmWithoutForgetBias)))
+            (curve(kind(ComparedCell::Lstm)), curve(kind(ComparedCell::LstmWithoutForgetBias)))
         {
             findings.push(format!(
                 "The forget bias: at 1 an LSTM's gradient falls by a factor of {} a step at initialisation, at 0 by {}. \
@@ -134,8 +134,8 @@ impl Comparison {
                 factor(without.factor)
             ));
         }
-        if let Some(orthogonal) = curve(kind(CellKind::SimpleRnn { gain: 1.0 })) {
-            for random in [CellKind::SimpleRnnNormal { gain: 1.0 }, CellKind::SimpleRnnGlorot] {
+        if let Some(orthogonal) = curve(kind(ComparedCell::SimpleRnn { gain: 1.0 })) {
+            for random in [ComparedCell::SimpleRnnNormal { gain: 1.0 }, ComparedCell::SimpleRnnGlorot] {
                 findings.extend(curve(kind(random)).map(|trend| {
                     format!(
                         "The recurrent initialiser: orthogonal, a SimpleRNN's gradient at the first step is {} of that \

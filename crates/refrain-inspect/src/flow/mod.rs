@@ -12,7 +12,7 @@ mod picture;
 mod trace;
 mod words;
 
-pub use cell::CellKind;
+pub use cell::ComparedCell;
 pub use clip_log::ClipLog;
 pub use clipping::{Clipping, ClippingOptions, ClippingRun, clipping_on_adding};
 pub use compare::{Case, CompareOptions, Comparison, Progress, Trained, compare, compare_on_adding};

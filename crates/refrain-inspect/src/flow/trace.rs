@@ -41,7 +41,7 @@ fn prepared(model: &Model, sample: &Sample) -> Result<Model> {
             format!("the model has {outputs} outputs and the sample {targets} targets; expected one each");
         return Err(unsupported(WHAT, reason));
     }
-    let mut copy = model.without_noise()?;
+    let mut copy = model.without_dropout()?;
     // Backward passes leave out what no trained parameter needs.
     copy.set_trainable("", true);
     copy.compile(Compile {

@@ -26,7 +26,7 @@ const KIND: &str = "fit";
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// The epoch of the last batch, from 0.
     pub(super) epoch: usize,
     /// Batches of that epoch.
@@ -47,7 +47,7 @@ struct Values {
     initial_epoch: usize,
     callbacks: usize,
     carries_state: bool,
-    place: Place,
+    place: Position,
     totals: Totals,
     history: History,
 }
@@ -87,7 +87,7 @@ impl FitLoop<'_, '_> {
     /// Writes a checkpoint. What takes it may end the run there.
     pub(super) fn write_checkpoint(
         &mut self,
-        place: Place,
+        place: Position,
         carry: Option<&State>,
         history: &History,
     ) -> Result<(), Error> {

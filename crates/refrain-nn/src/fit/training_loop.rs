@@ -2,7 +2,7 @@
 
 use super::event::{Event, Reporters};
 use super::progress::EpochProgress;
-use super::resume::{Place, Resumed, Start};
+use super::resume::{Position, Resumed, Start};
 use super::{Answers, Fit, ParameterAverage, Scorer};
 use crate::callbacks::{BatchContext, Callback, EpochContext, Logs};
 use crate::checkpoint::{Checkpoint, Checkpoints};
@@ -218,7 +218,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         let last = self.stop || epoch + 1 == epochs;
         let due = self.checkpoints.as_ref().is_some_and(|c| c.is_due_after_epoch(last));
         if (due || answers.checkpoint) && !cut_short {
-            self.write_checkpoint(Place { epoch, batches, progress, ended: true }, None, history)?;
+            self.write_checkpoint(Position { epoch, batches, progress, ended: true }, None, history)?;
         }
         Ok(())
     }
@@ -278,7 +278,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
             let due = self.checkpoints.as_ref().is_some_and(|c| self.stop || c.is_due(trained));
             // A run cannot recover from a loss that is not a number, and the checkpoint would replace an older one.
             if (due || answers.checkpoint) && self.model.last_loss().is_finite() {
-                let place = Place { epoch, batches, progress: *progress, ended: false };
+                let place = Position { epoch, batches, progress: *progress, ended: false };
                 self.write_checkpoint(place, carry.as_ref(), history)?;
             }
         }

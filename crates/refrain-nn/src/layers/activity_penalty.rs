@@ -81,7 +81,7 @@ impl Layer for ActivityPenalty {
         Ok(plan.op(Box::new(op), &[input], &[spec]))
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { l2: 0.0, temporal: 0.0, ..self.clone() })
     }
 

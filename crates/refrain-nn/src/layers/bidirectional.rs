@@ -19,7 +19,7 @@ pub trait RecurrentLayer: Layer {
     /// Whether its final states follow its first output.
     fn returns_state(&self) -> bool;
 
-    /// [`Layer::without_noise`] as a recurrent layer.
+    /// [`Layer::without_dropout`] as a recurrent layer.
     fn recurrent_without_noise(&self) -> Box<dyn RecurrentLayer> {
         self.with_direction(self.goes_backwards())
     }
@@ -147,7 +147,7 @@ impl Layer for Bidirectional {
         Ok(forward)
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { layer: self.layer.recurrent_without_noise().into(), ..self.clone() })
     }
 

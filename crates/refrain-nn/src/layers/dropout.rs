@@ -58,7 +58,7 @@ impl Layer for Dropout {
         Ok(plan.op(Box::new(op), &[input], &[spec]))
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { rate: 0.0, ..self.clone() })
     }
 

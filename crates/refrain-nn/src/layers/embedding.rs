@@ -160,7 +160,7 @@ impl Layer for Embedding {
         Ok(plan.op(Box::new(op), &[input], &[output]))
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { dropout: 0.0, ..self.clone() })
     }
 

@@ -80,7 +80,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
 
     /// The layer without what is random in training and without penalties on activations; parameters and their order
     /// are the same. A layer that has neither is its own copy.
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         self.boxed_clone()
     }
 

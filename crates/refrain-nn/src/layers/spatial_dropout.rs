@@ -56,7 +56,7 @@ impl Layer for SpatialDropout1D {
         Ok(InputDropout::lower(plan, input, self.rate, 1))
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { rate: 0.0, ..self.clone() })
     }
 

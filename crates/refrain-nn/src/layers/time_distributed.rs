@@ -72,8 +72,8 @@ impl Layer for TimeDistributed {
         plan.scoped(&scope, self.layer.trainable(), |plan| self.layer.lower(plan, inputs))
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
-        Box::new(Self { layer: self.layer.without_noise(), name: self.name.clone() })
+    fn without_dropout(&self) -> Box<dyn Layer> {
+        Box::new(Self { layer: self.layer.without_dropout(), name: self.name.clone() })
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer> {

@@ -10,12 +10,12 @@ impl Model {
     ///
     /// # Errors
     /// When a layer is not one of this library's.
-    pub fn without_noise(&self) -> Result<Model, Error> {
+    pub fn without_dropout(&self) -> Result<Model, Error> {
         let unknown = |reason: String| Error::unsupported("making this model again without noise", reason);
         let mut architecture = self.architecture.clone();
         for node in &mut architecture.layers {
             let layer = layer_from_config(&node.class_name, node.config.clone()).map_err(unknown)?;
-            node.config = layer.without_noise().config();
+            node.config = layer.without_dropout().config();
         }
         let mut model = self.planned_again(&architecture).map_err(unknown)?;
         model.seed = self.seed;
@@ -56,7 +56,7 @@ mod tests {
         batch.inputs[0].ids = vec![1, 2, 3, 4, 5, 6, 7, 8];
         batch.targets[0].ids = vec![2, 3, 4, 5, 6, 7, 8, 1];
         noisy.set_trainable("embedding/", false);
-        let mut quiet = noisy.without_noise().unwrap();
+        let mut quiet = noisy.without_dropout().unwrap();
         let trained = |m: &crate::Model| m.params().spans().iter().map(|s| s.trainable).collect::<Vec<_>>();
         assert_eq!(trained(&quiet), trained(&noisy));
         assert_eq!(quiet.weights(), noisy.weights());

@@ -11,8 +11,8 @@ pub struct TooMuchMemory {
     /// What it may take.
     pub limit: u64,
     /// Settings that fit, each alone; if none does, several that fit together; empty if nothing helps.
-    pub ways: Vec<LessMemory>,
-    /// Whether only all of `ways` together fit.
+    pub suggestions: Vec<LessMemory>,
+    /// Whether only all of `suggestions` together fit.
     pub together: bool,
     /// What the smallest of the settings that were tried would need.
     pub least: u64,
@@ -49,10 +49,10 @@ impl TooMuchMemory {
 
     fn write(&self, f: &mut fmt::Formatter<'_>, prefix: &str) -> fmt::Result {
         write!(f, "the run needs {}, but may take {}", self.need, Bytes(self.limit))?;
-        if self.ways.is_empty() {
+        if self.suggestions.is_empty() {
             return write!(f, "; the least that options could lower it to is {}", Bytes(self.least));
         }
-        for (i, LessMemory { option, value, bytes }) in self.ways.iter().enumerate() {
+        for (i, LessMemory { option, value, bytes }) in self.suggestions.iter().enumerate() {
             let before = if i == 0 {
                 "; "
             } else if self.together {
@@ -65,7 +65,7 @@ impl TooMuchMemory {
                 write!(f, " would need {}", Bytes(*bytes))?;
             }
         }
-        match self.ways.first().filter(|_| self.together) {
+        match self.suggestions.first().filter(|_| self.together) {
             Some(way) => write!(f, " together would need {}", Bytes(way.bytes)),
             None => Ok(()),
         }

@@ -54,7 +54,7 @@ fn file_of(trained: &Trained<Parity>) -> Vec<u8> {
 }
 
 fn timeless(trained: &Trained<Parity>) -> Vec<EpochRecord> {
-    trained.epochs.iter().cloned().map(EpochRecord::timeless).collect()
+    trained.epochs.iter().cloned().map(EpochRecord::without_times).collect()
 }
 
 /// Whether two runs left the same, however they were stopped.
@@ -116,7 +116,7 @@ fn records_have_the_columns_of_logs_in_their_order() {
     let trained = whole(&recipe(|t| (t.epochs, t.average) = (1, Average::Exponential)));
     let fields = trained.epochs[0].fields(Parity::UNIT);
     let names: Vec<_> = fields.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(names, crate::columns::<Parity>());
+    assert_eq!(names, crate::log_columns::<Parity>());
     assert_eq!(
         names.join(" "),
         "epoch loss accuracy val_loss val_accuracy averaged samples_per_second seconds learning_rate gradient_norm"
@@ -377,14 +377,14 @@ fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
     assert!(matches!(limited(need), (Ok(()), true)));
     let (Err(Error::Memory(much)), false) = limited(need - 1) else { panic!("not refused") };
     assert_eq!((much.need.total(), much.limit), (need, need - 1));
-    let fits = much.ways.iter().find(|way| way.option == "units").unwrap();
+    let fits = much.suggestions.iter().find(|way| way.option == "units").unwrap();
     let smaller = ParityRecipe { units: fits.value, ..recipe.clone() };
     assert_eq!(memory_to_train::<Parity>(&smaller, &task.sizes(), engine(1)).unwrap().total(), fits.bytes);
     // A model that is there already keeps its network.
     let trained = whole(&recipe);
     let run = TrainingRun::new(&recipe, &task).memory_limit(Some(1)).from_model(trained.model);
     let Err(Error::Memory(much)) = run.train(&mut |_| Answer::Continue) else { panic!("not refused") };
-    assert!(much.ways.iter().all(|way| way.option != "units"), "{much}");
+    assert!(much.suggestions.iter().all(|way| way.option != "units"), "{much}");
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl TrainingSettings {
 /// A recipe in which the settings of a group `S` stood among the others, with those in a field of their own.
 ///
 /// Recipes in files of earlier versions were flat.
-pub fn nested<S: Default + Serialize>(recipe: Value, field: &str) -> Value {
+pub fn group_settings<S: Default + Serialize>(recipe: Value, field: &str) -> Value {
     let Value::Object(flat) = recipe else { return recipe };
     if flat.contains_key(field) {
         return Value::Object(flat);
@@ -223,9 +223,9 @@ mod tests {
         let odd = serde_json::json!({ "epochs": 3, "epoch": 4 });
         assert!(serde_json::from_value::<TrainingSettings>(odd).unwrap_err().to_string().contains("`epoch`"));
         let flat = serde_json::json!({ "units": 7, "epochs": 3, "batch": 64, "seed": 9 });
-        let today = nested::<TrainingSettings>(flat, "training");
+        let today = group_settings::<TrainingSettings>(flat, "training");
         let expected = serde_json::json!({ "units": 7, "training": { "epochs": 3, "batch": 64, "seed": 9 } });
         assert_eq!(today, expected);
-        assert_eq!(nested::<TrainingSettings>(today.clone(), "training"), today);
+        assert_eq!(group_settings::<TrainingSettings>(today.clone(), "training"), today);
     }
 }

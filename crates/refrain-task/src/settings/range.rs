@@ -23,6 +23,8 @@ pub struct Range {
 impl Range {
     /// From 1: for counts.
     pub const COUNT: Range = Range::open(1.0, f64::INFINITY, "at least 1");
+    /// From 1 to 1024: layers on top of each other.
+    pub const LAYERS: Range = Range { from: 1.0, to: 1024.0, closed: true, expected: "from 1 to 1024" };
     /// 0 and above.
     pub const NOT_NEGATIVE: Range = Range::open(0.0, f64::INFINITY, "a number of at least 0");
     /// Above 0.

@@ -1,7 +1,9 @@
 //! What an application tells the library of itself, and its trained model.
 
+mod fingerprint;
 mod model;
 
+pub use fingerprint::{Fingerprint, Fingerprints};
 pub(crate) use model::{Record, assets_json, parse_assets};
 pub use model::{TaskModel, task_of};
 
@@ -13,8 +15,8 @@ use refrain_nn::data::BatchSource;
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::{MemoryUse, Model, Network, Reduction, Tensor};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -69,10 +71,10 @@ pub trait Task: Sized {
     }
 
     /// The largest batches that a run trains on and scores, for its memory.
-    fn uses(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Vec<MemoryUse>;
+    fn memory_uses(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Vec<MemoryUse>;
 
     /// What a run keeps in memory besides, in bytes by name. By default nothing.
-    fn held(_sizes: &Self::Sizes) -> Vec<(&'static str, u64)> {
+    fn kept_in_memory(_sizes: &Self::Sizes) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
 
@@ -94,7 +96,7 @@ pub trait Task: Sized {
 
     /// The batch and the steps of the largest training batch, to be shown.
     fn largest_batch(recipe: &Self::Recipe, sizes: &Self::Sizes) -> (usize, usize) {
-        Self::uses(recipe, sizes).first().map_or((0, 0), |largest| (largest.lanes, largest.steps))
+        Self::memory_uses(recipe, sizes).first().map_or((0, 0), |largest| (largest.lanes, largest.steps))
     }
 
     /// What is worth knowing of a model's assets. By default nothing.
@@ -140,34 +142,6 @@ pub enum Split {
     Validation,
     /// Once, with the finished model.
     Test,
-}
-
-/// A fingerprint of each part of a run's data: a short text that differs if the data does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fingerprints {
-    /// Of the training data.
-    pub training: String,
-    /// Of the validation data, if there is any.
-    pub validation: Option<String>,
-    /// Of the test data, if there is any.
-    pub test: Option<String>,
-}
-
-impl Fingerprints {
-    /// Of what is learned, with nothing to validate or to test on.
-    pub fn of_training(training: impl Into<String>) -> Self {
-        Self { training: training.into(), validation: None, test: None }
-    }
-
-    /// FNV-1a of the bytes of `parts`, one after the other.
-    pub fn of_bytes<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-        let bytes = parts.into_iter().flatten();
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("fnv1a-{hash:016x}")
-    }
 }
 
 /// How a network is compiled.

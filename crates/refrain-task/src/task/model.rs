@@ -80,8 +80,8 @@ impl<T: Task> TaskModel<T> {
     ///
     /// # Errors
     /// If a layer is not one of this library's.
-    pub fn without_noise(model: &Model, assets: &T::Assets) -> Result<Self> {
-        Ok(Self::new(model.without_noise()?, assets.clone(), None))
+    pub fn without_dropout(model: &Model, assets: &T::Assets) -> Result<Self> {
+        Ok(Self::new(model.without_dropout()?, assets.clone(), None))
     }
 
     /// Writes the model file.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, shorten};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use refrain_task::Fingerprints;
+use refrain_task::Fingerprint;
 use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -147,7 +147,7 @@ fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..20].copy_from_slice(PURPOSE);
     let mut rng = ChaCha8Rng::from_seed(key);
-    rng.set_stream(hash([label]));
+    rng.set_stream(Fingerprint::of([label]).value());
     let mut order: Vec<usize> = (0..n).collect();
     for last in (1..n).rev() {
         let drawn = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
@@ -156,16 +156,10 @@ fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
     order
 }
 
-/// FNV-1a.
-fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
-    let bytes = texts.into_iter().flat_map(str::bytes);
-    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
-}
-
 /// A hash of all texts and labels, to tell whether two runs had the same ones.
 pub(super) fn fingerprint(examples: &[LabelledText]) -> String {
     let parts = examples.iter().flat_map(|e| [&*e.label, "\t", &*e.text, "\n"]);
-    Fingerprints::of_bytes(parts.map(str::as_bytes))
+    Fingerprint::of(parts).to_string()
 }
 
 /// The labels of texts to learn, sorted.

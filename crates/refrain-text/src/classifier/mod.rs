@@ -33,7 +33,8 @@ pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings
 
 use crate::codec::Codec;
 use crate::error::{Error, Result};
-use crate::reader::{Encoded, compile_to_score};
+use crate::reader::Encoded;
+use crate::score::compile_to_score;
 use batches::Examples;
 use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
@@ -110,7 +111,7 @@ impl Classifier {
             return Err(Error::Labelled { place, got, expected: "at least one" });
         }
         if !model.is_compiled() {
-            model.compile(compile_to_score(model.engine().clone()))?;
+            compile_to_score(model, Vec::new())?;
         }
         Ok(score::score(model, &examples, &assets.labels)?)
     }

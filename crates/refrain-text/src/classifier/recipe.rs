@@ -2,7 +2,7 @@
 
 use super::examples::Identical;
 use crate::reader::{ReaderSettings, ReadsTexts};
-use refrain_task::{RateSchedule, Recipe, TrainingSettings, nested};
+use refrain_task::{RateSchedule, Recipe, TrainingSettings, group_settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,8 +51,8 @@ impl Recipe for ClassifierRecipe {
     }
 
     fn of_earlier_version(recipe: Value) -> Value {
-        let training = nested::<TrainingSettings>(recipe, "training");
-        nested::<ReaderSettings>(training, "reader")
+        let training = group_settings::<TrainingSettings>(recipe, "training");
+        group_settings::<ReaderSettings>(training, "reader")
     }
 
     fn check_own(&self) -> refrain_task::Result<()> {

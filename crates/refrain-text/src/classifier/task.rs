@@ -14,13 +14,13 @@ use refrain_task::{MetricInfo, RunEvent, SavedRun, Trained, TrainingRun, Unit};
 use serde_json::Value;
 
 /// The encoded texts of a run: what a classifier is trained, validated and tested on.
-pub type ClassifierTask = LabelTask<Classify>;
+pub type ClassifierTask = LabelTask<TextLabelling>;
 
 /// The labelling of whole texts.
 #[derive(Debug)]
-pub struct Classify;
+pub struct TextLabelling;
 
-impl Labelling for Classify {
+impl Labelling for TextLabelling {
     const NAME: &'static str = "classify";
     const TITLE: &'static str = "a classifier";
     const UNIT: Unit = Unit::Samples { plural: "texts" };
@@ -50,7 +50,7 @@ impl Labelling for Classify {
     }
 
     fn bytes(text: &LabelledText) -> u64 {
-        (text.text.capacity() + text.label.capacity()) as u64
+        (size_of_val(text) + text.text.capacity() + text.label.capacity()) as u64
     }
 
     fn batches<'a>(

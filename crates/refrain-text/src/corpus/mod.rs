@@ -25,6 +25,7 @@ pub use chunks::{Chunks, Cut};
 
 use crate::error::Result;
 use chunks::PartChunks;
+use refrain_task::Fingerprint;
 use source::Source;
 use std::ops::Range;
 
@@ -131,16 +132,16 @@ impl Corpus {
         self.chunks(Cut::Anywhere).collect()
     }
 
-    /// FNV-1a of all bytes, to tell whether two runs had the same text.
+    /// A fingerprint of all bytes, to tell whether two runs had the same text.
     ///
     /// # Errors
     /// When the text cannot be read.
     pub fn fingerprint(&self) -> Result<String> {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut fingerprint = Fingerprint::default();
         for chunk in self.chunks(Cut::Anywhere) {
-            hash = chunk?.bytes().fold(hash, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+            fingerprint.add(chunk?.as_bytes());
         }
-        Ok(format!("fnv1a-{hash:016x}"))
+        Ok(fingerprint.to_string())
     }
 
     /// The same text in chunks of about so many bytes, at least one. Default: a megabyte.

@@ -132,7 +132,7 @@ impl TextTask {
             return Err(Error::TooShort {
                 text: "the text",
                 got: tokens.len(),
-                needed: recipe.steps + 1,
+                needed: recipe.steps.saturating_add(1),
                 purpose: "one chunk of `steps` tokens and the token after it",
                 advice: "lower `steps`, or use a longer text",
             });

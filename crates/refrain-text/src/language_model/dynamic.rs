@@ -9,13 +9,15 @@
 //!   `w += min(decay·√m / mean(√m), 1)·(w₀ − w) − rate·g / (√m + ε)`.
 
 use super::LanguageModel;
-use super::evaluate::{Score, compile_to_score};
+use super::evaluate::TextScore;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
+use crate::score::compile_to_score;
 use crate::tokens::{Store, Tokens};
 use refrain_nn::Model;
 use refrain_nn::data::Batch;
+use refrain_nn::metrics::Metric;
 use std::path::Path;
 
 /// Lanes of the text that statistics are gathered from.
@@ -74,11 +76,11 @@ impl LanguageModel {
         options: &DynamicEvaluation<'_>,
         folder: &Path,
         seen: &mut dyn FnMut(usize, usize),
-    ) -> Result<Score> {
+    ) -> Result<TextScore> {
         options.check()?;
         // Dropout is for training, and what is scored here is trained on at once.
-        let mut model = self.model().without_noise()?;
-        compile_to_score(&mut model)?;
+        let mut model = self.model().without_dropout()?;
+        compile_to_score(&mut model, vec![Metric::Accuracy])?;
         let store = Store::in_folder(folder);
         let lanes = |which, text: &Corpus, batch: usize| {
             let tokens = self.codec().encode_corpus(text, &store, &mut |_| {})?;
@@ -110,7 +112,7 @@ impl LanguageModel {
             }
             step.take(model)
         })?;
-        Score::of_totals(&model, self.codec(), text_lanes.tokens(), text.characters())
+        TextScore::of_totals(&model, self.codec(), text_lanes.tokens(), text.characters())
     }
 }
 

@@ -3,11 +3,12 @@
 use super::LanguageModel;
 use crate::codec::Codec;
 use crate::error::Result;
-use crate::score::{SCORE_LANE, ScoreBlock, ScoreLanes};
+use crate::score::{SCORE_LANE, ScoreBlock, ScoreLanes, compile_to_score};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Model;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, Extent};
+use refrain_nn::metrics::Metric;
 use serde::{Deserialize, Serialize};
 
 /// Lanes that are scored side by side.
@@ -23,7 +24,7 @@ pub(super) fn scored_at_once(tokens: usize, stream: bool) -> (usize, usize) {
 
 /// A model's score on a text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Score {
+pub struct TextScore {
     /// Mean over the scored tokens, in nats.
     #[serde(with = "exact")]
     pub loss: f64,
@@ -49,7 +50,7 @@ impl LanguageModel {
     ///
     /// # Errors
     /// When the text has fewer than two tokens.
-    pub fn evaluate(&mut self, text: &str, stream: bool) -> Result<Score> {
+    pub fn evaluate(&mut self, text: &str, stream: bool) -> Result<TextScore> {
         let tokens = self.codec().encode(text);
         self.evaluate_tokens(&tokens, text.chars().count(), stream)
     }
@@ -64,24 +65,13 @@ impl LanguageModel {
         tokens: &impl Tokens,
         characters: usize,
         stream: bool,
-    ) -> Result<Score> {
+    ) -> Result<TextScore> {
         let (model, codec) = self.parts_mut();
         if !model.is_compiled() {
-            compile_to_score(model)?;
+            compile_to_score(model, vec![Metric::Accuracy])?;
         }
         score(model, codec, tokens, characters, stream)
     }
-}
-
-/// A loss and metrics for a model that is only scored.
-pub(super) fn compile_to_score(model: &mut Model) -> Result<()> {
-    Ok(model.compile(refrain_nn::Compile {
-        loss: refrain_nn::loss::Loss::SparseCategoricalCrossentropy,
-        metrics: vec![refrain_nn::metrics::Metric::Accuracy],
-        engine: Some(model.engine().clone()),
-        seed: model.seed(),
-        ..Default::default()
-    })?)
 }
 
 /// The tokens of a text that a run is scored on.
@@ -93,7 +83,7 @@ pub(super) struct ScoredText {
 
 impl ScoredText {
     /// The score of a compiled model.
-    pub(super) fn score(&self, model: &mut Model, codec: &Codec, stream: bool) -> Result<Score> {
+    pub(super) fn score(&self, model: &mut Model, codec: &Codec, stream: bool) -> Result<TextScore> {
         score(model, codec, &self.tokens, self.characters, stream)
     }
 }
@@ -105,7 +95,7 @@ pub(super) fn score(
     tokens: &impl Tokens,
     characters: usize,
     stream: bool,
-) -> Result<Score> {
+) -> Result<TextScore> {
     let lanes =
         if stream { ScoreLanes::stream(tokens, STEPS)? } else { ScoreLanes::new(tokens, LANES, STEPS)? };
     let mut block = ScoreBlock::default();
@@ -127,10 +117,10 @@ pub(super) fn score(
             model.test_step(&batch, Some(&mut state))?;
         }
     }
-    Score::of_totals(model, codec, tokens, characters)
+    TextScore::of_totals(model, codec, tokens, characters)
 }
 
-impl Score {
+impl TextScore {
     /// What a model's totals say of a text of this many characters, all of whose tokens but the first were scored.
     pub(super) fn of_totals(
         model: &Model,
@@ -145,7 +135,7 @@ impl Score {
         codec.decoder(None).push(ids[0], &mut first)?;
         let characters = characters.saturating_sub(first.chars().count()).max(1);
         let bits = loss / std::f64::consts::LN_2;
-        Ok(Score {
+        Ok(TextScore {
             loss,
             perplexity: loss.exp(),
             bits_per_token: bits,

@@ -19,7 +19,7 @@ mod token;
 pub use beam::{BeamSearch, Found};
 pub use data::{PrepareEvent, TrainingData, split_text};
 pub use dynamic::DynamicEvaluation;
-pub use evaluate::Score;
+pub use evaluate::TextScore;
 pub use generate::{Generate, Generation};
 pub use recipe::{NamedRecipe, TextRecipe};
 pub use suggest::{Suggester, Suggestion};
@@ -46,8 +46,8 @@ impl LanguageModel {
     ///
     /// # Errors
     /// If a layer is not one of this library's.
-    pub fn without_noise(model: &Model, codec: &Codec) -> Result<Self> {
-        Ok(Self(TaskModel::without_noise(model, codec)?))
+    pub fn without_dropout(model: &Model, codec: &Codec) -> Result<Self> {
+        Ok(Self(TaskModel::without_dropout(model, codec)?))
     }
 }
 

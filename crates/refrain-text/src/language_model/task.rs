@@ -3,7 +3,7 @@
 use super::LanguageModel;
 use super::chunks::{chunks, longest_chunk};
 use super::data::TrainingData;
-use super::evaluate::{Score, ScoredText, scored_at_once};
+use super::evaluate::{ScoredText, TextScore, scored_at_once};
 use super::recipe::TextRecipe;
 use crate::codec::{Codec, Level, vocabulary_bytes};
 use crate::lanes::Lanes;
@@ -15,7 +15,8 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Answer, Engine, Error as NnError, Memory, MemoryUse, Model, Network, Tensor, Work};
 use refrain_task::{
     Description, Fingerprints, HasTaskModel, MetricFormat, MetricInfo, MetricSource, Objective,
-    ReducibleSetting, Result, RunEvent, SavedRun, Split, Task, Trained, TrainingRun, Unit, memory_to_train,
+    ReducibleSetting, Result, RunEvent, SavedRun, Score, Split, Task, Trained, TrainingRun, Unit,
+    memory_to_train,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -146,7 +147,7 @@ impl Task for TextTask {
     type Recipe = TextRecipe;
     type Assets = Codec;
     type Sizes = TextSizes;
-    type Score = Score;
+    type Score = TextScore;
     type Model = LanguageModel;
 
     fn network(recipe: &TextRecipe, sizes: &TextSizes) -> Result<(Network, Vec<Tensor>)> {
@@ -177,7 +178,7 @@ impl Task for TextTask {
         read.map_err(|e| format!("its network does not read its vocabulary: {e}"))
     }
 
-    fn uses(recipe: &TextRecipe, sizes: &TextSizes) -> Vec<MemoryUse> {
+    fn memory_uses(recipe: &TextRecipe, sizes: &TextSizes) -> Vec<MemoryUse> {
         let batch = recipe.batch_for(sizes.tokens);
         let lane = (sizes.tokens.saturating_sub(1) / batch).max(1);
         let mut uses = vec![MemoryUse::new(Work::Train, batch, longest_chunk(recipe).min(lane))];
@@ -189,7 +190,7 @@ impl Task for TextTask {
         uses
     }
 
-    fn held(sizes: &TextSizes) -> Vec<(&'static str, u64)> {
+    fn kept_in_memory(sizes: &TextSizes) -> Vec<(&'static str, u64)> {
         vec![("tokens", sizes.held), ("vocabulary", vocabulary_bytes(sizes.vocabulary))]
     }
 
@@ -272,7 +273,7 @@ impl Task for TextTask {
         Ok(Box::new(Chunks { recipe, lanes: &self.lanes, epoch: Mutex::default() }))
     }
 
-    fn score(&self, recipe: &TextRecipe, model: &mut Model, split: Split) -> Result<Score> {
+    fn score(&self, recipe: &TextRecipe, model: &mut Model, split: Split) -> Result<TextScore> {
         let text = match split {
             Split::Validation => &self.validation,
             Split::Test => &self.test,
@@ -282,7 +283,7 @@ impl Task for TextTask {
     }
 }
 
-impl refrain_task::Score for Score {
+impl Score for TextScore {
     fn loss(&self) -> f64 {
         self.loss
     }

@@ -17,16 +17,8 @@ pub use task::{HasTexts, LabelTask, Labelling};
 
 pub(crate) use encoded::Encoded;
 
-use refrain_nn::loss::Loss;
-use refrain_nn::{Compile, Engine};
-
 /// The place of the largest; of equals the first.
 pub(crate) fn likeliest(probabilities: impl Iterator<Item = f32>) -> (usize, f32) {
     let larger = |best: (usize, f32), (i, p): (usize, f32)| if p > best.1 { (i, p) } else { best };
     probabilities.enumerate().fold((0, f32::NEG_INFINITY), larger)
-}
-
-/// How a model that only labels is compiled to be scored.
-pub(crate) fn compile_to_score(engine: Engine) -> Compile {
-    Compile { loss: Loss::SparseCategoricalCrossentropy, engine: Some(engine), ..Compile::default() }
 }

@@ -76,15 +76,11 @@ pub trait ReadsTexts: Recipe {
 impl ReaderSettings {
     /// Checks every setting against its range.
     pub(crate) fn check(&self) -> refrain_task::Result<()> {
-        let sizes = [
-            ("units", self.units),
-            ("layers", self.layers),
-            ("embedding", self.embedding),
-            ("max-length", self.max_length),
-        ];
+        let sizes = [("units", self.units), ("embedding", self.embedding), ("max-length", self.max_length)];
         for (option, size) in sizes {
             Range::COUNT.check(option, size as f64)?;
         }
+        Range::LAYERS.check("layers", self.layers as f64)?;
         Range::SHARE.check("dropout", self.dropout)?;
         if self.level != Level::Word && self.min_count > 1 {
             let got = format!("{} with {}", self.min_count, self.level.plural());
@@ -139,7 +135,7 @@ impl ReaderSettings {
 }
 
 /// The largest batches of a run that scores `scored` sequences at a time.
-pub(super) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
+pub(super) fn memory_uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
     let steps = recipe.reader().steps(sizes);
     let mut uses = vec![MemoryUse::new(Work::Train, recipe.batch().min(sizes.pieces).max(1), steps)];
     if sizes.scored_pieces > 0 {
@@ -149,9 +145,15 @@ pub(super) fn uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usiz
     uses
 }
 
+/// The largest training batch that a recipe allows, whatever the data, to be shown.
+pub(super) fn largest_batch(recipe: &impl ReadsTexts) -> (usize, usize) {
+    (recipe.batch(), recipe.reader().max_length)
+}
+
 /// What a run keeps in memory besides the batches.
-pub(super) fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
-    let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(8);
+pub(super) fn kept_in_memory(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
+    // That of the best epoch, and that of the one that is scored.
+    let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(2 * 8);
     let vocabulary = vocabulary_bytes(sizes.vocabulary);
     vec![("texts", sizes.held), ("vocabulary", vocabulary), ("confusion", confusion)]
 }
@@ -174,9 +176,4 @@ pub(super) fn reducible_settings<R: ReadsTexts>(
         }),
         ReducibleSetting::of_network("layers", layers, 1, |r, n| r.reader_mut().layers = n),
     ]
-}
-
-/// The batch and the steps of the largest training batch, to be shown.
-pub(super) fn largest_batch(recipe: &impl ReadsTexts) -> (usize, usize) {
-    (recipe.batch(), recipe.reader().max_length)
 }

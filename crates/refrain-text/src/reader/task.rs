@@ -1,6 +1,6 @@
 //! Labelling as a task: texts of any lengths, and a label for each or for each of its words.
 
-use super::settings::{held, largest_batch, reducible_settings, uses};
+use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
 use crate::error::Result;
 use refrain_nn::Error as NnError;
@@ -99,6 +99,11 @@ pub trait HasTexts {
     fn count(&self) -> usize {
         self.pieces().len()
     }
+
+    /// Bytes that they take in memory.
+    fn bytes(&self) -> u64 {
+        self.pieces().bytes()
+    }
 }
 
 /// The encoded texts of a run: what a model that labels is trained, validated and tested on.
@@ -190,12 +195,12 @@ impl<L: Labelling> Task for LabelTask<L> {
         assets.check(model, if L::EVERY_STEP { &[1, 1] } else { &[1] })
     }
 
-    fn uses(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<MemoryUse> {
-        uses(recipe, sizes, L::SCORED)
+    fn memory_uses(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<MemoryUse> {
+        memory_uses(recipe, sizes, L::SCORED)
     }
 
-    fn held(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
-        held(sizes)
+    fn kept_in_memory(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
+        kept_in_memory(sizes)
     }
 
     fn reducible_settings(recipe: &L::Recipe, sizes: &LabelledSizes) -> Vec<ReducibleSetting<L::Recipe>> {
@@ -238,7 +243,7 @@ impl<L: Labelling> Task for LabelTask<L> {
             test_texts,
             pieces: pieces[0].len(),
             scored_pieces: pieces[1].len().max(pieces[2].len()),
-            held: self.bytes + pieces.iter().map(|pieces| pieces.bytes()).sum::<u64>(),
+            held: self.bytes + self.parts().iter().map(|part| part.bytes()).sum::<u64>(),
         }
     }
 

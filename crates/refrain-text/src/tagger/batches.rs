@@ -121,6 +121,10 @@ impl HasTexts for Sentences {
     fn count(&self) -> usize {
         self.words.len()
     }
+
+    fn bytes(&self) -> u64 {
+        self.pieces.bytes() + 4 * self.labels.len() as u64 + 8 * self.words.len() as u64
+    }
 }
 
 /// Batches of [`Sentences`].

@@ -37,7 +37,7 @@ pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings
 
 use crate::codec::Codec;
 use crate::error::Result;
-use crate::reader::compile_to_score;
+use crate::score::compile_to_score;
 use batches::Sentences;
 use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
@@ -122,7 +122,7 @@ impl Tagger {
         let sentences = Sentences::new(sentences, assets)?;
         sentences.must_be_some()?;
         if !model.is_compiled() {
-            model.compile(compile_to_score(model.engine().clone()))?;
+            compile_to_score(model, Vec::new())?;
         }
         Ok(score::score(model, &sentences, &assets.labels)?)
     }

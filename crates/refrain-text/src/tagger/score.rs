@@ -61,23 +61,24 @@ pub(super) fn score(
     names: &[String],
 ) -> Result<TaggerScore, Error> {
     let mut confusion = Confusion::new(names.to_vec());
-    let mut pairs = Vec::new();
+    let mut spans = Spans::are_marked_by(names).then(Spans::default);
+    // The labels of the current sentence.
+    let (mut truths, mut predictions) = (Vec::new(), Vec::new());
+    let mut lengths = sentences.words.iter().filter(|&&words| words > 0);
+    let mut length = lengths.next();
     model.reset_totals();
     predict(model, sentences, true, |truth, predicted, _| {
         confusion.add(truth, predicted);
-        pairs.push((&*names[truth], &*names[predicted]));
-    })?;
-    let spans = Spans::are_marked_by(names).then(|| {
-        let mut spans = Spans::default();
-        let mut rest = &pairs[..];
-        for &words in &sentences.words {
-            let (sentence, after) = rest.split_at(words);
-            let (truth, predicted): (Vec<&str>, Vec<&str>) = sentence.iter().copied().unzip();
-            spans.add(&truth, &predicted);
-            rest = after;
+        let Some(spans) = &mut spans else { return };
+        truths.push(&*names[truth]);
+        predictions.push(&*names[predicted]);
+        if length == Some(&truths.len()) {
+            spans.add(&truths, &predictions);
+            truths.clear();
+            predictions.clear();
+            length = lengths.next();
         }
-        spans
-    });
+    })?;
     Ok(TaggerScore { loss: model.weighted_loss(), confusion, spans })
 }
 

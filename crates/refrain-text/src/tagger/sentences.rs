@@ -1,7 +1,7 @@
 //! Sentences whose words have labels: parsed, checked and split.
 
 use crate::error::{Error, Result, shorten};
-use refrain_task::Fingerprints;
+use refrain_task::Fingerprint;
 use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -35,9 +35,9 @@ impl TaggedSentence {
 
 /// Parses sentences in one of two forms. The first line that is not blank decides which.
 ///
-/// - Columns, as in CoNLL's files: one word per line with its label in the last column, and a blank line between
-///   sentences. Columns are separated by tabs, or by spaces if the line has no tab, and every line has the same number of
-///   them. Lines that begin with `-DOCSTART-` are skipped.
+/// - Columns, as in CoNLL's files: one line per word, the word in the first column and its label in the last, and a blank
+///   line between sentences. Columns are separated by tabs, or by spaces if the line has no tab, and every line has the
+///   same number of them. A line that begins with `-DOCSTART-` is no word and ends a sentence.
 /// - `word/LABEL`, one sentence per line, words separated by spaces. The label follows the last slash.
 ///
 /// # Errors
@@ -70,12 +70,13 @@ fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
             true => line.split('\t').map(str::trim).collect(),
             false => line.split_whitespace().collect(),
         };
+        if columns[0] == DOCUMENT {
+            sentences.push(TaggedSentence { words: std::mem::take(&mut words) });
+            continue;
+        }
         let &[word, .., label] = &columns[..] else {
             return Err(wrong(format!("`{}` has no label", shorten(line.trim()))));
         };
-        if word == DOCUMENT {
-            continue;
-        }
         let (here, first) = (columns.len(), *width.get_or_insert(columns.len()));
         if here != first {
             return Err(wrong(format!("{here} columns, and {first} in the lines before")));
@@ -134,7 +135,7 @@ pub(super) fn fingerprint(sentences: &[TaggedSentence]) -> String {
         let words = sentence.words.iter().flat_map(|word| [&*word.word, "\t", &*word.label, "\n"]);
         words.chain(["\n"])
     });
-    Fingerprints::of_bytes(words.map(str::as_bytes))
+    Fingerprint::of(words).to_string()
 }
 
 /// Collects the labels of the training sentences, sorted.
@@ -179,6 +180,7 @@ mod tests {
         assert_eq!(read("\nEU B-ORG\r\n1/2 O\n \n\nw/ X"), expected);
         let columns = "-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\n1/2 CD B-NP O\n\nw/ IN B-PP X\n";
         assert_eq!(read(columns), expected);
+        assert_eq!(read("EU B-ORG\n1/2 O\n-DOCSTART-\nw/ X\n"), expected);
         // With tabs a word may hold blanks.
         assert_eq!(read("New York\tB-LOC\nor\tO\n"), [words(&[("New York", "B-LOC"), ("or", "O")])]);
         assert_eq!(read("a/X\tb/Y\n"), [words(&[("a/X", "b/Y")])]);

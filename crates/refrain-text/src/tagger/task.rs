@@ -12,13 +12,13 @@ use refrain_nn::{Answer, Engine, Error, Model};
 use refrain_task::{MetricInfo, RunEvent, Trained, Unit};
 
 /// The encoded sentences of a run: what a tagger is trained, validated and tested on.
-pub type TaggerTask = LabelTask<Tag>;
+pub type TaggerTask = LabelTask<WordLabelling>;
 
 /// The labelling of words.
 #[derive(Debug)]
-pub struct Tag;
+pub struct WordLabelling;
 
-impl Labelling for Tag {
+impl Labelling for WordLabelling {
     const NAME: &'static str = "tag";
     const TITLE: &'static str = "a tagger";
     const UNIT: Unit = Unit::Tokens;

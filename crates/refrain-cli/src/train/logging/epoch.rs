@@ -1,6 +1,6 @@
 //! An epoch of any training, as `--json` has it, and what logs know of its task.
 
-use refrain::task::{EpochRecord, MetricInfo, Task, Unit, columns};
+use refrain::task::{EpochRecord, MetricInfo, Task, Unit, log_columns};
 use serde_json::Value;
 
 /// What logs know of a task.
@@ -14,7 +14,7 @@ pub(crate) struct TaskInfo {
 
 impl TaskInfo {
     pub(crate) fn of<T: Task>() -> Self {
-        Self { columns: columns::<T>(), unit: T::UNIT, metrics: T::METRICS }
+        Self { columns: log_columns::<T>(), unit: T::UNIT, metrics: T::METRICS }
     }
 }
 

@@ -375,7 +375,7 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         Ok(outputs)
     }
 
-    fn without_noise(&self) -> Box<dyn Layer> {
+    fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(self.noiseless())
     }
 

@@ -128,15 +128,11 @@ impl Recipe for TextRecipe {
     }
 
     fn check_own(&self) -> refrain_task::Result<()> {
-        let counts = [
-            ("units", self.units),
-            ("layers", self.layers),
-            ("embedding", self.embedding),
-            ("steps", self.steps),
-        ];
+        let counts = [("units", self.units), ("embedding", self.embedding), ("steps", self.steps)];
         for (option, value) in counts {
             Range::COUNT.check(option, value as f64)?;
         }
+        Range::LAYERS.check("layers", self.layers as f64)?;
         Range::POSITIVE.check("init-range", self.init_range.unwrap_or(1.0))?;
         for (option, value) in
             [("activation-penalty", self.activation_penalty), ("temporal-penalty", self.temporal_penalty)]

@@ -275,7 +275,7 @@ fn an_epoch_s_model_can_be_run() {
     let mut samples = Vec::new();
     let trained = recipe(Level::Char).train(data(&training, None), engine(1), &mut |event| {
         if let RunEvent::Epoch(epoch) = event {
-            let mut model = LanguageModel::without_noise(epoch.model, epoch.assets).unwrap();
+            let mut model = LanguageModel::without_dropout(epoch.model, epoch.assets).unwrap();
             samples.push(model.complete(&options).unwrap());
         }
         Answer::Continue

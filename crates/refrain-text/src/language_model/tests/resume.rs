@@ -20,7 +20,7 @@ fn file_of(model: &LanguageModel) -> Vec<u8> {
 }
 
 fn timeless(trained: &Trained<TextTask>) -> Vec<EpochRecord> {
-    trained.epochs.iter().cloned().map(EpochRecord::timeless).collect()
+    trained.epochs.iter().cloned().map(EpochRecord::without_times).collect()
 }
 
 fn same(name: &str, got: &Trained<TextTask>, want: &Trained<TextTask>) {
