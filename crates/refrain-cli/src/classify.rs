@@ -73,6 +73,13 @@ pub(crate) fn cut_warning(texts: usize, max_length: usize, level: Level) -> Stri
     format!("{texts} text{s} longer than {max_length} {what}; only the beginning is read")
 }
 
+/// That words are longer than a model reads.
+pub(crate) fn cut_words_warning(words: usize, max_length: usize, level: Level) -> String {
+    let what = steps(level);
+    let s = if words == 1 { " is" } else { "s are" };
+    format!("{words} word{s} longer than {max_length} {what}; only the beginning is read")
+}
+
 /// What a model of this level reads.
 pub(crate) fn steps(level: Level) -> &'static str {
     match level {

@@ -1,5 +1,6 @@
 //! `refrain tag`: which label each word has.
 
+use crate::classify::cut_words_warning;
 use crate::cli::Tag as Options;
 use crate::error::Result;
 use crate::model::open_as;
@@ -29,6 +30,11 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
 }
 
 fn tag(model: &mut Tagger, lines: &[&str], options: &Options, output: &Output) -> Result<()> {
+    let words = lines.iter().flat_map(|line| line.split_whitespace());
+    let cut = words.filter(|word| model.cuts(word)).count();
+    if cut > 0 {
+        output.warning(cut_words_warning(cut, model.assets().max_length, model.codec().level()));
+    }
     let tagged = model.tag(lines).map_err(Error::from)?;
     for (line, words) in lines.iter().zip(tagged) {
         let written = || if options.columns { columns(&words) } else { with_slashes(&words) };

@@ -116,6 +116,15 @@ pub enum Error {
         known: Vec<String>,
     },
 
+    /// Something is wrong with one part of a run's data.
+    #[error("in {part}: {source}")]
+    Part {
+        /// The part: `the test data`.
+        part: &'static str,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+
     /// A text to classify has nothing in it.
     #[error("text {} is empty; expected at least one step", position + 1)]
     EmptyText {

@@ -210,8 +210,15 @@ impl<'a> Checkpoints<'a> {
 
     /// Writes the checkpoint of a run that was stopped, unless that is because none can be written.
     pub(crate) fn write_last(&mut self, checkpoint: &Checkpoint) {
-        if self.failed.is_none() {
-            let _ = self.write(checkpoint);
+        if self.failed.is_some() {
+            return;
+        }
+        let _ = self.write(checkpoint);
+        // What an interruption left is the newest alone: an older one would outlast the run.
+        if let (None, Some(resumed), Some((newest, _))) = (&self.failed, &self.resumed, &self.safe)
+            && resumed.path != *newest
+        {
+            let _ = fs::remove_file(&resumed.path);
         }
     }
 

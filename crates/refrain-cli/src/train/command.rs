@@ -107,7 +107,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let folder = folder_of(out);
     let mut input = command.read(folder, output)?;
     writable::keep_what_is_read(out, &input.files, "--out")?;
-    logging.keep_what_is_read(&input.files)?;
+    logging.keep_what_is_read(input.files.iter().chain(&options.files.init))?;
     let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
     let saved = saved.map_err(|e| about(e.into(), &checkpoints, &input.name))?;
     // What a model was given for is in the checkpoint.
@@ -115,6 +115,16 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         Some(path) if saved.is_none() => Some(open_as(path, engine.clone(), output)?),
         _ => None,
     };
+    if let (Some(saved), Some(path)) = (&saved, &options.files.init) {
+        let model: C::Model = open_as(path, engine.clone(), output)?;
+        if !saved.began_with(model.task_model().fingerprint()) {
+            let init = path.display();
+            output.warning(format_args!(
+                "the run that is resumed did not begin with {init}, which changes nothing here; to train {init} further, \
+                 leave out --resume"
+            ));
+        }
+    }
     let recipe = match (&saved, &model) {
         (Some(saved), _) if options.files.init.is_some() => {
             command.recipe_for(C::network_with(saved.recipe().map_err(Error::from)?, saved.assets()))
@@ -139,6 +149,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         .map_err(|failure| failure.context(command.data_in_words(&input, recipe)))?;
     let input = &input;
     let limit = Limit::new(options.limit.memory);
+    limit.warn_of_itself(output);
     let mut run = TrainingRun::new(recipe, &task).engine(engine).memory_limit(limit.bytes);
     if let Some(saved) = saved {
         run = run.resume(saved);
@@ -164,6 +175,11 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
             RunEvent::Batch(batch) => checkpoints.trained(batch.epoch, batch.batches_done),
             RunEvent::Epoch(epoch) => checkpoints.epoch_ended(epoch.is_last),
             RunEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
+            // Scoring takes its time, and the training is not to be lost with it. What fails here fails again at the end.
+            RunEvent::Test(model) => {
+                let _ = model.save(out);
+                Answer::Continue
+            }
             _ => Answer::Continue,
         };
         // A checkpoint that is due comes first: a look into the next batch can wait.

@@ -14,6 +14,8 @@ pub(crate) struct Limit {
     set_by: SetBy,
     /// What nobody uses now, if it is known.
     free: Option<u64>,
+    /// What the machine has, if it is known.
+    machine: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl Limit {
         });
         let free = free.into_iter().chain(group.as_ref().and_then(|g| known(g.free_memory))).min();
         if option.is_some() {
-            return Self { bytes: option, set_by: SetBy::Option, free };
+            return Self { bytes: option, set_by: SetBy::Option, free, machine };
         }
         let limits = [
             (machine, SetBy::Machine),
@@ -57,7 +59,20 @@ impl Limit {
         // Of equal ones the first: a control group without a limit has the machine's.
         let least = limits.into_iter().filter_map(|(bytes, by)| Some((bytes?, by))).min_by_key(|l| l.0);
         let (bytes, set_by) = least.map_or((None, SetBy::Machine), |(bytes, by)| (Some(bytes), by));
-        Self { bytes, set_by, free }
+        Self { bytes, set_by, free, machine }
+    }
+
+    /// Warns of a limit above what the machine has: the system ends a run that asks for more.
+    pub(crate) fn warn_of_itself(&self, output: &Output) {
+        if let (Some(bytes), Some(machine)) = (self.bytes, self.machine)
+            && bytes > machine
+        {
+            output.warning(format_args!(
+                "--memory allows {}, and this machine has {}: the system may end a run that needs more than that",
+                Bytes(bytes),
+                Bytes(machine)
+            ));
+        }
     }
 
     /// Warns of a run that needs more than is free.

@@ -2,7 +2,7 @@
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::labelled::{self, Parts};
-use crate::classify::steps;
+use crate::classify::{cut_words_warning, steps};
 use crate::cli::{TrainOptions, TrainTag};
 use crate::error::{Failure, Result};
 use crate::labelled::sentences;
@@ -34,12 +34,12 @@ impl TrainCommand for TrainTag {
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<TaggerTask> {
         let Preparation { recipe, input, assets, output, .. } = preparation;
-        let Parts { training, validation, test } = &input.data;
-        let (training, validation) = match validation {
+        let Parts { training, validation, test } = std::mem::take(&mut input.data);
+        let (training, validation) = match &validation {
             Some(validation) => (&training[..], &validation[..]),
-            None => split_tagged(training, recipe.training.validation),
+            None => split_tagged(&training, recipe.training.validation),
         };
-        let data = LabelledData { training, validation, test };
+        let data = LabelledData { training, validation, test: &test };
         let task = TaggerTask::prepare(recipe, data, assets).map_err(|e| Failure::from(Error::from(e)))?;
         if validation.is_empty() && recipe.training.validation > 0.0 {
             output.warning("there are too few sentences to hold one out, so nothing is validated");
@@ -52,6 +52,9 @@ impl TrainCommand for TrainTag {
                 reader.max_length,
                 steps(reader.level)
             ));
+        }
+        if task.cut_words() > 0 {
+            output.warning(cut_words_warning(task.cut_words(), reader.max_length, reader.level));
         }
         Ok(task)
     }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 /// Writes a file through a temporary one beside it, synced and renamed. An existing file stays as it was
 /// until the new one is complete, and for good when writing fails.
@@ -40,7 +40,10 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Err(error(io::Error::other("it is a folder")));
     }
-    if path.file_name().is_none() {
+    // Of `model/` the file name is `model`.
+    let ends_as_a_folder =
+        path.as_os_str().as_encoded_bytes().last().is_some_and(|&end| is_separator(end.into()));
+    if path.file_name().is_none() || ends_as_a_folder {
         return Err(error(io::Error::other("it is not the name of a file")));
     }
     // A file that may not be written would be replaced all the same.

@@ -152,6 +152,12 @@ fn an_existing_file_survives_a_failed_write() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert!(check_writable(folder.path()).unwrap_err().to_string().contains("folder"));
     assert!(check_writable(&folder.path().join("no/such/folder")).is_err());
+    assert!(
+        check_writable(&folder.path().join("new/"))
+            .unwrap_err()
+            .to_string()
+            .contains("not the name of a file")
+    );
     check_writable(&path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
 }

@@ -1,13 +1,13 @@
 //! What a run reports.
 
 use crate::epoch::EpochRecord;
-use crate::task::Task;
+use crate::task::{Task, TaskModel};
 use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::{Memory, Model};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A point of a run. Whoever is told answers with [`Answer`](refrain_nn::Answer).
+/// An event of a run. The report answers it with [`Answer`](refrain_nn::Answer).
 #[non_exhaustive]
 pub enum RunEvent<'a, T: Task> {
     /// All is ready. The answer `Stop` ends the run before its first batch, `Probe` looks into that batch.
@@ -19,6 +19,9 @@ pub enum RunEvent<'a, T: Task> {
     /// A checkpoint was taken: of a batch or an epoch whose answer was `Checkpoint`, or because one was due. The answer
     /// `Stop` ends the run there.
     Checkpoint(&'a Checkpoint),
+    /// The model is trained, and is scored on the test data next: it can be saved before. The answer `Stop` leaves the
+    /// scoring out.
+    Test(&'a TaskModel<T>),
 }
 
 /// All that is known before the first batch.
@@ -115,6 +118,7 @@ impl<T: Task> fmt::Debug for RunEvent<'_, T> {
             Self::Batch(batch) => batch.fmt(f),
             Self::Epoch(epoch) => epoch.fmt(f),
             Self::Checkpoint(checkpoint) => f.debug_tuple("Checkpoint").field(&checkpoint.kind()).finish(),
+            Self::Test(model) => f.debug_tuple("Test").field(model).finish(),
         }
     }
 }

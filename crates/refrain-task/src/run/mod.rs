@@ -114,7 +114,8 @@ impl<'a, T: Task> TrainingRun<'a, T> {
     pub fn train(self, report: &mut dyn FnMut(&RunEvent<'_, T>) -> Answer) -> Result<Trained<T>> {
         let Self { recipe, task, engine, from, memory_limit, checkpoints, callbacks } = self;
         recipe.check()?;
-        let identity = Identity::new(recipe, task)?;
+        let mut identity = Identity::new(recipe, task)?;
+        identity.initial_model = from.initial_model();
         if identity.data.validation.is_none() {
             recipe.training().check_without_validation()?;
         }
@@ -158,21 +159,29 @@ impl<'a, T: Task> TrainingRun<'a, T> {
             model.set_weights_flat(&best.weights)?;
             (best_epoch, score) = (best.epoch, best.score);
         }
-        let test = match (stopped, &identity.data.test) {
-            (Stopped::Interrupted, _) | (_, None) => None,
-            (_, Some(_)) => Some(task.score(recipe, &mut model, Split::Test)?),
+        let record = |test: Option<&T::Score>| {
+            let record = Record::<T> {
+                recipe,
+                data: &identity.data,
+                sizes: &sizes,
+                epochs: records.len(),
+                best_epoch,
+                metrics: score.as_ref().map(Score::summary),
+                test: test.map(Score::summary),
+            };
+            serde_json::to_value(record).map_err(|e| Error::Task(e.into()))
         };
-        let record = Record::<T> {
-            recipe,
-            data: &identity.data,
-            sizes: &sizes,
-            epochs: records.len(),
-            best_epoch,
-            metrics: score.as_ref().map(Score::summary),
-            test: test.as_ref().map(Score::summary),
-        };
-        let record = serde_json::to_value(record).map_err(|e| Error::Task(e.into()))?;
-        let model = TaskModel::new(model, task.assets().clone(), Some(record)).into();
+        let mut model = TaskModel::new(model, task.assets().clone(), Some(record(None)?));
+        let mut test = None;
+        if stopped != Stopped::Interrupted
+            && identity.data.test.is_some()
+            && shared.event(&RunEvent::Test(&model)) != Answer::Stop
+        {
+            let score = task.score(recipe, model.model_mut(), Split::Test)?;
+            model.set_training(record(Some(&score))?);
+            test = Some(score);
+        }
+        let model = model.into();
         Ok(Trained { model, best_epoch, epochs: records, stopped, seconds, score, test, checkpoint })
     }
 }

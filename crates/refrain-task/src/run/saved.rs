@@ -1,7 +1,7 @@
 //! Which run a checkpoint is of.
 
 use crate::error::{Error, Result};
-use crate::task::{Fingerprints, Task, assets_json, parse_assets};
+use crate::task::{Fingerprint, Fingerprints, Task, assets_json, parse_assets};
 use refrain_nn::Error as NnError;
 use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Part};
 use refrain_nn::file::printable;
@@ -20,6 +20,8 @@ pub(super) struct Identity {
     recipe: Value,
     pub(super) data: Fingerprints,
     assets: Map<String, Value>,
+    /// The fingerprint of the model that the run began with, if it began with one.
+    pub(super) initial_model: Option<String>,
 }
 
 impl Identity {
@@ -29,7 +31,8 @@ impl Identity {
     /// If the assets cannot be kept in a file.
     pub(super) fn new<T: Task>(recipe: &T::Recipe, task: &T) -> Result<Self> {
         let recipe = serde_json::to_value(recipe).map_err(|e| Error::Task(e.into()))?;
-        Ok(Self { recipe, data: task.fingerprints(), assets: assets_json(T::NAME, task.assets())? })
+        let assets = assets_json(T::NAME, task.assets())?;
+        Ok(Self { recipe, data: task.fingerprints(), assets, initial_model: None })
     }
 
     /// Whether the data is prepared with these assets.
@@ -102,6 +105,11 @@ impl<T: Task> SavedRun<T> {
         folder.newest()?.checkpoint.map(|(_file, checkpoint)| Self::open(checkpoint)).transpose()
     }
 
+    /// Whether the run began with a model that has this fingerprint.
+    pub fn began_with(&self, model: Fingerprint) -> bool {
+        self.identity.initial_model == Some(model.to_string())
+    }
+
     /// The recipe of the run.
     ///
     /// # Errors
@@ -141,12 +149,14 @@ fn same_recipe(now: &Value, then: &Value) -> Result<()> {
     Err(NnError::resume("the recipe", shown(&now), shown(&then)).into())
 }
 
-/// The settings of a recipe, those of training among the others where no other has their name.
+/// The settings of a recipe by name, those of its parts (`training`) among them where no other has their name.
 fn settings(recipe: &Value) -> Map<String, Value> {
-    let mut settings = recipe.as_object().cloned().unwrap_or_default();
-    if let Some(Value::Object(training)) = settings.remove("training") {
-        for (name, value) in training {
-            let name = if settings.contains_key(&name) { format!("training.{name}") } else { name };
+    let recipe = recipe.as_object().cloned().unwrap_or_default();
+    let (parts, mut settings): (Map<_, _>, Map<_, _>) =
+        recipe.into_iter().partition(|(_, value)| value.is_object());
+    for (part, of) in parts {
+        for (name, value) in of.as_object().cloned().unwrap_or_default() {
+            let name = if settings.contains_key(&name) { format!("{part}.{name}") } else { name };
             settings.insert(name, value);
         }
     }

@@ -41,6 +41,15 @@ pub(super) struct Setup<'a, T: Task> {
 }
 
 impl<T: Task> From<T> {
+    /// The fingerprint of the model that the run began with.
+    pub(super) fn initial_model(&self) -> Option<String> {
+        match self {
+            Self::Recipe => None,
+            Self::Model(model) => Some(model.fingerprint().to_string()),
+            Self::Checkpoint(saved) => saved.identity.initial_model.clone(),
+        }
+    }
+
     /// Compiles the model, and checks that the run is what it should be and has the memory that it needs.
     pub(super) fn ready(
         self,

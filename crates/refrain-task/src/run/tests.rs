@@ -171,6 +171,29 @@ proptest! {
 }
 
 #[test]
+fn the_model_can_be_saved_before_it_is_tested_and_left_untested() {
+    let task = Parity { test: 30, ..Parity::default() };
+    let recipe = recipe(|t| t.epochs = 2);
+    let mut before = None;
+    let mut test = |answer: Answer| {
+        let trained = run(&recipe, &task, None, 1, &mut |event| match event {
+            RunEvent::Test(model) => {
+                before = Some((model.model().weights(), model.training().unwrap().clone()));
+                answer
+            }
+            _ => Answer::Continue,
+        });
+        (trained.unwrap(), before.take().unwrap())
+    };
+    let (tested, (weights, record)) = test(Answer::Continue);
+    assert_eq!((tested.test.is_some(), tested.model.model().weights()), (true, weights));
+    assert!(record.get("test").is_none() && tested.model.training().unwrap().get("test").is_some());
+    let (untested, (_, record)) = test(Answer::Stop);
+    assert_eq!((untested.stopped, &untested.test), (Stopped::Epochs, &None));
+    assert_eq!(untested.model.training(), Some(&record));
+}
+
+#[test]
 fn a_checkpoint_that_is_asked_for_changes_nothing_and_leads_to_the_same_end() {
     let recipe = recipe(|t| (t.epochs, t.accumulate) = (2, 3));
     let (task, straight) = (Parity::default(), whole(&recipe));
@@ -192,6 +215,7 @@ fn a_checkpoint_that_is_asked_for_changes_nothing_and_leads_to_the_same_end() {
             taken.push((*checkpoint).clone());
             Answer::Continue
         }
+        RunEvent::Test(_) => unreachable!("there is no test data"),
     });
     same_run(&asked.unwrap(), &straight);
     let one = "checkpoint checkpoint epoch 1 checkpoint checkpoint checkpoint epoch 2, the last checkpoint";
@@ -400,6 +424,13 @@ fn a_trained_model_is_trained_further_and_its_run_can_be_resumed() {
     let stopped = run_on(&mut stop_at(6));
     let end = run(&again, &task, stopped.checkpoint.as_ref(), 2, &mut |_| Answer::Continue).unwrap();
     same_run(&end, &straight);
+    // It is known which model the run began with, stopped once or twice.
+    let saved = SavedRun::<Parity>::open(through_file(stopped.checkpoint.as_ref().unwrap())).unwrap();
+    assert!(saved.began_with(first.model.fingerprint()) && !saved.began_with(end.model.fingerprint()));
+    let twice = run(&again, &task, stopped.checkpoint.as_ref(), 1, &mut stop_at(7)).unwrap();
+    assert!(
+        SavedRun::<Parity>::open(twice.checkpoint.unwrap()).unwrap().began_with(first.model.fingerprint())
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A trained model with all that running it needs, and its file.
 
-use super::{Description, Fingerprints, Task};
+use super::{Description, Fingerprint, Fingerprints, Task};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use refrain_nn::file::{self, ModelFile};
@@ -70,10 +70,21 @@ impl<T: Task> TaskModel<T> {
         self.training.as_ref()
     }
 
+    pub(crate) fn set_training(&mut self, training: Value) {
+        self.training = Some(training);
+    }
+
     /// The recipe that it was trained with, if its file says so and this version knows all its settings.
     pub fn recipe(&self) -> Option<T::Recipe> {
         let recipe = self.training.as_ref()?.get("recipe")?.clone();
         serde_json::from_value(T::Recipe::of_earlier_version(recipe)).ok()
+    }
+
+    /// Returns a fingerprint of the network's weights.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = Fingerprint::default();
+        self.model.weights().iter().for_each(|weight| fingerprint.add(&weight.to_le_bytes()));
+        fingerprint
     }
 
     /// Copies a model in training, so that the copy can be run without disturbing it: without dropout, not compiled.

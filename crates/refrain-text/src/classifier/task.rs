@@ -5,7 +5,9 @@ use super::batches::{Batches, Examples};
 use super::examples::{LabelledText, fingerprint, labels_of};
 use super::recipe::{ClassWeight, ClassifierRecipe};
 use super::score::{BATCH, ClassifierScore, score};
-use crate::reader::{LabelAssets, LabelTask, LabelledData, LabelledSizes, Labelling, ReadsTexts};
+use crate::reader::{
+    LabelAssets, LabelTask, LabelledData, LabelledSizes, Labelling, ReadsTexts, string_bytes,
+};
 use crate::words::WordSplit;
 use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::BatchSource;
@@ -50,7 +52,7 @@ impl Labelling for TextLabelling {
     }
 
     fn bytes(text: &LabelledText) -> u64 {
-        (size_of_val(text) + text.text.capacity() + text.label.capacity()) as u64
+        string_bytes(&text.text) + string_bytes(&text.label)
     }
 
     fn batches<'a>(

@@ -2,7 +2,7 @@
 
 use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use refrain_nn::Error as NnError;
 use refrain_nn::data::BatchSource;
 use refrain_nn::layers::Dense;
@@ -90,6 +90,11 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
     }
 }
 
+/// Names the part of a run's data that something is wrong with.
+fn part<T>(part: &'static str, result: Result<T>) -> Result<T> {
+    result.map_err(|source| Error::Part { part, source: Box::new(source) })
+}
+
 /// Labelled texts, encoded.
 pub trait HasTexts {
     /// The texts alone, those that are read in several pieces in pieces.
@@ -98,6 +103,11 @@ pub trait HasTexts {
     /// The number of texts.
     fn count(&self) -> usize {
         self.pieces().len()
+    }
+
+    /// Counts the words that are longer than a piece, of which the beginning alone is read.
+    fn cut_words(&self) -> usize {
+        0
     }
 
     /// Bytes that they take in memory.
@@ -135,8 +145,8 @@ impl<L: Labelling> LabelTask<L> {
         let of = |texts: &[L::Text]| (!texts.is_empty()).then(|| L::fingerprint(texts));
         Ok(Self {
             training: L::encode(data.training, &assets)?,
-            validation: L::encode(data.validation, &assets)?,
-            test: L::encode(data.test, &assets)?,
+            validation: part("the validation data", L::encode(data.validation, &assets))?,
+            test: part("the test data", L::encode(data.test, &assets))?,
             fingerprints: Fingerprints {
                 training: L::fingerprint(data.training),
                 validation: of(data.validation),
@@ -150,6 +160,11 @@ impl<L: Labelling> LabelTask<L> {
     /// Counts the texts that are longer than `max_length`: a classifier cuts them, a tagger reads them in several pieces.
     pub fn too_long(&self) -> usize {
         self.parts().iter().map(|part| part.pieces().cut).sum()
+    }
+
+    /// Counts the words that are longer than `max_length`, of which a tagger reads the beginning alone.
+    pub fn cut_words(&self) -> usize {
+        self.parts().iter().map(|part| part.cut_words()).sum()
     }
 
     /// Prepares data and trains on it.

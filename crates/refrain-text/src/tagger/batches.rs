@@ -20,6 +20,8 @@ pub struct Sentences {
     pub(super) words: Vec<usize>,
     /// 0, 1, … for each piece.
     numbers: Vec<u32>,
+    /// Words that are longer than a piece: their beginning alone is read.
+    pub(super) cut_words: usize,
 }
 
 impl Sentences {
@@ -57,23 +59,21 @@ impl Sentences {
         encoded
     }
 
-    /// Adds a sentence, a blank before every word but the first.
+    /// Adds a sentence, a blank before every word but a piece's first.
     fn push(&mut self, words: &[(&str, u32)], assets: &LabelAssets) {
-        let LabelAssets { max_length, codec, .. } = assets;
+        let LabelAssets { max_length, .. } = assets;
         let mut piece = Vec::new();
         let mut is_split = false;
-        for (i, &(word, label)) in words.iter().enumerate() {
-            let mut ids = if i == 0 { codec.encode(word) } else { codec.encode(&format!(" {word}")) };
-            if ids.is_empty() {
-                // What a vocabulary of words takes for blanks alone.
-                ids.push(0);
-            }
-            ids.truncate(*max_length);
-            if piece.len() + ids.len() > *max_length {
+        for &(word, label) in words {
+            let mut ids = ids_of(assets, word, !piece.is_empty());
+            if !piece.is_empty() && piece.len() + ids.len() > *max_length {
                 self.pieces.push(&piece);
                 piece.clear();
                 is_split = true;
+                ids = ids_of(assets, word, false);
             }
+            self.cut_words += usize::from(ids.len() > *max_length);
+            ids.truncate(*max_length);
             piece.extend(&ids);
             self.labels.extend((1..ids.len()).map(|_| NO_LABEL));
             self.labels.push(label);
@@ -107,6 +107,16 @@ impl Sentences {
     }
 }
 
+/// The ids of a word, with the blank before it if it follows another one; at least one.
+pub(super) fn ids_of(assets: &LabelAssets, word: &str, follows: bool) -> Vec<u32> {
+    let mut ids = if follows { assets.codec.encode(&format!(" {word}")) } else { assets.codec.encode(word) };
+    if ids.is_empty() {
+        // What a vocabulary of words takes for blanks alone.
+        ids.push(0);
+    }
+    ids
+}
+
 /// The labels of a batch's steps, in the order of its rows; steps at which no word ends have none.
 pub(super) fn labels(batch: &Batch) -> impl Iterator<Item = Option<u32>> {
     let steps = batch.targets[0].ids.iter().zip(&batch.weights);
@@ -120,6 +130,10 @@ impl HasTexts for Sentences {
 
     fn count(&self) -> usize {
         self.words.len()
+    }
+
+    fn cut_words(&self) -> usize {
+        self.cut_words
     }
 
     fn bytes(&self) -> u64 {
@@ -228,8 +242,10 @@ mod tests {
     fn long_sentences_are_split_between_words_and_long_words_cut() {
         let sentences = sentences(Codec::Char(CharVocab::from_texts(["abc "])), 2);
         let pieces: Vec<_> = (0..sentences.pieces.len()).map(|i| sentences.pieces.text(i)).collect();
-        assert_eq!(pieces, [&[2, 3][..], &[1, 4], &[2, 3], &[1, 3], &[2]]);
+        assert_eq!(pieces, [&[2, 3][..], &[4], &[2, 3], &[3], &[2]]);
         assert_eq!((sentences.pieces.cut, &sentences.words[..]), (2, &[2, 2, 1][..]));
-        assert_eq!(sentences.labels, [NO_LABEL, 1, NO_LABEL, 0, NO_LABEL, 0, NO_LABEL, 1, 1]);
+        assert_eq!(sentences.labels, [NO_LABEL, 1, 0, NO_LABEL, 0, 1, 1]);
+        // `abc` alone.
+        assert_eq!(sentences.cut_words, 1);
     }
 }

@@ -38,7 +38,7 @@ pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings
 use crate::codec::Codec;
 use crate::error::Result;
 use crate::score::compile_to_score;
-use batches::Sentences;
+use batches::{Sentences, ids_of};
 use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
 use serde::Serialize;
@@ -71,6 +71,11 @@ impl Tagger {
     /// The labels, sorted.
     pub fn labels(&self) -> &[String] {
         &self.assets().labels
+    }
+
+    /// Whether the model reads only the beginning of a word.
+    pub fn cuts(&self, word: &str) -> bool {
+        ids_of(self.assets(), word, false).len() > self.assets().max_length
     }
 
     /// Labels the words of each line: what stands between blanks. A line without words has no labels. A line's labels do

@@ -5,7 +5,7 @@ use super::batches::{Batches, Sentences};
 use super::recipe::TaggerRecipe;
 use super::score::{BATCH, TaggerScore, score};
 use super::sentences::{TaggedSentence, fingerprint, labels_of};
-use crate::reader::{LabelAssets, LabelTask, LabelledData, Labelling, ReadsTexts};
+use crate::reader::{LabelAssets, LabelTask, LabelledData, Labelling, ReadsTexts, string_bytes};
 use crate::words::WordSplit;
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Answer, Engine, Error, Model};
@@ -49,8 +49,7 @@ impl Labelling for WordLabelling {
     }
 
     fn bytes(sentence: &TaggedSentence) -> u64 {
-        let words = sentence.words.iter();
-        words.map(|word| (size_of_val(word) + word.word.capacity() + word.label.capacity()) as u64).sum()
+        sentence.words.iter().map(|word| string_bytes(&word.word) + string_bytes(&word.label)).sum()
     }
 
     fn batches<'a>(

@@ -96,11 +96,14 @@ impl<'a> Logging<'a> {
     }
 
     /// Refuses files that are to be read, which must not be lost.
-    pub(crate) fn keep_what_is_read(&self, read: &[PathBuf]) -> Result<()> {
+    pub(crate) fn keep_what_is_read<'f>(
+        &self,
+        read: impl Iterator<Item = &'f PathBuf> + Clone,
+    ) -> Result<()> {
         let csv = self.csv.as_ref().map(|csv| ("--csv-log", csv.path()));
         let plot = self.plot.as_ref().map(|plot| ("--plot", plot.path()));
         let mut written = csv.into_iter().chain(plot);
-        written.try_for_each(|(name, path)| writable::keep_what_is_read(path, read, name))
+        written.try_for_each(|(name, path)| writable::keep_what_is_read(path, read.clone(), name))
     }
 
     /// What a run takes, and what looking into its model takes besides: its parameters before a batch, and the copy that
