@@ -12,9 +12,12 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// Starts a training that would take very long, and signals it after an event.
+/// More than are trained in the time of any test.
+const ENDLESS: [&str; 2] = ["--epochs", "1000000"];
+
+/// Starts a training, and signals it after an event.
 fn interrupted(place: &Place, name: &str, after: &str, more: &[&str]) -> (Ran, Vec<String>) {
-    let options = ["--json", "train", "text", "song.txt", "--out", "m.safetensors", "--epochs", "1000000"];
+    let options = ["--json", "train", "text", "song.txt", "--out", "m.safetensors"];
     let options = [&options[..], more].concat();
     let mut child =
         place.command(&tiny(&options)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -36,7 +39,7 @@ fn the_model_is_saved_and_the_exit_code_names_the_signal() {
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
         let place = Place::new();
         place.write("m.safetensors", "an older model");
-        let (ran, rest) = interrupted(&place, name, "\"epoch\":2", &[]);
+        let (ran, rest) = interrupted(&place, name, "\"epoch\":2", &ENDLESS);
         assert_eq!(ran.code, code, "{}", ran.stderr);
         let done: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
         assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
@@ -53,11 +56,52 @@ fn the_model_is_saved_and_the_exit_code_names_the_signal() {
 fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
     let place = Place::new();
     place.write("song.txt", common::SONG.repeat(2000));
-    let often = ["--checkpoint", "ck", "--checkpoint-every", "1"];
+    let often = ["--checkpoint", "ck", "--checkpoint-every", "1", "--epochs", "1000000"];
     let (ran, rest) = interrupted(&place, "-INT", "\"event\":\"checkpoint\"", &often);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
     place.ok(&["info", "ck/model.safetensors"]);
+}
+
+#[test]
+fn a_run_that_was_interrupted_twice_leaves_nothing_but_its_model() {
+    let place = Place::new();
+    place.write("song.txt", common::SONG.repeat(500));
+    let epochs = ["--epochs", "8", "--resume"];
+    for after in ["\"epoch\":2", "\"epoch\":5"] {
+        let (ran, _) = interrupted(&place, "-INT", after, &epochs);
+        assert_eq!(ran.code, 130, "{}", ran.stderr);
+        assert_eq!(place.names(), ["m.safetensors.checkpoint", "song.txt"]);
+    }
+    place.ok(&tiny(&[&["train", "text", "song.txt", "--out", "m.safetensors"], &epochs[..]].concat()));
+    assert_eq!(place.names(), ["m.safetensors", "song.txt"]);
+}
+
+#[test]
+fn a_model_that_is_tested_when_two_signals_come_is_saved() {
+    let place = Place::new();
+    place.write("long.txt", common::SONG.repeat(100));
+    // Testing takes many seconds.
+    let slow = ["--units", "512", "--steps", "8", "--batch", "8", "--layers", "2", "--threads", "1"];
+    let run =
+        ["train", "text", "song.txt", "--out", "m.safetensors", "--epochs", "1", "--test-file", "long.txt"];
+    let mut child = place
+        .command(&[&run[..], &slow].concat())
+        .env("REFRAIN_ISA", "portable")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let saved = || place.names().contains(&"m.safetensors".to_owned());
+    while !saved() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended without a model");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for _ in 0..2 {
+        signal(&child, "-INT");
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    place.ok(&["generate", "m.safetensors"]);
 }
 
 #[test]

@@ -189,6 +189,12 @@ fn wrong_input_is_refused_before_anything_is_done() {
         place.write(name, text);
         place.refused(&["train", "tag", name], phrases);
     }
+    place.write("other.txt", "Ada/B-PER sings/VERB\n");
+    let test = ["train", "tag", "names.conll", "--test-file", "other.txt"];
+    place.refused(&test, &["in the test data: the label `VERB` is unknown"]);
+    std::fs::remove_file(place.file("other.txt")).unwrap();
+    let folder = ["train", "tag", "names.conll", "--out", "new/"];
+    place.refused(&folder, &["cannot write new/: it is not the name of a file"]);
     place.refused(&["train", "tag", "missing"], &["cannot read missing: file not found"]);
     place.refused(&["train", "tag", "."], &[". is a folder; expected a file or a pipe"]);
     place.refused(&["train", "tag", "names.conll", "--min-count", "2"], &["min-count", "it is for words"]);
@@ -197,6 +203,31 @@ fn wrong_input_is_refused_before_anything_is_done() {
         place.names(),
         ["empty.txt", "names.conll", "odd.txt", "one.txt", "short.txt", "song.txt", "zip.txt"]
     );
+}
+
+#[test]
+fn words_that_are_cut_and_models_that_are_not_used_are_said() {
+    let place = place();
+    let ran = place.ok(&train(&["names.conll", "--epochs", "1", "--max-length", "4"]));
+    assert!(
+        ran.stderr.contains("84 words are longer than 4 characters; only the beginning is read"),
+        "{}",
+        ran.stderr
+    );
+    let warned = place.ok(&["tag", "m.safetensors", "Ada Babbage"]).stderr;
+    assert!(warned.contains("1 word is longer than 4 characters"), "{warned}");
+    let ran = place.ok(&train(&["names.conll", "--epochs", "1", "--memory", "9000G"]));
+    assert!(ran.stderr.contains("--memory allows 9.0 TB, and this machine has"), "{}", ran.stderr);
+
+    let checkpoint = ["--checkpoint", "ck", "--checkpoint-every", "2", "--resume", "--epochs", "2"];
+    let init = |model| [&["names.conll", "--init", model], &checkpoint[..]].concat();
+    std::fs::copy(place.file("m.safetensors"), place.file("first.safetensors")).unwrap();
+    let options =
+        |model| [&["--json", "train", "tag"], &init(model)[..], &["--out", "n.safetensors"]].concat();
+    assert!(!place.ok(&options("first.safetensors")).stderr.contains("did not begin"));
+    assert!(!place.ok(&options("first.safetensors")).stderr.contains("did not begin"));
+    let warned = place.ok(&options("n.safetensors")).stderr;
+    assert!(warned.contains("did not begin with n.safetensors, which changes nothing here"), "{warned}");
 }
 
 #[test]
