@@ -55,11 +55,7 @@ fn train(recipe: &ParityRecipe, task: &Parity, folder: &Path, ends: bool) -> Res
         }
         Answer::Continue
     })?;
-    println!(
-        "{:?} after epoch {}; the best was {}",
-        trained.stopped,
-        trained.epochs.len(),
-        trained.best_epoch
-    );
+    let Trained { stopped, epochs, best_epoch, .. } = &trained;
+    println!("{stopped:?} after epoch {}; the best was {best_epoch}", epochs.len());
     Ok(trained)
 }

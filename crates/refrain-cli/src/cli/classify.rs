@@ -26,12 +26,11 @@ pub(crate) struct TrainClassify {
 #[derive(Debug, Args)]
 struct Labels {
     #[arg(long, help_heading = "Training", value_parser = choice::<ClassWeight, 2>(["none", "balanced"]),
-        help = default::<TrainClassify>("How much the texts of each label count: all the same, or rare labels more", |r| name(&r.class_weight)))]
+        help = default::<TrainClassify>("Weight of each label's texts: equal, or balanced (rare labels count more)", |r| name(&r.class_weight)))]
     class_weight: Option<ClassWeight>,
     #[arg(long, help_heading = "Validation and test", conflicts_with = "validation_file",
         value_parser = choice::<Identical, 2>(["together", "apart"]),
-        help = default::<TrainClassify>("Whether texts that are the same, label and all, are held out together, or each is drawn \
-            for itself: then what was learned by heart is validated on too", |r| name(&r.identical)))]
+        help = default::<TrainClassify>("Hold identical texts out together, or each by itself", |r| name(&r.identical)))]
     identical: Option<Identical>,
 }
 

@@ -67,13 +67,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Train,
     },
-    /// Let a model of text write
+    /// Generate text
     Generate(Generate),
     /// Show the likeliest next words (or characters)
     Suggest(Suggest),
-    /// Say which label texts have
+    /// Label texts
     Classify(Classify),
-    /// Say which label each word of a text has
+    /// Label each word of a text
     Tag(Tag),
     /// Measure how well a model predicts a text, or labels texts or words
     Evaluate(Evaluate),
@@ -104,11 +104,11 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Train {
-    /// Train a model of text, which continues it and suggests what comes next
+    /// Train a language model: it continues a text and suggests what comes next
     Text(Box<TrainText>),
-    /// Train a model that says which label a text has
+    /// Train a classifier: a label for each text
     Classify(Box<TrainClassify>),
-    /// Train a model that says which label each word of a text has
+    /// Train a tagger: a label for each word
     Tag(Box<TrainTag>),
 }
 
@@ -142,7 +142,7 @@ pub(crate) struct Evaluate {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Dynamic evaluation (models of text only)")]
 pub(crate) struct Dynamic {
-    /// Let the model go on learning from what it has been scored on, in one lane; the file stays as it is
+    /// Keep learning from the text that was scored, in one lane; the file does not change
     #[arg(long, conflicts_with = "stream")]
     pub(crate) dynamic: bool,
     /// The text that the model was trained on: each weight's step is measured against its usual gradient there

@@ -122,20 +122,19 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
         value_parser = choice::<RateSchedule, 5>(["constant", "cosine", "exponential", "step", "plateau"]))]
     schedule: Option<RateSchedule>,
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = number_in(Range::FACTOR),
-        help = training::<D>("What the schedules step (each epoch) and plateau (an epoch without progress) multiply the rate by",
+        help = training::<D>("Factor by which the schedules step and plateau lower the rate",
             |t| short(t.decay)))]
     decay: Option<f64>,
     #[arg(long, value_name = "EPOCHS", value_parser = count(0..=1_000_000),
         help = training::<D>("Epochs before the schedule step begins", |t| t.decay_after.to_string()))]
     decay_after: Option<usize>,
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
-        help = training::<D>("Share of the rate by which weights shrink each update", |t| t.weight_decay.to_string()))]
+        help = training::<D>("Decoupled weight decay", |t| t.weight_decay.to_string()))]
     weight_decay: Option<f64>,
     #[arg(long, value_name = "NORM", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
-        help = training::<D>("Global norm that gradients are clipped to; 0: not at all", |t| t.clip.to_string()))]
+        help = training::<D>("Clip gradients to this global norm; 0: off", |t| t.clip.to_string()))]
     clip: Option<f64>,
-    #[arg(long, help = training::<D>("Average of the parameters that is validated and kept: of all steps so far, or (triggered) \
-        since the validation loss stopped falling", |t| name(&t.average)),
+    #[arg(long, help = training::<D>("Average of the parameters to validate and keep", |t| name(&t.average)),
         value_parser = choice::<Average, 3>(["none", "exponential", "triggered"]))]
     average: Option<Average>,
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainTag {
-    /// Sentences to learn, in UTF-8 (`-` is stdin): one word per line with its label in the last column and a blank line
-    /// between sentences, as in CoNLL's files, or one sentence per line with its words as `word/LABEL`
+    /// Sentences to learn, in UTF-8 (`-` is stdin): a line per word (first column the word, last its label), with a blank
+    /// line between sentences, as in CoNLL's files, or a line per sentence with its words as `word/LABEL`
     #[arg(value_name = "FILE", required = true)]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
@@ -54,7 +54,7 @@ impl TrainOptions for TrainTag {
 }
 
 impl ReadsLongTexts for TrainTag {
-    const MAX_LENGTH: &'static str = "Steps of a sentence that are read in one piece; a longer one is read in several, split between words";
+    const MAX_LENGTH: &'static str = "Steps read in one piece; a longer sentence is split between words";
 }
 
 #[derive(Debug, Args)]

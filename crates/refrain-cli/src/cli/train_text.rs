@@ -71,7 +71,7 @@ impl TrainOptions for TrainText {
     }
 
     fn default_batch() -> String {
-        "64, for a small text as many as leave 50 updates an epoch; the published recipes: 20".to_owned()
+        "64, or fewer to leave a small text 50 updates an epoch; published recipes: 20".to_owned()
     }
 
     fn run(&self) -> &RunOptions<Self> {
@@ -153,7 +153,7 @@ struct Shape {
     /// [default: whitespace if the text has the word <unk>, else punctuation]
     #[arg(long, value_name = "SPLIT", value_parser = choice::<WordSplit, 3>(["punctuation", "whitespace", "keras"]))]
     words: Option<WordSplit>,
-    /// At most so many tokens; the rarest words become the unknown one [default: every word; bpe: 8000]
+    /// Largest vocabulary, in tokens [default: every word; bpe: 8000]
     #[arg(long, value_name = "N", value_parser = count(2..=16_000_000))]
     vocab: Option<usize>,
     /// Words that occur less often become the unknown one (words only)
@@ -166,7 +166,7 @@ struct Shape {
     #[arg(long, value_name = "N", help = text("Recurrent layers", |r| r.layers.to_string()), value_parser = count(1..=64))]
     layers: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
-        help = text("Width of the embedding; where only tying is asked for, as wide as a layer", |r| r.embedding.to_string()))]
+        help = text("Width of the embedding; if tied and not given, that of a layer", |r| r.embedding.to_string()))]
     embedding: Option<usize>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         help = text("Use the embedding's weights in the output layer too, and its width in the last layer", |r| r.tie.to_string()))]

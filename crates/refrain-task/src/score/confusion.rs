@@ -60,7 +60,7 @@ impl TryFrom<Sparse> for Confusion {
     }
 }
 
-/// Labels that a model can tell apart at most: their confusion matrix takes 128 MB then.
+/// The most labels that a model can have: their confusion matrix takes 128 MB.
 pub const MOST_LABELS: usize = 4096;
 /// More examples than anyone scores.
 const MOST_EXAMPLES: usize = 1 << 53;

@@ -90,9 +90,9 @@ impl ReaderSettings {
     }
 
     /// Builds the vocabulary of texts whose words are cut by `split`.
-    pub(crate) fn codec<'a>(
+    pub(crate) fn codec(
         &self,
-        texts: impl IntoIterator<Item = &'a str>,
+        texts: impl IntoIterator<Item = impl AsRef<str>>,
         split: WordSplit,
     ) -> Result<Codec> {
         let words = WordOptions { split, min_count: self.min_count, ..WordOptions::default() };

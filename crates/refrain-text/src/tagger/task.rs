@@ -35,8 +35,8 @@ impl Labelling for WordLabelling {
 
     fn assets(recipe: &TaggerRecipe, sentences: &[TaggedSentence]) -> crate::Result<LabelAssets> {
         let labels = labels_of(sentences)?;
-        let lines: Vec<String> = sentences.iter().map(TaggedSentence::line).collect();
-        let codec = recipe.reader.codec(lines.iter().map(String::as_str), WordSplit::Whitespace)?;
+        let lines = sentences.iter().map(TaggedSentence::line);
+        let codec = recipe.reader.codec(lines, WordSplit::Whitespace)?;
         Ok(LabelAssets { labels, max_length: recipe.reader.max_length, codec })
     }
 

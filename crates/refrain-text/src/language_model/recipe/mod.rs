@@ -31,9 +31,9 @@ const DETECT_IN: usize = 1 << 20;
 pub struct TextRecipe {
     /// Characters, words or parts of words.
     pub level: Level,
-    /// How a text is cut into words; none: [`WordSplit::detect`] decides.
+    /// How a text is cut into words. If `None`, [`WordSplit::detect`] decides.
     pub words: Option<WordSplit>,
-    /// At most so many tokens, the rarest become the unknown one; none: all words, 8,000 parts of words.
+    /// The largest vocabulary; rarer tokens become the unknown one. If `None`: all words, or 8,000 parts of words.
     pub vocabulary: Option<usize>,
     /// Words that occur less often become the unknown one.
     pub min_count: u64,
@@ -48,10 +48,10 @@ pub struct TextRecipe {
     pub embedding: usize,
     /// Whether the output layer uses the embedding's weights (Press & Wolf 2017, Inan et al. 2017).
     pub tie: bool,
-    /// Where an adaptive softmax cuts the vocabulary (Grave et al. 2017): the first so many tokens, the next …; none:
-    /// none below 30,000 tokens, else a tenth and a third; empty: never.
+    /// Where an adaptive softmax cuts the vocabulary, by frequency (Grave et al. 2017). If `None`: nowhere below 30,000
+    /// tokens, else at a tenth and a third. Empty: never.
     pub adaptive: Option<Vec<usize>>,
-    /// All matrices begin uniform in ± this; none: Glorot and orthogonal ones, the embedding normal.
+    /// Matrices begin uniform in ± this. If `None`: Glorot and orthogonal ones, the embedding normal.
     pub init_range: Option<f64>,
     /// What the forget gate's bias of an LSTM begins with: 1 or 0.
     pub forget_bias: bool,
@@ -63,11 +63,11 @@ pub struct TextRecipe {
     /// What the gradient is of: the mean over all steps, or their sum a sequence (Zaremba et al. 2014).
     pub reduction: Reduction,
 
-    /// Dropout before, between and behind the recurrent layers (Zaremba et al. 2014).
+    /// Dropout before, between and after the recurrent layers (Zaremba et al. 2014).
     pub dropout: f64,
     /// Dropout before the first layer, if it is another.
     pub input_dropout: Option<f64>,
-    /// Dropout behind the last layer, if it is another.
+    /// Dropout after the last layer, if it is another.
     pub output_dropout: Option<f64>,
     /// Whether these drop the same units at every step of a chunk (Gal & Ghahramani 2016), or others each step.
     pub locked_dropout: bool,
@@ -208,7 +208,7 @@ impl TextRecipe {
         self.input_dropout.unwrap_or(self.dropout)
     }
 
-    /// Dropout behind the last layer.
+    /// Dropout after the last layer.
     pub(super) fn output_dropout(&self) -> f64 {
         self.output_dropout.unwrap_or(self.dropout)
     }

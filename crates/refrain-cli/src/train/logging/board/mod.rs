@@ -8,7 +8,7 @@
 //! | `validation` | `epoch_loss`, `epoch_accuracy` … | epoch |
 //! | the folder | the recipe; `final_val_loss` and so on of the model that was saved | run |
 //!
-//! Every step counts batches of the run, so that one that goes on goes on at its step.
+//! Every step counts batches of the run, so that a resumed run continues at its step.
 
 mod budget;
 mod look;
@@ -72,7 +72,7 @@ pub(super) struct Board {
     train: EventWriter,
     validation: Option<EventWriter>,
     /// Batches that were done, until the first event after them.
-    goes_on: Option<u64>,
+    resumed_at: Option<u64>,
     batches_done: u64,
     since_last: Means,
     look: Look,
@@ -104,7 +104,7 @@ impl Board {
                 root,
                 train,
                 validation,
-                goes_on: Some(run.batches_done),
+                resumed_at: Some(run.batches_done),
                 batches_done: run.batches_done,
                 since_last: Means::default(),
                 look: Look::new(*every),
@@ -117,7 +117,7 @@ impl Board {
         begin().map_err(failure)
     }
 
-    /// Whether the first batch is to be probed. Where a run goes on, its model may not have its parameters yet.
+    /// Whether the first batch is to be probed. The model of a resumed run may not have its parameters yet.
     pub(super) fn first(&mut self, model: &Model) -> bool {
         self.batches_done == 0 && self.look.prepare(model, 1, false)
     }
@@ -130,7 +130,7 @@ impl Board {
         self.since_last.add(model);
         let mut write = || {
             // What the run did before it went on stays, up to this batch.
-            self.go_on(|before| before + 1)?;
+            self.resume_at(|before| before + 1)?;
             if is_point {
                 self.point(batch)?;
             }
@@ -152,9 +152,9 @@ impl Board {
         self.train.scalar(&format!("batch_{}", self.task.unit.per_second()), step, batch.per_second)
     }
 
-    /// Before the first event of a run that goes on: what was written from a step on is not.
-    fn go_on(&mut self, from: impl FnOnce(u64) -> u64) -> std::result::Result<(), Error> {
-        let Some(before) = self.goes_on.take() else { return Ok(()) };
+    /// Before the first event of a resumed run: what was written from a step on is not.
+    fn resume_at(&mut self, from: impl FnOnce(u64) -> u64) -> std::result::Result<(), Error> {
+        let Some(before) = self.resumed_at.take() else { return Ok(()) };
         let step = from(before);
         self.writers().try_for_each(|writer| writer.restart(step))
     }
@@ -167,7 +167,7 @@ impl Board {
     pub(super) fn epoch(&mut self, epoch: &Epoch, sample: impl FnOnce() -> Option<String>) -> Result<()> {
         let write = || {
             // The epoch's last batch was trained before the run went on: what followed at its step is yet to come.
-            self.go_on(|before| before)?;
+            self.resume_at(|before| before)?;
             self.numbers(epoch)?;
             let is_last = epoch.number("epoch") == Some(self.epochs as f64);
             if (is_last || self.samples.allows())
@@ -210,7 +210,7 @@ impl Board {
         self.writers().try_for_each(EventWriter::sync).map_err(failure)
     }
 
-    /// The run ended. One that was interrupted may go on.
+    /// The run ended. One that was interrupted may be resumed.
     pub(super) fn end(&mut self, end: Option<&End>) -> Result<()> {
         let step = self.batches_done;
         let mut write = || {
