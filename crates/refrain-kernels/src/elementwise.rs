@@ -4,8 +4,9 @@ use crate::activation::Activation;
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, RowsMut, row_step};
 use crate::isa::Kernel;
+use crate::layout::SLOT;
 use crate::math;
-use crate::simd::{SLOT, Simd};
+use crate::simd::Simd;
 use std::ops::Range;
 
 /// Vectors that are summed in single precision, lane by lane, before they join the sum in double precision: a

@@ -2,13 +2,21 @@
 
 use crate::isa::Isa;
 use crate::pool::{Held, Pool};
-use crate::recurrent::Split;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Below this many floating-point operations a call stays on the calling thread: giving work to the gang and fetching
 /// what another core wrote costs more than half of the work would save.
 const SERIAL_FLOPS: usize = 1 << 20;
+
+/// What the parts of a recurrent pass differ in, which threads share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// Sequences: no step waits for another thread, and every thread reads all weights at every step.
+    Sequences,
+    /// Hidden units: every thread reads its own weights only, and every step waits for all threads.
+    Units,
+}
 
 /// An instruction set and a gang of threads. Cloning shares the gang.
 ///

@@ -5,9 +5,10 @@
 
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
-use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
+use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
+use crate::panel::Packed;
+use crate::simd::Simd;
 use crate::simd::tile::{self, Depth, Next, Start};
-use crate::simd::{SLOT, Simd};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 

@@ -94,7 +94,7 @@ impl Kernel for Sum<'_> {
 /// The first lane.
 #[inline(always)]
 fn first<S: Simd>(s: S, x: S::F) -> f32 {
-    let mut lanes = [0.0; crate::simd::SLOT];
+    let mut lanes = [0.0; crate::layout::SLOT];
     // SAFETY: a slot has room for any vector.
     unsafe { s.store(lanes.as_mut_ptr(), x) };
     lanes[0]

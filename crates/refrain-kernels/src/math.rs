@@ -1,7 +1,8 @@
 //! Vector exp, sigmoid, tanh and the activations of cells.
 
 use crate::activation::Activation;
-use crate::simd::{SLOT, Simd};
+use crate::layout::SLOT;
+use crate::simd::Simd;
 
 /// Coefficients of e^r on |r| ≤ ln 2 / 2, highest power first, then r², r and 1 (Cephes `expf`).
 const EXP: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5];

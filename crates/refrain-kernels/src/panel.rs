@@ -1,128 +1,11 @@
-//! The panel layout: columns grouped so that one register tile holds every gate of the same hidden units.
-//!
-//! A matrix `(K, G·H)` becomes panels of up to four slots of sixteen floats. With several gates a panel
-//! holds sixteen hidden units, one slot a gate: `[i×16 | f×16 | c×16 | o×16]`. With one gate (a plain RNN,
-//! a dense layer) it holds sixty-four consecutive columns. A panel is its K rows one after the other.
+//! Matrices and biases in the panel layout.
 
 use crate::buffer::AlignedVec;
 use crate::engine::{Engine, Shared};
-use crate::simd::SLOT;
-use std::ops::Range;
-
-/// Slots of a panel row.
-pub(crate) const SLOTS: usize = 4;
-/// Floats of a row in a buffer of gates: four slots, for every cell.
-pub(crate) const GATE_ROW: usize = SLOTS * SLOT;
-/// Slot offsets of a gate buffer's row.
-pub(crate) const SLOT_OFFSETS: [usize; SLOTS] = [0, SLOT, 2 * SLOT, 3 * SLOT];
+use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOTS};
 
 /// Floating-point operations that take as long as moving a float between a matrix and its panels.
 const MOVE_COST: usize = 8;
-
-/// How `gates × units` columns are arranged in panels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PanelShape {
-    gates: usize,
-    units: usize,
-}
-
-impl PanelShape {
-    /// The columns of `gates` gates (1 to 4) of `units` hidden units, gate after gate as Keras keeps them.
-    ///
-    /// # Panics
-    /// When `gates` is not in 1..=4.
-    pub fn gates(gates: usize, units: usize) -> Self {
-        assert!((1..=SLOTS).contains(&gates), "a panel holds one to four gates, not {gates}");
-        Self { gates, units }
-    }
-
-    /// `columns` columns without gates.
-    pub fn plain(columns: usize) -> Self {
-        Self { gates: 1, units: columns }
-    }
-
-    /// Columns in all, `G·H`.
-    pub fn columns(self) -> usize {
-        self.gates * self.units
-    }
-
-    /// Whether its columns stand for themselves, not for the gates of hidden units.
-    pub(crate) fn is_plain(self) -> bool {
-        self.gates == 1
-    }
-
-    pub(crate) fn units(self) -> usize {
-        self.units
-    }
-
-    pub(crate) fn panel_units(self) -> usize {
-        if self.gates == 1 { GATE_ROW } else { SLOT }
-    }
-
-    /// Panels needed.
-    pub fn panels(self) -> usize {
-        self.units.div_ceil(self.panel_units())
-    }
-
-    /// Floats of one row of one weight panel.
-    pub(crate) fn row_len(self) -> usize {
-        if self.gates == 1 { GATE_ROW } else { self.gates * SLOT }
-    }
-
-    /// Slots of panel `p` that hold at least one column.
-    #[inline(always)]
-    pub(crate) fn slots(self, p: usize) -> usize {
-        if self.gates == 1 { (self.units - p * GATE_ROW).div_ceil(SLOT).min(SLOTS) } else { self.gates }
-    }
-
-    /// Columns in slot `s` of panel `p`.
-    #[inline(always)]
-    pub(crate) fn filled(self, p: usize, s: usize) -> usize {
-        let first = if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT };
-        self.units.saturating_sub(first).min(SLOT)
-    }
-
-    /// The first column of slot `s` of panel `p`; the others of the slot follow it.
-    #[inline(always)]
-    pub(crate) fn column(self, p: usize, s: usize) -> usize {
-        if self.gates == 1 { p * GATE_ROW + s * SLOT } else { s * self.units + p * SLOT }
-    }
-
-    /// The place of slot `s` of panel `p` when all columns are listed in panel order without padding.
-    #[inline(always)]
-    pub(crate) fn rank(self, p: usize, s: usize) -> usize {
-        if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT * self.gates + s * self.filled(p, s) }
-    }
-
-    /// The panels that hold the slots `slots`, counted over all panels of `SLOTS` slots or, with several gates, of
-    /// one.
-    #[inline(always)]
-    pub(crate) fn panels_of(self, slots: &Range<usize>) -> Range<usize> {
-        let per = self.panel_units() / SLOT;
-        slots.start / per..slots.end.div_ceil(per)
-    }
-
-    /// Which of panel `p`'s slots are among the slots `slots`.
-    #[inline(always)]
-    pub(crate) fn part(self, slots: &Range<usize>, p: usize) -> (usize, usize) {
-        let per = self.panel_units() / SLOT;
-        let first = p * per;
-        (slots.start.max(first) - first, slots.end.min(first + per) - first)
-    }
-
-    /// The panels that hold the slots `slots`, each with which of its slots.
-    #[inline(always)]
-    pub(crate) fn pieces(self, slots: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
-        self.panels_of(&slots).map(move |p| {
-            let (from, to) = self.part(&slots, p);
-            (p, from, to)
-        })
-    }
-
-    fn all_slots(self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.panels()).flat_map(move |p| (0..self.slots(p)).map(move |s| (p, s)))
-    }
-}
 
 /// A matrix of `depth` rows in panel layout; columns that fill up the last panel are zero.
 ///
@@ -366,23 +249,6 @@ mod tests {
                     packed.unpack(&engine, &mut back, shape.columns());
                     assert_eq!(back, matrix, "{gates} gates, {units} units, depth {depth}");
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn every_column_has_its_own_rank() {
-        for gates in 1..=4 {
-            for units in [1, 15, 16, 17, 64, 65, 100] {
-                let shape = PanelShape::gates(gates, units);
-                let mut seen = vec![0; shape.columns()];
-                for (p, s) in shape.all_slots() {
-                    for i in 0..shape.filled(p, s) {
-                        seen[shape.rank(p, s) + i] += 1;
-                        assert!(shape.column(p, s) + i < shape.columns());
-                    }
-                }
-                assert!(seen.iter().all(|&n| n == 1), "{gates} gates of {units}: {seen:?}");
             }
         }
     }

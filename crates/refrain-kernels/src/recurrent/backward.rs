@@ -6,9 +6,10 @@ use super::{Cell, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Deltas, GateColumns, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
 use crate::isa::Kernel;
-use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
+use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
+use crate::panel::Packed;
+use crate::simd::Simd;
 use crate::simd::tile::Start;
-use crate::simd::{SLOT, Simd};
 use std::ops::Range;
 
 /// The buffers of a backward pass, after a forward pass over the same batch. `H' = row_step(H)`.

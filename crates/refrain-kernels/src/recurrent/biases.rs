@@ -2,8 +2,8 @@
 
 use super::Cell;
 use crate::buffer::AlignedVec;
-use crate::panel::{PanelShape, pack_bias, packed_bias_len};
-use crate::simd::SLOT;
+use crate::layout::{PanelShape, SLOT};
+use crate::panel::{pack_bias, packed_bias_len};
 
 /// The bias of one recurrent layer, packed; zero without one.
 #[derive(Clone, Debug)]

@@ -6,9 +6,10 @@ use super::{Biases, Cell, StateMasks, Steps};
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, matmul_gates, row_step};
 use crate::isa::Kernel;
-use crate::panel::{GATE_ROW, Packed, PanelShape, SLOT_OFFSETS};
+use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
+use crate::panel::Packed;
+use crate::simd::Simd;
 use crate::simd::tile::{Depth, Next, Product, Start};
-use crate::simd::{SLOT, Simd};
 use std::ops::Range;
 
 /// The buffers of a forward pass. `H' = row_step(H)`; what a cell does not have may be empty.

@@ -1,8 +1,9 @@
 //! GRU: `h = z⊙h + (1−z)⊙hh`, in its two forms; gate slots z, r, then the candidate's.
 
 use super::cell::{At, Pointwise};
+use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
-use crate::simd::{SLOT, Simd};
+use crate::simd::Simd;
 
 /// `hh = act(x·W_h + b + r⊙(h·U_h + b'))`; the two parts lie in slots 2 and 3.
 #[derive(Clone, Copy)]

@@ -1,8 +1,9 @@
 //! LSTM: `c = f⊙c + i⊙g`, `h = o⊙act(c)`; gate slots i, f, g (Keras's c), o.
 
 use super::cell::{At, Pointwise};
+use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
-use crate::simd::{SLOT, Simd};
+use crate::simd::Simd;
 
 #[derive(Clone, Copy)]
 pub(super) struct Lstm<A, R> {

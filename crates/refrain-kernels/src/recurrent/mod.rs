@@ -37,12 +37,10 @@ pub use backward::{
 };
 pub use biases::Biases;
 pub use forward::{Forward, StepInput, forward, input_product};
-pub(crate) use plan::Split;
 pub use tokens::{gather_gates, sum_gates};
 
 use crate::activation::Activation;
-use crate::panel::{GATE_ROW, PanelShape};
-use crate::simd::SLOT;
+use crate::layout::{GATE_ROW, PanelShape, SLOT};
 
 /// A recurrence and its activations.
 ///

@@ -1,18 +1,10 @@
 //! Which part of a pass each thread takes: some sequences through all steps, or some hidden units of all sequences.
 
 use super::{Cell, Steps};
+use crate::engine::Split;
+use crate::layout::SLOT;
 use crate::pool::Part;
-use crate::simd::SLOT;
 use std::ops::Range;
-
-/// What the parts of a pass differ in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
-    /// Sequences: no step waits for another thread, and every thread reads all weights at every step.
-    Sequences,
-    /// Hidden units: every thread reads its own weights only, and every step waits for all threads.
-    Units,
-}
 
 /// Sequences that a register tile takes at once.
 const TILE: usize = 6;

@@ -1,8 +1,9 @@
 //! SimpleRNN: `h = act(x·W + b + h·U)`.
 
 use super::cell::{At, Pointwise};
+use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
-use crate::simd::{SLOT, Simd};
+use crate::simd::Simd;
 
 #[derive(Clone, Copy)]
 pub(super) struct SimpleRnn<A> {

@@ -3,8 +3,10 @@
 mod padded;
 
 use super::*;
+use crate::engine::Split;
 use crate::gemm::{Rows, RowsMut, row_step};
-use crate::panel::{Packed, PanelShape};
+use crate::layout::PanelShape;
+use crate::panel::Packed;
 use crate::reference::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
 use crate::reference::{self, gru, lstm, rnn};
 use crate::{Activation, AlignedVec, Engine, Isa};

@@ -6,7 +6,7 @@
 
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
-use crate::panel::GATE_ROW;
+use crate::layout::GATE_ROW;
 use crate::simd::Simd;
 use std::ops::Range;
 

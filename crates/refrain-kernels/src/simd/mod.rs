@@ -2,7 +2,7 @@
 //!
 //! A kernel is a generic function over [`Simd`], instantiated once per instruction set. The traits' methods
 //! are `#[inline(always)]`, so that they become single instructions inside the one `#[target_feature]`
-//! function per instruction set (in [`crate::isa`]).
+//! function per instruction set (in `isa.rs`).
 
 pub(crate) mod portable;
 pub(crate) mod tile;
@@ -10,9 +10,6 @@ pub(crate) mod tile;
 pub(crate) mod x86_avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_avx512;
-
-/// Floats in one slot of a panel row, on every instruction set: the width of the widest vector.
-pub(crate) const SLOT: usize = 16;
 
 /// One instruction set. A value of an implementor proves that the running processor has it.
 ///
@@ -23,7 +20,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type F: Copy;
     /// One truth value a lane.
     type M: Copy;
-    /// Floats a vector holds; divides [`SLOT`].
+    /// Floats a vector holds; divides a slot.
     const LANES: usize;
     /// Batch rows of a register tile, by the number of panel slots (index 1 to 4) it spans.
     const TILE_ROWS: [usize; 5];

@@ -3,8 +3,8 @@
 // The tile's loops index registers and memory by the same counter; iterators would hide the tile.
 #![allow(clippy::needless_range_loop)]
 
-use super::{SLOT, Simd};
-use crate::panel::PanelShape;
+use super::Simd;
+use crate::layout::{PanelShape, SLOT};
 use std::ops::Range;
 
 /// A product of batch rows with one panel: `out[row][slot] = start + Σ_k left[row][k] · right[k][slot]`.
