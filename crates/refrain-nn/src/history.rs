@@ -1,6 +1,6 @@
 //! What `fit` returns.
 
-use crate::callbacks::Logs;
+use crate::logs::Logs;
 use serde::{Deserialize, Serialize};
 use std::ops::Index;
 
@@ -21,7 +21,7 @@ pub struct History {
 #[serde(deny_unknown_fields)]
 struct Series {
     name: String,
-    #[serde(with = "crate::checkpoint::exact::list")]
+    #[serde(with = "crate::exact::list")]
     values: Vec<f64>,
 }
 

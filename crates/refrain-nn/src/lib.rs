@@ -9,11 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod answer;
 pub mod callbacks;
 pub mod checkpoint;
 pub mod data;
 mod error;
-
+pub mod exact;
 pub mod file;
 mod fit;
 pub mod gradcheck;
@@ -21,19 +22,24 @@ pub mod graph;
 mod history;
 mod init;
 pub mod layers;
+mod logs;
 pub mod loss;
 pub mod metrics;
 mod model;
 pub mod optim;
 mod params;
+mod part;
+mod progress;
 mod regularizer;
 mod schedule;
 mod sequence;
 mod state;
+mod storage;
 
 pub use activation::Activation;
+pub use answer::Answer;
 pub use error::Error;
-pub use fit::{Answer, EpochProgress, Evaluate, Event, Fit, ParameterAverage, Reporter, Scorer, Verbose};
+pub use fit::{Evaluate, Event, Fit, ParameterAverage, Reporter, Scorer, Verbose};
 pub use graph::Recurrence;
 pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};
@@ -43,6 +49,7 @@ pub use model::{
     TrainingCounters, TrainingState, Work,
 };
 pub use params::{ParamSpec, Params, Span, SpanId};
+pub use progress::EpochProgress;
 pub use refrain_kernels::{Engine, Isa};
 pub use regularizer::Regularizer;
 pub use schedule::Schedule;

@@ -1,9 +1,27 @@
 //! What recurrent layers remember between batches.
 
-use crate::checkpoint::Part;
 use crate::error::Error;
-use crate::graph::StateShape;
+use crate::part::Part;
 use refrain_kernels::{AlignedVec, row_step};
+
+/// The state that an operation carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateShape {
+    /// Hidden units.
+    pub units: usize,
+    /// Whether there is a cell state beside the hidden state.
+    pub cell: bool,
+    /// Whether it is carried from batch to batch without the caller asking for it.
+    pub stateful: bool,
+}
+
+impl StateShape {
+    /// Floats of the hidden and the cell state of this many lanes; as many as there can be where they are too many.
+    pub(crate) fn floats(self, lanes: usize) -> [usize; 2] {
+        let hidden = lanes.saturating_mul(self.units);
+        [hidden, if self.cell { hidden } else { 0 }]
+    }
+}
 
 /// The state of every recurrent layer of a model, lane `n` for row `n` of the caller's batch.
 ///

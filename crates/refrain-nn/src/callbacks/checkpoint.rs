@@ -2,9 +2,9 @@
 
 use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext, path};
-use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::file;
+use crate::part::Part;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub struct ModelCheckpoint {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointSeen {
-    #[serde(with = "crate::checkpoint::exact::option")]
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     last_path: Option<String>,
 }

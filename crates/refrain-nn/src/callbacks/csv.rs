@@ -1,9 +1,9 @@
 //! Epochs as lines of a CSV file.
 
 use super::{Callback, EpochContext, Logs, ResumeContext};
-use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::model::Model;
+use crate::part::Part;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};

@@ -2,10 +2,10 @@
 
 use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext};
-use crate::checkpoint::Part;
+use crate::answer::Answer;
 use crate::error::Error;
-use crate::fit::Answer;
 use crate::model::Model;
+use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
 /// Stops training when a number has not got better for `patience` epochs. Decides as Keras does.
@@ -44,7 +44,7 @@ pub struct EarlyStopping {
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingSeen {
     wait: usize,
-    #[serde(with = "crate::checkpoint::exact::option")]
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     best_epoch: usize,
     /// A tensor of a checkpoint.

@@ -3,24 +3,24 @@
 mod checkpoint;
 mod csv;
 mod early;
-mod logs;
 mod monitor;
 mod path;
 mod plateau;
 mod simple;
 
+pub use crate::logs::Logs;
 pub use checkpoint::{CheckpointSeen, ModelCheckpoint};
 pub use csv::{CsvFile, CsvLogger};
 pub use early::{EarlyStopping, EarlyStoppingSeen};
-pub use logs::Logs;
 pub use monitor::Mode;
 pub use plateau::{PlateauSeen, ReduceLrOnPlateau};
 pub use simple::{OnEpochEnd, TerminateOnNan};
 
-use crate::checkpoint::Part;
+use crate::answer::{Answer, Answers};
 use crate::error::Error;
-use crate::fit::{Answer, Answers, EpochProgress};
 use crate::model::Model;
+use crate::part::Part;
+use crate::progress::EpochProgress;
 
 /// Called by [`Model::fit`] during training, in the order of [`Fit::callbacks`](crate::Fit).
 ///

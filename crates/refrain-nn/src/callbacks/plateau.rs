@@ -2,9 +2,9 @@
 
 use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext};
-use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::model::Model;
+use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
 /// Multiplies the learning rate by `factor` when a number has not got better for `patience` epochs. Decides
@@ -37,7 +37,7 @@ pub struct ReduceLrOnPlateau {
 pub struct PlateauSeen {
     wait: usize,
     cooldown: usize,
-    #[serde(with = "crate::checkpoint::exact::option")]
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
 }
 

@@ -1,8 +1,8 @@
 //! Callbacks of a few lines.
 
 use super::{BatchContext, Callback, EpochContext, Logs};
+use crate::answer::Answer;
 use crate::error::Error;
-use crate::fit::Answer;
 use std::fmt;
 
 /// Stops training when the loss is not a finite number any more.

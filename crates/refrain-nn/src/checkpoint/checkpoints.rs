@@ -1,8 +1,8 @@
 //! Where the checkpoints of a run go.
 
 use super::{Checkpoint, CheckpointFolder};
+use crate::answer::Answer;
 use crate::error::Error;
-use crate::fit::Answer;
 
 /// Says when a run's checkpoints are due, and takes them: [`Fit::checkpoints`](crate::Fit). Callbacks may ask for one at
 /// any batch or epoch with [`Answer::Checkpoint`].

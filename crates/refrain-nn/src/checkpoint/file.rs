@@ -2,7 +2,7 @@
 
 use super::{Checkpoint, Part};
 use crate::error::Error;
-use crate::file::{in_proportion, parse, write_header};
+use crate::storage::{in_proportion, parse, write_header};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use super::Checkpoint;
 use crate::error::Error;
-use crate::file::{folder_of, sync_folder};
+use crate::storage::{folder_of, sync_folder};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -41,19 +41,18 @@
 //! sent them; one that is cut or altered in any byte is an error.
 
 mod checkpoints;
-pub mod exact;
 mod file;
 mod folder;
-mod part;
 #[cfg(test)]
 mod tests;
 
+pub use crate::exact;
+pub use crate::part::Part;
 pub use checkpoints::Checkpoints;
 pub use folder::{CheckpointFolder, Every, Newest};
-pub use part::Part;
 
 use crate::error::Error;
-use crate::file::printable;
+use crate::storage::{printable, write_atomically};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -118,7 +117,7 @@ impl Checkpoint {
     /// When it cannot be written, or could not be read again; an existing file is then as it was.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let header = file::Header::of(self)?;
-        crate::file::write_atomically(path.as_ref(), |out| header.write(self, out))
+        write_atomically(path.as_ref(), |out| header.write(self, out))
     }
 
     /// Reads a file.

@@ -15,24 +15,22 @@
 //! The header is written here, keys sorted and tensors in the order of the parameters, and nothing of time,
 //! place or machine is in it: the same run gives the same bytes. Files are read as if a stranger sent them.
 
-mod atomic;
-mod header;
-
-pub use atomic::{check_writable, write_atomically};
-pub(crate) use atomic::{folder_of, sync_folder};
+pub use crate::storage::{check_writable, printable, write_atomically};
 
 use crate::error::Error;
 use crate::graph::{Backing, Budget};
 use crate::model::{Architecture, Model, Network};
 use crate::params::Span;
-pub(crate) use header::write_header;
-use header::{FORMAT, check_seal, digest, seal};
+use crate::storage::{check_seal, digest, parse, seal, write_header};
 use refrain_kernels::Engine;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
+
+/// The version of the layout that is written.
+const FORMAT: u32 = 1;
 
 /// A model with what its file says about it.
 #[derive(Debug)]
@@ -183,20 +181,6 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
     Ok(ModelFile { model, task, training, warnings })
 }
 
-/// A reason that quotes a file, cut to a length to be read and without characters that a terminal obeys.
-pub fn printable(reason: &str) -> String {
-    const MOST: usize = 1000;
-    let mut text: String = reason
-        .chars()
-        .take(MOST)
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if reason.chars().nth(MOST).is_some() {
-        text.push('…');
-    }
-    text
-}
-
 /// What the layers may need: each parameter a tensor of the file, and beside them memory in proportion.
 fn budget(bytes: usize, file: &SafeTensors<'_>) -> Budget {
     let backing = |tensor: TensorView<'_>| Backing {
@@ -218,46 +202,6 @@ fn check_format(metadata: &HashMap<String, String>) -> Result<(), String> {
         )),
         _ => Err(format!("its format is `{format}`; this version reads format {FORMAT}")),
     }
-}
-
-/// A text of the metadata that is JSON, with no more values than go with its length.
-pub(crate) fn parse<T: serde::de::DeserializeOwned>(
-    metadata: &HashMap<String, String>,
-    key: &str,
-) -> Result<Option<T>, String> {
-    let Some(text) = metadata.get(key) else { return Ok(None) };
-    in_proportion(key, text)?;
-    serde_json::from_str(text).map(Some).map_err(|e| format!("its `{key}` cannot be read: {e}"))
-}
-
-/// Whether a text has no more JSON values than go with its length. The reason, where it has.
-pub(crate) fn in_proportion(key: &str, text: &str) -> Result<(), String> {
-    let (values, most) = (count_values(text), FREE_VALUES + text.len() / BYTES_A_VALUE);
-    if values <= most {
-        return Ok(());
-    }
-    Err(format!("its `{key}` holds {values} JSON values, of {} bytes at most {most}", text.len()))
-}
-
-/// JSON values that any text may hold. One in memory is many times its text, so that a text of nothing but zeros
-/// would not be in proportion.
-const FREE_VALUES: usize = 1 << 18;
-/// Bytes for each value more: the shortest list of words has four.
-const BYTES_A_VALUE: usize = 3;
-
-/// About as many values as a JSON text holds: its lists and objects, and what commas divide.
-fn count_values(text: &str) -> usize {
-    let (mut values, mut quoted, mut escaped) = (1, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' | b'[' | b'{' if !quoted => values += 1,
-            _ => {}
-        }
-    }
-    values
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Training with averaged parameters.
 
-use crate::callbacks::Logs;
 use crate::error::Error;
 use crate::history::History;
+use crate::logs::Logs;
 use crate::model::{Averaging, Model};
 use serde::{Deserialize, Serialize};
 

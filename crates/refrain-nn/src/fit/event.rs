@@ -1,6 +1,6 @@
 //! What training tells whoever watches it.
 
-use crate::callbacks::Logs;
+use crate::logs::Logs;
 use std::fmt;
 
 /// Watches training and evaluation: prints lines, draws a bar, writes JSON. This crate prints nothing itself.

@@ -1,25 +1,21 @@
 //! Training and evaluation over whole data sets: Keras's `fit` and `evaluate`.
 
-mod answer;
 mod average;
 mod event;
-mod progress;
 mod resume;
 #[cfg(test)]
 mod tests;
 mod training_loop;
 
-pub use answer::Answer;
-pub(crate) use answer::Answers;
 pub use average::ParameterAverage;
 pub use event::{Event, Reporter, Verbose};
-pub use progress::EpochProgress;
 
-use crate::callbacks::{Callback, Logs};
+use crate::callbacks::Callback;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::data::{Arrays, BatchSource, Data, Examples, Sequences};
 use crate::error::Error;
 use crate::history::History;
+use crate::logs::Logs;
 use crate::model::Model;
 use std::collections::BTreeMap;
 use std::fmt;

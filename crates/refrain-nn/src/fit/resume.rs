@@ -7,17 +7,18 @@
 //! | `carry` | the state that the source carries from batch to batch, within an epoch |
 //! | `callback-0` and so on | what each callback has seen |
 
-use super::progress::EpochProgress;
 use super::training_loop::{FitLoop, LoopSettings};
-use super::{Answer, Answers};
+use crate::answer::{Answer, Answers};
 use crate::callbacks::ResumeContext;
-use crate::checkpoint::{Checkpoint, Part};
+use crate::checkpoint::Checkpoint;
 use crate::data::BatchSource;
 use crate::error::Error;
-use crate::file::printable;
 use crate::history::History;
 use crate::model::{Architecture, Model, Totals, TrainingState};
+use crate::part::Part;
+use crate::progress::EpochProgress;
 use crate::state::State;
+use crate::storage::printable;
 use refrain_kernels::Engine;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 mod options;
 
 use super::*;
+use crate::answer::Answer;
 use crate::callbacks::{
     BatchContext, EarlyStopping, EpochContext, Mode, ModelCheckpoint, OnEpochEnd, ReduceLrOnPlateau,
     TerminateOnNan,

@@ -1,15 +1,17 @@
 //! The loop over epochs and batches: the only one that trains.
 
 use super::event::{Event, Reporters};
-use super::progress::EpochProgress;
 use super::resume::{Position, Resumed, Start};
-use super::{Answers, Fit, ParameterAverage, Scorer};
-use crate::callbacks::{BatchContext, Callback, EpochContext, Logs};
+use super::{Fit, ParameterAverage, Scorer};
+use crate::answer::Answers;
+use crate::callbacks::{BatchContext, Callback, EpochContext};
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::data::{Batch, BatchSource};
 use crate::error::Error;
 use crate::history::History;
+use crate::logs::Logs;
 use crate::model::Model;
+use crate::progress::EpochProgress;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Instant;

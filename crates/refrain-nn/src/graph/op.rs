@@ -7,7 +7,7 @@ use crate::activation::Activation;
 use crate::error::Error;
 use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
-use crate::state::StateSlot;
+use crate::state::{StateShape, StateSlot};
 use refrain_kernels::{AlignedVec, Engine};
 use std::any::Any;
 use std::fmt;
@@ -101,25 +101,6 @@ pub trait Op: fmt::Debug + Send + Any {
 
     /// Its copy, for a model's copy.
     fn boxed_clone(&self) -> Box<dyn Op>;
-}
-
-/// The state that an operation carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateShape {
-    /// Hidden units.
-    pub units: usize,
-    /// Whether there is a cell state beside the hidden state.
-    pub cell: bool,
-    /// Whether it is carried from batch to batch without the caller asking for it.
-    pub stateful: bool,
-}
-
-impl StateShape {
-    /// Floats of the hidden and the cell state of this many lanes; as many as there can be where they are too many.
-    pub(crate) fn floats(self, lanes: usize) -> [usize; 2] {
-        let hidden = lanes.saturating_mul(self.units);
-        [hidden, if self.cell { hidden } else { 0 }]
-    }
 }
 
 /// What `forward` is given.

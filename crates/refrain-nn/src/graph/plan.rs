@@ -9,7 +9,7 @@ use crate::params::{ParamSpec, Params, SpanId};
 use refrain_kernels::{PanelShape, packed_bias_len};
 use std::collections::HashSet;
 
-/// What a layer uses to declare its parameters and operations. See [`crate::layers::Layer::lower`].
+/// What a layer uses to declare its parameters and operations. See `Layer::lower`.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub(crate) graph: &'a mut Graph,

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
     use refrain_kernels as kernels;
 
     #[test]

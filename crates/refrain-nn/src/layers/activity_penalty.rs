@@ -178,7 +178,7 @@ impl Op for PenaltyOp {
 mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input};
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
 
     /// Roundings of a factor to f32.
     const TOLERANCE: f64 = 1e-6;

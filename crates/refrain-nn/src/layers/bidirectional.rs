@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input};
     use crate::graph::{Backward, Causality, EdgeSpec, Forward, LayoutId, Mode, Op};
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
 
     /// The recurrence `h = h + x`, small enough to be checked by eye, with the inputs and outputs of a SimpleRNN.
     #[derive(Debug, Clone, Default)]

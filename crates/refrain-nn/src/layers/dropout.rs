@@ -227,7 +227,7 @@ impl Op for InputDropout {
 mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input, RANDOM};
-    use crate::layers::testing::{Lowering, check};
+    use crate::layers::tests::support::{Lowering, check};
     use refrain_kernels::philox::word;
 
     const LENGTHS: [usize; 4] = [2, 5, 0, 3];

@@ -313,7 +313,7 @@ impl Op for Lookup {
 mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input, RANDOM};
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
     use refrain_kernels::philox::word;
 
     const TABLE: [f32; 8] = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0, 30.0, 31.0];

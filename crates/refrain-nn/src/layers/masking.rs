@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
 
     #[test]
     fn drops_only_steps_that_are_all_mask() {

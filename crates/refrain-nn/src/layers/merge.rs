@@ -278,7 +278,7 @@ mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::{Lowering, check};
+    use crate::layers::tests::support::{Lowering, check};
 
     const LENGTHS: [usize; 4] = [1, 3, 0, 2];
 

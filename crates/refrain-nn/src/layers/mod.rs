@@ -9,20 +9,16 @@ mod blocks;
 mod dense;
 mod dropout;
 mod embedding;
-#[cfg(test)]
-mod mask_tests;
 mod masking;
 mod merge;
 mod norm;
 mod recurrent;
-#[cfg(test)]
-mod reference_tests;
 mod registry;
 mod repeat;
 mod reverse;
 mod spatial_dropout;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod tied;
 mod time_distributed;
 

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
 
     #[test]
     fn repeats_each_row() {

@@ -70,7 +70,7 @@ mod tests {
     use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
     use crate::layers::Layer;
-    use crate::layers::testing::{Lowering, check};
+    use crate::layers::tests::support::{Lowering, check};
 
     fn reverse() -> impl Layer {
         Lowering(|plan: &mut Plan<'_>, inputs: &[EdgeId]| Ok(vec![Reverse::lower(plan, inputs[0])]))

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::gradcheck::{Bench, Input, RANDOM};
     use crate::graph::Mode;
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
     use refrain_kernels::philox::word;
 
     const WIDTH: usize = 5;

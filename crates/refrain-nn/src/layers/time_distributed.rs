@@ -87,7 +87,7 @@ mod tests {
     use crate::activation::Activation;
     use crate::gradcheck::{Bench, Input};
     use crate::graph::Mode;
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
     use crate::layers::{ActivationLayer, Dense, Dropout, LayerNormalization, RepeatVector};
 
     #[test]

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Mean {
     /// `Σ w·v`
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     pub sum: f64,
     /// `Σ w`
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     pub weight: f64,
 }
 

@@ -2,8 +2,8 @@
 
 use super::Network;
 use crate::error::Error;
-use crate::file::printable;
 use crate::graph::Budget;
+use crate::storage::printable;
 use refrain_kernels::{Engine, Isa};
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 pub struct Totals {
     /// The loss, the loss over the sum of weights, and the metrics of each output.
     means: Vec<Mean>,
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     last_loss: f64,
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     gradient_norm: f64,
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     learning_rate: f64,
 }
 

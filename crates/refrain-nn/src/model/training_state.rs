@@ -3,10 +3,10 @@
 use super::average::{Averages, Averaging};
 use super::train::{Training, not_compiled};
 use super::{Architecture, Model, Network};
-use crate::checkpoint::Part;
 use crate::error::Error;
 use crate::graph::Budget;
 use crate::params::{Params, Span};
+use crate::part::Part;
 use crate::state::State;
 use refrain_kernels::Engine;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::gradcheck::{Bench, Input};
-use crate::layers::testing::{Lowering, check};
+use crate::layers::tests::support::{Lowering, check};
 
 /// Three clusters, the second of one class.
 fn layer() -> AdaptiveSoftmax {

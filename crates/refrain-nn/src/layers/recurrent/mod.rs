@@ -2,8 +2,6 @@
 
 mod cell;
 mod op;
-#[cfg(test)]
-mod reference_tests;
 mod seen;
 mod table;
 #[cfg(test)]

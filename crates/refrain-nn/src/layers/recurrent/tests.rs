@@ -1,7 +1,7 @@
 use super::*;
 use crate::gradcheck::{Bench, Input};
 use crate::graph::{Causality, Mode};
-use crate::layers::testing::check;
+use crate::layers::tests::support::check;
 
 const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
 

@@ -56,7 +56,7 @@ mod tests {
     use crate::error::Error;
     use crate::gradcheck::{Bench, Input, RANDOM};
     use crate::graph::Mode;
-    use crate::layers::testing::check;
+    use crate::layers::tests::support::check;
     use crate::layers::{Bidirectional, CellConfig, Gru, Layer, Lstm, Recurrent, RecurrentMask, SimpleRnn};
     use refrain_kernels::philox::word;
 

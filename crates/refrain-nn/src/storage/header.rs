@@ -3,9 +3,6 @@
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
-/// The version of the layout that is written.
-pub(super) const FORMAT: u32 = 1;
-
 /// The keys that belong to Refrain; others may stand beside them.
 const PREFIX: &str = "refrain.";
 /// The key of the digest over all other pairs of Refrain's.
@@ -37,19 +34,19 @@ pub(crate) fn write_header<'a>(
 }
 
 /// SHA-256 in hexadecimal.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
 /// Adds the digest over `metadata`, and sorts it by key.
-pub(super) fn seal(metadata: &mut Vec<(&str, String)>) {
+pub(crate) fn seal(metadata: &mut Vec<(&str, String)>) {
     let digest = metadata_digest(metadata.iter().map(|(key, value)| (*key, value.as_str())));
     metadata.push((METADATA_DIGEST, digest));
     metadata.sort_unstable();
 }
 
 /// Whether the metadata has a digest. The reason, where it has a wrong one.
-pub(super) fn check_seal(metadata: &HashMap<String, String>) -> Result<bool, String> {
+pub(crate) fn check_seal(metadata: &HashMap<String, String>) -> Result<bool, String> {
     let Some(expected) = metadata.get(METADATA_DIGEST) else { return Ok(false) };
     let got = metadata_digest(metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     if got != *expected {

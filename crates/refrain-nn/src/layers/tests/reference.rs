@@ -1,7 +1,7 @@
 //! Layers in f32 against the plain loops of `refrain_kernels::reference` in f64. The recurrent ones have a file
 //! of their own.
 
-use super::*;
+use super::super::*;
 use crate::activation::Activation;
 use crate::gradcheck::{Bench, Input};
 use crate::graph::Mode;

@@ -1,8 +1,8 @@
 //! Dropout masks as distributions, as layers apply them.
 
-use super::dropout::InputDropout;
-use super::testing::Lowering;
-use super::*;
+use super::super::dropout::InputDropout;
+use super::super::*;
+use super::support::Lowering;
 use crate::activation::Activation;
 use crate::gradcheck::{Bench, Input, RANDOM};
 use crate::graph::{Mode, RandomKey};

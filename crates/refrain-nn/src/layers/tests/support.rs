@@ -1,6 +1,6 @@
 //! What the tests of layers share beside [`Bench`].
 
-use super::Layer;
+use super::super::Layer;
 use crate::error::Error;
 use crate::gradcheck::{Bench, Input, gradcheck};
 use crate::graph::{Axis, Causality, EdgeId, Op, Plan};

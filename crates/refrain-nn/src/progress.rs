@@ -15,12 +15,12 @@ pub struct EpochProgress {
     /// Real steps of the first input of those sequences: tokens, for text.
     pub tokens: usize,
     /// Seconds spent reading batches and training on them. Validation, callbacks and reporters do not count.
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     pub seconds: f64,
     /// Steps of the optimiser.
     updates: usize,
     /// The sum of the gradient norms of those steps.
-    #[serde(with = "crate::checkpoint::exact")]
+    #[serde(with = "crate::exact")]
     norms: f64,
 }
 
@@ -31,7 +31,7 @@ impl EpochProgress {
     }
 
     /// Counts a batch. Counts that come from a checkpoint may be any.
-    pub(super) fn add_batch(&mut self, batch: &Batch) {
+    pub(crate) fn add_batch(&mut self, batch: &Batch) {
         let tokens = batch.inputs.first().map_or(0, |input| real_steps(input, batch.lanes));
         self.batches += 1;
         self.sequences = self.sequences.saturating_add(batch.lanes);
@@ -39,7 +39,7 @@ impl EpochProgress {
     }
 
     /// Counts the optimiser's last step.
-    pub(super) fn add_update(&mut self, model: &Model) {
+    pub(crate) fn add_update(&mut self, model: &Model) {
         self.updates = self.updates.saturating_add(1);
         self.norms += model.last_gradient_norm();
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// What one part of a run has come to: plain numbers and words as JSON, and tensors by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Part {
-    /// Numbers and words. Use [`exact`](super::exact) for an `f64` that may be NaN or infinite.
+    /// Numbers and words. Use [`exact`](crate::exact) for an `f64` that may be NaN or infinite.
     pub values: Value,
     /// Floats under names that are different from each other.
     pub tensors: Vec<(String, Vec<f32>)>,

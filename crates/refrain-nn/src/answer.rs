@@ -2,7 +2,7 @@
 
 /// What training does next: the answer to an event.
 ///
-/// Callbacks give it through their context, [`Checkpoints`](crate::checkpoint::Checkpoints) return it. When several
+/// Callbacks give it through their context, places of checkpoints return it. When several
 /// answer the same event, all of them count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Answer {

@@ -1,10 +1,10 @@
 //! Every option of the recurrent layers, in f32, against the plain loops of `refrain_kernels::reference` in f64,
 //! each sequence alone.
 
-use super::*;
+use super::super::recurrent::*;
+use super::reference::{assert_close, named, numbers, wide};
 use crate::gradcheck::{Bench, Input, RANDOM};
 use crate::graph::Mode;
-use crate::layers::reference_tests::{assert_close, named, numbers, wide};
 use refrain_kernels::dropout::mask;
 use refrain_kernels::philox::Key;
 use refrain_kernels::recurrent::Cell;

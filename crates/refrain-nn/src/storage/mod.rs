@@ -1,0 +1,13 @@
+//! What model files and checkpoints have in common: a safetensors header with digests, bounds for what strangers wrote,
+//! and files that are there whole or not at all.
+
+mod atomic;
+mod bounds;
+mod header;
+mod printable;
+
+pub use atomic::{check_writable, write_atomically};
+pub(crate) use atomic::{folder_of, sync_folder};
+pub(crate) use bounds::{in_proportion, parse};
+pub(crate) use header::{check_seal, digest, seal, write_header};
+pub use printable::printable;
