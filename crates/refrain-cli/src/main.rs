@@ -20,12 +20,14 @@ mod inspect;
 mod interactive;
 mod interruption;
 mod labelled;
+mod material;
 mod model;
 mod npy;
 mod output;
 mod predict;
 mod reading;
 mod shell;
+mod songbook;
 mod suggest;
 mod tag;
 mod tasks;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return output::command_line_error(&error),
     };
-    let mut output = Output::new(&cli.global);
+    let mut output = Output::new(cli.global.json, cli.global.verbosity());
     match run(&cli, &mut output) {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(Failure::Interrupted(code)) => ExitCode::from(code),

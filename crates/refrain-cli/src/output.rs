@@ -1,6 +1,5 @@
 //! What the user sees: results on stdout, all else on stderr, or JSON lines.
 
-use crate::cli::Global;
 use crate::error::{Failure, Result};
 use clap::error::ErrorKind;
 use serde::Serialize;
@@ -38,13 +37,8 @@ struct Line<'a, T> {
 }
 
 impl Output {
-    pub(crate) fn new(options: &Global) -> Self {
-        let level = match (options.quiet, options.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (_, true) => Verbosity::Verbose,
-            _ => Verbosity::Normal,
-        };
-        Self { json: options.json, level }
+    pub(crate) fn new(json: bool, level: Verbosity) -> Self {
+        Self { json, level }
     }
 
     /// Whether results are JSON.
@@ -135,8 +129,7 @@ pub(crate) fn command_line_error(error: &clap::Error) -> ExitCode {
     if !help && std::env::args_os().any(|argument| argument == "--json") {
         let text = error.render().to_string();
         let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
-        let global = Global { threads: None, json: true, quiet: false, verbose: false };
-        Output::new(&global).error(&Failure::input(message));
+        Output::new(true, Verbosity::Normal).error(&Failure::input(message));
         return ExitCode::from(2);
     }
     // Clap chooses stdout for help, stderr for errors.

@@ -207,11 +207,11 @@ pub(crate) fn uncompressed(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Global;
+    use crate::output::Verbosity;
     use std::fs;
 
     fn read(paths: &[PathBuf]) -> Result<Text> {
-        let quiet = Output::new(&Global { threads: None, json: false, quiet: true, verbose: false });
+        let quiet = Output::new(false, Verbosity::Quiet);
         super::read(paths, Path::new("nowhere"), &quiet)
     }
 

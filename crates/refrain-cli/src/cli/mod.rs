@@ -22,6 +22,7 @@ pub(crate) use run_options::{ScoredData, TrainOptions};
 pub(crate) use tag::{Tag, TrainTag};
 pub(crate) use train_text::TrainText;
 
+use crate::output::Verbosity;
 use clap::{Args, Parser, Subcommand};
 use refrain::Corpus;
 use refrain::language_model::DynamicEvaluation;
@@ -58,6 +59,17 @@ pub(crate) struct Global {
     /// Print more: gradient norm and learning rate, all findings and tables
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
+}
+
+impl Global {
+    /// How much is said.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

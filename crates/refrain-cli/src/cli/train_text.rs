@@ -2,7 +2,7 @@
 
 use super::run_options::{RunOptions, TrainOptions, default};
 use super::values::{Cutoffs, choice, count, cutoffs, name, number_in};
-use crate::train::text::songbook_recipe;
+use crate::songbook::songbook_recipe;
 use clap::Args;
 use refrain::language_model::NamedRecipe;
 use refrain::task::Range;

@@ -1,10 +1,10 @@
 //! Arrays to look at any model with.
 
-use super::labelled::spread;
-use super::{Material, STEPS};
 use crate::array::{Array, Values};
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
+use crate::material::labelled::spread;
+use crate::material::{Material, STEPS};
 use crate::output::Output;
 use crate::predict::{Arrays, Format, Prepared};
 use refrain::data::{Batch, BatchInput, BatchTarget, Data, Sequences};

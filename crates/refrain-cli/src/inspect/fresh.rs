@@ -1,10 +1,10 @@
 //! Cells as they begin, side by side on the adding problem, and what training and clipping make of them.
 
-use super::STEPS;
 use super::delivery::Delivery;
 use crate::bar::bar_for;
 use crate::cli::Inspect as Options;
 use crate::error::Result;
+use crate::material::STEPS;
 use crate::output::Output;
 use indicatif::ProgressBar;
 use refrain::inspect::flow::{

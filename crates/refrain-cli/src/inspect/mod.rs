@@ -3,36 +3,19 @@
 mod arrays;
 mod delivery;
 mod fresh;
-pub(crate) mod labelled;
-pub(crate) mod tagged;
-pub(crate) mod text;
 mod topics;
 
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{Failure, Result};
 use crate::format::{shape, thousands};
+use crate::material::Material;
 use crate::model::open_any;
 use crate::output::Output;
 use crate::tasks::{TaskCommands, commands_of};
 use delivery::Delivery;
-use refrain::inspect::{Report, Sample, Search};
+use refrain::inspect::{Report, Sample};
 use refrain::{Engine, Model};
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-
-/// Sequences of a text and of random inputs.
-const STEPS: usize = 200;
-
-/// What a model is looked at with.
-#[derive(Debug)]
-pub(crate) struct Material {
-    /// Some sequences.
-    sample: Sample,
-    /// One long text, in which units are looked for that follow something; none if there is no text.
-    reading: Option<Sample>,
-    /// How they are looked for.
-    search: Search,
-}
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let Some(path) = &options.model else {
@@ -101,13 +84,4 @@ fn subject(
     }
     subject.push(("Looked at with", sample.of.clone()));
     subject.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// What data is called in sentences: the name of a file without its folder.
-fn short_name<'a>(data: &[PathBuf], name: &'a str) -> Cow<'a, str> {
-    match data {
-        [one] if one.as_os_str() == "-" => "stdin".into(),
-        [one] => one.file_name().map_or(name.into(), |file| file.to_string_lossy().into_owned().into()),
-        _ => name.into(),
-    }
 }

@@ -1,9 +1,9 @@
 //! Topic by topic, what can be found out about a model.
 
-use super::Material;
 use crate::bar::bar_for;
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{self, Failure};
+use crate::material::Material;
 use crate::output::Output;
 use refrain::inspect::memory::SHARE;
 use refrain::inspect::{

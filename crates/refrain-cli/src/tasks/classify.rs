@@ -4,8 +4,8 @@ use super::{TaskCommands, must_be_some, warn_of_share, without_options_for_text}
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
-use crate::inspect::{self, Material};
 use crate::labelled;
+use crate::material::{self, Material};
 use crate::output::Output;
 use refrain::Classifier;
 use refrain::classifier::{ClassifierScore, split_labelled};
@@ -17,7 +17,7 @@ impl TaskCommands for Classifier {
     }
 
     fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
-        inspect::labelled::material(self, options, output)
+        material::labelled::material(self, options, output)
     }
 
     fn subject(&self) -> String {

@@ -6,7 +6,7 @@ mod text;
 
 use crate::cli::{Evaluate, Inspect};
 use crate::error::{Failure, Result};
-use crate::inspect::Material;
+use crate::material::Material;
 use crate::output::Output;
 use refrain::task::Recipe;
 use refrain::{Application, Classifier, LanguageModel, Opened, Tagger};

@@ -5,7 +5,7 @@ use crate::bar::bar_for;
 use crate::cli::{Dynamic, Evaluate, Inspect};
 use crate::error::{Failure, Result};
 use crate::format::thousands;
-use crate::inspect::{self, Material};
+use crate::material::{self, Material};
 use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, token_file, work_if_io};
@@ -19,7 +19,7 @@ impl TaskCommands for LanguageModel {
     }
 
     fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
-        inspect::text::material(self, options, output)
+        material::text::material(self, options, output)
     }
 
     fn subject(&self) -> String {

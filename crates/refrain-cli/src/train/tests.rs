@@ -2,9 +2,9 @@
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::run;
-use crate::cli::{Global, RunOptions, TrainOptions};
+use crate::cli::{RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, Verbosity};
 use clap::{Args, FromArgMatches};
 use parity::{Parity, ParityRecipe};
 use refrain::checkpoint::CheckpointFolder;
@@ -102,7 +102,7 @@ fn command(folder: &Path, options: &[&str]) -> TrainParity {
 
 /// Runs the command with `--out` in a folder.
 fn train(folder: &Path, options: &[&str]) -> Result<()> {
-    let quiet = Output::new(&Global { threads: None, json: false, quiet: true, verbose: false });
+    let quiet = Output::new(false, Verbosity::Quiet);
     run(&command(folder, options), Engine::default(), &quiet)
 }
 

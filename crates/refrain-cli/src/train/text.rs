@@ -7,28 +7,13 @@ use crate::format::thousands;
 use crate::generate::write;
 use crate::output::Output;
 use crate::reading::Reading;
+use crate::songbook::SONGBOOK;
 use crate::text_input::{self, Text, token_file, work_if_io};
 use refrain::language_model::{Generate, PrepareEvent, TextScore, TextSizes, TextTask, TrainingData};
 use refrain::task::Task;
-use refrain::{
-    Codec, Corpus, Error, LanguageModel, Level, Model, RateSchedule, TextRecipe, TrainingSettings,
-};
+use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-
-/// What is learned if no file is named: songs and poems written for this project.
-const SONGBOOK: &str = include_str!("../../../../data/songbook.txt");
-
-/// How the songbook is learned unless the options say otherwise: it is small, so the rate is higher and falls, and
-/// dropout keeps the network from learning it by heart.
-pub(crate) fn songbook_recipe() -> TextRecipe {
-    let schedule = RateSchedule::Cosine;
-    TextRecipe {
-        dropout: 0.2,
-        training: TrainingSettings { learning_rate: 5e-3, schedule, ..TrainingSettings::default() },
-        ..TextRecipe::default()
-    }
-}
 
 /// Tokens of the sample that `--log-dir` has of an epoch.
 const LOGGED: [(Level, usize); 3] = [(Level::Char, 300), (Level::Word, 60), (Level::Bpe, 100)];

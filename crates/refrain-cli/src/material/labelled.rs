@@ -56,7 +56,7 @@ pub(super) fn random(
 }
 
 /// At most so many of `0..count`, spread evenly from the first to the last.
-pub(super) fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
     let chosen = count.min(most);
     (0..chosen).map(move |i| i * (count - 1) / (chosen - 1).max(1))
 }
