@@ -20,6 +20,7 @@ mod inspect;
 mod interactive;
 mod interruption;
 mod labelled;
+mod manual;
 mod material;
 mod model;
 mod npy;
@@ -73,5 +74,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<()> {
         Command::Info(options) => info::run(options, engine, output),
         Command::Predict(options) => predict::run(options, engine, output),
         Command::Bench(options) => bench::run(options, engine, output),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { folder } => manual::pages(folder.as_deref(), output),
     }
 }

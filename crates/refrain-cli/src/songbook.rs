@@ -3,7 +3,7 @@
 use refrain::{RateSchedule, TextRecipe, TrainingSettings};
 
 /// What is learned if no file is named: songs and poems written for this project.
-pub(crate) const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
+pub(crate) const SONGBOOK: &str = include_str!("../data/songbook.txt");
 
 /// How the songbook is learned unless the options say otherwise: it is small, so the rate is higher and falls, and
 /// dropout keeps the network from learning it by heart.

@@ -5,7 +5,7 @@ mod common;
 use common::Place;
 use std::collections::HashSet;
 
-const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
+const SONGBOOK: &str = include_str!("../data/songbook.txt");
 
 /// A run of this many words that stands in the songbook is a copy of it.
 const COPY: usize = 12;

@@ -55,7 +55,7 @@ struct Task {
 impl Task {
     fn new(fixture: &Fixture) -> Self {
         let size = |name| fixture.cases()["model"][name].as_u64().expect("a size") as usize;
-        let text = include_str!("../../../data/songbook.txt").chars().take(size("characters"));
+        let text = include_str!("../../refrain-cli/data/songbook.txt").chars().take(size("characters"));
         let text: Vec<char> = text.collect();
         let known: Vec<char> = text.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         assert_eq!(known.len(), size("vocabulary"), "the songbook has changed: make the golden files again");

@@ -4,7 +4,7 @@ use refrain_text::{BpeOptions, BpeVocab, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
+const SONGBOOK: &str = include_str!("../../refrain-cli/data/songbook.txt");
 
 #[derive(Deserialize)]
 struct Golden {

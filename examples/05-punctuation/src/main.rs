@@ -14,7 +14,7 @@ use refrain::{Answer, Engine, Level, RunEvent, TaggerRecipe, TrainingSettings};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-const SONGBOOK: &str = include_str!("../../../data/songbook.txt");
+const SONGBOOK: &str = include_str!("../../../crates/refrain-cli/data/songbook.txt");
 /// The share that is held out.
 const HELD_OUT: f64 = 0.1;
 

@@ -24,6 +24,7 @@ pub(crate) use train_text::TrainText;
 
 use crate::output::Verbosity;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use refrain::Corpus;
 use refrain::language_model::DynamicEvaluation;
 use refrain::task::Range;
@@ -99,7 +100,24 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Measure this machine, and each cell's speed against it
     Bench(Bench),
+    /// Print what a shell completes this program's options with
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command into a folder
+    #[command(after_help = "Read it with:\n  refrain man | man -l -")]
+    Man {
+        /// Where the pages go: refrain.1, refrain-train-text.1 and so on
+        folder: Option<PathBuf>,
+    },
 }
+
+const COMPLETIONS_HELP: &str = "For this user alone:\n  \
+    refrain completions bash > ~/.local/share/bash-completion/completions/refrain\n  \
+    refrain completions zsh > ~/.zfunc/_refrain            with ~/.zfunc in fpath\n  \
+    refrain completions fish > ~/.config/fish/completions/refrain.fish";
 
 const PREDICT_HELP: &str = "Arrays are batch first. A .npy IN is the model's only input: ids (N, T) as integers, or \
     features (N, T, F) as floats. A .safetensors IN holds a tensor for each input under the input's name (`refrain \

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::LazyLock;
 use tokenizers::Tokenizer;
 
-const SONGBOOK: &str = include_str!("../../../../data/songbook.txt");
+const SONGBOOK: &str = include_str!("../../../refrain-cli/data/songbook.txt");
 
 static VOCAB: LazyLock<BpeVocab> = LazyLock::new(|| songbook(700));
 
