@@ -27,7 +27,7 @@ const TABLE: &str = "up\trise\nup\traise\nup\tsoar\ndown\tdrop\ndown\tfall\ndown
 
 const TAGGED: &str = "Row/VERB row/VERB your/PRON boat/NOUN\ndown/ADV the/DET stream/NOUN\n";
 
-/// Two lines behind a byte order mark, as Python's gzip writes them.
+/// Two lines after a byte order mark, as Python's gzip writes them.
 const ANOTHER_DAY: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x7b\xbf\x7b\x7f\x7e\x5e\xaa\x42\x4a\x62\x25\x2f\x57\x62\x5e\x7e\x49\x46\x6a\x11\x17\x00\xde\xda\x7f\xee\x14\x00\x00\x00";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

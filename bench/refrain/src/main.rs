@@ -71,7 +71,7 @@ fn stream(work: &Stream, job: &Job) -> Result<Prepared> {
         .compile(compile)?;
     let names: Vec<_> = model.params().spans().iter().map(|s| (s.name.clone(), s.len())).collect();
     for (name, len) in names {
-        model.set_weight(&name, &vec![constant(&name, units); len])?;
+        model.set_weight_flat(&name, &vec![constant(&name, units); len])?;
     }
     let x: Vec<f32> = (0..steps * units).map(uniform).collect();
     if work.chunk == steps {

@@ -16,7 +16,7 @@ pub(crate) enum Failure {
     Work(String),
     /// A signal ended it, with all there is to say said. The exit code.
     Interrupted(u8),
-    /// Whoever read stdout has gone. Nobody is left to tell; exit code 0.
+    /// The reader of stdout has gone. Nobody is left to tell; exit code 0.
     ReaderGone,
 }
 

@@ -27,19 +27,6 @@ pub(crate) fn plain(value: &Value) -> String {
     }
 }
 
-/// 1234567 as `1,234,567`.
-pub(crate) fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// A speed in three digits: `987`, `41.2k`, `1.05M`.
 pub(crate) fn rate(per_second: f64) -> String {
     match per_second {
@@ -56,7 +43,6 @@ mod tests {
 
     #[test]
     fn numbers_are_easy_to_read() {
-        assert_eq!(["7", "1,000", "118,558"], [7, 1000, 118_558].map(thousands)[..]);
         let values = serde_json::json!([0.2_f32, 0.1, 7, "adam", null]);
         let values: Vec<_> = values.as_array().into_iter().flatten().map(plain).collect();
         assert_eq!(values, ["0.2", "0.1", "7", "adam", "null"]);

@@ -30,10 +30,10 @@ pub(crate) enum Format {
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let (from, to) = (Format::of(&options.input)?, Format::of(&options.output)?);
     let mut opened = open_any(&options.model, engine, output)?;
-    if to == Format::Npy && opened.model().outputs() > 1 {
+    if to == Format::Npy && opened.model().output_count() > 1 {
         return Err(Failure::input(format!(
             "the model has {} outputs, and a .npy file holds one; name a .safetensors file for OUT",
-            opened.model().outputs()
+            opened.model().output_count()
         )));
     }
     let named = |reason: String| Failure::input(format!("{}: {reason}", options.input.display()));

@@ -19,7 +19,7 @@ pub(crate) fn this_command_with(option: &str) -> String {
 
 fn with(mut words: Vec<String>, option: &str) -> String {
     if !words.iter().any(|word| word == option) {
-        // Behind `--` it would be a file.
+        // After `--` it would be a file.
         let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
         words.insert(at, option.to_owned());
     }

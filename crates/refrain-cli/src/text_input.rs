@@ -1,10 +1,10 @@
 //! Text from files, directories and stdin.
 
 use crate::error::{Failure, Result};
-use crate::format::thousands;
 use crate::output::Output;
 use crate::reading::Reading;
 use refrain::task::input::{Input, Line};
+use refrain::thousands;
 use refrain::{Corpus, Error, ErrorKind, Level};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ pub(crate) fn work_if_io(error: Error) -> Failure {
     }
 }
 
-/// A file; none: stdin.
+/// Opens a file; without one, stdin.
 pub(crate) fn open(file: Option<&Path>) -> Result<Input<'static>> {
     Ok(file.map_or_else(Input::stdin, Input::open).map_err(Error::from)?)
 }

@@ -114,7 +114,7 @@ impl Training {
         Running { place: &self.place, child }
     }
 
-    /// A run that stands still behind its `count`-th checkpoint. One that came to its end too soon is begun again.
+    /// A run that stands still after its `count`-th checkpoint. One that came to its end too soon is begun again.
     fn caught(&self, more: &[&str], count: usize) -> Running<'_> {
         for _ in 0..50 {
             let mut running = self.start(more);

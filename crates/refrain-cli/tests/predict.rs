@@ -20,7 +20,7 @@ fn bytes_of<const N: usize, T: Copy>(values: &[T], bytes: impl Fn(T) -> [u8; N])
     values.iter().flat_map(|&v| bytes(v)).collect()
 }
 
-/// The floats behind the header of a `.npy` file that `refrain` wrote.
+/// The floats after the header of a `.npy` file that `refrain` wrote.
 fn floats(npy: &[u8]) -> (String, Vec<f32>) {
     let len = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
     let header = String::from_utf8(npy[10..10 + len].to_vec()).unwrap();

@@ -15,7 +15,7 @@ use std::fmt;
 /// step by step. The first batch is looked into. Batches between cost nothing.
 ///
 /// The gradient is that of the batch's whole loss, as training follows it. Of a model that gives one answer a sequence
-/// it is the flow from the last step back; where each step has a loss, those of all steps behind one add up in it, and
+/// it is the flow from the last step back; where each step has a loss, those of all steps after one add up in it, and
 /// [`gradient_flow`](crate::flow::gradient_flow) takes them apart.
 pub struct GradientFlow<'a> {
     every: u64,

@@ -40,7 +40,7 @@ impl Sample {
         Self::new(batch, of).with_random_targets(model, seed)
     }
 
-    /// The same inputs with random targets: classes behind a softmax and 0 or 1 behind a sigmoid, equally likely; else
+    /// The same inputs with random targets: classes after a softmax and 0 or 1 after a sigmoid, equally likely; else
     /// normal numbers.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Sample {
     }
 }
 
-/// How many ids the layers behind an input know: at least one.
+/// How many ids the layers after an input know: at least one.
 fn known_ids(architecture: &Architecture, input: usize) -> u32 {
     let reads =
         architecture.layers.iter().filter(|layer| layer.inputs.iter().any(|&(node, _)| node == input));

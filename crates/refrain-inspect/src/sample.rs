@@ -75,7 +75,7 @@ pub(crate) fn reads_backwards(architecture: &Architecture) -> bool {
     architecture.layers.iter().any(|layer| layer.class_name == "Bidirectional" || backwards(&layer.config))
 }
 
-/// Refuses parameters that are not finite: every number behind them would be none.
+/// Refuses parameters that are not finite: every number after them would be none.
 pub(crate) fn check_parameters(model: &Model, what: &str) -> Result<()> {
     for span in model.params().spans() {
         let values = model.weight(&span.name)?;

@@ -29,20 +29,7 @@ pub(crate) fn written(token: &str) -> String {
     token.chars().map(character).collect()
 }
 
-/// A number with three digits behind the point.
+/// A number with three digits after the point.
 pub(crate) fn thousandths(value: f64) -> String {
     format!("{value:.3}")
-}
-
-/// 1234567 as `1,234,567`.
-pub(crate) fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }

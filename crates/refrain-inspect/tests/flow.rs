@@ -39,7 +39,7 @@ fn linear(g: f32) -> Model {
     let layer = SimpleRnn::new(H).activation(Activation::Linear);
     let mut model = chain(Sequential::new().input(InputSpec::features(2)).add(layer).add(Dense::new(1)));
     let identity: Vec<f32> = (0..H * H).map(|i| if i % (H + 1) == 0 { g } else { 0.0 }).collect();
-    model.set_weight("simple_rnn/recurrent_kernel", &identity).unwrap();
+    model.set_weight_flat("simple_rnn/recurrent_kernel", &identity).unwrap();
     model
 }
 
@@ -88,13 +88,13 @@ fn an_open_forget_gate_keeps_the_cell_s_gradient() {
         chain(Sequential::new().input(InputSpec::features(2)).add(Lstm::new(H)).add(Dense::new(1)));
     let zeros = |model: &mut Model, name: &str| {
         let len = model.weight(name).unwrap().len();
-        model.set_weight(name, &vec![0.0; len]).unwrap();
+        model.set_weight_flat(name, &vec![0.0; len]).unwrap();
     };
     zeros(&mut model, "lstm/kernel");
     zeros(&mut model, "lstm/recurrent_kernel");
     // Gates i, f, c, o: the sigmoid of 40 is 1 in f32.
     let bias: Vec<f32> = (0..4 * H).map(|i| if i / H == 1 { 40.0 } else { 0.0 }).collect();
-    model.set_weight("lstm/bias", &bias).unwrap();
+    model.set_weight_flat("lstm/bias", &bias).unwrap();
     let flow = gradient_flow(&model, &sums(N, 60)).unwrap();
     let cell = flow.now[0].cell.as_ref().unwrap();
     assert!(cell.norms.iter().all(|of| of.len() == 60 && of[0] > 0.0));

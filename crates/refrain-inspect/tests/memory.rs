@@ -33,9 +33,9 @@ fn register(taps: &[f32]) -> Model {
     let kernel: Vec<f32> = (0..units).map(|unit| if unit == 0 { 1.0 } else { 0.0 }).collect();
     let shift: Vec<f32> =
         (0..units * units).map(|i| if i / units + 1 == i % units { 1.0 } else { 0.0 }).collect();
-    model.set_weight("simple_rnn/kernel", &kernel).unwrap();
-    model.set_weight("simple_rnn/recurrent_kernel", &shift).unwrap();
-    model.set_weight("dense/kernel", taps).unwrap();
+    model.set_weight_flat("simple_rnn/kernel", &kernel).unwrap();
+    model.set_weight_flat("simple_rnn/recurrent_kernel", &shift).unwrap();
+    model.set_weight_flat("dense/kernel", taps).unwrap();
     model
 }
 
@@ -161,7 +161,7 @@ fn what_cannot_be_is_said() {
     let mut nan = sample(3, 10);
     nan.batch.inputs[0].features[29] = f32::NAN;
     assert!(said(&mut model, &nan).contains("NaN"));
-    model.set_weight("dense/bias", &[f32::NAN]).unwrap();
+    model.set_weight_flat("dense/bias", &[f32::NAN]).unwrap();
     assert!(said(&mut model, &sample(3, 10)).contains("dense/bias"));
     let mut flat = compiled(Sequential::new().input(InputSpec::flat(2)).add(Dense::new(1)));
     assert!(said(&mut flat, &sample(3, 10)).contains("time axis"));

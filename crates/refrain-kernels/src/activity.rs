@@ -68,7 +68,7 @@ impl RowKernel<f64, 2> for Measure<'_> {
             let here = load(s, x, at);
             let d = s.sub(here, load(s, before, at));
             store(s, row, at, here);
-            // Lanes behind the row's end are zero in both.
+            // Lanes after the row's end are zero in both.
             squares.add(s.mul(here, here), S::LANES);
             steps.add(s.mul(d, d), S::LANES);
         }

@@ -15,7 +15,7 @@ use storage::Storage;
 const LINE: usize = 16;
 
 /// Whether a buffer ends where its last float ends, on whatever border it then begins: a sanitizer sees every access
-/// behind it. No kernel needs the border, it is for speed. `.ci/sanitize` builds so.
+/// after it. No kernel needs the border, it is for speed. `.ci/sanitize` builds so.
 const EXACT: bool = cfg!(exact_buffers);
 
 /// Floats on a 64-byte border, so that a row of sixteen never crosses a cache line.

@@ -17,7 +17,7 @@ const SUM_BLOCK: usize = 64;
 pub(crate) trait RowKernel<T = (), const N: usize = 0>: Sync {
     /// Floating-point operations an element costs, roughly: decides whether threads are woken.
     const COST: usize;
-    /// Must be `#[inline(always)]`, as all of a [`Kernel`]. `row` is row `i` without what stands behind its
+    /// Must be `#[inline(always)]`, as all of a [`Kernel`]. `row` is row `i` without what stands after its
     /// width, `sides` are the values of row `i` in the side buffers.
     fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], sides: [&mut T; N]);
 }
@@ -79,7 +79,7 @@ impl<T: Copy, const N: usize, K: RowKernel<T, N>> Kernel for EachRow<'_, K, T, N
     }
 }
 
-/// The vector that begins at `x[at]`; lanes behind the end of `x` are zero.
+/// The vector that begins at `x[at]`; lanes after the end of `x` are zero.
 #[inline(always)]
 pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
     let x = &x[at..];
@@ -93,7 +93,7 @@ pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
     unsafe { s.load(slot.as_ptr()) }
 }
 
-/// Writes a vector to `x[at..]`, without the lanes behind the end of `x`.
+/// Writes a vector to `x[at..]`, without the lanes after the end of `x`.
 #[inline(always)]
 pub(crate) fn store<S: Simd>(s: S, x: &mut [f32], at: usize, v: S::F) {
     let x = &mut x[at..];
@@ -409,7 +409,7 @@ pub(crate) mod testing {
         (0..len).map(|_| (words() as i32) as f32 / (1u32 << 31) as f32 * size).collect()
     }
 
-    /// Rows as kernels have them, from values without padding; NaN stands behind the width.
+    /// Rows as kernels have them, from values without padding; NaN stands after the width.
     pub(crate) fn padded(values: &[f32], count: usize, width: usize) -> AlignedVec {
         let mut buffer = AlignedVec::zeros(count * row_step(width));
         buffer.fill(f32::NAN);

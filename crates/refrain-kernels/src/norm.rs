@@ -16,9 +16,9 @@ const ROW_BLOCK: usize = 64;
 /// γ, β and ε of a layer normalisation.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNorm<'a> {
-    /// γ `(D)`; none: ones.
+    /// γ `(D)`. If `None`: ones.
     pub gamma: Option<&'a [f32]>,
-    /// β `(D)`; none: zeros.
+    /// β `(D)`. If `None`: zeros.
     pub beta: Option<&'a [f32]>,
     /// What is added to the variance.
     pub epsilon: f32,

@@ -184,7 +184,7 @@ pub fn packed_bias_len(shape: PanelShape) -> usize {
     shape.panels() * shape.row_len()
 }
 
-/// Copies `filled` floats of `source` from `column` on into a slot, and zeros behind them.
+/// Copies `filled` floats of `source` from `column` on into a slot, and zeros after them.
 #[inline(always)]
 fn copy_slot(slot: &mut [f32], source: &[f32], column: usize, filled: usize) {
     match slot.first_chunk_mut::<SLOT>() {

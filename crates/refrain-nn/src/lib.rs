@@ -26,6 +26,7 @@ mod logs;
 pub mod loss;
 pub mod metrics;
 mod model;
+mod numbers;
 pub mod optim;
 mod params;
 mod part;
@@ -44,10 +45,11 @@ pub use graph::Recurrence;
 pub use history::History;
 pub use init::{FanMode, Initializer, ScalingDistribution};
 pub use model::{
-    Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile, DEFAULT_SEED, InputSpec,
-    Memory, MemoryUse, Model, Network, PlannedModel, Reduction, Sequential, Session, Summary, Tensor, Totals,
+    Architecture, ArchitectureNode, AverageCounters, Averaging, Compile, DEFAULT_SEED, InputSpec, Memory,
+    MemoryUse, Model, Network, PlannedModel, Reduction, Sequential, Session, Summary, Tensor, Totals,
     TrainingCounters, TrainingState, Work,
 };
+pub use numbers::{Bytes, thousands};
 pub use params::{ParamSpec, Params, Span, SpanId};
 pub use progress::EpochProgress;
 pub use refrain_kernels::{Engine, Isa};

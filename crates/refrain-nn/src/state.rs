@@ -185,7 +185,7 @@ impl StateSlot {
         if self.shape.cell { &self.c[lane * row_step(self.shape.units)..][..self.shape.units] } else { &[] }
     }
 
-    /// Takes over the hidden and cell states of all lanes, one behind the other.
+    /// Takes over the hidden and cell states of all lanes, one after the other.
     pub(crate) fn set(&mut self, hidden: &[f32], cell: &[f32]) {
         let units = self.shape.units.max(1);
         for (lane, from) in hidden.chunks_exact(units).enumerate() {

@@ -68,7 +68,7 @@ fn only(model: &Model) -> Recurrence<'_> {
     model.recurrences().next().expect("a recurrent layer")
 }
 
-/// The loss of the steps behind `t`, summed over the lanes, from the state that `change` makes of the one after `t`.
+/// The loss of the steps after `t`, summed over the lanes, from the state that `change` makes of the one after `t`.
 fn loss_behind(
     model: &mut Model,
     t: usize,

@@ -121,7 +121,7 @@ impl Task {
             let scale = 1.0 / (fan_in as f64).sqrt();
             let values = numbers(1 + i as u64, shape.iter().product(), scale);
             let values: Vec<f32> = values.into_iter().map(|v| v as f32).collect();
-            model.set_weight(&name, &values).expect("a weight of this size");
+            model.set_weight_flat(&name, &values).expect("a weight of this size");
         }
         model
     }

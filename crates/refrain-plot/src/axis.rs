@@ -8,6 +8,7 @@ pub struct Axis {
     pub(crate) log: bool,
     pub(crate) binary: bool,
     pub(crate) reversed: bool,
+    pub(crate) whole: bool,
 }
 
 impl Axis {
@@ -16,7 +17,7 @@ impl Axis {
         Self { label: label.into(), ..Self::default() }
     }
 
-    /// The unit of its numbers, which stands behind the label in parentheses.
+    /// The unit of its numbers, which stands after the label in parentheses.
     #[must_use]
     pub fn unit(mut self, unit: impl Into<String>) -> Self {
         self.unit = unit.into();
@@ -34,6 +35,13 @@ impl Axis {
     #[must_use]
     pub fn log2(mut self) -> Self {
         (self.log, self.binary) = (true, true);
+        self
+    }
+
+    /// Puts the ticks of a linear axis at whole numbers: for counts, such as epochs.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 

@@ -46,7 +46,7 @@ impl Ruler {
         let (low, high) = values
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         let ruler = match (axis.log, axis.binary) {
-            (false, _) => Self::linear(low, high),
+            (false, _) => Self::linear(low, high, if axis.whole { 1.0 } else { 0.0 }),
             (true, false) => Self::logarithmic(low, high),
             (true, true) => Self::binary(low, high),
         };
@@ -55,14 +55,15 @@ impl Ruler {
 
     /// From one number to another and no further, linear.
     pub(crate) fn between(low: f64, high: f64) -> Self {
-        let mut ruler = Self::linear(low, high);
+        let mut ruler = Self::linear(low, high, 0.0);
         // Of this span: that of the ruler is wider where the ends are nearly equal.
         let slack = ON_TICK * (high / 2.0 - low / 2.0);
         ruler.ticks.retain(|tick| tick.value >= low - slack && tick.value <= high + slack);
         Self { low, high, ..ruler }
     }
 
-    fn linear(low: f64, high: f64) -> Self {
+    /// With ticks at least `least` apart.
+    fn linear(low: f64, high: f64, least: f64) -> Self {
         let largest = low.abs().max(high.abs());
         let (low, high) = if high - low > FLAT * largest && high - low > SMALLEST {
             (low, high)
@@ -71,7 +72,7 @@ impl Ruler {
         } else {
             (-1.0, 1.0)
         };
-        let wanted = high / TICKS - low / TICKS;
+        let wanted = (high / TICKS - low / TICKS).max(least);
         let mut exponent = wanted.log10().floor() as i32;
         let mantissa = [1.0, 2.0, 5.0].into_iter().find(|m| m * power(exponent) >= wanted * (1.0 - ON_TICK));
         let mantissa = mantissa.unwrap_or_else(|| {

@@ -139,8 +139,8 @@ impl Task for Parity {
     }
 
     fn check_assets(assets: &Bits, model: &mut Model) -> std::result::Result<(), String> {
-        if assets.bits == 0 || model.outputs() != 1 || model.output_width(0) != 1 {
-            return Err(format!("{} bits, {} outputs", assets.bits, model.outputs()));
+        if assets.bits == 0 || model.output_count() != 1 || model.output_width(0) != 1 {
+            return Err(format!("{} bits, {} outputs", assets.bits, model.output_count()));
         }
         Ok(())
     }

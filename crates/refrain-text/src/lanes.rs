@@ -98,7 +98,7 @@ impl<D: Tokens> Lanes<D> {
     ///
     /// # Panics
     ///
-    /// If the range ends behind [`lane_len`](Self::lane_len).
+    /// If the range ends after [`lane_len`](Self::lane_len).
     pub fn fill_range(
         &self,
         steps: Range<usize>,

@@ -98,7 +98,7 @@ impl Sampler {
         self.options
     }
 
-    /// The token that the random number `uniform`, from [0, 1), draws behind the tokens `before`, of which the last
+    /// The token that the random number `uniform`, from [0, 1), draws after the tokens `before`, of which the last
     /// ones are penalised. Of them only so many are looked at as the window holds.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ pub use refrain_nn::{
     DEFAULT_SEED, EpochProgress, Evaluate, Event, Fit, History, Initializer, InputSpec, Memory, MemoryUse,
     Model, Network, ParamSpec, ParameterAverage, Params, PlannedModel, Reduction, Regularizer, Reporter,
     Schedule, Scorer, SeqLayout, Sequential, Session, Span, SpanId, State, StateSlot, Summary, Tensor,
-    Totals, TrainingCounters, TrainingState, Verbose, Work,
+    Totals, TrainingCounters, TrainingState, Verbose, Work, thousands,
 };
 pub use refrain_nn::{callbacks, checkpoint, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]

@@ -5,7 +5,7 @@ pub use refrain_kernels::{Engine, Isa};
 pub use refrain_nn::callbacks::{
     Callback, CsvLogger, EarlyStopping, ModelCheckpoint, OnEpochEnd, ReduceLrOnPlateau, TerminateOnNan,
 };
-pub use refrain_nn::data::{Data, Sequences};
+pub use refrain_nn::data::{Batch, BatchSource, Data, Examples, Sequences};
 pub use refrain_nn::layers::{
     ActivationLayer, ActivityPenalty, AdaptiveSoftmax, Add, Bidirectional, Concatenate, Dense, Dropout,
     Embedding, Gru, LayerNormalization, Lstm, Masking, MergeMode, RecurrentMask, RepeatVector, SimpleRnn,
@@ -20,6 +20,6 @@ pub use refrain_nn::{
 };
 pub use refrain_task::{Recipe, Task, TrainingRun, TrainingSettings};
 pub use refrain_text::{
-    Classifier, ClassifierRecipe, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling,
-    TextRecipe, Tokenizer, TokenizerConfig, Truncating, pad_sequences, to_categorical,
+    Classifier, ClassifierRecipe, Corpus, LanguageModel, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling,
+    Tagger, TaggerRecipe, TextRecipe, Tokenizer, TokenizerConfig, Truncating, pad_sequences, to_categorical,
 };

@@ -257,7 +257,7 @@ fn forged(file: &[u8], key: &str, change: impl FnOnce(&str) -> String) -> Vec<u8
     parts.to_bytes()
 }
 
-/// The file with layers behind its last one, each made of the number of nodes before it. No output needs them; they
+/// The file with layers after its last one, each made of the number of nodes before it. No output needs them; they
 /// run all the same.
 fn with_layers(file: &[u8], count: usize, layer: impl Fn(usize) -> Value) -> Vec<u8> {
     forged(file, "refrain.config", |config| {

@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints what was found and writes the figures, their names behind `prefix`.
+/// Prints what was found and writes the figures, their names after `prefix`.
 fn show(section: &Section, prefix: &str, out: &Path) -> Result<(), Box<dyn Error>> {
     println!("{}\n{}\n", section.title, section.intro);
     for finding in &section.findings {

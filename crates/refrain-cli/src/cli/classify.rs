@@ -48,10 +48,6 @@ impl TrainOptions for TrainClassify {
     const PATH: &'static str = "FILE|DIR";
     const SHAPE: &'static [&'static str] = &READER_OPTIONS;
 
-    fn recipes() -> (ClassifierRecipe, Vec<(String, ClassifierRecipe)>) {
-        (ClassifierRecipe::default(), Vec::new())
-    }
-
     fn default_batch() -> String {
         ClassifierRecipe::default().batch().to_string()
     }

@@ -67,7 +67,7 @@ pub(crate) struct Generate {
 pub(crate) struct Suggest {
     /// A model of text
     pub(crate) model: PathBuf,
-    /// What comes before. Behind a blank or a mark the next words are shown, else words that begin with its last one
+    /// What comes before. After a blank or a mark the next words are shown, else words that begin with its last one
     #[arg(allow_hyphen_values = true, required_unless_present = "interactive")]
     pub(crate) text: Option<String>,
     /// How many

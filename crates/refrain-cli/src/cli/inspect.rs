@@ -16,7 +16,7 @@ pub(crate) const HELP: &str = "Findings go to stdout, in words and numbers; with
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A model; none: fresh cells side by side on the adding problem
+    /// A model; without one, fresh cells side by side on the adding problem
     pub(crate) model: Option<PathBuf>,
     /// What it is looked at with, by the model's task: a text (files are joined, of a directory all .txt files, `-` is
     /// stdin), what `train classify` or `train tag` reads, or arrays as `predict` reads them, in .safetensors with the

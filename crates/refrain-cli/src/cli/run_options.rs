@@ -27,7 +27,9 @@ pub(crate) trait TrainOptions: Sized {
 
     /// The recipe that holds where no option says otherwise; then others with the names that help gives them, for
     /// defaults that differ.
-    fn recipes() -> (Self::Recipe, Vec<(String, Self::Recipe)>);
+    fn recipes() -> (Self::Recipe, Vec<(String, Self::Recipe)>) {
+        (Self::Recipe::default(), Vec::new())
+    }
 
     /// The batch that is chosen if the recipe has none, in words.
     fn default_batch() -> String;

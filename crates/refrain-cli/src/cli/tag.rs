@@ -31,10 +31,6 @@ impl TrainOptions for TrainTag {
     const PATH: &'static str = "FILE";
     const SHAPE: &'static [&'static str] = &READER_OPTIONS;
 
-    fn recipes() -> (TaggerRecipe, Vec<(String, TaggerRecipe)>) {
-        (TaggerRecipe::default(), Vec::new())
-    }
-
     fn default_batch() -> String {
         TaggerRecipe::default().batch().to_string()
     }

@@ -7,13 +7,14 @@ mod topics;
 
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{Failure, Result};
-use crate::format::{shape, thousands};
+use crate::format::shape;
 use crate::material::Material;
 use crate::model::open_any;
 use crate::output::Output;
 use crate::tasks::{TaskCommands, commands_of};
 use delivery::Delivery;
 use refrain::inspect::{Report, Sample};
+use refrain::thousands;
 use refrain::{Engine, Model};
 use std::path::{Path, PathBuf};
 

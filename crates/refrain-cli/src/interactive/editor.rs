@@ -5,7 +5,7 @@ use refrain::language_model::Suggestion;
 /// What a person does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// Writes a character; a digit picks the suggestion that it numbers, unless it stands behind a digit.
+    /// Writes a character; a digit picks the suggestion that it numbers, unless it stands after a digit.
     Char(char),
     /// Writes a text; its line breaks become blanks.
     Paste(String),
@@ -105,7 +105,7 @@ impl Editor {
             Key::EraseWord => self.erase(self.word_start()),
             Key::EraseBefore => self.erase(0),
         }
-        // What stands behind the cursor has no part in what is suggested.
+        // What stands after the cursor has no part in what is suggested.
         if before.0[..before.1] == self.line[..self.cursor] { Then::Nothing } else { Then::Suggest }
     }
 
@@ -135,7 +135,7 @@ impl Editor {
         (1..=end).rev().find(blank).unwrap_or(0)
     }
 
-    /// Writes a suggestion in place of the word begun, or behind what is there, and a blank behind it.
+    /// Writes a suggestion in place of the word begun, or after what is there, and a blank after it.
     fn take(&mut self, number: usize) {
         let Some(word) = self.offered.get(number).cloned() else { return };
         if word.completion {
@@ -152,7 +152,7 @@ impl Editor {
     }
 }
 
-/// Whether a word behind this stands apart from it.
+/// Whether a word after this stands apart from it.
 fn wants_blank(c: char) -> bool {
     !c.is_whitespace() && !"([{\"'“‘«‹„‚¿¡-–—/".contains(c)
 }

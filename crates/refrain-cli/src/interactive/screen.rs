@@ -37,7 +37,7 @@ fn window(editor: &Editor, columns: usize) -> (String, usize) {
     let (chars, cursor) = (editor.chars(), editor.cursor());
     let mut start = cursor;
     let mut column = 0;
-    // The cursor has a column of its own behind the text.
+    // The cursor has a column of its own after the text.
     while start > 0 && column + width(chars[start - 1]) < columns {
         start -= 1;
         column += width(chars[start]);

@@ -3,13 +3,13 @@
 use super::{Material, STEPS, short_name};
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
-use crate::format::thousands;
 use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, work_if_io};
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::inspect::{Sample, Search};
 use refrain::language_model::Generate;
+use refrain::thousands;
 use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens};
 
 /// Parts of the text in which units are looked for, and tokens of each.
@@ -111,7 +111,7 @@ struct Excerpts<'a, T> {
 }
 
 impl<T: Tokens> Excerpts<'_, T> {
-    /// Sequences of this many steps, each of which predicts the token behind it.
+    /// Sequences of this many steps, each of which predicts the token after it.
     fn sample(&self, starts: impl Iterator<Item = usize>, steps: usize, of: String) -> Result<Sample> {
         let mut input = BatchInput { steps, ..BatchInput::default() };
         let mut target = BatchTarget { steps, ..BatchTarget::default() };

@@ -4,13 +4,13 @@ use super::{TaskCommands, warn_of_share};
 use crate::bar::bar_for;
 use crate::cli::{Dynamic, Evaluate, Inspect};
 use crate::error::{Failure, Result};
-use crate::format::thousands;
 use crate::material::{self, Material};
 use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, token_file, work_if_io};
 use indicatif::ProgressBar;
 use refrain::language_model::{DynamicEvaluation, TextScore};
+use refrain::thousands;
 use refrain::{Corpus, Error, LanguageModel, Store};
 
 impl TaskCommands for LanguageModel {

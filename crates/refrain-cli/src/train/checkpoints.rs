@@ -2,12 +2,12 @@
 
 use crate::cli::CheckpointOptions;
 use crate::error::{Failure, Result};
-use crate::format::thousands;
 use crate::output::Output;
 use crate::shell;
-use refrain::Answer;
-use refrain::ModelError;
 use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, Newest};
+use refrain::task::Task;
+use refrain::thousands;
+use refrain::{Answer, ModelError, RunEvent};
 use serde_json::json;
 use std::ffi::OsString;
 use std::fs;
@@ -154,8 +154,22 @@ impl<'a> Checkpoints<'a> {
         is_about.then(|| Failure::input(format!("{}: {error}", path.display())))
     }
 
+    /// Follows a run of this many epochs.
+    pub(crate) fn event<T: Task>(&mut self, event: &RunEvent<'_, T>, epochs: usize) -> Answer {
+        match event {
+            RunEvent::Start(start) => {
+                self.started((start.epochs_done, epochs), start.batches_done);
+                Answer::Continue
+            }
+            RunEvent::Batch(batch) => self.trained(batch.epoch, batch.batches_done),
+            RunEvent::Epoch(epoch) => self.epoch_ended(epoch.is_last),
+            RunEvent::Checkpoint(checkpoint) => self.write(checkpoint),
+            _ => Answer::Continue,
+        }
+    }
+
     /// The run starts, or resumes after this many epochs and batches.
-    pub(crate) fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
+    fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
         self.now = Reached { epoch: epochs.min(done + 1), batches };
         if let Some(Resumed { path, skipped }) = &self.resumed {
             let Reached { epoch, batches } = self.now;
@@ -175,19 +189,19 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// A batch was trained.
-    pub(crate) fn trained(&mut self, epoch: usize, batches: u64) -> Answer {
+    fn trained(&mut self, epoch: usize, batches: u64) -> Answer {
         self.now = Reached { epoch, batches };
         if self.folder.is_due(batches) { Answer::Checkpoint } else { Answer::Continue }
     }
 
     /// An epoch ended: after the last one a resumed run has nothing to train.
-    pub(crate) fn epoch_ended(&mut self, is_last: bool) -> Answer {
+    fn epoch_ended(&mut self, is_last: bool) -> Answer {
         self.is_over = is_last;
         if self.wanted && is_last { Answer::Checkpoint } else { Answer::Continue }
     }
 
     /// Writes a checkpoint. If it cannot be written, the run is to stop: it would continue unsaved.
-    pub(crate) fn write(&mut self, checkpoint: &Checkpoint) -> Answer {
+    fn write(&mut self, checkpoint: &Checkpoint) -> Answer {
         match self.folder.write(checkpoint) {
             Ok(path) => {
                 let Reached { epoch, batches } = self.now;

@@ -4,11 +4,11 @@ use super::checkpoints::Checkpoints;
 use super::end::TrainingEnd;
 use super::logging::{Logging, TaskInfo};
 use super::memory::Limit;
+use super::origin::Origin;
 use super::progress::ProgressReporter;
 use crate::cli::TrainOptions;
 use crate::error::{Failure, Result};
 use crate::interruption::Interruption;
-use crate::model::open_as;
 use crate::output::{Output, Verbosity, write_stdout};
 use crate::text_input::work_if_io;
 use crate::writable;
@@ -110,52 +110,23 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     logging.keep_what_is_read(input.files.iter().chain(&options.files.init))?;
     let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
     let saved = saved.map_err(|e| about(e.into(), &checkpoints, &input.name))?;
-    // What a model was given for is in the checkpoint.
-    let model: Option<C::Model> = match &options.files.init {
-        Some(path) if saved.is_none() => Some(open_as(path, engine.clone(), output)?),
-        _ => None,
-    };
-    if let (Some(saved), Some(path)) = (&saved, &options.files.init) {
-        let model: C::Model = open_as(path, engine.clone(), output)?;
-        if !saved.began_with(model.task_model().fingerprint()) {
-            let init = path.display();
-            output.warning(format_args!(
-                "the run that is resumed did not begin with {init}, which changes nothing here; to train {init} further, \
-                 leave out --resume"
-            ));
-        }
-    }
-    let recipe = match (&saved, &model) {
-        (Some(saved), _) if options.files.init.is_some() => {
-            command.recipe_for(C::network_with(saved.recipe().map_err(Error::from)?, saved.assets()))
-        }
-        (_, Some(model)) => recipe_for(command, model.task_model(), output),
-        _ => command.recipe(),
-    };
-    for (option, needs) in command.without_effect(&recipe) {
+    let origin = Origin::open(command, saved, &engine, output)?;
+    let recipe = &origin.recipe(command, output)?;
+    for (option, needs) in command.without_effect(recipe) {
         output.warning(format_args!("{option} changes nothing without {needs}"));
     }
     recipe.check().map_err(Error::from)?;
 
-    let interruption = Interruption::watch()?;
-    let assets = match (&saved, &model) {
-        (Some(saved), _) => Some(saved.assets().clone()),
-        (None, Some(model)) => Some(model.task_model().assets().clone()),
-        (None, None) => None,
-    };
-    let (recipe, interruption) = (&recipe, &interruption);
+    let interruption = &Interruption::watch()?;
+    let assets = origin.assets();
     let task = command
         .prepare(Preparation { recipe, input: &mut input, assets, folder, interruption, output })
         .map_err(|failure| failure.context(command.data_in_words(&input, recipe)))?;
     let input = &input;
     let limit = Limit::new(options.limit.memory);
     limit.warn_of_itself(output);
-    let mut run = TrainingRun::new(recipe, &task).engine(engine).memory_limit(limit.bytes);
-    if let Some(saved) = saved {
-        run = run.resume(saved);
-    } else if let Some(model) = model {
-        run = run.from_model(model.into_task_model());
-    }
+    let run = TrainingRun::new(recipe, &task).engine(engine).memory_limit(limit.bytes);
+    let run = origin.begin(run);
     let mut progress = ProgressReporter::new(command, output, recipe, input);
     let trained = run.train(&mut |event| {
         let logged = logging.event(event, &input.name, recipe, C::sample);
@@ -166,22 +137,11 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
             limit.warn(&logging.with_memory(start.memory, start.model), output);
         }
         progress.event(event);
-        let answer = match event {
-            RunEvent::Start(start) => {
-                let epochs = recipe.training().epochs;
-                checkpoints.started((start.epochs_done, epochs), start.batches_done);
-                Answer::Continue
-            }
-            RunEvent::Batch(batch) => checkpoints.trained(batch.epoch, batch.batches_done),
-            RunEvent::Epoch(epoch) => checkpoints.epoch_ended(epoch.is_last),
-            RunEvent::Checkpoint(checkpoint) => checkpoints.write(checkpoint),
+        if let RunEvent::Test(model) = event {
             // Scoring takes its time, and the training is not to be lost with it. What fails here fails again at the end.
-            RunEvent::Test(model) => {
-                let _ = model.save(out);
-                Answer::Continue
-            }
-            _ => Answer::Continue,
-        };
+            let _ = model.save(out);
+        }
+        let answer = checkpoints.event(event, recipe.training().epochs);
         // A checkpoint that is due comes first: a look into the next batch can wait.
         let answer = if answer == Answer::Continue { logged } else { answer };
         if interruption.exit_code().is_some() { Answer::Stop } else { answer }
@@ -205,7 +165,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
                 output.log("interrupted before training began: nothing is saved");
                 Err(Failure::Interrupted(code))
             }
-            _ => save(command, trained, input, interruption, checkpoints, output),
+            _ => Ending { command, input, interruption, output }.save(trained, checkpoints),
         }
     });
     logging.ended(end);
@@ -215,17 +175,6 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
 /// The folder that a file is in.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The recipe for continuing with a model: its network, and how the options say to train it.
-fn recipe_for<C: TrainCommand>(command: &C, model: &TaskModel<C::Task>, output: &Output) -> C::Recipe {
-    let known = model.recipe();
-    if known.is_none() {
-        output.warning(
-            "the model's file does not say how it was made, so the new one's record of units and layers is not known",
-        );
-    }
-    command.recipe_for(C::network_with(known.unwrap_or_default(), model.assets()))
 }
 
 /// An error of a run on data of this name, with what it is about.
@@ -240,34 +189,41 @@ fn about(error: Error, checkpoints: &Checkpoints<'_>, data: &str) -> Failure {
     }
 }
 
-/// Saves what was learned, and says so.
-fn save<C: TrainCommand>(
-    command: &C,
-    trained: Trained<C::Task>,
-    input: &Input<C::Data>,
-    interruption: &Interruption,
-    mut checkpoints: Checkpoints<'_>,
-    output: &Output,
-) -> Result<()> {
-    let Trained { mut model, best_epoch, epochs, stopped, seconds, score, test, checkpoint } = trained;
-    if let Some(checkpoint) = checkpoint {
-        checkpoints.write_last(&checkpoint);
-    }
-    let counts = (epochs.len(), best_epoch);
-    let out = &command.run().files.out;
-    let mut end = TrainingEnd::new(out, counts, seconds, stopped, interruption, &checkpoints);
-    end.save(|path| model.task_model().save(path));
-    if !end.is_partial() {
-        checkpoints.done();
-    }
-    let said = (|| {
+/// The end of a run.
+struct Ending<'a, C: TrainCommand> {
+    command: &'a C,
+    input: &'a Input<C::Data>,
+    interruption: &'a Interruption,
+    output: &'a Output,
+}
+
+impl<C: TrainCommand> Ending<'_, C> {
+    /// Saves what was learned, and says so.
+    fn save(&self, trained: Trained<C::Task>, mut checkpoints: Checkpoints<'_>) -> Result<()> {
+        if let Some(checkpoint) = &trained.checkpoint {
+            checkpoints.write_last(checkpoint);
+        }
+        let out = &self.command.run().files.out;
+        let mut end = TrainingEnd::new(out, &trained, self.interruption, &checkpoints);
+        end.save(|path| trained.model.task_model().save(path));
         if !end.is_partial() {
-            command.show(&mut model, output)?;
+            checkpoints.done();
+        }
+        let said = self.say(trained, &mut end);
+        // A closed stdout does not change how the run ended.
+        end.result().and(said)
+    }
+
+    fn say(&self, trained: Trained<C::Task>, end: &mut TrainingEnd) -> Result<()> {
+        let Trained { mut model, score, test, .. } = trained;
+        let output = self.output;
+        if !end.is_partial() {
+            self.command.show(&mut model, output)?;
         }
         for (part, score) in [("val", &score), ("test", &test)] {
             end.add_score(part, score.as_ref());
         }
-        output.event("done", &end)?;
+        output.event("done", &*end)?;
         let in_words = |loss: &str, score: &<C::Task as Task>::Score| {
             format!("{loss} {:.4}, {}", score.loss(), C::show_score(score))
         };
@@ -278,10 +234,9 @@ fn save<C: TrainCommand>(
         if output.level() > Verbosity::Quiet {
             let table = test.as_ref().or(score.as_ref()).and_then(C::table);
             let table = table.map_or(String::new(), |table| format!("\n{table}"));
-            write_stdout(&format!("{table}{}", end.saved(|path| command.next_command(input, path))))?;
+            let next = |path: &str| self.command.next_command(self.input, path);
+            write_stdout(&format!("{table}{}", end.saved(next)))?;
         }
         Ok(())
-    })();
-    // A closed stdout does not change how the run ended.
-    end.result().and(said)
+    }
 }

@@ -4,8 +4,8 @@ use super::checkpoints::Checkpoints;
 use crate::error::{Failure, Result};
 use crate::interruption::Interruption;
 use crate::shell;
-use refrain::Stopped;
-use refrain::task::Score;
+use refrain::task::{Score, Task};
+use refrain::{Stopped, Trained};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -38,14 +38,13 @@ pub(crate) struct TrainingEnd {
 impl TrainingEnd {
     /// A training whose model is wanted in `out`. One that was stopped goes beside its checkpoints, since what is in
     /// `out` already may be better than half a run.
-    pub(crate) fn new(
+    pub(crate) fn new<T: Task>(
         out: &Path,
-        (epochs, best_epoch): (usize, usize),
-        seconds: f64,
-        stopped: Stopped,
+        trained: &Trained<T>,
         interruption: &Interruption,
         checkpoints: &Checkpoints<'_>,
     ) -> Self {
+        let &Trained { best_epoch, seconds, stopped, .. } = trained;
         let failure = checkpoints.failure();
         let interrupted =
             interruption.exit_code().filter(|_| stopped == Stopped::Interrupted && failure.is_none());
@@ -57,7 +56,7 @@ impl TrainingEnd {
                 // Without a checkpoint beside it a model is in the way of the next run.
                 (true, None) => spare_file(),
             },
-            epochs,
+            epochs: trained.epochs.len(),
             best_epoch,
             seconds,
             stopped,

@@ -3,9 +3,9 @@
 use super::command::Input;
 use crate::cli::{ScoredData, TrainOptions};
 use crate::error::Result;
-use crate::format::thousands;
 use crate::labelled::Labelled;
 use refrain::classifier::LabelledSizes;
+use refrain::thousands;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 

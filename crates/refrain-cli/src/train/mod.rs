@@ -7,6 +7,7 @@ mod end;
 mod labelled;
 mod logging;
 mod memory;
+mod origin;
 mod progress;
 mod tag;
 #[cfg(test)]

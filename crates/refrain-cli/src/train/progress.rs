@@ -2,10 +2,11 @@
 
 use super::command::{Headline, Input, TrainCommand};
 use crate::bar::bar_for;
-use crate::format::{rate, shape, thousands};
+use crate::format::{rate, shape};
 use crate::output::{Output, Verbosity};
 use indicatif::ProgressBar;
 use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task};
+use refrain::thousands;
 use refrain::{Average, RunEvent, TrainingSettings};
 
 /// Shows a person, or a program that reads JSON, what happens.

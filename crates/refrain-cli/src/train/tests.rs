@@ -38,10 +38,6 @@ impl TrainOptions for TrainParity {
     const PATH: &'static str = "FILE";
     const SHAPE: &'static [&'static str] = &[];
 
-    fn recipes() -> (ParityRecipe, Vec<(String, ParityRecipe)>) {
-        (ParityRecipe::default(), Vec::new())
-    }
-
     fn default_batch() -> String {
         "32".to_owned()
     }

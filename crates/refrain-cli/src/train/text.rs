@@ -3,7 +3,6 @@
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use crate::cli::{TrainOptions, TrainText};
 use crate::error::Result;
-use crate::format::thousands;
 use crate::generate::write;
 use crate::output::Output;
 use crate::reading::Reading;
@@ -11,6 +10,7 @@ use crate::songbook::SONGBOOK;
 use crate::text_input::{self, Text, token_file, work_if_io};
 use refrain::language_model::{Generate, PrepareEvent, TextScore, TextSizes, TextTask, TrainingData};
 use refrain::task::Task;
+use refrain::thousands;
 use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(crate) struct Course {
     /// Whether its first step is the sequence's last.
     pub(crate) backwards: bool,
-    /// The input whose steps they are; none behind a layer that makes steps of its own.
+    /// The input whose steps they are; none after a layer that makes steps of its own.
     pub(crate) input: Option<usize>,
 }
 

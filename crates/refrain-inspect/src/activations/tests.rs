@@ -137,7 +137,7 @@ fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
     let halves = [("bidirectional/forward_lstm", false), ("bidirectional/backward_lstm", true)];
     // The last one reads what the one before it gives in its own order.
     assert_eq!(names, [halves[0], halves[1], ("simple_rnn", true), ("simple_rnn_1", true)]);
-    // What is before (behind, of a layer that goes backwards) the changed step is the same.
+    // What is before (after, of a layer that goes backwards) the changed step is the same.
     let differs = |layer: usize| {
         let unit = a[layer].3[0];
         let other = b[layer].3.iter().position(|&u| u == unit).unwrap();
@@ -172,7 +172,7 @@ fn what_cannot_be_shown_is_said() {
     // One step, and parameters that are no numbers, can be shown.
     let spans: Vec<_> = model.params().spans().iter().map(|s| (s.name.clone(), s.len())).collect();
     for (name, len) in spans.iter().filter(|(name, _)| name.starts_with("lstm/")) {
-        model.set_weight(name, &vec![f32::NAN; *len]).unwrap();
+        model.set_weight_flat(name, &vec![f32::NAN; *len]).unwrap();
     }
     let seen = Activations::of(&mut model, &sample(batch(1)), &Show::default()).unwrap();
     assert_eq!(seen.steps, 1);

@@ -42,7 +42,7 @@ impl Pass<'_> {
 /// # Errors
 /// When the batch is empty or does not fit the model, or the model has no recurrent layer.
 pub(crate) fn walk(model: &mut Model, batch: &Batch, visit: impl FnMut(&Pass<'_>)) -> Result<()> {
-    let widths: usize = (0..model.outputs()).map(|i| model.output_width(i)).sum();
+    let widths: usize = (0..model.output_count()).map(|i| model.output_width(i)).sum();
     let part = (OUTPUTS / (widths * batch.lanes).max(1)).max(LEAST);
     walk_in_parts(model, batch, part, visit)
 }

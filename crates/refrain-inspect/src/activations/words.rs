@@ -103,7 +103,7 @@ impl Activations {
         }
         let chart = Chart::new(format!("{}: mean of each gate over {} units", layer.layer, layer.units))
             .description("Lines of each gate's mean over all units, step by step.")
-            .x(Axis::new(self.step_label()))
+            .x(Axis::new(self.step_label()).whole())
             .y(Axis::new("gate (0 shut, 1 open)"))
             .wide();
         let chart = gates().fold(chart, |chart, gate| {

@@ -57,7 +57,7 @@ impl ComparedCell {
         NAMED.into_iter().map(|(name, _)| name)
     }
 
-    /// A model of this many units that says one number behind a sequence of the adding problem.
+    /// A model of this many units that says one number after a sequence of the adding problem.
     ///
     /// # Errors
     /// When a setting is out of range.

@@ -117,7 +117,7 @@ impl Clipping {
     }
 
     fn losses(&self) -> Result<Figure> {
-        let empty = Chart::new("The loss of training").x(Axis::new("training steps"));
+        let empty = Chart::new("The loss of training").x(Axis::new("training steps").whole());
         let mut chart =
             empty.y(Axis::new("squared error").log()).wide().reference("without memory", self.memoryless);
         for run in std::iter::once(&self.with).chain(&self.without) {
@@ -134,7 +134,7 @@ impl Clipping {
     }
 
     fn norms(&self) -> Result<Figure> {
-        let chart = Chart::new("The gradient's norm, with clipping").x(Axis::new("training steps"));
+        let chart = Chart::new("The gradient's norm, with clipping").x(Axis::new("training steps").whole());
         let points = |norms: Vec<f64>| {
             let points = (1..).map(f64::from).zip(norms);
             points.filter(|point| point.1 > 0.0 && point.1.is_finite()).collect::<Vec<_>>()

@@ -218,7 +218,7 @@ impl Comparison {
     /// The losses of training.
     fn losses(&self) -> Result<Option<Figure>> {
         let mut chart = Chart::new("The loss of training")
-            .x(Axis::new("training steps"))
+            .x(Axis::new("training steps").whole())
             .y(Axis::new("squared error").log());
         let mut any = false;
         for case in &self.cases {

@@ -129,7 +129,7 @@ impl Verdict {
         }
     }
 
-    /// In words, behind "the gradient".
+    /// In words, after "the gradient".
     pub fn words(self) -> &'static str {
         match self {
             Self::Vanishes => "vanishes",

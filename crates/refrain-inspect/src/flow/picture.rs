@@ -12,7 +12,7 @@ pub(crate) const READING: &str = "The last step is on the right. A line is the m
 /// An empty chart of norms over the steps before the loss.
 pub(crate) fn chart(title: impl Into<String>, state: &str) -> Chart {
     Chart::new(title)
-        .x(Axis::new("steps before the loss").reversed())
+        .x(Axis::new("steps before the loss").whole().reversed())
         .y(Axis::new(format!("norm of dL/d{state}")).log())
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn trace(model: &Model, sample: &Sample) -> Result<Vec<LayerFlow>> {
 
 /// A copy of the model without noise, with a loss whose gradient is each sequence's own over their number.
 fn prepared(model: &Model, sample: &Sample) -> Result<Model> {
-    let (outputs, targets) = (model.outputs(), sample.batch.targets.len());
+    let (outputs, targets) = (model.output_count(), sample.batch.targets.len());
     if outputs != 1 || targets != 1 {
         let reason =
             format!("the model has {outputs} outputs and the sample {targets} targets; expected one each");

@@ -64,7 +64,7 @@ fn compile(layers: Sequential) -> Model {
 }
 
 fn set(model: &mut Model, name: &str, values: &[f32]) {
-    model.set_weight(name, values).unwrap();
+    model.set_weight_flat(name, values).unwrap();
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::{GateHealth, Health, LayerHealth, ParameterHealth};
 use crate::error::Result;
 use crate::say::percent;
 use crate::section::{Figure, Section, Table};
-use crate::shown::{thousands, thousandths};
+use crate::shown::thousandths;
+use refrain_nn::thousands;
 use refrain_plot::{Axis, Bars, Chart, Picture};
 
 /// The share of units without variation, and of saturated states, from which a layer is suspicious.

@@ -4,7 +4,7 @@ use super::Move;
 
 /// Lags up to here are all looked at.
 const ALL: usize = 8;
-/// From one lag to the next behind them.
+/// From one lag to the next after them.
 const GROWTH: f64 = 1.35;
 
 /// All small lags, then growing ones, to the last of this many steps; ascending.
@@ -19,7 +19,7 @@ pub(super) fn coarse(steps: usize) -> Vec<usize> {
     lags
 }
 
-/// The lag in the middle between the last that is remembered and the one behind it; none where they are neighbours, or
+/// The lag in the middle between the last that is remembered and the one after it; none where they are neighbours, or
 /// there are not both.
 pub(super) fn between(curve: &[Move], remembered: impl Fn(&Move) -> bool) -> Option<usize> {
     let last = curve.iter().rposition(remembered)?;

@@ -57,7 +57,7 @@ pub struct Move {
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Of probabilities: the largest change of the probability of any event, half the sum of absolute differences
-    /// behind a softmax, the mean absolute difference behind a sigmoid.
+    /// after a softmax, the mean absolute difference after a sigmoid.
     TotalVariation,
     /// The Euclidean norm of the difference over the root mean square norm of the outputs.
     RelativeL2,

@@ -1,7 +1,7 @@
 //! Outputs with one input replaced.
 //!
 //! What stands before the replaced input is the same for all: its state is computed once and carried on, so that a lag
-//! costs the steps behind it. Where a model's state cannot be carried, whole sequences are run again.
+//! costs the steps after it. Where a model's state cannot be carried, whole sequences are run again.
 
 use super::{Measure, Move};
 use crate::error::Result;
@@ -42,7 +42,7 @@ impl<'m> Probe<'m> {
     pub(super) fn new(model: &'m mut Model, sample: &Sample) -> Result<Self> {
         let architecture = model.architecture();
         let time = architecture.inputs.first().is_some_and(|input| input.sequence);
-        let (inputs, outputs) = (architecture.inputs.len(), model.outputs());
+        let (inputs, outputs) = (architecture.inputs.len(), model.output_count());
         if (inputs, outputs) != (1, 1) || !time {
             let reason = format!(
                 "the model has {inputs} inputs and {outputs} outputs; expected one input with a time axis and one output"

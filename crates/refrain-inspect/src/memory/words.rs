@@ -112,7 +112,7 @@ impl MemoryLength {
             .map(|run| run.iter().map(|of| (of.lag as f64, of.relative)).collect())
             .collect();
         let sheet = Chart::new("The move of the output by the age of the input")
-            .x(Axis::new("steps before the end").reversed())
+            .x(Axis::new("steps before the end").whole().reversed())
             .y(Axis::new("share of the reference's move").log())
             .segments("move", runs)
             .reference(percent(self.share), self.share)

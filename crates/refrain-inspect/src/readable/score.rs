@@ -17,12 +17,12 @@ pub(super) struct Half {
     /// `(tokens, (1 + controls) · features)`, the features as they are first.
     columns: Array2<f32>,
     /// For each feature how its sums become effects.
-    scales: Vec<Of>,
+    scales: Vec<Scale>,
 }
 
 /// From a sum over a unit's ranks to an effect.
 #[derive(Debug, Clone, Copy)]
-enum Of {
+enum Scale {
     /// 2 · AUC - 1 is so many times the sum.
     Binary(f64),
     /// The correlation is the sum over the norms of the unit's ranks and of these.
@@ -50,8 +50,8 @@ impl Half {
     /// The effect of a unit with one of the columns, given the sum and the norm of the unit's ranks.
     fn effect(&self, column: usize, sum: f32, norm: f64) -> f64 {
         match self.scales[column % self.scales.len()] {
-            Of::Binary(scale) => f64::from(sum) * scale,
-            Of::Numeric(other) => f64::from(sum) / (norm * other),
+            Scale::Binary(scale) => f64::from(sum) * scale,
+            Scale::Numeric(other) => f64::from(sum) / (norm * other),
         }
     }
 
@@ -70,19 +70,19 @@ impl Half {
 }
 
 /// A feature's values less their mean, or their centred ranks.
-fn centred(values: &[f32], kind: FeatureKind) -> (Vec<f32>, Of) {
+fn centred(values: &[f32], kind: FeatureKind) -> (Vec<f32>, Scale) {
     let n = values.len() as f64;
     match kind {
         FeatureKind::Binary => {
             let positives = values.iter().filter(|&&x| x > 0.5).count() as f64;
             let mean = (positives / n) as f32;
             let column = values.iter().map(|&x| f32::from(u8::from(x > 0.5)) - mean).collect();
-            (column, Of::Binary(2.0 * n / (positives * (n - positives))))
+            (column, Scale::Binary(2.0 * n / (positives * (n - positives))))
         }
         FeatureKind::Numeric => {
             let mut ranks = vec![0.0; values.len()];
             let norm = centred_ranks(values, &mut Vec::new(), &mut ranks).unwrap_or(0.0);
-            (ranks, Of::Numeric(norm))
+            (ranks, Scale::Numeric(norm))
         }
     }
 }

@@ -284,10 +284,10 @@ fn a_unit_set_by_hand_is_found_in_a_model() {
     let (mut kernel, mut bias) = (vec![0.0; 6 * 48], vec![0.0; 48]);
     // Unit 3: input and output gates open, forget gate shut, candidate the first feature.
     (bias[3], bias[12 + 3], bias[36 + 3], kernel[24 + 3]) = (9.0, -9.0, 9.0, 3.0);
-    model.set_weight("embedding/embeddings", &table).unwrap();
-    model.set_weight("lstm/kernel", &kernel).unwrap();
-    model.set_weight("lstm/recurrent_kernel", &vec![0.0; 12 * 48]).unwrap();
-    model.set_weight("lstm/bias", &bias).unwrap();
+    model.set_weight_flat("embedding/embeddings", &table).unwrap();
+    model.set_weight_flat("lstm/kernel", &kernel).unwrap();
+    model.set_weight_flat("lstm/recurrent_kernel", &vec![0.0; 12 * 48]).unwrap();
+    model.set_weight_flat("lstm/bias", &bias).unwrap();
     let text = prose(3000);
     let lanes: Vec<_> = text.chunks(1000).map(<[String]>::to_vec).collect();
     let found = Readable::of(&mut model, &sample(&lanes), &Search::default()).unwrap();
@@ -319,7 +319,7 @@ fn what_cannot_be_searched_is_said() {
         assert!(found.features.is_empty() && found.section().unwrap().findings[0].contains("too few"));
     }
     let len = model.weight("lstm/bias").unwrap().len();
-    model.set_weight("lstm/bias", &vec![f32::NAN; len]).unwrap();
+    model.set_weight_flat("lstm/bias", &vec![f32::NAN; len]).unwrap();
     let found = Readable::of(&mut model, &sample(&[prose(1000)]), &Search::default()).unwrap();
     assert!(found.features.iter().all(|f| f.units.is_empty()));
     found.section().unwrap();

@@ -4,7 +4,8 @@ use super::{ABOVE_CONTROL, Excerpt, FeatureFound, FeatureKind, READABLE, Readabl
 use crate::error::Result;
 use crate::say::{count, percent, slug};
 use crate::section::{Figure, Section, Table};
-use crate::shown::{display, thousands, thousandths, written};
+use crate::shown::{display, thousandths, written};
+use refrain_nn::thousands;
 use refrain_plot::{Axis, Bars, Picture, Scale, TextMap};
 
 impl Readable {
@@ -43,7 +44,7 @@ impl Readable {
     fn findings(&self) -> Vec<String> {
         if self.features.is_empty() {
             let few = format!(
-                "{} of text behind its warm-up are too few, or too alike, to find units on.",
+                "{} of text after its warm-up are too few, or too alike, to find units on.",
                 count(self.tokens, "token")
             );
             return vec![few];

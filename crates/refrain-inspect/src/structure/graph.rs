@@ -1,7 +1,7 @@
 //! The layers as boxes, each below those it reads.
 
 use super::{LayerBox, Structure};
-use crate::shown::thousands;
+use refrain_nn::thousands;
 use refrain_plot::{Arrow, Block, Drawing, Role};
 
 /// The most layers drawn; of more, so many at the beginning and the others at the end.

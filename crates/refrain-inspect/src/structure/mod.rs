@@ -15,7 +15,7 @@ use serde_json::Value;
 pub struct Structure {
     /// The inputs: nodes 0, 1, ….
     pub inputs: Vec<InputBox>,
-    /// The layers: the nodes behind the inputs, each behind those it reads.
+    /// The layers: the nodes after the inputs, each after those it reads.
     pub layers: Vec<LayerBox>,
     /// The nodes whose outputs are the model's.
     pub outputs: Vec<usize>,

@@ -99,7 +99,7 @@ fn deep_models_are_cut() {
         // Four ways up between any two rows, and for each layer with memory four gaps and the start.
         let (rows, memories) = (2 + n.min(6) + usize::from(n < 6) + usize::from(n > 5), n.min(5));
         assert_eq!(unrolled.matches("class=\"rf-head\"").count(), 4 * (rows - 1) + 5 * memories, "{n}");
-        // Behind the layers left out, which give a sequence, each step reads its own.
+        // After the layers left out, which give a sequence, each step reads its own.
         let drawing = format!("{:?}", model.unrolled().unwrap());
         assert!(
             drawing.contains(r#"from: "4/3", to: "5/3""#) && !drawing.contains(r#"from: "4/3", to: "5/0""#)

@@ -4,7 +4,7 @@ use super::Structure;
 use super::unrolled::{NotUnrolled, passes_on};
 use crate::error::Result;
 use crate::section::{Figure, Section, Table};
-use crate::shown::thousands;
+use refrain_nn::thousands;
 use refrain_plot::Picture;
 
 impl Structure {

@@ -65,7 +65,7 @@ impl EventFile {
         let result = self.file.write_all(&self.buffer);
         match &result {
             Ok(()) => self.written += self.buffer.len() as u64,
-            // TensorBoard reads nothing behind a record that is cut short. This may fail too; the first error is
+            // TensorBoard reads nothing after a record that is cut short. This may fail too; the first error is
             // told.
             Err(_) => {
                 let _ = self

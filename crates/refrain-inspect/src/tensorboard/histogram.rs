@@ -102,7 +102,7 @@ impl Histogram {
 /// The smallest magnitude in the `i`-th bucket from zero.
 fn edge(i: usize) -> f64 {
     let edge = f32::from_bits((i as u32) << SHIFT);
-    // Behind the last finite one: 2^128.
+    // After the last finite one: 2^128.
     if edge.is_finite() { edge.into() } else { 2.0 * f64::from(f32::from_bits(0x7f00_0000)) }
 }
 
@@ -148,7 +148,7 @@ mod tests {
         let mut counts = vec![0.0; proto.bucket.len()];
         for &value in values.iter().filter(|v| v.is_finite()) {
             let value = f64::from(value);
-            // An edge belongs to the bucket behind it as seen from zero.
+            // An edge belongs to the bucket after it as seen from zero.
             let inside = |i: usize| {
                 let (left, right) = (
                     i.checked_sub(1).map_or(f64::NEG_INFINITY, |i| proto.bucket_limit[i]),

@@ -42,7 +42,7 @@ impl EventWriter {
     /// How long events wait for the disk by default.
     pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
-    /// A new file in a folder, which is made where it is missing. Its name comes behind those of the files that are
+    /// A new file in a folder, which is made where it is missing. Its name comes after those of the files that are
     /// there, which stay as they are; TensorBoard shows all of them as one run.
     ///
     /// # Errors

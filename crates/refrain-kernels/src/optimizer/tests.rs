@@ -15,7 +15,7 @@ fn lengths() -> impl Iterator<Item = usize> {
     WIDTHS.into_iter().chain([CHUNK * 3 - 1, 30 * BLOCK + 17])
 }
 
-/// Parameters and `N` slots after some steps with new gradients each, one behind the other.
+/// Parameters and `N` slots after some steps with new gradients each, one after the other.
 fn train<const N: usize>(
     len: usize,
     start: f32,

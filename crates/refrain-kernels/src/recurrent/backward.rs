@@ -185,13 +185,13 @@ impl<P: Pointwise> Pass<'_, P> {
     /// One step back of the sequences `present` and the units of `share`.
     ///
     /// # Safety
-    /// The buffers fit the batch, and this share has taken the steps behind.
+    /// The buffers fit the batch, and this share has taken the steps after.
     #[inline(always)]
     unsafe fn step<S: Simd>(&self, s: S, share: &Share<'_>, t: usize, present: Range<usize>) {
         let rows = self.steps.rows();
         let (row, first, count) = (self.steps.offsets[t] + present.start, present.start, present.len());
         // SAFETY: of every buffer, what is written here are the share's units of its sequences, which no other
-        // share has. The gates of other units are read after a `wait` behind their last change, or by the thread
+        // share has. The gates of other units are read after a `wait` after their last change, or by the thread
         // that wrote them where the share has all units.
         unsafe {
             let (h_prev, c_prev) = match t {

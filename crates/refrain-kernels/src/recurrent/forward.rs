@@ -305,7 +305,7 @@ impl<P: Pointwise> Pass<'_, P> {
     ///
     /// # Safety
     /// `h_prev` has the rows of `present`; the share's units of rows from `row` on belong to this thread, in
-    /// `masked` and behind `h_prev`.
+    /// `masked` and after `h_prev`.
     #[inline(always)]
     unsafe fn mask(
         &self,

@@ -6,7 +6,7 @@
 //!
 //! | buffer | shape | |
 //! |---|---|---|
-//! | rows (`x`, `h`, `c`, `dy` …) | `(R, row_step(width))` | what stands behind a row's width is unspecified |
+//! | rows (`x`, `h`, `c`, `dy` …) | `(R, row_step(width))` | what stands after a row's width is unspecified |
 //! | states (`h0`, `c0`, `dh` …) | `(N, row_step(H))` | sorted order |
 //! | gates | `[panels][R][64]` | pre-activations, then activated gates, then their gradients, in place |
 //!

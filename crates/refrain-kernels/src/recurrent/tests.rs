@@ -33,7 +33,7 @@ impl Draw {
     }
 }
 
-/// Spreads dense rows over rows of `row_step(width)` floats, NaN behind the width.
+/// Spreads dense rows over rows of `row_step(width)` floats, NaN after the width.
 fn padded(dense: &[f32], width: usize) -> AlignedVec {
     let rows = dense.len().checked_div(width).unwrap_or(0);
     let mut out = AlignedVec::zeros(rows * row_step(width));

@@ -31,9 +31,9 @@ pub struct Masks<'a, T> {
 /// previous state directly (`z⊙h`, `f⊙c`) is never masked.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout<'a, T> {
-    /// Of x; none: no dropout.
+    /// Of x. If `None`: no dropout.
     pub input: Option<Masks<'a, T>>,
-    /// Of h; none: no dropout.
+    /// Of h. If `None`: no dropout.
     pub recurrent: Option<Masks<'a, T>>,
 }
 

@@ -12,9 +12,9 @@ pub const EPSILON: f64 = 1e-3;
 pub struct Weights<'a, T> {
     /// `F`, the values of a row.
     pub width: usize,
-    /// γ (F); none: ones (`scale=False`).
+    /// γ (F). If `None`: ones (`scale=False`).
     pub gamma: Option<&'a [T]>,
-    /// β (F); none: zeros (`center=False`).
+    /// β (F). If `None`: zeros (`center=False`).
     pub beta: Option<&'a [T]>,
     /// ε, [`EPSILON`] in Keras.
     pub epsilon: T,

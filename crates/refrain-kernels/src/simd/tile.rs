@@ -170,7 +170,7 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
             }
         }
     }
-    // Behind the last rows lie those of other threads, which must not be taken from them: the first come again.
+    // After the last rows lie those of other threads, which must not be taken from them: the first come again.
     let next_left = match first + MR {
         end if end == job.rows => -((first * left_row) as isize),
         _ => (MR * left_row) as isize,

@@ -29,7 +29,7 @@ pub struct CsvLogger {
 #[derive(Debug, Default)]
 pub struct CsvFile {
     file: Option<File>,
-    /// The columns behind the epoch, once they are known.
+    /// The columns after the epoch, once they are known.
     names: Option<Vec<String>>,
     needs_header: bool,
 }

@@ -153,7 +153,7 @@ impl CheckpointFolder {
         }
         self.since = Instant::now();
         match newest.skipped.first() {
-            // To begin anew is for whoever asks for it.
+            // A run begins anew only if that is asked for.
             Some(_) if newest.checkpoint.is_none() => Err(newest.skipped.swap_remove(0).1),
             _ => Ok(newest),
         }

@@ -19,6 +19,7 @@ pub use crate::storage::{check_writable, printable, write_atomically};
 
 use crate::error::Error;
 use crate::graph::{Backing, Budget};
+use crate::layers::LayerRegistry;
 use crate::model::{Architecture, Model, Network};
 use crate::params::Span;
 use crate::storage::{check_seal, digest, parse, seal, write_header};
@@ -59,7 +60,15 @@ impl Model {
     /// # Errors
     /// When it cannot be read, or is not a model that this version knows.
     pub fn load(path: impl AsRef<Path>, engine: Engine) -> Result<Model, Error> {
-        Ok(load(path.as_ref(), engine)?.model)
+        Self::load_with(path, engine, &LayerRegistry::default())
+    }
+
+    /// The same of a model with layers of the program's own.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a model of these layers.
+    pub fn load_with(path: impl AsRef<Path>, engine: Engine, layers: &LayerRegistry) -> Result<Model, Error> {
+        Ok(load_with(path.as_ref(), engine, layers)?.model)
     }
 }
 
@@ -103,12 +112,20 @@ pub fn save(
 /// # Errors
 /// When it cannot be read, is damaged, is not a model that this version knows, or asks for more memory than that.
 pub fn load(path: &Path, engine: Engine) -> Result<ModelFile, Error> {
+    load_with(path, engine, &LayerRegistry::default())
+}
+
+/// The same of a model with layers of the program's own.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with(path: &Path, engine: Engine, layers: &LayerRegistry) -> Result<ModelFile, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Io {
         action: "cannot read",
         path: path.display().to_string(),
         source,
     })?;
-    read(&bytes, &path.display().to_string(), engine)
+    read_with(&bytes, &path.display().to_string(), engine, layers)
 }
 
 /// Reads a model as [`load`] does, from the bytes of its file; an error names the file `name`.
@@ -116,12 +133,16 @@ pub fn load(path: &Path, engine: Engine) -> Result<ModelFile, Error> {
 /// # Errors
 /// When the bytes are damaged, or are not a model that this version knows.
 pub fn read(bytes: &[u8], name: &str, engine: Engine) -> Result<ModelFile, Error> {
-    from_bytes(bytes, engine)
+    read_with(bytes, name, engine, &LayerRegistry::default())
+}
+
+fn read_with(bytes: &[u8], name: &str, engine: Engine, layers: &LayerRegistry) -> Result<ModelFile, Error> {
+    from_bytes(bytes, engine, layers)
         .map_err(|reason| Error::ModelFile { path: name.to_owned(), reason: printable(&reason) })
 }
 
 /// Reads a model from the bytes of its file. The reason, where they are not one.
-fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
+fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<ModelFile, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| {
         format!("it is not a complete safetensors file ({e}); was it cut off, or is it another kind of file?")
     })?;
@@ -153,7 +174,7 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
             }
         }
     }
-    let mut model = Network::plan_architecture(&architecture, engine, budget(bytes.len(), &file))?;
+    let mut model = Network::plan_architecture(&architecture, engine, budget(bytes.len(), &file), layers)?;
     if file.len() != model.params().spans().len() {
         let known = |name: &str| model.params().find(name).is_some();
         let extra = file.names().into_iter().find(|n| !known(n)).unwrap_or_default();
@@ -174,7 +195,7 @@ fn from_bytes(bytes: &[u8], engine: Engine) -> Result<ModelFile, String> {
         let tensor = file.tensor(&name).map_err(|e| e.to_string())?;
         let values: Vec<f32> =
             tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        model.set_weight(&name, &values).map_err(|e| e.to_string())?;
+        model.set_weight_flat(&name, &values).map_err(|e| e.to_string())?;
     }
     let task = parse(&metadata, "refrain.task")?;
     let training = parse(&metadata, "refrain.training")?;

@@ -22,7 +22,7 @@ fn tensors(model: &Model) -> impl Iterator<Item = (&str, &[usize])> {
     model.params().spans().iter().map(|s| (&*s.name, &*s.shape))
 }
 
-/// The model's tensors, all zero, behind this metadata.
+/// The model's tensors, all zero, after this metadata.
 fn with_tensors(metadata: &[(&str, String)]) -> Vec<u8> {
     let model = model();
     let mut bytes = write_header(metadata, tensors(&model));
@@ -31,13 +31,13 @@ fn with_tensors(metadata: &[(&str, String)]) -> Vec<u8> {
 }
 
 fn reason(bytes: &[u8]) -> String {
-    from_bytes(bytes, Engine::default()).unwrap_err()
+    from_bytes(bytes, Engine::default(), &LayerRegistry::default()).unwrap_err()
 }
 
 #[test]
 fn what_is_saved_is_loaded_bit_for_bit() {
     let (original, bytes) = (model(), bytes());
-    let file = from_bytes(&bytes, Engine::default()).unwrap();
+    let file = from_bytes(&bytes, Engine::default(), &LayerRegistry::default()).unwrap();
     assert_eq!(file.model.weights(), original.weights());
     assert_eq!(file.model.architecture(), original.architecture());
     assert_eq!(file.task, Some(serde_json::json!({"kind": "test"})));
@@ -106,14 +106,19 @@ fn tensors_that_changed_names_are_an_error() {
 
 #[test]
 fn an_earlier_version_s_file_and_another_program_s_keys_load() {
-    let file = from_bytes(&edited("refrain.metadata-digest", "another.metadata-digest"), Engine::default());
+    let file = from_bytes(
+        &edited("refrain.metadata-digest", "another.metadata-digest"),
+        Engine::default(),
+        &LayerRegistry::default(),
+    );
     let warnings = file.unwrap().warnings;
     assert!(matches!(&warnings[..], [one] if one.contains("no digest of its metadata")), "{warnings:?}");
     let config = serde_json::to_string(model().architecture()).unwrap();
     let mut metadata = vec![("refrain.config", config), ("refrain.format", "1".into())];
     seal(&mut metadata);
     metadata.push(("zebra", "of another program".into()));
-    let warnings = from_bytes(&with_tensors(&metadata), Engine::default()).unwrap().warnings;
+    let warnings =
+        from_bytes(&with_tensors(&metadata), Engine::default(), &LayerRegistry::default()).unwrap().warnings;
     assert!(matches!(&warnings[..], [one] if one.contains("weights were not checked")), "{warnings:?}");
 }
 
@@ -181,7 +186,7 @@ fn planned(inputs: serde_json::Value, layers: Vec<serde_json::Value>) -> Result<
     let output = if layers.is_empty() { 0 } else { nodes - 1 };
     let config = serde_json::json!({ "inputs": inputs, "layers": layers, "outputs": [[output, 0]] });
     let header = write_header(&[("refrain.config", config.to_string()), ("refrain.format", "1".into())], []);
-    from_bytes(&header, Engine::default())
+    from_bytes(&header, Engine::default(), &LayerRegistry::default())
 }
 
 fn node(class: &str, name: &str, config: serde_json::Value, inputs: &[usize]) -> serde_json::Value {
@@ -205,7 +210,7 @@ fn what_no_tensor_warrants_is_refused() {
         planned(wide(1 << 20), vec![node("Add", "a", serde_json::json!({}), &[0; 20])]),
         planned(flat.clone(), long((1 << 32) - 1)),
         planned(flat.clone(), long(1 << 20)),
-        // The rows of a repeated vector count in every layer behind it.
+        // The rows of a repeated vector count in every layer after it.
         planned(flat.clone(), behind(node("Add", "a", serde_json::json!({}), &[1; 9]))),
         planned(flat, behind(node("Concatenate", "c", serde_json::json!({}), &[1; 9]))),
     ];
@@ -274,7 +279,7 @@ fn a_parameter_that_is_used_too_often_is_refused() {
         let metadata = [("refrain.config", config.to_string()), ("refrain.format", "1".into())];
         let mut bytes = write_header(&metadata, tensors(&model));
         bytes.resize(bytes.len() + 4 * width * width, 0);
-        from_bytes(&bytes, Engine::default())
+        from_bytes(&bytes, Engine::default(), &LayerRegistry::default())
     };
     assert_eq!(shared(20).unwrap().model.params().count(), 64 * 64);
     assert!(shared(3000).unwrap_err().contains("than its tensors warrant"));

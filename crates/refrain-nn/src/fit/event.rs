@@ -1,4 +1,4 @@
-//! What training tells whoever watches it.
+//! The events of a training, and who receives them.
 
 use crate::logs::Logs;
 use std::fmt;

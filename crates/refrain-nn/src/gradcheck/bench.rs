@@ -7,7 +7,7 @@ use crate::layers::{Layer, snake_case};
 use crate::params::{Params, SpanId};
 use refrain_kernels::Engine;
 
-/// Steps that every array has behind its longest sequence, so that rows and array places differ.
+/// Steps that every array has after its longest sequence, so that rows and array places differ.
 const PADDING: usize = 2;
 /// The random numbers of every batch, so that dropout draws the same masks each time.
 pub(crate) const RANDOM: RandomKey = RandomKey { seed: 3, counter: 5 };

@@ -30,11 +30,11 @@ impl GradCheck {
             let (name, gradient) = (span.name.clone(), model.params().gradient(id).to_vec());
             let values = model.params().value(id).to_vec();
             let checked = self.compare(name.clone(), &values, &gradient, |moved| {
-                model.set_weight(&name, moved)?;
+                model.set_weight_flat(&name, moved)?;
                 model.objective(batch)
             });
             report.variables.push(checked?);
-            model.set_weight(&name, &values)?;
+            model.set_weight_flat(&name, &values)?;
         }
         let mut batch = batch.clone();
         for (i, gradient) in inputs.into_iter().enumerate() {

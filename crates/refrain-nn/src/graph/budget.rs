@@ -66,7 +66,7 @@ impl Budget {
         Self { file: Some((bytes, Parameters::Flat(values))), ..Self::default() }
     }
 
-    /// Whether a new parameter stands in the file, as large as its layer needs it, behind `before` values of others.
+    /// Whether a new parameter stands in the file, as large as its layer needs it, after `before` values of others.
     pub(super) fn check_backed(&self, name: &str, shape: &[usize], before: usize) -> Result<(), Refused> {
         let tensors = match &self.file {
             None => return Ok(()),

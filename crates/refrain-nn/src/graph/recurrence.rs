@@ -57,7 +57,7 @@ pub struct Recurrence<'a> {
 
 impl<'a> Recurrence<'a> {
     /// The layer's name; of one direction of a bidirectional layer `bidirectional/forward_lstm` and the like. With
-    /// `/recurrent_kernel` behind it the name of a parameter.
+    /// `/recurrent_kernel` after it the name of a parameter.
     pub fn layer(&self) -> &'a str {
         self.layer
     }

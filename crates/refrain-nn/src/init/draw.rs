@@ -76,7 +76,7 @@ impl Initializer {
                     return Err(self.shape_error(shape));
                 }
                 let units = length / 4;
-                // As in Keras, the gates before and behind the forget gate are two draws of their own shapes.
+                // As in Keras, the gates before and after the forget gate are two draws of their own shapes.
                 base.draw(&mut values[..units], &[units], rng)?;
                 values[units..2 * units].fill(1.0);
                 base.draw(&mut values[2 * units..], &[2 * units], rng)?;

@@ -28,34 +28,18 @@ impl ActivationLayer {
         Self { activation, name: None }
     }
 
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        name,
     }
 }
 
 impl Layer for ActivationLayer {
-    fn class_name(&self) -> &'static str {
-        "Activation"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("Activation");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
         plan.features(input)?;
         Ok(vec![lower_activation(plan, self.activation, input)])
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

@@ -35,25 +35,13 @@ impl ActivityPenalty {
         Self { l2, temporal, name: None }
     }
 
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        name,
     }
 }
 
 impl Layer for ActivityPenalty {
-    fn class_name(&self) -> &'static str {
-        "ActivityPenalty"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("ActivityPenalty");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -83,10 +71,6 @@ impl Layer for ActivityPenalty {
 
     fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { l2: 0.0, temporal: 0.0, ..self.clone() })
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

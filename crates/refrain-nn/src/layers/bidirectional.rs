@@ -71,16 +71,10 @@ impl Bidirectional {
         Self { layer, merge_mode: MergeMode::Concat, name: None }
     }
 
-    /// Sets how outputs are merged.
-    pub fn merge_mode(mut self, merge_mode: MergeMode) -> Self {
-        self.merge_mode = merge_mode;
-        self
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        /// Sets how outputs are merged.
+        merge_mode: MergeMode,
+        name,
     }
 
     /// One direction over `inputs`, in its own scope.

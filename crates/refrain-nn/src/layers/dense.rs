@@ -84,59 +84,27 @@ impl Dense {
         }
     }
 
-    /// Sets the activation.
-    pub fn activation(mut self, activation: Activation) -> Self {
-        self.activation = activation;
-        self
-    }
-
-    /// Sets whether a bias is added.
-    pub fn use_bias(mut self, use_bias: bool) -> Self {
-        self.use_bias = use_bias;
-        self
-    }
-
-    /// Sets the kernel's initialiser.
-    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
-        self.kernel_initializer = initializer;
-        self
-    }
-
-    /// Sets the kernel's penalty.
-    pub fn kernel_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.kernel_regularizer = Some(regularizer);
-        self
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Sets whether training changes it.
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.trainable = trainable;
-        self
+    setters! {
+        /// Sets the activation.
+        activation: Activation,
+        /// Sets whether a bias is added.
+        use_bias: bool,
+        /// Sets the kernel's initialiser.
+        kernel_initializer: Initializer,
+        /// Sets the bias's initialiser.
+        bias_initializer: Initializer,
+        /// Sets the kernel's penalty.
+        kernel_regularizer: Some(Regularizer),
+        /// Sets the bias's penalty.
+        bias_regularizer: Some(Regularizer),
+        name,
+        /// Sets whether training changes it.
+        trainable: bool,
     }
 }
 
 impl Layer for Dense {
-    fn class_name(&self) -> &'static str {
-        "Dense"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
+    named_layer!("Dense", trainable);
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -162,9 +130,5 @@ impl Layer for Dense {
         };
         let sum = Affine::new(kernel, bias, width, self.units).lower(plan, input);
         Ok(vec![lower_activation(plan, self.activation, sum)])
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }

@@ -29,25 +29,13 @@ impl Dropout {
         Self { rate, name: None }
     }
 
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        name,
     }
 }
 
 impl Layer for Dropout {
-    fn class_name(&self) -> &'static str {
-        "Dropout"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("Dropout");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -60,10 +48,6 @@ impl Layer for Dropout {
 
     fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { rate: 0.0, ..self.clone() })
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

@@ -67,59 +67,23 @@ impl Embedding {
         }
     }
 
-    /// Sets the table's initialiser.
-    pub fn embeddings_initializer(mut self, initializer: Initializer) -> Self {
-        self.embeddings_initializer = initializer;
-        self
-    }
-
-    /// Sets the table's penalty.
-    pub fn embeddings_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.embeddings_regularizer = Some(regularizer);
-        self
-    }
-
-    /// Sets whether steps of id 0 are dropped.
-    pub fn mask_zero(mut self, mask_zero: bool) -> Self {
-        self.mask_zero = mask_zero;
-        self
-    }
-
-    /// Sets the share of the ids that a batch of training drops.
-    pub fn dropout(mut self, rate: f32) -> Self {
-        self.dropout = rate;
-        self
-    }
-
-    /// Sets whether training changes it.
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.trainable = trainable;
-        self
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        /// Sets the table's initialiser.
+        embeddings_initializer: Initializer,
+        /// Sets the table's penalty.
+        embeddings_regularizer: Some(Regularizer),
+        /// Sets whether steps of id 0 are dropped.
+        mask_zero: bool,
+        /// Sets the share of the ids that a batch of training drops.
+        dropout: f32,
+        /// Sets whether training changes it.
+        trainable: bool,
+        name,
     }
 }
 
 impl Layer for Embedding {
-    fn class_name(&self) -> &'static str {
-        "Embedding"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
+    named_layer!("Embedding", trainable);
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -162,10 +126,6 @@ impl Layer for Embedding {
 
     fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { dropout: 0.0, ..self.clone() })
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

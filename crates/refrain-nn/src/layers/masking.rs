@@ -27,10 +27,8 @@ impl Masking {
         Self { mask_value, name: None }
     }
 
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        name,
     }
 }
 
@@ -41,17 +39,7 @@ impl Default for Masking {
 }
 
 impl Layer for Masking {
-    fn class_name(&self) -> &'static str {
-        "Masking"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("Masking");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -63,10 +51,6 @@ impl Layer for Masking {
         let layout = plan.layout();
         let op = DropSteps { mask_value: self.mask_value, subset: Subset::new(layout) };
         Ok(plan.op(Box::new(op), &[input], &[EdgeSpec::steps(layout, width)]))
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

@@ -1,5 +1,8 @@
 //! Layers: descriptions that plan operations.
 
+#[macro_use]
+mod macros;
+
 mod activation;
 mod activity_penalty;
 mod adaptive;
@@ -39,7 +42,7 @@ pub use norm::LayerNormalization;
 pub use recurrent::{
     CellConfig, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentMask, SimpleRnn, SimpleRnnCell,
 };
-pub(crate) use registry::layer_from_config;
+pub use registry::LayerRegistry;
 pub use repeat::RepeatVector;
 pub use spatial_dropout::SpatialDropout1D;
 pub use tied::TiedDense;

@@ -64,77 +64,29 @@ impl LayerNormalization {
         Self::default()
     }
 
-    /// Sets what is added to the variance.
-    pub fn epsilon(mut self, epsilon: f32) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Sets whether `beta` is added.
-    pub fn center(mut self, center: bool) -> Self {
-        self.center = center;
-        self
-    }
-
-    /// Sets whether the result is multiplied by `gamma`.
-    pub fn scale(mut self, scale: bool) -> Self {
-        self.scale = scale;
-        self
-    }
-
-    /// Sets beta's initialiser.
-    pub fn beta_initializer(mut self, initializer: Initializer) -> Self {
-        self.beta_initializer = initializer;
-        self
-    }
-
-    /// Sets gamma's initialiser.
-    pub fn gamma_initializer(mut self, initializer: Initializer) -> Self {
-        self.gamma_initializer = initializer;
-        self
-    }
-
-    /// Sets beta's penalty.
-    pub fn beta_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.beta_regularizer = Some(regularizer);
-        self
-    }
-
-    /// Sets gamma's penalty.
-    pub fn gamma_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.gamma_regularizer = Some(regularizer);
-        self
-    }
-
-    /// Sets whether training changes it.
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.trainable = trainable;
-        self
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        /// Sets what is added to the variance.
+        epsilon: f32,
+        /// Sets whether `beta` is added.
+        center: bool,
+        /// Sets whether the result is multiplied by `gamma`.
+        scale: bool,
+        /// Sets beta's initialiser.
+        beta_initializer: Initializer,
+        /// Sets gamma's initialiser.
+        gamma_initializer: Initializer,
+        /// Sets beta's penalty.
+        beta_regularizer: Some(Regularizer),
+        /// Sets gamma's penalty.
+        gamma_regularizer: Some(Regularizer),
+        /// Sets whether training changes it.
+        trainable: bool,
+        name,
     }
 }
 
 impl Layer for LayerNormalization {
-    fn class_name(&self) -> &'static str {
-        "LayerNormalization"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
+    named_layer!("LayerNormalization", trainable);
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -153,10 +105,6 @@ impl Layer for LayerNormalization {
         let op = Normalize { gamma, beta, epsilon, mean: Vec::new(), inverse: Vec::new() };
         let spec = plan.spec(input);
         Ok(plan.op(Box::new(op), &[input], &[spec]))
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

@@ -9,6 +9,8 @@ use super::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Every class name that [`layer_from_config`] knows.
@@ -33,11 +35,88 @@ const CLASS_NAMES: [&str; 18] = [
     "TimeDistributed",
 ];
 
-/// The layer of this class with the settings that its [`Layer::config`] gave.
+/// The layers that a model file may name: those of this library and those that a program adds.
 ///
-/// # Errors
-/// Says which class is unknown, or which setting of which class is wrong.
-pub(crate) fn layer_from_config(class_name: &str, config: Value) -> Result<Box<dyn Layer>, String> {
+/// ```
+/// use refrain_nn::graph::{EdgeId, Plan};
+/// use refrain_nn::layers::{Dense, Layer, LayerRegistry};
+/// use refrain_nn::{Activation, Compile, Engine, Error, InputSpec, Model, Sequential};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Two dense layers with the same units.
+/// #[derive(Debug, Clone, Serialize, Deserialize)]
+/// struct Twice {
+///     units: usize,
+/// }
+///
+/// impl Layer for Twice {
+///     fn class_name(&self) -> &'static str {
+///         "Twice"
+///     }
+///     fn name(&self) -> Option<&str> {
+///         None
+///     }
+///     fn config(&self) -> serde_json::Value {
+///         serde_json::json!(self)
+///     }
+///     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
+///         let dense = Dense::new(self.units).activation(Activation::Tanh);
+///         let hidden = plan.scoped("first", true, |plan| dense.lower(plan, inputs))?;
+///         plan.scoped("second", true, |plan| dense.lower(plan, &hidden))
+///     }
+///     fn boxed_clone(&self) -> Box<dyn Layer> {
+///         Box::new(self.clone())
+///     }
+/// }
+///
+/// # let folder = std::env::temp_dir().join(format!("refrain-doc-registry-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// # let path = folder.join("twice.safetensors");
+/// let model = Sequential::new().input(InputSpec::flat(3)).add(Twice { units: 4 });
+/// let model = model.compile(Compile::default())?;
+/// model.save(&path)?;
+/// let layers = LayerRegistry::default().with::<Twice>("Twice");
+/// let again = Model::load_with(&path, Engine::default(), &layers)?;
+/// assert_eq!(again.weights(), model.weights());
+/// assert!(Model::load(&path, Engine::default()).unwrap_err().to_string().contains("unknown layer \"Twice\""));
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct LayerRegistry {
+    own: BTreeMap<String, Maker>,
+}
+
+/// Makes a layer of its settings.
+type Maker = fn(Value) -> serde_json::Result<Box<dyn Layer>>;
+
+impl LayerRegistry {
+    /// Adds a layer, which [`Layer::config`] describes in full. One of this library with the same class name is no
+    /// longer found.
+    #[must_use]
+    pub fn with<L: Layer + DeserializeOwned + 'static>(mut self, class_name: &str) -> Self {
+        self.own.insert(class_name.to_owned(), |config| Ok(Box::new(serde_json::from_value::<L>(config)?)));
+        self
+    }
+
+    /// Makes the layer of this class with the settings that its [`Layer::config`] gave. The reason if it cannot: which
+    /// class is unknown, or which setting of which class is wrong.
+    pub(crate) fn layer(&self, class_name: &str, config: Value) -> Result<Box<dyn Layer>, String> {
+        match self.own.get(class_name) {
+            Some(make) => make(config).map_err(|error| format!("{class_name}: {error}")),
+            None => layer_from_config(class_name, config),
+        }
+    }
+}
+
+impl fmt::Debug for LayerRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.own.keys()).finish()
+    }
+}
+
+/// A layer of this library.
+fn layer_from_config(class_name: &str, config: Value) -> Result<Box<dyn Layer>, String> {
     Ok(match class_name {
         "Activation" => Box::new(read::<ActivationLayer>(class_name, config)?),
         "ActivityPenalty" => Box::new(read::<ActivityPenalty>(class_name, config)?),

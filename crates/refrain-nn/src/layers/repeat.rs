@@ -26,25 +26,13 @@ impl RepeatVector {
         Self { n, name: None }
     }
 
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        name,
     }
 }
 
 impl Layer for RepeatVector {
-    fn class_name(&self) -> &'static str {
-        "RepeatVector"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("RepeatVector");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -59,10 +47,6 @@ impl Layer for RepeatVector {
         let layout = plan.layout_of(self.n);
         let op = Repeat { n: self.n, layout, lanes: Vec::new() };
         Ok(plan.op(Box::new(op), &[input], &[EdgeSpec::steps(layout, width)]))
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

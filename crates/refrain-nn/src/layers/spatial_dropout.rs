@@ -28,25 +28,13 @@ impl SpatialDropout1D {
         Self { rate, name: None }
     }
 
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        name,
     }
 }
 
 impl Layer for SpatialDropout1D {
-    fn class_name(&self) -> &'static str {
-        "SpatialDropout1D"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("SpatialDropout1D");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -58,10 +46,6 @@ impl Layer for SpatialDropout1D {
 
     fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(Self { rate: 0.0, ..self.clone() })
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

@@ -46,37 +46,17 @@ impl TiedDense {
         }
     }
 
-    /// Sets the activation.
-    pub fn activation(mut self, activation: Activation) -> Self {
-        self.activation = activation;
-        self
-    }
-
-    /// Sets whether a bias is added.
-    pub fn use_bias(mut self, use_bias: bool) -> Self {
-        self.use_bias = use_bias;
-        self
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        /// Sets the activation.
+        activation: Activation,
+        /// Sets whether a bias is added.
+        use_bias: bool,
+        name,
     }
 }
 
 impl Layer for TiedDense {
-    fn class_name(&self) -> &'static str {
-        "TiedDense"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
+    named_layer!("TiedDense");
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let input = plan.one(inputs)?;
@@ -110,9 +90,5 @@ impl Layer for TiedDense {
         };
         let sum = Affine::transposed(shared, bias, width, vocab).lower(plan, input);
         Ok(vec![lower_activation(plan, self.activation, sum)])
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }

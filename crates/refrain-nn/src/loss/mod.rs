@@ -8,8 +8,8 @@
 //!
 //! Where a model ends in a softmax or a sigmoid, a cross-entropy does not read the probabilities: it reads the
 //! logits before the activation, as Keras on TensorFlow does, and nothing needs to be clipped. Which formula
-//! is applied is the loss's choice, not the activation's: a categorical cross-entropy behind a sigmoid is the
-//! softmax cross-entropy of the sigmoid's logits, and a loss from logits behind a softmax reads the softmax's
+//! is applied is the loss's choice, not the activation's: a categorical cross-entropy after a sigmoid is the
+//! softmax cross-entropy of the sigmoid's logits, and a loss from logits after a softmax reads the softmax's
 //! logits (Keras warns there). Probabilities from anywhere else are clipped to `[ε, 1 − ε]`, `ε = 1e-7`, and
 //! the gradient of a clipped one is zero.
 

@@ -4,7 +4,7 @@ use super::RowTargets;
 use crate::graph::{Kind, Value};
 use refrain_kernels::{AlignedVec, row_step};
 
-/// Rows as a layer leaves them; NaN stands behind the width.
+/// Rows as a layer leaves them; NaN stands after the width.
 pub(crate) fn output(width: usize, values: &[f32]) -> Value {
     let mut value = Value::default();
     value.shape(values.len() / width, Kind::Features(width));

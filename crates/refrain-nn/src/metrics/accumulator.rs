@@ -133,7 +133,7 @@ fn add_rows(mean: &mut Mean, targets: &RowTargets, rows: impl Iterator<Item = f6
     }
 }
 
-/// What the model predicts: the output, behind the activation that was skipped.
+/// What the model predicts: the output, after the activation that was skipped.
 fn predictions<'a>(engine: &Engine, form: Form, output: &'a Value, scratch: &'a mut Value) -> Rows<'a> {
     if form == Form::Values {
         return output.view();

@@ -3,6 +3,7 @@
 use super::Network;
 use crate::error::Error;
 use crate::graph::Budget;
+use crate::layers::LayerRegistry;
 use crate::storage::printable;
 use refrain_kernels::{Engine, Isa};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use std::fmt;
 pub struct Architecture {
     /// The inputs: nodes 0, 1, ….
     pub inputs: Vec<InputSpec>,
-    /// The layers, each after those it reads: the nodes behind the inputs.
+    /// The layers, each after those it reads: the nodes after the inputs.
     pub layers: Vec<ArchitectureNode>,
     /// Which outputs of which nodes are the model's.
     pub outputs: Vec<(usize, usize)>,
@@ -54,12 +55,16 @@ impl Architecture {
     /// # Errors
     /// When it does not describe a model, or one that is larger than a file of this many values may hold.
     pub fn parameters(&self, most: usize) -> Result<Vec<(String, Vec<usize>)>, Error> {
-        let model =
-            Network::plan_architecture(self, Engine::new(Isa::portable(), 1), Budget::of_values(most))
-                .map_err(|reason| Error::ModelFile {
-                    path: "the architecture".to_owned(),
-                    reason: printable(&reason),
-                })?;
+        let model = Network::plan_architecture(
+            self,
+            Engine::new(Isa::portable(), 1),
+            Budget::of_values(most),
+            &LayerRegistry::default(),
+        )
+        .map_err(|reason| Error::ModelFile {
+            path: "the architecture".to_owned(),
+            reason: printable(&reason),
+        })?;
         Ok(model.params().spans().iter().map(|span| (span.name.clone(), span.shape.clone())).collect())
     }
 }

@@ -52,8 +52,9 @@ impl Model {
             }
         }
         let reason = |reason: String| Error::unsupported(action, reason);
-        let mut model = Network::plan_architecture(&architecture, self.engine.clone(), Budget::default())
-            .map_err(reason)?;
+        let mut model =
+            Network::plan_architecture(&architecture, self.engine.clone(), Budget::default(), &self.registry)
+                .map_err(reason)?;
         model.seed = seed;
         model.params.initialize(seed)?;
         model.graph.packed = false;
@@ -76,7 +77,8 @@ impl Model {
     /// A network of this architecture on the same engine, trainable where this one is, without memory for its
     /// parameters.
     pub(super) fn planned_again(&self, architecture: &Architecture) -> Result<Model, String> {
-        let mut model = Network::plan_architecture(architecture, self.engine.clone(), Budget::default())?;
+        let mut model =
+            Network::plan_architecture(architecture, self.engine.clone(), Budget::default(), &self.registry)?;
         for (id, span) in self.params.ids().zip(self.params.spans()) {
             model.params.span_mut(id).trainable = span.trainable;
         }

@@ -5,6 +5,7 @@ use super::{Compile, Model};
 use crate::error::Error;
 use crate::graph::{GraphMemory, GraphPass, Kind, Mode, grown, of_floats, of_rows, total_of};
 use crate::init::Initializer;
+use crate::numbers::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 
@@ -91,28 +92,6 @@ impl Serialize for Memory {
         map.serialize_entry("total", &self.total())?;
         self.parts().try_for_each(|(name, bytes)| map.serialize_entry(name, &bytes))?;
         map.end()
-    }
-}
-
-/// A number of bytes, told in decimal units: `640 B`, `12.3 MB`, `104 GB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bytes(pub u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 1_000 {
-            return write!(f, "{} B", self.0);
-        }
-        let mut value = self.0 as f64;
-        let mut unit = "B";
-        for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
-            // What would be told as 1000 is 1 of the next.
-            if value < 999.5 {
-                break;
-            }
-            (value, unit) = (value / 1e3, larger);
-        }
-        if value < 99.95 { write!(f, "{value:.1} {unit}") } else { write!(f, "{value:.0} {unit}") }
     }
 }
 

@@ -20,7 +20,7 @@ mod training_state;
 
 pub use architecture::{Architecture, ArchitectureNode, InputSpec};
 pub use average::Averaging;
-pub use memory::{Bytes, Memory, MemoryUse, PlannedModel, Work};
+pub use memory::{Memory, MemoryUse, PlannedModel, Work};
 pub use network::{Network, Tensor};
 pub use reduction::Reduction;
 pub use sequential::Sequential;
@@ -33,8 +33,10 @@ pub use training_state::{AverageCounters, TrainingCounters, TrainingState};
 use crate::data::{Batch, BatchInput, Extent};
 use crate::error::Error;
 use crate::graph::{Axis, EdgeId, Graph, Kind};
+use crate::layers::LayerRegistry;
 use crate::params::{Params, SpanId};
 use crate::state::State;
+use ndarray::{ArrayBase, Data, Dimension};
 use refrain_kernels::{Engine, row_step};
 use train::Training;
 
@@ -52,6 +54,8 @@ pub struct Model {
     layer_outputs: Vec<Vec<EdgeId>>,
     /// Of the layers that carry their state unasked.
     own_state: State,
+    /// What layers are made with again.
+    registry: LayerRegistry,
     training: Option<Training>,
 }
 
@@ -100,15 +104,36 @@ impl Model {
     }
 
     /// Outputs it has.
-    pub fn outputs(&self) -> usize {
+    pub fn output_count(&self) -> usize {
         self.outputs.len()
     }
 
-    /// Sets one parameter.
+    /// Sets one parameter, of the shape that [`Model::params`] and `summary` show.
     ///
     /// # Errors
-    /// When there is no parameter of this name or the number of values is another.
-    pub fn set_weight(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
+    /// When there is no parameter of this name, or it has another shape.
+    pub fn set_weight<S: Data<Elem = f32>, D: Dimension>(
+        &mut self,
+        name: &str,
+        values: &ArrayBase<S, D>,
+    ) -> Result<(), Error> {
+        let id = self.find(name)?;
+        let (got, expected) = (values.shape(), &self.params.spans()[id.0].shape);
+        if got != expected.as_slice() {
+            let transposed = expected.len() > 1 && got.iter().eq(expected.iter().rev());
+            let advice = if transposed { ": transpose it" } else { "" };
+            return Err(Error::data(name, format!("of shape {got:?}"), format!("{expected:?}{advice}")));
+        }
+        self.params.value_mut(id).iter_mut().zip(values).for_each(|(to, &value)| *to = value);
+        self.graph.packed = false;
+        Ok(())
+    }
+
+    /// Sets one parameter, its values row by row.
+    ///
+    /// # Errors
+    /// When there is no parameter of this name, or it has another number of values.
+    pub fn set_weight_flat(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
         let id = self.find(name)?;
         let span = &self.params.spans()[id.0];
         if span.len() != values.len() {

@@ -6,7 +6,7 @@ use super::memory::PlannedModel;
 use super::train::{Compile, DEFAULT_SEED};
 use crate::error::Error;
 use crate::graph::{Axis, Budget, EdgeId, EdgeSpec, Graph, Kind, Plan, Refused};
-use crate::layers::{Layer, layer_from_config, snake_case};
+use crate::layers::{Layer, LayerRegistry, snake_case};
 use crate::params::Params;
 use refrain_kernels::Engine;
 use std::collections::{BTreeSet, HashMap};
@@ -42,8 +42,10 @@ pub struct Network {
     /// The outputs of every node.
     edges: Vec<Vec<EdgeId>>,
     names: BTreeSet<String>,
-    /// The next number to be tried behind a name that is taken.
+    /// The next number to be tried after a name that is taken.
     numbers: HashMap<String, usize>,
+    /// What the layers of a file were made with.
+    registry: LayerRegistry,
 }
 
 impl Network {
@@ -187,6 +189,7 @@ impl Network {
             outputs: edges,
             engine,
             seed,
+            registry: self.registry,
             training: None,
         })
     }
@@ -197,8 +200,9 @@ impl Network {
         architecture: &Architecture,
         engine: Engine,
         budget: Budget,
+        registry: &LayerRegistry,
     ) -> Result<Model, String> {
-        let mut network = Self::new();
+        let mut network = Self { registry: registry.clone(), ..Self::new() };
         network.graph.budget = budget;
         let refused = |refused: Refused| refused.to_string();
         for input in &architecture.inputs {
@@ -211,7 +215,7 @@ impl Network {
             list.iter().map(|&(node, output)| Tensor { node, output }).collect()
         };
         for node in &architecture.layers {
-            let layer = layer_from_config(&node.class_name, node.config.clone())?;
+            let layer = registry.layer(&node.class_name, node.config.clone())?;
             network.add_named(layer, node.name.clone(), &tensors(&node.inputs)).map_err(|e| e.to_string())?;
             network.graph.budget.check().map_err(refused)?;
         }

@@ -2,19 +2,18 @@
 
 use super::Model;
 use crate::error::Error;
-use crate::layers::layer_from_config;
 
 impl Model {
     /// The same network with the same parameters, without dropout and without penalties on activations, not compiled:
-    /// what goes on learning from a text while it is scored on it.
+    /// to learn from a text while it is scored on it.
     ///
     /// # Errors
-    /// When a layer is not one of this library's.
+    /// When a layer is neither one of this library's nor one that the model was loaded with.
     pub fn without_dropout(&self) -> Result<Model, Error> {
         let unknown = |reason: String| Error::unsupported("making this model again without noise", reason);
         let mut architecture = self.architecture.clone();
         for node in &mut architecture.layers {
-            let layer = layer_from_config(&node.class_name, node.config.clone()).map_err(unknown)?;
+            let layer = self.registry.layer(&node.class_name, node.config.clone()).map_err(unknown)?;
             node.config = layer.without_dropout().config();
         }
         let mut model = self.planned_again(&architecture).map_err(unknown)?;

@@ -18,7 +18,7 @@ pub struct Session<'m> {
     batch: Batch,
     /// What a step returns.
     output: EdgeId,
-    /// An activation behind it that nobody needs.
+    /// An activation after it that nobody needs.
     skip: Vec<usize>,
 }
 

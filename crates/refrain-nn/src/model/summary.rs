@@ -2,6 +2,7 @@
 
 use super::Model;
 use crate::graph::{Axis, EdgeSpec, Kind};
+use crate::numbers::thousands;
 use std::fmt;
 
 /// A model's layers, output shapes and numbers of parameters; prints as Keras's `summary`.
@@ -46,19 +47,6 @@ fn shape(spec: EdgeSpec) -> String {
         (Axis::Steps(_), Kind::Ids) => "(None, None)".to_owned(),
         (Axis::Lanes, Kind::Ids) => "(None)".to_owned(),
     }
-}
-
-/// 1234567 as `1,234,567`.
-fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// Bytes of `n` floats as Keras writes them.
@@ -112,9 +100,6 @@ mod tests {
 
     #[test]
     fn numbers_read_as_keras_writes_them() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(bytes(100), "400.00 B");
         assert_eq!(bytes(877_250), "3.35 MB");
     }

@@ -80,7 +80,7 @@ pub(super) struct Training {
 impl Model {
     /// Makes the model ready to train, with a fresh optimiser. The parameters stay as they are.
     ///
-    /// A loss from probabilities behind a final softmax or sigmoid is computed from the logits. Of several
+    /// A loss from probabilities after a final softmax or sigmoid is computed from the logits. Of several
     /// outputs each has the same loss, and the losses are added.
     ///
     /// # Errors

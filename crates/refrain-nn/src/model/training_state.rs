@@ -5,6 +5,7 @@ use super::train::{Training, not_compiled};
 use super::{Architecture, Model, Network};
 use crate::error::Error;
 use crate::graph::Budget;
+use crate::layers::LayerRegistry;
 use crate::params::{Params, Span};
 use crate::part::Part;
 use crate::state::State;
@@ -105,8 +106,13 @@ impl TrainingState {
         let parameters = part.tensors.iter().find(|(name, _)| name == PARAMETERS);
         let got = parameters.map_or(0, |(_, values)| values.len());
         let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
-        let mut model =
-            Network::plan_architecture(architecture, engine, Budget::of_values(got)).map_err(not)?;
+        let mut model = Network::plan_architecture(
+            architecture,
+            engine,
+            Budget::of_values(got),
+            &LayerRegistry::default(),
+        )
+        .map_err(not)?;
         let expected = model.params.flat_len();
         if got != expected {
             let expected = format!("{expected}, as its model has");

@@ -18,7 +18,7 @@ pub struct SpanId(pub(crate) usize);
 /// What a layer asks for when it declares a parameter.
 #[derive(Debug, Clone)]
 pub struct ParamSpec {
-    /// The part of the name behind the layer's: `kernel`, `recurrent_kernel`, `bias`, `gamma` ….
+    /// The part of the name after the layer's: `kernel`, `recurrent_kernel`, `bias`, `gamma` ….
     pub name: &'static str,
     /// Its shape, row-major.
     pub shape: Vec<usize>,

@@ -35,9 +35,9 @@ pub(crate) enum After {
     LayerNormalization,
     Dense(usize, Activation),
     Dropout,
-    /// Only behind a layer that returns sequences.
+    /// Only after a layer that returns sequences.
     SpatialDropout,
-    /// Of steps too behind a layer that returns sequences.
+    /// Of steps too after a layer that returns sequences.
     Penalty,
 }
 
@@ -178,7 +178,7 @@ impl Architecture {
             let spread = if name.ends_with("kernel") { 1.0 / (shape[0] as f32).sqrt() } else { 0.5 };
             let centre = if name.ends_with("gamma") { 1.0 } else { 0.0 };
             let values: Vec<f32> = (0..len).map(|_| centre + spread * uniform(&mut rng)).collect();
-            model.set_weight(&name, &values).unwrap();
+            model.set_weight_flat(&name, &values).unwrap();
         }
         model
     }

@@ -121,7 +121,7 @@ proptest! {
         let spans = halves[0].params().spans().to_vec();
         for (i, span) in both.params().spans().iter().enumerate() {
             let values = &both.params().values()[span.range()];
-            halves[i / spans.len()].set_weight(&spans[i % spans.len()].name, values).unwrap();
+            halves[i / spans.len()].set_weight_flat(&spans[i % spans.len()].name, values).unwrap();
         }
         let sample = Sample::new(&net, &halves[0], &shape, seed);
         let merged = predict(&mut both, &sample.batch());

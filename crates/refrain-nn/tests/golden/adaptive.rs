@@ -15,7 +15,7 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Compile, Engine, InputSpec, Model, Sequential};
 use serde_json::Value;
 
-/// Behind a case's seed, as in the script: the input, weights, slopes of the outputs.
+/// After a case's seed, as in the script: the input, weights, slopes of the outputs.
 const INPUT: u64 = 0;
 const WEIGHTS: u64 = 20;
 const SLOPES: u64 = 60;
@@ -129,9 +129,9 @@ impl<'a> Case<'a> {
         let spans = model.params().spans().to_vec();
         for (i, span) in spans[1..].iter().enumerate() {
             let values = singles(seed + WEIGHTS + i as u64, span.len(), 0.5);
-            model.set_weight(&span.name, &values).expect("a weight");
+            model.set_weight_flat(&span.name, &values).expect("a weight");
         }
-        model.set_weight("x/embeddings", &self.singles(INPUT, width)).expect("a table");
+        model.set_weight_flat("x/embeddings", &self.singles(INPUT, width)).expect("a table");
         let input = BatchInput { steps: rows / 3, ids: (0..rows as u32).collect(), ..BatchInput::default() };
         let classes: Vec<_> = targets.iter().map(|&id| id as usize).collect();
         let to = BatchTarget { steps: rows / 3, ids: targets, ..BatchTarget::default() };

@@ -10,7 +10,7 @@ use refrain_nn::graph::Mode;
 use serde_json::Value;
 
 const FILE: &str = "keras_layers.safetensors";
-/// Behind a case's seed, as in the script: input i, weight i, slopes of output i.
+/// After a case's seed, as in the script: input i, weight i, slopes of output i.
 const WEIGHTS: u64 = 20;
 const SLOPES: u64 = 40;
 /// Sequences of every input that is not written out.

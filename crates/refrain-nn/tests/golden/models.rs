@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Absolute, of hits over rows, or over weights that are eighths: Keras divides in f32.
 const ACCURACY_TOLERANCE: f64 = 1e-6;
 const FILE: &str = "keras_models.safetensors";
-/// Behind a case's seed, as in the script: the input, the targets, weight i.
+/// After a case's seed, as in the script: the input, the targets, weight i.
 const TARGETS: u64 = 1;
 const WEIGHTS: u64 = 20;
 
@@ -134,7 +134,7 @@ pub(crate) fn set_weights(model: &mut Model, seed: u64) {
     let spans = model.params().spans().to_vec();
     for (i, span) in spans.iter().enumerate() {
         model
-            .set_weight(&span.name, &singles(seed + WEIGHTS + i as u64, span.len(), 0.5))
+            .set_weight_flat(&span.name, &singles(seed + WEIGHTS + i as u64, span.len(), 0.5))
             .expect("a parameter");
     }
 }

@@ -10,7 +10,7 @@ use refrain_nn::layers::Layer;
 use refrain_nn::{Engine, Error};
 use serde_json::{Value, json};
 
-/// Behind a case's seed, as in the script: the input and behind it the initial states, weights, slopes of the outputs.
+/// After a case's seed, as in the script: the input and after it the initial states, weights, slopes of the outputs.
 const INPUT: u64 = 0;
 const WEIGHTS: u64 = 20;
 const SLOPES: u64 = 60;

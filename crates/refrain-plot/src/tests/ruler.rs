@@ -16,6 +16,14 @@ fn linear_ticks_are_round_and_hold_the_data() {
 }
 
 #[test]
+fn counts_have_whole_ticks() {
+    let epochs = Axis::new("").whole();
+    assert_eq!(labels(&epochs, &[1.0, 3.0]), ["1", "2", "3"]);
+    assert_eq!(labels(&epochs, &[1.0, 8.0]), ["0", "2", "4", "6", "8"]);
+    assert_eq!(labels(&epochs, &[1.0]), ["0", "1", "2"]);
+}
+
+#[test]
 fn every_tick_lies_on_its_axis_and_so_do_the_data() {
     let spans = [
         (0.0, 0.0),

@@ -34,7 +34,7 @@ impl Default for BpeOptions {
 /// A text is cut at blanks, marks and line breaks as GPT-2 does it. Training begins with the 256 bytes and merges the
 /// pair of neighbours that is seen most often, again and again; encoding does the same merges in the same order. So
 /// no text is unknown, and every text comes back exactly: id 0, which is the unknown one in Refrain's other
-/// vocabularies, is never made. No piece reaches over a line break, so a text may be cut behind its line breaks
+/// vocabularies, is never made. No piece reaches over a line break, so a text may be cut after its line breaks
 /// without changing a token.
 ///
 /// It is stored as Hugging Face's `tokenizer.json`.
@@ -75,7 +75,7 @@ impl BpeVocab {
     /// The largest vocabulary that is made or read: four times what any published model has.
     pub const MAX_SIZE: usize = 1 << 20;
 
-    /// The vocabulary of a text that comes in chunks, cut behind line breaks; only the number of times that each word
+    /// The vocabulary of a text that comes in chunks, cut after line breaks; only the number of times that each word
     /// is seen is kept of them. The same text gives the same vocabulary, however it is cut.
     ///
     /// # Errors

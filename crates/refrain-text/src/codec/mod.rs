@@ -139,7 +139,7 @@ impl Codec {
         ids.into_iter().find(|ids| !ids.is_empty()).unwrap_or_else(|| vec![0])
     }
 
-    /// Writes tokens behind a text that ended with the token `previous`; none: at its beginning.
+    /// Writes tokens after a text that ended with the token `previous`; without one, at its beginning.
     pub fn decoder(&self, previous: Option<u32>) -> Decoder<'_> {
         Decoder { codec: self, previous, held: Vec::new() }
     }

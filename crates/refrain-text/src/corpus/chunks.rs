@@ -11,12 +11,12 @@ use std::str::Utf8Error;
 pub enum Cut {
     /// Between any two characters.
     Anywhere,
-    /// Behind a line break or, where none comes, before a single space between two letters: where every tokenizer gives
+    /// After a line break or, where none comes, before a single space between two letters: where every tokenizer gives
     /// the same tokens for both sides as for the whole.
     BetweenWords,
 }
 
-/// The chunks of a [`Corpus`](super::Corpus). Ends behind the first error.
+/// The chunks of a [`Corpus`](super::Corpus). Ends after the first error.
 #[derive(Debug)]
 pub struct Chunks<'a> {
     parts: std::slice::Iter<'a, Part>,
@@ -57,7 +57,7 @@ impl Iterator for Chunks<'_> {
     }
 }
 
-/// The chunks of one part: parts meet behind line breaks, so that no chunk needs two.
+/// The chunks of one part: parts meet after line breaks, so that no chunk needs two.
 #[derive(Debug)]
 pub(super) struct PartChunks<'a> {
     source: &'a Source,
@@ -137,7 +137,7 @@ impl<'a> PartChunks<'a> {
     }
 }
 
-/// How many of the bytes are left without the beginning of a character that ends behind them.
+/// How many of the bytes are left without the beginning of a character that ends after them.
 fn whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.iter().rposition(|b| b & 0xC0 != 0x80).unwrap_or(0);
     let len = match bytes.get(last) {

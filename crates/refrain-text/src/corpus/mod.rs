@@ -7,9 +7,9 @@
 //!
 //! # Where a text is cut
 //!
-//! Behind a line break; where none comes within the chunk's size, before a single space between two letters; else the
+//! After a line break; where none comes within the chunk's size, before a single space between two letters; else the
 //! chunk grows. At such places no tokenizer of this crate looks across: [`WordVocab`](crate::WordVocab) begins each
-//! line anew, a space between letters belongs to the word behind it or to none, and lower-casing a final sigma looks
+//! line anew, a space between letters belongs to the word after it or to none, and lower-casing a final sigma looks
 //! at neighbouring letters only. So the tokens of the chunks are those of the whole. Characters are tokens wherever
 //! they are cut; a text without spaces and line breaks therefore trains in little memory at that level, and only
 //! there: see [`Cut`].

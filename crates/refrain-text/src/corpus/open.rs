@@ -90,7 +90,7 @@ impl Corpus {
 struct Found {
     /// Bytes of the byte order mark before it.
     mark: u64,
-    /// Behind the mark.
+    /// After the mark.
     characters: usize,
     blank: bool,
 }

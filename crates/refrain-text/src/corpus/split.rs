@@ -11,8 +11,8 @@ struct Place {
 }
 
 impl Corpus {
-    /// Cuts off the last `share` of the characters; between words the cut is behind the next line break, where one
-    /// leaves a rest, else behind the next space. `split_text` of `language_model` cuts a text in memory at the same place.
+    /// Cuts off the last `share` of the characters; between words the cut is after the next line break, where one
+    /// leaves a rest, else after the next space. `split_text` of `language_model` cuts a text in memory at the same place.
     ///
     /// # Errors
     /// When the text cannot be read.
@@ -66,7 +66,7 @@ impl Corpus {
         Ok(bytes)
     }
 
-    /// Behind the first line break that has more than blanks behind it, else behind the first such space, else the
+    /// After the first line break that has more than blanks after it, else after the first such space, else the
     /// beginning.
     fn word_end(&self) -> Result<Place> {
         let (mut line, mut space): (Option<Place>, Option<Place>) = (None, None);

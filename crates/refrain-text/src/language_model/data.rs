@@ -59,8 +59,8 @@ pub enum PrepareEvent<'a> {
     },
 }
 
-/// Cuts off the last `share` of a text's characters; for words the cut is behind the next line break, where one
-/// leaves a rest, else behind the next space.
+/// Cuts off the last `share` of a text's characters; for words the cut is after the next line break, where one
+/// leaves a rest, else after the next space.
 pub fn split_text(text: &str, share: f64, level: Level) -> (&str, &str) {
     let characters = text.chars().count();
     let training = ((characters as f64) * (1.0 - share)).floor() as usize;

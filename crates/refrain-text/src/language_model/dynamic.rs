@@ -156,7 +156,7 @@ fn root_mean_squares<D: Tokens>(
     Ok(squares)
 }
 
-/// The step behind a chunk.
+/// The step after a chunk.
 struct Step {
     /// The trained weights.
     start: Vec<f32>,

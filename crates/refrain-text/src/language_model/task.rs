@@ -168,7 +168,7 @@ impl Task for TextTask {
     }
 
     fn check_assets(codec: &Codec, model: &mut Model) -> std::result::Result<(), String> {
-        if model.outputs() != 1 || model.output_width(0) != codec.vocab_size() {
+        if model.output_count() != 1 || model.output_width(0) != codec.vocab_size() {
             let (width, vocabulary) = (model.output_width(0), codec.vocab_size());
             return Err(format!("its output has {width} features, but its vocabulary {vocabulary} entries"));
         }

@@ -59,7 +59,7 @@ impl<'a> Prompt<'a> {
     }
 }
 
-/// Writes a continuation behind its prompt, as a person would.
+/// Writes a continuation after its prompt, as a person would.
 #[derive(Debug, Clone)]
 pub(super) struct Writer<'a> {
     decoder: Decoder<'a>,

@@ -8,7 +8,7 @@ fn engine(threads: usize) -> Engine {
     Engine::new(Isa::detect(), threads)
 }
 
-/// Lines of `a`, `b` and `c` whose labels depend on what comes before and behind: `first` and `last` in the line, `same`
+/// Lines of `a`, `b` and `c` whose labels depend on what comes before and after: `first` and `last` in the line, `same`
 /// where the next word is the same, else `other`.
 fn sentences() -> Vec<TaggedSentence> {
     let mut state = 7_u64;

@@ -24,7 +24,7 @@ pub trait Tokens {
     /// When they are in a file that cannot be read.
     ///
     /// # Panics
-    /// If the range ends behind the last token.
+    /// If the range ends after the last token.
     fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()>;
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// A file taken apart: the JSON of its header, and the bytes behind it.
+/// A file taken apart: the JSON of its header, and the bytes after it.
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) header: Map<String, Value>,
@@ -328,7 +328,7 @@ impl Mutator {
         (what, text)
     }
 
-    /// An entry of some list, `times` more behind it: layers, inputs, labels, merges.
+    /// An entry of some list, `times` more after it: layers, inputs, labels, merges.
     fn repeat(&mut self, value: &mut Value, times: usize) -> String {
         let mut places = Vec::new();
         walk(value, String::new(), &mut places);

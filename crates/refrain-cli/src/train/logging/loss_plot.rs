@@ -24,7 +24,7 @@ pub(super) struct LossPlot {
     task: TaskInfo,
     curve: Curve,
     epochs: Vec<Epoch>,
-    /// Batches so far, and those behind which the first epoch ended.
+    /// Batches so far, and those after which the first epoch ended.
     batches: f64,
     ended: Option<f64>,
 }
@@ -172,7 +172,7 @@ fn chart<const N: usize>(title: &str, x: &str, lines: [(&str, Vec<(f64, f64)>); 
     let lines = lines.map(|(name, line)| (name, finite(line)));
     let some = lines.into_iter().filter(|(_, line)| !line.is_empty());
     some.fold(None, |chart, (name, line)| {
-        let chart = chart.unwrap_or_else(|| Chart::new(title).x(Axis::new(x)));
+        let chart = chart.unwrap_or_else(|| Chart::new(title).x(Axis::new(x).whole()));
         Some(chart.line(name, line))
     })
 }

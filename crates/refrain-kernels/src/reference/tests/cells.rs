@@ -208,7 +208,7 @@ fn gradients_with_and_without_bias_and_masks() {
     }
 }
 
-/// The gradient of the state at a step is that of the initial state of a run over the steps behind it, and what the
+/// The gradient of the state at a step is that of the initial state of a run over the steps after it, and what the
 /// step's own output adds.
 #[test]
 fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {

@@ -24,13 +24,13 @@ use tail::Tail;
 const MOST_CLUSTERS: usize = 64;
 
 /// An output layer for many classes, the frequent ones first (Grave, Joulin, Cissé, Grangier & Jégou 2017): the head
-/// scores the classes below the first cutoff and one entry for each cluster of classes behind it; a cluster scores
+/// scores the classes below the first cutoff and one entry for each cluster of classes after it; a cluster scores
 /// its own classes from a projection of the input that is `div_value` times narrower than that of the cluster
 /// before. A class's probability is that of its cluster's entry times its own in the cluster. Sizes and
 /// the defaults of `div_value` and `use_bias` are those of PyTorch's `AdaptiveLogSoftmaxWithLoss`; weights begin as a
 /// Dense layer's.
 ///
-/// Input `(…, I)`, output `(…, classes)`: probabilities. Behind a sparse categorical crossentropy training and
+/// Input `(…, I)`, output `(…, classes)`: probabilities. After a sparse categorical crossentropy training and
 /// evaluation score a cluster only for the rows whose target lies in it; accuracy scores it also for the rows where
 /// its entry is likelier than every class found so far.
 ///
@@ -88,40 +88,18 @@ impl AdaptiveSoftmax {
         self
     }
 
-    /// Sets how many times narrower each projection is than the one before.
-    pub fn div_value(mut self, div_value: f64) -> Self {
-        self.div_value = div_value;
-        self
-    }
-
-    /// Sets whether a bias is added in the head.
-    pub fn use_bias(mut self, use_bias: bool) -> Self {
-        self.use_bias = use_bias;
-        self
-    }
-
-    /// Sets the initialiser of every kernel and projection.
-    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
-        self.kernel_initializer = initializer;
-        self
-    }
-
-    /// Sets the bias's initialiser.
-    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
-        self.bias_initializer = initializer;
-        self
-    }
-
-    /// Sets whether training changes it.
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.trainable = trainable;
-        self
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
+    setters! {
+        /// Sets how many times narrower each projection is than the one before.
+        div_value: f64,
+        /// Sets whether a bias is added in the head.
+        use_bias: bool,
+        /// Sets the initialiser of every kernel and projection.
+        kernel_initializer: Initializer,
+        /// Sets the bias's initialiser.
+        bias_initializer: Initializer,
+        /// Sets whether training changes it.
+        trainable: bool,
+        name,
     }
 
     fn validate(&self, layer: &str) -> Result<(), Error> {
@@ -147,7 +125,7 @@ impl AdaptiveSoftmax {
         Ok(())
     }
 
-    /// Features behind the projection of a cluster. The quotient is Python's `//`, as PyTorch has it, which differs
+    /// Features after the projection of a cluster. The quotient is Python's `//`, as PyTorch has it, which differs
     /// from the floor of a rounded quotient.
     fn projected(&self, inputs: usize, cluster: usize) -> usize {
         let (inputs, by) = (inputs as f64, self.div_value.powf(cluster as f64 + 1.0));
@@ -221,30 +199,12 @@ impl AdaptiveSoftmax {
 }
 
 impl Layer for AdaptiveSoftmax {
-    fn class_name(&self) -> &'static str {
-        "AdaptiveSoftmax"
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
+    named_layer!("AdaptiveSoftmax", trainable);
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         // The softmax of logarithms of probabilities is the probabilities: so whoever works on the logits before a
         // final softmax finds logits here too.
         let logs = self.lower_logs(plan, inputs)?;
         Ok(vec![lower_activation(plan, Activation::Softmax, logs)])
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }

@@ -17,7 +17,7 @@ fn gradients() {
         let bias = Initializer::RandomNormal { mean: 0.1, stddev: 0.3 };
         let (layer, x) = (layer.bias_initializer(bias), [Input::random_steps(9, &[3, 5, 0, 1])]);
         check(&layer, &x);
-        // Behind the softmax a row's gradients add up to zero; alone they do not.
+        // After the softmax a row's gradients add up to zero; alone they do not.
         check(
             &Lowering(move |plan: &mut Plan<'_>, inputs: &[EdgeId]| {
                 Ok(vec![layer.lower_logs(plan, inputs)?])

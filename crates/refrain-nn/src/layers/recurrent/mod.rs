@@ -121,17 +121,6 @@ fn orthogonal() -> Initializer {
     Initializer::Orthogonal { gain: 1.0 }
 }
 
-/// Builder methods that set one field.
-macro_rules! setters {
-    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
-        $(#[$doc])*
-        pub fn $field(mut self, $field: $type) -> Self {
-            self.$field = $field;
-            self
-        }
-    )*};
-}
-
 impl<C: CellConfig> Recurrent<C> {
     /// `units` hidden units with Keras's defaults.
     pub fn new(units: usize) -> Self {
@@ -185,30 +174,13 @@ impl<C: CellConfig> Recurrent<C> {
         recurrent_weight_dropout: f32,
         /// Sets whether training changes it.
         trainable: bool,
-    }
-
-    /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Sets the kernel's penalty.
-    pub fn kernel_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.kernel_regularizer = Some(regularizer);
-        self
-    }
-
-    /// Sets the recurrent kernel's penalty.
-    pub fn recurrent_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.recurrent_regularizer = Some(regularizer);
-        self
-    }
-
-    /// Sets the bias's penalty.
-    pub fn bias_regularizer(mut self, regularizer: Regularizer) -> Self {
-        self.bias_regularizer = Some(regularizer);
-        self
+        name,
+        /// Sets the kernel's penalty.
+        kernel_regularizer: Some(Regularizer),
+        /// Sets the recurrent kernel's penalty.
+        recurrent_regularizer: Some(Regularizer),
+        /// Sets the bias's penalty.
+        bias_regularizer: Some(Regularizer),
     }
 
     /// Sets the activation of the hidden state (of the candidate and the output of gated cells).
@@ -294,21 +266,7 @@ impl Gru {
 }
 
 impl<C: CellConfig> Layer for Recurrent<C> {
-    fn class_name(&self) -> &'static str {
-        C::CLASS_NAME
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!(self)
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
+    named_layer!(C::CLASS_NAME, trainable);
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         self.check(plan.name())?;
@@ -375,10 +333,6 @@ impl<C: CellConfig> Layer for Recurrent<C> {
 
     fn without_dropout(&self) -> Box<dyn Layer> {
         Box::new(self.noiseless())
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
     }
 }
 

@@ -179,7 +179,7 @@ mod tests {
             .unwrap();
         let mut table = vec![f32::NAN; vocabulary * 7];
         (0..USED * 7).for_each(|i| table[i] = (i as f32 * 0.7).sin());
-        model.set_weight("embedding/embeddings", &table).unwrap();
+        model.set_weight_flat("embedding/embeddings", &table).unwrap();
         model.train_step(&batch(), None).unwrap();
         model
     }

@@ -116,7 +116,7 @@ mod tests {
             let few = Recurrent { units: 5, ..layer };
             check(&few.recurrent_weight_dropout(0.3), &x());
         }
-        // Two recurrences, the second behind the reversal of its input.
+        // Two recurrences, the second after the reversal of its input.
         let (dropping, plain) = (layer.clone().recurrent_weight_dropout(RATE), layer);
         let name = |way: &str| format!("{way}_{}/recurrent_kernel", crate::layers::snake_case(C::CLASS_NAME));
         let kernels = [(&*name("forward"), 0), (&*name("backward"), 2)];

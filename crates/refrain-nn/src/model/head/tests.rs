@@ -129,7 +129,7 @@ fn a_row_counts_where_its_target_is_the_largest_output() {
             // The first cluster is as likely as so many classes of the shortlist: its own are equal to those.
             let mut bias = [0.0; CUTOFFS[0] + CUTOFFS.len()];
             bias[CUTOFFS[0]] = ((CUTOFFS[1] - CUTOFFS[0]) as f32).ln();
-            model.set_weight("adaptive_softmax/head/bias", &bias).unwrap();
+            model.set_weight_flat("adaptive_softmax/head/bias", &bias).unwrap();
         }
         let mut batch = batch(vec![0; ROWS]);
         batch.inputs[0].features[5 * INPUTS] = f32::NAN;

@@ -25,7 +25,7 @@ pub struct Suggestion {
     pub text: String,
     /// How likely the model holds it; of a completion, given what is typed.
     pub probability: f64,
-    /// Whether it takes the place of the word being typed, rather than standing behind it.
+    /// Whether it takes the place of the word being typed, rather than standing after it.
     #[serde(skip)]
     pub completion: bool,
 }
@@ -36,11 +36,11 @@ const KEPT_STATES: usize = 1024;
 /// Suggests what comes next in a text that grows and shrinks: it keeps the model's states along the text, and
 /// reads only what is new.
 ///
-/// Behind a blank, a mark or nothing, the next words are suggested. Otherwise the text ends in a word being typed,
+/// After a blank, a mark or nothing, the next words are suggested. Otherwise the text ends in a word being typed,
 /// and words that begin with it are, this word itself among them where it is one; upper and lower case are only taken
 /// for the same where nothing fits. A model of words shares out the probability among the words of its vocabulary
 /// that fit. A model of smaller tokens is searched: a word's probability is the product of those of its tokens and of
-/// a blank or a mark other than an apostrophe behind them. Such a search is bounded by steps, never by time, so the
+/// a blank or a mark other than an apostrophe after them. Such a search is bounded by steps, never by time, so the
 /// same text has the same suggestions.
 ///
 /// ```
@@ -68,9 +68,9 @@ pub struct Suggester<'m> {
     tokens: Vec<Token>,
     /// What was read.
     ids: Vec<u32>,
-    /// The state behind each of `ids`; only the last ones are kept.
+    /// The state after each of `ids`; only the last ones are kept.
     states: Vec<Option<Arc<State>>>,
-    /// What the model expects behind the last of `ids`.
+    /// What the model expects after the last of `ids`.
     probabilities: Vec<f32>,
 }
 
@@ -98,7 +98,7 @@ impl LanguageModel {
         self.suggester()?.suggest(text, count)
     }
 
-    /// The `count` likeliest next tokens behind a text; see [`Suggester::next_tokens`].
+    /// The `count` likeliest next tokens after a text; see [`Suggester::next_tokens`].
     ///
     /// # Errors
     /// When the model cannot be run step by step.
@@ -223,7 +223,7 @@ impl Suggester<'_> {
         self.read(&ids)?;
         let state = self.state(ids.len());
         let root = Root { written, probabilities: &self.probabilities, state };
-        // Behind a mark a word stands with a blank or without one.
+        // After a mark a word stands with a blank or without one.
         let marked = context.chars().next_back().is_some_and(|c| !c.is_whitespace() && !is_word(c));
         let blank = target.has_blank() || target.word_chars() == 0 && marked;
         Search::new(&self.tokens, target, blank, count).run(&mut self.session, root)
@@ -234,7 +234,7 @@ impl Suggester<'_> {
         if ids == self.ids && !self.probabilities.is_empty() {
             return Ok(());
         }
-        // The last one is read in any case, for what the model expects behind it.
+        // The last one is read in any case, for what the model expects after it.
         let same = self.ids.iter().zip(ids).take_while(|(a, b)| a == b).count().min(ids.len() - 1);
         let from = (1..=same).rev().find(|&at| self.states[at - 1].is_some()).unwrap_or(0);
         let state = self.state(from);
@@ -256,7 +256,7 @@ impl Suggester<'_> {
         Ok(())
     }
 
-    /// The state behind the first `at` tokens read.
+    /// The state after the first `at` tokens read.
     fn state(&self, at: usize) -> Arc<State> {
         let kept = at.checked_sub(1).and_then(|last| self.states[last].clone());
         kept.unwrap_or_else(|| {

@@ -18,8 +18,8 @@ const SHARE: f64 = 1e-3;
 /// The same while no word is known, of all that is searched.
 const SHARE_OF_ALL: f64 = 1e-6;
 
-/// Bytes that a word may have behind what is asked for. A vocabulary may have tokens of any length, and each
-/// beginning is kept with each token behind it.
+/// Bytes that a word may have after what is asked for. A vocabulary may have tokens of any length, and each
+/// beginning is kept with each token after it.
 const LONGEST: usize = 128;
 
 /// Where a word can be spelt in several ways, a spelling is followed down to this share of the last word wanted.
@@ -52,7 +52,7 @@ struct Open {
 }
 
 impl Ord for Open {
-    /// Beginnings of the target come first, or what is found behind it could not be told from the whole; then
+    /// Beginnings of the target come first, or what is found after it could not be told from the whole; then
     /// the likelier.
     fn cmp(&self, other: &Self) -> Ordering {
         let likelier = || self.probability.total_cmp(&other.probability);
@@ -211,7 +211,7 @@ impl<'t> Search<'t> {
     }
 
     fn finish(&mut self, word: &str, probability: f64) {
-        // Behind `don'` the word may have ended before the apostrophe.
+        // After `don'` the word may have ended before the apostrophe.
         if !word.is_empty() && word.chars().count() >= self.target.word_chars() {
             *self.words.entry(word.to_owned()).or_default() += probability;
         }

@@ -4,7 +4,7 @@ use super::super::token::token_text;
 use crate::codec::Codec;
 use crate::words::{WordSplit, is_apostrophe, is_word};
 
-/// The word being typed at a text's end; empty behind a blank, a mark or nothing. An apostrophe behind a letter
+/// The word being typed at a text's end; empty after a blank, a mark or nothing. An apostrophe after a letter
 /// is taken for one inside the word.
 pub(super) fn typed<'t>(codec: &Codec, text: &'t str) -> &'t str {
     let by_blanks = matches!(codec, Codec::Word(words) if words.options().split == WordSplit::Whitespace);
@@ -44,7 +44,7 @@ pub(super) fn word_end(text: &str) -> Option<usize> {
     None
 }
 
-/// What a token does behind a word's letters.
+/// What a token does after a word's letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Goes on with the word.

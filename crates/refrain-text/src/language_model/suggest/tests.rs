@@ -32,7 +32,7 @@ fn letters() -> LanguageModel {
     model(&"ab ba b'a a cab bac, ac ca\ncc b ".repeat(12), Level::Char)
 }
 
-/// What the model expects behind a text, by character, from the beginning.
+/// What the model expects after a text, by character, from the beginning.
 fn expected(model: &mut LanguageModel, text: &str) -> Vec<(char, f64)> {
     let tokens = model.next_tokens(text, 100).unwrap();
     tokens.iter().map(|t| (t.text.chars().next().unwrap(), t.probability)).collect()
@@ -72,7 +72,7 @@ fn a_word_is_as_likely_as_its_characters_and_its_end() {
         let mut words = BTreeMap::new();
         spell(&mut model, context, begun, 1.0, left, &mut words);
         if context.ends_with(',') {
-            // Behind a mark the word's own blank is part of its probability.
+            // After a mark the word's own blank is part of its probability.
             let blank = expected(&mut model, context).iter().find(|next| next.0 == ' ').unwrap().1;
             spell(&mut model, &format!("{context} "), begun, blank, left, &mut words);
         }
@@ -210,7 +210,7 @@ fn words_begin_as_typed_and_case_counts_where_something_fits() {
     let completed = model.suggest("saw the qu", 9).unwrap();
     let together: f64 = completed.iter().map(|s| s.probability).sum();
     assert!((together - 1.0).abs() < PRODUCT_TOLERANCE && completed.iter().all(|s| s.completion));
-    // Of the words of the vocabulary, in the proportion that the model holds them behind the context.
+    // Of the words of the vocabulary, in the proportion that the model holds them after the context.
     let tokens = model.next_tokens("saw the", 99).unwrap();
     let of = |word: &str| tokens.iter().find(|t| t.text == word).unwrap().probability;
     let share = of(&completed[0].text) / (of("quick") + of("queen"));

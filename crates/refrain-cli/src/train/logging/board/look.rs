@@ -1,4 +1,4 @@
-//! A look into a model behind a batch: how weights, gradients, gates and states are distributed, how far a step went,
+//! A look into a model after a batch: how weights, gradients, gates and states are distributed, how far a step went,
 //! and how much of the gradient comes through time.
 
 use super::budget::Budget;
@@ -46,7 +46,7 @@ impl Look {
         true
     }
 
-    /// Looks at the batch behind which the model is, if it was probed: who asks for a probe may get a checkpoint.
+    /// Looks at the batch after which the model is, if it was probed: who asks for a probe may get a checkpoint.
     pub(super) fn write(&mut self, writer: &mut EventWriter, model: &Model, batch: u64) -> Result<()> {
         let before = std::mem::take(&mut self.before);
         let mut probed = model.recurrences().filter(|layer| layer.layout().rows() > 0);

@@ -85,7 +85,7 @@ struct Means {
     loss: f64,
     batches: f64,
     norm: f64,
-    /// Batches that ended with a step, or came behind one.
+    /// Batches that ended with a step, or came after one.
     norms: f64,
 }
 
