@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Measure this machine, and each cell's speed against it
     Bench(Bench),
-    /// Print what a shell completes this program's options with
+    /// Print completions for a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// The shell
