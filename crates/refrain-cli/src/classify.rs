@@ -62,7 +62,7 @@ fn warn(model: &Classifier, texts: &[String], output: &Output) {
     let unknown = ids.filter(|&id| id == UNKNOWN).count();
     if unknown > 0 {
         let what = steps(model.codec().level());
-        output.warning(format_args!("{unknown} {what} of the texts are unknown to the model"));
+        output.warning(format_args!("the model does not know {unknown} of the texts' {what}"));
     }
 }
 

@@ -10,7 +10,7 @@ use refrain::Engine;
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
     let mut model = commands_of(opened).map_err(|opened| {
-        other_task(&options.model, &opened, "a model with a task, as `refrain train` makes it")
+        other_task(&options.model, &opened, "a language model, a classifier or a tagger")
     })?;
     model.evaluate(options, output)
 }

@@ -1,6 +1,6 @@
 //! How numbers, values and layers are written for a person.
 
-use refrain::Model;
+use refrain::{Model, thousands};
 use serde_json::Value;
 
 /// The layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
@@ -25,6 +25,11 @@ pub(crate) fn plain(value: &Value) -> String {
         },
         other => other.to_string(),
     }
+}
+
+/// How many of something there are: `1 epoch`, `20 epochs`.
+pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
 /// A speed in three digits: `987`, `41.2k`, `1.05M`.

@@ -68,6 +68,6 @@ pub(crate) fn warn_of_unknown(model: &LanguageModel, text: &str, output: &Output
             Level::Word => "words or marks",
             Level::Bpe => "subwords",
         };
-        output.warning(format_args!("{unknown} of the text's {what} are unknown to the model"));
+        output.warning(format_args!("the model does not know {unknown} of the text's {what}"));
     }
 }

@@ -364,9 +364,7 @@ fn help_tells_of_every_log() {
         for option in ["Logging: --csv-log <FILE>", "--plot <FILE>", "--log-dir <DIR>", "--log-every <N>"] {
             assert!(help.contains(option), "{option}: {help}");
         }
-        assert!(
-            help.contains("tensorboard --logdir") && help.contains("hundredth of the time [default: 10]")
-        );
+        assert!(help.contains("tensorboard --logdir") && help.contains("1 % of the time [default: 10]"));
     }
 }
 

@@ -8,18 +8,16 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub(crate) struct LoggingOptions {
-    /// Write a row an epoch into this file, in the columns that --json has; what is not known is left empty. With
-    /// --resume the rows of the epochs that were done stay
+    /// Write one row per epoch into this file, in the columns that --json has; with --resume, after those that are there
     #[arg(long, value_name = "FILE")]
     pub(crate) csv_log: Option<PathBuf>,
     #[arg(long, value_name = "FILE", help = PLOT_HELP)]
     pub(crate) plot: Option<PathBuf>,
     /// Write what TensorBoard shows into this folder: curves, how weights, gradients and gates are distributed, samples
-    /// of text. Each run wants its own, as logs/lstm and logs/gru, which `tensorboard --logdir logs` sets side by side
+    /// of what a language model writes. Give each run its own folder, such as logs/lstm, for `tensorboard --logdir logs`
     #[arg(long, value_name = "DIR")]
     pub(crate) log_dir: Option<PathBuf>,
-    /// Batches from one point of TensorBoard's curves to the next; what is costlier comes a tenth as often, at ends of
-    /// epochs too, and less often where it would take more than a hundredth of the time
+    /// Write curves every N batches; histograms come ten times less often, and never take more than 1 % of the time
     #[arg(long, value_name = "N", requires = "log_dir", default_value_t = 10, value_parser = count(1..=1_000_000_000))]
     pub(crate) log_every: usize,
 }

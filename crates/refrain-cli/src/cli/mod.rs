@@ -114,7 +114,7 @@ pub(crate) enum Command {
     },
 }
 
-const COMPLETIONS_HELP: &str = "For this user alone:\n  \
+const COMPLETIONS_HELP: &str = "For this user alone (make the folder if it is missing):\n  \
     refrain completions bash > ~/.local/share/bash-completion/completions/refrain\n  \
     refrain completions zsh > ~/.zfunc/_refrain            with ~/.zfunc in fpath\n  \
     refrain completions fish > ~/.config/fish/completions/refrain.fish";

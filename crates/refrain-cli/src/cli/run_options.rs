@@ -124,11 +124,11 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
         value_parser = choice::<RateSchedule, 5>(["constant", "cosine", "exponential", "step", "plateau"]))]
     schedule: Option<RateSchedule>,
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = number_in(Range::FACTOR),
-        help = training::<D>("Factor by which the schedules step and plateau lower the rate",
+        help = training::<D>("Factor by which `step` (each epoch) and `plateau` (after one that is no better) lower the rate",
             |t| short(t.decay)))]
     decay: Option<f64>,
     #[arg(long, value_name = "EPOCHS", value_parser = count(0..=1_000_000),
-        help = training::<D>("Epochs before the schedule step begins", |t| t.decay_after.to_string()))]
+        help = training::<D>("Epochs before the `step` schedule begins", |t| t.decay_after.to_string()))]
     decay_after: Option<usize>,
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
         help = training::<D>("Decoupled weight decay", |t| t.weight_decay.to_string()))]

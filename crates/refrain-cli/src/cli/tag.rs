@@ -57,7 +57,7 @@ impl ReadsLongTexts for TrainTag {
 pub(crate) struct Tag {
     /// A tagger
     pub(crate) model: PathBuf,
-    /// Texts whose words are labelled; `-` is stdin, line by line
+    /// Texts whose words, which stand between blanks, are labelled; `-` is stdin, line by line
     #[arg(value_name = "TEXT", required = true)]
     pub(crate) texts: Vec<String>,
     /// Print one word and its label per line, with a blank line after each text [default: one text per line, with its

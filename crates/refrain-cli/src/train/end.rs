@@ -113,7 +113,7 @@ impl TrainingEnd {
     pub(crate) fn saved(&self, next: impl Fn(&str) -> String) -> String {
         let path = |path: &Path| shell::quoted(&path.display().to_string());
         let which = match self.best_epoch {
-            0 => "before its first epoch's end".to_owned(),
+            0 => "as it is (its first epoch is not done)".to_owned(),
             epoch => format!("of epoch {epoch}"),
         };
         let model = path(&self.model);

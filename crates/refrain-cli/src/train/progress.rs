@@ -2,7 +2,7 @@
 
 use super::command::{Headline, Input, TrainCommand};
 use crate::bar::bar_for;
-use crate::format::{rate, shape};
+use crate::format::{counted, rate, shape};
 use crate::output::{Output, Verbosity};
 use indicatif::ProgressBar;
 use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task};
@@ -75,9 +75,9 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
         log(
             "training",
             format!(
-                "{} epochs of {} batches, {} each; {}",
-                settings.epochs,
-                start.batches,
+                "{} of {}, {} each; {}",
+                counted(settings.epochs, "epoch", "epochs"),
+                counted(start.batches, "batch", "batches"),
                 C::batch(recipe, start.sizes),
                 how(settings)
             ),
