@@ -98,7 +98,7 @@ fn a_model_that_is_tested_when_two_signals_come_is_saved() {
     }
     for _ in 0..2 {
         signal(&child, "-INT");
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(1500));
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
     place.ok(&["generate", "m.safetensors"]);

@@ -129,6 +129,8 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let run = origin.begin(run);
     let mut progress = ProgressReporter::new(command, output, recipe, input);
     let trained = run.train(&mut |event| {
+        // Asked once: what comes while the model is saved is answered by the next event.
+        let is_asked_to_stop = interruption.exit_code().is_some();
         let logged = logging.event(event, &input.name, recipe, C::sample);
         if logged == Answer::Stop {
             return Answer::Stop;
@@ -144,7 +146,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         let answer = checkpoints.event(event, recipe.training().epochs);
         // A checkpoint that is due comes first: a look into the next batch can wait.
         let answer = if answer == Answer::Continue { logged } else { answer };
-        if interruption.exit_code().is_some() { Answer::Stop } else { answer }
+        if is_asked_to_stop { Answer::Stop } else { answer }
     });
     progress.finish();
     if let Some(failure) = logging.refused() {
