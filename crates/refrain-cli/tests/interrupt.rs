@@ -67,7 +67,7 @@ fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
 fn a_run_that_was_interrupted_twice_leaves_nothing_but_its_model() {
     let place = Place::new();
     place.write("song.txt", common::SONG.repeat(500));
-    let epochs = ["--epochs", "8", "--resume"];
+    let epochs = ["--epochs", "30", "--resume"];
     for after in ["\"epoch\":2", "\"epoch\":5"] {
         let (ran, _) = interrupted(&place, "-INT", after, &epochs);
         assert_eq!(ran.code, 130, "{}", ran.stderr);
