@@ -182,6 +182,10 @@ pub fn tagged_texts(bytes: &[u8]) {
         assert!(!sentence.words.is_empty());
         for TaggedWord { word, label } in &sentence.words {
             assert!(!word.is_empty() && !label.is_empty() && !label.contains(char::is_control));
+            if word == "-DOCSTART-" {
+                // A line of columns that begins so is no word.
+                return;
+            }
             columns += &format!("{word}\t{label}\n");
         }
         columns.push('\n');
