@@ -14,7 +14,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// For so many bytes, if they are many; `what` is done with them.
+    /// A bar for this many bytes, if they are many; `what` is done with them.
     pub(crate) fn new(output: &Output, what: &'static str, bytes: u64) -> Self {
         if bytes < WORTH_A_BAR || output.level() < Verbosity::Normal || !stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden() };

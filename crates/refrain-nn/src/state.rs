@@ -9,7 +9,7 @@ use refrain_kernels::{AlignedVec, row_step};
 pub struct StateShape {
     /// Hidden units.
     pub units: usize,
-    /// Whether there is a cell state beside the hidden state.
+    /// Whether there is a cell state as well as a hidden state.
     pub cell: bool,
     /// Whether it is carried from batch to batch without the caller asking for it.
     pub stateful: bool,

@@ -72,7 +72,7 @@ impl Face {
         Self { turned: true, ..self }
     }
 
-    /// Cuts the text to so many pixels.
+    /// Cuts the text to this many pixels.
     pub(crate) const fn within(self, room: f64) -> Self {
         Self { room, ..self }
     }

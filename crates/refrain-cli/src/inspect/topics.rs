@@ -97,6 +97,6 @@ fn compare(model: &Model, sample: &Sample, options: &Options) -> inspect::Result
 fn no_text() -> inspect::Error {
     inspect::Error::Unsupported {
         what: "look for readable units".to_owned(),
-        reason: "they are looked for in a text, and there is none: name one after the model".to_owned(),
+        reason: "they need a text; name one after the model".to_owned(),
     }
 }

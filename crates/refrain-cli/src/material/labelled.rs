@@ -55,7 +55,7 @@ pub(super) fn random(
     Ok(Material { sample, reading: None, search: Search::default() })
 }
 
-/// At most so many of `0..count`, spread evenly from the first to the last.
+/// At most this many of `0..count`, spread evenly from the first to the last.
 pub(crate) fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
     let chosen = count.min(most);
     (0..chosen).map(move |i| i * (count - 1) / (chosen - 1).max(1))

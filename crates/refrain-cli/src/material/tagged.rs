@@ -29,7 +29,7 @@ pub(crate) fn material(model: &mut Tagger, options: &Options, output: &Output) -
     Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
 }
 
-/// At most so many sentences, spread evenly, in sequences of at most this many steps.
+/// Some sentences, spread evenly over all, in sequences of limited length.
 fn sample(
     model: &Tagger,
     sentences: &[TaggedSentence],

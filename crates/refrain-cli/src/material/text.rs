@@ -143,7 +143,7 @@ impl<T: Tokens> Excerpts<'_, T> {
         self.sample(starts.into_iter(), steps, of)
     }
 
-    /// The first beginning of a line among so many tokens; `at` where there is none.
+    /// The first beginning of a line among this many tokens; `at` where there is none.
     fn line_start(&self, at: usize, among: usize) -> Result<usize> {
         if at == 0 {
             return Ok(at);

@@ -230,8 +230,14 @@ impl<C: TrainCommand> Ending<'_, C> {
             format!("{loss} {:.4}, {}", score.loss(), C::show_score(score))
         };
         output.log(end.summary(score.as_ref().map(|score| in_words("val_loss", score))));
-        if let Some(test) = &test {
-            output.log(format_args!("test: {}", in_words("loss", test)));
+        match &test {
+            Some(test) => output.log(format_args!("test: {}", in_words("loss", test))),
+            None if self.command.run().scored.test_file.is_some() && !end.is_partial() => {
+                output.warning(
+                    "interrupted after the last epoch: the model is saved, and not scored on the test data",
+                );
+            }
+            None => {}
         }
         if output.level() > Verbosity::Quiet {
             let table = test.as_ref().or(score.as_ref()).and_then(C::table);

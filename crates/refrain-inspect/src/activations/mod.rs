@@ -29,7 +29,7 @@ pub struct Show {
     pub layers: usize,
 }
 
-/// All units of all layers are kept over so many steps until it is known which of them vary.
+/// All units of all layers are kept over this many steps until it is known which of them vary.
 const MOST_STEPS: usize = 1000;
 
 impl Default for Show {

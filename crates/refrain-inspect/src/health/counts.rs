@@ -112,7 +112,7 @@ impl Gate {
     }
 }
 
-/// Of the sums of a gate over so many steps, unit by unit; none where one is not finite.
+/// Of the sums of a gate over this many steps, unit by unit; none where one is not finite.
 fn memory(gate: &'static str, sums: &[f64], steps: f64) -> Option<GateMemory> {
     let lost = |sum: &f64| (1.0 - sum / steps).max(1.0 / ENDLESS);
     let units: Vec<f64> = sums.iter().map(|sum| 1.0 / lost(sum)).collect();

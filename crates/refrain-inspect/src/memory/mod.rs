@@ -39,7 +39,7 @@ pub struct MemoryLength {
     pub reads_backwards: bool,
 }
 
-/// How far the output moves when the input so many steps before the end is another.
+/// How far the output moves when the input this many steps before the end is another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Move {
     /// Steps before the end; 0 is the last input.

@@ -229,7 +229,7 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// Another input for that of a sequence so many steps before its end: the first one that differs, at the same place
+    /// Another input for that of a sequence this many steps before its end: the first one that differs, at the same place
     /// of another sequence or elsewhere in its own. None where the sequence is too short or all are the same.
     fn another(&self, n: usize, lag: usize) -> Option<Place> {
         let step = self.lengths[n].checked_sub(1 + lag)?;

@@ -23,7 +23,7 @@ pub(super) struct Half {
 /// From a sum over a unit's ranks to an effect.
 #[derive(Debug, Clone, Copy)]
 enum Scale {
-    /// 2 · AUC - 1 is so many times the sum.
+    /// 2 · AUC - 1 is this many times the sum.
     Binary(f64),
     /// The correlation is the sum over the norms of the unit's ranks and of these.
     Numeric(f64),

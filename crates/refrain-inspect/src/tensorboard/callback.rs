@@ -15,7 +15,7 @@ use std::time::Duration;
 /// clipping), into `validation` the same of what begins with `val_`.
 ///
 /// Unlike Keras's, every step counts batches since the model was compiled, that of an epoch too, so that a run that
-/// resumes from a checkpoint goes on at its step in the charts: what an earlier run wrote from there on they forget.
+/// resumes from a checkpoint continues at its step in the charts, and what an earlier run wrote after that step is dropped.
 /// A run wants a folder of its own.
 ///
 /// ```

@@ -3,7 +3,7 @@
 use refrain_nn::{Bytes, Memory};
 use std::fmt;
 
-/// A run needs more memory than it may take.
+/// Why a run is refused for its memory, and what would help.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TooMuchMemory {
     /// What it needs.

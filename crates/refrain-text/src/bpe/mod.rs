@@ -16,7 +16,7 @@ use tokenizers::{AddedToken, Model};
 /// The options of a [`BpeVocab`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpeOptions {
-    /// At most so many ids: the unknown one, the 256 bytes, and what is merged of them. A short text has fewer.
+    /// At most this many ids: the unknown one, the 256 bytes, and what is merged of them. A short text has fewer.
     /// Default: 8,000.
     pub vocab_size: usize,
     /// Pairs seen less often are not merged. Default: 2.

@@ -12,8 +12,6 @@ use std::collections::BTreeMap;
 pub struct Examples {
     pub(super) texts: Encoded,
     pub(super) labels: Vec<u32>,
-    /// 0, 1, …
-    numbers: Vec<u32>,
 }
 
 impl Examples {
@@ -30,7 +28,7 @@ impl Examples {
             Err(_) => Err(Error::UnknownLabel { label: example.label.clone(), known: labels.clone() }),
         };
         let labels = examples.iter().map(place).collect::<Result<Vec<u32>>>()?;
-        Ok(Self { numbers: (0..texts.len() as u32).collect(), texts, labels })
+        Ok(Self { texts, labels })
     }
 
     /// The weight of each label that makes the labels count the same, as scikit-learn's `balanced`: all texts over
@@ -67,7 +65,8 @@ impl<'a> Batches<'a> {
         size: usize,
         shuffle: bool,
     ) -> std::result::Result<Self, NnError> {
-        let numbers = Arrays::new((&examples.numbers, &examples.labels))?.batch_size(size)?.shuffle(shuffle);
+        let numbers =
+            Arrays::new((examples.texts.numbers(), &examples.labels))?.batch_size(size)?.shuffle(shuffle);
         Ok(Self { examples, numbers })
     }
 
@@ -87,11 +86,7 @@ impl BatchSource for Batches<'_> {
     }
 
     fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> std::result::Result<(), NnError> {
-        self.numbers.fill(seed, epoch, i, batch)?;
-        let input = &mut batch.inputs[0];
-        let texts = std::mem::take(&mut input.ids);
-        self.examples.texts.lay_out(&texts, input);
-        Ok(())
+        self.examples.texts.fill(&self.numbers, (seed, epoch, i), batch).map(drop)
     }
 }
 

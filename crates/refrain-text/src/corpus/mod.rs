@@ -144,7 +144,7 @@ impl Corpus {
         Ok(fingerprint.to_string())
     }
 
-    /// The same text in chunks of about so many bytes, at least one. Default: a megabyte.
+    /// The same text in chunks of about this many bytes, at least one. Default: a megabyte.
     pub fn with_chunk(mut self, bytes: usize) -> Self {
         self.chunk = bytes.max(1);
         self

@@ -28,7 +28,7 @@ impl Corpus {
         Ok(self.split_at(place))
     }
 
-    /// Where so many characters end; the end for more than there are.
+    /// Where this many characters end; the end for more than there are.
     fn place(&self, characters: usize) -> Result<Place> {
         let mut place = Place::default();
         for (i, part) in self.parts.iter().enumerate() {

@@ -2,7 +2,8 @@
 
 use crate::codec::Codec;
 use crate::error::{Error, Result};
-use refrain_nn::data::{BatchInput, Extent};
+use refrain_nn::Error as NnError;
+use refrain_nn::data::{Arrays, Batch, BatchInput, BatchSource, Extent};
 use std::ops::Range;
 
 /// Encoded texts, one after the other.
@@ -11,6 +12,8 @@ pub struct Encoded {
     ids: Vec<u32>,
     /// Where each text ends.
     ends: Vec<usize>,
+    /// 0, 1, …: what batches draw in place of the texts.
+    numbers: Vec<u32>,
     /// Texts that were cut.
     pub(crate) cut: usize,
 }
@@ -40,7 +43,27 @@ impl Encoded {
     /// Adds a text.
     pub(crate) fn push(&mut self, ids: &[u32]) {
         self.ids.extend(ids);
+        self.numbers.push(self.ends.len() as u32);
         self.ends.push(self.ids.len());
+    }
+
+    /// The texts' numbers.
+    pub(crate) fn numbers(&self) -> &Vec<u32> {
+        &self.numbers
+    }
+
+    /// Fills a batch with the texts whose numbers `order` draws, and returns these.
+    pub(crate) fn fill(
+        &self,
+        order: &Arrays<'_>,
+        (seed, epoch, i): (u64, usize, usize),
+        batch: &mut Batch,
+    ) -> std::result::Result<Vec<u32>, NnError> {
+        order.fill(seed, epoch, i, batch)?;
+        let input = &mut batch.inputs[0];
+        let texts = std::mem::take(&mut input.ids);
+        self.lay_out(&texts, input);
+        Ok(texts)
     }
 
     /// The number of texts.

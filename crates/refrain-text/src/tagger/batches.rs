@@ -18,8 +18,6 @@ pub struct Sentences {
     labels: Vec<u32>,
     /// Words of each sentence.
     pub(super) words: Vec<usize>,
-    /// 0, 1, … for each piece.
-    numbers: Vec<u32>,
     /// Words that are longer than a piece: their beginning alone is read.
     pub(super) cut_words: usize,
 }
@@ -44,7 +42,6 @@ impl Sentences {
             }
             encoded.push(&words, assets);
         }
-        encoded.finish();
         Ok(encoded)
     }
 
@@ -55,7 +52,6 @@ impl Sentences {
             let words: Vec<_> = sentence.iter().map(|&word| (word, 0)).collect();
             encoded.push(&words, assets);
         }
-        encoded.finish();
         encoded
     }
 
@@ -83,10 +79,6 @@ impl Sentences {
         }
         self.pieces.cut += usize::from(is_split);
         self.words.push(words.len());
-    }
-
-    fn finish(&mut self) {
-        self.numbers = (0..self.pieces.len() as u32).collect();
     }
 
     /// # Errors
@@ -161,7 +153,8 @@ impl<'a> Batches<'a> {
         size: usize,
         shuffle: bool,
     ) -> std::result::Result<Self, NnError> {
-        let Sentences { labels, words, numbers, .. } = sentences;
+        let Sentences { pieces, labels, words, .. } = sentences;
+        let numbers = pieces.numbers();
         let numbers = Arrays::new((numbers, numbers))?.batch_size(size)?.shuffle(shuffle);
         let words: usize = words.iter().sum();
         Ok(Self { sentences, numbers, weight: labels.len() as f32 / words.max(1) as f32 })
@@ -174,16 +167,13 @@ impl BatchSource for Batches<'_> {
     }
 
     fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> std::result::Result<(), NnError> {
-        self.numbers.fill(seed, epoch, i, batch)?;
-        let input = &mut batch.inputs[0];
-        let pieces = std::mem::take(&mut input.ids);
-        self.sentences.pieces.lay_out(&pieces, input);
-        let target = &mut batch.targets[0];
-        target.steps = input.steps;
+        let pieces = self.sentences.pieces.fill(&self.numbers, (seed, epoch, i), batch)?;
+        let (steps, target) = (batch.inputs[0].steps, &mut batch.targets[0]);
+        target.steps = steps;
         target.ids.clear();
         batch.weights.clear();
         for &piece in &pieces {
-            let end = target.ids.len() + input.steps;
+            let end = target.ids.len() + steps;
             for &label in &self.sentences.labels[self.sentences.pieces.range(piece as usize)] {
                 let is_label = label != NO_LABEL;
                 target.ids.push(if is_label { label } else { 0 });

@@ -75,7 +75,9 @@ impl Tagger {
 
     /// Whether the model reads only the beginning of a word.
     pub fn cuts(&self, word: &str) -> bool {
-        ids_of(self.assets(), word, false).len() > self.assets().max_length
+        // A word has no more steps than bytes.
+        let most = self.assets().max_length;
+        word.len() > most && ids_of(self.assets(), word, false).len() > most
     }
 
     /// Labels the words of each line: what stands between blanks. A line without words has no labels. A line's labels do

@@ -55,7 +55,7 @@ pub struct WordOptions {
     pub lowercase: bool,
     /// Words seen less often are unknown. Default: 1.
     pub min_count: u64,
-    /// At most so many ids, the unknown one included; the rarest words are unknown. Default: no limit.
+    /// At most this many ids, the unknown one included; the rarest words are unknown. Default: no limit.
     pub max_size: Option<usize>,
 }
 

@@ -14,8 +14,8 @@ const MOST_TIME: Duration = Duration::from_secs(1);
 /// Times that a slow one is tried: other programs' work is no fault of the file.
 const TRIES: usize = 4;
 
-/// What came of a file of this many bytes, where it cost no more than it may of time and of bytes allocated in all, which
-/// is no less than their peak; else what it cost.
+/// Returns what came of a file of this many bytes; an error with the cost if that took too long, or too many bytes were
+/// allocated. All of them count, which is no less than their peak.
 pub(crate) fn measured(size: usize, read_and_use: impl Fn() -> String) -> Result<String, String> {
     let mut slowest = Duration::MAX;
     for _ in 0..TRIES {
