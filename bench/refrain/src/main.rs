@@ -6,7 +6,7 @@ use bench_protocol::{
 };
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::gradcheck::{Bench, Input};
-use refrain::graph::Mode;
+use refrain::custom::Mode;
 use refrain::machine::peak_flops;
 use refrain::ndarray::{Array1, Array2};
 use refrain::prelude::*;

@@ -3,8 +3,8 @@
 use crate::cli::Bench as Options;
 use crate::error::Result;
 use crate::output::Output;
+use refrain::custom::Mode;
 use refrain::gradcheck::{Bench, Input};
-use refrain::graph::Mode;
 use refrain::machine::{peak_flops, read_bandwidth};
 use refrain::prelude::*;
 use serde_json::{Value, json};

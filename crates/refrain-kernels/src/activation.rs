@@ -1,8 +1,9 @@
-//! The activations of cells and layers, by name.
+//! Elementwise activations, by name.
 
-/// An activation whose derivative follows from its output, with Keras's definition.
+/// An activation that works on each element alone and whose derivative follows from its output. The definitions are
+/// Keras's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activation {
+pub enum Elementwise {
     /// `x`
     Linear,
     /// `tanh x`
@@ -25,44 +26,39 @@ pub enum Activation {
     Exponential,
 }
 
-impl Activation {
+impl Elementwise {
     /// Every activation.
-    pub const ALL: [Activation; 10] = [
-        Activation::Linear,
-        Activation::Tanh,
-        Activation::Sigmoid,
-        Activation::HardSigmoid,
-        Activation::Relu,
-        Activation::Elu,
-        Activation::Selu,
-        Activation::Softsign,
-        Activation::Softplus,
-        Activation::Exponential,
+    pub const ALL: [Elementwise; 10] = [
+        Elementwise::Linear,
+        Elementwise::Tanh,
+        Elementwise::Sigmoid,
+        Elementwise::HardSigmoid,
+        Elementwise::Relu,
+        Elementwise::Elu,
+        Elementwise::Selu,
+        Elementwise::Softsign,
+        Elementwise::Softplus,
+        Elementwise::Exponential,
     ];
 
     /// Keras's name for it.
     ///
     /// ```
-    /// use refrain_kernels::Activation;
-    /// assert_eq!(Activation::HardSigmoid.name(), "hard_sigmoid");
+    /// use refrain_kernels::Elementwise;
+    /// assert_eq!(Elementwise::HardSigmoid.name(), "hard_sigmoid");
     /// ```
     pub fn name(self) -> &'static str {
         match self {
-            Activation::Linear => "linear",
-            Activation::Tanh => "tanh",
-            Activation::Sigmoid => "sigmoid",
-            Activation::HardSigmoid => "hard_sigmoid",
-            Activation::Relu => "relu",
-            Activation::Elu => "elu",
-            Activation::Selu => "selu",
-            Activation::Softsign => "softsign",
-            Activation::Softplus => "softplus",
-            Activation::Exponential => "exponential",
+            Elementwise::Linear => "linear",
+            Elementwise::Tanh => "tanh",
+            Elementwise::Sigmoid => "sigmoid",
+            Elementwise::HardSigmoid => "hard_sigmoid",
+            Elementwise::Relu => "relu",
+            Elementwise::Elu => "elu",
+            Elementwise::Selu => "selu",
+            Elementwise::Softsign => "softsign",
+            Elementwise::Softplus => "softplus",
+            Elementwise::Exponential => "exponential",
         }
-    }
-
-    /// The activation of this name, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|a| a.name() == name)
     }
 }

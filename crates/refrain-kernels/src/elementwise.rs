@@ -1,6 +1,6 @@
 //! What is done row by row: the frame that all row kernels share, activations, copies, sums and products.
 
-use crate::activation::Activation;
+use crate::activation::Elementwise;
 use crate::engine::{Engine, Shared};
 use crate::gemm::{Rows, RowsMut, row_step};
 use crate::isa::Kernel;
@@ -174,13 +174,13 @@ pub(crate) fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
 }
 
 /// `y = act(y)`, in place.
-pub fn activate_rows(engine: &Engine, activation: Activation, y: RowsMut<'_>) {
-    if activation != Activation::Linear {
+pub fn activate_rows(engine: &Engine, activation: Elementwise, y: RowsMut<'_>) {
+    if activation != Elementwise::Linear {
         map_rows(engine, &Activate(activation), y);
     }
 }
 
-struct Activate(Activation);
+struct Activate(Elementwise);
 
 impl RowKernel for Activate {
     const COST: usize = 20;
@@ -197,9 +197,9 @@ impl RowKernel for Activate {
 ///
 /// # Panics
 /// When the sizes differ.
-pub fn activation_gradient(engine: &Engine, activation: Activation, y: Rows<'_>, d: RowsMut<'_>) {
+pub fn activation_gradient(engine: &Engine, activation: Elementwise, y: Rows<'_>, d: RowsMut<'_>) {
     assert_eq!((y.count(), y.width()), (d.count(), d.width()), "output and gradient of an activation");
-    if activation != Activation::Linear {
+    if activation != Elementwise::Linear {
         let kernel = ActivationGradient { activation, y, dy: None, add: false };
         map_rows(engine, &kernel, d);
     }
@@ -211,7 +211,7 @@ pub fn activation_gradient(engine: &Engine, activation: Activation, y: Rows<'_>,
 /// When the sizes differ.
 pub fn activation_gradient_into(
     engine: &Engine,
-    activation: Activation,
+    activation: Elementwise,
     y: Rows<'_>,
     dy: Rows<'_>,
     add: bool,
@@ -224,7 +224,7 @@ pub fn activation_gradient_into(
 }
 
 struct ActivationGradient<'a> {
-    activation: Activation,
+    activation: Elementwise,
     y: Rows<'a>,
     /// None: the row itself.
     dy: Option<Rows<'a>>,

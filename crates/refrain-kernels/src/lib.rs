@@ -36,7 +36,7 @@ pub mod reference;
 mod simd;
 pub mod softmax;
 
-pub use activation::Activation;
+pub use activation::Elementwise;
 pub use buffer::AlignedVec;
 pub use engine::Engine;
 pub use gemm::{Rows, RowsMut, bias_gradient, matmul, matmul_gradient, row_step};

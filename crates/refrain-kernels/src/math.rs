@@ -1,6 +1,6 @@
 //! Vector exp, sigmoid, tanh and the activations of cells.
 
-use crate::activation::Activation;
+use crate::activation::Elementwise;
 use crate::layout::SLOT;
 use crate::simd::Simd;
 
@@ -62,35 +62,35 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
 ///
 /// With one alone there is no branch between a row's activations, so that the work of several rows overlaps.
 pub(crate) trait Activate: Copy + Sync {
-    fn name(self) -> Activation;
+    fn name(self) -> Elementwise;
 }
 
-impl Activate for Activation {
+impl Activate for Elementwise {
     #[inline(always)]
-    fn name(self) -> Activation {
+    fn name(self) -> Elementwise {
         self
     }
 }
 
-/// [`Activation::Tanh`] alone.
+/// [`Elementwise::Tanh`] alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Tanh;
 
 impl Activate for Tanh {
     #[inline(always)]
-    fn name(self) -> Activation {
-        Activation::Tanh
+    fn name(self) -> Elementwise {
+        Elementwise::Tanh
     }
 }
 
-/// [`Activation::Sigmoid`] alone.
+/// [`Elementwise::Sigmoid`] alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Sigmoid;
 
 impl Activate for Sigmoid {
     #[inline(always)]
-    fn name(self) -> Activation {
-        Activation::Sigmoid
+    fn name(self) -> Elementwise {
+        Elementwise::Sigmoid
     }
 }
 
@@ -99,22 +99,22 @@ impl Activate for Sigmoid {
 pub(crate) fn activate<S: Simd>(s: S, activation: impl Activate, x: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
     match activation.name() {
-        Activation::Linear => x,
-        Activation::Tanh => tanh(s, x),
-        Activation::Sigmoid => sigmoid(s, x),
-        Activation::HardSigmoid => {
+        Elementwise::Linear => x,
+        Elementwise::Tanh => tanh(s, x),
+        Elementwise::Sigmoid => sigmoid(s, x),
+        Elementwise::HardSigmoid => {
             let y = s.mul(s.add(x, s.splat(3.0)), s.splat(1.0 / 6.0));
             s.min(one, s.max(zero, y))
         }
-        Activation::Relu => s.max(zero, x),
-        Activation::Elu => s.select(s.lt(zero, x), x, s.sub(exp(s, x), one)),
-        Activation::Selu => {
+        Elementwise::Relu => s.max(zero, x),
+        Elementwise::Elu => s.select(s.lt(zero, x), x, s.sub(exp(s, x), one)),
+        Elementwise::Selu => {
             let low = s.mul(s.splat(SELU_ALPHA), s.sub(exp(s, x), one));
             s.mul(s.splat(SELU_SCALE), s.select(s.lt(zero, x), x, low))
         }
-        Activation::Softsign => s.div(x, s.add(one, s.abs(x))),
-        Activation::Softplus => each(s, x, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
-        Activation::Exponential => exp(s, x),
+        Elementwise::Softsign => s.div(x, s.add(one, s.abs(x))),
+        Elementwise::Softplus => each(s, x, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        Elementwise::Exponential => exp(s, x),
     }
 }
 
@@ -123,25 +123,25 @@ pub(crate) fn activate<S: Simd>(s: S, activation: impl Activate, x: S::F) -> S::
 pub(crate) fn derive<S: Simd>(s: S, activation: impl Activate, y: S::F, d: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
     let slope = match activation.name() {
-        Activation::Linear => return d,
-        Activation::Tanh => s.sub(one, s.mul(y, y)),
-        Activation::Sigmoid => s.mul(y, s.sub(one, y)),
-        Activation::HardSigmoid => {
+        Elementwise::Linear => return d,
+        Elementwise::Tanh => s.sub(one, s.mul(y, y)),
+        Elementwise::Sigmoid => s.mul(y, s.sub(one, y)),
+        Elementwise::HardSigmoid => {
             let inside = s.select(s.lt(y, one), s.splat(1.0 / 6.0), zero);
             s.select(s.lt(zero, y), inside, zero)
         }
-        Activation::Relu => s.select(s.lt(zero, y), one, zero),
-        Activation::Elu => s.select(s.lt(zero, y), one, s.add(y, one)),
-        Activation::Selu => {
+        Elementwise::Relu => s.select(s.lt(zero, y), one, zero),
+        Elementwise::Elu => s.select(s.lt(zero, y), one, s.add(y, one)),
+        Elementwise::Selu => {
             let scale = s.splat(SELU_SCALE);
             s.select(s.lt(zero, y), scale, s.fma(scale, s.splat(SELU_ALPHA), y))
         }
-        Activation::Softsign => {
+        Elementwise::Softsign => {
             let rest = s.sub(one, s.abs(y));
             s.mul(rest, rest)
         }
-        Activation::Softplus => s.sub(one, exp(s, s.sub(zero, y))),
-        Activation::Exponential => y,
+        Elementwise::Softplus => s.sub(one, exp(s, s.sub(zero, y))),
+        Elementwise::Exponential => y,
     };
     s.mul(d, slope)
 }

@@ -1,6 +1,6 @@
 //! The activations of layers, under Keras's names.
 
-use refrain_kernels as kernels;
+use refrain_kernels::Elementwise;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -34,7 +34,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// All but softmax: those that cells know.
+    /// Every activation but softmax. These are the ones that cells accept.
     pub const ELEMENTWISE: [Self; 10] = [
         Self::Linear,
         Self::Tanh,
@@ -48,27 +48,27 @@ impl Activation {
         Self::Exponential,
     ];
 
-    /// The elementwise form that kernels know; none for softmax.
-    pub(crate) fn elementwise(self) -> Option<kernels::Activation> {
-        kernels::Activation::from_name(&self.to_string())
+    /// Returns the kernels' form; `None` for softmax, which is no function of one element.
+    pub(crate) fn elementwise(self) -> Option<Elementwise> {
+        Some(match self {
+            Self::Linear => Elementwise::Linear,
+            Self::Tanh => Elementwise::Tanh,
+            Self::Sigmoid => Elementwise::Sigmoid,
+            Self::HardSigmoid => Elementwise::HardSigmoid,
+            Self::Relu => Elementwise::Relu,
+            Self::Elu => Elementwise::Elu,
+            Self::Selu => Elementwise::Selu,
+            Self::Softsign => Elementwise::Softsign,
+            Self::Softplus => Elementwise::Softplus,
+            Self::Exponential => Elementwise::Exponential,
+            Self::Softmax => return None,
+        })
     }
 }
 
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Activation::Linear => "linear",
-            Activation::Tanh => "tanh",
-            Activation::Sigmoid => "sigmoid",
-            Activation::HardSigmoid => "hard_sigmoid",
-            Activation::Relu => "relu",
-            Activation::Elu => "elu",
-            Activation::Selu => "selu",
-            Activation::Softsign => "softsign",
-            Activation::Softplus => "softplus",
-            Activation::Exponential => "exponential",
-            Activation::Softmax => "softmax",
-        })
+        f.write_str(self.elementwise().map_or("softmax", Elementwise::name))
     }
 }
 
@@ -77,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kernel_activation_has_its_layer_twin() {
-        for (kernel, layer) in kernels::Activation::ALL.into_iter().zip(Activation::ELEMENTWISE) {
-            let json = format!("\"{}\"", kernel.name());
-            assert_eq!(serde_json::from_str::<Activation>(&json).unwrap(), layer);
+    fn files_and_messages_use_the_kernels_names() {
+        for (kernel, layer) in Elementwise::ALL.into_iter().zip(Activation::ELEMENTWISE) {
             assert_eq!(layer.elementwise(), Some(kernel));
-            assert_eq!(serde_json::to_string(&layer).unwrap(), json);
+            assert_eq!(layer.to_string(), kernel.name());
+            assert_eq!(serde_json::to_string(&layer).unwrap(), format!("\"{layer}\""));
         }
         assert_eq!(Activation::Softmax.elementwise(), None);
+        assert_eq!(serde_json::to_string(&Activation::Softmax).unwrap(), "\"softmax\"");
     }
 }

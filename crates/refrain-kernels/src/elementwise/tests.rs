@@ -23,7 +23,7 @@ fn activations_and_their_gradients_are_the_references() {
         let dy = floats(2, count * width, 2.0);
         let before = floats(3, count * width, 2.0);
         let (dy_rows, size) = (padded(&dy, count, width), (count, width));
-        for activation in Activation::ALL {
+        for activation in Elementwise::ALL {
             let what = |isa| format!("{} of {count} × {width} on {isa}", activation.name());
             let want: Vec<f64> =
                 doubles(&x).into_iter().map(|x| reference::activation::apply(activation, x)).collect();

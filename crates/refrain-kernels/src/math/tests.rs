@@ -18,7 +18,7 @@ const SIGMOID_FLUSHED: f64 = 2.9388e-39;
 /// Floats that a test computes at once.
 const BLOCK: usize = 1 << 12;
 
-struct Map<'a>(Activation, &'a mut [f32]);
+struct Map<'a>(Elementwise, &'a mut [f32]);
 
 impl Kernel for Map<'_> {
     type Output = ();
@@ -34,7 +34,7 @@ impl Kernel for Map<'_> {
     }
 }
 
-fn map(isa: Isa, function: Activation, inputs: &[f32]) -> Vec<f32> {
+fn map(isa: Isa, function: Elementwise, inputs: &[f32]) -> Vec<f32> {
     let mut outputs = inputs.to_vec();
     outputs.resize(inputs.len().next_multiple_of(SLOT), 0.0);
     isa.run(Map(function, &mut outputs));
@@ -43,13 +43,13 @@ fn map(isa: Isa, function: Activation, inputs: &[f32]) -> Vec<f32> {
 }
 
 /// The functions that all others are made of.
-const BASIC: [Activation; 3] = [Activation::Exponential, Activation::Sigmoid, Activation::Tanh];
+const BASIC: [Elementwise; 3] = [Elementwise::Exponential, Elementwise::Sigmoid, Elementwise::Tanh];
 
 /// What each of [`BASIC`] promises: its largest error in ULP, and the range that no result leaves.
-fn promise(function: Activation) -> (f64, RangeInclusive<f32>) {
+fn promise(function: Elementwise) -> (f64, RangeInclusive<f32>) {
     match function {
-        Activation::Exponential => (EXP_ULP, 0.0..=f32::INFINITY),
-        Activation::Sigmoid => (SIGMOID_ULP, 0.0..=1.0),
+        Elementwise::Exponential => (EXP_ULP, 0.0..=f32::INFINITY),
+        Elementwise::Sigmoid => (SIGMOID_ULP, 0.0..=1.0),
         _ => (TANH_ULP, -1.0..=1.0),
     }
 }
@@ -80,12 +80,12 @@ impl Worst {
 }
 
 /// Holds the results of some inputs to all that [`promise`] says, on every instruction set.
-fn examine(function: Activation, inputs: &[f32]) -> Worst {
+fn examine(function: Elementwise, inputs: &[f32]) -> Worst {
     let exact: Vec<f64> = inputs.iter().map(|&x| apply(function, x.into())).collect();
     let (bound, range) = promise(function);
     let mut worst = Worst::default();
     for isa in Isa::available() {
-        if function == Activation::Tanh {
+        if function == Elementwise::Tanh {
             let mirrored: Vec<f32> = inputs.iter().map(|x| -x).collect();
             for ((x, y), mirror) in
                 inputs.iter().zip(map(isa, function, inputs)).zip(map(isa, function, &mirrored))
@@ -106,7 +106,7 @@ fn examine(function: Activation, inputs: &[f32]) -> Worst {
             let nearest = exact as f32;
             if exact == 0.0 || nearest.is_infinite() {
                 assert_eq!(y.to_bits(), nearest.to_bits(), "{}, expected {nearest:e}", what());
-            } else if function != Activation::Sigmoid || y != 0.0 || exact > SIGMOID_FLUSHED {
+            } else if function != Elementwise::Sigmoid || y != 0.0 || exact > SIGMOID_FLUSHED {
                 let ulps = ulps(y, exact);
                 assert!(ulps <= bound, "{}, {ulps:.3} ULP from {exact:e}", what());
                 worst.join(Worst { ulps, x, y });
@@ -117,7 +117,7 @@ fn examine(function: Activation, inputs: &[f32]) -> Worst {
 }
 
 /// [`examine`] in blocks.
-fn sweep(function: Activation, mut inputs: impl Iterator<Item = f32>) -> Worst {
+fn sweep(function: Elementwise, mut inputs: impl Iterator<Item = f32>) -> Worst {
     let mut worst = Worst::default();
     loop {
         let block: Vec<f32> = inputs.by_ref().take(BLOCK).collect();
@@ -185,9 +185,9 @@ fn every_float_keeps_the_promises() {
 fn limits_are_exact() {
     let (inf, tiny) = (f32::INFINITY, f32::from_bits(1));
     let cases = [
-        (Activation::Exponential, [(-inf, 0.0), (inf, inf), (0.0, 1.0), (-0.0, 1.0), (tiny, 1.0)]),
-        (Activation::Sigmoid, [(-inf, 0.0), (inf, 1.0), (0.0, 0.5), (-0.0, 0.5), (-tiny, 0.5)]),
-        (Activation::Tanh, [(-inf, -1.0), (inf, 1.0), (0.0, 0.0), (-0.0, -0.0), (-tiny, -tiny)]),
+        (Elementwise::Exponential, [(-inf, 0.0), (inf, inf), (0.0, 1.0), (-0.0, 1.0), (tiny, 1.0)]),
+        (Elementwise::Sigmoid, [(-inf, 0.0), (inf, 1.0), (0.0, 0.5), (-0.0, 0.5), (-tiny, 0.5)]),
+        (Elementwise::Tanh, [(-inf, -1.0), (inf, 1.0), (0.0, 0.0), (-0.0, -0.0), (-tiny, -tiny)]),
     ];
     for (function, cases) in cases {
         for isa in Isa::available() {
@@ -201,26 +201,26 @@ fn limits_are_exact() {
 
 /// Errors of the other activations, in f32 roundings (2⁻²⁴) relative to max(1, |y|): e^x − 1 next to zero is as
 /// good as e^x next to 1, not as e^x − 1 itself. A step of the formula is half to one rounding.
-fn other_bound(activation: Activation) -> f64 {
+fn other_bound(activation: Elementwise) -> f64 {
     match activation {
-        Activation::Linear | Activation::Relu => 0.0,
-        Activation::Elu => 1.0,
-        Activation::HardSigmoid | Activation::Softsign => 1.5,
-        Activation::Softplus => 2.0,
+        Elementwise::Linear | Elementwise::Relu => 0.0,
+        Elementwise::Elu => 1.0,
+        Elementwise::HardSigmoid | Elementwise::Softsign => 1.5,
+        Elementwise::Softplus => 2.0,
         _ => 3.0,
     }
 }
 
 #[test]
 fn the_other_activations_are_within_their_bounds() {
-    for activation in Activation::ALL.into_iter().filter(|a| !BASIC.contains(a)) {
+    for activation in Elementwise::ALL.into_iter().filter(|a| !BASIC.contains(a)) {
         let inputs: Vec<f32> = edges().chain((0..=u32::MAX).step_by(9_973).map(f32::from_bits)).collect();
         for isa in Isa::available() {
             for (&x, y) in inputs.iter().zip(map(isa, activation, &inputs)) {
                 let exact = apply(activation, f64::from(x));
                 let what = || format!("{} of {x:e} is {y:e} on {isa}, expected {exact:e}", activation.name());
                 // As in Keras, softsign of an infinity is ∞ / ∞.
-                if x.is_nan() || activation == Activation::Softsign && x.is_infinite() {
+                if x.is_nan() || activation == Elementwise::Softsign && x.is_infinite() {
                     assert!(y.is_nan(), "{}", what());
                     continue;
                 }

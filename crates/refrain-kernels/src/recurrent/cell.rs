@@ -1,7 +1,7 @@
 //! What differs between the cells: the elementwise part of a step.
 
 use super::{Cell, gru, lstm, rnn};
-use crate::activation::Activation;
+use crate::activation::Elementwise;
 use crate::math::{Sigmoid, Tanh};
 use crate::simd::Simd;
 use std::ptr::{null, null_mut};
@@ -81,7 +81,7 @@ pub(super) trait Pass {
 
 /// Runs a pass with the elementwise part of a cell; that of the usual activations is compiled for them alone.
 pub(super) fn with_pointwise(cell: Cell, pass: impl Pass) {
-    use Activation::{Sigmoid as S, Tanh as T};
+    use Elementwise::{Sigmoid as S, Tanh as T};
     match cell {
         Cell::SimpleRnn { activation: T } => pass.run(rnn::SimpleRnn { activation: Tanh }),
         Cell::Lstm { activation: T, recurrent_activation: S } => {

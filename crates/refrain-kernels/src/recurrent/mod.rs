@@ -39,7 +39,7 @@ pub use biases::Biases;
 pub use forward::{Forward, StepInput, forward, input_product};
 pub use tokens::{gather_gates, sum_gates};
 
-use crate::activation::Activation;
+use crate::activation::Elementwise;
 use crate::layout::{GATE_ROW, PanelShape, SLOT};
 
 /// A recurrence and its activations.
@@ -50,21 +50,21 @@ pub enum Cell {
     /// `h = act(x·W + b + h·U)`
     SimpleRnn {
         /// Of the hidden state.
-        activation: Activation,
+        activation: Elementwise,
     },
     /// `c = f⊙c + i⊙g`, `h = o⊙act(c)` (Hochreiter & Schmidhuber 1997, Gers et al. 2000)
     Lstm {
         /// Of the candidate and the cell state's output.
-        activation: Activation,
+        activation: Elementwise,
         /// Of the gates i, f and o.
-        recurrent_activation: Activation,
+        recurrent_activation: Elementwise,
     },
     /// `h = z⊙h + (1−z)⊙hh` (Cho et al. 2014)
     Gru {
         /// Of the candidate `hh`.
-        activation: Activation,
+        activation: Elementwise,
         /// Of the gates z and r.
-        recurrent_activation: Activation,
+        recurrent_activation: Elementwise,
         /// Whether r multiplies `h·U_h + b` (true, the form of cuDNN) or `h` itself.
         reset_after: bool,
     },

@@ -176,9 +176,10 @@ impl Steps<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Activation;
+    use crate::Elementwise;
 
-    const LSTM: Cell = Cell::Lstm { activation: Activation::Tanh, recurrent_activation: Activation::Sigmoid };
+    const LSTM: Cell =
+        Cell::Lstm { activation: Elementwise::Tanh, recurrent_activation: Elementwise::Sigmoid };
 
     /// Steps of a batch, and what they borrow.
     fn batch(lengths: &[usize]) -> (Vec<usize>, Vec<usize>) {

@@ -9,7 +9,7 @@ use crate::layout::PanelShape;
 use crate::panel::Packed;
 use crate::reference::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
 use crate::reference::{self, gru, lstm, rnn};
-use crate::{Activation, AlignedVec, Engine, Isa};
+use crate::{AlignedVec, Elementwise, Engine, Isa};
 
 /// Largest difference to the f64 reference, relative to the largest value of the array (or absolute below
 /// 1): a hundred steps of f32 rounding on values of order 1 stay two orders below.
@@ -306,7 +306,7 @@ impl Case {
 }
 
 fn cells() -> [Cell; 4] {
-    let (activation, recurrent_activation) = (Activation::Tanh, Activation::Sigmoid);
+    let (activation, recurrent_activation) = (Elementwise::Tanh, Elementwise::Sigmoid);
     [
         Cell::SimpleRnn { activation },
         Cell::Lstm { activation, recurrent_activation },
@@ -379,10 +379,10 @@ fn state_masks_equal_the_reference() {
 #[test]
 fn every_activation_equals_the_reference() {
     for engine in engines() {
-        for activation in Activation::ALL {
+        for activation in Elementwise::ALL {
             // e^(e^x) of a growing state overflows f32 at the second step.
-            let lengths = if activation == Activation::Exponential { vec![1; 3] } else { vec![2, 2, 1] };
-            for recurrent_activation in [Activation::Sigmoid, Activation::HardSigmoid] {
+            let lengths = if activation == Elementwise::Exponential { vec![1; 3] } else { vec![2, 2, 1] };
+            for recurrent_activation in [Elementwise::Sigmoid, Elementwise::HardSigmoid] {
                 for cell in [
                     Cell::SimpleRnn { activation },
                     Cell::Lstm { activation, recurrent_activation },

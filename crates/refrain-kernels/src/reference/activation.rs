@@ -1,7 +1,7 @@
 //! The activations, with Keras's definitions (`keras/src/activations/activations.py`).
 
 use super::Real;
-use crate::Activation;
+use crate::Elementwise;
 
 /// α of SELU (Klambauer et al. 2017), as Keras writes it.
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
@@ -9,42 +9,42 @@ const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 
 /// `act(x)`
-pub fn apply<T: Real>(activation: Activation, x: T) -> T {
+pub fn apply<T: Real>(activation: Elementwise, x: T) -> T {
     let c = T::from_f64;
     match activation {
-        Activation::Linear => x,
-        Activation::Tanh => x.tanh(),
-        Activation::Sigmoid => sigmoid(x),
-        Activation::HardSigmoid => clamp(x + c(3.0), T::ZERO, c(6.0)) / c(6.0),
-        Activation::Relu => clamp_below(x, T::ZERO),
-        Activation::Elu => elu(x),
-        Activation::Selu if x > T::ZERO => c(SELU_SCALE) * x,
-        Activation::Selu => c(SELU_SCALE) * c(SELU_ALPHA) * x.exp_m1(),
-        Activation::Softsign => x / (T::ONE + x.abs()),
-        Activation::Softplus => softplus(x),
-        Activation::Exponential => x.exp(),
+        Elementwise::Linear => x,
+        Elementwise::Tanh => x.tanh(),
+        Elementwise::Sigmoid => sigmoid(x),
+        Elementwise::HardSigmoid => clamp(x + c(3.0), T::ZERO, c(6.0)) / c(6.0),
+        Elementwise::Relu => clamp_below(x, T::ZERO),
+        Elementwise::Elu => elu(x),
+        Elementwise::Selu if x > T::ZERO => c(SELU_SCALE) * x,
+        Elementwise::Selu => c(SELU_SCALE) * c(SELU_ALPHA) * x.exp_m1(),
+        Elementwise::Softsign => x / (T::ONE + x.abs()),
+        Elementwise::Softplus => softplus(x),
+        Elementwise::Exponential => x.exp(),
     }
 }
 
 /// `act′(x)` from `y = act(x)`. Where an activation has a kink, the derivative there is that of its flat side,
 /// as in TensorFlow and PyTorch.
-pub fn derivative_from_output<T: Real>(activation: Activation, y: T) -> T {
+pub fn derivative_from_output<T: Real>(activation: Elementwise, y: T) -> T {
     let c = T::from_f64;
     match activation {
-        Activation::Linear => T::ONE,
-        Activation::Tanh => T::ONE - y * y,
-        Activation::Sigmoid => y * (T::ONE - y),
-        Activation::HardSigmoid if y > T::ZERO && y < T::ONE => T::ONE / c(6.0),
-        Activation::HardSigmoid => T::ZERO,
-        Activation::Relu if y > T::ZERO => T::ONE,
-        Activation::Relu => T::ZERO,
-        Activation::Elu if y > T::ZERO => T::ONE,
-        Activation::Elu => y + T::ONE,
-        Activation::Selu if y > T::ZERO => c(SELU_SCALE),
-        Activation::Selu => y + c(SELU_SCALE) * c(SELU_ALPHA),
-        Activation::Softsign => (T::ONE - y.abs()) * (T::ONE - y.abs()),
-        Activation::Softplus => -(-y).exp_m1(),
-        Activation::Exponential => y,
+        Elementwise::Linear => T::ONE,
+        Elementwise::Tanh => T::ONE - y * y,
+        Elementwise::Sigmoid => y * (T::ONE - y),
+        Elementwise::HardSigmoid if y > T::ZERO && y < T::ONE => T::ONE / c(6.0),
+        Elementwise::HardSigmoid => T::ZERO,
+        Elementwise::Relu if y > T::ZERO => T::ONE,
+        Elementwise::Relu => T::ZERO,
+        Elementwise::Elu if y > T::ZERO => T::ONE,
+        Elementwise::Elu => y + T::ONE,
+        Elementwise::Selu if y > T::ZERO => c(SELU_SCALE),
+        Elementwise::Selu => y + c(SELU_SCALE) * c(SELU_ALPHA),
+        Elementwise::Softsign => (T::ONE - y.abs()) * (T::ONE - y.abs()),
+        Elementwise::Softplus => -(-y).exp_m1(),
+        Elementwise::Exponential => y,
     }
 }
 

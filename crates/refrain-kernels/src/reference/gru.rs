@@ -13,7 +13,7 @@ use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights, times};
 use super::matrix::add;
 use super::{Packed, Place, Real, row, row_mut};
-use crate::Activation;
+use crate::Elementwise;
 
 /// Gates `G`.
 pub const GATES: usize = 3;
@@ -25,9 +25,9 @@ const CANDIDATE: usize = 2;
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
     /// Of the candidate hh.
-    pub activation: Activation,
+    pub activation: Elementwise,
     /// Of the gates z and r.
-    pub recurrent_activation: Activation,
+    pub recurrent_activation: Elementwise,
     /// Whether r multiplies `h·U_h + b′_h`, as in cuDNN, or h itself; decides the shape of the bias.
     pub reset_after: bool,
     /// Dropout masks.
@@ -37,8 +37,8 @@ pub struct Options<'a, T> {
 impl<T> Default for Options<'_, T> {
     fn default() -> Self {
         Self {
-            activation: Activation::Tanh,
-            recurrent_activation: Activation::Sigmoid,
+            activation: Elementwise::Tanh,
+            recurrent_activation: Elementwise::Sigmoid,
             reset_after: true,
             dropout: Dropout::default(),
         }

@@ -11,7 +11,7 @@
 use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights};
 use super::{Packed, Place, Real, row, row_mut};
-use crate::Activation;
+use crate::Elementwise;
 
 /// Gates `G`.
 pub const GATES: usize = 4;
@@ -20,9 +20,9 @@ pub const GATES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
     /// Of the candidate g and of c on its way to h.
-    pub activation: Activation,
+    pub activation: Elementwise,
     /// Of the gates i, f and o.
-    pub recurrent_activation: Activation,
+    pub recurrent_activation: Elementwise,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,
 }
@@ -30,15 +30,15 @@ pub struct Options<'a, T> {
 impl<T> Default for Options<'_, T> {
     fn default() -> Self {
         Self {
-            activation: Activation::Tanh,
-            recurrent_activation: Activation::Sigmoid,
+            activation: Elementwise::Tanh,
+            recurrent_activation: Elementwise::Sigmoid,
             dropout: Dropout::default(),
         }
     }
 }
 
 impl<T> Options<'_, T> {
-    fn gate_activations(&self) -> [Activation; GATES] {
+    fn gate_activations(&self) -> [Elementwise; GATES] {
         let sigma = self.recurrent_activation;
         [sigma, sigma, self.activation, sigma]
     }

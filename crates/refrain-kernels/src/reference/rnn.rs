@@ -3,7 +3,7 @@
 use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights};
 use super::{Packed, Place, Real, row, row_mut};
-use crate::Activation;
+use crate::Elementwise;
 
 /// Gates `G`.
 pub const GATES: usize = 1;
@@ -12,14 +12,14 @@ pub const GATES: usize = 1;
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
     /// Of the hidden state.
-    pub activation: Activation,
+    pub activation: Elementwise,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,
 }
 
 impl<T> Default for Options<'_, T> {
     fn default() -> Self {
-        Self { activation: Activation::Tanh, dropout: Dropout::default() }
+        Self { activation: Elementwise::Tanh, dropout: Dropout::default() }
     }
 }
 

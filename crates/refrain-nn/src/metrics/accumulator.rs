@@ -5,7 +5,7 @@ use crate::graph::{Kind, Value};
 use crate::loss::{Form, RowTargets, Target};
 use refrain_kernels::elementwise::activate_rows;
 use refrain_kernels::softmax::{argmax, softmax};
-use refrain_kernels::{Activation, Engine, Rows};
+use refrain_kernels::{Elementwise, Engine, Rows};
 
 /// A metric and its sums. Its buffers keep their high-water mark.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ fn predictions<'a>(engine: &Engine, form: Form, output: &'a Value, scratch: &'a 
     scratch.shape(output.rows(), Kind::Features(output.width()));
     scratch.data.copy_from_slice(&output.data);
     match form {
-        Form::SigmoidLogits => activate_rows(engine, Activation::Sigmoid, scratch.view_mut()),
+        Form::SigmoidLogits => activate_rows(engine, Elementwise::Sigmoid, scratch.view_mut()),
         _ => softmax(engine, scratch.view_mut()),
     }
     scratch.view()

@@ -96,7 +96,7 @@ impl<'a> Padded<'a> {
         let input =
             |gate: usize, j: usize| self.bias[gate * units + j] + dot(x, &self.kernel, gate * units + j);
         let product = |gate: usize, h: &[f64], j: usize| dot(h, &self.recurrent, gate * units + j);
-        let plain = |gate: usize, act: Activation| -> Vec<f64> {
+        let plain = |gate: usize, act: Elementwise| -> Vec<f64> {
             let h = dropped(gate);
             (0..units).map(|j| apply(act, input(gate, j) + product(gate, &h, j))).collect()
         };

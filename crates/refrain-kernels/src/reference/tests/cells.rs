@@ -1,7 +1,7 @@
 use super::super::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
 use super::super::{Packed, Real, gru, lstm, rnn};
 use super::{GOLDEN, assert_close, assert_gradient, assert_same_in_f32, cast, dot, golden, numbers};
-use crate::Activation::{self, *};
+use crate::Elementwise::{self, *};
 
 const ACTIVE: [usize; 4] = [3, 2, 2, 1];
 const LENGTHS: [usize; 4] = [4, 3, 1, 0];
@@ -43,8 +43,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 struct Case<T> {
     kind: Kind,
-    activation: Activation,
-    recurrent_activation: Activation,
+    activation: Elementwise,
+    recurrent_activation: Elementwise,
     kernel: Vec<T>,
     recurrent_kernel: Vec<T>,
     bias: Vec<T>,
@@ -248,9 +248,9 @@ fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
 #[test]
 fn gradients_with_each_activation() {
     for kind in KINDS {
-        for (k, activation) in Activation::ALL.into_iter().enumerate() {
+        for (k, activation) in Elementwise::ALL.into_iter().enumerate() {
             // Each one in both places, never beside itself.
-            let recurrent_activation = Activation::ALL[(k + 3) % Activation::ALL.len()];
+            let recurrent_activation = Elementwise::ALL[(k + 3) % Elementwise::ALL.len()];
             let mut case = Case { activation, recurrent_activation, ..Case::new(kind) };
             // Small enough that exponentials of exponentials stay within reach of differences.
             case.kernel.iter_mut().chain(&mut case.recurrent_kernel).for_each(|w| *w *= 0.3);

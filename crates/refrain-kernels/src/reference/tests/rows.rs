@@ -7,12 +7,12 @@ use super::{
     DIFFERENCE, GOLDEN, STEP, assert_close, assert_gradient, assert_same_in_f32, cast, dot, golden, numbers,
     probabilities,
 };
-use crate::Activation;
+use crate::Elementwise;
 
 #[test]
 fn activations_are_keras_s() {
     let x = [-4.0, -2.5, -0.5, 0.25, 2.5, 4.0];
-    for (activation, expected) in Activation::ALL.into_iter().zip(golden::ACTIVATIONS.chunks(x.len())) {
+    for (activation, expected) in Elementwise::ALL.into_iter().zip(golden::ACTIVATIONS.chunks(x.len())) {
         let y = x.map(|x| apply(activation, x));
         assert_close(activation.name(), &y, expected, GOLDEN, 1.0);
         let single = x.map(|x| apply(activation, x as f32));
@@ -22,7 +22,7 @@ fn activations_are_keras_s() {
 
 #[test]
 fn derivatives_follow_from_outputs() {
-    for activation in Activation::ALL {
+    for activation in Elementwise::ALL {
         for x in [-4.0, -2.5, -0.5, 0.25, 2.5, 4.0] {
             let numeric = (apply(activation, x + STEP) - apply(activation, x - STEP)) / (2.0 * STEP);
             let analytic = derivative_from_output(activation, apply(activation, x));
@@ -33,12 +33,12 @@ fn derivatives_follow_from_outputs() {
 
 #[test]
 fn activations_keep_nan_and_survive_the_extremes() {
-    for activation in Activation::ALL {
+    for activation in Elementwise::ALL {
         assert!(apply(activation, f32::NAN).is_nan(), "{}", activation.name());
         let low = apply(activation, -1e4_f32);
         assert!(low.is_finite(), "{} of −10000 is {low}", activation.name());
     }
-    assert_eq!(apply(Activation::Softplus, 1e4_f32), 1e4);
+    assert_eq!(apply(Elementwise::Softplus, 1e4_f32), 1e4);
 }
 
 #[test]

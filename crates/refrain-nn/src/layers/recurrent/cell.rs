@@ -35,7 +35,7 @@ fn elementwise(
     activation: Activation,
     layer: &str,
     setting: &'static str,
-) -> Result<kernels::Activation, Error> {
+) -> Result<kernels::Elementwise, Error> {
     activation
         .elementwise()
         .ok_or_else(|| Error::setting(layer, setting, activation, "an elementwise activation"))

@@ -10,7 +10,7 @@ use refrain_kernels::philox::Key;
 use refrain_kernels::recurrent::Cell;
 use refrain_kernels::reference::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
 use refrain_kernels::reference::{Packed, gru, lstm, rnn};
-use refrain_kernels::{Activation as Elementwise, Engine, Isa, RowsMut, row_step};
+use refrain_kernels::{Elementwise, Engine, Isa, RowsMut, row_step};
 
 const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
 const LANES: usize = LENGTHS.len();

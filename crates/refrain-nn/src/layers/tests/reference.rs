@@ -7,7 +7,7 @@ use crate::gradcheck::{Bench, Input};
 use crate::graph::Mode;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use refrain_kernels::{Activation as Elementwise, reference};
+use refrain_kernels::{Elementwise, reference};
 
 /// Largest difference to the f64 reference, relative to the largest value of the array: some 200 units of the
 /// rounding of f32, for sums of up to a hundred products and the roundings of a few steps on top of each other.

@@ -2,9 +2,10 @@
 //! and how much of the gradient comes through time.
 
 use super::budget::Budget;
+use refrain::Model;
+use refrain::custom::Params;
 use refrain::inspect::Result;
 use refrain::inspect::tensorboard::{EventWriter, log_gradients, log_parameters, log_recurrences};
-use refrain::{Model, Params};
 
 /// Looks come once in this many of the intervals of scalars.
 const SPREAD: u64 = 10;
