@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-/// What each crate may depend on inside the workspace (ARCHITECTURE.md, "The house").
+/// What each crate may depend on inside the workspace (ARCHITECTURE.md, "Crates").
 const ARROWS: [(&str, &[&str]); 8] = [
     ("refrain-kernels", &[]),
     ("refrain-nn", &["refrain-kernels"]),

@@ -1,7 +1,7 @@
-//! Which word comes next? The program that many meet recurrent networks with, in Rust.
+//! Which word comes next? The next-word tutorial, a common first program with recurrent networks, in Rust.
 //!
-//! A text becomes ids, every three words in a row become two inputs and a target, and an LSTM learns to
-//! predict the third. `cargo run --release -p next-word`, or with a text of your own:
+//! A text becomes ids, every three consecutive words become two inputs and a target, and an LSTM learns to
+//! predict the third word. Run `cargo run --release -p next-word`, or with your own text:
 //! `cargo run --release -p next-word -- my.txt`.
 
 use refrain::prelude::*;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sequence = tokenizer.texts_to_sequences([&text]).remove(0);
     let windows = Ngrams::new(&sequence, WINDOW);
     if windows.is_empty() {
-        return Err(format!("the text has {} words; it takes at least {WINDOW}", sequence.len()).into());
+        return Err(format!("the text has {} words, but at least {WINDOW} are needed", sequence.len()).into());
     }
     let (x, y) = windows.split_last();
     let y = to_categorical(&y.to_vec(), Some(vocab))?;
@@ -53,6 +53,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (given, predicted) = words.split_at(WINDOW - 1);
     let said = tokenizer.sequences_to_texts([given, predicted]);
-    println!("after \"{}\" comes \"{}\"", said[0], said[1]);
+    println!("prompt \"{}\", predicted \"{}\"", said[0], said[1]);
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Where does the gradient go? The loss of the last step of a long sequence, followed back to the first: for cells as
-//! they begin, after training, and where it explodes.
+//! Where does the gradient go? Follows the gradient of the last step's loss back to the first step of a long sequence:
+//! for cells at initialisation, after training, and when it explodes.
 //!
-//! `cargo run --release -p vanishing-gradient` takes under a minute and leaves its figures in `vanishing-gradient/`;
-//! `-- --full` takes some minutes, at the length and with the steps of docs/gradients.md, whose figures it draws.
+//! `cargo run --release -p vanishing-gradient` takes under a minute and writes its figures to `vanishing-gradient/`;
+//! `-- --full` takes a few minutes and draws the figures of docs/gradients.md, with the same lengths and steps.
 #![forbid(unsafe_code)]
 
 use clap::Parser;
@@ -20,23 +20,23 @@ use std::process::ExitCode;
 /// Where does the gradient go? Follows it back through time, for three cells.
 #[derive(Debug, Parser)]
 struct Options {
-    /// 200 steps and 3000 batches instead of 100 and 1000, and 6000 with clipping instead of 3000.
+    /// Use 200 steps, 3000 batches and 6000 with clipping, instead of 100, 1000 and 3000
     #[arg(long)]
     full: bool,
 
-    /// The seed of parameters and training sequences.
+    /// Seed of the parameters and the training sequences
     #[arg(long, default_value_t = refrain::DEFAULT_SEED)]
     seed: u64,
 
-    /// The folder of the figures.
+    /// Folder for the figures
     #[arg(long, default_value = "vanishing-gradient")]
     out: PathBuf,
 }
 
-/// PyTorch begins every recurrent kernel uniform within ±1/√units, whose standard deviation is this part of that.
+/// The gain of PyTorch's default recurrent kernel: uniform in ±1/√units has a standard deviation of 0.577/√units.
 const AS_IN_PYTORCH: f32 = 0.577;
 
-/// Cells that differ in how they begin.
+/// Cells that differ in their initialisation.
 const BEGINNINGS: [ComparedCell; 5] = [
     ComparedCell::SimpleRnnNormal { gain: AS_IN_PYTORCH },
     ComparedCell::SimpleRnn { gain: 1.0 },
@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints what was found and writes the figures, their names after `prefix`.
+/// Prints the findings and writes the figures, with names that start with `prefix`.
 fn show(section: &Section, prefix: &str, out: &Path) -> Result<(), Box<dyn Error>> {
     println!("{}\n{}\n", section.title, section.intro);
     for finding in &section.findings {

@@ -1,10 +1,10 @@
-//! The figure: a chart for each task.
+//! Draws the figure: one chart per task.
 
 use crate::tasks::{Task, TaskKind};
 use crate::train::Curve;
 use refrain::plot::{Axis, Chart, Error, Figure};
 
-/// The loss on the test set over training, as SVG.
+/// Returns an SVG of the loss on the test set over training.
 pub(crate) fn draw(panels: &[(Task, Vec<Curve>)]) -> Result<String, Error> {
     let chart = |(task, curves): &(Task, Vec<Curve>)| {
         let (title, loss) = match task.kind {

@@ -1,11 +1,11 @@
 //! Why does a plain RNN forget? Two tasks that need a long memory and nothing else, for three cells.
 //!
 //! The adding problem and the copy task, as Arjovsky, Shah & Bengio (2016) state them; `tasks.rs` has the exact
-//! definitions. A SimpleRNN, an LSTM and a GRU of the same size are trained with the same settings, and a table
-//! and a figure show what each one's loss on a fixed test set is beside that of a model without memory.
+//! definitions. A SimpleRNN, an LSTM and a GRU of the same size are trained with the same settings. A table and a
+//! figure compare the loss of each on a fixed test set with the loss of a model without memory.
 //!
 //! `cargo run --release -p long-memory` takes well under a minute for the adding problem at 100 steps;
-//! `-- --full` takes some minutes for both tasks at two lengths each.
+//! `-- --full` takes a few minutes for both tasks at two lengths each.
 #![forbid(unsafe_code)]
 
 mod figure;
@@ -23,31 +23,31 @@ use train::{CellKind, EVERY, Settings, train};
 /// Why does a plain RNN forget? Trains three cells on tasks that need a long memory.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Both tasks at two lengths each: adding at 100 and 200, copy at 30 and 100.
+    /// Run both tasks at two lengths each: adding at 100 and 200, copy at 30 and 100
     #[arg(long, conflicts_with_all = ["task", "length", "steps", "lr"])]
     full: bool,
 
-    /// What has to be remembered.
+    /// Task to train on
     #[arg(long, value_enum, default_value_t = TaskKind::Adding)]
     task: TaskKind,
 
-    /// Numbers of the adding problem; steps between the symbols and their repetition in the copy task.
+    /// Numbers in the adding problem; steps before the repetition in the copy task
     #[arg(long, default_value_t = 100, value_parser = at_least::<2>)]
     length: usize,
 
-    /// Steps of training: a multiple of 50, after each of which the test set is looked at.
+    /// Training steps, a multiple of 50; the test set is scored after every 50
     #[arg(long, default_value_t = 1500, value_parser = whole_looks)]
     steps: usize,
 
-    /// The cells to train (all three if none is named); repeat it for several.
+    /// Cell to train; may be repeated [default: all three]
     #[arg(long, value_enum)]
     cell: Vec<CellKind>,
 
-    /// Hidden units.
+    /// Hidden units
     #[arg(long, default_value_t = 64, value_parser = at_least::<1>)]
     units: usize,
 
-    /// Sequences of a training step.
+    /// Sequences per training step
     #[arg(long, default_value_t = 32, value_parser = at_least::<1>)]
     batch: usize,
 
@@ -55,21 +55,21 @@ struct Options {
     #[arg(long)]
     lr: Option<f64>,
 
-    /// The bound of the gradient's norm.
+    /// Maximum norm of the gradient
     #[arg(long, default_value_t = 1.0)]
     clip: f64,
 
-    /// The seed of the weights and of the training sequences.
+    /// Seed of the weights and the training sequences
     #[arg(long, default_value_t = refrain::DEFAULT_SEED)]
     seed: u64,
 
-    /// The figure.
+    /// File for the figure
     #[arg(long, default_value = "long-memory.svg")]
     out: PathBuf,
 }
 
-/// The learning rate of the adding problem. An LSTM's forget gate opens over hundreds of steps of Adam, at a
-/// tenth of this rate over thousands.
+/// The learning rate of the adding problem. At this rate an LSTM's forget gate opens over hundreds of Adam steps; at a
+/// tenth of it, over thousands.
 const ADDING_RATE: f64 = 0.01;
 /// The learning rate of the copy task.
 const COPY_RATE: f64 = 0.005;
@@ -88,7 +88,7 @@ fn whole_looks(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Which task is trained how long at which learning rate.
+/// Returns each task with its training steps and its learning rate.
 fn experiments(options: &Options) -> Vec<(Task, usize, f64)> {
     let task = |kind, length| Task { kind, length };
     if options.full {

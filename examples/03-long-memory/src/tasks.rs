@@ -12,34 +12,34 @@ use std::ops::Range;
 const SYMBOLS: usize = 10;
 /// Letters `a0` to `a7` of the copy task.
 const ALPHABET: usize = 8;
-/// The copy task's `a8`: nothing happens.
+/// The copy task's `a8`: a blank step.
 const BLANK: u32 = 8;
-/// The copy task's `a9`: say the symbols now.
+/// The copy task's `a9`: repeat the symbols now.
 const DELIMITER: u32 = 9;
-/// All categories of the copy task.
+/// The number of categories in the copy task.
 const CATEGORIES: usize = ALPHABET + 2;
-/// Features of a step of the adding problem: a number and a mark.
+/// Features per step of the adding problem: a number and a mark.
 const NUMBER_AND_MARK: usize = 2;
 
-/// What has to be remembered.
+/// The kind of task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TaskKind {
-    /// Two of `length` numbers are marked; say their sum.
+    /// Two of `length` numbers are marked; predict their sum
     Adding,
-    /// Ten symbols; say them again after `length` steps.
+    /// Repeat ten symbols after `length` steps
     Copy,
 }
 
 /// A task at a length.
 ///
 /// **Adding** (Hochreiter & Schmidhuber 1997, section 5.4, in the form of Arjovsky, Shah & Bengio 2016,
-/// section 4.2): `length` steps of two features. The first is uniform in [0, 1). The second is 0 but for two
-/// marks of 1, one at a place drawn from the first half, one from the second. The target is the sum of the two
+/// section 4.2): `length` steps of two features. The first is uniform in [0, 1). The second is 0 except for two
+/// marks of 1, one at a random step of the first half, one of the second. The target is the sum of the two
 /// marked numbers, the loss the squared error.
 ///
 /// **Copy** (Arjovsky, Shah & Bengio 2016, section 4.1): `length + 20` categories. Ten symbols drawn from
 /// eight letters, `length − 1` blanks, a delimiter, ten blanks; the target is `length + 10` blanks and then the
-/// symbols. The loss is the cross-entropy, its mean over all steps. An input is one-hot.
+/// symbols. The loss is the mean cross-entropy over all steps. Inputs are one-hot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) kind: TaskKind,
@@ -47,7 +47,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Steps of a sequence.
+    /// Returns the steps of a sequence.
     pub(crate) fn steps(self) -> usize {
         match self.kind {
             TaskKind::Adding => self.length,
@@ -55,7 +55,7 @@ impl Task {
         }
     }
 
-    /// Steps of a target.
+    /// Returns the steps of a target.
     pub(crate) fn target_steps(self) -> usize {
         match self.kind {
             TaskKind::Adding => 1,
@@ -63,7 +63,7 @@ impl Task {
         }
     }
 
-    /// Features of a step.
+    /// Returns the features per step.
     pub(crate) fn features(self) -> usize {
         match self.kind {
             TaskKind::Adding => NUMBER_AND_MARK,
@@ -71,10 +71,10 @@ impl Task {
         }
     }
 
-    /// The lowest loss that is possible without memory.
+    /// Returns the lowest loss that is possible without memory.
     ///
-    /// Adding: always 1, which leaves the variance of a sum of two uniform numbers, 2/12. Copy: blanks, then
-    /// each letter with probability 1/8: `10·ln 8 / (length + 20)`.
+    /// Adding: always predict 1; the loss is the variance of a sum of two uniform numbers, 2/12. Copy: predict blanks,
+    /// then each letter with probability 1/8; the loss is `10·ln 8 / (length + 20)`.
     pub(crate) fn memoryless(self) -> f64 {
         match self.kind {
             TaskKind::Adding => 2.0 / 12.0,
@@ -82,8 +82,8 @@ impl Task {
         }
     }
 
-    /// A test loss below which the task counts as solved: an error of 0.1 in the sum, or a tenth of what a model
-    /// without memory pays.
+    /// Returns the test loss below which the task counts as solved: an error of 0.1 in the sum, or a tenth of the loss
+    /// of a model without memory.
     pub(crate) fn solved_below(self) -> f64 {
         match self.kind {
             TaskKind::Adding => 0.01,
@@ -136,29 +136,29 @@ impl fmt::Display for Task {
     }
 }
 
-/// 24 random bits as a number in [0, 1).
+/// Returns a number in [0, 1) from 24 random bits.
 fn uniform(rng: &mut ChaCha8Rng) -> f32 {
     (rng.next_u32() >> 8) as f32 / (1 << 24) as f32
 }
 
-/// A whole number in a range, from 32 random bits; at these sizes none is likelier by more than one in 10⁷.
+/// Returns a whole number in a range, from 32 random bits; at these sizes none is likelier by more than one in 10⁷.
 fn below(rng: &mut ChaCha8Rng, range: Range<usize>) -> usize {
     range.start + ((u64::from(rng.next_u32()) * range.len() as u64) >> 32) as usize
 }
 
-/// What sequences are drawn for.
+/// What the sequences are used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// New ones in every batch of every epoch, from the model's seed.
+    /// New sequences in every batch of every epoch, from the model's seed.
     Training,
-    /// Always the same, whatever the model's seed.
+    /// Always the same sequences, whatever the model's seed.
     Testing,
 }
 
-/// Batches of a task, made as they are asked for.
+/// Batches of a task, generated on demand.
 ///
-/// Batch `i` of an epoch is drawn from ChaCha8 whose key is the seed and the purpose, and whose stream is the
-/// number of batches before it.
+/// Batch `i` of an epoch is drawn from a ChaCha8 generator. Its key is the seed and the purpose, its stream the
+/// number of batches before this one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drawn {
     pub(crate) task: Task,
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// Five standard deviations of the mean squared error of 1 over [`SAMPLES`]: that of one is 0.197.
+    /// Five standard deviations of the mean squared error of predicting 1 over [`SAMPLES`]; for one sample it is 0.197.
     const CHANCE: f64 = 5.0 * 0.197 / 200.0;
     const SAMPLES: usize = 40_000;
 
@@ -255,7 +255,7 @@ mod tests {
             |said: f64| sums.iter().map(|&y| (f64::from(y) - said).powi(2)).sum::<f64>() / SAMPLES as f64;
         let got = cost(1.0);
         assert!((got - adding(4).memoryless()).abs() < CHANCE, "always 1 costs {got}");
-        assert!(cost(0.8) > got + CHANCE && cost(1.2) > got + CHANCE, "1 is not the best thing to say");
+        assert!(cost(0.8) > got + CHANCE && cost(1.2) > got + CHANCE, "1 is not the best prediction");
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn without_memory_copy_costs_the_papers_baseline() {
-        // Figures by hand: 20.794 nats over 120 and over 50 steps.
+        // Computed by hand: 20.794 nats over 120 and over 50 steps.
         assert!((copy(100).memoryless() - 0.173_286).abs() < 1e-6);
         assert!((copy(30).memoryless() - 0.415_888).abs() < 1e-6);
     }

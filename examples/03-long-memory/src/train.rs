@@ -8,24 +8,24 @@ use std::time::Instant;
 
 /// Sequences of the test set.
 const TEST_SEQUENCES: usize = 1000;
-/// Sequences that are tested at a time.
+/// Test sequences per batch.
 const TEST_BATCH: usize = 100;
 
-/// The recurrent layer.
+/// The kind of recurrent layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CellKind {
-    /// A plain RNN with tanh.
+    /// A plain RNN with tanh
     Rnn,
-    /// Long short-term memory.
+    /// Long short-term memory
     Lstm,
-    /// The gated recurrent unit.
+    /// Gated recurrent unit
     Gru,
 }
 
 impl CellKind {
     pub(crate) const ALL: [Self; 3] = [Self::Rnn, Self::Lstm, Self::Gru];
 
-    /// As people write it.
+    /// Returns the usual name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rnn => "SimpleRNN",
@@ -35,18 +35,18 @@ impl CellKind {
     }
 }
 
-/// Training steps between two looks at the test set.
+/// Training steps between two scores on the test set.
 pub(crate) const EVERY: usize = 50;
 
-/// What is the same for all cells.
+/// Settings that are the same for all cells.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) units: usize,
     pub(crate) batch_size: usize,
-    /// How often the test set is looked at, each time after [`EVERY`] steps.
+    /// The number of scores on the test set, one after every [`EVERY`] steps.
     pub(crate) looks: usize,
     pub(crate) learning_rate: f64,
-    /// The bound of the whole gradient's norm.
+    /// The maximum global norm of the gradient.
     pub(crate) clip: f64,
     pub(crate) seed: u64,
 }
@@ -55,30 +55,30 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 pub(crate) struct Curve {
     pub(crate) cell: CellKind,
-    /// Steps, and the loss on the test set after them; at least one.
+    /// Steps and the loss on the test set after them; at least one point.
     pub(crate) points: Vec<(usize, f64)>,
     pub(crate) seconds: f64,
 }
 
 impl Curve {
-    /// The last point.
+    /// Returns the last point.
     pub(crate) fn last(&self) -> (usize, f64) {
         self.points[self.points.len() - 1]
     }
 
-    /// The lowest loss.
+    /// Returns the lowest loss.
     #[cfg(test)]
     fn lowest(&self) -> f64 {
         self.points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min)
     }
 
-    /// The steps after which the loss was first low enough to call the task solved.
+    /// Returns the first step count at which the loss was low enough to count the task as solved.
     pub(crate) fn solved(&self, task: Task) -> Option<usize> {
         self.points.iter().find(|(_, loss)| *loss < task.solved_below()).map(|(steps, _)| *steps)
     }
 }
 
-/// Trains a fresh model. The sequences are new in every batch: what the test set shows is the task learned,
+/// Trains a fresh model. The sequences are new in every batch, so the test set shows whether the task was learned,
 /// not the data.
 pub(crate) fn train(task: Task, cell: CellKind, settings: &Settings) -> refrain::Result<Curve> {
     let mut model = build(task, cell, settings)?;
@@ -121,8 +121,8 @@ fn build(task: Task, cell: CellKind, settings: &Settings) -> refrain::Result<Mod
 mod tests {
     use super::*;
 
-    /// The loss of a model that knows nothing of the sequence may come out this much below the memoryless one
-    /// on [`TEST_SEQUENCES`]: four standard deviations, 0.0062 each, beside 0.1667.
+    /// A model that has learned nothing about the sequence may score as low as this fraction of the memoryless loss
+    /// on [`TEST_SEQUENCES`]: four standard deviations of 0.0062 below 0.1667.
     const UNSOLVED: f64 = 0.85;
 
     fn settings(looks: usize, seed: u64) -> Settings {
@@ -155,12 +155,12 @@ mod tests {
         let task = Task { kind: TaskKind::Copy, length: 2 };
         for cell in CellKind::ALL {
             let curve = train(task, cell, &settings(2, 1)).unwrap();
-            // ln 10: every category as likely.
+            // ln 10: every category equally likely.
             assert!(curve.last().1 < 10_f64.ln(), "{}: {:?}", cell.name(), curve.points);
         }
     }
 
-    /// Minutes: `cargo test --release -p long-memory -- --ignored`.
+    /// Takes minutes: `cargo test --release -p long-memory -- --ignored`.
     #[test]
     #[ignore = "trains eighteen models for minutes"]
     fn lstm_and_gru_add_over_200_steps_and_a_plain_rnn_does_not() {

@@ -1,7 +1,7 @@
-//! A task of one's own, trained as the library trains its own: `cargo run --release -p own-task`.
+//! A custom task, trained like the library's own tasks: `cargo run --release -p own-task`.
 //!
-//! `parity.rs` says what the task is. All that happens here is the library's: validation, early stopping, a log,
-//! checkpoints, resuming after the process was lost, a limit of memory.
+//! `parity.rs` defines the task. The library provides everything that this file uses: validation, early stopping, a
+//! log, checkpoints, resuming after the process was killed, a memory limit.
 
 mod parity;
 
@@ -18,14 +18,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let (recipe, task) = (ParityRecipe::default(), Parity::of(10));
-    // This program starts itself, to be lost.
+    // The program starts itself with a folder as argument; that process aborts during training.
     if let Some(folder) = std::env::args().nth(1) {
         return train(&recipe, &task, Path::new(&folder), true).map(drop);
     }
     let (one, other) = (TempDir::new()?, TempDir::new()?);
-    println!("A run that nothing stops:");
+    println!("An uninterrupted run:");
     let straight = train(&recipe, &task, one.path(), false)?;
-    println!("\nThe same run, lost in its fifth epoch:");
+    println!("\nThe same run, killed in its fifth epoch:");
     let lost = process::Command::new(std::env::current_exe()?).arg(other.path()).status()?;
     println!("{lost}; resumed:");
     let resumed = train(&recipe, &task, other.path(), false)?;
@@ -36,12 +36,12 @@ fn main() -> Result<()> {
 
     let giant = ParityRecipe { units: 5_000, ..recipe };
     let run = TrainingRun::new(&giant, &task).memory_limit(Some(50_000_000));
-    let refused = run.train(&mut |_| Answer::Continue).expect_err("it takes far more");
+    let refused = run.train(&mut |_| Answer::Continue).expect_err("it needs far more");
     println!("\nWith 5,000 units, in 50 MB: {refused}");
     Ok(())
 }
 
-/// Trains from where an earlier run in this folder stood. If `ends`, the process is lost on the way.
+/// Trains, resuming an earlier run in this folder if there is one. If `ends`, the process aborts in the fifth epoch.
 fn train(recipe: &ParityRecipe, task: &Parity, folder: &Path, ends: bool) -> Result<Trained<Parity>> {
     let mut checkpoints = CheckpointFolder::new(folder.join("checkpoints")).every(Every::Batches(20));
     let saved = SavedRun::<Parity>::newest(&mut checkpoints)?;

@@ -1,4 +1,4 @@
-//! The task: whether a row of bits has an odd number of ones so far, said at each of its steps.
+//! The task: predict at each step whether the row of bits has had an odd number of ones so far.
 
 use refrain::data::{Arrays, BatchSource};
 use refrain::layers::{Dense, Embedding, Gru};
@@ -13,10 +13,10 @@ use refrain::task::{
 use refrain::{Activation, InputSpec, MemoryUse, Model, Network, Tensor, TrainingSettings, Work};
 use serde::{Deserialize, Serialize};
 
-/// Rows in a batch, if the recipe does not say.
+/// Rows per batch, if the recipe does not set it.
 const BATCH: usize = 32;
 
-/// What decides a trained model besides the data.
+/// Everything that determines a trained model besides the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ParityRecipe {
@@ -57,7 +57,7 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// All rows of `bits` bits: three quarters to learn, one quarter to validate on.
+    /// Returns all rows of `bits` bits: three quarters for training, one quarter for validation.
     pub(crate) fn of(bits: usize) -> Self {
         let part = |validates: bool| {
             let is_in = |row: &u32| (row.wrapping_mul(2_654_435_761) >> 30 == 0) == validates;
@@ -65,7 +65,7 @@ impl Parity {
             let x = Array2::from_shape_fn((rows.len(), bits), |(row, bit)| rows[row] >> bit & 1);
             let y = Array3::from_shape_fn((rows.len(), bits, 1), |(row, bit, _)| {
                 let ones = (rows[row] & ((2 << bit) - 1)).count_ones();
-                // One label in eleven is wrong, so that too long a training learns the wrong ones by heart.
+                // One label in eleven is wrong, so that a model that trains too long memorises the wrong ones.
                 ((ones + u32::from((rows[row] as usize * 31 + bit).is_multiple_of(11))) % 2) as f32
             });
             (x, y)

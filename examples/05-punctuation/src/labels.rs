@@ -1,14 +1,14 @@
-//! Labels made from any text: how a word is written, and the mark that follows it.
+//! Makes labels from any text: how a word is capitalised, and the mark that follows it.
 
 use refrain::tagger::{TaggedSentence, TaggedWord};
 
 /// The marks that are restored.
 const MARKS: &str = ".,;:!?";
-/// Words per line. Lines end in the middle of sentences, so that the end of a line gives nothing away.
+/// Words per line. Lines end in the middle of sentences, so the end of a line reveals nothing.
 const WORDS: usize = 60;
 
-/// The words of a text in lower case and without marks, each with a label that looks like what it was: `word`, `Word,` or
-/// `WORD!`.
+/// Returns the words of a text in lower case and without marks, each with a label that shows how it was written:
+/// `word`, `Word,` or `WORD!`.
 pub(crate) fn labelled(text: &str) -> Vec<TaggedSentence> {
     let text = text.replace("--", " ");
     let words: Vec<TaggedWord> = text.split_whitespace().filter_map(label).collect();
@@ -30,7 +30,7 @@ fn label(token: &str) -> Option<TaggedWord> {
     Some(TaggedWord { word: word.to_lowercase(), label: format!("{form}{mark}") })
 }
 
-/// A word as its label says.
+/// Returns a word with the capitals and the mark of its label.
 pub(crate) fn restored(word: &str, label: &str) -> String {
     let (form, mark) = label.split_at(label.find(|c| MARKS.contains(c)).unwrap_or(label.len()));
     let mut letters = word.chars();
@@ -42,10 +42,10 @@ pub(crate) fn restored(word: &str, label: &str) -> String {
     written + mark
 }
 
-/// Whether a label is of some kind.
+/// A test of whether a label is of a certain kind.
 type IsOne = fn(&str) -> bool;
 
-/// What is counted alone.
+/// The kinds of label that are scored separately.
 pub(crate) const KINDS: [(&str, IsOne); 4] = [
     ("capitals", |label| label.starts_with('W')),
     ("full stops", |label| label.ends_with('.')),

@@ -1,8 +1,8 @@
-//! Capitals and punctuation, restored: `cargo run --release -p punctuation -- book.txt`.
+//! Restores capitals and punctuation: `cargo run --release -p punctuation -- book.txt`.
 //!
-//! Any text teaches it: its words in lower case and without marks are what a tagger reads, and how each was written is
-//! what it learns. The last tenth of the text is held out, and scored at the end. Without a text it takes the songbook
-//! that comes with Refrain. `--write FOLDER` writes the labels for `refrain train tag` too.
+//! It learns from any text: a tagger reads the words in lower case and without marks, and learns how each was written.
+//! The last tenth of the text is held out and scored at the end. Without a text, it uses the songbook that comes with
+//! Refrain. `--write FOLDER` also writes the labels for `refrain train tag`.
 
 mod labels;
 
@@ -15,17 +15,17 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 const SONGBOOK: &str = include_str!("../../../crates/refrain-cli/data/songbook.txt");
-/// The share that is held out.
+/// The fraction of the text that is held out.
 const HELD_OUT: f64 = 0.1;
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// A text to learn from [default: the songbook]
+    /// Text to train on [default: the songbook]
     text: Option<PathBuf>,
-    /// Passes over it
+    /// Epochs to train for
     #[arg(long, default_value_t = 40)]
     epochs: usize,
-    /// Write learn.txt and held-out.txt into this folder, as `word/LABEL`
+    /// Write learn.txt and held-out.txt to this folder, as `word/LABEL`
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
 }
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sentences = labelled(&text);
     let (learned, held_out) = split_tagged(&sentences, HELD_OUT);
     let words = |part: &[TaggedSentence]| part.iter().map(|sentence| sentence.words.len()).sum::<usize>();
-    println!("{} words to learn, {} held out", words(learned), words(held_out));
+    println!("{} words for training, {} held out", words(learned), words(held_out));
     if let Some(folder) = &options.write {
         write(folder, learned, held_out)?;
     }
@@ -57,13 +57,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Answer::Continue
     })?;
 
-    let score = trained.test.ok_or("the text is too short to hold anything out")?;
+    let score = trained.test.ok_or("the text is too short to hold out a part; use a longer text")?;
     println!("\n{:20}precision  recall      F1  in the held-out part", "");
     for (name, is_one) in KINDS {
         let ClassScore { label, precision, recall, f1, support } = of_kind(name, &score.confusion, is_one);
         println!("{label:20}{precision:9.3}  {recall:6.3}  {f1:6.3}  {support}");
     }
-    println!("{:.1} % of all words are written as they were", score.accuracy() * 100.0);
+    println!("{:.1} % of all words are restored exactly", score.accuracy() * 100.0);
 
     let mut model = trained.model;
     let lines: Vec<String> = held_out.iter().take(2).map(TaggedSentence::line).collect();
@@ -71,14 +71,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (line, words) in held_out.iter().zip(model.tag(&lines)?) {
         let was = line.words.iter().map(|word| restored(&word.word, &word.label));
         let is = words.iter().map(|word| restored(&word.word, &word.label));
-        println!("\nread:     {}", line.line());
+        println!("\ninput:    {}", line.line());
         println!("restored: {}", is.collect::<Vec<_>>().join(" "));
-        println!("written:  {}", was.collect::<Vec<_>>().join(" "));
+        println!("original: {}", was.collect::<Vec<_>>().join(" "));
     }
     Ok(())
 }
 
-/// Scores how well the words of one kind are found, ignoring the rest of their labels.
+/// Scores how well the words of one kind are found, ignoring the rest of each label.
 fn of_kind(name: &str, confusion: &Confusion, is_one: fn(&str) -> bool) -> ClassScore {
     let kinds: Vec<bool> = confusion.labels().iter().map(|label| is_one(label)).collect();
     let (mut right, mut predicted, mut support) = (0, 0, 0);
