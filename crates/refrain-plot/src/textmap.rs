@@ -65,8 +65,8 @@ impl TextMap {
         self
     }
 
-    /// Sets the characters per line, 1 to 1000, 90 by default. A cell that does not fit begins the next line. A cell longer
-    /// than a line makes the picture wider.
+    /// Sets the characters per line, 1 to 1000, 90 by default. A cell that does not fit begins the next line. A cell
+    /// longer than a line makes the picture wider.
     #[must_use]
     pub fn width(mut self, characters: usize) -> Self {
         self.width = characters;
