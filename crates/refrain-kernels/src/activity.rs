@@ -24,8 +24,8 @@ pub fn measure(
 }
 
 /// Computes `dx[r] = dy[r] + square · x[r] + step · ((x[r] − x[before[r]]) + (x[r] − x[after[r]]))`, or `dx[r] += …`
-/// with `add`. Without `dy` that term is 0. A row without a neighbour has its own index instead. `x`, `dy`, `dx` `(R,
-/// D)`, `before`, `after` `(R)`.
+/// with `add`. Without `dy` that term is 0. A row without a neighbour has its own index instead. `x`, `dy`, `dx`
+/// `(R, D)`, `before`, `after` `(R)`.
 ///
 /// # Panics
 /// When the sizes do not match, or an index is out of range.

@@ -21,8 +21,8 @@ pub fn gather(engine: &Engine, table: &[f32], ids: &[u32], out: RowsMut<'_>) {
     map_rows(engine, &Gather { table, ids }, out);
 }
 
-/// Adds row `r` of `d` to row `ids[r]` of `grad`, in the order of the rows: `ids` `(R)`, `d` `(R, D)`, `grad` `(V,
-/// D)` without padding.
+/// Adds row `r` of `d` to row `ids[r]` of `grad`, in the order of the rows: `ids` `(R)`, `d` `(R, D)`, `grad`
+/// `(V, D)` without padding.
 ///
 /// # Panics
 /// When the sizes do not match, or an id is not below `V`.

@@ -139,8 +139,8 @@ pub fn sgd(engine: &Engine, sgd: Sgd, scale: Scale, w: &mut [f32], g: &[f32], mo
     update(engine, rule, scale, w, g, [momentum]);
 }
 
-/// Applies RMSprop: `v = ρ·v + (1 − ρ)·g²`, `w −= lr·g / √(v + ε)`; centred: `v − a²` instead of `v`, with `a = ρ·a +
-/// (1 − ρ)·g`; with momentum `m = μ·m + lr·g / √(…)`, `w −= m` (Hinton 2012).
+/// Applies RMSprop: `v = ρ·v + (1 − ρ)·g²`, `w −= lr·g / √(v + ε)`; centred: `v − a²` instead of `v`, with
+/// `a = ρ·a + (1 − ρ)·g`; with momentum `m = μ·m + lr·g / √(…)`, `w −= m` (Hinton 2012).
 ///
 /// # Panics
 /// When the lengths differ.
@@ -232,8 +232,8 @@ pub fn adam(
     update(engine, rule, scale, w, g, [Some(momentum), Some(velocity), largest]);
 }
 
-/// Applies Adamax (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `u = max(β₂·u, |g|)`, `w −= lr·m / ((1 − β₁^t)(u +
-/// ε))`.
+/// Applies Adamax (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `u = max(β₂·u, |g|)`,
+/// `w −= lr·m / ((1 − β₁^t)(u + ε))`.
 ///
 /// # Panics
 /// When the lengths differ, or `t` is 0.

@@ -35,8 +35,9 @@ pub fn softmax_gradient(engine: &Engine, y: Rows<'_>, d: RowsMut<'_>) {
 
 /// Computes the cross-entropy of logits `(R, V)` with one target class per row `(R)`.
 ///
-/// Sets `losses[r] = w_r · −ln p_r[targets[r]]` with `p = softmax(logits)`, and replaces the logits with `w_r · scale
-/// · (p_r − onehot(targets[r]))`, the gradient of `scale · Σ losses`. Without `weights`, every `w_r` is 1.
+/// Sets `losses[r] = w_r · −ln p_r[targets[r]]` with `p = softmax(logits)`, and replaces the logits with
+/// `w_r · scale · (p_r − onehot(targets[r]))`, the gradient of `scale · Σ losses`. Every `w_r` is 1
+/// without `weights`.
 ///
 /// # Panics
 /// When the sizes do not match, or a target is not below `V`.
@@ -73,8 +74,8 @@ pub fn sparse_cross_entropy_loss(
 
 /// Computes the cross-entropy of logits `(R, V)` with a target distribution per row `(R, V)`.
 ///
-/// Sets `losses[r] = w_r · −Σ targets[r] · ln p_r` with `p = softmax(logits)`, and replaces the logits with `w_r ·
-/// scale · (p_r · Σ targets[r] − targets[r])`, the gradient of `scale · Σ losses`.
+/// Sets `losses[r] = w_r · −Σ targets[r] · ln p_r` with `p = softmax(logits)`, and replaces the logits with
+/// `w_r · scale · (p_r · Σ targets[r] − targets[r])`, the gradient of `scale · Σ losses`.
 ///
 /// # Panics
 /// When the sizes do not match.

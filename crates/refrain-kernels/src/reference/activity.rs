@@ -1,5 +1,5 @@
-//! Activity regularisation and temporal activity regularisation (Merity, McCann & Socher 2017): `square · Σ x² + step
-//! · Σ (x[t+1] − x[t])²` over the rows of a packed batch.
+//! Activity regularisation and temporal activity regularisation (Merity, McCann & Socher 2017):
+//! `square · Σ x² + step · Σ (x[t+1] − x[t])²` over the rows of a packed batch.
 
 use super::{Packed, Real, check_shape, row, row_mut};
 

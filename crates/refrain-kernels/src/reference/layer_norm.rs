@@ -85,8 +85,8 @@ pub fn forward<T: Real>(weights: &Weights<T>, rows: usize, x: &[T]) -> Forward<T
     to
 }
 
-/// Returns the gradients of `Σ dy·y`, dy (rows, F). With `u = γ⊙dy` and the normalised row `n`: `dx = (u − mean(u) −
-/// n⊙mean(u⊙n)) / √(variance + ε)`.
+/// Returns the gradients of `Σ dy·y`, dy (rows, F). With `u = γ⊙dy` and the normalised row `n`:
+/// `dx = (u − mean(u) − n⊙mean(u⊙n)) / √(variance + ε)`.
 pub fn backward<T: Real>(weights: &Weights<T>, rows: usize, forward: &Forward<T>, dy: &[T]) -> Gradients<T> {
     weights.check(rows, dy);
     let width = weights.width;

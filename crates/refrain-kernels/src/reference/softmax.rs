@@ -27,8 +27,8 @@ pub fn backward<T: Real>(y: &[T], dy: &[T], classes: usize) -> Vec<T> {
     .collect()
 }
 
-/// Returns the softmax cross-entropy of logits (R, classes) and integer targets (R), weighted (R): `loss_r = w_r ·
-/// −ln softmax(logits_r)[target_r]`, gradient `w_r · (softmax(logits_r) − onehot(target_r))`.
+/// Returns the softmax cross-entropy of logits (R, classes) and integer targets (R), weighted (R):
+/// `loss_r = w_r · −ln softmax(logits_r)[target_r]`, gradient `w_r · (softmax(logits_r) − onehot(target_r))`.
 ///
 /// # Panics
 /// When a target is not below `classes`.
@@ -36,8 +36,8 @@ pub fn cross_entropy<T: Real>(logits: &[T], targets: &[u32], weights: &[T], clas
     categorical_cross_entropy(logits, &one_hot(targets, classes), weights, classes)
 }
 
-/// Like [`cross_entropy`], with a distribution as the target of each row (R, classes): `loss_r = w_r · −Σ target·ln
-/// softmax(logits_r)`, gradient `w_r · (softmax(logits_r)·Σ target − target)`.
+/// Like [`cross_entropy`], with a distribution as the target of each row (R, classes):
+/// `loss_r = w_r · −Σ target·ln softmax(logits_r)`, gradient `w_r · (softmax(logits_r)·Σ target − target)`.
 pub fn categorical_cross_entropy<T: Real>(
     logits: &[T],
     targets: &[T],
