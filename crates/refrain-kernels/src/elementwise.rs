@@ -84,7 +84,7 @@ impl<T: Copy, const N: usize, K: RowKernel<T, N>> Kernel for EachRow<'_, K, T, N
 pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
     let x = &x[at..];
     if x.len() >= S::LANES {
-        // SAFETY: `x` holds a whole vector from `at` on.
+        // SAFETY: `x` holds at least LANES floats.
         return unsafe { s.load(x.as_ptr()) };
     }
     let mut slot = [0.0; SLOT];
@@ -98,7 +98,7 @@ pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
 pub(crate) fn store<S: Simd>(s: S, x: &mut [f32], at: usize, v: S::F) {
     let x = &mut x[at..];
     if x.len() >= S::LANES {
-        // SAFETY: `x` has room for a whole vector from `at` on.
+        // SAFETY: `x` has room for at least LANES floats.
         return unsafe { s.store(x.as_mut_ptr(), v) };
     }
     let slot = lanes(s, v);
