@@ -1,9 +1,9 @@
-"""Character language model in PyTorch, on the CPU: the rival of Refrain's own.
+"""Character language model in PyTorch, on the CPU, for comparison with Refrain's.
 
-Training: the text's first part is cut into `batch` contiguous lanes, walked in
-chunks of `steps` with the hidden state carried and detached. Validation: the
-text's last part, scored as a file of its own in lanes of 8,192 tokens, each
-warmed by the 512 tokens before it.
+Training: the text's first part is cut into `batch` contiguous lanes, which are
+read in chunks of `steps` with the hidden state carried over and detached.
+Validation: the text's last part is scored as if it were a separate file, in lanes
+of 8,192 tokens, each after a warm-up on the 512 tokens before it.
 """
 
 import time
@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 LANE = 8192  # tokens scored in one validation lane
-WARM = 512  # tokens read before it, not scored
+WARM = 512  # warm-up tokens before it, not scored
 WALK = 256  # validation steps in one forward pass (speed and memory only)
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -29,7 +29,7 @@ class CharModel(nn.Module):
     def __init__(self, cell, vocab, embedding, units, layers):
         super().__init__()
         self.embedding = nn.Embedding(vocab, embedding)
-        self.rnn = CELLS[cell](embedding, units, layers)  # nn.RNN is tanh by default
+        self.rnn = CELLS[cell](embedding, units, layers)  # nn.RNN uses tanh by default
         self.head = nn.Linear(units, vocab)
 
     def forward(self, ids, state=None):
@@ -44,17 +44,17 @@ def detach(state):
 
 
 def training_lanes(ids, batch):
-    """Inputs and targets, each [lane length, batch]; the remainder is dropped."""
+    """Returns inputs and targets, each [lane length, batch]; the remainder is dropped."""
     length = (len(ids) - 1) // batch
     if length < 1:
-        raise SystemExit("the training text is too short for this batch size")
+        raise SystemExit("the training text is too short for this batch size; use a smaller --batch")
     inputs = ids[: length * batch].view(batch, length)
     targets = ids[1 : length * batch + 1].view(batch, length)
     return inputs.t().contiguous(), targets.t().contiguous()
 
 
 def validation_lanes(ids, pad):
-    """Inputs and targets, each [steps, lanes]; a target of -100 is not scored.
+    """Returns inputs and targets, each [steps, lanes]; a target of -100 is not scored.
 
     Lane k scores the tokens k*LANE up to (k+1)*LANE. Lane 0 has no warm-up, and
     the file's first token is never scored. Short lanes are padded on the right,
@@ -102,7 +102,7 @@ def validate(model, inputs, targets):
 
 def main():
     arg = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arg.add_argument("--file", required=True, help="text, UTF-8")
+    arg.add_argument("--file", required=True, help="text file, UTF-8")
     arg.add_argument("--cell", choices=CELLS, default="lstm")
     arg.add_argument("--units", type=int, default=256)
     arg.add_argument("--layers", type=int, default=2)
@@ -111,11 +111,11 @@ def main():
     arg.add_argument("--steps", type=int, default=64)
     arg.add_argument("--epochs", type=int, default=5)
     arg.add_argument("--lr", type=float, default=2e-3)
-    arg.add_argument("--clip", type=float, default=5.0, help="global gradient norm")
-    arg.add_argument("--validation", type=float, default=0.1, help="share of the text; 0 for none")
+    arg.add_argument("--clip", type=float, default=5.0, help="maximum global gradient norm")
+    arg.add_argument("--validation", type=float, default=0.1, help="fraction of the text for validation; 0 for none")
     arg.add_argument("--seed", type=int, default=1)
     arg.add_argument("--threads", type=int, default=2)
-    arg.add_argument("--json", action="store_true", help="one JSON object a line")
+    arg.add_argument("--json", action="store_true", help="print one JSON object per line")
     args = arg.parse_args()
 
     torch.set_num_threads(args.threads)

@@ -14,7 +14,7 @@ from peer import Unsupported, serve, tokens
 
 def prepare(job):
     if job["kind"] != "train" or job["epochs"] is None or job["each_step"]:
-        raise Unsupported("Keras is asked for `fit` alone")
+        raise Unsupported("the Keras peer only supports `fit`")
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     keras.utils.set_random_seed(1)
     x, y = tokens(0, job)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras.layers import LSTM, Dense, Embedding
 from keras.models import Sequential
-from keras.src.legacy.preprocessing.text import Tokenizer  # no public name in Keras 3
+from keras.src.legacy.preprocessing.text import Tokenizer  # not public in Keras 3
 from keras.utils import to_categorical
 
 TEXT = (
@@ -36,8 +36,8 @@ def main():
     arg = argparse.ArgumentParser(description=__doc__)
     arg.add_argument("--text", default=TEXT)
     arg.add_argument("--epochs", type=int, default=200)
-    arg.add_argument("--runs", type=int, default=1, help="repeats, with the seeds 0, 1, ...")
-    arg.add_argument("--prompt", help="two words; by default the text's first two")
+    arg.add_argument("--runs", type=int, default=1, help="number of runs, with the seeds 0, 1, ...")
+    arg.add_argument("--prompt", help="two words [default: the first two of the text]")
     arg.add_argument("--verbose", type=int, choices=[0, 2], default=0, help="as in fit()")
     args = arg.parse_args()
 
@@ -46,7 +46,7 @@ def main():
     vocab = len(tokenizer.word_index) + 1
     ids = tokenizer.texts_to_sequences([args.text])[0]
     if len(ids) < 3:
-        raise SystemExit("the text needs three words or more")
+        raise SystemExit("the text must have at least three words")
     windows = np.array([ids[i : i + 3] for i in range(len(ids) - 2)])
     x, y = windows[:, :2], to_categorical(windows[:, 2], num_classes=vocab)
 
@@ -54,7 +54,7 @@ def main():
     if args.prompt is not None:
         prompt = tokenizer.texts_to_sequences([args.prompt])[0][-2:]
         if len(prompt) < 2:
-            raise SystemExit("the prompt needs two words of the text")
+            raise SystemExit("the prompt must have at least two words that occur in the text")
 
     print(f"{len(ids)} words, {len(x)} windows, vocabulary {vocab}, keras {keras.__version__}")
     reported, after, fits = [], [], []

@@ -1,4 +1,4 @@
-"""ONNX Runtime as a peer of the benchmark. With --empty it calls a graph that does nothing: what a call costs."""
+"""ONNX Runtime as a peer of the benchmark. With --empty it calls an empty graph, to measure the cost of a call."""
 
 import sys
 
@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 from peer import Unsupported, serve, uniform
 
 EMPTY = "--empty" in sys.argv
-OPSET = 17  # long known to every runtime; LSTM has changed since in types alone
-IR = 8  # that opset's
+OPSET = 17  # supported by every runtime; later versions of LSTM only add types
+IR = 8  # the IR version of that opset
 
 
 def value(name, *shape):
@@ -27,7 +27,7 @@ def session(nodes, inputs, outputs, weights, threads):
 
 def lstm(units, steps, threads):
     def weight(name, *shape):
-        # Weights 1/units and biases 0, so that every library comes to the same numbers.
+        # Weights 1/units and biases 0, so that every library gets the same numbers.
         fill = 0 if name == "B" else 1 / units
         return numpy_helper.from_array(np.full(shape, fill, np.float32), name)
 
@@ -47,7 +47,7 @@ def prepare(job):
     x = uniform(steps, 1, units)
     if EMPTY:
         if chunk == steps:
-            raise Unsupported("one call's cost is seen where there are many")
+            raise Unsupported("the cost of a call only shows with many calls")
         shape = (chunk, 1, units)
         node = helper.make_node("Identity", ["X"], ["Y"])
         run = session([node], [value("X", *shape)], [value("Y", *shape)], [], job["threads"]).run

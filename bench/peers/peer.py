@@ -1,4 +1,4 @@
-"""A peer's half of the conversation with the driver, for rivals in Python: see bench/README.md."""
+"""The peer's side of the protocol, for rivals in Python: see bench/README.md."""
 
 import json
 import os
@@ -7,16 +7,16 @@ from time import perf_counter
 
 import numpy as np
 
-BATCHES = 16  # different batches of a training job
-GRADIENT = 1e-3  # of every output of a layer
+BATCHES = 16  # number of different batches in a training job
+GRADIENT = 1e-3  # the gradient of every output of a layer
 
 
 class Unsupported(Exception):
-    """The library cannot do the job; the message says why."""
+    """The library cannot do the job, for the reason in the message."""
 
 
 def mix(k):
-    """A number below 2^32 that looks random for each of `k`: the integer hash "lowbias32"."""
+    """Returns a pseudo-random number below 2^32 for each element of `k`: the integer hash "lowbias32"."""
     x = np.asarray(k).astype(np.uint32)
     x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
@@ -24,12 +24,12 @@ def mix(k):
 
 
 def uniform(*shape):
-    """Features in 0..1, each a function of its place."""
+    """Returns features in 0..1, each a function of its index."""
     return (mix(np.arange(np.prod(shape))) / 0xFFFFFFFF).astype(np.float32).reshape(shape)
 
 
 def tokens(b, job):
-    """Inputs and targets of batch `b` of a training job, sequence by sequence."""
+    """Returns inputs and targets of batch `b` of a training job, one sequence after another."""
     batch, steps, vocab = job["batch"], job["steps"], job["vocab"]
     lane = (np.arange(batch) << 16)[:, None] + b * steps + np.arange(steps + 1)[None, :]
     ids = (mix(lane) % vocab).astype(np.int64)
@@ -37,7 +37,7 @@ def tokens(b, job):
 
 
 def memory(field):
-    """A figure of this process in bytes, where Linux tells it."""
+    """Returns a memory figure of this process in bytes, if Linux reports it."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
 
@@ -45,10 +45,10 @@ def memory(field):
 def serve(version, prepare):
     """Answers the driver until standard input ends.
 
-    `prepare(job)` does the job once and returns the numbers that it is checked by and a function that does it
-    again, or raises `Unsupported`.
+    `prepare(job)` does the job once and returns its check values and a function that repeats
+    it, or raises `Unsupported`.
     """
-    # What libraries print on standard output would break the conversation.
+    # Redirects what libraries print on standard output, which would break the protocol.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -60,10 +60,10 @@ def serve(version, prepare):
     for line in sys.stdin:
         ((what, value),) = json.loads(line).items()
         if what == "prepare":
-            repeat = None  # the job before goes first: its memory is not the next one's
+            repeat = None  # drop the previous job: its memory must not count for this one
             try:
                 with open("/proc/self/clear_refs", "w") as refs:
-                    refs.write("5")  # a new high-water mark of resident memory: proc(5)
+                    refs.write("5")  # resets the high-water mark of resident memory: proc(5)
                 idle = memory("VmRSS")
             except OSError:
                 idle = None
@@ -82,4 +82,4 @@ def serve(version, prepare):
         elif what == "memory":
             say("memory", max(0, memory("VmHWM") - idle) if idle is not None else None)
         else:
-            raise SystemExit(f"unknown request {what}")
+            raise SystemExit(f"unknown request: {what}")

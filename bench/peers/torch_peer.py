@@ -1,4 +1,4 @@
-"""PyTorch as a peer of the benchmark. With --bf16 it runs LSTM layers under bfloat16 autocast, for the record."""
+"""PyTorch as a peer of the benchmark. With --bf16 it runs LSTM layers under bfloat16 autocast."""
 
 import sys
 from itertools import cycle
@@ -15,7 +15,7 @@ CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 def constant(layer, units):
-    """Weights 1/units and biases 0, so that every library comes to the same numbers."""
+    """Sets weights to 1/units and biases to 0, so that every library gets the same numbers."""
     with torch.no_grad():
         for p in layer.parameters():
             p.fill_(1 / units if p.dim() == 2 else 0)
@@ -28,11 +28,11 @@ def mean(tensor):
 
 def layer(job):
     if BF16 and job["cell"] != "lstm":
-        raise Unsupported("oneDNN has no fused bfloat16 path but for LSTM")
+        raise Unsupported("oneDNN has a fused bfloat16 path only for LSTM")
     units, lengths = job["units"], job["lengths"]
     rnn = constant(CELLS[job["cell"]](units, units), units)
     x = torch.from_numpy(uniform(len(lengths), max(lengths), units)).transpose(0, 1)
-    # The rows are packed once: a job times the layer, not how its input is laid out.
+    # The rows are packed once: a job times the layer, not the preparation of its input.
     packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
     ragged = min(lengths) < max(lengths)
     leaf = (packed.data if ragged else x).clone(memory_format=torch.contiguous_format).requires_grad_()
@@ -94,11 +94,11 @@ def detached(state):
 
 
 def trainer(job):
-    """A new model, and a function that makes its next step and returns the loss."""
+    """Returns a new model, and a function that takes its next step and returns the loss."""
     model = LanguageModel(job)
     rule = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[job["optimizer"]]
     optimizer = rule(model.parameters(), lr=job["rate"])
-    # Steps come first, as PyTorch's recurrent layers like it best.
+    # Time-major, which PyTorch's recurrent layers prefer.
     batches = [tokens(b, job) for b in range(BATCHES if job["each_step"] else 1)]
     batches = cycle([tuple(torch.from_numpy(a.T.copy()) for a in batch) for batch in batches])
     state = None
@@ -135,11 +135,11 @@ def train(job):
 def prepare(job):
     torch.set_num_threads(job["threads"])
     if BF16 and (job["kind"] != "layer" or min(job["lengths"]) < max(job["lengths"])):
-        raise Unsupported("bfloat16 is tried on plain LSTM layers alone")
+        raise Unsupported("bfloat16 is only supported for plain LSTM layers")
     return {"layer": layer, "stream": stream, "train": train}[job["kind"]](job)
 
 
-# PyTorch loads its optimisers at their first use: a job's memory must not count them.
+# PyTorch loads its optimisers on first use, which must not count as a job's memory.
 TINY = {"cell": "lstm", "units": 1, "layers": 1, "embedding": 1, "vocab": 2, "batch": 1, "steps": 1}
 for rule in ("adam", "sgd"):
     trainer({**TINY, "each_step": True, "optimizer": rule, "rate": 1e-3, "clip": 1.0})()

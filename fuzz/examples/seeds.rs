@@ -1,6 +1,6 @@
-//! Writes the files of `corpus/` that fuzzing starts from: `cargo run --example seeds`, in this folder.
+//! Writes the seed files of `corpus/`: run `cargo run --example seeds` in this folder.
 //!
-//! The same files every time. Files of other names are what fuzzing found, and stay.
+//! It writes the same files every time. Files with other names were found by fuzzing and are not touched.
 
 use refrain::checkpoint::{Checkpoint, Part};
 use refrain::classifier::{ClassifierRecipe, LabelledData, ReaderSettings, parse_table};
@@ -27,7 +27,7 @@ const TABLE: &str = "up\trise\nup\traise\nup\tsoar\ndown\tdrop\ndown\tfall\ndown
 
 const TAGGED: &str = "Row/VERB row/VERB your/PRON boat/NOUN\ndown/ADV the/DET stream/NOUN\n";
 
-/// Two lines after a byte order mark, as Python's gzip writes them.
+/// Two lines after a byte order mark, as written by Python's gzip.
 const ANOTHER_DAY: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x7b\xbf\x7b\x7f\x7e\x5e\xaa\x42\x4a\x62\x25\x2f\x57\x62\x5e\x7e\x49\x46\x6a\x11\x17\x00\xde\xda\x7f\xee\x14\x00\x00\x00";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -164,7 +164,7 @@ fn models() -> Result<()> {
     Ok(())
 }
 
-/// The task of a model file, alone and beside its architecture.
+/// Writes the task of a model file, by itself and together with its architecture.
 fn task_of(target: &str, name: &str, bytes: &[u8], model: &Model) -> Result<()> {
     let task = file::read(bytes, "a seed", engine())?.task;
     seed(target, name, serde_json::to_vec(&task)?)?;
@@ -324,7 +324,7 @@ fn texts() -> Result<()> {
     ] {
         seed("input", name, bytes)?;
     }
-    // The chunk's size less one, the share held out in 256ths, the files.
+    // The chunk size minus one, the held-out share in 256ths, and the files.
     for (name, chunk, share, files) in [
         ("song", 7, 26, SONG.as_bytes()),
         ("characters_on_the_border", 2, 128, "aé中🛶🛶中éa\nÄ ß".as_bytes()),

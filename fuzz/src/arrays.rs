@@ -1,18 +1,19 @@
-//! Arrays from files, as `refrain predict` reads them.
+//! Arrays in files, as `refrain predict` reads them.
 
 use crate::array::{Array, Input, Values, lengths, mask};
 use crate::{npy as format, tensors};
 use refrain::InputSpec;
 
-/// Bytes of a reason: it shows a part of the file at most.
+/// Maximum length of an error message in bytes: it may show only a part of the file.
 const LONGEST_REASON: usize = 2000;
-/// Axes of the arrays that the program writes.
+/// Number of axes of the arrays that the program writes.
 const WRITTEN_AXES: usize = 3;
 
-/// The bytes of a `.npy` file.
+/// Reads a `.npy` file.
 ///
-/// An array has as many elements as its shape says; as a model's input, lengths or a mask it is refused or keeps shape
-/// and values; a refusal shows a part of the file at most; floats that are written again come back to the bit.
+/// Asserts that an array has as many elements as its shape says; that as a model's input, lengths or mask it is
+/// either rejected or keeps its shape and values; that an error shows only a part of the file; and that floats are
+/// bit-identical when written and read again.
 pub fn npy(bytes: &[u8]) {
     let array = match format::read(bytes) {
         Ok(array) => array,
@@ -25,9 +26,10 @@ pub fn npy(bytes: &[u8]) {
     }
 }
 
-/// The bytes of a `.safetensors` file with arrays.
+/// Reads a `.safetensors` file with arrays.
 ///
-/// Each array holds what [`npy`]'s does, and all floats that are written again come back to the bit under their names.
+/// Asserts for each array what [`npy`] asserts, and that all floats are bit-identical, under their names, when
+/// written and read again.
 pub fn safetensors_arrays(bytes: &[u8]) {
     let arrays = match tensors::read(bytes) {
         Ok(arrays) => arrays,

@@ -7,15 +7,15 @@ use sha2::{Digest, Sha256};
 const DIGEST: &[u8] = b"\"refrain.digest\":\"";
 const DIGITS: usize = 64;
 
-/// The bytes of a checkpoint file, tried as they are and with a digest that fits: it covers every byte, and nothing would
-/// get behind it.
+/// Reads a checkpoint file, both as it is and with a corrected digest. The digest covers every byte, so that without
+/// the correction mutations would not get past it.
 ///
-/// A checkpoint that is read and written has the same parts and is the same bytes when it is written again. Bytes whose
-/// digest had to be changed are no checkpoint.
+/// Asserts that a checkpoint has the same parts when it is written and read, and the same bytes when it is written
+/// again, and that bytes with a wrong digest are rejected.
 pub fn checkpoint(bytes: &[u8]) {
     let as_they_are = Checkpoint::from_bytes(bytes);
     let repaired = with_digest(bytes);
-    assert!(as_they_are.is_err() || repaired.as_deref() == Some(bytes), "its digest was not looked at");
+    assert!(as_they_are.is_err() || repaired.as_deref() == Some(bytes), "its digest was not checked");
     let Some(Ok(read)) = repaired.map(|bytes| Checkpoint::from_bytes(&bytes)) else { return };
     let once = saved(|path| read.write(path));
     let again = Checkpoint::from_bytes(&once).expect("what is written can be read");
@@ -23,7 +23,7 @@ pub fn checkpoint(bytes: &[u8]) {
     assert_eq!(saved(|path| again.write(path)), once);
 }
 
-/// The bytes with the digest that they should have, if there is a place for it.
+/// Returns the bytes with the correct digest, if there is room for one.
 fn with_digest(bytes: &[u8]) -> Option<Vec<u8>> {
     let (len, rest) = bytes.split_first_chunk()?;
     let header = rest.get(..usize::try_from(u64::from_le_bytes(*len)).ok()?)?;

@@ -1,4 +1,4 @@
-//! Vocabularies and tokenizers: their files, and what they do with texts.
+//! Vocabularies and tokenizers: their files, and how they encode and decode text.
 
 use crate::json;
 use refrain::codec::{Codec, Level, VocabOptions};
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// Characters of a text that are looked at: encoding is linear, and long texts only make fuzzing slow.
+/// Maximum characters of a text to encode: encoding is linear, and long texts only slow fuzzing down.
 const LONG: usize = 4096;
-/// Columns of a matrix that is made: a caller chooses how many rows, so the memory is his.
+/// Maximum columns of a matrix. The number of rows, and so the memory, is up to the caller.
 const MOST_COLUMNS: usize = 1 << 12;
 
-/// Asserts what any vocabulary holds: it comes back from its own JSON; its ids are below its size, each can be shown;
-/// written one by one they are the text written at once. Characters come back, unknown ones as U+FFFD; parts of words
-/// give back every text.
+/// Asserts what holds for any vocabulary: it survives a round trip through its JSON; its ids are below its size, and
+/// each can be shown; decoding ids one by one gives the same text as decoding them at once. Character vocabularies
+/// give back every known character, and U+FFFD for unknown ones; subword vocabularies give back every text.
 pub(crate) fn check_codec(codec: &Codec, text: &str) {
     let stored = serde_json::to_value(codec).expect("a vocabulary can be written");
     let read: Codec = serde_json::from_value(stored).expect("what was written can be read");
@@ -50,10 +50,11 @@ pub(crate) fn check_codec(codec: &Codec, text: &str) {
     }
 }
 
-/// A `tokenizer.json`, or the tables alone, `{"vocab": {"ab": 257}, "merges": [["a", "b"]]}`, which are put beside the
-/// 257 entries that every vocabulary has.
+/// Reads a `tokenizer.json`, or only the tables, as in `{"vocab": {"ab": 257}, "merges": [["a", "b"]]}`, which are
+/// added to the 257 entries that every vocabulary has.
 ///
-/// Written and read again it is the same vocabulary and the same JSON, and every text comes back from its ids.
+/// Asserts that the vocabulary and its JSON survive a round trip, and that every text is decoded from its ids
+/// unchanged.
 pub fn bpe_json(bytes: &[u8]) {
     let text = json::text(bytes, LONG);
     let vocab = match json::parse::<Value>(bytes) {
@@ -90,10 +91,11 @@ static SMALLEST: LazyLock<Value> = LazyLock::new(|| {
     vocab.into()
 });
 
-/// A Keras tokenizer's JSON.
+/// Reads the JSON of a Keras tokenizer.
 ///
-/// Written and read again it is the same tokenizer and the same JSON. Sequences hold ids of its words alone, below
-/// `num_words` unless the unknown word's; texts and sequences of more words never fail, counted before or after.
+/// Asserts that the tokenizer and its JSON survive a round trip; that sequences contain only ids of its words, below
+/// `num_words` except for the unknown word's; and that further texts and sequences never fail, before or after
+/// counting.
 pub fn keras_tokenizer(bytes: &[u8]) {
     let Ok(json) = std::str::from_utf8(bytes) else { return };
     let Ok(mut tokenizer) = Tokenizer::from_json(json) else { return };
@@ -109,8 +111,9 @@ pub fn keras_tokenizer(bytes: &[u8]) {
     check_sequences(&tokenizer, &text);
 }
 
-/// The vocabulary of a text. Refrain's own way to it goes through all characters there are, which is nothing for a corpus
-/// and too much for some thousand texts a second: it is held against this way for one text of many.
+/// Builds the vocabulary of a text. Refrain's own method goes through every character there is, which is negligible
+/// for a corpus but too slow for thousands of texts per second. It is compared with this one for a small sample of
+/// the texts.
 fn characters(text: &str) -> CharVocab {
     let sorted: BTreeSet<char> = text.chars().collect();
     let vocab = CharVocab::try_from(sorted.into_iter().collect::<String>()).expect("they ascend");
@@ -147,10 +150,12 @@ fn check_sequences(tokenizer: &Tokenizer, text: &str) {
     }
 }
 
-/// A text, as UTF-8 as far as it is any: vocabularies of its own, and those of another text.
+/// Reads a text, as UTF-8 with invalid bytes replaced: builds vocabularies of it, and encodes it with those of
+/// another text.
 ///
-/// All of [`check_codec`]; its own characters all come back; a text without blanks but single spaces between other
-/// characters of a line comes back from words and marks; Keras's words of the sequences' texts are the same sequences.
+/// Asserts everything in [`check_codec`]; that vocabularies of its own characters give it back unchanged; that a text
+/// whose only blanks are single spaces within a line is given back by a word vocabulary; and that re-encoding the
+/// text of Keras's sequences gives the same sequences.
 pub fn text_round_trip(bytes: &[u8]) {
     let text = &json::text(bytes, LONG)[..];
     let of = |level, words| Codec::from_text(text, level, &VocabOptions { words, vocab: None });
@@ -189,7 +194,7 @@ pub fn text_round_trip(bytes: &[u8]) {
 
 static OTHERS: LazyLock<Vec<Codec>> = LazyLock::new(others);
 
-/// Vocabularies of a text that is not the one they are tried on.
+/// Returns vocabularies of a text other than the one they are tested on.
 pub(crate) fn others() -> Vec<Codec> {
     const SONG: &str = "Row, row, row your boat,\nGently down the stream.\n\"Merrily\" (so it goes), \
         merrily: life's but a dream -- isn't it?\n<unk> in the n't 's @-@ -lrb- boat 🛶\n";

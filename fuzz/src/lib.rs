@@ -1,13 +1,14 @@
-//! What every reader of bytes from outside must hold, as functions from bytes to nothing that panic where it does not.
+//! Functions from bytes to nothing that panic when something that reads untrusted bytes misbehaves.
 //!
-//! A function is a target: `cargo fuzz` looks for bytes that break it, and a test on stable replays the bytes in its
-//! folder of `corpus/`. What it asserts beside "no panic" stands at the function. Reading must succeed or give a typed
-//! error; what was read is then used, written and read again.
+//! Each function is a target: `cargo fuzz` searches for bytes that break it, and a test on stable Rust replays the
+//! bytes in its folder of `corpus/`. The function's documentation says what it asserts besides not panicking. Reading
+//! must succeed or return a typed error; what was read is then used, written and read again.
 //!
-//! To add one: the function, its line in [`TARGETS`], a file in `fuzz_targets/`, a `[[bin]]`, its seeds in
-//! `examples/seeds.rs`. The replay test says what was forgotten.
+//! To add a target: write the function, its line in [`TARGETS`], a file in `fuzz_targets/`, a `[[bin]]`, and its
+//! seeds in `examples/seeds.rs`. The replay test reports whatever is missing.
 
-// The program's readers, as they are: they live in a binary crate. Not everything of them is called here.
+// The program's reader modules, included by path because they are in a binary crate. Not all of their items are used
+// here.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../crates/refrain-cli/src/array.rs"]
 mod array;
@@ -41,10 +42,10 @@ pub use options::{option_values, recipes};
 pub use tasks::{classifier_task, language_model_task, tagger_task};
 pub use texts::{corpus, input, labelled_texts, tagged_texts};
 
-/// A target: whatever the bytes are, it returns.
+/// A fuzz target. It must return for any bytes.
 pub type Target = fn(&[u8]);
 
-/// All targets by name: a program, and a folder of `corpus/`.
+/// All targets by name, which is that of a program and of a folder in `corpus/`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("architecture", architecture),
     ("bpe_json", bpe_json),
@@ -65,7 +66,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("text_round_trip", text_round_trip),
 ];
 
-/// The program of a target: libFuzzer's under `cargo fuzz`, else one that replays the files it is given.
+/// Defines the program of a target: libFuzzer's under `cargo fuzz`, otherwise one that replays the files it is given.
 #[cfg(fuzzing)]
 #[macro_export]
 macro_rules! program {
@@ -74,7 +75,7 @@ macro_rules! program {
     };
 }
 
-/// The program of a target: libFuzzer's under `cargo fuzz`, else one that replays the files it is given.
+/// Defines the program of a target: libFuzzer's under `cargo fuzz`, otherwise one that replays the files it is given.
 #[cfg(not(fuzzing))]
 #[macro_export]
 macro_rules! program {

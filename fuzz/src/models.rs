@@ -11,18 +11,19 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// Parameters of the models that are made here: enough for every kind of layer, few enough for thousands a second.
+/// Maximum parameters of the models built here: enough for every kind of layer, few enough for thousands of models
+/// per second.
 const MOST_PARAMETERS: usize = 1 << 16;
-/// Text that an opened model reads.
+/// The text that an opened model reads.
 const TEXT: &str = "a row, a boat\nÄ 🛶 \u{1F}";
 
-/// One thread: the gang is not what is tried here.
+/// Returns an engine with one thread: the thread pool is not tested here.
 pub(crate) fn engine() -> Engine {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Isa::detect(), 1));
     ENGINE.clone()
 }
 
-/// The bytes of the file that a function writes.
+/// Returns the bytes of the file that `save` writes.
 pub(crate) fn saved<E: Debug>(save: impl FnOnce(&Path) -> Result<(), E>) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("model");
@@ -30,10 +31,11 @@ pub(crate) fn saved<E: Debug>(save: impl FnOnce(&Path) -> Result<(), E>) -> Vec<
     std::fs::read(path).expect("it was written")
 }
 
-/// The bytes of a model file.
+/// Reads a model file.
 ///
-/// A model that is read and written is the same model: architecture, task, training record, and every weight to the
-/// bit; written a second time it is the same bytes. What the file says it is for is opened too, and reads a few steps.
+/// Asserts that a model that is written and read again has the same architecture, task, training record and
+/// bit-identical weights, and that writing it a second time gives the same bytes. Also opens the model for the task
+/// in the file, and runs a few steps.
 pub fn model_file(bytes: &[u8]) {
     let Ok(read) = file::read(bytes, "the bytes", engine()) else { return };
     let once = written(&read);
@@ -62,7 +64,7 @@ fn written(file: &ModelFile) -> Vec<u8> {
     saved(|path| file::save(path, &file.model, file.task.as_ref(), file.training.as_ref()))
 }
 
-/// Uses a model as its task says. A bare network is not run: its memory is that of the inputs that its user chooses.
+/// Uses a model according to its task. A bare network is not run: its memory depends on inputs that the user chooses.
 fn run(mut opened: Opened) {
     if let Some(model) = opened.downcast_mut::<LanguageModel>() {
         let size = model.codec().vocab_size();
@@ -87,26 +89,26 @@ fn run(mut opened: Opened) {
     }
 }
 
-/// The `refrain.config` of a model file, or `{"config": …, "task": …}`: a file is made around it whose tensors fit, so
-/// that mutations of the JSON get behind the checks of tensors and digest.
+/// Reads the `refrain.config` of a model file, or `{"config": …, "task": …}`, and builds a file around it with
+/// matching tensors, so that mutations of the JSON get past the checks of tensors and digest.
 ///
-/// Holds what [`model_file`] holds, for files that other programs could have written.
+/// Asserts what [`model_file`] asserts, for files that other programs could have written.
 pub fn architecture(bytes: &[u8]) {
     let Some(mut config) = json::parse::<serde_json::Value>(bytes) else { return };
     let task = config.get_mut("task").map(serde_json::Value::take).filter(|task| !task.is_null());
     if let Some(inner) = config.get_mut("config") {
         config = inner.take();
     }
-    // As the file has it, with a layer's unknown settings and all.
+    // As in the file, including unknown settings of a layer.
     let text = config.to_string();
     let Ok(architecture) = serde_json::from_value::<Architecture>(config) else { return };
-    // One that is refused here, or is larger than what is tried, is refused as a file without tensors too, or has no
-    // parameters at all.
+    // An architecture that is rejected here, or has more parameters than allowed, is also rejected as a file without
+    // tensors, or has no parameters at all.
     let parameters = architecture.parameters(MOST_PARAMETERS).unwrap_or_default();
     model_file(&around(&text, task.as_ref(), &parameters));
 }
 
-/// The bytes of a model file without a digest.
+/// Returns the bytes of a model file without a digest.
 fn around(config: &str, task: Option<&serde_json::Value>, parameters: &[(String, Vec<usize>)]) -> Vec<u8> {
     let mut metadata = HashMap::from([
         ("refrain.format".to_owned(), "1".to_owned()),

@@ -1,4 +1,4 @@
-//! Values of the command line, and recipes inside model files.
+//! Command-line values, and the recipes inside model files.
 
 use crate::json;
 use refrain::checkpoint::Every;
@@ -10,9 +10,9 @@ use std::fmt::Debug;
 #[path = "../../crates/refrain-cli/src/cli/values.rs"]
 mod values;
 
-/// The text of an option's value.
+/// Parses the value of a command-line option.
 ///
-/// Every parser gives a number inside the range that it names, or ascending numbers, or an error.
+/// Asserts that every parser returns a number within its stated range, ascending numbers, or an error.
 pub fn option_values(bytes: &[u8]) {
     let text = &json::text(bytes, 1024)[..];
     for range in [Range::COUNT, Range::NOT_NEGATIVE, Range::POSITIVE, Range::SHARE, Range::FACTOR] {
@@ -38,9 +38,9 @@ fn within<T: Debug>(read: Result<T, String>, holds: impl Fn(&T) -> bool) {
     }
 }
 
-/// The recipe that a model file's training record holds.
+/// Reads the recipe in a model file's training record.
 ///
-/// A recipe that is read and written is the same recipe, and checking it gives an answer.
+/// Asserts that a recipe survives a round trip, and that checking it returns.
 pub fn recipes(bytes: &[u8]) {
     recipe::<TextRecipe>(bytes);
     recipe::<ClassifierRecipe>(bytes);

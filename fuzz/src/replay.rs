@@ -1,12 +1,12 @@
-//! Targets without libFuzzer.
+//! Runs targets without libFuzzer.
 
 use crate::Target;
 use std::time::Instant;
 
-/// Runs a target on the files that the command line names.
+/// Runs a target on the files named on the command line.
 ///
 /// # Errors
-/// When one cannot be read.
+/// When a file cannot be read.
 pub fn named_files(target: Target) -> std::io::Result<()> {
     for path in std::env::args_os().skip(1) {
         let bytes = std::fs::read(&path)?;

@@ -1,4 +1,4 @@
-//! What a model file says of its task, in front of a network that fits it.
+//! The task in a model file, together with a network that fits it.
 
 use crate::codecs::check_codec;
 use crate::json;
@@ -8,7 +8,7 @@ use refrain::layers::{Dense, Embedding, SimpleRnn};
 use refrain::{Activation, Classifier, Codec, Compile, LanguageModel, Model, Sequential, Tagger};
 use serde_json::Value;
 
-/// Entries of a vocabulary, and labels, that a network is made for.
+/// Maximum vocabulary entries, and labels, for which a network is built.
 const MOST_ENTRIES: usize = 1 << 12;
 
 fn network(vocabulary: usize, outputs: usize, sequences: bool) -> Option<Model> {
@@ -31,10 +31,10 @@ fn reread(bytes: Vec<u8>) -> ModelFile {
     read(&bytes, "what was written", engine()).expect("what was written can be read")
 }
 
-/// The JSON of a language model's task: its vocabulary.
+/// Reads the JSON of a language model's task: its vocabulary.
 ///
-/// A vocabulary that a model takes holds what [`check_codec`] asserts, the model steps over every id of a text, and a
-/// model that is saved and opened has the same vocabulary.
+/// Asserts [`check_codec`] for a vocabulary that a model accepts, that the model steps over every id of a text, and
+/// that the vocabulary survives saving and opening the model.
 pub fn language_model_task(bytes: &[u8]) {
     let Some(task) = json::parse::<Value>(bytes) else { return };
     let Ok(codec) = serde_json::from_value::<Codec>(task.clone()) else { return };
@@ -55,12 +55,12 @@ pub fn language_model_task(bytes: &[u8]) {
     assert_eq!(*again.codec(), codec);
 }
 
-/// The JSON of a classifier's task: its labels, its longest text and its vocabulary.
+/// Reads the JSON of a classifier's task: its labels, its maximum text length and its vocabulary.
 ///
-/// A classifier that is made of it ranks every label of a text once, with probabilities that fall and add up to 1, and
-/// comes back from its file.
+/// Asserts that a classifier built from it ranks every label of a text once, with decreasing probabilities that add
+/// up to 1, and survives saving and opening.
 pub fn classifier_task(bytes: &[u8]) {
-    /// The sum of some thousand rounded probabilities.
+    /// Tolerance for the sum of several thousand rounded probabilities.
     const SUM_TOLERANCE: f64 = 1e-3;
     let Some(task) = json::parse::<Value>(bytes) else { return };
     let Ok(codec) = serde_json::from_value::<Codec>(task.clone()) else { return };
@@ -84,9 +84,9 @@ pub fn classifier_task(bytes: &[u8]) {
     );
 }
 
-/// The JSON of a tagger's task: its labels, its longest piece and its vocabulary.
+/// Reads the JSON of a tagger's task: its labels, its maximum piece length and its vocabulary.
 ///
-/// A tagger that is made of it gives every word of a line one of its labels, and comes back from its file.
+/// Asserts that a tagger built from it gives every word of a line one of its labels, and survives saving and opening.
 pub fn tagger_task(bytes: &[u8]) {
     let Some(task) = json::parse::<Value>(bytes) else { return };
     let Ok(codec) = serde_json::from_value::<Codec>(task.clone()) else { return };

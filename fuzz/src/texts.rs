@@ -1,4 +1,4 @@
-//! Corpora and labelled texts.
+//! Corpora, and texts with labels.
 
 use crate::codecs::others;
 use refrain::classifier::{Identical, LabelledText, parse_lines, parse_table, split_labelled};
@@ -11,12 +11,12 @@ use refrain::{Corpus, Store, Tokens};
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// Nothing here is so large that it would be kept in a file.
+/// A folder that is never written to: nothing here is large enough to be stored in a file.
 const NOWHERE: &str = "nowhere";
-/// Parts one file from the next in the bytes of [`corpus`]: no text that a person writes holds it.
+/// Separates files in the bytes of [`corpus`]. It does not occur in ordinary text.
 const FILE_SEPARATOR: u8 = 0x1C;
 
-/// How files begin that are decompressed or refused as another format: gzip, UTF-16, zstd, xz, zip.
+/// First bytes of files that are decompressed, or rejected as another format: gzip, UTF-16, zstd, xz, zip.
 const OTHER_FORMATS: [&[u8]; 6] =
     [b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"PK\x03\x04"];
 
@@ -29,10 +29,11 @@ fn read(files: &[&[u8]], chunk: usize) -> Result<Corpus, String> {
     Ok(corpus)
 }
 
-/// The bytes of a text that a user names, gzip or not.
+/// Reads the bytes of a user's text file, gzip or not.
 ///
-/// Its lines are those of the whole text, each with its number, and where one cannot be read the other cannot: for the
-/// same reason, if no line is cut short. A text without a format of its own is the bytes as UTF-8, without the mark.
+/// Asserts that its lines are those of the whole text, each with its number; that if one of the two cannot be read,
+/// neither can the other, for the same reason unless a line is cut short; and that plain text is the bytes as UTF-8
+/// without the byte order mark.
 pub fn input(bytes: &[u8]) {
     let open = || Input::from_reader("the text", bytes);
     let Ok(whole) = open() else {
@@ -57,7 +58,8 @@ pub fn input(bytes: &[u8]) {
     }
 }
 
-/// What a corpus of these files is, said without chunks. `Err` with the place of the byte that is no UTF-8, or none.
+/// Returns the expected text of a corpus of these files, computed without chunks. `Err` holds the file, and the byte
+/// that is not UTF-8 with its offset, if that is the reason.
 fn whole(files: &[&[u8]]) -> Result<String, (usize, Option<(u8, usize)>)> {
     let mut text = String::new();
     for (i, file) in files.iter().enumerate() {
@@ -75,12 +77,12 @@ fn whole(files: &[&[u8]]) -> Result<String, (usize, Option<(u8, usize)>)> {
     Ok(text)
 }
 
-/// Text files, parted by the byte 0x1C; the first byte says how many bytes are read at a time, the second where the
-/// text is split.
+/// Reads text files separated by the byte 0x1C. The first byte is the chunk size minus one, the second where to split
+/// the text.
 ///
-/// Read in chunks of any size a corpus is the text that was read at once, without byte order marks, each file on a line
-/// of its own; refused for the same byte at the same place. Its chunks put together, its beginning, its split and its
-/// tokens are those of the whole text.
+/// Asserts that a corpus read in chunks of any size equals the text read at once, without byte order marks and with
+/// each file starting on a new line; that both are rejected for the same byte at the same offset; and that its
+/// concatenated chunks, its beginning, its split and its tokens are those of the whole text.
 pub fn corpus(bytes: &[u8]) {
     let (chunk, share, bytes) = match bytes {
         [chunk, share, rest @ ..] => (1 + usize::from(*chunk), f64::from(*share) / 256.0, rest),
@@ -131,10 +133,10 @@ pub fn corpus(bytes: &[u8]) {
     }
 }
 
-/// The bytes of a table of labels and texts, as `refrain train classify` reads them.
+/// Reads the bytes of a table of labels and texts, as `refrain train classify` does.
 ///
-/// Each example has a label without control characters and a text, both trimmed; the examples written as a table are
-/// the same examples. The parts of a split are all examples, a label keeps its texts, and identical ones stay together.
+/// Asserts that each example has a label without control characters and a text, both trimmed; that the examples survive
+/// being written as a table; and that a split keeps all examples with their labels, and identical ones together.
 pub fn labelled_texts(bytes: &[u8]) {
     let Ok(text) = Input::from_reader("the table", bytes).and_then(Input::text) else { return };
     if let Ok(lines) = parse_lines(&text, " label ", "the lines") {
@@ -144,7 +146,7 @@ pub fn labelled_texts(bytes: &[u8]) {
     }
     let examples = match parse_table(&text, "the table") {
         Ok(examples) => examples,
-        // A message shows a part of a line, and of no other file than this.
+        // The message shows only a part of a line, and only of this file.
         Err(error) => return assert!(error.to_string().starts_with("the table"), "{error}"),
     };
     assert!(!examples.is_empty());
@@ -166,10 +168,10 @@ pub fn labelled_texts(bytes: &[u8]) {
     }
 }
 
-/// The bytes of sentences whose words have labels, as `refrain train tag` reads them.
+/// Reads the bytes of sentences whose words have labels, as `refrain train tag` does.
 ///
-/// Every sentence has words, each with a label without control characters; what is written as columns is the same
-/// sentences again. Its parts put together are all of it.
+/// Asserts that every sentence has words, each with a label without control characters; that the sentences survive
+/// being written as columns; and that the parts of a split together are all of it.
 pub fn tagged_texts(bytes: &[u8]) {
     let Ok(text) = Input::from_reader("the sentences", bytes).and_then(Input::text) else { return };
     let sentences = match parse_tagged(&text, "the sentences") {

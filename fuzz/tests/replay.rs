@@ -1,4 +1,4 @@
-//! The bytes that are kept for each target, run through it without libFuzzer.
+//! Runs each target on its stored files, without libFuzzer.
 
 use refrain_fuzz::TARGETS;
 use std::collections::BTreeSet;
@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What reading a file of strangers may take. It is far more than a kept file does, and sees what is not linear.
+/// Maximum time to read an untrusted file. It is far more than any stored file takes, and catches what is not linear.
 const LONGEST: Duration = Duration::from_secs(1);
-/// Bytes of all kept files: they are part of every clone.
+/// Maximum total size of the stored files, which are part of every clone.
 const MOST_KEPT: u64 = 300_000;
 
 fn here(folder: &str) -> PathBuf {
@@ -38,17 +38,20 @@ fn every_target_has_a_program_and_files() {
     assert_eq!(stems("corpus"), names);
     let manifest = fs::read_to_string(here("Cargo.toml")).unwrap();
     for name in &names {
-        assert!(manifest.contains(&format!("[[bin]]\nname = \"{name}\"\n")), "{name} has no [[bin]]");
+        assert!(
+            manifest.contains(&format!("[[bin]]\nname = \"{name}\"\n")),
+            "{name} has no [[bin]] in Cargo.toml"
+        );
         let program = fs::read_to_string(here("fuzz_targets").join(name).with_extension("rs")).unwrap();
         let function = if name == "npy" { "npy_file" } else { name };
         assert!(
             program.contains(&format!("program!(refrain_fuzz::{function});")),
-            "{name} runs another target"
+            "{name} runs the wrong target"
         );
-        assert!(kept(name).len() >= 3, "{name} has few files");
+        assert!(kept(name).len() >= 3, "{name} has fewer than 3 stored files");
     }
     let size: u64 = names.iter().flat_map(|name| kept(name)).map(|(_, bytes)| bytes.len() as u64).sum();
-    assert!(size <= MOST_KEPT, "{size} bytes are kept; expected at most {MOST_KEPT}");
+    assert!(size <= MOST_KEPT, "stored files have {size} bytes; expected at most {MOST_KEPT}");
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn kept_files_hold() {
     }
 }
 
-/// A cut and a changed byte at some places of each file: what libFuzzer would try first.
+/// Cuts each file, and changes a byte, at several places: what libFuzzer would try first.
 #[test]
 fn kept_files_hold_with_a_byte_changed_or_cut_off() {
     const PLACES: usize = 24;

@@ -1,6 +1,6 @@
-//! Burn as a peer of the benchmark, on its own CPU backend: training an LSTM language model, as its own layers do it.
+//! Burn as a peer of the benchmark, on its own CPU backend: trains an LSTM language model with Burn's own layers.
 //!
-//! It clips the gradient of each parameter and not that of all together, so it is spared that part of a step.
+//! It clips the gradient of each parameter rather than the global norm, which saves it that part of a step.
 
 use bench_protocol::{
     BATCHES, Cell, Optimizer as Rule, Prepared, Result, Train, Work, locked, serve, tokens,
@@ -16,7 +16,7 @@ fn main() -> Result<()> {
         Work::Train(work) if work.cell == Cell::Lstm && work.each_step && work.epochs.is_none() => {
             train(work)
         }
-        _ => Ok(Prepared::Unsupported("Burn is asked for LSTM language models alone")),
+        _ => Ok(Prepared::Unsupported("the Burn peer only supports LSTM language models")),
     })
 }
 
@@ -39,7 +39,7 @@ impl LanguageModel {
         }
     }
 
-    /// The logits of `ids`, and the states that the layers end in.
+    /// Returns the logits of `ids`, and the final states of the layers.
     fn forward(&self, ids: Tensor<2, Int>, states: &mut [LstmState<2>]) -> Tensor<2> {
         let mut x = self.embedding.forward(ids);
         for (layer, state) in self.layers.iter().zip(states) {

@@ -1,6 +1,6 @@
-//! Candle as a peer of the benchmark: training an LSTM language model, as its own layers do it.
+//! Candle as a peer of the benchmark: trains an LSTM language model with Candle's own layers.
 //!
-//! It has no clipping by the global norm, so it is spared that part of a step.
+//! It has no clipping by the global norm, which saves it that part of a step.
 
 use bench_protocol::{
     BATCHES, Cell, Optimizer as Rule, Prepared, Result, Train, Work, locked, serve, tokens,
@@ -17,7 +17,7 @@ fn main() -> Result<()> {
         Work::Train(work) if work.cell == Cell::Lstm && work.each_step && work.epochs.is_none() => {
             train(work)
         }
-        _ => Ok(Prepared::Unsupported("Candle is asked for LSTM language models alone")),
+        _ => Ok(Prepared::Unsupported("the Candle peer only supports LSTM language models")),
     })
 }
 
@@ -38,7 +38,7 @@ impl LanguageModel {
         Ok(Self { embedding, layers, head: linear(work.units, work.vocab, vars.pp("head"))? })
     }
 
-    /// The logits of `ids`, and the states that the layers end in.
+    /// Returns the logits of `ids`, and the final states of the layers.
     fn forward(&self, ids: &Tensor, states: &mut [LSTMState]) -> Result<Tensor> {
         let mut x = self.embedding.forward(ids)?;
         for (layer, state) in self.layers.iter().zip(states) {

@@ -3,7 +3,7 @@
 use crate::picture::Sketch;
 use bench_protocol::{Cell, Job, Layer, Optimizer, Stream, Train, Work, mix};
 
-/// Sequences and steps of a layer's batch and of the character model's.
+/// Sequences and steps in a batch of the layer jobs and the character model.
 const SEQUENCES: usize = 64;
 const STEPS: usize = 64;
 /// Steps of a stream.
@@ -12,53 +12,55 @@ const STREAM_STEPS: usize = 256;
 const LONGEST: usize = 256;
 /// Epochs of the tutorial.
 const EPOCHS: usize = 200;
-/// Layers and streams are the same arithmetic in another order: relative, from sums of up to 10⁶ floats.
+/// Relative tolerance for layers and streams: the same arithmetic in another order, with sums of up to 10⁶ floats.
 const SAME: f64 = 1e-4;
-/// Models begin with weights of their library's own, so that their first losses only lie near ln V.
+/// Relative tolerance for models: each library initialises its own weights, so the first losses are only close to ln
+/// V.
 const NEAR: f64 = 0.1;
 
-/// Jobs whose results stand in one table.
+/// Jobs whose results share a table.
 pub(crate) struct Group {
     pub(crate) title: String,
     pub(crate) jobs: Vec<Timed>,
-    /// Whether the memory of each job is shown too.
+    /// Whether to show the memory of each job too.
     pub(crate) memory: bool,
-    /// Refrain on so many threads stands beside it, and no rival does; empty for the rivals that were asked for.
+    /// Compares Refrain with itself on these numbers of threads, without rivals. If empty, compares it with the
+    /// selected rivals.
     pub(crate) fewer: Vec<usize>,
-    /// How its results are drawn.
+    /// How to draw its results.
     pub(crate) sketch: Option<Sketch>,
 }
 
 impl Group {
-    /// A group whose results are a plain table.
+    /// Creates a group whose results are a plain table.
     pub(crate) fn new(title: String, jobs: Vec<Timed>) -> Self {
         Self { title, jobs, memory: false, fewer: Vec::new(), sketch: None }
     }
 }
 
-/// A job and how its time is shown.
+/// A job and how to show its time.
 pub(crate) struct Timed {
     pub(crate) name: String,
     pub(crate) job: Job,
     pub(crate) unit: Unit,
-    /// How far a rival's check may lie from Refrain's, relative.
+    /// Maximum relative difference between a rival's check values and Refrain's.
     pub(crate) tolerance: f64,
-    /// Whether a quick run has it too.
+    /// Whether a quick run includes it.
     pub(crate) quick: bool,
-    /// Whether Refrain does it on fewer threads too, where a run asks for that.
+    /// Whether Refrain also runs it on fewer threads, if the run asks for that.
     pub(crate) fewer: bool,
 }
 
-/// What a time is shown as.
+/// The form in which a time is shown.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     /// Time of a repetition.
     Whole,
-    /// Time of one of its so many steps.
+    /// Time per step, for this many steps in a repetition.
     Step(usize),
-    /// Its so many tokens a second.
+    /// Tokens per second, for this many tokens in a repetition.
     Tokens(usize),
-    /// Operations of its matrix products a second.
+    /// Floating-point operations of its matrix products per second.
     Speed,
 }
 
@@ -81,18 +83,21 @@ pub(crate) fn groups(threads: usize) -> Vec<Group> {
             ),
             layers.collect(),
         ),
-        Group::new("One sequence forward through an LSTM, one thread, time a step".into(), streams.collect()),
-        Group::new(format!("Character model, {threads} threads, tokens trained a second"), chars.collect()),
+        Group::new(
+            "One sequence forward through an LSTM, one thread, time per step".into(),
+            streams.collect(),
+        ),
+        Group::new(format!("Character model, {threads} threads, tokens trained per second"), chars.collect()),
         Group {
             memory: true,
             ..Group::new(
-                format!("Word model, {threads} threads, tokens trained a second"),
+                format!("Word model, {threads} threads, tokens trained per second"),
                 vec![word(threads)],
             )
         },
         Group::new(format!("The tutorial, {threads} threads"), tutorial(threads)),
         Group::new(
-            format!("Sequences of different lengths, LSTM 256, {threads} threads, time a real step"),
+            format!("Sequences of different lengths, LSTM 256, {threads} threads, time per real step"),
             ragged(threads),
         ),
     ]
@@ -189,7 +194,7 @@ fn tutorial(threads: usize) -> Vec<Timed> {
     ]
 }
 
-/// Lengths spread evenly over 1..256, and the same real steps in sequences of one length.
+/// Lengths spread evenly over 1 to 256, and the same number of real steps in sequences of equal length.
 fn ragged(threads: usize) -> Vec<Timed> {
     let mut lengths: Vec<_> = (0..SEQUENCES).map(|n| 1 + mix(n) as usize % LONGEST).collect();
     let spare = lengths.iter().sum::<usize>() % SEQUENCES;

@@ -1,4 +1,4 @@
-//! Refrain beside its rivals: the same jobs, in turns, in one command.
+//! Compares Refrain with its rivals: the same jobs, in turns, with one command.
 
 mod jobs;
 mod measure;
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-/// Seconds of a turn.
+/// Seconds per turn.
 const TURN: f64 = 0.3;
 const SCALING_TURN: f64 = 0.15;
 const QUICK_TURN: f64 = 0.02;
@@ -26,36 +26,36 @@ const QUICK_TURN: f64 = 0.02;
 const ROUNDS: u16 = 5;
 const SCALING_ROUNDS: u16 = 3;
 const QUICK_ROUNDS: u16 = 2;
-/// Seconds of a repetition that a scaling run waits for: it has many jobs, and a rival's figure at the largest of
-/// them is not worth the minutes.
+/// Maximum seconds of a repetition in a scaling run. The run has many jobs, and a rival's result for the largest ones
+/// is not worth minutes of waiting.
 const LONGEST: f64 = 3.0;
 
-/// Times Refrain and its rivals on the same jobs, in turns, and records the medians.
+/// Time Refrain and its rivals on the same jobs, in turns, and record the medians.
 ///
-/// A rival that is not installed is left out. Times mean something on a machine that does nothing else.
+/// Rivals that are not installed are skipped. Run it on an otherwise idle machine.
 #[derive(Parser)]
 #[command(name = "bench", version)]
 struct Options {
-    /// Only jobs whose name contains one of these, as in `layer/lstm,word`
+    /// Run only jobs whose name contains one of these, as in `layer/lstm,word`
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How cost grows with each size of a job, one at a time, in tables and pictures
+    /// Measure how the cost grows with each job size, in tables and pictures
     #[arg(long)]
     scaling: bool,
-    /// Rivals to stand beside Refrain: one-thread, torch, torch-bf16, onnx, onnx-empty, keras, candle, burn
-    /// [default: all but candle and burn, which cargo builds when they are named; torch with --scaling]
+    /// Rivals to compare with: one-thread, torch, torch-bf16, onnx, onnx-empty, keras, candle, burn
+    /// [default: all but candle and burn, which are built on request; torch with --scaling]
     #[arg(long, value_delimiter = ',')]
     rivals: Option<Vec<String>>,
-    /// Threads of every job but streams, which have one
+    /// Threads for every job except streams, which use one
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
-    /// Turns of each rival at each job [default: 5, 3 with --scaling, 2 with --quick]
+    /// Turns per rival and job [default: 5, 3 with --scaling, 2 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// The Python to use, for all rivals or one: `python3`, `onnx=/path/to/python`
+    /// Python to use, for all rivals or for one: `python3`, `onnx=/path/to/python`
     #[arg(long, value_name = "[RIVAL=]PATH")]
     python: Vec<String>,
-    /// Small jobs and short turns: tries that everything works
+    /// Run small jobs in short turns, to check that everything works
     #[arg(long)]
     quick: bool,
     /// Name of the record in bench/record
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs all and returns what went wrong.
+/// Runs everything and returns the failures.
 fn run(options: &Options) -> Result<Vec<String>> {
     let asked = contenders(options)?;
     let pace = pace(options);
@@ -138,11 +138,11 @@ fn wanted(options: &Options, timed: &Timed) -> bool {
     named && (timed.quick || !options.quick)
 }
 
-/// Refrain and the rivals that can be started.
+/// Returns Refrain and the rivals that can be started.
 fn contenders(options: &Options) -> Result<Vec<Contender>> {
     let asked = options.rivals.as_deref();
     if let Some(key) = asked.into_iter().flatten().find(|&key| rival::ALL.iter().all(|r| r.key != key)) {
-        return Err(format!("there is no rival `{key}`; see --help").into());
+        return Err(format!("unknown rival `{key}`; --help lists all of them").into());
     }
     let usual = |rival: &Rival| match options.scaling {
         true => scaling::RIVALS.contains(&rival.key),
@@ -161,14 +161,14 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
         let command = rival.command(&python)?;
         match Peer::start(&command, options.threads.into()) {
             Ok(peer) => contenders.push(Contender::new(rival, command, peer.version.clone(), python)),
-            Err(why) if i > 0 => eprintln!("without {}: {why} ({})", rival.title, rival.hint),
+            Err(why) if i > 0 => eprintln!("skipping {}: {why} ({})", rival.title, rival.hint),
             Err(why) => return Err(why),
         }
     }
     Ok(contenders)
 }
 
-/// Refrain on all threads, then on fewer.
+/// Returns Refrain on all threads, then on fewer.
 fn on_threads(refrain: &Contender, fewer: &[usize]) -> Vec<Contender> {
     let mut contenders = vec![refrain.clone()];
     contenders.extend(fewer.iter().map(|&threads| refrain.on(threads)));

@@ -1,4 +1,4 @@
-//! Contenders in turns.
+//! Times contenders in turns.
 
 use crate::jobs::Timed;
 use crate::report::{Outcome, median};
@@ -8,35 +8,35 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A turn repeats its job no more often than this, so that an answer stays one short line.
+/// Maximum repetitions in a turn, so that a reply stays one short line.
 const MOST_REPETITIONS: f64 = 1000.0;
-/// Between turns: threads that spin while they wait for work go to sleep.
+/// Pause between turns, in which threads that spin while waiting for work go to sleep.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Words of the tutorial's program: the sentence of `examples/01-next-word`.
+/// Input of the tutorial program: the sentence of `examples/01-next-word`.
 const SENTENCE: &str = "A refrain is the line of a song that comes back, and so does our hidden state too.";
 
-/// How long a run looks at a job.
+/// How long to measure a job.
 #[derive(Clone, Copy)]
 pub(crate) struct Pace {
     /// Turns of each contender.
     pub(crate) rounds: u16,
-    /// About how many seconds a turn repeats its job.
+    /// Approximate seconds for which a turn repeats its job.
     pub(crate) turn: f64,
-    /// A rival whose repetition takes more seconds is left out.
+    /// Maximum seconds of a rival's repetition; a slower rival is skipped.
     pub(crate) longest: f64,
-    /// Whether a contender's process stays for the next job: some take seconds to start.
+    /// Whether a contender's process is kept for the next job: some take seconds to start.
     pub(crate) stay: bool,
 }
 
-/// Times jobs, one after the other.
+/// Times jobs, one after another.
 pub(crate) struct Stopwatch<'a> {
     contenders: &'a [Contender],
     pace: Pace,
-    /// The process of each contender that waits for its next job.
+    /// The process of each contender, waiting for its next job.
     waiting: Vec<Option<Peer>>,
 }
 
-/// A contender's process, prepared for the job, and how often a turn repeats it.
+/// A contender's process, prepared for the job, and the number of repetitions per turn.
 struct Turn {
     peer: Peer,
     repetitions: usize,
@@ -47,7 +47,7 @@ impl<'a> Stopwatch<'a> {
         Self { contenders, pace, waiting: contenders.iter().map(|_| None).collect() }
     }
 
-    /// What becomes of each contender at a job.
+    /// Returns the outcome of each contender for a job.
     pub(crate) fn time(&mut self, timed: &Timed) -> Result<Vec<Outcome>> {
         match timed.job.work {
             Work::Program => programs(self.contenders, self.pace.rounds),
@@ -84,7 +84,7 @@ impl<'a> Stopwatch<'a> {
         for ((turn, outcome), waiting) in turns.into_iter().zip(&mut outcomes).zip(&mut self.waiting) {
             if let (Some(mut turn), Outcome::Timed { memory, .. }) = (turn, outcome) {
                 if self.pace.stay {
-                    // What a process holds from other jobs is no figure of this one.
+                    // Memory that the process holds from other jobs must not count for this one.
                     *waiting = Some(turn.peer);
                 } else {
                     *memory = turn.peer.memory().ok().flatten();
@@ -94,13 +94,13 @@ impl<'a> Stopwatch<'a> {
         outcomes
     }
 
-    /// Has a contender do the job once, and holds what it came to against Refrain's, who is first.
+    /// Has a contender do the job once, and compares its check values with those of Refrain, which comes first.
     fn prepare(&mut self, timed: &Timed, i: usize, check: &mut Vec<f64>) -> Result<(Option<Turn>, Outcome)> {
         let contender = &self.contenders[i];
         let mut job = timed.job.clone();
         if let Some(threads) = contender.threads {
             if !timed.fewer || threads >= job.threads {
-                return Ok((None, Outcome::Unsupported("it is not run on fewer threads".into())));
+                return Ok((None, Outcome::Unsupported("not run on fewer threads".into())));
             }
             job.threads = threads;
         }
@@ -117,14 +117,15 @@ impl<'a> Stopwatch<'a> {
         }
         let tolerance = timed.tolerance.max(contender.rival.tolerance);
         let same = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance * b.abs();
-        // What does nothing has nothing to be checked by.
+        // A job that computes nothing has nothing to check.
         let comparable = ready.check.is_empty() || ready.check.len() == check.len();
         if !comparable || !ready.check.iter().zip(&*check).all(same) {
-            return Err(format!("it came to {:?} where Refrain came to {check:?}", ready.check).into());
+            return Err(format!("its check values are {:?}, but Refrain's are {check:?}", ready.check).into());
         }
         let once = median(peer.run(1)?);
         if i > 0 && once > self.pace.longest {
-            let why = format!("a repetition takes {once:.1} s, more than {} s", self.pace.longest);
+            let why =
+                format!("a repetition takes {once:.1} s, more than the limit of {} s", self.pace.longest);
             return Ok((None, Outcome::Unsupported(why)));
         }
         let repetitions = (self.pace.turn / once).clamp(1.0, MOST_REPETITIONS) as usize;
@@ -133,7 +134,7 @@ impl<'a> Stopwatch<'a> {
     }
 }
 
-/// Times the tutorial's whole program, process start to end.
+/// Times the whole tutorial program, from process start to end.
 fn programs(contenders: &[Contender], rounds: u16) -> Result<Vec<Outcome>> {
     let file = std::env::temp_dir().join("refrain-bench-sentence.txt");
     std::fs::write(&file, SENTENCE)?;
@@ -143,7 +144,7 @@ fn programs(contenders: &[Contender], rounds: u16) -> Result<Vec<Outcome>> {
         .iter()
         .map(|command| match command {
             Some(_) => Outcome::Timed { seconds: Vec::new(), memory: None, peak: None },
-            None => Outcome::Unsupported("it has no program of its own here".into()),
+            None => Outcome::Unsupported("no such program for it".into()),
         })
         .collect();
     for _ in 0..rounds {
@@ -155,7 +156,7 @@ fn programs(contenders: &[Contender], rounds: u16) -> Result<Vec<Outcome>> {
                 Command::new(&command[0]).args(&command[1..]).stdout(quiet()).stderr(quiet()).status()?;
             seconds.push(start.elapsed().as_secs_f64());
             if !status.success() {
-                *outcome = Outcome::Failed(format!("its program ended with {status}"));
+                *outcome = Outcome::Failed(format!("its program exited with {status}"));
             }
         }
     }

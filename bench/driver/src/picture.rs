@@ -1,32 +1,32 @@
-//! Pictures of a scaling run.
+//! The pictures of a scaling run.
 
 use crate::report::{Outcome, Row};
 use crate::rival::Contender;
 use bench_protocol::{Cell, Result, Work};
 use refrain_plot::{Axis, Chart, Figure};
 
-/// Charts of a row of a picture.
+/// Charts per row of a picture.
 const COLUMNS: usize = 3;
-/// A chart of fewer sizes, or of fewer numbers of threads, says no more than its table.
+/// A chart with fewer sizes, or fewer numbers of threads, would show no more than its table.
 const SIZES: usize = 2;
 const THREADS: usize = 3;
 
-/// How the results of a group are drawn.
+/// How to draw the results of a group.
 pub(crate) struct Sketch {
-    /// The picture that its charts are part of, by the end of its file's name.
+    /// The picture that its charts belong to, as the suffix of its file name.
     pub(crate) picture: &'static str,
     /// The picture's title.
     pub(crate) title: String,
-    /// What stays the same in the group.
+    /// What is constant in the group.
     pub(crate) held: String,
     pub(crate) against: Against,
 }
 
-/// What stands below a chart.
+/// The horizontal axis of a chart.
 pub(crate) enum Against {
-    /// A size of the job. Each cell has a chart for each measure, each contender a line.
+    /// A size of the job. There is a chart for each cell and measure, with a line for each contender.
     Size(Size),
-    /// Threads, in one chart: how many times faster than on one thread. Each job has a line.
+    /// Threads, in one chart: the speedup over one thread. There is a line for each job.
     Threads,
 }
 
@@ -36,21 +36,21 @@ pub(crate) struct Size {
     pub(crate) measures: Vec<Measure>,
 }
 
-/// What a chart shows of a time. Each is a flat line where cost grows as the work does.
+/// The quantity that a chart shows. Each is a flat line if the cost is proportional to the work.
 #[derive(Clone, Copy)]
 pub(crate) enum Measure {
-    /// Time of a step of a sequence.
+    /// Time per step of a sequence.
     Step,
-    /// Time of a token.
+    /// Time per token.
     Token,
-    /// Operations of the matrix products a second.
+    /// Floating-point operations of the matrix products per second.
     Speed,
 }
 
 impl Measure {
     fn label(self) -> &'static str {
         match self {
-            Self::Step => "µs a step of a sequence",
+            Self::Step => "µs per step of a sequence",
             Self::Token => "µs a token",
             Self::Speed => "GFLOP/s",
         }
@@ -64,22 +64,22 @@ impl Measure {
     }
 }
 
-/// A group's results.
+/// The results of a group.
 pub(crate) struct Measured {
     pub(crate) sketch: Sketch,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) rows: Vec<Row>,
 }
 
-/// A picture as it is written.
+/// A picture to be written.
 pub(crate) struct Picture {
-    /// The end of its file's name.
+    /// The suffix of its file name.
     pub(crate) part: &'static str,
     pub(crate) title: String,
     pub(crate) svg: String,
 }
 
-/// The pictures of a run's groups, as far as these have something to compare.
+/// Draws the pictures of a run's groups. Groups with nothing to compare are skipped.
 pub(crate) fn pictures(groups: &[Measured]) -> Result<Vec<Picture>> {
     let mut pictures: Vec<(&Sketch, Vec<Chart>)> = Vec::new();
     let peak = groups.iter().flat_map(|group| &group.rows).filter_map(Row::peak).reduce(f64::max);
@@ -130,7 +130,7 @@ impl Measured {
 
     fn threads(&self) -> Option<Chart> {
         let x = Axis::new("threads").log2();
-        let chart = Chart::new(self.sketch.held.as_str()).x(x).y(Axis::new("times one thread").log2());
+        let chart = Chart::new(self.sketch.held.as_str()).x(x).y(Axis::new("speedup over one thread").log2());
         let lines = self.rows.iter().filter_map(|row| {
             let job = &row.timed.job;
             let Work::Layer(layer) = &job.work else { return None };
@@ -147,7 +147,7 @@ impl Measured {
     }
 }
 
-/// The chart with these lines, if one of them has this many points to compare.
+/// Returns the chart with these lines, if one of them has at least this many points.
 fn with_lines(
     chart: Chart,
     lines: impl Iterator<Item = (String, Vec<(f64, f64)>)>,
@@ -158,7 +158,7 @@ fn with_lines(
     enough.then(|| lines.into_iter().fold(chart, |chart, (name, points)| chart.line(name, points)))
 }
 
-/// A contender's name where no table stands around it.
+/// Returns a contender's name for use outside a table.
 fn name(contender: &Contender) -> String {
     match contender.threads {
         Some(_) => format!("Refrain {}", contender.title),
@@ -173,10 +173,10 @@ mod tests {
     use crate::rival::ALL;
     use crate::scaling::groups;
 
-    /// Speeds of contenders that are invented, in operations a second, and the machine's.
+    /// Invented speeds of the contenders, in operations per second, and the machine's peak.
     const SPEEDS: [f64; 3] = [4e10, 2e10, 1e10];
     const PEAK: f64 = 1e11;
-    /// Places are written to tenths of a pixel.
+    /// Positions are written to a tenth of a pixel.
     const PIXEL: f64 = 0.3;
 
     fn contender(key: &str) -> Contender {
@@ -184,7 +184,7 @@ mod tests {
         Contender::new(rival, Vec::new(), String::new(), String::new())
     }
 
-    /// A run whose cost grows as the work does, on a machine of this many cores.
+    /// Invents a run whose cost is proportional to the work, on a machine with this many cores.
     fn invented(cores: usize) -> Vec<Measured> {
         let measured = |group: Group| {
             let refrain = contender("refrain");
@@ -215,7 +215,7 @@ mod tests {
         pictures(groups).unwrap().into_iter().find(|picture| picture.part == part).map(|picture| picture.svg)
     }
 
-    /// How high the points of each line stand.
+    /// Returns the heights of the points of each line.
     fn heights(svg: &str) -> Vec<Vec<&str>> {
         let lines =
             svg.lines().filter_map(|line| line.strip_prefix("<polyline points=\"")?.split('"').next());
@@ -228,7 +228,7 @@ mod tests {
     fn a_cost_that_grows_as_the_work_does_is_flat() {
         let groups = invented(2);
         let layer = svg("layer", &groups).unwrap();
-        // Three sizes, three cells, three contenders: units change the work of a step, the others do not.
+        // Three sizes, three cells, three contenders: units change the work per step, the others do not.
         let lines = heights(&layer);
         assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [[6; 9], [9; 9], [7; 9]].concat());
         for line in &lines {
@@ -257,7 +257,7 @@ mod tests {
         assert!(svg("threads", &invented(1)).is_none() && svg("threads", &invented(2)).is_none());
         let drawn = svg("threads", &invented(4)).unwrap();
         assert_eq!(heights(&drawn).iter().map(Vec::len).collect::<Vec<_>>(), [3; 3]);
-        // Twice as fast is a half of the way from one to four times.
+        // A speedup of two is halfway between one and four.
         let height = |at: usize| heights(&drawn)[0][at].parse::<f64>().unwrap();
         assert!((height(0) - 2.0 * height(1) + height(2)).abs() < PIXEL, "{drawn}");
     }

@@ -14,15 +14,15 @@ pub(crate) struct Row {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// What became of a contender at a job.
+/// The outcome of a contender for a job.
 #[derive(Clone)]
 pub(crate) enum Outcome {
     Timed {
         /// The median of each turn.
         seconds: Vec<f64>,
-        /// Bytes at the peak above the idle process.
+        /// Peak memory in bytes, above the idle process.
         memory: Option<u64>,
-        /// The machine's own limit, if the contender measured it.
+        /// The machine's peak speed, if the contender measured it.
         peak: Option<f64>,
     },
     Unsupported(String),
@@ -48,13 +48,13 @@ impl Outcome {
     }
 }
 
-/// The middle one; of an even number the upper.
+/// Returns the middle value; for an even number of values, the upper of the two.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A run's tables and numbers.
+/// The tables and numbers of a run.
 pub(crate) struct Record {
     text: String,
     threads: u16,
@@ -63,7 +63,7 @@ pub(crate) struct Record {
     rivals: Vec<(&'static Rival, String)>,
     jobs: Vec<Value>,
     pictures: Vec<Picture>,
-    /// What went wrong.
+    /// What failed.
     pub(crate) failures: Vec<String>,
 }
 
@@ -77,12 +77,12 @@ impl Record {
         self.rivals.push((rival, version.to_owned()));
     }
 
-    /// A picture that is written beside the tables.
+    /// Adds a picture to be written next to the tables.
     pub(crate) fn picture(&mut self, picture: Picture) {
         self.pictures.push(picture);
     }
 
-    /// The table of one group; a column for each contender that did one of its jobs.
+    /// Returns the table of one group, with a column for each contender that did one of its jobs.
     pub(crate) fn table(
         &mut self,
         title: &str,
@@ -92,7 +92,7 @@ impl Record {
     ) -> String {
         let timed = |i: &usize| rows.iter().any(|row| row.outcomes[*i].seconds().is_some());
         let columns: Vec<_> = (0..contenders.len()).filter(timed).collect();
-        // One measurement can fall into a moment when the machine does something else.
+        // A single measurement may fall into a moment when the machine is busy.
         let peak = rows.iter().filter_map(Row::peak).reduce(f64::max);
         let mut cells = vec![vec!["job".to_owned()]];
         for &i in &columns {
@@ -135,7 +135,7 @@ impl Record {
         out
     }
 
-    /// Adds a row's numbers, and what failed; a job that is in several tables once.
+    /// Adds a row's numbers, and its failures. A job that is in several tables is added once.
     fn keep(&mut self, contenders: &[Contender], row: &Row) {
         if self.jobs.iter().any(|job| job["name"] == row.timed.name.as_str()) {
             return;
@@ -155,8 +155,11 @@ impl Record {
         let versions = self.rivals.iter().filter(|(rival, _)| !rival.key.contains('-'));
         let versions: Vec<_> =
             versions.map(|(rival, version)| format!("{} {version}", rival.title)).collect();
-        let quick =
-            if self.quick { " A quick run: it shows that everything works, and no speed." } else { "" };
+        let quick = if self.quick {
+            " A quick run: it shows that everything works; its times mean nothing."
+        } else {
+            ""
+        };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut head = format!(
             "# {}\n\n{}. {}. Medians of {} turns; × is a rival's time over Refrain's.{quick}\n",
@@ -170,7 +173,7 @@ impl Record {
             .iter()
             .map(|(rival, version)| (rival.key.to_owned(), version.clone().into()))
             .collect();
-        // A job a line: what changes from run to run is seen.
+        // One job per line, so that a diff shows what changes between runs.
         let jobs = self.jobs.iter().map(Value::to_string).collect::<Vec<_>>().join(",\n");
         let fields = format!(
             "{{\"processor\": {},\n\"threads\": {}, \"rounds\": {}, \"quick\": {},\n\"versions\": {},\n\"jobs\": [\n{jobs}\n]}}\n",
@@ -194,7 +197,7 @@ impl Record {
 }
 
 impl Row {
-    /// A contender's time, and its ratio to Refrain's.
+    /// Returns a contender's time, and its ratio to Refrain's.
     fn cell(&self, i: usize) -> String {
         let (Some(seconds), refrain) = (self.outcomes[i].seconds(), self.outcomes[0].seconds()) else {
             return match self.outcomes[i] {
@@ -216,7 +219,7 @@ impl Row {
         }
     }
 
-    /// The machine's own limit, as Refrain measured it beside this job.
+    /// Returns the machine's peak speed, as Refrain measured it together with this job.
     pub(crate) fn peak(&self) -> Option<f64> {
         match self.outcomes[0] {
             Outcome::Timed { peak, .. } => peak,
@@ -224,13 +227,13 @@ impl Row {
         }
     }
 
-    /// Refrain's share of that limit, where it measured one.
+    /// Returns Refrain's share of that peak, if it was measured.
     fn share(&self, peak: f64) -> Option<f64> {
         self.peak()?;
         Some(self.timed.job.work.flops()? / self.outcomes[0].seconds()? / peak)
     }
 
-    /// What each contender took.
+    /// Returns the memory that each contender took.
     fn memory(&self, contenders: &[Contender]) -> String {
         let of = |(contender, outcome): (&Contender, &Outcome)| match outcome {
             Outcome::Timed { memory: Some(bytes), .. } => {
@@ -242,7 +245,7 @@ impl Row {
     }
 }
 
-/// A Markdown table whose columns stand below each other, the first one to the left.
+/// Formats a Markdown table with aligned columns, the first one to the left.
 fn aligned(rows: &[Vec<String>]) -> String {
     let width = |c: usize| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..rows[0].len()).map(width).collect();
@@ -278,7 +281,7 @@ fn duration(seconds: f64) -> String {
     format!("{} {unit}", digits(value))
 }
 
-/// Three digits that mean something.
+/// Formats a value with three significant digits.
 fn digits(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),
@@ -287,7 +290,7 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// The processor's name, where Linux tells it.
+/// Returns the processor's name, if Linux reports it.
 fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));

@@ -1,4 +1,4 @@
-//! Refrain and its rivals: where they come from, and the process that each of them is.
+//! Refrain and its rivals: where they come from, and the process of each.
 
 use bench_protocol::{Job, Ready, Reply, Request, Result};
 use std::ffi::OsString;
@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::{JoinHandle, spawn};
 
-/// One of those that are measured.
+/// One of the libraries that are measured.
 #[derive(Debug)]
 pub(crate) struct Rival {
-    /// As `--rivals` calls it.
+    /// Its name for `--rivals`.
     pub(crate) key: &'static str,
-    /// As the tables call it.
+    /// Its name in tables.
     pub(crate) title: &'static str,
     source: Source,
     argument: Option<&'static str>,
-    /// Its threads where they are fewer than the job's.
+    /// Its number of threads, if fewer than the job's.
     threads: Option<usize>,
-    /// How to get it.
+    /// How to install it.
     pub(crate) hint: &'static str,
-    /// Whether a run has it that names no rivals.
+    /// Whether a run includes it by default.
     pub(crate) usual: bool,
-    /// How far its check may lie from Refrain's, relative, where that is more than the job allows.
+    /// Maximum relative difference between its check values and Refrain's, if larger than the job's tolerance.
     pub(crate) tolerance: f64,
 }
 
@@ -34,7 +34,7 @@ enum Source {
     Python(&'static str),
 }
 
-/// bfloat16 has 8 bits of mantissa, and 64 steps add up their roundings.
+/// bfloat16 has 8 bits of mantissa, and rounding errors add up over 64 steps.
 const BF16: f64 = 0.1;
 
 const fn rival(key: &'static str, title: &'static str, source: Source, hint: &'static str) -> Rival {
@@ -45,7 +45,7 @@ const REFRAIN: Source = Source::Cargo("bench-refrain");
 const TORCH: Source = Source::Python("torch_peer.py");
 const ONNX: Source = Source::Python("onnx_peer.py");
 
-/// Refrain first: every other is held against it.
+/// All rivals. Refrain comes first: every other is compared with it.
 pub(crate) const ALL: [Rival; 9] = [
     rival("refrain", "Refrain", REFRAIN, "it is this repository"),
     Rival { threads: Some(1), ..rival("one-thread", "on one thread", REFRAIN, "it is this repository") },
@@ -65,13 +65,13 @@ pub(crate) const ALL: [Rival; 9] = [
     Rival { usual: false, ..rival("burn", "Burn", Source::Cargo("bench-burn"), "cargo builds it") },
 ];
 
-/// The folder that this workspace lies in.
+/// Returns the folder of this workspace.
 pub(crate) fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the driver lies in the workspace's folder")
 }
 
 impl Rival {
-    /// The command that starts it; `python` runs scripts.
+    /// Returns the command that starts it; `python` runs scripts.
     pub(crate) fn command(&self, python: &str) -> Result<Vec<OsString>> {
         let mut command = match self.source {
             Source::Cargo(package) => vec![build(&home().join("Cargo.toml"), package)?.into()],
@@ -81,7 +81,7 @@ impl Rival {
         Ok(command)
     }
 
-    /// The command of the tutorial's whole program on the text in `file`, where it has one.
+    /// Returns the command of the whole tutorial program on the text in `file`, if there is one.
     pub(crate) fn program(&self, python: &str, text: &str, file: &Path) -> Result<Option<Vec<OsString>>> {
         Ok(match self.key {
             "refrain" => {
@@ -97,15 +97,15 @@ impl Rival {
     }
 }
 
-/// One that is here and takes part.
+/// A rival that is available and takes part.
 #[derive(Debug, Clone)]
 pub(crate) struct Contender {
     pub(crate) rival: &'static Rival,
-    /// As results call it.
+    /// Its name in results.
     pub(crate) key: String,
-    /// As tables call it.
+    /// Its name in tables.
     pub(crate) title: String,
-    /// Its threads where they are fewer than the job's.
+    /// Its number of threads, if fewer than the job's.
     pub(crate) threads: Option<usize>,
     pub(crate) command: Vec<OsString>,
     pub(crate) version: String,
@@ -113,7 +113,7 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// A rival that was started once, to see that it is here.
+    /// Creates a contender from a rival that was started once to check that it is available.
     pub(crate) fn new(
         rival: &'static Rival,
         command: Vec<OsString>,
@@ -124,7 +124,7 @@ impl Contender {
         Self { rival, key, title, threads: rival.threads, command, version, python }
     }
 
-    /// The same one on fewer threads than the job has.
+    /// Returns the same contender on fewer threads than the job has.
     pub(crate) fn on(&self, threads: usize) -> Self {
         let (key, title) = match threads {
             1 => ("one-thread".into(), "on one thread".into()),
@@ -134,7 +134,7 @@ impl Contender {
     }
 }
 
-/// Builds a package as its users do and returns its program.
+/// Builds a package as its users do and returns the path of its program.
 fn build(manifest: &Path, package: &str) -> Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release", "--locked", "--quiet", "--message-format=json", "--package", package])
@@ -151,7 +151,7 @@ fn build(manifest: &Path, package: &str) -> Result<PathBuf> {
         let name = message["target"]["name"].as_str()?;
         (name == package).then(|| message["executable"].as_str().map(PathBuf::from))?
     });
-    Ok(programs.last().ok_or_else(|| format!("cargo names no program of {package}"))?)
+    Ok(programs.last().ok_or_else(|| format!("cargo reports no program for {package}"))?)
 }
 
 /// A running peer.
@@ -159,13 +159,13 @@ pub(crate) struct Peer {
     child: Child,
     requests: Option<ChildStdin>,
     replies: BufReader<ChildStdout>,
-    /// Reads what it says on standard error, so that a talkative one is never kept waiting.
+    /// Reads its standard error, so that a peer that writes a lot is never blocked.
     errors: Option<JoinHandle<String>>,
     /// The version of its library.
     pub(crate) version: String,
 }
 
-/// What a peer says of a job.
+/// A peer's reply to a job.
 pub(crate) enum Answer {
     Ready(Ready),
     Unsupported(String),
@@ -203,7 +203,7 @@ impl Peer {
         }
     }
 
-    /// Seconds of each of `times` repetitions.
+    /// Returns the seconds of each of `times` repetitions.
     pub(crate) fn run(&mut self, times: usize) -> Result<Vec<f64>> {
         match self.ask(&Request::Run(times))? {
             Reply::Seconds(seconds) if seconds.len() == times => Ok(seconds),
@@ -232,17 +232,17 @@ impl Peer {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Why it ended, as far as it said.
+    /// Returns the reason why it ended, if it printed one.
     fn last_words(&mut self) -> Box<dyn std::error::Error> {
         self.requests = None;
         let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
-        said.trim().lines().last().unwrap_or("it ended without a word").to_owned().into()
+        said.trim().lines().last().unwrap_or("it ended without a message").to_owned().into()
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // The end of its input ends a peer that is well; one that hangs is not waited for.
+        // Closing its input ends a healthy peer; one that hangs is not waited for.
         self.requests = None;
         let _ = self.child.kill();
         let _ = self.child.wait();

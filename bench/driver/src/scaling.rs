@@ -1,16 +1,16 @@
-//! How cost grows: one size of a job at a time grows, the others stay at a base point.
+//! How the cost grows: one size of a job varies at a time, the others stay at a base point.
 
 use crate::jobs::{Group, Timed, Unit, layer, train};
 use crate::picture::{Against, Measure, Size, Sketch};
 use bench_protocol::{Cell, Optimizer, Train, Work};
 use refrain_plot::Axis;
 
-/// Who stands beside Refrain where a run does not say.
+/// The default rivals of a scaling run.
 pub(crate) const RIVALS: [&str; 1] = ["torch"];
-/// Refrain itself, who always does.
+/// Refrain, which always takes part.
 pub(crate) const ITSELF: &str = "one-thread";
 
-/// A layer's batch; it has as many inputs as units.
+/// The batch of a layer job; the layer has as many inputs as units.
 #[derive(Clone, Copy)]
 struct Shape {
     steps: usize,
@@ -28,13 +28,13 @@ const BASE_LAYERS: usize = 2;
 const VOCABS: [usize; 6] = [100, 300, 1000, 3000, 10_000, 30_000];
 const LAYERS: [usize; 4] = [1, 2, 3, 4];
 const MODEL: Shape = Shape { steps: 32, sequences: 32, units: 256 };
-/// Units of the layers whose threads are counted.
+/// Units of the layers that are timed on different numbers of threads.
 const THREADED: [usize; 3] = [64, 256, 1024];
-/// So many sizes of each kind, the smallest, are in a quick run.
+/// A quick run uses only this many sizes of each kind, the smallest ones.
 const QUICK: usize = 2;
 
-/// The groups of a run on `threads` threads, on a machine that has `cores`. Equal names are equal jobs: the base point
-/// is in several groups.
+/// Returns the groups of a run on `threads` threads, on a machine with `cores` cores. Equal names are equal jobs: the
+/// base point is in several groups.
 pub(crate) fn groups(threads: usize, cores: usize) -> Vec<Group> {
     let mut groups = layers(threads);
     groups.extend(models(threads));
@@ -48,7 +48,7 @@ fn layers(threads: usize) -> Vec<Group> {
     let group = |shapes: &[Shape], held: String, label: &str, of, measure| {
         let shown = match measure {
             Measure::Speed => "GFLOP/s of its matrix products",
-            Measure::Step | Measure::Token => "time a step of a sequence",
+            Measure::Step | Measure::Token => "time per step of a sequence",
         };
         let size = Size { axis: Axis::new(label).log2(), of, measures: vec![measure] };
         let against = Against::Size(size);
@@ -102,7 +102,7 @@ fn models(threads: usize) -> Vec<Group> {
         format!("Training a language model, LSTM {units}, {sequences} × {steps}, Adam, {threads} threads");
     let group = |jobs, held: String, against| Group {
         sketch: Some(Sketch { picture: "model", title: what.clone(), held: held.clone(), against }),
-        ..Group::new(format!("{what}, {held}, tokens trained a second"), jobs)
+        ..Group::new(format!("{what}, {held}, tokens trained per second"), jobs)
     };
     let jobs = |sizes: &[(usize, usize)]| {
         let sizes = sizes.iter().enumerate();
@@ -113,7 +113,7 @@ fn models(threads: usize) -> Vec<Group> {
             jobs(&VOCABS.map(|vocab| (vocab, BASE_LAYERS))),
             format!("{BASE_LAYERS} layers"),
             Against::Size(Size {
-                axis: Axis::new("words of the vocabulary").log(),
+                axis: Axis::new("vocabulary size").log(),
                 of: |work| trained(work).vocab,
                 measures: vec![Measure::Token, Measure::Speed],
             }),
@@ -149,7 +149,7 @@ fn model(vocab: usize, layers: usize, threads: usize, quick: bool) -> Timed {
     Timed { fewer: true, ..train(format!("model/V{vocab}/L{layers}"), work, threads, quick) }
 }
 
-/// All of the machine's threads beside fewer of them: 1, 2, 4 and so on.
+/// Compares all threads of the machine with fewer: 1, 2, 4 and so on.
 fn on_threads(cores: usize) -> Option<Group> {
     let fewer: Vec<_> = (0..).map(|i| 1 << i).take_while(|&threads| threads < cores).collect();
     let Shape { steps, sequences, .. } = BASE;

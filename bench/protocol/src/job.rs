@@ -1,33 +1,33 @@
-//! Jobs: what is timed.
+//! The jobs that are timed.
 
 use serde::{Deserialize, Serialize};
 
 /// One job, the same for every peer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
-    /// Threads that the library may compute with.
+    /// Number of threads that the library may use.
     pub threads: usize,
-    /// What it does.
+    /// The work to do.
     #[serde(flatten)]
     pub work: Work,
 }
 
-/// What a job does, told apart by `kind`.
+/// The work of a job, distinguished by `kind`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
     /// One layer forward and backward.
     Layer(Layer),
-    /// One LSTM over one sequence, forward alone.
+    /// One LSTM over one sequence, forward only.
     Stream(Stream),
     /// Training a language model.
     Train(Train),
-    /// The tutorial's whole program, process start to prediction. The driver times it; no peer is asked.
+    /// The whole tutorial program, from process start to prediction. The driver times it; no peer is asked.
     Program,
 }
 
 impl Work {
-    /// The cell of its recurrent layers; a program does not say.
+    /// Returns the cell of its recurrent layers; `None` for a program.
     pub fn cell(&self) -> Option<Cell> {
         match self {
             Self::Layer(layer) => Some(layer.cell),
@@ -37,7 +37,7 @@ impl Work {
         }
     }
 
-    /// Steps of all sequences that a repetition goes through, tokens for a model; a program does not say.
+    /// Returns the steps of all sequences in a repetition (tokens for a model); `None` for a program.
     pub fn steps(&self) -> Option<usize> {
         match self {
             Self::Layer(layer) => Some(layer.rows()),
@@ -47,7 +47,8 @@ impl Work {
         }
     }
 
-    /// Operations of a repetition's matrix products, two for a multiply-add; a program does not say.
+    /// Returns the floating-point operations of a repetition's matrix products, two per multiply-add; `None` for a
+    /// program.
     pub fn flops(&self) -> Option<f64> {
         match self {
             Self::Layer(layer) => Some(layer.flops()),
@@ -58,81 +59,82 @@ impl Work {
     }
 }
 
-/// A recurrent layer forward and backward, from a given gradient of its output to those of its input, weights and
-/// biases. It has as many inputs as units.
+/// A recurrent layer, forward and backward: from a given gradient of its output to the gradients of its input,
+/// weights and biases. It has as many inputs as units.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Layer {
     /// Its cell.
     pub cell: Cell,
     /// Its units and inputs.
     pub units: usize,
-    /// Steps of each sequence.
+    /// Number of steps of each sequence.
     pub lengths: Vec<usize>,
 }
 
 impl Layer {
-    /// Real steps of all sequences.
+    /// Returns the real steps of all sequences.
     pub fn rows(&self) -> usize {
         self.lengths.iter().sum()
     }
 
-    /// Operations of its matrix products, two for a multiply-add: forward once, backward twice.
+    /// Returns the floating-point operations of its matrix products, two per multiply-add: forward once, backward
+    /// twice.
     pub fn flops(&self) -> f64 {
         6.0 * self.rows() as f64 * (self.cell.gates() * self.units * 2 * self.units) as f64
     }
 }
 
-/// `steps` steps of one sequence, `chunk` steps a call with the state carried, forward alone.
+/// `steps` steps of one sequence, forward only, in calls of `chunk` steps with the state carried over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stream {
     /// Units and inputs.
     pub units: usize,
     /// Steps of the sequence.
     pub steps: usize,
-    /// Steps of a call: 1 or `steps`.
+    /// Steps per call: 1 or `steps`.
     pub chunk: usize,
 }
 
-/// Embedding, recurrent layers, an affine output and the mean cross-entropy of its softmax; global-norm clipping and
-/// one step of the optimiser.
+/// Embedding, recurrent layers, an affine output and the mean softmax cross-entropy; global-norm clipping and one
+/// optimiser step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Train {
     /// The cell of every recurrent layer.
     pub cell: Cell,
-    /// Units of each.
+    /// Units of each layer.
     pub units: usize,
-    /// How many there are.
+    /// Number of layers.
     pub layers: usize,
     /// Width of the embedding.
     pub embedding: usize,
-    /// Words of the vocabulary.
+    /// Number of words in the vocabulary.
     pub vocab: usize,
-    /// Sequences of a batch.
+    /// Sequences per batch.
     pub batch: usize,
-    /// Steps of each.
+    /// Steps per sequence.
     pub steps: usize,
     /// Whether every step predicts its next token and the state is carried from batch to batch. Otherwise only the
     /// last step predicts, and every batch is the first one, from a zero state.
     pub each_step: bool,
-    /// How the parameters change.
+    /// The optimiser.
     pub optimizer: Optimizer,
     /// The learning rate.
     pub rate: f64,
-    /// What the norm of the whole gradient is bounded by.
+    /// The limit for clipping by global norm.
     pub clip: Option<f64>,
-    /// Nothing: a repetition is one step of a model that stays. A number: a repetition builds a model and trains it
-    /// for as many epochs of one step.
+    /// If absent, a repetition is one step of a model that persists. If present, a repetition builds a model and
+    /// trains it for this many epochs of one step.
     pub epochs: Option<usize>,
 }
 
 impl Train {
-    /// Tokens that a repetition reads.
+    /// Returns the tokens that a repetition reads.
     pub fn rows(&self) -> usize {
         self.batch * self.steps * self.epochs.unwrap_or(1)
     }
 
-    /// Operations of its matrix products, two for a multiply-add: forward once, backward twice. An embedding is looked
-    /// up and has none.
+    /// Returns the floating-point operations of its matrix products, two per multiply-add: forward once, backward
+    /// twice. An embedding is a lookup and has none.
     pub fn flops(&self) -> f64 {
         let first = self.cell.gates() * self.units * (self.embedding + self.units);
         let further = self.cell.gates() * self.units * 2 * self.units;
@@ -142,11 +144,11 @@ impl Train {
     }
 }
 
-/// An update rule.
+/// An optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimizer {
-    /// Adam with the library's own epsilon.
+    /// Adam with the library's default epsilon.
     Adam,
     /// Plain gradient descent.
     Sgd,
@@ -158,17 +160,17 @@ pub enum Optimizer {
 pub enum Cell {
     /// Four gates.
     Lstm,
-    /// Three gates, the reset applied after the recurrent product.
+    /// Three gates, with the reset applied after the recurrent product.
     Gru,
-    /// One, tanh.
+    /// One gate, tanh.
     Rnn,
 }
 
 impl Cell {
-    /// All of them.
+    /// All cells.
     pub const ALL: [Self; 3] = [Self::Lstm, Self::Gru, Self::Rnn];
 
-    /// As in the names of jobs.
+    /// Returns the cell's name in the names of jobs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Lstm => "lstm",
@@ -177,7 +179,7 @@ impl Cell {
         }
     }
 
-    /// Matrix products a step.
+    /// Returns the number of matrix products per step.
     pub fn gates(self) -> usize {
         match self {
             Self::Lstm => 4,
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn operations_are_those_counted_by_hand() {
         let layer = Work::Layer(Layer { cell: Cell::Gru, units: 2, lengths: vec![1, 2] });
-        // 3 steps, 3 gates of 2 units, 4 factors each; twice that, forward and twice backward.
+        // 3 steps, 3 gates of 2 units, 4 factors each; times two, for forward once and backward twice.
         assert_eq!((layer.steps(), layer.flops()), (Some(3), Some((3 * 6 * 4 * 2 * 3) as f64)));
         let model = Train {
             cell: Cell::Rnn,
@@ -210,7 +212,7 @@ mod tests {
             clip: None,
             epochs: None,
         };
-        // A token: 2 · (5 + 2) in the first layer, 2 · (2 + 2) in each other, 2 · 7 in the output.
+        // Per token: 2 · (5 + 2) in the first layer, 2 · (2 + 2) in each other layer, 2 · 7 in the output.
         assert_eq!(Work::Train(model.clone()).flops(), Some((8 * (14 + 16 + 14) * 6) as f64));
         let last = Train { each_step: false, epochs: Some(3), ..model };
         assert_eq!(Work::Train(last.clone()).flops(), Some((3 * (8 * 30 + 2 * 14) * 6) as f64));

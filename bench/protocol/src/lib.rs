@@ -1,4 +1,4 @@
-//! What the driver and its peers say to each other: one JSON value a line, the peer's half of the conversation, and
+//! The protocol between the driver and its peers: one JSON value per line, the peer's side of the conversation, and
 //! the numbers that every peer computes with. `bench/README.md` describes it for peers in other languages.
 
 mod job;
@@ -13,44 +13,44 @@ use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
 
-/// Any error, for a message on standard error.
+/// Any error, to be printed on standard error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What the driver asks.
+/// A request from the driver.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Make everything ready for this job and do it once.
+    /// Prepare this job and do it once.
     Prepare(Job),
-    /// Do it this often, each time on the clock.
+    /// Do the job this many times and time each.
     Run(usize),
-    /// Tell the memory that it took.
+    /// Report the memory that the job took.
     Memory(bool),
 }
 
-/// What a peer answers.
+/// A peer's reply.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// The first line, unasked: the library's version.
+    /// The first line, sent unasked: the library's version.
     Hello(String),
     /// The job is prepared.
     Ready(Ready),
-    /// The library cannot do the job, and why.
+    /// The library cannot do the job, for this reason.
     Unsupported(String),
     /// Seconds of each repetition.
     Seconds(Vec<f64>),
-    /// Bytes that the process grew by at its peak, over what it had before the job; nothing where the system
-    /// does not say.
+    /// Bytes by which the process grew at its peak, compared with before the job; `None` if the system does not
+    /// report it.
     Memory(Option<u64>),
 }
 
-/// What a prepared job shows of itself.
+/// What a peer reports of a prepared job.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ready {
     /// Numbers that are the same for every peer that does the same work, within the job's tolerance.
     pub check: Vec<f64>,
-    /// The machine's own limit in floating-point operations a second, if the peer measures it.
+    /// The machine's peak floating-point operations per second, if the peer measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<f64>,
 }
@@ -58,22 +58,22 @@ pub struct Ready {
 /// One repetition of a job.
 pub type Repeat = Box<dyn FnMut() -> Result<()>>;
 
-/// What a peer makes of a job.
+/// The result of preparing a job.
 pub enum Prepared {
-    /// What it showed when it was done the first time, and how to do it again.
+    /// The results of the first run, and a function that repeats it.
     Ready(Ready, Repeat),
     /// Why the library cannot do it.
     Unsupported(&'static str),
 }
 
 impl Prepared {
-    /// A job that was done once with these results.
+    /// Creates a job that was done once with these results.
     pub fn new(check: Vec<f64>, repeat: impl FnMut() -> Result<()> + 'static) -> Self {
         Self::Ready(Ready { check, peak: None }, Box::new(repeat))
     }
 }
 
-/// A peer's half of the conversation, until standard input ends.
+/// Runs a peer's side of the conversation until standard input ends.
 ///
 /// # Errors
 /// When a line is not a request, or a job fails.
@@ -83,7 +83,7 @@ pub fn serve(version: &str, mut prepare: impl FnMut(&Job) -> Result<Prepared>) -
     for line in io::stdin().lock().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Request::Prepare(job) => {
-                // The job before goes first: its memory and its threads are not the next one's.
+                // Drop the previous job first: its memory and threads must not count for the next one.
                 repeat = None;
                 idle = memory::begin();
                 match prepare(&job)? {
@@ -111,7 +111,7 @@ pub fn serve(version: &str, mut prepare: impl FnMut(&Job) -> Result<Prepared>) -
     Ok(())
 }
 
-/// The version of a package that this workspace builds: few crates tell their own.
+/// Returns the version of a package that this workspace builds. Few crates report their own.
 pub fn locked(package: &str) -> &'static str {
     let lock = include_str!("../../Cargo.lock");
     let after =

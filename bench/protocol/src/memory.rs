@@ -1,15 +1,15 @@
-//! The peak of the process's memory, where Linux tells it.
+//! The peak memory of the process, if Linux reports it.
 
 use std::fs;
 
-/// Starts a new peak and returns the memory in use.
+/// Starts measuring a new peak and returns the memory in use.
 pub(crate) fn begin() -> Option<u64> {
     // 5 resets the high-water mark of resident memory: proc(5), /proc/pid/clear_refs.
     fs::write("/proc/self/clear_refs", "5").ok()?;
     field("VmRSS:")
 }
 
-/// Bytes of the peak above `idle`.
+/// Returns the bytes of the peak above `idle`.
 pub(crate) fn grown(idle: u64) -> Option<u64> {
     Some(field("VmHWM:")?.saturating_sub(idle))
 }

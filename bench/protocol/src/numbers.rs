@@ -1,14 +1,14 @@
-//! The numbers that every peer computes with: the same in every language.
+//! The numbers that every peer computes with, the same in every language.
 //!
-//! The weights of layers and streams are `1 / units` and their biases 0, so that no order of gates matters and every
-//! peer comes to the same results. Models that are trained begin as their library begins them.
+//! The weights of layers and streams are `1 / units` and their biases 0, so that the order of gates does not matter
+//! and every peer gets the same results. Models to be trained are initialised by their library.
 
-/// Different batches of a training job; the last one is followed by the first.
+/// Number of different batches in a training job; after the last one comes the first again.
 pub const BATCHES: usize = 16;
 /// The gradient of every output of a layer.
 pub const GRADIENT: f32 = 1e-3;
 
-/// A number below 2³² that looks random: the integer hash "lowbias32".
+/// Returns a pseudo-random number below 2³²: the integer hash "lowbias32".
 pub fn mix(k: usize) -> u32 {
     let mut x = k as u32;
     x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
@@ -16,17 +16,18 @@ pub fn mix(k: usize) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The `k`-th feature, in 0..1. That of sequence `n`, step `t`, place `i` has `k = (n·T + t)·I + i`, where `T` is the
-/// longest sequence.
+/// Returns the `k`-th feature, in 0..1. For sequence `n`, step `t` and index `i`, `k = (n·T + t)·I + i`, where `T` is
+/// the length of the longest sequence.
 pub fn uniform(k: usize) -> f32 {
     (f64::from(mix(k)) / f64::from(u32::MAX)) as f32
 }
 
-/// Inputs and targets of a batch, sequence by sequence.
+/// Inputs and targets of a batch, one sequence after another.
 pub type Tokens = (Vec<u32>, Vec<u32>);
 
-/// Batch `b` of a language model. Token `s` of lane `n` is `mix(n·65536 + s) mod vocab`; a batch's `steps` inputs begin
-/// at `s = b·steps`, and a target is the token after its input. With `each_step` off there is one target a sequence.
+/// Returns batch `b` of a language model. Token `s` of lane `n` is `mix(n·65536 + s) mod vocab`. A batch's `steps`
+/// inputs begin at `s = b·steps`, and a target is the token after its input. Without `each_step`, there is one target
+/// per sequence.
 pub fn tokens(b: usize, batch: usize, steps: usize, vocab: usize, each_step: bool) -> Tokens {
     let token = |n: usize, s: usize| mix((n << 16) + b * steps + s) % vocab as u32;
     let rows =

@@ -11,7 +11,7 @@ use refrain::machine::peak_flops;
 use refrain::ndarray::{Array1, Array2};
 use refrain::prelude::*;
 
-/// Runs that the machine's own limit is the best of.
+/// Number of runs of which the machine's peak is the best.
 const PEAK_RUNS: usize = 20;
 
 fn main() -> Result<()> {
@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         Work::Layer(work) => layer(work, engine(job.threads)),
         Work::Stream(work) => stream(work, job),
         Work::Train(work) => train(work, job),
-        Work::Program => Ok(Prepared::Unsupported("a program is timed from outside")),
+        Work::Program => Ok(Prepared::Unsupported("a program is timed by the driver")),
     })
 }
 
@@ -53,7 +53,7 @@ fn layer(work: &Layer, engine: Engine) -> Result<Prepared> {
     Ok(Prepared::Ready(Ready { check, peak: Some(peak) }, Box::new(move || Ok(bench.repeat()?))))
 }
 
-/// What every value of a parameter is in layers and streams.
+/// Returns the value of every element of a parameter in layers and streams.
 fn constant(name: &str, units: usize) -> f32 {
     if name.ends_with("bias") { 0.0 } else { 1.0 / units as f32 }
 }
@@ -81,7 +81,7 @@ fn stream(work: &Stream, job: &Job) -> Result<Prepared> {
         let check: Vec<f32> = call()?.iter().copied().skip((steps - 1) * units).collect();
         return Ok(Prepared::new(vec![mean(&check)], move || call().map(drop)));
     }
-    // A session borrows its model, and the two live as long as the process.
+    // A session borrows its model, and both live as long as the process.
     let mut session = Box::leak(Box::new(model)).session(1)?;
     let mut check = 0.0;
     for x in x.chunks_exact(units) {

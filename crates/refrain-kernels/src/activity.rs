@@ -1,15 +1,15 @@
-//! What activations cost, and their steps in time: sums of squares and their slopes.
+//! Activity regularisation and temporal activity regularisation: sums of squares, and their gradients.
 
 use crate::elementwise::{RowKernel, Sum, each_row, load, map_rows, store};
 use crate::engine::Engine;
 use crate::gemm::{Rows, RowsMut};
 use crate::simd::Simd;
 
-/// `y = x`, `squares[r] = Σ x[r]²` and `steps[r] = Σ (x[r] − x[before[r]])²`. A row without one before it names
-/// itself. `x`, `y` `(R, D)`, `before`, `squares`, `steps` `(R)`.
+/// Computes `y = x`, `squares[r] = Σ x[r]²` and `steps[r] = Σ (x[r] − x[before[r]])²`. A row without a predecessor
+/// has its own index in `before`. `x`, `y` `(R, D)`, `before`, `squares`, `steps` `(R)`.
 ///
 /// # Panics
-/// When the sizes do not fit, or there is no such row.
+/// When the sizes do not match, or an index is out of range.
 pub fn measure(
     engine: &Engine,
     x: Rows<'_>,
@@ -23,12 +23,12 @@ pub fn measure(
     each_row(engine, &Measure { x, before }, x.width(), y, [squares, steps]);
 }
 
-/// `dx[r] = dy[r] + square · x[r] + step · ((x[r] − x[before[r]]) + (x[r] − x[after[r]]))`, or `dx[r] += …` with
-/// `add`; without `dy` it is 0. A row without a neighbour names itself. `x`, `dy`, `dx` `(R, D)`, `before`, `after`
-/// `(R)`.
+/// Computes `dx[r] = dy[r] + square · x[r] + step · ((x[r] − x[before[r]]) + (x[r] − x[after[r]]))`, or `dx[r] += …`
+/// with `add`. Without `dy` that term is 0. A row without a neighbour has its own index instead. `x`, `dy`, `dx`
+/// `(R, D)`, `before`, `after` `(R)`.
 ///
 /// # Panics
-/// When the sizes do not fit, or there is no such row.
+/// When the sizes do not match, or an index is out of range.
 pub fn slopes(
     engine: &Engine,
     [square, step]: [f32; 2],
@@ -47,9 +47,13 @@ pub fn slopes(
 }
 
 fn check_neighbours(rows: &[u32], x: Rows<'_>) {
-    assert_eq!(rows.len(), x.count(), "one neighbour a row");
+    assert_eq!(rows.len(), x.count(), "one neighbour per row");
     for (r, &other) in rows.iter().enumerate() {
-        assert!((other as usize) < x.count(), "row {other} beside row {r}: there are {}", x.count());
+        assert!(
+            (other as usize) < x.count(),
+            "neighbour {other} of row {r} is out of range: there are {} rows",
+            x.count()
+        );
     }
 }
 
@@ -68,7 +72,7 @@ impl RowKernel<f64, 2> for Measure<'_> {
             let here = load(s, x, at);
             let d = s.sub(here, load(s, before, at));
             store(s, row, at, here);
-            // Lanes after the row's end are zero in both.
+            // Lanes past the end of the row are zero in both.
             squares.add(s.mul(here, here), S::LANES);
             steps.add(s.mul(d, d), S::LANES);
         }
@@ -114,10 +118,10 @@ mod tests {
     use crate::reference::Packed;
     use crate::reference::activity::{self as reference, Factors};
 
-    /// Relative: sums of a row's squares in single precision.
+    /// Relative tolerance: a row's squares are summed in single precision.
     const TOLERANCE: f64 = 1e-6;
 
-    /// The sizes of row kernels as packed batches: rows, width, sequences of each step, neighbours.
+    /// Test cases as packed batches: row count, width, sequences at each step, neighbours.
     fn batches() -> impl Iterator<Item = (usize, usize, Vec<usize>, [Vec<u32>; 2])> {
         sizes().map(|(count, width)| {
             let mut active = Vec::new();
@@ -201,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "row 2 beside row 1: there are 2")]
+    #[should_panic(expected = "neighbour 2 of row 1 is out of range: there are 2 rows")]
     fn a_neighbour_beyond_the_rows_is_refused() {
         let (x, mut y) = (padded(&[], 2, 1), padded(&[], 2, 1));
         let engine = Engine::new(crate::Isa::portable(), 1);

@@ -1,4 +1,4 @@
-//! A growable float buffer on 64-byte borders.
+//! A growable float buffer, aligned to 64 bytes.
 
 #[cfg(all(target_os = "linux", not(any(miri, exact_buffers))))]
 #[path = "buffer/linux.rs"]
@@ -14,26 +14,26 @@ use storage::Storage;
 /// Floats of a cache line.
 const LINE: usize = 16;
 
-/// Whether a buffer ends where its last float ends, on whatever border it then begins: a sanitizer sees every access
-/// after it. No kernel needs the border, it is for speed. `.ci/sanitize` builds so.
+/// Whether a buffer ends exactly at its last float, at the cost of its alignment, so that a sanitizer sees every
+/// access past the end. Kernels need the alignment only for speed. `.ci/sanitize` builds with this.
 const EXACT: bool = cfg!(exact_buffers);
 
-/// Floats on a 64-byte border, so that a row of sixteen never crosses a cache line.
+/// A float buffer aligned to 64 bytes, so that a row of sixteen floats never crosses a cache line.
 ///
-/// Memory comes as zeros that the system has not made yet: what is never written takes no room. On Linux a large buffer
-/// has pages of its own, and asks for large ones.
+/// New memory comes from the system as zero pages: what is never written takes no physical memory. On Linux, a large
+/// buffer has its own mapping and asks for huge pages.
 ///
-/// Growing keeps the capacity: a buffer that has once been large allocates nothing for a smaller length.
+/// Shrinking keeps the capacity: once a buffer has been large, a smaller length needs no allocation.
 #[derive(Default)]
 pub struct AlignedVec {
-    /// A line less one float longer than needed, so that a border lies inside.
+    /// Up to a cache line longer than needed (one float less), so that an aligned start lies inside.
     floats: Storage,
     start: usize,
     len: usize,
 }
 
 impl AlignedVec {
-    /// `len` zeros.
+    /// Creates a buffer of `len` zeros.
     pub fn zeros(len: usize) -> Self {
         if len == 0 {
             return Self::default();
@@ -46,7 +46,7 @@ impl AlignedVec {
         Self { floats, start, len }
     }
 
-    /// Sets the length. New floats are zero; floats kept from before keep their values.
+    /// Sets the length. New floats are zero; existing floats keep their values.
     pub fn resize(&mut self, len: usize) {
         let old = self.len;
         if len > self.capacity() || (EXACT && len != old) {
@@ -62,7 +62,7 @@ impl AlignedVec {
         }
     }
 
-    /// Floats it can hold without allocating.
+    /// Returns how many floats it can hold without allocating.
     pub fn capacity(&self) -> usize {
         self.floats.floats().len().saturating_sub(if EXACT { 0 } else { LINE - 1 })
     }
@@ -96,7 +96,7 @@ impl From<&[f32]> for AlignedVec {
 }
 
 impl fmt::Debug for AlignedVec {
-    /// The length alone: a model holds millions of floats.
+    /// Shows only the length: a model holds millions of floats.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AlignedVec").field("len", &self.len).finish_non_exhaustive()
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(exact_buffers, ignore = "an exact buffer has no room")]
+    #[cfg_attr(exact_buffers, ignore = "an exact buffer has no spare capacity")]
     fn shrinking_and_growing_within_the_mark_allocates_nothing() {
         let mut v = AlignedVec::zeros(100);
         let before = (v.as_ptr(), v.capacity());

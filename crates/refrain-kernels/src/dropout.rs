@@ -1,4 +1,4 @@
-//! Dropout: masks are made from the [`Key`] in the kernel, in the forward pass and again in the backward pass.
+//! Dropout: the kernels compute the mask from the [`Key`], in the forward pass and again in the backward pass.
 
 use crate::elementwise::{RowKernel, map_rows};
 use crate::engine::{Engine, Shared};
@@ -7,38 +7,38 @@ use crate::isa::Kernel;
 use crate::philox::{Key, Stream, WORDS};
 use crate::simd::Simd;
 
-/// A mask element costs about this many integer operations.
+/// Approximate cost of a mask element in integer operations.
 const MASK_COST: usize = 20;
-/// Elements of a flat buffer that threads share by: whole fills of words.
+/// Block size, in elements, in which threads share a flat buffer: a multiple of what one fill produces.
 const BLOCK: usize = 16 * WORDS;
 
-/// `y = x ⊙ mask / (1 − rate)`, or `y += …` with `add`. The same call on the gradients is the backward pass.
+/// Computes `y = x ⊙ mask / (1 − rate)`, or `y += …` with `add`. The same call on the gradients is the backward pass.
 ///
-/// Element `c` of row `r` is dropped with probability `rate`, by the random word `base[r] + c` of the key:
-/// `base` counts elements in the caller's order, so that a mask does not depend on how rows are packed. What is
-/// dropped becomes 0 whatever it was.
+/// Element `c` of row `r` is dropped with probability `rate`, decided by the random word `base[r] + c` of the key:
+/// `base` counts elements in the caller's order, so a mask does not depend on how rows are packed. A dropped element
+/// becomes 0 even if it was NaN.
 ///
 /// # Panics
-/// When the sizes do not fit, or the rate is not in 0..1.
+/// When the sizes do not match, or the rate is not at least 0 and below 1.
 pub fn dropout(engine: &Engine, key: Key, rate: f32, x: Rows<'_>, base: &[u64], add: bool, y: RowsMut<'_>) {
     assert_eq!((x.count(), x.width()), (y.count(), y.width()), "rows of a dropout");
     drop_rows(engine, Masked { mask: Mask::new(key, rate), base, x: Some(x), add }, y);
 }
 
-/// The mask itself: 0 or `1 / (1 − rate)`, for rows whose first element is `base[r]`. See [`dropout`].
+/// Computes the mask itself: 0 or `1 / (1 − rate)`, for rows whose first element is `base[r]`. See [`dropout`].
 ///
 /// # Panics
-/// When the sizes do not fit, or the rate is not in 0..1.
+/// When the sizes do not match, or the rate is not at least 0 and below 1.
 pub fn mask(engine: &Engine, key: Key, rate: f32, base: &[u64], y: RowsMut<'_>) {
     drop_rows(engine, Masked { mask: Mask::new(key, rate), base, x: None, add: false }, y);
 }
 
-/// [`dropout`] of a flat buffer: element `k` is dropped by the word `k` of the key.
+/// Applies [`dropout`] to a flat buffer: element `k` is dropped by word `k` of the key.
 ///
 /// # Panics
-/// When the sizes differ, or the rate is not in 0..1.
+/// When the lengths differ, or the rate is not at least 0 and below 1.
 pub fn dropout_flat(engine: &Engine, key: Key, rate: f32, x: &[f32], add: bool, y: &mut [f32]) {
-    assert_eq!(x.len(), y.len(), "floats of a dropout");
+    assert_eq!(x.len(), y.len(), "input and output lengths of a dropout");
     let (mask, len, out) = (Mask::new(key, rate), y.len(), Shared::new(y));
     engine.share(len.div_ceil(BLOCK), len * MASK_COST, |_, blocks| {
         let part = blocks.start * BLOCK..len.min(blocks.end * BLOCK);
@@ -49,22 +49,22 @@ pub fn dropout_flat(engine: &Engine, key: Key, rate: f32, x: &[f32], add: bool, 
 }
 
 fn drop_rows(engine: &Engine, kernel: Masked<'_>, y: RowsMut<'_>) {
-    assert_eq!(kernel.base.len(), y.count(), "one first element a row");
+    assert_eq!(kernel.base.len(), y.count(), "one first element per row");
     map_rows(engine, &kernel, y);
 }
 
 #[derive(Clone, Copy)]
 struct Mask {
     stream: Stream,
-    /// Words below it drop: `rate · 2³²`, which is a whole number for every rate of at least 2⁻⁹.
+    /// A word below it drops the element: `rate · 2³²`, which is a whole number for every rate of at least 2⁻⁹.
     threshold: u32,
-    /// Of what is kept.
+    /// The factor of kept elements.
     scale: f32,
 }
 
 impl Mask {
     fn new(key: Key, rate: f32) -> Self {
-        assert!((0.0..1.0).contains(&rate), "a dropout rate of {rate}: expected 0 to below 1");
+        assert!((0.0..1.0).contains(&rate), "dropout rate {rate}: expected at least 0 and below 1");
         let rate = f64::from(rate);
         // Below 2³²: the largest rate is 1 − 2⁻²⁴.
         let threshold = (rate * 4_294_967_296.0).round() as u32;
@@ -73,7 +73,8 @@ impl Mask {
 }
 
 impl Mask {
-    /// `y = x ⊙ mask`, or `y += …` with `add`, for the elements from `base` on; without `x` the mask itself.
+    /// Computes `y = x ⊙ mask`, or `y += …` with `add`, for the elements from `base` on. Without `x`, computes the
+    /// mask itself.
     #[inline(always)]
     fn apply(self, base: u64, x: Option<&[f32]>, add: bool, y: &mut [f32]) {
         let Self { stream, threshold, scale } = self;
@@ -103,7 +104,7 @@ impl Mask {
 struct Masked<'a> {
     mask: Mask,
     base: &'a [u64],
-    /// None: ones.
+    /// `None` stands for ones.
     x: Option<Rows<'a>>,
     add: bool,
 }
@@ -146,7 +147,7 @@ mod tests {
         if keep { (1.0 / (1.0 - f64::from(rate))) as f32 } else { 0.0 }
     }
 
-    /// First elements that are no multiple of four, in no order, one of them above 2³².
+    /// First elements that are not multiples of four, unordered, some of them above 2³².
     fn bases(count: usize, width: usize) -> Vec<u64> {
         (0..count as u64).map(|r| (count as u64 - r) * (width as u64 + 3) + (r % 2) * (1 << 34)).collect()
     }
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a dropout rate of 1")]
+    #[should_panic(expected = "dropout rate 1:")]
     fn a_rate_of_one_is_refused() {
         let engine = Engine::new(crate::Isa::portable(), 1);
         mask(&engine, KEY, 1.0, &[], RowsMut::new(&mut [], 0, 1));

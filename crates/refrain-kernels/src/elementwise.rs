@@ -1,4 +1,4 @@
-//! What is done row by row: the frame that all row kernels share, activations, copies, sums and products.
+//! Row-wise kernels: the framework they all use, and activations, copies, sums and products.
 
 use crate::activation::Elementwise;
 use crate::engine::{Engine, Shared};
@@ -9,24 +9,24 @@ use crate::math;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Vectors that are summed in single precision, lane by lane, before they join the sum in double precision: a
+/// Vectors that are summed in single precision, lane by lane, before they are added to the double-precision sum: a
 /// row of 100,000 logits loses no more digits than a short one.
 const SUM_BLOCK: usize = 64;
 
-/// What a kernel does to one row: how a row comes out depends on no other row.
+/// What a kernel does to one row. The result of a row does not depend on other rows.
 pub(crate) trait RowKernel<T = (), const N: usize = 0>: Sync {
-    /// Floating-point operations an element costs, roughly: decides whether threads are woken.
+    /// Approximate floating-point operations per element. Decides whether to use several threads.
     const COST: usize;
-    /// Must be `#[inline(always)]`, as all of a [`Kernel`]. `row` is row `i` without what stands after its
-    /// width, `sides` are the values of row `i` in the side buffers.
+    /// Processes row `i`. `row` is the row without its padding, `sides` are the row's values in the side buffers.
+    /// Must be `#[inline(always)]`, as everything in a [`Kernel`].
     fn row<S: Simd>(&self, s: S, i: usize, row: &mut [f32], sides: [&mut T; N]);
 }
 
-/// Calls `kernel` for each row of `out` and each value of the side buffers, shared over the threads by rows.
+/// Calls `kernel` for each row of `out` and each value of the side buffers, with the rows divided among the threads.
 /// `width` is that of the rows the kernel works through, in `out` or elsewhere.
 ///
 /// # Panics
-/// When a side buffer has not one value a row.
+/// When a side buffer does not have one value per row.
 pub(crate) fn each_row<T: Copy + Send, const N: usize, K: RowKernel<T, N>>(
     engine: &Engine,
     kernel: &K,
@@ -36,7 +36,7 @@ pub(crate) fn each_row<T: Copy + Send, const N: usize, K: RowKernel<T, N>>(
 ) {
     let (count, out_width) = (out.count(), out.width());
     for side in &sides {
-        assert_eq!(side.len(), count, "one value a row");
+        assert_eq!(side.len(), count, "one value per row");
     }
     let (out, sides) = (Shared::new(out.data()), sides.map(Shared::new));
     engine.share(count, count * width * K::COST, |_, rows| {
@@ -44,12 +44,12 @@ pub(crate) fn each_row<T: Copy + Send, const N: usize, K: RowKernel<T, N>>(
     });
 }
 
-/// [`each_row`] of kernels without side buffers that work through the rows of `out`.
+/// Calls [`each_row`] for a kernel without side buffers that works through the rows of `out`.
 pub(crate) fn map_rows<K: RowKernel>(engine: &Engine, kernel: &K, out: RowsMut<'_>) {
     each_row(engine, kernel, out.width(), out, []);
 }
 
-/// Rows without floats, for kernels that only fill side buffers.
+/// Returns rows of width 0, for kernels that only fill side buffers.
 pub(crate) fn no_rows<'a>(count: usize) -> RowsMut<'a> {
     RowsMut::new(&mut [], count, 0)
 }
@@ -68,8 +68,8 @@ impl<T: Copy, const N: usize, K: RowKernel<T, N>> Kernel for EachRow<'_, K, T, N
     fn run<S: Simd>(self, s: S) {
         let step = row_step(self.width);
         for i in self.rows {
-            // SAFETY: `each_row` made the pointers from buffers with a row, or a value, for each `i` of the
-            // shares, and each `i` belongs to one share.
+            // SAFETY: `each_row` made the pointers from buffers with a row, or a value, for each `i` of the shares,
+            // and each `i` belongs to one share.
             let (row, sides) = unsafe {
                 let row = self.out.slice(i * step..i * step + self.width);
                 (row, self.sides.each_ref().map(|side| &mut *side.ptr().add(i)))
@@ -79,12 +79,12 @@ impl<T: Copy, const N: usize, K: RowKernel<T, N>> Kernel for EachRow<'_, K, T, N
     }
 }
 
-/// The vector that begins at `x[at]`; lanes after the end of `x` are zero.
+/// Loads the vector that begins at `x[at]`; lanes past the end of `x` are zero.
 #[inline(always)]
 pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
     let x = &x[at..];
     if x.len() >= S::LANES {
-        // SAFETY: a whole vector is there.
+        // SAFETY: `x` holds at least LANES floats.
         return unsafe { s.load(x.as_ptr()) };
     }
     let mut slot = [0.0; SLOT];
@@ -93,12 +93,12 @@ pub(crate) fn load<S: Simd>(s: S, x: &[f32], at: usize) -> S::F {
     unsafe { s.load(slot.as_ptr()) }
 }
 
-/// Writes a vector to `x[at..]`, without the lanes after the end of `x`.
+/// Writes a vector to `x[at..]`, without the lanes past the end of `x`.
 #[inline(always)]
 pub(crate) fn store<S: Simd>(s: S, x: &mut [f32], at: usize, v: S::F) {
     let x = &mut x[at..];
     if x.len() >= S::LANES {
-        // SAFETY: a whole vector has room.
+        // SAFETY: `x` has room for at least LANES floats.
         return unsafe { s.store(x.as_mut_ptr(), v) };
     }
     let slot = lanes(s, v);
@@ -113,9 +113,9 @@ fn lanes<S: Simd>(s: S, v: S::F) -> [f32; SLOT] {
     slot
 }
 
-/// A sum of vectors in a fixed order.
+/// Sums vectors in a fixed order.
 ///
-/// Not a function of a closure: a closure that is not inlined is compiled for the baseline processor.
+/// Takes no closure: a closure that is not inlined would be compiled for the baseline processor.
 pub(crate) struct Sum<S: Simd> {
     s: S,
     lanes: S::F,
@@ -129,7 +129,7 @@ impl<S: Simd> Sum<S> {
         Self { s, lanes: s.splat(0.0), vectors: 0, total: 0.0 }
     }
 
-    /// Adds the first `count` lanes of a vector, all of them where it has no more.
+    /// Adds the first `count` lanes of a vector, or all lanes if `count` is larger.
     #[inline(always)]
     pub(crate) fn add(&mut self, mut v: S::F, count: usize) {
         if count < S::LANES {
@@ -157,10 +157,10 @@ impl<S: Simd> Sum<S> {
     }
 }
 
-/// The largest value of a row, −∞ of none; NaN does not count.
+/// Returns the largest value of a row, ignoring NaN; −∞ if there is none.
 #[inline(always)]
 pub(crate) fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
-    // Four chains: one would wait for its own last comparison.
+    // Four chains, because a single one would wait for its own last comparison.
     let mut most = [s.splat(f32::NEG_INFINITY); 4];
     let mut chunks = x.chunks_exact(4 * S::LANES);
     for chunk in &mut chunks {
@@ -173,7 +173,7 @@ pub(crate) fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
     most[..S::LANES].iter().chain(chunks.remainder()).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// `y = act(y)`, in place.
+/// Computes `y = act(y)` in place.
 pub fn activate_rows(engine: &Engine, activation: Elementwise, y: RowsMut<'_>) {
     if activation != Elementwise::Linear {
         map_rows(engine, &Activate(activation), y);
@@ -193,7 +193,7 @@ impl RowKernel for Activate {
     }
 }
 
-/// `d = d ⊙ act′`, in place: the gradient of an activation's output `y` becomes that of its input.
+/// Computes `d = d ⊙ act′` in place: turns the gradient of an activation's output `y` into that of its input.
 ///
 /// # Panics
 /// When the sizes differ.
@@ -205,7 +205,7 @@ pub fn activation_gradient(engine: &Engine, activation: Elementwise, y: Rows<'_>
     }
 }
 
-/// `dx = dy ⊙ act′`, or `dx += …` with `add`; `y` is the activation's output, `dy` the gradient of it.
+/// Computes `dx = dy ⊙ act′`, or `dx += …` with `add`; `y` is the activation's output, `dy` its gradient.
 ///
 /// # Panics
 /// When the sizes differ.
@@ -226,7 +226,7 @@ pub fn activation_gradient_into(
 struct ActivationGradient<'a> {
     activation: Elementwise,
     y: Rows<'a>,
-    /// None: the row itself.
+    /// `None` stands for the row itself.
     dy: Option<Rows<'a>>,
     add: bool,
 }
@@ -248,7 +248,7 @@ impl RowKernel for ActivationGradient<'_> {
     }
 }
 
-/// `y += x`.
+/// Computes `y += x`.
 ///
 /// # Panics
 /// When the sizes differ.
@@ -257,7 +257,7 @@ pub fn add_rows(engine: &Engine, x: Rows<'_>, y: RowsMut<'_>) {
     copy_columns(engine, x, 0, true, y);
 }
 
-/// `y = factor · y`, in place.
+/// Computes `y = factor · y` in place.
 pub fn scale_rows(engine: &Engine, factor: f32, y: RowsMut<'_>) {
     map_rows(engine, &Scale(factor), y);
 }
@@ -274,7 +274,7 @@ impl RowKernel for Scale {
     }
 }
 
-/// `y = a ⊙ b`, or `y += a ⊙ b` with `add`.
+/// Computes `y = a ⊙ b`, or `y += a ⊙ b` with `add`.
 ///
 /// # Panics
 /// When the sizes differ.
@@ -303,11 +303,11 @@ impl RowKernel for Multiply<'_> {
     }
 }
 
-/// Columns `first..first + x.width()` of `y` become `x`, or have `x` added with `add`; the other columns of
-/// `y` stay as they are. `x` `(R, K)`, `y` `(R, C)`.
+/// Copies `x` to the columns `first..first + x.width()` of `y`, or adds it to them with `add`. Other columns of `y`
+/// are unchanged. `x` `(R, K)`, `y` `(R, C)`.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn copy_columns(engine: &Engine, x: Rows<'_>, first: usize, add: bool, y: RowsMut<'_>) {
     assert_eq!(x.count(), y.count(), "rows of a copy");
     assert!(
@@ -319,11 +319,11 @@ pub fn copy_columns(engine: &Engine, x: Rows<'_>, first: usize, add: bool, y: Ro
     copy(engine, CopyRows { x, index: None, from: 0, to: first, width: x.width(), add }, y);
 }
 
-/// `y` becomes the columns `first..first + y.width()` of `x`, or has them added with `add`: the way back of
+/// Copies the columns `first..first + y.width()` of `x` to `y`, or adds them with `add`: the reverse of
 /// [`copy_columns`]. `x` `(R, C)`, `y` `(R, K)`.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn take_columns(engine: &Engine, x: Rows<'_>, first: usize, add: bool, y: RowsMut<'_>) {
     assert_eq!(x.count(), y.count(), "rows of a copy");
     assert!(
@@ -335,14 +335,18 @@ pub fn take_columns(engine: &Engine, x: Rows<'_>, first: usize, add: bool, y: Ro
     copy(engine, CopyRows { x, index: None, from: first, to: 0, width: y.width(), add }, y);
 }
 
-/// `y[r] = x[index[r]]`, or `y[r] += …` with `add`. Rows may be taken several times or not at all.
+/// Computes `y[r] = x[index[r]]`, or `y[r] += …` with `add`. A row may be taken any number of times.
 ///
 /// # Panics
-/// When the sizes do not fit, or `x` has no such row.
+/// When the sizes do not match, or an index is out of range.
 pub fn permute_rows(engine: &Engine, index: &[u32], x: Rows<'_>, add: bool, y: RowsMut<'_>) {
     assert_eq!((index.len(), x.width()), (y.count(), y.width()), "index, rows and their copy");
     for (r, &i) in index.iter().enumerate() {
-        assert!((i as usize) < x.count(), "row {i} for row {r}: there are {}", x.count());
+        assert!(
+            (i as usize) < x.count(),
+            "index {i} of row {r} is out of range: there are {} rows",
+            x.count()
+        );
     }
     copy(engine, CopyRows { x, index: Some(index), from: 0, to: 0, width: x.width(), add }, y);
 }
@@ -376,24 +380,24 @@ impl RowKernel for CopyRows<'_> {
     }
 }
 
-/// What the tests of the row kernels share.
+/// Helpers shared by the tests of the row kernels.
 #[cfg(test)]
 pub(crate) mod testing {
     use crate::gemm::row_step;
     use crate::philox::Key;
     use crate::{AlignedVec, Engine, Isa, Rows};
 
-    /// Around the vectors' lengths, and beside them.
+    /// Widths at and around the vector lengths.
     pub(crate) const WIDTHS: [usize; 8] = [0, 1, 15, 16, 17, 33, 64, 65];
-    /// Rows and width that every kernel shares among threads, whatever an element costs.
+    /// Row count and width that every kernel divides among threads, whatever its cost per element.
     pub(crate) const LARGE: (usize, usize) = (4099, 257);
 
-    /// Sizes for a test: every width in a few rows, and one case that threads share.
+    /// Sizes for a test: every width with a few rows, and one case that uses several threads.
     pub(crate) fn sizes() -> impl Iterator<Item = (usize, usize)> {
         WIDTHS.into_iter().map(|width| (5, width)).chain([(0, 7), LARGE])
     }
 
-    /// Whole numbers that stand for a random source: pure, and the same everywhere.
+    /// Returns a deterministic source of random words, the same on every machine.
     pub(crate) fn words(seed: u64) -> impl FnMut() -> u32 {
         let key = Key { seed, purpose: 99, counter: 0 };
         let mut element = 0;
@@ -403,13 +407,13 @@ pub(crate) mod testing {
         }
     }
 
-    /// Floats in −size..size.
+    /// Returns floats in −size..size.
     pub(crate) fn floats(seed: u64, len: usize, size: f32) -> Vec<f32> {
         let mut words = words(seed);
         (0..len).map(|_| (words() as i32) as f32 / (1u32 << 31) as f32 * size).collect()
     }
 
-    /// Rows as kernels have them, from values without padding; NaN stands after the width.
+    /// Lays out unpadded values as rows for a kernel, with NaN in the padding.
     pub(crate) fn padded(values: &[f32], count: usize, width: usize) -> AlignedVec {
         let mut buffer = AlignedVec::zeros(count * row_step(width));
         buffer.fill(f32::NAN);
@@ -421,14 +425,14 @@ pub(crate) mod testing {
         buffer
     }
 
-    /// The values of rows without padding.
+    /// Returns the values of rows without padding.
     pub(crate) fn dense(buffer: &[f32], count: usize, width: usize) -> Vec<f32> {
         let rows = Rows::new(buffer, count, width);
         (0..count).flat_map(|r| rows.row(r)).copied().collect()
     }
 
-    /// Runs on every instruction set with 1, 2 and 3 threads, whose results must be the same bits, and hands
-    /// each instruction set's result to `check`.
+    /// Runs on every instruction set with 1, 2 and 3 threads, checks that the number of threads does not change the
+    /// bits, and passes each instruction set's result to `check`.
     pub(crate) fn stamped(run: impl Fn(&Engine) -> Vec<f32>, check: impl Fn(&[f32], Isa)) {
         for isa in Isa::available() {
             let alone = run(&Engine::new(isa, 1));
@@ -441,7 +445,7 @@ pub(crate) mod testing {
         }
     }
 
-    /// Compares with doubles: `|got − want| ≤ tolerance · max(1, |want|)`.
+    /// Compares with double precision: `|got − want| ≤ tolerance · max(1, |want|)`.
     pub(crate) fn assert_close(got: &[f32], want: &[f64], tolerance: f64, what: &str) {
         assert_eq!(got.len(), want.len(), "{what}");
         let error = |(got, want): (&f32, &f64)| {

@@ -1,4 +1,4 @@
-//! Embeddings: rows of a table by id, and their gradient.
+//! Embeddings: table lookup by id, and its gradient.
 
 use crate::elementwise::{RowKernel, map_rows};
 use crate::engine::{Engine, Shared};
@@ -7,26 +7,27 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Columns of the table's gradient that one thread sums: the shares of two threads meet in few cache lines.
+/// Columns of the table's gradient that one thread sums. Large enough that two threads' shares rarely meet in a cache
+/// line.
 const COLUMN_BLOCK: usize = 32;
 
-/// `out[r] = table[ids[r]]`: `table` `(V, D)` without padding, `ids` `(R)`, `out` `(R, D)`.
+/// Computes `out[r] = table[ids[r]]`: `table` `(V, D)` without padding, `ids` `(R)`, `out` `(R, D)`.
 ///
 /// # Panics
-/// When the sizes do not fit, or an id is not below `V`.
+/// When the sizes do not match, or an id is not below `V`.
 pub fn gather(engine: &Engine, table: &[f32], ids: &[u32], out: RowsMut<'_>) {
-    assert_eq!(ids.len(), out.count(), "one id a row");
+    assert_eq!(ids.len(), out.count(), "one id per row");
     check_ids(ids, table, out.width());
     map_rows(engine, &Gather { table, ids }, out);
 }
 
-/// Adds row `r` of `d` to row `ids[r]` of `grad`, rows in order: `ids` `(R)`, `d` `(R, D)`, `grad` `(V, D)`
-/// without padding.
+/// Adds row `r` of `d` to row `ids[r]` of `grad`, in the order of the rows: `ids` `(R)`, `d` `(R, D)`, `grad`
+/// `(V, D)` without padding.
 ///
 /// # Panics
-/// When the sizes do not fit, or an id is not below `V`.
+/// When the sizes do not match, or an id is not below `V`.
 pub fn scatter_add(engine: &Engine, ids: &[u32], d: Rows<'_>, grad: &mut [f32]) {
-    assert_eq!(ids.len(), d.count(), "one id a row");
+    assert_eq!(ids.len(), d.count(), "one id per row");
     let width = d.width();
     check_ids(ids, grad, width);
     let out = Shared::new(grad);
@@ -36,13 +37,13 @@ pub fn scatter_add(engine: &Engine, ids: &[u32], d: Rows<'_>, grad: &mut [f32]) 
     });
 }
 
-/// `y[r] = factors[ids[r]] · x[r]`, of `y` itself without `x`: `factors` `(V)`, `ids` `(R)`, `x` and `y` `(R, D)`.
-/// A row whose factor is 0 becomes 0 whatever it was.
+/// Computes `y[r] = factors[ids[r]] · x[r]`; without `x`, scales `y` in place. `factors` `(V)`, `ids` `(R)`, `x` and
+/// `y` `(R, D)`. A row whose factor is 0 becomes 0 even if it held NaN.
 ///
 /// # Panics
-/// When the sizes do not fit, or an id is not below `V`.
+/// When the sizes do not match, or an id is not below `V`.
 pub fn scale_by_id(engine: &Engine, ids: &[u32], factors: &[f32], x: Option<Rows<'_>>, y: RowsMut<'_>) {
-    assert_eq!(ids.len(), y.count(), "one id a row");
+    assert_eq!(ids.len(), y.count(), "one id per row");
     if let Some(x) = x {
         assert_eq!((x.count(), x.width()), (y.count(), y.width()), "rows and their copy");
     }
@@ -54,7 +55,12 @@ fn check_ids(ids: &[u32], table: &[f32], width: usize) {
     if width == 0 {
         return;
     }
-    assert_eq!(table.len() % width, 0, "a table of {} floats in rows of {width}", table.len());
+    assert_eq!(
+        table.len() % width,
+        0,
+        "a table of {} floats is not a whole number of rows of {width}",
+        table.len()
+    );
     let vocabulary = table.len() / width;
     for (r, &id) in ids.iter().enumerate() {
         assert!((id as usize) < vocabulary, "id {id} in row {r}: expected below {vocabulary}");

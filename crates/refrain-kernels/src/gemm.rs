@@ -1,7 +1,7 @@
 //! Matrix products between row-major rows, gate buffers and packed panels.
 //!
-//! Three products carry all of training: rows times panels (`x·W`), gates times panels (`dz·Wᵀ`), and the
-//! whole-sequence gradient (`xᵀ·dz`) whose right factor is a gate buffer as it lies.
+//! Training needs three products: rows times panels (`x·W`), gates times panels (`dz·Wᵀ`), and the whole-sequence
+//! gradient (`xᵀ·dz`), whose right factor is a gate buffer in its own layout.
 
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
@@ -12,24 +12,24 @@ use crate::simd::tile::{self, Depth, Next, Start};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Rows of the whole-sequence products that are accumulated before the output tile is written back: so many
-/// that the output, which lies in L3 where units are many, passes seldom, and so few that both factors' blocks
-/// (128 KB of the right one's panel, 512 KB of the left one's columns) stay in L2.
+/// Rows of the whole-sequence products that are accumulated before the output tile is written back. Large, so that
+/// the output, which lies in L3 for layers with many units, is read and written rarely; small enough that the blocks
+/// of both factors (128 KB of the right one's panel, 512 KB of the left one's columns) stay in L2.
 const DEPTH_BLOCK: usize = 512;
-/// Columns of the left factor that are copied together; an odd number of cache lines a row, so that a
+/// Columns of the left factor that are copied together. The row step is an odd number of cache lines, so that a
 /// column's floats do not fall into the same cache sets.
 const LEFT_BLOCK: usize = 256;
 const LEFT_STEP: usize = LEFT_BLOCK + SLOT;
 
-/// Floats of a gate buffer that are multiplied by all panels before the next are read: they stay in L2.
+/// Floats of a gate buffer that are multiplied by all panels before the next ones are read: they stay in L2.
 const GATES_BLOCK: usize = 48 << 10;
-/// Rows that are multiplied together at least, so that panels are not read too often.
+/// Minimum number of rows that are multiplied together, so that panels are not read too often.
 const LEAST_ROWS: usize = 24;
-/// Gate panels that are summed over before the next are read: that part of a transposed panel, at most 256 KB,
-/// stays in L2 while all rows pass.
+/// Gate panels that are summed over before the next ones are read: that part of a transposed panel, at most 256 KB,
+/// stays in L2 for all rows.
 const PANELS_BLOCK: usize = 16;
 
-/// Rows of floats with a common distance: `count` rows of `width` floats, `step` apart.
+/// Rows of floats at a fixed distance: `count` rows of `width` floats, `step` floats apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     data: &'a [f32],
@@ -38,8 +38,8 @@ pub struct Rows<'a> {
     step: usize,
 }
 
-/// Floats from one row to the next in a buffer whose rows have `width` floats: whole vectors, so that
-/// kernels may write past a row's end. What stands there is unspecified.
+/// Returns the distance between rows of `width` floats: whole vectors, so that kernels may write past the end of a
+/// row. The content of the padding is unspecified.
 pub fn row_step(width: usize) -> usize {
     width.next_multiple_of(SLOT)
 }
@@ -52,14 +52,14 @@ fn check_rows(len: usize, count: usize, step: usize) {
 }
 
 /// # Panics
-/// When rows of `width` floats do not have the columns, or they begin inside a panel.
+/// When the columns exceed `width` or do not begin at a panel.
 fn check_columns(columns: &Range<usize>, width: usize) {
     assert!(columns.start <= columns.end && columns.end <= width, "columns {columns:?} of {width}");
     assert!(columns.start.is_multiple_of(GATE_ROW), "columns begin at a panel, not at {}", columns.start);
 }
 
 impl<'a> Rows<'a> {
-    /// The first `count` rows of a buffer with `row_step(width)` floats a row.
+    /// Wraps the first `count` rows of a buffer with `row_step(width)` floats per row.
     ///
     /// # Panics
     /// When the buffer is too short.
@@ -69,47 +69,47 @@ impl<'a> Rows<'a> {
         Self { data, count, width, step }
     }
 
-    /// The first `width` floats of row `i`.
+    /// Returns the first `width` floats of row `i`.
     pub fn row(&self, i: usize) -> &'a [f32] {
         &self.data[i * self.step..][..self.width]
     }
 
-    /// Rows `rows` of these.
+    /// Returns a range of these rows.
     ///
     /// # Panics
-    /// When there are fewer.
+    /// When the range exceeds the rows.
     pub fn rows(self, rows: Range<usize>) -> Self {
         assert!(rows.start <= rows.end && rows.end <= self.count, "rows {rows:?} of {}", self.count);
         Self { data: &self.data[rows.start * self.step..], count: rows.len(), ..self }
     }
 
-    /// The columns `columns` of all rows; they begin at a whole panel.
+    /// Returns a range of columns of all rows. It must begin at a panel.
     ///
     /// # Panics
-    /// When there are fewer, or they begin elsewhere.
+    /// When the range exceeds the columns, or does not begin at a panel.
     pub fn columns(self, columns: Range<usize>) -> Self {
         check_columns(&columns, self.width);
         let start = columns.start.min(self.data.len());
         Self { data: &self.data[start..], width: columns.len(), ..self }
     }
 
-    /// Where row `i` begins, and the floats from there to the next row.
+    /// Returns the start of row `i` and the distance to the next row.
     pub(crate) fn place(&self, i: usize) -> (*const f32, usize) {
         (self.data[i * self.step..].as_ptr(), self.step)
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Floats of a row.
+    /// Returns the number of floats in a row.
     pub fn width(&self) -> usize {
         self.width
     }
 }
 
-/// The same rows, to be written. See [`Rows`].
+/// Mutable rows. See [`Rows`].
 #[derive(Debug)]
 pub struct RowsMut<'a> {
     data: &'a mut [f32],
@@ -119,7 +119,7 @@ pub struct RowsMut<'a> {
 }
 
 impl<'a> RowsMut<'a> {
-    /// The first `count` rows of a buffer with `row_step(width)` floats a row.
+    /// Wraps the first `count` rows of a buffer with `row_step(width)` floats per row.
     ///
     /// # Panics
     /// When the buffer is too short.
@@ -129,65 +129,69 @@ impl<'a> RowsMut<'a> {
         Self { data, count, width, step }
     }
 
-    /// The first `width` floats of row `i`.
+    /// Returns the first `width` floats of row `i`.
     pub fn row(&mut self, i: usize) -> &mut [f32] {
         &mut self.data[i * self.step..][..self.width]
     }
 
-    /// The same rows, for a while.
+    /// Reborrows the rows.
     pub fn reborrow(&mut self) -> RowsMut<'_> {
         RowsMut { data: self.data, ..*self }
     }
 
-    /// Rows `rows` of these.
+    /// Returns a range of these rows.
     ///
     /// # Panics
-    /// When there are fewer.
+    /// When the range exceeds the rows.
     pub fn rows(self, rows: Range<usize>) -> Self {
         assert!(rows.start <= rows.end && rows.end <= self.count, "rows {rows:?} of {}", self.count);
         Self { data: &mut self.data[rows.start * self.step..], count: rows.len(), ..self }
     }
 
-    /// The columns `columns` of all rows; they begin at a whole panel.
+    /// Returns a range of columns of all rows. It must begin at a panel.
     ///
     /// # Panics
-    /// When there are fewer, or they begin elsewhere.
+    /// When the range exceeds the columns, or does not begin at a panel.
     pub fn columns(self, columns: Range<usize>) -> Self {
         check_columns(&columns, self.width);
         let start = columns.start.min(self.data.len());
         Self { data: &mut self.data[start..], width: columns.len(), ..self }
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Floats of a row.
+    /// Returns the number of floats in a row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The buffer, with `row_step(width)` floats a row.
+    /// Returns the buffer, with `row_step(width)` floats per row.
     ///
     /// # Panics
-    /// When these are some columns of wider rows.
+    /// When these are only some of the columns of wider rows.
     pub(crate) fn data(&mut self) -> &mut [f32] {
-        assert_eq!(self.step, row_step(self.width), "whole rows, not some columns of them");
+        assert_eq!(self.step, row_step(self.width), "expected whole rows, not a range of columns");
         self.data
     }
 }
 
-/// `y = x · W + bias`, or `y += x · W` with `add`: `x` `(R, K)`, `W` packed `(K, C)`, `y` `(R, C)`.
+/// Computes `y = x · W + bias`, or `y += x · W` with `add`: `x` `(R, K)`, `W` packed `(K, C)`, `y` `(R, C)`.
 ///
-/// `bias` is in packed order ([`pack_bias`](crate::pack_bias)) and only used without `add`.
+/// `bias` is in packed order ([`pack_bias`](crate::pack_bias)) and is ignored with `add`.
 ///
 /// # Panics
-/// When the sizes do not fit, or `W` has several gates.
+/// When the sizes do not match, or `W` has several gates.
 pub fn matmul(engine: &Engine, x: Rows<'_>, w: &Packed, bias: Option<&[f32]>, add: bool, y: RowsMut<'_>) {
     let shape = w.shape();
-    assert!(shape.is_plain(), "rows come from panels without gates");
-    assert_eq!((x.width, x.count, y.width), (w.depth(), y.count, shape.columns()), "sizes of a product");
+    assert!(shape.is_plain(), "a plain product needs panels without gates");
+    assert_eq!(
+        (x.width, x.count, y.width),
+        (w.depth(), y.count, shape.columns()),
+        "sizes of a matrix product"
+    );
     let start = match (add, bias) {
         (true, _) => StartAt::Output,
         (false, Some(b)) => StartAt::Row(b),
@@ -197,11 +201,11 @@ pub fn matmul(engine: &Engine, x: Rows<'_>, w: &Packed, bias: Option<&[f32]>, ad
     product(engine, x, w, 0..4, start, out);
 }
 
-/// The input product of a recurrent layer: `gates[p][r] = x[r] · W + bias` for the gates `which`, for `R`
+/// Computes the input product of a recurrent layer: `gates[p][r] = x[r] · W + bias` for the gates `which`, for `R`
 /// rows, into a buffer of `panels · R · 64` floats.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub(crate) fn matmul_gates(
     engine: &Engine,
     x: Rows<'_>,
@@ -300,13 +304,13 @@ impl Kernel for RowsTimesPanels<'_> {
     }
 }
 
-/// The gradient that a gate buffer passes to the rows it came from: `dx = dz · Wᵀ`, or `dx += …` with `add`.
+/// Computes the gradient of the rows that a gate buffer was computed from: `dx = dz · Wᵀ`, or `dx += …` with `add`.
 ///
-/// `gates` is `[panels][R][64]` in the arrangement `order`, of which the slots `slots[g]` hold gate `g`; `wt`
-/// is packed by [`Packed::pack_transposed`] with the same `order`.
+/// `gates` is `[panels][R][64]` in the arrangement `order`, where the slot `slots[g]` holds gate `g`; `wt` is packed
+/// by [`Packed::pack_transposed`] with the same `order`.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub(crate) fn gates_times(
     engine: &Engine,
     gates: &[f32],
@@ -364,7 +368,7 @@ impl Kernel for GatesTimes<'_> {
     }
 }
 
-/// Which columns of a gate buffer are summed over: see [`Depth::Gates`].
+/// The columns of a gate buffer to sum over: see [`Depth::Gates`].
 #[derive(Clone, Copy)]
 pub(crate) struct GateColumns<'a> {
     pub(crate) order: PanelShape,
@@ -373,13 +377,13 @@ pub(crate) struct GateColumns<'a> {
     pub(crate) panel_step: usize,
 }
 
-/// `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names and for
-/// the slots `out_slots` of the output's rows.
+/// Computes `out[r] = start + gates[r] · wt` for `count` rows of a gate buffer, over the gates that `columns` names
+/// and for the slots `out_slots` of the output's rows.
 ///
 /// # Safety
-/// `gates` points at the first row in panel 0 of a gate buffer that is laid out as `columns` says, with
-/// `count` rows there; `wt` was packed with the same arrangement; `out` has `count` rows of whole slots,
-/// `step` apart, of which no other thread uses those slots.
+/// `gates` must point at the first row in panel 0 of a gate buffer that is laid out as `columns` says, with `count`
+/// rows there. `wt` must be packed with the same arrangement. `out` must have `count` rows of whole slots, `step`
+/// apart, and no other thread may use those slots.
 #[inline(always)]
 pub(crate) unsafe fn rows_from_gates<S: Simd>(
     s: S,
@@ -399,9 +403,9 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
     let place = |first: usize, q: usize| (q * wt.panel_step() + order.rank(first, 0) * GATE_ROW) as isize;
     for first in (0..panels).step_by(PANELS_BLOCK) {
         let panels = (first, panels.min(first + PANELS_BLOCK));
-        // After the last part comes the first one again, with other rows.
+        // After the last block the first one is next, with other rows.
         let then = if panels.1 < order.panels() { panels.1 } else { 0 };
-        // An element stays one chain: it leaves its register and comes back as it was.
+        // Each element stays one chain: it is stored and loaded again without rounding.
         let start = if first == 0 { start } else { Start::Output };
         for (q, from, to) in shape.pieces(out_slots.clone()) {
             let next = if q + 1 < own.end {
@@ -432,7 +436,7 @@ pub(crate) unsafe fn rows_from_gates<S: Simd>(
     }
 }
 
-/// The right factor of a whole-sequence gradient, as it lies in memory.
+/// The right factor of a whole-sequence gradient, in its own layout.
 #[derive(Clone, Copy)]
 pub(crate) struct Deltas<'a> {
     pub(crate) data: &'a [f32],
@@ -443,8 +447,8 @@ pub(crate) struct Deltas<'a> {
     pub(crate) slots: [usize; 4],
 }
 
-/// `grad += Σ_r left(r)ᵀ · deltas[r]` for the gates `which` of `grad`'s arrangement: the weights' gradient of
-/// a whole sequence, in the weights' own panel layout. `left(r)` gives row `r` of the left factor, of
+/// Computes `grad += Σ_r left(r)ᵀ · deltas[r]` for the gates `which` of `grad`'s arrangement: the weights' gradient
+/// over a whole sequence, in the panel layout of the weights. `left(r)` returns row `r` of the left factor, with
 /// `grad.depth()` floats.
 pub(crate) fn outer<'a>(
     engine: &Engine,
@@ -462,7 +466,7 @@ pub(crate) fn outer<'a>(
         + (deltas.rows - 1) * deltas.row_step
         + which.clone().take(shape.slots(last)).map(|g| deltas.slots[g]).max().unwrap_or(0)
         + SLOT;
-    assert!(deltas.data.len() >= reach, "the deltas' buffer is too short");
+    assert!(deltas.data.len() >= reach, "the delta buffer is too short");
     let (panel_step, flops) = (grad.panel_step(), 2 * deltas.rows * depth * shape.columns());
     assert!(grad.is_filled(), "the gradient was neither packed nor cleared");
     let out = Shared::new(grad.data_mut());
@@ -523,7 +527,7 @@ impl<'l, L: Fn(usize) -> &'l [f32]> Kernel for Outer<'_, L> {
                     };
                     let mut right_slots = [0; 4];
                     right_slots[..slots].copy_from_slice(&deltas.slots[which.start..which.start + slots]);
-                    // SAFETY: `outer` checked the deltas' reach; the block's first `rows × width` floats are
+                    // SAFETY: `outer` checked the length of the deltas; the block's first `rows × width` floats are
                     // written; rows `first..first + width` of panel `p` of the output belong to this share.
                     unsafe {
                         s.product(&tile::Product {
@@ -549,10 +553,10 @@ impl<'l, L: Fn(usize) -> &'l [f32]> Kernel for Outer<'_, L> {
     }
 }
 
-/// The gradient of a dense layer's kernel: `grad += xᵀ · dy`, `x` `(R, K)`, `dy` `(R, C)`.
+/// Computes the gradient of a dense layer's kernel: `grad += xᵀ · dy`, `x` `(R, K)`, `dy` `(R, C)`.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn matmul_gradient(engine: &Engine, x: Rows<'_>, dy: Rows<'_>, grad: &mut Packed) {
     assert_eq!((x.count, x.width, dy.width), (dy.count, grad.depth(), grad.shape().columns()));
     let deltas = Deltas {
@@ -565,12 +569,12 @@ pub fn matmul_gradient(engine: &Engine, x: Rows<'_>, dy: Rows<'_>, grad: &mut Pa
     outer(engine, |r| x.row(r), deltas, 0..4, grad);
 }
 
-/// Adds the column sums of `dy` to `grad`, rows in order: a dense layer's bias gradient.
+/// Adds the column sums of `dy` to `grad`, in the order of the rows: the gradient of a dense layer's bias.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn bias_gradient(engine: &Engine, dy: Rows<'_>, grad: &mut [f32]) {
-    assert_eq!(grad.len(), dy.width, "a bias has one float a column");
+    assert_eq!(grad.len(), dy.width, "a bias has one float per column");
     let out = Shared::new(grad);
     engine.share(dy.width.div_ceil(GATE_ROW), dy.count * dy.width, |_, blocks| {
         let columns = blocks.start * GATE_ROW..dy.width.min(blocks.end * GATE_ROW);
@@ -651,7 +655,7 @@ mod tests {
                 let y = Rows::new(&y, rows, columns);
                 for r in 0..rows {
                     for c in 0..columns {
-                        // Small whole numbers: every order of summation is exact.
+                        // Small whole numbers, so that every order of summation is exact.
                         let want: f32 = (0..depth).map(|k| x.row(r)[k] * w[k * columns + c]).sum();
                         assert_eq!(y.row(r)[c], want, "({r}, {c}) of {rows} x {depth} x {columns} on {isa}");
                     }

@@ -1,4 +1,4 @@
-//! Which instruction set runs, chosen once.
+//! Run-time selection of the instruction set.
 
 use crate::simd::Simd;
 use crate::simd::portable::Portable;
@@ -6,7 +6,7 @@ use crate::simd::portable::Portable;
 use crate::simd::{x86_avx2::Avx2, x86_avx512::Avx512};
 use std::fmt;
 
-/// An instruction set that the running processor has. Values come only from the checked constructors.
+/// An instruction set that the processor supports. Only the checked constructors create values.
 ///
 /// ```
 /// use refrain_kernels::Isa;
@@ -28,20 +28,20 @@ enum Inner {
 }
 
 impl Isa {
-    /// The names that [`Isa::by_name`] knows, on any machine.
+    /// All names that exist for [`Isa::by_name`], whether or not this machine supports them.
     pub const NAMES: [&'static str; 3] = ["avx512", "avx2", "portable"];
 
-    /// The widest instruction set of this processor.
+    /// Returns the widest instruction set of this processor.
     pub fn detect() -> Self {
         Self::available()[0]
     }
 
-    /// Plain Rust, on every processor.
+    /// Returns the portable instruction set, plain Rust, which runs on every processor.
     pub fn portable() -> Self {
         Self(Inner::Portable(Portable))
     }
 
-    /// Every instruction set this processor can run, widest first; the last is always the portable one.
+    /// Returns every instruction set that this processor supports, widest first. The last is always the portable one.
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -53,12 +53,12 @@ impl Isa {
         all
     }
 
-    /// The instruction set of this name, or `None` where the name is unknown or the processor lacks it.
+    /// Returns the instruction set with this name, or `None` if the name is unknown or the processor lacks it.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
-    /// `avx512`, `avx2` or `portable`.
+    /// Returns `avx512`, `avx2` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Inner::Portable(_) => "portable",
@@ -84,10 +84,10 @@ impl Isa {
     }
 }
 
-/// A piece of work that is compiled once for each instruction set.
+/// Code that is compiled once for each instruction set.
 ///
-/// `run` and all that it calls on the hot path must be `#[inline(always)]`: a function that is not inlined
-/// into the `#[target_feature]` function below is compiled for the baseline processor.
+/// `run` and everything it calls on the hot path must be `#[inline(always)]`: a function that is not inlined into the
+/// `#[target_feature]` functions below is compiled for the baseline processor.
 pub(crate) trait Kernel {
     type Output;
     fn run<S: Simd>(self, s: S) -> Self::Output;

@@ -1,18 +1,18 @@
-//! The panel layout: columns grouped so that one register tile holds every gate of the same hidden units.
+//! The panel layout: columns are grouped so that one register tile holds every gate of the same hidden units.
 //!
-//! A matrix `(K, G·H)` becomes panels of up to four slots of sixteen floats. With several gates a panel
-//! holds sixteen hidden units, one slot a gate: `[i×16 | f×16 | c×16 | o×16]`. With one gate (a plain RNN,
-//! a dense layer) it holds sixty-four consecutive columns. A panel is its K rows one after the other.
+//! A matrix `(K, G·H)` becomes panels of up to four slots of sixteen floats. With several gates, a panel holds
+//! sixteen hidden units, with one slot per gate: `[i×16 | f×16 | c×16 | o×16]`. With one gate (a SimpleRNN, a dense
+//! layer) it holds sixty-four consecutive columns. The K rows of a panel follow each other.
 
 use std::ops::Range;
 
-/// Floats in one slot of a panel row, on every instruction set: the width of the widest vector.
+/// Floats in one slot of a panel row, for every instruction set: the width of the widest vector.
 pub(crate) const SLOT: usize = 16;
-/// Slots of a panel row.
+/// Slots in a panel row.
 pub(crate) const SLOTS: usize = 4;
-/// Floats of a row in a buffer of gates: four slots, for every cell.
+/// Floats in a row of a gate buffer: four slots, for every cell.
 pub(crate) const GATE_ROW: usize = SLOTS * SLOT;
-/// Slot offsets of a gate buffer's row.
+/// Offsets of the slots in a row of a gate buffer.
 pub(crate) const SLOT_OFFSETS: [usize; SLOTS] = [0, SLOT, 2 * SLOT, 3 * SLOT];
 
 /// How `gates × units` columns are arranged in panels.
@@ -23,26 +23,26 @@ pub struct PanelShape {
 }
 
 impl PanelShape {
-    /// The columns of `gates` gates (1 to 4) of `units` hidden units, gate after gate as Keras keeps them.
+    /// Arranges the columns of `gates` gates (1 to 4) of `units` hidden units, gate after gate as in Keras.
     ///
     /// # Panics
     /// When `gates` is not in 1..=4.
     pub fn gates(gates: usize, units: usize) -> Self {
-        assert!((1..=SLOTS).contains(&gates), "a panel holds one to four gates, not {gates}");
+        assert!((1..=SLOTS).contains(&gates), "a panel holds 1 to 4 gates, got {gates}");
         Self { gates, units }
     }
 
-    /// `columns` columns without gates.
+    /// Arranges `columns` columns without gates.
     pub fn plain(columns: usize) -> Self {
         Self { gates: 1, units: columns }
     }
 
-    /// Columns in all, `G·H`.
+    /// Returns the total number of columns, `G·H`.
     pub fn columns(self) -> usize {
         self.gates * self.units
     }
 
-    /// Whether its columns stand for themselves, not for the gates of hidden units.
+    /// Returns whether there is only one gate, so that columns are in plain order.
     pub(crate) fn is_plain(self) -> bool {
         self.gates == 1
     }
@@ -55,50 +55,50 @@ impl PanelShape {
         if self.gates == 1 { GATE_ROW } else { SLOT }
     }
 
-    /// Panels needed.
+    /// Returns the number of panels.
     pub fn panels(self) -> usize {
         self.units.div_ceil(self.panel_units())
     }
 
-    /// Floats of one row of one weight panel.
+    /// Returns the number of floats in one row of a weight panel.
     pub(crate) fn row_len(self) -> usize {
         if self.gates == 1 { GATE_ROW } else { self.gates * SLOT }
     }
 
-    /// Slots of panel `p` that hold at least one column.
+    /// Returns the number of slots of panel `p` that hold at least one column.
     #[inline(always)]
     pub(crate) fn slots(self, p: usize) -> usize {
         if self.gates == 1 { (self.units - p * GATE_ROW).div_ceil(SLOT).min(SLOTS) } else { self.gates }
     }
 
-    /// Columns in slot `s` of panel `p`.
+    /// Returns the number of columns in slot `s` of panel `p`.
     #[inline(always)]
     pub(crate) fn filled(self, p: usize, s: usize) -> usize {
         let first = if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT };
         self.units.saturating_sub(first).min(SLOT)
     }
 
-    /// The first column of slot `s` of panel `p`; the others of the slot follow it.
+    /// Returns the first column of slot `s` of panel `p`; the slot's other columns follow it.
     #[inline(always)]
     pub(crate) fn column(self, p: usize, s: usize) -> usize {
         if self.gates == 1 { p * GATE_ROW + s * SLOT } else { s * self.units + p * SLOT }
     }
 
-    /// The place of slot `s` of panel `p` when all columns are listed in panel order without padding.
+    /// Returns the position of slot `s` of panel `p` when all columns are listed in panel order without padding.
     #[inline(always)]
     pub(crate) fn rank(self, p: usize, s: usize) -> usize {
         if self.gates == 1 { p * GATE_ROW + s * SLOT } else { p * SLOT * self.gates + s * self.filled(p, s) }
     }
 
-    /// The panels that hold the slots `slots`, counted over all panels of `SLOTS` slots or, with several gates, of
-    /// one.
+    /// Returns the panels that hold the given slots, counted over all panels: `SLOTS` slots per panel, or one with
+    /// several gates.
     #[inline(always)]
     pub(crate) fn panels_of(self, slots: &Range<usize>) -> Range<usize> {
         let per = self.panel_units() / SLOT;
         slots.start / per..slots.end.div_ceil(per)
     }
 
-    /// Which of panel `p`'s slots are among the slots `slots`.
+    /// Returns which slots of panel `p` are among the given slots.
     #[inline(always)]
     pub(crate) fn part(self, slots: &Range<usize>, p: usize) -> (usize, usize) {
         let per = self.panel_units() / SLOT;
@@ -106,7 +106,7 @@ impl PanelShape {
         (slots.start.max(first) - first, slots.end.min(first + per) - first)
     }
 
-    /// The panels that hold the slots `slots`, each with which of its slots.
+    /// Returns the panels that hold the given slots, each with the range of its slots.
     #[inline(always)]
     pub(crate) fn pieces(self, slots: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
         self.panels_of(&slots).map(move |p| {

@@ -1,16 +1,16 @@
-//! The arithmetic of Refrain: slices in, slices out.
+//! The numeric kernels of Refrain: slices in, slices out.
 //!
-//! Every kernel takes an [`Engine`] (which instructions, which threads) and buffers that the caller owns, and
-//! allocates nothing ([`Packed`] matrices take their memory at their first use). Each is one generic body over a
-//! vector trait, compiled for AVX-512, AVX2 with FMA and portable Rust and chosen at run time; [`mod@reference`]
-//! holds the same maths as plain loops.
+//! Every kernel takes an [`Engine`] (instruction set and threads) and buffers that the caller owns, and allocates
+//! nothing, except that [`Packed`] matrices allocate when they are first filled. Each is one generic function over a
+//! vector trait, compiled for AVX-512, AVX2 with FMA and portable Rust, and selected at run time. [`mod@reference`]
+//! implements the same maths as plain loops.
 //!
-//! The result of every kernel is the same bits for any number of threads. Instruction sets differ in the last
-//! digits where they round differently.
+//! The result of every kernel is bit-identical for any number of threads. Between instruction sets, results may
+//! differ by rounding.
 //!
-//! This crate is the ground floor of `refrain` and follows its needs: depend on the facade for stability.
+//! This crate is an internal layer of `refrain` and changes with it. Depend on `refrain` for a stable API.
 
-// A kernel's buffers are its arguments; a struct for each would only rename them.
+// A kernel's buffers are its arguments. A struct per kernel would only rename them.
 #![allow(clippy::too_many_arguments)]
 
 mod activation;

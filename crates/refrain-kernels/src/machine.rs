@@ -1,4 +1,4 @@
-//! What a machine can do: the limits that every kernel's speed is held against.
+//! Measures what a machine can do: the limits that the kernels' speed is compared with.
 
 use crate::engine::Engine;
 use crate::isa::Kernel;
@@ -6,14 +6,14 @@ use crate::simd::Simd;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Chains of multiply-adds that are computed side by side: enough to hide the latency of two units with four
-/// cycles each, few enough for every instruction set's registers to hold them.
+/// Independent chains of multiply-adds: enough to hide the latency of two units with four cycles each, few enough for
+/// the registers of every instruction set.
 const CHAINS: usize = 12;
-/// Links of a chain in a run: some ten milliseconds.
+/// Multiply-adds per chain in a run: about ten milliseconds.
 const LINKS: usize = 4_000_000;
 
-/// The most floating-point operations a second that the engine's threads do together in registers alone: the best
-/// of `runs` runs of fused multiply-adds, two operations each.
+/// Returns the peak floating-point operations per second of the engine's threads together, working in registers only:
+/// the best of `runs` runs of fused multiply-adds, which count as two operations each.
 pub fn peak_flops(engine: &Engine, runs: usize) -> f64 {
     let lanes = engine.isa().run(Lanes);
     let operations = (2 * lanes * CHAINS * LINKS * engine.threads()) as f64;
@@ -21,8 +21,8 @@ pub fn peak_flops(engine: &Engine, runs: usize) -> f64 {
     operations / best(runs, run)
 }
 
-/// The most bytes a second that the engine's threads read together from `data`, which must be larger than every
-/// cache for the figure to be the memory's.
+/// Returns the peak bytes per second that the engine's threads together read from `data`. To measure memory, `data`
+/// must be larger than every cache.
 pub fn read_bandwidth(engine: &Engine, data: &[f32], runs: usize) -> f64 {
     let threads = engine.threads();
     let run = || {
@@ -34,7 +34,7 @@ pub fn read_bandwidth(engine: &Engine, data: &[f32], runs: usize) -> f64 {
     size_of_val(data) as f64 / best(runs, run)
 }
 
-/// Seconds of the fastest run.
+/// Returns the seconds of the fastest run.
 fn best(runs: usize, mut run: impl FnMut()) -> f64 {
     let mut seconds = f64::INFINITY;
     for _ in 0..runs.max(1) {
@@ -83,7 +83,7 @@ impl Kernel for Sum<'_> {
         let mut sums = [s.splat(0.0); VECTORS];
         for chunk in self.0.chunks_exact(VECTORS * S::LANES) {
             for (i, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: a chunk has VECTORS times LANES floats.
+                // SAFETY: a chunk has VECTORS · LANES floats.
                 *sum = s.add(*sum, unsafe { s.load(chunk.as_ptr().add(i * S::LANES)) });
             }
         }
@@ -91,7 +91,7 @@ impl Kernel for Sum<'_> {
     }
 }
 
-/// The first lane.
+/// Returns the first lane.
 #[inline(always)]
 fn first<S: Simd>(s: S, x: S::F) -> f32 {
     let mut lanes = [0.0; crate::layout::SLOT];

@@ -1,4 +1,4 @@
-//! Vector exp, sigmoid, tanh and the activations of cells.
+//! Vector exp, sigmoid, tanh and the activation functions.
 
 use crate::activation::Elementwise;
 use crate::layout::SLOT;
@@ -11,17 +11,17 @@ const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
 /// Coefficients of (tanh x − x) / x³ in x² on |x| < 0.625, highest power first (Cephes `tanhf`).
-#[allow(clippy::excessive_precision, reason = "as published, to the digits that f32 may need")]
+#[allow(clippy::excessive_precision, reason = "as published")]
 const TANH: [f32; 5] = [-5.704_988_6e-3, 2.063_908_9e-2, -5.373_971_5e-2, 0.133_314_42, -0.333_332_82];
 const TANH_SMALL: f32 = 0.625;
 
 const SELU_ALPHA: f32 = 1.673_263_2;
 const SELU_SCALE: f32 = 1.050_701;
 
-/// e^x. Results beyond the largest float are infinite, those below the smallest subnormal zero.
+/// Returns e^x. Results beyond the largest float are infinite; those below the smallest subnormal are zero.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
-    // In this operand order a NaN passes through both clamps.
+    // With this operand order, a NaN passes through both clamps.
     let x = s.min(s.splat(89.0), s.max(s.splat(-104.0), x));
     let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
     let r = s.fma(n, s.splat(-LN2_HIGH), x);
@@ -34,14 +34,14 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     s.scale(p, n)
 }
 
-/// 1 / (1 + e^−x). Where e^−x is infinite, at results below 2⁻¹²⁸, it is zero.
+/// Returns 1 / (1 + e^−x). If e^−x is infinite, for results below 2⁻¹²⁸, the result is zero.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
     let one = s.splat(1.0);
     s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
 }
 
-/// tanh x, with an odd polynomial near zero, where 1 − 2 / (e^2x + 1) would lose its digits.
+/// Returns tanh x, with an odd polynomial near zero, where 1 − 2 / (e^2x + 1) would lose digits.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     let z = s.mul(x, x);
@@ -54,13 +54,13 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     let one = s.splat(1.0);
     let e = exp(s, s.add(size, size));
     let large = s.sub(one, s.div(s.splat(2.0), s.add(e, one)));
-    // The sign comes last: the polynomial alone would lose that of −0.
+    // The sign is set last: the polynomial alone would lose that of −0.
     s.copysign(s.select(s.lt(size, s.splat(TANH_SMALL)), small, large), x)
 }
 
-/// An activation that a kernel is compiled for: any of them, or one alone.
+/// An activation that a kernel is compiled for: any of them, or a fixed one.
 ///
-/// With one alone there is no branch between a row's activations, so that the work of several rows overlaps.
+/// A fixed one leaves no branch between the activations of a row, so that the work of several rows overlaps.
 pub(crate) trait Activate: Copy + Sync {
     fn name(self) -> Elementwise;
 }
@@ -72,7 +72,7 @@ impl Activate for Elementwise {
     }
 }
 
-/// [`Elementwise::Tanh`] alone.
+/// Fixed [`Elementwise::Tanh`].
 #[derive(Clone, Copy)]
 pub(crate) struct Tanh;
 
@@ -83,7 +83,7 @@ impl Activate for Tanh {
     }
 }
 
-/// [`Elementwise::Sigmoid`] alone.
+/// Fixed [`Elementwise::Sigmoid`].
 #[derive(Clone, Copy)]
 pub(crate) struct Sigmoid;
 
@@ -94,7 +94,7 @@ impl Activate for Sigmoid {
     }
 }
 
-/// An activation, lane by lane.
+/// Applies an activation lane by lane.
 #[inline(always)]
 pub(crate) fn activate<S: Simd>(s: S, activation: impl Activate, x: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
@@ -118,7 +118,7 @@ pub(crate) fn activate<S: Simd>(s: S, activation: impl Activate, x: S::F) -> S::
     }
 }
 
-/// `d` times the derivative of an activation, which follows from the activation's output `y`.
+/// Returns `d` times the derivative of an activation, computed from the activation's output `y`.
 #[inline(always)]
 pub(crate) fn derive<S: Simd>(s: S, activation: impl Activate, y: S::F, d: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
@@ -146,7 +146,7 @@ pub(crate) fn derive<S: Simd>(s: S, activation: impl Activate, y: S::F, d: S::F)
     s.mul(d, slope)
 }
 
-/// A scalar function of each lane, for what is too rare to deserve a vector form.
+/// Applies a scalar function to each lane, for functions too rare for a vector form.
 #[inline(always)]
 fn each<S: Simd>(s: S, x: S::F, f: impl Fn(f32) -> f32) -> S::F {
     let mut lanes = [0.0; SLOT];

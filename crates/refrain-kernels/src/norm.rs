@@ -1,4 +1,4 @@
-//! Layer normalisation over rows (Ba et al. 2016).
+//! Layer normalisation of rows (Ba et al. 2016).
 
 use crate::elementwise::{RowKernel, Sum, each_row, load, map_rows, store};
 use crate::engine::{Engine, Shared};
@@ -9,22 +9,22 @@ use std::ops::Range;
 
 /// Columns whose gradients are summed together, on the stack.
 const COLUMN_BLOCK: usize = 64;
-/// Rows that are summed before they join the gradient: long sums lose fewer digits, and the blocks' order is
-/// fixed.
+/// Rows that are summed before they are added to the gradient: long sums lose fewer digits, and the order of the
+/// blocks is fixed.
 const ROW_BLOCK: usize = 64;
 
-/// γ, β and ε of a layer normalisation.
+/// The parameters γ, β and ε of a layer normalisation.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNorm<'a> {
-    /// γ `(D)`. If `None`: ones.
+    /// γ `(D)`; `None` stands for ones.
     pub gamma: Option<&'a [f32]>,
-    /// β `(D)`. If `None`: zeros.
+    /// β `(D)`; `None` stands for zeros.
     pub beta: Option<&'a [f32]>,
-    /// What is added to the variance.
+    /// ε, added to the variance.
     pub epsilon: f32,
 }
 
-/// What the forward pass leaves for the backward pass: one value a row each.
+/// What the forward pass saves for the backward pass: one value per row each.
 #[derive(Clone, Copy, Debug)]
 pub struct Moments<'a> {
     /// `(R)`
@@ -33,11 +33,11 @@ pub struct Moments<'a> {
     pub inverse: &'a [f32],
 }
 
-/// `y = γ ⊙ (x − mean) / √(variance + ε) + β`: `x`, `y` `(R, D)`, mean and biased variance over each row.
-/// `mean` and `inverse` `(R)` are overwritten with what [`Moments`] holds.
+/// Computes `y = γ ⊙ (x − mean) / √(variance + ε) + β`: `x`, `y` `(R, D)`, mean and biased variance over each row.
+/// Overwrites `mean` and `inverse` `(R)` with the values for [`Moments`].
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn layer_norm(
     engine: &Engine,
     norm: LayerNorm<'_>,
@@ -51,12 +51,12 @@ pub fn layer_norm(
     each_row(engine, &Forward { norm, x }, x.width(), y, [mean, inverse]);
 }
 
-/// The gradient of a layer normalisation's input, or `dx += …` with `add`: `x`, `dy`, `dx` `(R, D)`.
+/// Computes the gradient of a layer normalisation's input, or `dx += …` with `add`: `x`, `dy`, `dx` `(R, D)`.
 ///
 /// With `u = γ ⊙ dy` and the normalised row `n`: `dx = (u − mean(u) − n ⊙ mean(u ⊙ n)) · inverse`.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn layer_norm_gradient(
     engine: &Engine,
     gamma: Option<&[f32]>,
@@ -73,11 +73,11 @@ pub fn layer_norm_gradient(
     map_rows(engine, &Backward { gamma, x, moments, dy, add }, dx);
 }
 
-/// Adds the gradients of γ, `Σ_r dy ⊙ n`, and of β, `Σ_r dy`, to `gamma` and `beta` `(D)`, where given; `n` is
-/// the normalised row.
+/// Adds the gradients of γ, `Σ_r dy ⊙ n`, and of β, `Σ_r dy`, to `gamma` and `beta` `(D)`, if given; `n` is the
+/// normalised row.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn layer_norm_parameter_gradients(
     engine: &Engine,
     x: Rows<'_>,
@@ -91,7 +91,7 @@ pub fn layer_norm_parameter_gradients(
     moments.check(rows);
     let [gamma, beta] = [gamma, beta].map(|parameter| {
         parameter.map(|p| {
-            assert_eq!(p.len(), width, "a parameter has one float a column");
+            assert_eq!(p.len(), width, "a parameter has one float per column");
             Shared::new(p)
         })
     });
@@ -103,14 +103,14 @@ pub fn layer_norm_parameter_gradients(
 impl LayerNorm<'_> {
     fn check(&self, width: usize) {
         for parameter in [self.gamma, self.beta].into_iter().flatten() {
-            assert_eq!(parameter.len(), width, "a parameter has one float a column");
+            assert_eq!(parameter.len(), width, "a parameter has one float per column");
         }
     }
 }
 
 impl Moments<'_> {
     fn check(&self, rows: usize) {
-        assert_eq!((self.mean.len(), self.inverse.len()), (rows, rows), "one mean and one deviation a row");
+        assert_eq!((self.mean.len(), self.inverse.len()), (rows, rows), "one mean and one deviation per row");
     }
 }
 
@@ -156,7 +156,7 @@ struct Backward<'a> {
 }
 
 impl Backward<'_> {
-    /// The vectors of u and n.
+    /// Returns the vectors of u and n.
     #[inline(always)]
     fn vectors<S: Simd>(&self, s: S, i: usize, at: usize) -> (S::F, S::F) {
         let dy = load(s, self.dy.row(i), at);
@@ -221,8 +221,8 @@ impl Kernel for Parameters<'_> {
                 }
                 for (grad, sums) in [(self.gamma, gamma), (self.beta, beta)] {
                     if let Some(grad) = grad {
-                        // SAFETY: the parameters have a float for each column; each block of columns belongs
-                        // to one share.
+                        // SAFETY: the parameters have a float for each column; each block of columns belongs to one
+                        // share.
                         let grad = unsafe { grad.slice(columns.clone()) };
                         grad.iter_mut().zip(&sums).for_each(|(grad, sum)| *grad += sum);
                     }
@@ -238,10 +238,10 @@ mod tests {
     use crate::elementwise::testing::*;
     use crate::reference::layer_norm as reference;
 
-    /// The mean of values of 3 to 7 is off by up to two ULP of 7, 1e-6; γ and the inverse deviation, 2.2 at most
-    /// where there are several columns, multiply that. Relative above 1.
+    /// The mean of values of 3 to 7 is off by up to two ULP of 7, 1e-6. It is multiplied by γ and the inverse
+    /// deviation, at most 2.2 with several columns. Relative above 1.
     const TOLERANCE: f64 = 4e-6;
-    /// Sums of 4099 rows: 64 blocks join a sum of up to 64, whose half ULP is 2e-6, and √64 · 2e-6 = 1.6e-5.
+    /// Sums of 4099 rows: 64 blocks are added to a sum of up to 64, whose half ULP is 2e-6, and √64 · 2e-6 = 1.6e-5.
     const SUM_TOLERANCE: f64 = 2e-5;
     const EPSILON: f32 = 1e-3;
 
@@ -258,7 +258,7 @@ mod tests {
     impl Case {
         fn new((count, width): (usize, usize)) -> Self {
             let rows = |seed, size| floats(seed, count * width, size);
-            // Not around zero: a variance from the mean of squares would fail here.
+            // Not centred at zero: a variance computed from the mean of squares would fail here.
             let x = rows(1, 2.0).iter().map(|x| x + 5.0).collect();
             let (dy, before) = (rows(2, 1.0), rows(3, 1.0));
             let gamma = floats(4, width, 1.0).iter().map(|g| g + 1.5).collect();

@@ -1,13 +1,13 @@
-//! One pass over flat parameters for each optimiser, with Keras 3's formulas and its order of rounding:
-//! clipping, decoupled decay and the step together.
+//! Each optimiser as one pass over flat parameters, with Keras 3's formulas and order of rounding: clipping,
+//! decoupled weight decay and the step together.
 //!
-//! Everywhere `w` are the parameters, `g` their gradient, the other slices an optimiser's slots, all of one
-//! length; `g` is read, `w` and the slots are updated in place. `t` is the number of the step, from 1. Slots
-//! begin at zero except where said. An optional slot that is given switches its variant on. The results are the
-//! same bits on every instruction set.
+//! In all functions `w` are the parameters, `g` their gradient, and the other slices the optimiser's slots, all of
+//! the same length. `g` is read; `w` and the slots are updated in place. `t` is the number of the step, from 1. Slots
+//! start at zero unless stated otherwise. Passing an optional slot enables its variant. The results are bit-identical
+//! on every instruction set.
 //!
-//! Hyperparameters are `f64` and are rounded where Keras rounds them: `1 − β` is taken first and rounded then,
-//! but in `1 − β^t` (and everywhere in Nadam) β is rounded first.
+//! Hyperparameters are `f64` and are rounded where Keras rounds them: `1 − β` is computed first and then rounded, but
+//! in `1 − β^t` (and everywhere in Nadam) β is rounded first.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes each of its buffers as an argument")]
 
@@ -16,28 +16,28 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Parameters of a block: threads get whole blocks.
+/// Parameters in a block: threads get whole blocks.
 const BLOCK: usize = 4096;
-/// Parameters that are copied to the stack together: there the compiler knows that no two slices overlap.
+/// Parameters that are copied to the stack together: there, the compiler knows that no two slices overlap.
 const CHUNK: usize = 64;
-/// Floating-point operations a parameter costs, with the wait for memory.
+/// Approximate cost of a parameter in floating-point operations, including the wait for memory.
 const COST: usize = 10;
 
-/// What happens to every gradient and parameter before an optimiser's own formula, in this order.
+/// What is applied to every gradient and parameter before the optimiser's own formula, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// `g · factor`: the loss's scale and the clipping by norm. 1: none.
+    /// Multiplies the gradients: loss scale and clipping by norm. 1 leaves them unchanged.
     pub factor: f32,
-    /// Then gradients are cut to −c..c.
+    /// Clips the gradients to −c..c.
     pub clip_value: Option<f32>,
-    /// Then `w −= w · decay · lr`. 0: none.
+    /// Weight decay: `w −= w · decay · lr`. 0 disables it.
     pub decay: f32,
     /// The learning rate.
     pub lr: f32,
 }
 
 impl Scale {
-    /// A learning rate and nothing else.
+    /// Returns a learning rate without scaling, clipping or decay.
     pub fn rate(lr: f32) -> Self {
         Self { factor: 1.0, clip_value: None, decay: 0.0, lr }
     }
@@ -46,9 +46,9 @@ impl Scale {
 /// Hyperparameters of [`sgd`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
-    /// μ; counts where there is the slot.
+    /// μ; used only if the slot is passed.
     pub momentum: f64,
-    /// Counts where there is the slot.
+    /// Used only if the slot is passed.
     pub nesterov: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct Sgd {
 pub struct RmsProp {
     /// ρ
     pub rho: f64,
-    /// μ; counts where there is the slot.
+    /// μ; used only if the slot is passed.
     pub momentum: f64,
     /// ε
     pub epsilon: f64,
@@ -91,7 +91,7 @@ pub struct Adam {
 }
 
 impl Default for Sgd {
-    /// No momentum.
+    /// Returns plain gradient descent, without momentum.
     fn default() -> Self {
         Self { momentum: 0.0, nesterov: false }
     }
@@ -125,7 +125,7 @@ impl Default for Adam {
     }
 }
 
-/// Gradient descent: `w −= lr·g`; with momentum `m = μ·m − lr·g`, `w += m`, or `w += μ·m − lr·g` (Nesterov).
+/// Applies gradient descent: `w −= lr·g`; with momentum `m = μ·m − lr·g`, `w += m`, or `w += μ·m − lr·g` (Nesterov).
 ///
 /// # Panics
 /// When the lengths differ.
@@ -139,8 +139,8 @@ pub fn sgd(engine: &Engine, sgd: Sgd, scale: Scale, w: &mut [f32], g: &[f32], mo
     update(engine, rule, scale, w, g, [momentum]);
 }
 
-/// `v = ρ·v + (1 − ρ)·g²`, `w −= lr·g / √(v + ε)`; centred: `v − a²` for `v`, with `a = ρ·a + (1 − ρ)·g`; with
-/// momentum `m = μ·m + lr·g / √(…)`, `w −= m` (Hinton 2012).
+/// Applies RMSprop: `v = ρ·v + (1 − ρ)·g²`, `w −= lr·g / √(v + ε)`; centred: `v − a²` instead of `v`, with
+/// `a = ρ·a + (1 − ρ)·g`; with momentum `m = μ·m + lr·g / √(…)`, `w −= m` (Hinton 2012).
 ///
 /// # Panics
 /// When the lengths differ.
@@ -166,7 +166,7 @@ pub fn rmsprop(
     update(engine, rule, scale, w, g, [Some(velocity), momentum, average_gradient]);
 }
 
-/// `a += g²`, `w −= lr·g / √(a + ε)` (Duchi et al. 2011). Keras's accumulator begins at 0.1.
+/// Applies Adagrad: `a += g²`, `w −= lr·g / √(a + ε)` (Duchi et al. 2011). In Keras the accumulator starts at 0.1.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -182,7 +182,8 @@ pub fn adagrad(
     update(engine, rule, scale, w, g, [Some(accumulator)]);
 }
 
-/// `a = ρ·a + (1 − ρ)·g²`, `δ = −g·√(d + ε) / √(a + ε)`, `d = ρ·d + (1 − ρ)·δ²`, `w += lr·δ` (Zeiler 2012).
+/// Applies Adadelta: `a = ρ·a + (1 − ρ)·g²`, `δ = −g·√(d + ε) / √(a + ε)`, `d = ρ·d + (1 − ρ)·δ²`, `w += lr·δ`
+/// (Zeiler 2012).
 ///
 /// # Panics
 /// When the lengths differ.
@@ -204,10 +205,10 @@ pub fn adadelta(
     update(engine, rule, scale, w, g, [Some(accumulated_gradient), Some(accumulated_change)]);
 }
 
-/// Adam (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `v += (1 − β₂)(g² − v)`,
+/// Applies Adam (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `v += (1 − β₂)(g² − v)`,
 /// `w −= lr·√(1 − β₂^t) / (1 − β₁^t) · m / (√v + ε)`.
 ///
-/// With the slot `largest` AMSGrad (Reddi et al. 2018): the largest v so far stands for v.
+/// Passing the slot `largest` selects AMSGrad (Reddi et al. 2018), which uses the largest v so far instead of v.
 ///
 /// # Panics
 /// When the lengths differ, or `t` is 0.
@@ -231,7 +232,8 @@ pub fn adam(
     update(engine, rule, scale, w, g, [Some(momentum), Some(velocity), largest]);
 }
 
-/// Adamax (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `u = max(β₂·u, |g|)`, `w −= lr·m / ((1 − β₁^t)(u + ε))`.
+/// Applies Adamax (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `u = max(β₂·u, |g|)`,
+/// `w −= lr·m / ((1 − β₁^t)(u + ε))`.
 ///
 /// # Panics
 /// When the lengths differ, or `t` is 0.
@@ -255,10 +257,10 @@ pub fn adamax(
     update(engine, rule, scale, w, g, [Some(momentum), Some(norm)]);
 }
 
-/// Nadam (Dozat 2016): with `μ_t = β₁(1 − ½·0.96^t)` and `Π_t = μ_1…μ_t`, m and v as Adam's,
+/// Applies Nadam (Dozat 2016): with `μ_t = β₁(1 − ½·0.96^t)` and `Π_t = μ_1…μ_t`, m and v as in Adam,
 /// `w −= lr·(μ_{t+1}·m / (1 − Π_{t+1}) + (1 − μ_t)·g / (1 − Π_t)) / (√(v / (1 − β₂^t)) + ε)`.
 ///
-/// `product` is `Π_t`, from [`Adam::nadam_product`] once a step.
+/// `product` is `Π_t`, computed by [`Adam::nadam_product`] once per step.
 ///
 /// # Panics
 /// When the lengths differ, or `t` is 0.
@@ -287,8 +289,8 @@ pub fn nadam(
     update(engine, rule, scale, w, g, [Some(momentum), Some(velocity)]);
 }
 
-/// `a += rate·(w − a)`: parameters join their average. The rate `1/n` makes the mean of n (Polyak & Juditsky 1992),
-/// `1 − m` an exponential average.
+/// Computes `a += rate·(w − a)`, which adds the parameters to their average. A rate of `1/n` at step n gives the mean
+/// (Polyak & Juditsky 1992), a rate of `1 − m` an exponential moving average.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -300,7 +302,7 @@ impl Adam {
     /// The decay of Nadam's momentum schedule, fixed in Keras.
     const NADAM_DECAY: f64 = 0.96;
 
-    /// `Π_t` of [`nadam`] from `Π_{t−1}`, which is 1 before the first step.
+    /// Returns `Π_t` of [`nadam`] from `Π_{t−1}`, which is 1 before the first step.
     pub fn nadam_product(self, before: f32, t: u64) -> f32 {
         before * self.nadam_momentum(t)
     }
@@ -318,8 +320,8 @@ fn power(beta: f64, t: u64) -> f32 {
 
 /// An optimiser's formula for one parameter.
 trait Rule<const N: usize>: Copy + Sync {
-    /// The parameter and the slots after the step. Must be `#[inline(always)]`. An absent slot is 0, and what
-    /// it becomes is dropped.
+    /// Returns the parameter and the slots after the step. Must be `#[inline(always)]`. An absent slot is 0, and its
+    /// new value is discarded.
     fn step(self, w: f32, g: f32, slots: [f32; N]) -> (f32, [f32; N]);
 }
 
@@ -410,7 +412,7 @@ impl Rule<3> for AdamRule {
     fn step(self, w: f32, g: f32, [m, v, largest]: [f32; 3]) -> (f32, [f32; 3]) {
         let m = m + (g - m) * self.rest[0];
         let v = v + (g * g - v) * self.rest[1];
-        // NaN wins over what came before it.
+        // NaN replaces whatever came before it.
         let largest = if largest > v { largest } else { v };
         let size = if self.amsgrad { largest } else { v };
         (w - m * self.alpha / (size.sqrt() + self.epsilon), [m, v, largest])
@@ -459,7 +461,7 @@ impl Rule<2> for NadamRule {
     }
 }
 
-/// Of an average, with the parameter in the gradient's place.
+/// The moving average, with the parameter in place of the gradient.
 #[derive(Clone, Copy)]
 struct AverageRule {
     rate: f32,
@@ -482,7 +484,11 @@ fn update<const N: usize, R: Rule<N>>(
 ) {
     let len = w.len();
     assert_eq!(g.len(), len, "parameters and gradients");
-    assert!(scale.clip_value.is_none_or(|c| c >= 0.0), "gradients cut to {:?}", scale.clip_value);
+    assert!(
+        scale.clip_value.is_none_or(|c| c >= 0.0),
+        "clip_value {:?}: expected at least 0",
+        scale.clip_value
+    );
     let slots = slots.map(|slot| {
         slot.map(|slot| {
             assert_eq!(slot.len(), len, "parameters and slots");
@@ -513,8 +519,8 @@ impl<const N: usize, R: Rule<N>> Kernel for Update<'_, R, N> {
         let limit = clip_value.unwrap_or(f32::INFINITY);
         for first in self.range.clone().step_by(CHUNK) {
             let len = CHUNK.min(self.range.end - first);
-            // SAFETY: `update` checked that all slices are as long as the parameters; each range of them
-            // belongs to one share.
+            // SAFETY: `update` checked that all slices are as long as the parameters; each range of them belongs to
+            // one share.
             let part = |slice: Shared<f32>| unsafe { slice.slice(first..first + len) };
             let (mut w, mut g, mut slots) = ([0.0; CHUNK], [0.0; CHUNK], [[0.0; CHUNK]; N]);
             w[..len].copy_from_slice(part(self.w));
@@ -525,7 +531,7 @@ impl<const N: usize, R: Rule<N>> Kernel for Update<'_, R, N> {
                 }
             }
             for k in 0..CHUNK {
-                // Not `clamp`, which may panic, nor `min` and `max`, which lose NaN.
+                // Neither `clamp`, which may panic, nor `min` and `max`, which lose NaN.
                 let g = g[k] * factor;
                 let g = if g > limit { limit } else { g };
                 let g = if g < -limit { -limit } else { g };

@@ -4,32 +4,32 @@ use crate::buffer::AlignedVec;
 use crate::engine::{Engine, Shared};
 use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOTS};
 
-/// Floating-point operations that take as long as moving a float between a matrix and its panels.
+/// Cost of moving a float between a matrix and its panels, in floating-point operations.
 const MOVE_COST: usize = 8;
 
-/// A matrix of `depth` rows in panel layout; columns that fill up the last panel are zero.
+/// A matrix of `depth` rows in panel layout. Columns that pad the last panel are zero.
 ///
-/// Memory is taken when it is first packed or cleared, not when it is described.
+/// Memory is allocated when it is first packed or cleared, not by `new`.
 #[derive(Clone, Debug)]
 pub struct Packed {
     shape: PanelShape,
     depth: usize,
-    /// May be longer than the panels.
+    /// May be longer than the panels need.
     data: AlignedVec,
 }
 
 impl Packed {
-    /// A matrix with `depth` rows, to be packed or cleared before its use.
+    /// Creates a matrix with `depth` rows, which must be packed or cleared before use.
     pub fn new(shape: PanelShape, depth: usize) -> Self {
         Self::in_storage(shape, depth, AlignedVec::default())
     }
 
-    /// The same in memory that held something else. It grows where it is too small.
+    /// Creates a matrix that reuses `storage`. It grows if it is too small.
     pub fn in_storage(shape: PanelShape, depth: usize, storage: AlignedVec) -> Self {
         Self { shape, depth, data: storage }
     }
 
-    /// Its memory, for another use.
+    /// Returns the memory, for reuse.
     pub fn into_storage(self) -> AlignedVec {
         self.data
     }
@@ -39,18 +39,18 @@ impl Packed {
     }
 
     fn allocate(&mut self) {
-        let len = self.len().expect("a matrix that memory can address");
+        let len = self.len().expect("the matrix fits in the address space");
         if self.data.len() < len {
             self.data.resize(len);
         }
     }
 
-    /// Whether it was packed or cleared.
+    /// Returns whether it has been packed or cleared.
     pub(crate) fn is_filled(&self) -> bool {
         self.len().is_some_and(|len| self.data.len() >= len)
     }
 
-    /// Rows of the matrix.
+    /// Returns the number of rows.
     pub fn depth(&self) -> usize {
         self.depth
     }
@@ -62,7 +62,7 @@ impl Packed {
         self.data[..len].fill(0.0);
     }
 
-    /// The arrangement of its columns.
+    /// Returns the arrangement of the columns.
     pub fn shape(&self) -> PanelShape {
         self.shape
     }
@@ -79,7 +79,7 @@ impl Packed {
         &mut self.data
     }
 
-    /// Takes over `matrix`, `(depth, columns)`, row-major with `stride` floats from one row to the next.
+    /// Packs `matrix`, `(depth, columns)`, row-major with `stride` floats from one row to the next.
     ///
     /// # Panics
     /// When the matrix is too short.
@@ -89,7 +89,7 @@ impl Packed {
         self.allocate();
         let (step, row_len) = (self.panel_step(), shape.row_len());
         let data = Shared::new(&mut self.data);
-        // Row by row through all panels: a matrix is read from memory along its rows.
+        // Row by row through all panels, so that the matrix is read from memory along its rows.
         engine.share(depth, depth * columns * MOVE_COST, |_, rows| {
             for k in rows {
                 let source = &matrix[k * stride..][..columns];
@@ -105,12 +105,12 @@ impl Packed {
         });
     }
 
-    /// Takes over the transpose of `matrix` `(columns, order.columns())`, row-major with `stride` floats from one
-    /// row to the next, as the right factor of `d · matrixᵀ` where `d` is a buffer of gates: row `k` of the packed
-    /// matrix is the column of `matrix` that comes `k`-th in the panel order of `order`.
+    /// Packs the transpose of `matrix` `(columns, order.columns())`, row-major with `stride` floats from one row to
+    /// the next, as the right factor of `d · matrixᵀ` with a gate buffer `d`: row `k` of the packed matrix is the
+    /// column of `matrix` that is `k`-th in the panel order of `order`.
     ///
     /// # Panics
-    /// When the sizes do not fit.
+    /// When the sizes do not match.
     pub fn pack_transposed(&mut self, engine: &Engine, matrix: &[f32], stride: usize, order: PanelShape) {
         let (shape, depth, width) = (self.shape, self.depth, order.columns());
         assert_eq!(depth, width, "the depth of a transposed matrix is its number of columns");
@@ -137,8 +137,8 @@ impl Packed {
         });
     }
 
-    /// Writes the matrix back in row-major order, with `stride` floats from one row to the next, over `matrix`
-    /// `(depth, columns)`.
+    /// Writes the matrix back to `matrix` `(depth, columns)` in row-major order, with `stride` floats from one row to
+    /// the next.
     ///
     /// # Panics
     /// When `matrix` is too short.
@@ -164,12 +164,12 @@ impl Packed {
     }
 }
 
-/// A bias in the order of packed panels: `out` gets `panels · row length` floats.
+/// Packs a bias in the order of packed panels. `out` gets `panels · row length` floats.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn pack_bias(bias: &[f32], shape: PanelShape, out: &mut [f32]) {
-    assert_eq!(bias.len(), shape.columns(), "a bias has one float a column");
+    assert_eq!(bias.len(), shape.columns(), "a bias has one float per column");
     out.fill(0.0);
     for p in 0..shape.panels() {
         for s in 0..shape.slots(p) {
@@ -179,18 +179,18 @@ pub fn pack_bias(bias: &[f32], shape: PanelShape, out: &mut [f32]) {
     }
 }
 
-/// Floats of a packed bias.
+/// Returns the number of floats in a packed bias.
 pub fn packed_bias_len(shape: PanelShape) -> usize {
     shape.panels() * shape.row_len()
 }
 
-/// Copies `filled` floats of `source` from `column` on into a slot, and zeros after them.
+/// Copies `filled` floats of `source` from `column` on into a slot, followed by zeros.
 #[inline(always)]
 fn copy_slot(slot: &mut [f32], source: &[f32], column: usize, filled: usize) {
     match slot.first_chunk_mut::<SLOT>() {
-        // A length that the compiler knows is a few moves, not a call.
+        // With a length that the compiler knows, the copy is a few moves instead of a call.
         Some(slot) if filled == SLOT => {
-            *slot = *source[column..].first_chunk().expect("a slot that is filled");
+            *slot = *source[column..].first_chunk().expect("the slot is filled");
         }
         _ => {
             slot[..filled].copy_from_slice(if filled == 0 { &[] } else { &source[column..column + filled] });
@@ -199,8 +199,8 @@ fn copy_slot(slot: &mut [f32], source: &[f32], column: usize, filled: usize) {
     }
 }
 
-/// `to[i · GATE_ROW + lane] = rows(lane)[column + i]` for `i` below `count` and a slot of lanes, of which those from
-/// `lanes` on are zero.
+/// Sets `to[i · GATE_ROW + lane] = rows(lane)[column + i]` for `i` below `count` and each lane of a slot. Lanes from
+/// `lanes` on are set to zero.
 #[inline(always)]
 fn transpose_block<'a>(
     rows: impl Fn(usize) -> &'a [f32],
@@ -209,13 +209,13 @@ fn transpose_block<'a>(
     count: usize,
     to: &mut [f32],
 ) {
-    // First the rows into a block, then the block's columns out: both sides of the transposition are whole lines.
+    // First the rows are copied into a block, then its columns out, so that both sides access whole cache lines.
     let mut block = [[0.0; SLOT]; SLOT];
     for (lane, block) in block.iter_mut().enumerate().take(lanes) {
         copy_slot(block, rows(lane), column, count);
     }
     for (i, to) in to.chunks_mut(GATE_ROW).enumerate().take(count) {
-        let to = to.first_chunk_mut::<SLOT>().expect("a slot of each row");
+        let to = to.first_chunk_mut::<SLOT>().expect("each row has a slot");
         for lane in 0..SLOT {
             to[lane] = block[lane][i];
         }
@@ -223,7 +223,7 @@ fn transpose_block<'a>(
 }
 
 /// # Panics
-/// When a buffer of `len` floats is too short for `rows` rows of `columns` floats that begin `stride` apart.
+/// When a buffer of `len` floats is too short for `rows` rows of `columns` floats at a distance of `stride`.
 fn check_matrix(len: usize, rows: usize, columns: usize, stride: usize) {
     assert!(stride >= columns, "rows of {columns} floats, {stride} apart");
     let needed = if rows == 0 { 0 } else { (rows - 1) * stride + columns };

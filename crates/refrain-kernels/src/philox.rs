@@ -1,34 +1,34 @@
-//! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): random words as a
-//! pure function of where they are used.
+//! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): random words as a pure
+//! function of their key and position.
 
 /// Rounds of the generator.
 const ROUNDS: usize = 10;
 /// The multipliers of a round.
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-/// What a round adds to the key: the golden ratio and √3 − 1.
+/// The increments of the key in each round: the golden ratio and √3 − 1.
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// Blocks that [`Stream::fill`] makes together: whole vectors of each word.
+/// Blocks that [`Stream::fill`] computes together: whole vectors of each word.
 const BLOCKS: usize = 16;
-/// Words that [`Stream::fill`] makes.
+/// Words that [`Stream::fill`] computes.
 pub(crate) const WORDS: usize = 4 * BLOCKS;
 
-/// Which random words: all draws of one purpose in one batch.
+/// Selects a stream of random words: all draws for one purpose in one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The seed of the whole training.
+    /// The seed of the training run.
     pub seed: u64,
-    /// What the words are for; each layer that drops has its own.
+    /// What the words are for. Each layer with dropout has its own.
     pub purpose: u32,
-    /// The batch, counted over the whole training.
+    /// The number of the batch, counted over the whole training run.
     pub counter: u64,
 }
 
 impl Key {
-    /// The word of an element: word `element % 4` of block `element / 4`.
+    /// Returns the word of an element: word `element % 4` of block `element / 4`.
     ///
-    /// The 128 bits of Philox's counter are the block and the batch counter; seed and purpose are in its key,
-    /// which is the beginning of Philox's block `purpose` under the seed.
+    /// The 128 bits of Philox's counter hold the block and the batch counter. Seed and purpose are in its key, which
+    /// is the beginning of Philox's block `purpose` under the seed.
     ///
     /// ```
     /// use refrain_kernels::philox::Key;
@@ -46,7 +46,7 @@ impl Key {
     }
 }
 
-/// [`Key::word`] as a plain function.
+/// Returns [`Key::word`] as a plain function.
 pub fn word(seed: u64, purpose: u32, counter: u64, element: u64) -> u32 {
     Key { seed, purpose, counter }.word(element)
 }
@@ -65,7 +65,7 @@ impl Stream {
         philox([low, high, self.counter[0], self.counter[1]], self.key)
     }
 
-    /// The words of the elements `4 · block..4 · block + WORDS`.
+    /// Computes the words of the elements `4 · block..4 · block + WORDS`.
     #[inline(always)]
     pub(crate) fn fill(self, block: u64, words: &mut [u32; WORDS]) {
         for i in 0..BLOCKS {
@@ -83,7 +83,7 @@ fn halves(x: u64) -> [u32; 2] {
     [x as u32, (x >> 32) as u32]
 }
 
-/// A block: four words of a counter and a key.
+/// Returns a block: four words of a counter and a key.
 #[inline(always)]
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..ROUNDS {
@@ -132,7 +132,7 @@ mod tests {
     fn many_words_are_the_single_words() {
         let key = Key { seed: 0x0123_4567_89AB_CDEF, purpose: 5, counter: 1 << 40 };
         for isa in Isa::available() {
-            // The second begins below a carry into the block's high half.
+            // The second begins just below a carry into the block's high half.
             for block in [0, u64::from(u32::MAX) - 3] {
                 let words = isa.run(Fill(key.stream(), block));
                 for (i, word) in words.into_iter().enumerate() {
@@ -152,10 +152,10 @@ mod tests {
         }
     }
 
-    /// The mapping from (seed, purpose, counter, element) is part of what a seed promises: it may not change.
+    /// The mapping from (seed, purpose, counter, element) must not change: results for a seed depend on it.
     #[test]
     fn the_mapping_is_pinned() {
-        // From the same arithmetic in Python's whole numbers.
+        // Computed independently with Python integers.
         assert_eq!(word(0x0123_4567_89AB_CDEF, 2, 3, 25), 0x036C_600F);
         assert_eq!(word(u64::MAX, 7, 1 << 33, (1 << 40) + 6), 0x85DE_E1AB);
     }

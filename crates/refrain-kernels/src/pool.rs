@@ -1,10 +1,10 @@
-//! A small resident gang of threads: fixed workers, static assignment, no allocation per call.
+//! A small thread pool: fixed workers, static assignment, no allocation per call.
 //!
-//! Recurrent steps are a few microseconds each, too short for a scheduler with queues. A call to
-//! [`Pool::run`] wakes as many workers as there are parts, gives each its number, and returns when all are done.
+//! Recurrent steps take a few microseconds each, too short for a scheduler with queues. A call to [`Pool::run`] wakes
+//! one worker per part, gives each its number, and returns when all are done.
 //!
-//! Parts that wait for each other ([`Part::wait`]) must run side by side, so they are only given to a gang that
-//! is held: [`Pool::hold`] says first how many parts that can be.
+//! Parts that wait for each other ([`Part::wait`]) must all run at the same time, so they only run on a pool that is
+//! held: [`Pool::hold`] first tells how many parts can run.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -15,27 +15,27 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 
-/// Turns of a spinning loop before a thread that waits lets others have its core (3 to 14 µs): longer than parts of
-/// equal work differ, and short where the thread that is waited for needs this core.
+/// Spins of a waiting thread before it gives up its core (3 to 14 µs): longer than the differences between parts of
+/// equal work, but short in case the awaited thread needs this core.
 const SPINS: u32 = 500;
-/// Yields before an idle worker sleeps (about a millisecond): a sleeping worker needs 40 to 90 µs to come back,
-/// and a training loop's serial parts are shorter than that millisecond.
+/// Yields before an idle worker sleeps (about a millisecond). A sleeping worker needs 40 to 90 µs to wake up, and the
+/// serial parts of a training loop are shorter than that millisecond.
 const YIELDS: u32 = 2_000;
-/// Yields instead of spinning where there are more members than cores.
+/// Yields, instead of spins, when there are more threads than cores.
 const CROWDED_YIELDS: u32 = 16;
 
 type Job = *const (dyn Fn(Part<'_>) + Sync);
 
-/// A counter that shares its cache lines with nothing else that threads write.
+/// A counter on its own cache lines, so that writing it does not slow down other data.
 #[derive(Default)]
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
-/// What the caller tells one worker.
+/// The signals from the caller to one worker.
 #[derive(Default)]
 #[repr(align(128))]
 struct Seat {
-    /// Counts the worker's jobs; a change is the signal to start.
+    /// The number of jobs so far; a change is the signal to start.
     epoch: AtomicUsize,
     asleep: AtomicBool,
 }
@@ -44,36 +44,36 @@ struct Shared {
     seats: Vec<Seat>,
     /// The job of this call, written only while no worker runs.
     job: UnsafeCell<Option<Job>>,
-    /// Parts of this call, written as `job` is.
+    /// Number of parts of this call, written together with `job`.
     parts: AtomicUsize,
-    /// Workers that have not finished this call.
+    /// Number of workers that have not finished this call.
     pending: Counter,
-    /// Parts that wait at the barrier.
+    /// Number of parts waiting at the barrier.
     arrived: Counter,
-    /// Counts the times that all parts have met.
+    /// How often all parts have met at the barrier.
     round: Counter,
     /// Whether a part of this call panicked.
     broken: AtomicBool,
     stop: AtomicBool,
-    /// Whether there are more members than cores: the thread that is waited for may need this one.
+    /// Whether there are more threads than cores: the awaited thread may need this core.
     crowded: bool,
-    /// Those that have waited too long to go on spinning.
+    /// Number of threads that sleep because they have waited too long to keep spinning.
     sleepers: Counter,
     bed: Mutex<()>,
     bell: Condvar,
 }
 
-// SAFETY: `job` is written by the owner of the gate before a worker's `epoch` is released and read by that worker
+// SAFETY: `job` is written by the holder of the gate before a worker's `epoch` is released and read by that worker
 // after it acquires it; the pointee is `Sync`, and `run` does not return while a worker may still use it.
 unsafe impl Sync for Shared {}
-// SAFETY: the pointer in `job` is only used under the protocol above, from whichever thread.
+// SAFETY: the pointer in `job` is only used under the protocol above, whatever the thread.
 unsafe impl Send for Shared {}
 
 impl Shared {
-    /// Waits until `ready`, first with the core and then without it.
+    /// Waits until `ready`: first spins or yields, then sleeps.
     ///
-    /// A thread that yields goes behind every busy process on its core, for milliseconds; one that sleeps is let in
-    /// as soon as it is woken.
+    /// A thread that yields is queued after every busy thread on its core, for milliseconds; a sleeping thread is
+    /// scheduled as soon as it is woken.
     #[inline]
     fn wait_until(&self, ready: impl Fn() -> bool) {
         for _ in 0..if self.crowded { CROWDED_YIELDS } else { SPINS } {
@@ -89,7 +89,7 @@ impl Shared {
     fn sleep_until(&self, ready: impl Fn() -> bool) {
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleepers.0.fetch_add(1, Ordering::Relaxed);
-        // Either this thread sees the change, or the one that makes it sees this sleeper: see `tell`.
+        // Either this thread sees the change, or the thread that makes it sees this sleeper: see `tell`.
         fence(Ordering::SeqCst);
         while !ready() {
             bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
@@ -97,18 +97,18 @@ impl Shared {
         self.sleepers.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Wakes those that sleep, after a change that they may wait for.
+    /// Wakes sleeping threads after a change that they may wait for.
     #[inline]
     fn tell(&self) {
         fence(Ordering::SeqCst);
         if self.sleepers.0.load(Ordering::Relaxed) > 0 {
-            // A sleeper holds the lock from its look at the change until it sleeps.
+            // A sleeper holds the lock from its check of the change until it sleeps.
             drop(self.bed.lock());
             self.bell.notify_all();
         }
     }
 
-    /// Runs one part; one that panics lets the others go on to their end.
+    /// Runs one part. If it panics, the other parts continue to their end.
     fn part(&self, index: usize, job: &(dyn Fn(Part<'_>) + Sync)) -> Result<(), Box<dyn Any + Send>> {
         let part = Part { index, parts: self.parts.load(Ordering::Relaxed), shared: self };
         let result = catch_unwind(AssertUnwindSafe(|| job(part)));
@@ -120,10 +120,10 @@ impl Shared {
     }
 }
 
-/// What a part is left with when it waits for one that panicked.
+/// The payload with which a part unwinds when the part that it waits for has panicked.
 struct Abandoned;
 
-/// One part of a call that runs beside the others.
+/// One of the parts of a call that run at the same time.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     index: usize,
@@ -132,14 +132,15 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Its number, from 0.
+    /// Returns its number, from 0.
     pub(crate) fn index(self) -> usize {
         self.index
     }
 
-    /// Waits until every part of the call has come here as often. What they wrote before, this part then sees.
+    /// Waits until every part of the call has called this equally often. Afterwards this part sees what the others
+    /// wrote before.
     ///
-    /// All parts of a call must come here equally often. When one of them panics, those that wait unwind.
+    /// All parts of a call must call this equally often. If one of them panics, the waiting ones unwind.
     #[inline]
     pub(crate) fn wait(self) {
         if self.parts == 1 {
@@ -156,31 +157,31 @@ impl Part<'_> {
         let met = || s.round.0.load(Ordering::Acquire) != round;
         s.wait_until(|| met() || s.broken.load(Ordering::Acquire));
         if !met() {
-            // Not `panic!`: the part that failed has said why.
+            // Not `panic!`: the part that failed has reported the cause.
             resume_unwind(Box::new(Abandoned));
         }
     }
 }
 
-/// A gang that no one else can use meanwhile.
+/// Exclusive use of a pool.
 pub(crate) struct Held<'a> {
     pool: &'a Pool,
     gate: Option<MutexGuard<'a, ()>>,
 }
 
 impl Held<'_> {
-    /// Parts that can run side by side: 1 where the gang was busy.
+    /// Returns how many parts can run at the same time: 1 if the pool was busy.
     pub(crate) fn members(&self) -> usize {
         if self.gate.is_some() { self.pool.threads() } else { 1 }
     }
 
-    /// Runs `parts` parts side by side and returns when all are done.
+    /// Runs `parts` parts at the same time and returns when all are done.
     ///
     /// # Panics
-    /// When there are more parts than members, or a part panicked.
+    /// When there are more parts than `members`, or a part panicked.
     pub(crate) fn run(self, parts: usize, job: &(dyn Fn(Part<'_>) + Sync)) {
         let s = &*self.pool.shared;
-        assert!(parts <= self.members(), "{parts} parts for {} members", self.members());
+        assert!(parts <= self.members(), "{parts} parts for {} threads", self.members());
         if parts <= 1 {
             drop(self.gate);
             return job(Part { index: 0, parts: 1, shared: s });
@@ -190,7 +191,7 @@ impl Held<'_> {
         s.arrived.0.store(0, Ordering::Relaxed);
         s.broken.store(false, Ordering::Relaxed);
         // SAFETY: the gate is held and no worker of an earlier call runs, so none reads the cell. The lifetime is
-        // erased only until this function returns, which waits for every worker.
+        // erased only until this function returns, and it waits for every worker.
         unsafe {
             *s.job.get() = Some(std::mem::transmute::<*const (dyn Fn(Part<'_>) + Sync + '_), Job>(job));
         }
@@ -210,11 +211,11 @@ impl Held<'_> {
         {
             resume_unwind(payload);
         }
-        assert!(!s.broken.load(Ordering::Acquire), "a worker of the thread gang panicked");
+        assert!(!s.broken.load(Ordering::Acquire), "a worker of the thread pool panicked");
     }
 }
 
-/// A gang of threads; see the module's text. The calling thread is its member 0.
+/// A thread pool for parallel kernels. The calling thread is its thread 0.
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -223,7 +224,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A gang of `threads` members (at least one), of which the caller is one.
+    /// Creates a pool of `threads` threads (at least one), including the calling thread.
     pub fn new(threads: usize) -> Self {
         let extra = threads.max(1) - 1;
         let cores = thread::available_parallelism().map_or(1, |n| n.get());
@@ -247,37 +248,37 @@ impl Pool {
                 thread::Builder::new()
                     .name(format!("refrain-{}", i + 1))
                     .spawn(move || work(&shared, i))
-                    .expect("the system refused to start a thread")
+                    .expect("the system starts a thread")
             })
             .collect();
         let handles = workers.iter().map(|w| w.thread().clone()).collect();
         Self { shared, workers, handles, gate: Mutex::new(()) }
     }
 
-    /// Members, the caller included.
+    /// Returns the number of threads, including the calling thread.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// Keeps the gang for the caller. Where it is busy (a call from inside a job, or from another thread) or has
-    /// one member, the caller has itself alone.
+    /// Reserves the pool for the caller. If it is busy (a call from inside a job, or from another thread) or has only
+    /// one thread, the caller runs alone.
     pub(crate) fn hold(&self) -> Held<'_> {
         let gate = match self.gate.try_lock() {
             Ok(gate) => Some(gate),
-            // A panic of an earlier job was already passed on to its caller.
+            // The panic of an earlier job was already passed on to its caller.
             Err(TryLockError::Poisoned(p)) => Some(p.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         };
         Held { pool: self, gate }
     }
 
-    /// Calls `job(0)`, …, `job(parts − 1)`, each once, and returns when all have.
+    /// Calls `job(0)`, …, `job(parts − 1)` once each, and returns when all have finished.
     ///
-    /// While the gang is busy (a call from inside a job, or from another thread) the caller does all the
-    /// parts itself: the parts are the same, so is the result.
+    /// If the pool is busy (a call from inside a job, or from another thread), the caller runs all parts itself. The
+    /// parts are the same, and so is the result.
     ///
     /// # Panics
-    /// When there are more parts than members, or a part panicked.
+    /// When there are more parts than threads, or a part panicked.
     pub fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
         assert!(parts <= self.threads(), "{parts} parts for {} threads", self.threads());
         if parts > 1 {
@@ -314,11 +315,11 @@ fn work(s: &Shared, index: usize) {
         if s.stop.load(Ordering::Acquire) {
             return;
         }
-        // SAFETY: the epoch was acquired after the job was written, and the caller keeps both the cell
-        // and the closure as they are until `pending` reaches zero.
+        // SAFETY: the epoch was acquired after the job was written, and the caller changes neither the cell nor the
+        // closure until `pending` reaches zero.
         let job = unsafe { (*s.job.get()).map(|j| &*j) };
         if let Some(job) = job {
-            // The caller sees from `broken` that a part failed.
+            // The caller learns from `broken` that a part failed.
             let _ = s.part(index + 1, job);
         }
         if s.pending.0.fetch_sub(1, Ordering::Release) == 1 {
@@ -335,7 +336,7 @@ impl Drop for Pool {
             handle.unpark();
         }
         for worker in self.workers.drain(..) {
-            // A worker catches its jobs' panics; nothing else in it can fail.
+            // A worker catches its jobs' panics, and nothing else in it can fail.
             let _ = worker.join();
         }
     }
@@ -396,7 +397,7 @@ mod tests {
         assert_eq!(count.load(Ordering::Relaxed), 2);
     }
 
-    /// Every part sees at each meeting what all others wrote before it.
+    /// After each barrier, every part sees what all others wrote before it.
     #[test]
     fn parts_meet() {
         for threads in [2, 3, 5, 8] {
@@ -432,7 +433,7 @@ mod tests {
                     });
                 }));
                 let payload = result.expect_err("a part failed");
-                assert!(!payload.is::<Abandoned>(), "what the caller sees says what happened");
+                assert!(!payload.is::<Abandoned>(), "the caller gets the original panic");
             }
         }
         each_meets(&pool);
@@ -453,7 +454,7 @@ mod tests {
         let held = pool.hold();
         assert_eq!(held.members(), 2);
         assert_eq!(pool.hold().members(), 1);
-        // One part needs no gang, and waits for nobody.
+        // A single part needs no pool and waits for nobody.
         pool.hold().run(1, &|part| part.wait());
         held.run(2, &|part| {
             assert_eq!(pool.hold().members(), 1);

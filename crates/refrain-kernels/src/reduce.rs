@@ -1,33 +1,34 @@
-//! Sums over flat buffers, in double precision, in fixed blocks.
+//! Sums over flat buffers, in double precision and in fixed blocks.
 
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Floats of a block: each has its own partial sum, and partial sums are added in the order of the blocks.
+/// Floats in a block. Each block has its own partial sum, and partial sums are added in the order of the blocks.
 const BLOCK: usize = 4096;
-/// Chains a block is summed in.
+/// Independent chains in which a block is summed.
 const CHAINS: usize = 16;
 
-/// Doubles of scratch that [`sum`] and [`square_norm`] need for `len` floats.
+/// Returns how many doubles of scratch space [`sum`] and [`square_norm`] need for `len` floats.
 pub fn partials_len(len: usize) -> usize {
     len.div_ceil(BLOCK)
 }
 
-/// `Σ x²`, the square of the Euclidean norm; the same bits on every instruction set. `partials` is scratch of
-/// [`partials_len`] doubles, overwritten.
+/// Returns `Σ x²`, the square of the Euclidean norm, bit-identical on every instruction set. `partials` is scratch
+/// space of [`partials_len`] doubles and is overwritten.
 ///
 /// # Panics
-/// When there are too few partials.
+/// When `partials` is too short.
 pub fn square_norm(engine: &Engine, x: &[f32], partials: &mut [f64]) -> f64 {
     reduce::<true>(engine, x, partials)
 }
 
-/// `Σ x`; the same bits on every instruction set. `partials` is scratch of [`partials_len`] doubles, overwritten.
+/// Returns `Σ x`, bit-identical on every instruction set. `partials` is scratch space of [`partials_len`] doubles and
+/// is overwritten.
 ///
 /// # Panics
-/// When there are too few partials.
+/// When `partials` is too short.
 pub fn sum(engine: &Engine, x: &[f32], partials: &mut [f64]) -> f64 {
     reduce::<false>(engine, x, partials)
 }
@@ -81,7 +82,7 @@ mod tests {
     use crate::Isa;
     use crate::elementwise::testing::*;
 
-    /// Sums of a million doubles.
+    /// Tolerance for sums of a million doubles.
     const TOLERANCE: f64 = 1e-12;
 
     #[test]

@@ -1,7 +1,7 @@
-//! Softmax over rows, its cross-entropy from logits, and the ranks that metrics need.
+//! Softmax over rows, cross-entropy from logits, and the target ranks that metrics need.
 //!
-//! A row's largest logit is subtracted first, so that nothing overflows. A row comes out the same whatever rows
-//! stand beside it. NaN among the logits makes the row's results NaN.
+//! A row's largest logit is subtracted first, so that nothing overflows. The result of a row does not depend on other
+//! rows. NaN among the logits makes the row's results NaN.
 
 use crate::elementwise::{RowKernel, Sum, each_row, largest, load, map_rows, no_rows, store};
 use crate::engine::Engine;
@@ -9,22 +9,22 @@ use crate::gemm::{Rows, RowsMut};
 use crate::math;
 use crate::simd::Simd;
 
-/// `x_v = e^x_v / Σ e^x`, in place: `x` `(R, V)`.
+/// Computes `x_v = e^x_v / Σ e^x` in place: `x` `(R, V)`.
 pub fn softmax(engine: &Engine, x: RowsMut<'_>) {
     map_rows(engine, &Softmax, x);
 }
 
-/// `x_v = x_v − ln Σ e^x + shift`, in place: `x` `(R, V)`, `shift` `(R)`, or 0 without it. No result is above the
-/// row's shift.
+/// Computes `x_v = x_v − ln Σ e^x + shift` in place: `x` `(R, V)`, `shift` `(R)`, or 0 without it. No result is above
+/// the row's shift.
 ///
 /// # Panics
-/// When there is not one shift a row.
+/// When there is not one shift per row.
 pub fn log_softmax(engine: &Engine, shift: Option<&[f32]>, x: RowsMut<'_>) {
-    assert!(shift.is_none_or(|shift| shift.len() == x.count()), "one shift a row");
+    assert!(shift.is_none_or(|shift| shift.len() == x.count()), "one shift per row");
     map_rows(engine, &LogSoftmax(shift), x);
 }
 
-/// `d = y ⊙ (d − Σ d ⊙ y)`, in place: the gradient of softmax's output `y` becomes that of its input.
+/// Computes `d = y ⊙ (d − Σ d ⊙ y)` in place: turns the gradient of softmax's output `y` into that of its input.
 ///
 /// # Panics
 /// When the sizes differ.
@@ -33,14 +33,14 @@ pub fn softmax_gradient(engine: &Engine, y: Rows<'_>, d: RowsMut<'_>) {
     map_rows(engine, &SoftmaxGradient(y), d);
 }
 
-/// Cross-entropy of logits `(R, V)` with one target a row `(R)`.
+/// Computes the cross-entropy of logits `(R, V)` with one target class per row `(R)`.
 ///
-/// `losses[r] = w_r · −ln p_r[targets[r]]` with `p = softmax(logits)`, overwritten; the logits become
-/// `w_r · scale · (p_r − onehot(targets[r]))`, the gradient of `scale · Σ losses`. Without `weights` every `w_r`
-/// is 1.
+/// Sets `losses[r] = w_r · −ln p_r[targets[r]]` with `p = softmax(logits)`, and replaces the logits with
+/// `w_r · scale · (p_r − onehot(targets[r]))`, the gradient of `scale · Σ losses`. Every `w_r` is 1
+/// without `weights`.
 ///
 /// # Panics
-/// When the sizes do not fit, or a target is not below `V`.
+/// When the sizes do not match, or a target is not below `V`.
 pub fn sparse_cross_entropy(
     engine: &Engine,
     logits: RowsMut<'_>,
@@ -55,10 +55,10 @@ pub fn sparse_cross_entropy(
     each_row(engine, &Sparse { targets, weights, scale }, width, logits, [losses]);
 }
 
-/// The losses of [`sparse_cross_entropy`], to the bit, without the gradient.
+/// Computes the losses of [`sparse_cross_entropy`], bit-identical, without the gradient.
 ///
 /// # Panics
-/// When the sizes do not fit, or a target is not below `V`.
+/// When the sizes do not match, or a target is not below `V`.
 pub fn sparse_cross_entropy_loss(
     engine: &Engine,
     logits: Rows<'_>,
@@ -72,13 +72,13 @@ pub fn sparse_cross_entropy_loss(
     each_row(engine, &SparseLoss { logits, targets, weights }, width, no_rows(count), [losses]);
 }
 
-/// Cross-entropy of logits `(R, V)` with a distribution a row as its target `(R, V)`.
+/// Computes the cross-entropy of logits `(R, V)` with a target distribution per row `(R, V)`.
 ///
-/// `losses[r] = w_r · −Σ targets[r] · ln p_r` with `p = softmax(logits)`, overwritten; the logits become
+/// Sets `losses[r] = w_r · −Σ targets[r] · ln p_r` with `p = softmax(logits)`, and replaces the logits with
 /// `w_r · scale · (p_r · Σ targets[r] − targets[r])`, the gradient of `scale · Σ losses`.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn categorical_cross_entropy(
     engine: &Engine,
     logits: RowsMut<'_>,
@@ -88,15 +88,15 @@ pub fn categorical_cross_entropy(
     losses: &mut [f32],
 ) {
     let (count, width) = (logits.count(), logits.width());
-    assert_eq!((targets.count(), targets.width()), (count, width), "one target a logit");
+    assert_eq!((targets.count(), targets.width()), (count, width), "one target per logit");
     let weights = Weights::new(weights, count);
     each_row(engine, &Categorical { targets, weights, scale }, width, logits, [losses]);
 }
 
-/// The losses of [`categorical_cross_entropy`], to the bit, without the gradient.
+/// Computes the losses of [`categorical_cross_entropy`], bit-identical, without the gradient.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn categorical_cross_entropy_loss(
     engine: &Engine,
     logits: Rows<'_>,
@@ -105,33 +105,33 @@ pub fn categorical_cross_entropy_loss(
     losses: &mut [f32],
 ) {
     let (count, width) = (logits.count(), logits.width());
-    assert_eq!((targets.count(), targets.width()), (count, width), "one target a logit");
+    assert_eq!((targets.count(), targets.width()), (count, width), "one target per logit");
     let weights = Weights::new(weights, count);
     each_row(engine, &CategoricalLoss { logits, targets, weights }, width, no_rows(count), [losses]);
 }
 
-/// The column of each row's largest value, the first of equals; NaN counts as less than all else.
+/// Finds the column of each row's largest value, the first among equals. NaN counts as smaller than everything else.
 ///
 /// # Panics
-/// When there is not one result a row, or the rows have no columns.
+/// When there is not one result per row, or the rows have no columns.
 pub fn argmax(engine: &Engine, x: Rows<'_>, out: &mut [u32]) {
-    assert!(x.width() > 0 || x.count() == 0, "the largest of no columns");
+    assert!(x.width() > 0 || x.count() == 0, "argmax needs at least one column");
     each_row(engine, &Argmax(x), x.width(), no_rows(x.count()), [out]);
 }
 
-/// The place of each row's target among its logits, 0 for the largest: how many are larger, or equal and to
-/// the left. A target is in the top k where its rank is below k. NaN counts as larger than all else in another
-/// column and as smaller in the target's: it never makes a hit.
+/// Computes the rank of each row's target among its logits, 0 for the largest: the number of logits that are larger,
+/// or equal and to the left. A target is in the top k if its rank is below k. NaN counts as larger than everything in
+/// another column and as smaller in the target's column, so it never counts as a hit.
 ///
 /// # Panics
-/// When the sizes do not fit, or a target is not below `V`.
+/// When the sizes do not match, or a target is not below `V`.
 pub fn target_ranks(engine: &Engine, logits: Rows<'_>, targets: &[u32], out: &mut [u32]) {
     check_targets(targets, logits.count(), logits.width());
     each_row(engine, &Ranks { logits, targets }, logits.width(), no_rows(logits.count()), [out]);
 }
 
 fn check_targets(targets: &[u32], rows: usize, classes: usize) {
-    assert_eq!(targets.len(), rows, "one target a row");
+    assert_eq!(targets.len(), rows, "one target per row");
     for (r, &target) in targets.iter().enumerate() {
         assert!((target as usize) < classes, "target {target} in row {r}: expected below {classes}");
     }
@@ -142,7 +142,7 @@ struct Weights<'a>(Option<&'a [f32]>);
 
 impl<'a> Weights<'a> {
     fn new(weights: Option<&'a [f32]>, rows: usize) -> Self {
-        assert!(weights.is_none_or(|w| w.len() == rows), "one weight a row");
+        assert!(weights.is_none_or(|w| w.len() == rows), "one weight per row");
         Self(weights)
     }
 
@@ -152,7 +152,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// e^(x − max) in place, and the sum of it.
+/// Computes e^(x − max) in place and returns the sum.
 #[inline(always)]
 fn exponentials<S: Simd>(s: S, max: f32, x: &mut [f32]) -> f64 {
     let max = s.splat(max);
@@ -165,7 +165,7 @@ fn exponentials<S: Simd>(s: S, max: f32, x: &mut [f32]) -> f64 {
     total.total()
 }
 
-/// Σ e^(x − max), with the bits of [`exponentials`].
+/// Returns Σ e^(x − max), bit-identical to [`exponentials`].
 #[inline(always)]
 fn sum_of_exponentials<S: Simd>(s: S, max: f32, x: &[f32]) -> f64 {
     let max = s.splat(max);
@@ -176,8 +176,8 @@ fn sum_of_exponentials<S: Simd>(s: S, max: f32, x: &[f32]) -> f64 {
     total.total()
 }
 
-/// −ln p of a logit, from the row's largest and its Σ e^(x − max). The difference is taken first: next to a
-/// large logit the logarithm would lose its digits.
+/// Returns −ln p of a logit, from the row's largest logit and its Σ e^(x − max). The difference is computed first:
+/// added to a large logit, the logarithm would lose digits.
 #[inline(always)]
 fn negative_log(max: f32, logit: f32, total: f64) -> f32 {
     (max - logit) + total.ln() as f32
@@ -271,7 +271,7 @@ impl RowKernel<f32, 1> for SparseLoss<'_> {
     }
 }
 
-/// −ln p of a vector of logits: [`negative_log`].
+/// Returns −ln p of a vector of logits: see [`negative_log`].
 #[inline(always)]
 fn negative_logs<S: Simd>(s: S, max: f32, x: S::F, log_total: f32) -> S::F {
     s.add(s.sub(s.splat(max), x), s.splat(log_total))
@@ -335,7 +335,7 @@ impl RowKernel<u32, 1> for Argmax<'_> {
     const COST: usize = 2;
     #[inline(always)]
     fn row<S: Simd>(&self, s: S, i: usize, _: &mut [f32], [out]: [&mut u32; 1]) {
-        /// Columns that are compared before the first hit is looked for.
+        /// Columns that are compared before looking for the first hit.
         const BLOCK: usize = 64;
         let x = self.0.row(i);
         let max = largest(s, x);
@@ -356,7 +356,7 @@ impl RowKernel<u32, 1> for Ranks<'_> {
     fn row<S: Simd>(&self, _: S, i: usize, _: &mut [f32], [out]: [&mut u32; 1]) {
         let (left, right) = self.logits.row(i).split_at(self.targets[i] as usize);
         let (logit, right) = (right[0], &right[1..]);
-        // What is below is counted, not what is above: NaN is not below.
+        // Counts what is below, not what is above: NaN is never below.
         let below: u32 = left.iter().map(|&x| u32::from(x < logit)).sum();
         let not_above: u32 = right.iter().map(|&x| u32::from(x <= logit)).sum();
         *out = (left.len() + right.len()) as u32 - below - not_above;

@@ -1,5 +1,5 @@
-//! One picture of each kind, of invented numbers, in a folder: `cargo run -p refrain-plot --example gallery -- FOLDER`.
-//! With the feature `png` also as pixels, light and dark.
+//! Writes one picture of each kind, with invented numbers, to a folder:
+//! `cargo run -p refrain-plot --example gallery -- FOLDER`. With the feature `png` also as PNG, light and dark.
 
 use refrain_plot::{
     Arrow, Axis, Bars, Bend, Block, Chart, Drawing, Figure, Heatmap, Picture, Role, Scale, TextMap, Theme,
@@ -34,19 +34,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A number between -1 and 1 that looks like noise.
+/// Returns a number between -1 and 1 that looks like noise.
 fn noise(i: usize) -> f64 {
     let x = (i as f64 * 12.9898 + 78.233).sin() * 43_758.545;
     2.0 * (x - x.floor()) - 1.0
 }
 
-/// How fast the gradient falls back through time, with a spread over sequences.
+/// How fast the gradient decays back through time, with its spread over sequences.
 fn gradients() -> Chart {
     let cells = [("SimpleRNN", 0.23), ("GRU", 0.045), ("LSTM", 0.018)];
     let chart = Chart::new("Gradient of the last step's loss with respect to the state")
-        .description(
-            "The norm falls to 1e-20 over 200 steps in a simple network and stays above 0.01 in an LSTM.",
-        )
+        .description("The norm falls to 1e-20 over 200 steps in a SimpleRNN and stays above 0.01 in an LSTM.")
         .x(Axis::new("steps before the last one").unit("characters").reversed())
         .y(Axis::new("gradient norm").log())
         .wide()
@@ -83,7 +81,7 @@ fn losses() -> Figure {
 fn units() -> Heatmap {
     let shown = |c: char| if c == '\n' { "⏎".to_owned() } else { c.to_string() };
     let letters: Vec<char> = POEM.chars().take(120).collect();
-    let map = Heatmap::new("Hidden state of 32 units while a text is read")
+    let map = Heatmap::new("Hidden state of 32 units while reading a text")
         .columns(letters.iter().map(|&c| shown(c)))
         .x_label("character")
         .y_label("unit")
@@ -98,7 +96,7 @@ fn units() -> Heatmap {
     })
 }
 
-/// Words below the columns stand on end.
+/// Words as column labels are rotated.
 fn words() -> Heatmap {
     let words: Vec<&str> = POEM.split_whitespace().collect();
     let map = Heatmap::new("Share of steps at which each gate is open")
@@ -109,9 +107,9 @@ fn words() -> Heatmap {
     })
 }
 
-/// A unit that knows whether a quotation is open.
+/// A unit that tracks whether a quotation is open.
 fn text() -> TextMap {
-    let map = TextMap::new("Unit 17 knows whether a quotation is open")
+    let map = TextMap::new("Unit 17 tracks whether a quotation is open")
         .width(72)
         .scale(Scale::diverging(1.0).label("cell state c"));
     let mut open = false;
@@ -123,7 +121,7 @@ fn text() -> TextMap {
     })
 }
 
-/// Units in the order of how much they tell.
+/// Units ranked by how informative they are.
 fn bars() -> Bars {
     let ranked =
         [("layer 1, unit 17", 0.83, 0.79), ("layer 2, unit 4", 0.61, 0.64), ("layer 1, unit 30", 0.42, 0.18)];

@@ -8,7 +8,7 @@ use crate::ruler::Ruler;
 use crate::svg::{Anchor, Body, Face, TEXT};
 use crate::text::{CAPITAL, width};
 
-/// Numbers as horizontal bars from 0, in the order in which they come: ranked units, shares.
+/// Horizontal bars that start at 0, in the order they are added: ranked units, shares.
 #[derive(Debug, Clone, Default)]
 pub struct Bars {
     title: String,
@@ -20,24 +20,24 @@ pub struct Bars {
 #[derive(Debug, Clone)]
 struct Row {
     label: String,
-    /// Each with a name, which is empty where there is but one.
+    /// A name and value for each bar. The name is empty if the label has a single bar.
     bars: Vec<(String, f64)>,
 }
 
 impl Bars {
-    /// A picture without bars. An empty title takes no room.
+    /// Creates a picture without bars. An empty title takes no room.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// Says in words what it shows, for those who do not see it.
+    /// Sets the text description for screen readers.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Sets the axis of the numbers, which is linear: bars begin at 0.
+    /// Sets the axis of the values. It must be linear, because bars start at 0.
     #[must_use]
     pub fn axis(mut self, axis: Axis) -> Self {
         self.axis = axis;
@@ -50,8 +50,8 @@ impl Bars {
         self.named(label, "", value)
     }
 
-    /// Adds a bar of a name to those of a label: one of several under each other, with a colour and a legend for
-    /// the names.
+    /// Adds a named bar under a label. Bars with the same label are drawn below each other; each name has a colour
+    /// and a legend entry.
     #[must_use]
     pub fn named(mut self, label: impl Into<String>, name: impl Into<String>, value: f64) -> Self {
         let (label, bar) = (label.into(), (name.into(), value));
@@ -73,7 +73,7 @@ impl Bars {
         }
         if self.axis.log || self.axis.reversed {
             let got = if self.axis.log { "logarithmic" } else { "reversed" }.to_owned();
-            let expected = "linear, as bars begin at 0 on the left";
+            let expected = "linear, because bars start at 0 on the left";
             return Err(Error::Setting { picture: picture(), setting: "the axis", got, expected });
         }
         for row in &self.rows {
@@ -89,18 +89,18 @@ impl Bars {
     }
 }
 
-/// The area that bars share.
+/// Width of the area that the bars share.
 const WIDTH: f64 = 420.0;
-/// Thickness of a bar: alone, and of several under one label.
+/// Thickness of a bar: alone, and with others under the same label.
 const ALONE: f64 = 14.0;
 const TOGETHER: f64 = 11.0;
-/// Between labels.
+/// Gap between labels.
 const APART: f64 = 6.0;
-/// Between bars and texts.
+/// Gap between bars and text.
 const GAP: f64 = 6.0;
-/// The most room of a label.
+/// Maximum width of a label.
 const LABEL: f64 = 220.0;
-/// Digits of a number beside its bar.
+/// Significant digits of the number next to a bar.
 const DIGITS: i32 = 3;
 
 impl Picture for Bars {
@@ -111,7 +111,7 @@ impl Picture for Bars {
         names.retain(|name| !name.is_empty());
         let room = self.rows.iter().map(|row| width(&row.label, TEXT)).fold(0.0, f64::max).min(LABEL);
         let numbers = self.bars().map(|bar| width(&number(bar.1), TEXT)).fold(0.0, f64::max) + 2.0 * GAP;
-        // A bar to the left of 0 has its number there, over the labels' side.
+        // A bar to the left of 0 has its number on its left, on the label side.
         let negative = if self.bars().any(|bar| bar.1 < 0.0) { numbers } else { 0.0 };
         let left = (MARGIN + room + GAP + negative).ceil();
         let across = (left - MARGIN + WIDTH + numbers).max(heading_width(&self.title));
@@ -144,7 +144,7 @@ impl Picture for Bars {
     }
 }
 
-/// Where the bars are.
+/// Where the bars are drawn.
 struct Place {
     ruler: Ruler,
     left: f64,
@@ -175,7 +175,7 @@ impl Place {
         body.text(below, centred.within(WIDTH), name);
     }
 
-    /// A bar below `y` with its number.
+    /// Draws a bar below `y` with its number.
     fn bar(&self, body: &mut Body, y: f64, colour: usize, value: f64) {
         let (from, to) = (self.x(value.min(0.0)), self.x(value.max(0.0)));
         body.rect((from, y + 1.0), (to - from, self.thick - 2.0), 0.0, &fill(colour));
@@ -185,7 +185,7 @@ impl Place {
     }
 }
 
-/// A number with three digits that count.
+/// Formats a number with three significant digits.
 fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();

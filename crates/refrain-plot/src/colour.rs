@@ -1,6 +1,7 @@
-//! Colours: of names, and from numbers. Distances and ramps are in Oklab (Ottosson, 2020), where equal steps look equal.
+//! Colours for names and for numbers. Distances and ramps are in Oklab (Ottosson, 2020), where equal steps look
+//! equal.
 
-/// A colour of the screen, sRGB.
+/// An sRGB colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rgb(pub(crate) [u8; 3]);
 
@@ -17,7 +18,7 @@ impl Rgb {
         format!("#{r:02x}{g:02x}{b:02x}")
     }
 
-    /// Red, green and blue as amounts of light, 0 to 1.
+    /// Returns red, green and blue as linear light, 0 to 1.
     pub(crate) fn linear(self) -> [f64; 3] {
         self.0.map(|byte| {
             let value = f64::from(byte) / 255.0;
@@ -38,7 +39,7 @@ impl Rgb {
         to_oklab(self.linear())
     }
 
-    /// WCAG's contrast ratio, 1 to 21.
+    /// Returns WCAG's contrast ratio, 1 to 21.
     pub(crate) fn contrast(self, other: Self) -> f64 {
         let luminance = |colour: Self| {
             let [r, g, b] = colour.linear();
@@ -49,7 +50,7 @@ impl Rgb {
     }
 }
 
-/// Light as Oklab.
+/// Converts linear light to Oklab.
 pub(crate) fn to_oklab([r, g, b]: [f64; 3]) -> Oklab {
     let l = (0.412_221_470_8 * r + 0.536_332_536_3 * g + 0.051_445_992_9 * b).max(0.0).cbrt();
     let m = (0.211_903_498_2 * r + 0.680_699_545_1 * g + 0.107_396_956_6 * b).max(0.0).cbrt();
@@ -76,7 +77,7 @@ pub(crate) fn distance(a: Oklab, b: Oklab) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
 }
 
-/// So many colours in even steps along the straight lines between these.
+/// Returns `count` colours in even steps along the straight lines between the anchors.
 pub(crate) fn ramp(anchors: &[Rgb], count: usize) -> Vec<Rgb> {
     let anchors: Vec<Oklab> = anchors.iter().map(|colour| colour.oklab()).collect();
     let whole: f64 = anchors.windows(2).map(|pair| distance(pair[0], pair[1])).sum();
@@ -95,12 +96,12 @@ pub(crate) fn ramp(anchors: &[Rgb], count: usize) -> Vec<Rgb> {
     (0..count).map(|i| from_oklab(at(i))).collect()
 }
 
-/// The colours of a ground, light or dark.
+/// The colours for a light or a dark background.
 #[derive(Debug, Clone)]
 pub(crate) struct Palette {
     pub(crate) ground: Rgb,
     pub(crate) ink: Rgb,
-    /// Of what is said beside: notes, what has no value.
+    /// For secondary text and missing values.
     pub(crate) soft: Rgb,
     pub(crate) frame: Rgb,
     pub(crate) grid: Rgb,
@@ -109,19 +110,19 @@ pub(crate) struct Palette {
     sequential: [Rgb; 3],
 }
 
-/// Colours of names.
+/// Number of colours for names.
 pub(crate) const SERIES: usize = 7;
-/// Classes of a sequential scale.
+/// Number of classes of a sequential scale.
 pub(crate) const SEQUENTIAL: usize = 32;
-/// Classes of a diverging scale: the middle one is the ground.
+/// Number of classes of a diverging scale. The middle one is the background colour.
 pub(crate) const DIVERGING: usize = 33;
-/// The ends of a diverging scale on either ground. Both are as light as lets black and white letters be read on them,
-/// so that a text has letters of one colour.
+/// The ends of a diverging scale on both backgrounds. They are light enough for both black and white letters to be
+/// readable on them, so all letters of a text can have one colour.
 const ENDS: [Rgb; 2] = [Rgb::new(0x2e76cc), Rgb::new(0xc05526)];
 
-// The colours of names have the hues of Okabe & Ito (2008), "Color Universal Design", moved until each stands out from
-// its ground and any two differ, also as Machado et al. (2009) compute that dichromats see them. The tests say by how
-// much.
+// The colours for names have the hues of Okabe & Ito (2008), "Color Universal Design", adjusted until each stands
+// out from the background and any two differ, also for dichromats as simulated by Machado et al. (2009). The tests
+// state the limits.
 pub(crate) const LIGHT: Palette = Palette {
     ground: Rgb::new(0xffffff),
     ink: Rgb::new(0x222222),
@@ -160,14 +161,14 @@ pub(crate) const DARK: Palette = Palette {
     sequential: [Rgb::new(0x1b1f2b), Rgb::new(0x2f86a0), Rgb::new(0xf6f2b8)],
 };
 
-/// WCAG's least contrast of a text.
+/// WCAG's minimum contrast for text.
 pub(crate) const READABLE: f64 = 4.5;
 const BLACK: Rgb = Rgb::new(0x000000);
 pub(crate) const WHITE: Rgb = Rgb::new(0xffffff);
 
 impl Palette {
-    /// The colour of letters over this one: black or white, as on the plain ground if that can be read. One of the two
-    /// always can.
+    /// Returns the letter colour for a background of this colour: black or white, the one used on the plain
+    /// background if it is readable. One of the two always is.
     pub(crate) fn over(&self, colour: Rgb) -> Rgb {
         let plain = if self.ground.contrast(BLACK) > self.ground.contrast(WHITE) { BLACK } else { WHITE };
         if colour.contrast(plain) >= READABLE {
@@ -179,12 +180,12 @@ impl Palette {
         }
     }
 
-    /// From the least number to the largest.
+    /// Returns the colours from the smallest number to the largest.
     pub(crate) fn sequential(&self) -> Vec<Rgb> {
         ramp(&self.sequential, SEQUENTIAL)
     }
 
-    /// From the most negative number over 0 to the most positive.
+    /// Returns the colours from the most negative number through 0 to the most positive.
     pub(crate) fn diverging(&self) -> Vec<Rgb> {
         let [negative, positive] = ENDS.map(|end| ramp(&[self.ground, end], DIVERGING / 2 + 1));
         negative.into_iter().rev().chain(positive.into_iter().skip(1)).collect()

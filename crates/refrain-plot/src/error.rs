@@ -1,6 +1,6 @@
-//! Why a picture cannot be drawn.
+//! Errors of drawing a picture.
 
-/// This crate's result.
+/// A `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of `refrain-plot`: what was got, what was expected, and where.
@@ -15,15 +15,15 @@ pub enum Error {
     #[error("the figure has 0 columns; expected at least 1")]
     NoColumn,
 
-    /// A chart without lines and bands.
-    #[error("the chart {chart:?} has no line; add at least one")]
+    /// A chart without lines or bands.
+    #[error("the chart {chart:?} has no lines; add at least one")]
     NoLine {
         /// The chart's title.
         chart: String,
     },
 
     /// A line or a band without points.
-    #[error("the line {line:?} of the chart {chart:?} has no point; expected at least one")]
+    #[error("the line {line:?} of the chart {chart:?} has no points; add at least one")]
     NoPoint {
         /// The chart's title.
         chart: String,
@@ -31,24 +31,24 @@ pub enum Error {
         line: String,
     },
 
-    /// A number without a place on its axis.
+    /// A number that does not fit on its axis.
     #[error("{axis} of point {point} of {line:?} in the chart {chart:?} is {value}; expected {expected}")]
     Value {
         /// The chart's title.
         chart: String,
         /// The line's name, or the label of a reference line.
         line: String,
-        /// The point, from 0 over all runs of the line; a reference line has one.
+        /// Index of the point, from 0, over all segments of the line; a reference line has one point.
         point: usize,
         /// `x` or `y`.
         axis: char,
         /// The number.
         value: f64,
-        /// What the axis takes.
+        /// What the axis accepts.
         expected: &'static str,
     },
 
-    /// A band that ends below its beginning.
+    /// A band with its lower and upper number swapped.
     #[error(
         "point {point} of the band {band:?} in the chart {chart:?} reaches from {low} to {high}; \
          expected the lower number first"
@@ -60,13 +60,13 @@ pub enum Error {
         band: String,
         /// The point, from 0.
         point: usize,
-        /// The number given as the lower one.
+        /// The lower number as given.
         low: f64,
-        /// The number given as the upper one.
+        /// The upper number as given.
         high: f64,
     },
 
-    /// A picture of nothing.
+    /// A picture without content.
     #[error("the picture {picture:?} has no {what}; add at least one")]
     Empty {
         /// The picture's title.
@@ -84,40 +84,40 @@ pub enum Error {
         place: String,
         /// The number.
         value: f64,
-        /// What is possible there.
+        /// What is allowed.
         expected: &'static str,
     },
 
-    /// Parts that do not fit together.
+    /// A wrong number of parts.
     #[error("{place} of the picture {picture:?} has {got} {what}; expected {expected}")]
     Count {
         /// The picture's title.
         picture: String,
-        /// What has too many or too few.
+        /// The part with too many or too few.
         place: String,
-        /// Of what.
+        /// What was counted.
         what: &'static str,
-        /// How many there are.
+        /// The actual count.
         got: usize,
-        /// How many there have to be.
+        /// The expected count.
         expected: usize,
     },
 
-    /// A setting out of its range.
+    /// A setting out of range.
     #[error("{setting} of the picture {picture:?} is {got}; expected {expected}")]
     Setting {
         /// The picture's title.
         picture: String,
-        /// Its name.
+        /// The name of the setting.
         setting: &'static str,
-        /// What was got.
+        /// The value that was set.
         got: String,
         /// What is allowed.
         expected: &'static str,
     },
 
-    /// Two blocks of a drawing with one key.
-    #[error("the drawing {drawing:?} has two blocks {key:?}; give each block a key of its own")]
+    /// Two blocks of a drawing with the same key.
+    #[error("the drawing {drawing:?} has two blocks with the key {key:?}; give each block its own key")]
     RepeatedBlock {
         /// The drawing's title.
         drawing: String,
@@ -125,8 +125,8 @@ pub enum Error {
         key: String,
     },
 
-    /// An arrow to or from nothing.
-    #[error("an arrow of the drawing {drawing:?} ends at {key:?}, which is no block of it; add the block")]
+    /// An arrow to or from an unknown block.
+    #[error("an arrow in the drawing {drawing:?} refers to an unknown block {key:?}; add the block")]
     UnknownBlock {
         /// The drawing's title.
         drawing: String,
@@ -139,24 +139,24 @@ pub enum Error {
         "the PNG would have {width} × {height} pixels; expected at most {limit} each way: choose a smaller scale"
     )]
     TooLarge {
-        /// Its width in pixels, rounded up.
+        /// Width in pixels, rounded up.
         width: f64,
-        /// Its height in pixels, rounded up.
+        /// Height in pixels, rounded up.
         height: f64,
-        /// The most pixels each way.
+        /// Maximum width and height in pixels.
         limit: u32,
     },
 
-    /// This build cannot draw pixels.
-    #[error("this build writes no PNG; build with the feature `png` of refrain-plot, or write SVG")]
+    /// PNG support is not compiled in.
+    #[error("this build cannot write PNG; enable the feature `png` of refrain-plot, or write SVG")]
     NoPng,
 
-    /// The renderer refused this crate's SVG.
-    #[error("cannot draw {picture:?} as pixels: {reason}")]
+    /// The renderer rejected this crate's SVG.
+    #[error("cannot render {picture:?} as PNG: {reason}")]
     Render {
         /// The picture's title.
         picture: String,
-        /// The renderer's words.
+        /// The renderer's message.
         reason: String,
     },
 }

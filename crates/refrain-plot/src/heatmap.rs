@@ -1,4 +1,4 @@
-//! Rows of coloured cells.
+//! Heat maps.
 
 use crate::axis::{FINITE, LARGEST};
 use crate::error::{Error, Result};
@@ -7,8 +7,8 @@ use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, Seen, bar, without_value};
 use crate::svg::{Anchor, Body, Face, Point, SMALL, TEXT};
 use crate::text::{CAPITAL, MONO, columns, cut, width};
 
-/// Numbers in rows and columns, each as a coloured cell: units over steps, gates over a text. A cell of NaN has no
-/// value: no colour, and a stroke through it.
+/// Numbers in rows and columns, each as a coloured cell: units over steps, gates over a text. NaN means a missing
+/// value: the cell has no colour and is crossed out.
 #[derive(Debug, Clone, Default)]
 pub struct Heatmap {
     title: String,
@@ -22,55 +22,55 @@ pub struct Heatmap {
 }
 
 impl Heatmap {
-    /// A heat map without rows. An empty title takes no room.
+    /// Creates a heat map without rows. An empty title takes no room.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// Says in words what it shows, for those who do not see it.
+    /// Sets the text description for screen readers.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Says what the columns are.
+    /// Sets the label of the columns.
     #[must_use]
     pub fn x_label(mut self, label: impl Into<String>) -> Self {
         self.x_label = label.into();
         self
     }
 
-    /// Says what the rows are.
+    /// Sets the label of the rows.
     #[must_use]
     pub fn y_label(mut self, label: impl Into<String>) -> Self {
         self.y_label = label.into();
         self
     }
 
-    /// Sets what the colours mean. Without it, they go from the least number to the largest.
+    /// Sets the colour scale. By default it spans the smallest to the largest number.
     #[must_use]
     pub fn scale(mut self, scale: Scale) -> Self {
         self.scale = Some(scale);
         self
     }
 
-    /// Sets a cell's width and height in pixels, each 1 to 200. Without it they follow from how many there are.
+    /// Sets a cell's width and height in pixels, each 1 to 200. By default they follow from the number of cells.
     #[must_use]
     pub fn cell_size(mut self, width: f64, height: f64) -> Self {
         self.cell = Some((width, height));
         self
     }
 
-    /// Adds a row below the others. All rows have equally many cells.
+    /// Adds a row below the others. All rows must have the same number of cells.
     #[must_use]
     pub fn row(mut self, label: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Self {
         self.rows.push((label.into(), values.into_iter().collect()));
         self
     }
 
-    /// Labels the columns, each. Single characters stand upright, such as those of a text that was read; a space or
-    /// a line break is given as it should look. Longer labels stand on end. Without labels, columns are counted
+    /// Sets the label of every column. Single characters, such as those of a text, are printed upright; pass a
+    /// space or a line break as it should look. Longer labels are rotated. Without labels, columns are numbered
     /// from 0.
     #[must_use]
     pub fn columns(mut self, labels: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -82,7 +82,7 @@ impl Heatmap {
         self.rows.iter().flat_map(|(_, values)| values.iter().copied())
     }
 
-    /// The number of columns, when everything fits together.
+    /// Checks that everything fits together and returns the number of columns.
     fn check(&self) -> Result<usize> {
         let picture = || self.title.clone();
         let Some((_, first)) = self.rows.first() else {
@@ -115,7 +115,7 @@ impl Heatmap {
         Ok(first.len())
     }
 
-    /// A cell's size.
+    /// Returns a cell's width and height.
     fn cell(&self, columns: usize, upright: bool) -> Result<(f64, f64)> {
         if let Some((width, height)) = self.cell {
             if (1.0..=200.0).contains(&width) && (1.0..=200.0).contains(&height) {
@@ -135,22 +135,22 @@ impl Heatmap {
     }
 }
 
-/// The size that the cells share, if that leaves each enough.
+/// The size that all cells share, unless that makes each too small.
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 480.0;
-/// The least width of a cell with a letter below it.
+/// Minimum width of a cell with a letter below it.
 const LETTER: f64 = 7.0;
-/// Between the cells and their labels.
+/// Gap between the cells and their labels.
 const GAP: f64 = 6.0;
-/// The most room of a row's label, and of a column's label on end.
+/// Maximum room for a row's label, and for a rotated column label.
 const ROW_LABEL: f64 = 150.0;
 const COLUMN_LABEL: f64 = 90.0;
-/// Between two numbers below the columns, at least.
+/// Minimum gap between two numbers below the columns.
 const APART: f64 = 34.0;
-/// Room that a text takes across.
+/// Room that a line of text takes across its direction.
 const LINE: f64 = TEXT + 2.0;
 
-/// What stands below the columns.
+/// The labels below the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Below {
     Numbers,
@@ -200,7 +200,7 @@ impl Picture for Heatmap {
     }
 }
 
-/// Where the cells are.
+/// Where the cells are drawn.
 struct Map {
     corner: Point,
     cell: (f64, f64),
@@ -208,7 +208,7 @@ struct Map {
 }
 
 impl Heatmap {
-    /// The cells, neighbours of one class as one rectangle, each class as one element.
+    /// Draws the cells: neighbours of one class as one rectangle, each class as one element.
     fn cells(&self, body: &mut Body, scale: &Scale, map: &Map) {
         let mut classes = vec![Vec::new(); scale.classes()];
         let mut none = Vec::new();
@@ -244,7 +244,7 @@ impl Heatmap {
         }
     }
 
-    /// Returns the room that they take.
+    /// Draws the column labels and returns the height they take.
     fn column_labels(&self, body: &mut Body, map: &Map, below: Below) -> f64 {
         let count = (map.size.0 / map.cell.0).round() as usize;
         let bottom = map.corner.1 + map.size.1;
@@ -260,7 +260,7 @@ impl Heatmap {
             }
             Below::Letters => {
                 let size = (map.cell.0 / MONO).min(TEXT + 1.0);
-                // Below 5 pixels nobody reads.
+                // Text below 5 pixels is unreadable.
                 let stride = if size < 5.0 { (5.0 / size).ceil() as usize } else { 1 };
                 let size = size.max(5.0);
                 for (column, label) in self.columns.iter().enumerate().step_by(stride) {
@@ -285,7 +285,7 @@ impl Heatmap {
     }
 }
 
-/// The next of 1, 2, 5, 10, 20, … at or above a number.
+/// Returns the first of 1, 2, 5, 10, 20, … that is at least `least`.
 fn round_stride(least: f64) -> usize {
     let mut power = 1;
     loop {

@@ -1,20 +1,20 @@
-//! What the colours of names mean.
+//! Legends: which colour belongs to which name.
 
 use crate::colour::SERIES;
 use crate::svg::{Anchor, Body, Face, Point, TEXT};
 use crate::text::{CAPITAL, width};
 
-/// Dashes of lines: 4 and the 7 colours have no common divisor, so 28 names differ.
+/// Number of dash patterns. It has no common divisor with the 7 colours, so 28 names differ.
 const DASHES: usize = 4;
 /// Height of a row.
 const ROW: f64 = 20.0;
-/// Length of a sample, the height of an area, and the room around the name.
+/// Length of a line sample, height of an area sample, and the gaps around the name.
 const SAMPLE: f64 = 28.0;
 const AREA: f64 = 11.0;
 const BEFORE_NAME: f64 = 7.0;
 const AFTER_NAME: f64 = 20.0;
 
-/// How a name is drawn.
+/// How the sample of a name is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sample {
     Line,
@@ -31,17 +31,17 @@ pub(crate) struct Entry<'a> {
     pub(crate) sample: Sample,
 }
 
-/// The classes of the line of the `i`-th name.
+/// Returns the classes of the line of the `i`-th name.
 pub(crate) fn stroke(i: usize) -> String {
     format!("rf-line rf-s{} rf-k{}", i % SERIES, i % DASHES)
 }
 
-/// The class of areas of the `i`-th name.
+/// Returns the class of areas of the `i`-th name.
 pub(crate) fn fill(i: usize) -> String {
     format!("rf-f{}", i % SERIES)
 }
 
-/// The names, each once, in the order in which they come.
+/// Returns the names without repetitions, in order of first appearance.
 pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut distinct = Vec::new();
     for name in names {
@@ -52,11 +52,11 @@ pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     distinct
 }
 
-/// Entries in rows, each row centred.
+/// Legend entries in centred rows.
 #[derive(Debug)]
 pub(crate) struct Legend<'a> {
     across: f64,
-    /// Each with its place from the left and its row.
+    /// Each entry with its offset from the left and its row.
     placed: Vec<(Entry<'a>, f64, usize)>,
     rows: usize,
 }

@@ -1,20 +1,22 @@
-//! Figures from plain numbers as SVG that is readable in light and in dark.
+//! SVG figures from plain numbers, readable in light and dark mode.
 //!
-//! Each kind of picture is a builder that knows no model, and a [`Picture`]: [`svg`](Picture::svg) writes a file,
-//! [`inline`](Picture::inline) an element for an HTML page, [`png`](Picture::png) pixels.
+//! Each kind of picture is a builder that takes plain numbers, independent of any model, and implements
+//! [`Picture`]: [`svg`](Picture::svg) returns an SVG file, [`inline`](Picture::inline) an element for an HTML page,
+//! [`png`](Picture::png) a PNG file.
 //!
 //! | kind | shows |
 //! |---|---|
 //! | [`Chart`], [`Figure`] | lines, bands and reference lines over a pair of axes; several charts with one legend |
 //! | [`Heatmap`] | numbers in rows and columns: units over the characters of a text |
-//! | [`TextMap`] | a text on grounds that say what a number was at each place |
+//! | [`TextMap`] | a text whose background colours show a number for each character or word |
 //! | [`Bars`] | horizontal bars: ranked units, shares |
 //! | [`Drawing`] | boxes and arrows: a network, unrolled through time |
 //!
 //! # Charts
 //!
-//! A [`Chart`] has named lines, a linear or logarithmic [`Axis`] each way, bands, and reference lines. A [`Figure`] is a
-//! grid of charts with one legend: a name has the same colour and dashes in all of them.
+//! A [`Chart`] has named lines, bands and reference lines over a pair of axes; each [`Axis`] is linear or
+//! logarithmic. A [`Figure`] is a grid of charts with one legend: a name has the same colour and dashes in every
+//! chart.
 //!
 //! ```
 //! use refrain_plot::{Axis, Chart, Figure};
@@ -39,8 +41,8 @@
 //!
 //! # Heat maps and texts
 //!
-//! A [`Scale`] says what colours mean: a sequential one leaves the colour of the ground step by step, a diverging one
-//! has the ground at 0. NaN is a cell without a value.
+//! A [`Scale`] maps numbers to colours: a sequential scale starts near the background colour and moves away from it
+//! in even steps; a diverging scale has the background colour at 0. NaN is a missing value.
 //!
 //! ```
 //! use refrain_plot::{Heatmap, Picture, Scale, TextMap, Theme};
@@ -72,7 +74,7 @@
 //!
 //! # Drawings
 //!
-//! The caller gives places on a grid, to the right and up; sizes follow from the texts.
+//! Blocks are placed on a grid, to the right and up; their sizes follow from their text.
 //!
 //! ```
 //! use refrain_plot::{Arrow, Block, Drawing, Picture, Role, Theme};
@@ -91,21 +93,23 @@
 //!
 //! # Light, dark and colour-blind
 //!
-//! What is drawn carries classes, and the [`stylesheet`] gives them colours: for light, and in [`Theme::Auto`] for dark
-//! where the viewer prefers it. A page with many pictures carries the stylesheet once. Lines stand out from their
-//! ground by a contrast of 3, texts by 4.5; colours of names differ for all kinds of dichromats, and have dashes for
-//! those who print in grey; the colours of numbers get lighter or darker in even steps. Tests hold all of this.
+//! SVG elements carry classes, and the [`stylesheet`] gives the classes colours: for a light background and, in
+//! [`Theme::Auto`], for a dark one if the viewer prefers it. A page with many pictures includes the stylesheet
+//! once. Lines have a contrast of at least 3 with the background, text at least 4.5. The colours of names differ
+//! for all kinds of dichromats, and dash patterns distinguish them in grey print. The colours of numbers get
+//! lighter or darker in even steps. Tests check all of this.
 //!
 //! # PNG
 //!
-//! With the feature `png`, resvg draws the SVG with a font that this crate brings, DejaVu, so that the same numbers are
-//! the same pixels on each machine; the machine's fonts serve only the scripts that it has not. Without the feature,
-//! [`Picture::png`] is an error that says so.
+//! With the feature `png`, resvg renders the SVG with a bundled font, DejaVu, so the same numbers give the same
+//! pixels on every machine. System fonts are used only for scripts that DejaVu lacks. Without the feature,
+//! [`Picture::png`] returns [`Error::NoPng`].
 //!
 //! # Limits
 //!
-//! No font is read for SVG: widths of texts are estimated, generously, and the viewer chooses its own sans-serif. A
-//! text without room is cut with an ellipsis, and whole in its tooltip. The same input gives the same bytes.
+//! No font is read for SVG: text widths are estimated, generously, and the viewer chooses its own sans-serif font.
+//! Text that does not fit is cut with an ellipsis and is complete in its tooltip. The same input gives the same
+//! bytes.
 //!
 //! `cargo run -p refrain-plot --example gallery -- FOLDER` writes a picture of each kind.
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! What all kinds of pictures have in common.
+//! The trait that all kinds of pictures share.
 
 use crate::error::Result;
 use crate::png;
@@ -8,13 +8,13 @@ use crate::theme::{Theme, stylesheet};
 
 /// Something that can be drawn: a chart, a figure of charts, a heat map, a text, bars, boxes and arrows.
 pub trait Picture {
-    /// The picture with all its places, still without colours. The other methods write it.
+    /// Lays out the picture, without colours. The other methods write the result.
     ///
     /// # Errors
     /// When there is nothing to draw, or a number cannot be drawn.
     fn draw(&self) -> Result<Sheet>;
 
-    /// The picture as an SVG file.
+    /// Returns the picture as an SVG file.
     ///
     /// # Errors
     /// As for [`draw`](Self::draw).
@@ -22,7 +22,7 @@ pub trait Picture {
         Ok(self.draw()?.svg(theme))
     }
 
-    /// The picture as an element of an HTML page that has the [`stylesheet`].
+    /// Returns the picture as an element for an HTML page that includes the [`stylesheet`].
     ///
     /// # Errors
     /// As for [`draw`](Self::draw).
@@ -30,16 +30,17 @@ pub trait Picture {
         Ok(self.draw()?.inline())
     }
 
-    /// The picture as a PNG file, `scale` pixels for each of the SVG.
+    /// Returns the picture as a PNG file with `scale` PNG pixels per SVG pixel.
     ///
     /// # Errors
-    /// As for [`draw`](Self::draw); when it has too many pixels; without the feature `png`.
+    /// As for [`draw`](Self::draw); when `scale` is not above 0; when the PNG would have too many pixels; without
+    /// the feature `png`.
     fn png(&self, theme: Theme, scale: f64) -> Result<Vec<u8>> {
         self.draw()?.png(theme, scale)
     }
 }
 
-/// A drawn picture.
+/// A picture that has been laid out.
 #[derive(Debug, Clone)]
 pub struct Sheet {
     title: String,
@@ -51,7 +52,7 @@ pub struct Sheet {
 
 impl Sheet {
     pub(crate) fn new(title: &str, description: &str, size: (f64, f64), body: Body) -> Self {
-        // Whole pixels, so that the last row of a PNG is a full one.
+        // Whole pixels, so that the last row of a PNG is not a partial one.
         let (width, height) = (size.0.ceil(), size.1.ceil());
         Self {
             title: title.to_owned(),
@@ -62,32 +63,32 @@ impl Sheet {
         }
     }
 
-    /// Its width and height in pixels of the screen.
+    /// Returns its width and height in CSS pixels.
     pub fn size(&self) -> (f64, f64) {
         (self.width, self.height)
     }
 
-    /// Its title, which is also its name for those who do not see it.
+    /// Returns its title, which is also its accessible name.
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// It as an SVG file.
+    /// Returns the sheet as an SVG file.
     pub fn svg(&self, theme: Theme) -> String {
         self.with_style(&stylesheet(theme))
     }
 
-    /// It as an element of an HTML page that has the [`stylesheet`].
+    /// Returns the sheet as an element for an HTML page that includes the [`stylesheet`].
     pub fn inline(&self) -> String {
         self.element("")
     }
 
-    /// It as a PNG file, `scale` pixels for each of the SVG.
+    /// Returns the sheet as a PNG file with `scale` PNG pixels per SVG pixel.
     ///
     /// # Errors
-    /// When `scale` is not above 0, or there were too many pixels; without the feature `png`.
+    /// When `scale` is not above 0; when the PNG would have too many pixels; without the feature `png`.
     pub fn png(&self, theme: Theme, scale: f64) -> Result<Vec<u8>> {
-        // A PNG cannot ask which ground it is seen on.
+        // A PNG cannot adapt to the viewer's preference.
         let theme = if theme == Theme::Auto { Theme::Light } else { theme };
         png::render(&self.title, self.size(), &self.with_style(&png::style(theme)), scale)
     }
@@ -114,25 +115,25 @@ impl Sheet {
     }
 }
 
-/// Room around a picture.
+/// Margin around a picture.
 pub(crate) const MARGIN: f64 = 14.0;
 /// Height of a picture's title.
 const TITLE_ROW: f64 = 30.0;
 
-/// The most that a title widens its picture.
+/// Maximum width that a title can give its picture.
 const WIDEST: f64 = 700.0;
 
-/// The width that a picture's title needs, if it is not to be cut.
+/// Returns the width that a picture's title needs to be shown in full, up to a maximum.
 pub(crate) fn heading_width(title: &str) -> f64 {
     text::bold(title, HEADING).min(WIDEST)
 }
 
-/// The room that a picture's title takes.
+/// Returns the height of a picture's title.
 pub(crate) fn heading_height(title: &str) -> f64 {
     if title.is_empty() { 0.0 } else { TITLE_ROW }
 }
 
-/// A picture's title, over a width that begins at the margin.
+/// Draws a picture's title, centred over a width that begins at the margin.
 pub(crate) fn heading(body: &mut Body, title: &str, width: f64) {
     if !title.is_empty() {
         let at: Point = (MARGIN + width / 2.0, MARGIN + HEADING);

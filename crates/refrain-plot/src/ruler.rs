@@ -1,36 +1,36 @@
-//! Where numbers stand along an axis, and its ticks.
+//! Maps numbers to positions along an axis, and chooses the ticks.
 
 use crate::axis::{Axis, SMALLEST};
 
-/// Ticks that a linear axis aims at.
+/// Target number of ticks on a linear axis.
 const TICKS: f64 = 5.0;
-/// A logarithmic axis of fewer decades has labels at 1, 2 and 5, not only at powers of ten.
+/// A logarithmic axis with fewer decades has labels at 1, 2 and 5, not only at powers of ten.
 const FEW_DECADES: f64 = 2.5;
-/// A logarithmic axis of more decades has no lines between the labels.
+/// A logarithmic axis with more decades has no grid lines between the labels.
 const MANY_DECADES: f64 = 7.0;
-/// A logarithmic axis between these has its numbers in full.
+/// A logarithmic axis within these bounds prints its numbers in full, without exponents.
 const SHORTEST: f64 = 0.9e-4;
 const LONGEST: f64 = 1.1e5;
-/// Labels of a logarithmic axis, at most.
+/// Maximum number of labels on a logarithmic axis.
 const LABELS: f64 = 8.0;
-/// A logarithmic axis in powers of two has a label for each up to so many doublings …
+/// An axis in powers of two with at most this many doublings labels each of them …
 const LABELLED_OCTAVES: i32 = 9;
-/// … and no lines between the labels beyond these.
+/// … and one with more than this many has no grid lines between the labels.
 const MANY_OCTAVES: i32 = 40;
-/// A span this small beside its numbers is rounding: the axis shows one number.
+/// A span this small relative to its numbers counts as rounding: the axis shows one number.
 const FLAT: f64 = 1e-9;
-/// How far over a tick a number may lie, of the distance to the next one, and still count as on it.
+/// How far past a tick a number may lie and still count as on it, as a fraction of the distance between ticks.
 const ON_TICK: f64 = 1e-9;
 
-/// A line of the grid.
+/// A grid line.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tick {
     pub(crate) value: f64,
-    /// None for a fainter line between labels.
+    /// `None` for a fainter line between labels.
     pub(crate) label: Option<String>,
 }
 
-/// Maps numbers to places.
+/// Maps numbers to positions.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ruler {
     log: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Ruler {
 }
 
 impl Ruler {
-    /// The ruler of an axis over numbers that it takes, of which there is at least one.
+    /// Creates the ruler of an axis over at least one number. The axis must accept all of them.
     pub(crate) fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -53,16 +53,16 @@ impl Ruler {
         Self { reversed: axis.reversed, ..ruler }
     }
 
-    /// From one number to another and no further, linear.
+    /// Creates a linear ruler whose ticks stay between `low` and `high`.
     pub(crate) fn between(low: f64, high: f64) -> Self {
         let mut ruler = Self::linear(low, high, 0.0);
-        // Of this span: that of the ruler is wider where the ends are nearly equal.
+        // Relative to this span: the ruler's own is wider when the ends are nearly equal.
         let slack = ON_TICK * (high / 2.0 - low / 2.0);
         ruler.ticks.retain(|tick| tick.value >= low - slack && tick.value <= high + slack);
         Self { low, high, ..ruler }
     }
 
-    /// With ticks at least `least` apart.
+    /// Creates a linear ruler with ticks at least `least` apart.
     fn linear(low: f64, high: f64, least: f64) -> Self {
         let largest = low.abs().max(high.abs());
         let (low, high) = if high - low > FLAT * largest && high - low > SMALLEST {
@@ -83,7 +83,7 @@ impl Ruler {
         let first = (low / step + ON_TICK).floor();
         let last = (high / step - ON_TICK).ceil();
         let tick = |i: u32| {
-            // Multiplied and divided by whole numbers, 3 · 0.1 is the 0.3 that it means.
+            // Multiplied or divided by whole numbers, so that 3 · 0.1 is exactly 0.3.
             let units = (first + f64::from(i)) * mantissa;
             let value = if exponent < 0 { units / power(-exponent) } else { units * power(exponent) };
             Tick { value, label: Some(plain(value, exponent)) }
@@ -145,30 +145,30 @@ impl Ruler {
         }
     }
 
-    /// Where a number lies between the axis's ends, 0 and 1.
+    /// Returns the position of a number between the axis's ends, 0 to 1.
     pub(crate) fn place(&self, value: f64) -> f64 {
         let place = if self.log {
             (value.log10() - self.low.log10()) / (self.high.log10() - self.low.log10())
         } else {
-            // Halved, so that the span of the largest numbers is finite.
+            // Halved so that the span of the largest numbers stays finite.
             (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
         };
         if self.reversed { 1.0 - place } else { place }
     }
 
-    /// The ticks that have labels.
+    /// Returns the labelled ticks.
     pub(crate) fn labels(&self) -> impl Iterator<Item = (f64, &str)> {
         self.ticks.iter().filter_map(|tick| Some((tick.value, tick.label.as_deref()?)))
     }
 }
 
-/// Ten to a power.
+/// Returns ten to a power.
 fn power(exponent: i32) -> f64 {
-    // Division is correctly rounded, a product of ten tenths is not.
+    // Division is correctly rounded; a product of tenths is not.
     if exponent < 0 { 1.0 / 10_f64.powi(-exponent) } else { 10_f64.powi(exponent) }
 }
 
-/// A number on a linear axis whose step has this exponent.
+/// Formats a number for a linear axis whose step has this exponent.
 fn plain(value: f64, exponent: i32) -> String {
     if value == 0.0 {
         "0".to_owned()
@@ -180,7 +180,7 @@ fn plain(value: f64, exponent: i32) -> String {
     }
 }
 
-/// A number on a logarithmic axis: 0.002 and 50 where all are `short`, else 10⁻³ and 10⁻⁹; 1 is 1.
+/// Formats a number for a logarithmic axis: 0.002 and 50 if `short`, otherwise 10⁻³ and 10⁻⁹; 1 is always 1.
 fn decade(mantissa: i32, exponent: i32, short: bool) -> String {
     if short || exponent == 0 {
         return format!(
@@ -193,7 +193,7 @@ fn decade(mantissa: i32, exponent: i32, short: bool) -> String {
     if mantissa == 1 { power } else { format!("{mantissa}·{power}") }
 }
 
-/// A power of two: 0.25, 64, 2²⁰.
+/// Formats a power of two: 0.25, 64, 2²⁰.
 fn octave(exponent: i32) -> String {
     if (-4..=16).contains(&exponent) {
         return 2_f64.powi(exponent).to_string();

@@ -1,4 +1,4 @@
-//! From numbers to the colours of cells, and the bar that says which is which.
+//! Maps numbers to cell colours, and draws the colour bar.
 
 use crate::axis::{LARGEST, SMALLEST};
 use crate::colour::{DIVERGING, SEQUENTIAL};
@@ -8,8 +8,8 @@ use crate::ruler::Ruler;
 use crate::svg::{Anchor, Body, Face, Point, TEXT};
 use crate::text::width;
 
-/// What colours mean: numbers between two ends, in classes of one colour each. Numbers beyond an end have the end's
-/// colour, and the colour bar a tip at that end.
+/// A colour scale: numbers between two ends, divided into classes of one colour each. Numbers beyond an end get the
+/// end's colour, and the colour bar gets a pointed tip at that end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
     kind: Kind,
@@ -23,24 +23,24 @@ enum Kind {
 }
 
 impl Scale {
-    /// From one number to a larger one, in colours that leave the ground step by step: 32 classes.
+    /// Creates a scale from `min` to `max`, in colours that move away from the background step by step: 32 classes.
     pub fn sequential(min: f64, max: f64) -> Self {
         Self { kind: Kind::Sequential { min, max }, label: String::new() }
     }
 
-    /// From minus a limit over 0, which has the colour of the ground, to the limit: 33 classes.
+    /// Creates a scale from `-limit` through 0, which has the background colour, to `limit`: 33 classes.
     pub fn diverging(limit: f64) -> Self {
         Self { kind: Kind::Diverging { limit }, label: String::new() }
     }
 
-    /// Says what the numbers are, with their unit: stands at the colour bar.
+    /// Sets the label of the colour bar: what the numbers are, with their unit.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// The scale, checked, or the one that the values, NaN apart, fill.
+    /// Returns the scale after checking it, or one that spans the values without NaN.
     pub(crate) fn checked(
         scale: Option<&Self>,
         picture: &str,
@@ -95,10 +95,10 @@ impl Scale {
         }
     }
 
-    /// The class of a number; NaN has none.
+    /// Returns the class of a number, or `None` for NaN.
     pub(crate) fn class(&self, value: f64) -> Option<usize> {
         let (low, high) = self.ends();
-        // Halved, so that the span of the largest numbers is finite.
+        // Halved so that the span of the largest numbers stays finite.
         let place = ((value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0)).clamp(0.0, 1.0);
         let class = match self.kind {
             Kind::Sequential { .. } => ((place * SEQUENTIAL as f64) as usize).min(SEQUENTIAL - 1),
@@ -107,7 +107,7 @@ impl Scale {
         (!place.is_nan()).then_some(class)
     }
 
-    /// The stylesheet's name of a class.
+    /// Returns the stylesheet's name for a class.
     pub(crate) fn name(&self, class: usize) -> String {
         match self.kind {
             Kind::Sequential { .. } => format!("q{class}"),
@@ -115,7 +115,7 @@ impl Scale {
         }
     }
 
-    /// Where a class lies on the colour bar, 0 to 1.
+    /// Returns the range of a class on the colour bar, 0 to 1.
     fn span(&self, class: usize) -> (f64, f64) {
         let classes = self.classes() as f64;
         match self.kind {
@@ -128,7 +128,7 @@ impl Scale {
     }
 }
 
-/// What the cells of a map are, as the bar has to know it.
+/// Which special cases the cells contain, so that the colour bar can explain them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Seen {
     below: bool,
@@ -147,27 +147,28 @@ impl Seen {
     }
 }
 
-/// Size of the bar, whose classes are whole pixels wide, of a tip at its end, and of a sample without a value.
+/// Size of the colour bar (its classes are whole pixels wide), of the tip at its end, and of the missing-value
+/// sample.
 const BAR: (f64, f64) = (256.0, 11.0);
 const TIP: f64 = 9.0;
 const SAMPLE: f64 = 14.0;
-/// Between the bar and what stands around it.
+/// Gaps between the bar and what surrounds it.
 const GAP: f64 = 6.0;
 const APART: f64 = 24.0;
-/// The text of a sample without a value.
+/// Label of the missing-value sample.
 const NONE: &str = "no value";
 
-/// The height of a colour bar with what stands around it.
+/// Height of a colour bar including the text around it.
 pub(crate) const BAR_HEIGHT: f64 = TEXT + GAP + BAR.1 + GAP + TEXT + 4.0;
-/// The width that a colour bar takes at most.
+/// Maximum width of a colour bar.
 pub(crate) const BAR_WIDTH: f64 = 2.0 * TIP + BAR.0 + APART + SAMPLE + GAP + 60.0;
 
-/// How a cell without a value is drawn: a stroke through it.
+/// Returns the ends of the stroke through a cell without a value.
 pub(crate) fn without_value((x, y): Point, (width, height): (f64, f64)) -> (Point, Point) {
     ((x, y + height), (x + width, y))
 }
 
-/// Draws the bar with its upper left corner there.
+/// Draws the colour bar with its upper left corner at `corner`.
 pub(crate) fn bar(body: &mut Body, corner: Point, scale: &Scale, seen: Seen) {
     let (low, high) = scale.ends();
     let ruler = Ruler::between(low, high);

@@ -1,9 +1,9 @@
-//! The little of SVG that pictures need. All lengths are pixels; colours are the stylesheet's.
+//! The subset of SVG that the pictures need. All lengths are pixels; colours come from the stylesheet.
 
 use crate::text;
 use std::fmt::Write;
 
-/// A place: to the right, and down.
+/// A position: to the right, and down.
 pub(crate) type Point = (f64, f64);
 
 /// Font sizes.
@@ -12,7 +12,7 @@ pub(crate) const TITLE: f64 = 13.0;
 pub(crate) const TEXT: f64 = 11.0;
 pub(crate) const SMALL: f64 = 9.5;
 
-/// Where a text stands relative to its place.
+/// Alignment of a text relative to its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -29,7 +29,7 @@ impl Anchor {
         }
     }
 
-    /// How much of the text is before its place.
+    /// Returns the fraction of the text that lies before its position.
     fn before(self) -> f64 {
         match self {
             Self::Start => 0.0,
@@ -39,7 +39,7 @@ impl Anchor {
     }
 }
 
-/// How a text looks.
+/// The style of a text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Face {
     anchor: Anchor,
@@ -62,12 +62,12 @@ impl Face {
         Self { class: "rf-text rf-soft", ..self }
     }
 
-    /// The ground's colour around the letters, so that lines behind them do not hide them.
+    /// Outlines the letters in the background colour, so that lines behind them do not hide them.
     pub(crate) const fn halo(self) -> Self {
         Self { class: "rf-text rf-soft rf-halo", ..self }
     }
 
-    /// From below to above.
+    /// Rotates the text to read from bottom to top.
     pub(crate) const fn turned(self) -> Self {
         Self { turned: true, ..self }
     }
@@ -85,7 +85,7 @@ impl Face {
     }
 }
 
-/// What is drawn, and the box around it.
+/// The drawn elements and their bounding box.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
     svg: String,
@@ -110,7 +110,7 @@ impl Body {
         }
     }
 
-    /// A text that stands on the line through `at`. What is cut away is in its tooltip.
+    /// Draws a text vertically centred at `at`. If it is cut, the tooltip has all of it.
     pub(crate) fn text(&mut self, at: Point, face: Face, text: &str) {
         let cut = text::cut(text, face.room, |text| face.width(text));
         let shown = cut.as_deref().unwrap_or(text);
@@ -132,7 +132,7 @@ impl Body {
         );
     }
 
-    /// A letter or a word of a fixed-width font over a ground of its own.
+    /// Draws a letter or a word in a fixed-width font over its own background.
     pub(crate) fn over(&mut self, at: Point, size: f64, class: &str, text: &str) {
         let half = text::columns(text) as f64 * text::MONO * size / 2.0;
         self.reach([(at.0 - half, at.1 - size * 0.95), (at.0 + half, at.1 + size * text::DESCENT)]);
@@ -165,7 +165,7 @@ impl Body {
         let _ = writeln!(self.svg, r#"<circle cx="{x}" cy="{y}" r="{r}" class="{class}"/>"#);
     }
 
-    /// A rectangle with corners of this radius.
+    /// Draws a rectangle with this corner radius.
     pub(crate) fn rect(&mut self, corner: Point, size: (f64, f64), radius: f64, class: &str) {
         self.reach([corner, (corner.0 + size.0, corner.1 + size.1)]);
         let (x, y, w, h) = (px(corner.0), px(corner.1), px(size.0), px(size.1));
@@ -174,7 +174,7 @@ impl Body {
             writeln!(self.svg, r#"<rect x="{x}" y="{y}" width="{w}" height="{h}"{round} class="{class}"/>"#);
     }
 
-    /// Many rectangles of one look: `(corner, size)` each.
+    /// Draws many rectangles of one class, each given as `(corner, size)`.
     pub(crate) fn rects(&mut self, rects: &[(Point, (f64, f64))], class: &str) {
         if rects.is_empty() {
             return;
@@ -188,7 +188,7 @@ impl Body {
         let _ = writeln!(self.svg, r#"<path d="{path}" class="{class}"/>"#);
     }
 
-    /// Many lines of one look.
+    /// Draws many lines of one class.
     pub(crate) fn strokes(&mut self, strokes: &[(Point, Point)], class: &str) {
         if strokes.is_empty() {
             return;
@@ -207,8 +207,8 @@ fn list(points: &[Point]) -> String {
     points.join(" ")
 }
 
-/// A text as it may stand between tags: the three signs of markup escaped, and what XML 1.0 forbids, control
-/// characters, replaced.
+/// Escapes a text for use between tags: markup characters are escaped, and characters that XML 1.0 forbids, such as
+/// control characters, replaced.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -224,7 +224,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A length in pixels: a tenth is as fine as anybody sees.
+/// Formats a length in pixels, to a tenth: finer differences are invisible.
 pub(crate) fn px(length: f64) -> String {
     let text = format!("{length:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);

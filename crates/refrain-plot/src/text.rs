@@ -1,28 +1,28 @@
-//! How wide texts are. No font is read: these are the advances of DejaVu Sans rounded up, which is wider than what
-//! browsers have as Helvetica or Arial.
+//! Text widths. No font is read: these are the advances of DejaVu Sans rounded up, which is wider than the fonts
+//! that browsers use for Helvetica or Arial.
 
 use unicode_width::UnicodeWidthChar;
 
-/// A bold letter's width, of a regular one's.
+/// Width of a bold letter relative to a regular one.
 const BOLD: f64 = 1.15;
-/// A letter of a fixed-width font, of its size.
+/// Width of a fixed-width letter relative to the font size.
 pub(crate) const MONO: f64 = 0.61;
-/// Height of a capital letter, of its size; half of it centres a text on a line.
+/// Height of a capital letter relative to the font size. Half of it centres a text on a line.
 pub(crate) const CAPITAL: f64 = 0.72;
-/// Room below the line that letters stand on, of their size.
+/// Room below the baseline relative to the font size.
 pub(crate) const DESCENT: f64 = 0.26;
 
-/// About how wide a text is.
+/// Returns the estimated width of a text.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(advance).sum::<f64>() * size
 }
 
-/// About how wide a bold text is.
+/// Returns the estimated width of a bold text.
 pub(crate) fn bold(text: &str, size: f64) -> f64 {
     width(text, size) * BOLD
 }
 
-/// How many letters of a fixed-width font a text is wide.
+/// Returns the width of a text in letters of a fixed-width font.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(1)).sum()
 }
@@ -42,7 +42,7 @@ fn advance(c: char) -> f64 {
     }
 }
 
-/// The text cut with an ellipsis to this room, when it is wider; `measure` is one of the above.
+/// Returns the text cut to `room` with an ellipsis, or `None` if it fits. `measure` is one of the functions above.
 pub(crate) fn cut(text: &str, room: f64, measure: impl Fn(&str) -> f64) -> Option<String> {
     if measure(text) <= room {
         return None;

@@ -1,4 +1,4 @@
-//! A text on grounds that say what a number was at each place of it.
+//! Text with background colours that show a number for each character or word.
 
 use crate::axis::{FINITE, LARGEST};
 use crate::error::{Error, Result};
@@ -7,8 +7,9 @@ use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, Seen, bar, without_value};
 use crate::svg::{Body, Point};
 use crate::text::{MONO, columns};
 
-/// A text whose characters or words stand on coloured grounds, after Karpathy, Johnson & Fei-Fei (2015), "Visualizing
-/// and Understanding Recurrent Networks". A cell of NaN has no value: no ground, and a stroke through it.
+/// A text whose characters or words have coloured backgrounds, after Karpathy, Johnson & Fei-Fei (2015),
+/// "Visualizing and Understanding Recurrent Networks". NaN means a missing value: the cell has no background and is
+/// crossed out.
 #[derive(Debug, Clone)]
 pub struct TextMap {
     title: String,
@@ -24,7 +25,7 @@ enum Item {
     EndLine,
 }
 
-/// A cell with its place, counted in characters and lines.
+/// A cell with its position, counted in characters and lines.
 struct Placed<'a> {
     text: &'a str,
     value: f64,
@@ -33,13 +34,13 @@ struct Placed<'a> {
     wide: usize,
 }
 
-/// Characters in a line, unless the caller says.
+/// Default characters per line.
 const COLUMNS: usize = 90;
-/// The lines that are possible.
+/// Allowed characters per line.
 const WIDTHS: std::ops::RangeInclusive<usize> = 1..=1000;
 
 impl TextMap {
-    /// A text without cells. An empty title takes no room.
+    /// Creates a text map without cells. An empty title takes no room.
     pub fn new(title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -50,29 +51,29 @@ impl TextMap {
         }
     }
 
-    /// Says in words what it shows, for those who do not see it.
+    /// Sets the text description for screen readers.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Sets what the colours mean. Without it, they go from the least number to the largest.
+    /// Sets the colour scale. By default it spans the smallest to the largest number.
     #[must_use]
     pub fn scale(mut self, scale: Scale) -> Self {
         self.scale = Some(scale);
         self
     }
 
-    /// Sets the characters of a line, 1 to 1000; 90 at first. A cell that has no room any more begins the next line;
-    /// one that is longer than a line makes the picture wider.
+    /// Sets the characters per line, 1 to 1000, 90 by default. A cell that does not fit begins the next line. A cell
+    /// longer than a line makes the picture wider.
     #[must_use]
     pub fn width(mut self, characters: usize) -> Self {
         self.width = characters;
         self
     }
 
-    /// Adds a character or a word with its number. What cannot be printed, such as a line break, is given as it
+    /// Adds a character or a word with its number. Pass unprintable characters, such as a line break, as they
     /// should look.
     #[must_use]
     pub fn cell(mut self, text: impl Into<String>, value: f64) -> Self {
@@ -80,13 +81,13 @@ impl TextMap {
         self
     }
 
-    /// Adds many cells.
+    /// Adds several cells.
     #[must_use]
     pub fn cells<T: Into<String>>(self, cells: impl IntoIterator<Item = (T, f64)>) -> Self {
         cells.into_iter().fold(self, |map, (text, value)| map.cell(text, value))
     }
 
-    /// Ends the line: where the text itself has a line break. Twice, it leaves a line empty.
+    /// Ends the line, where the text itself has a line break. Calling it twice leaves an empty line.
     #[must_use]
     pub fn end_line(mut self) -> Self {
         self.items.push(Item::EndLine);
@@ -118,7 +119,7 @@ impl TextMap {
         }
     }
 
-    /// The cells where they stand.
+    /// Returns the cells with their positions.
     fn placed(&self) -> Vec<Placed<'_>> {
         let mut placed = Vec::new();
         let (mut column, mut line) = (0, 0);
@@ -139,16 +140,16 @@ impl TextMap {
     }
 }
 
-/// Size of the letters, height of their grounds, and from one line to the next.
+/// Font size, height of the backgrounds, and line height.
 const SIZE: f64 = 13.0;
 const GROUND: f64 = 18.0;
 const LINE: f64 = 21.0;
-/// A character's width: whole pixels, so that grounds meet.
+/// Width of a character: whole pixels, so that backgrounds meet.
 const COLUMN: f64 = 8.0;
 const _: () = assert!(COLUMN >= MONO * SIZE, "letters have room");
-/// Where letters stand on their ground, from its top.
+/// Baseline of the letters, from the top of their background.
 const BASELINE: f64 = 13.5;
-/// Between the text and the colour bar.
+/// Gap between the text and the colour bar.
 const GAP: f64 = 12.0;
 
 impl Picture for TextMap {
@@ -171,7 +172,7 @@ impl Picture for TextMap {
     }
 }
 
-/// The grounds, each class as one element, and the letters over them.
+/// Draws the backgrounds, each class as one element, and the letters over them.
 fn draw_cells(body: &mut Body, cells: &[Placed<'_>], scale: &Scale, top: f64) {
     let corner = |cell: &Placed<'_>| -> Point {
         (MARGIN + COLUMN * cell.column as f64, top + LINE * cell.line as f64)

@@ -1,13 +1,13 @@
-//! The styles of all pictures: what is drawn carries classes, and only here do classes have colours.
+//! The stylesheet of all pictures. Elements carry classes; only the stylesheet has colours.
 
 use crate::colour::{DARK, LIGHT, Palette, Rgb};
 use std::fmt::Write;
 
-/// The ground that a picture is written for.
+/// The background that a picture is written for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Theme {
-    /// Light, and dark where the viewer prefers dark. A PNG, which has no viewer, is light.
+    /// Light, or dark if the viewer prefers it. A PNG cannot adapt and is light.
     #[default]
     Auto,
     /// Dark on light.
@@ -16,8 +16,8 @@ pub enum Theme {
     Dark,
 }
 
-/// The styles of all pictures, for a page that carries them once and its pictures as
-/// [`inline`](crate::Picture::inline). All class names begin with `rf-`.
+/// Returns the stylesheet, for a page that includes it once and its pictures as [`inline`](crate::Picture::inline)
+/// elements. All class names begin with `rf-`.
 ///
 /// ```
 /// let css = refrain_plot::stylesheet(refrain_plot::Theme::Auto);
@@ -31,7 +31,7 @@ pub fn stylesheet(theme: Theme) -> String {
     )
 }
 
-/// The styles with these font families.
+/// Returns the stylesheet with these font families.
 pub(crate) fn with_fonts(theme: Theme, sans: &str, mono: &str) -> String {
     let mut css = format!(".rf-text{{font-family:{sans}}}\n.rf-mono{{font-family:{mono}}}\n{SHAPES}");
     match theme {
@@ -47,7 +47,7 @@ pub(crate) fn with_fonts(theme: Theme, sans: &str, mono: &str) -> String {
     css
 }
 
-/// What is the same on both grounds.
+/// The rules that light and dark share.
 const SHAPES: &str = "\
 .rf-bold{font-weight:bold}
 .rf-halo{stroke-width:3;stroke-linejoin:round;paint-order:stroke}

@@ -1,21 +1,21 @@
-//! Memory on Linux: large buffers have pages of their own, and ask for large ones, which are given to those who ask
-//! (`madvise`, the usual setting).
+//! Buffer memory on Linux: large buffers have their own mapping and ask for huge pages, which the system grants on
+//! request (`madvise`, the usual setting).
 
 use std::ptr::{NonNull, null_mut};
 
-/// Bytes from which on a buffer has pages of its own: it is zero without being written, it goes back to the system when
-/// it is dropped, and the processor's prefetchers do not stop at every 4 KB.
+/// Size in bytes from which a buffer has its own mapping: it is zero without being written, it is returned to the
+/// system when dropped, and the hardware prefetchers do not stop at every 4 KB.
 const LARGE: usize = 4 << 20;
 
-/// Floats on the heap or in pages of their own.
+/// Floats on the heap or in their own pages.
 pub(super) enum Storage {
     Heap(Vec<f32>),
     Pages(NonNull<f32>, usize),
 }
 
-// SAFETY: the pages belong to this value alone, as a vector's memory does.
+// SAFETY: the pages belong to this value alone, like a vector's memory.
 unsafe impl Send for Storage {}
-// SAFETY: as above; they are only written through `&mut`.
+// SAFETY: as above; the pages are only written through `&mut`.
 unsafe impl Sync for Storage {}
 
 impl Storage {
@@ -30,7 +30,7 @@ impl Storage {
     pub(super) fn floats(&self) -> &[f32] {
         match self {
             Self::Heap(floats) => floats,
-            // SAFETY: that many floats were mapped there, as zeros, and stay until the drop.
+            // SAFETY: `floats` floats were mapped at `first`, as zeros, and stay mapped until the drop.
             Self::Pages(first, floats) => unsafe { std::slice::from_raw_parts(first.as_ptr(), *floats) },
         }
     }
@@ -53,21 +53,21 @@ impl Default for Storage {
 impl Drop for Storage {
     fn drop(&mut self) {
         if let Self::Pages(first, floats) = *self {
-            // SAFETY: the mapping that `zeros` made, which nobody borrows any more.
+            // SAFETY: this is the mapping that `zeros` made, and nothing borrows it any more.
             unsafe { libc::munmap(first.as_ptr().cast(), floats * size_of::<f32>()) };
         }
     }
 }
 
-/// Pages of zeros; none where the system refuses, and the heap may say why.
+/// Maps pages of zeros. Returns `None` if the system refuses; the caller falls back to the heap.
 fn map(bytes: usize) -> Option<NonNull<f32>> {
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: new private pages at an address that the system chooses.
+    // SAFETY: maps new private pages at an address that the system chooses.
     let first = unsafe { libc::mmap(null_mut(), bytes, access, kind, -1, 0) };
     if first == libc::MAP_FAILED {
         return None;
     }
-    // SAFETY: the pages just mapped. The advice leaves what they hold, and a refusal changes nothing but speed.
+    // SAFETY: these are the pages just mapped. The advice does not change their content; a refusal only costs speed.
     unsafe { libc::madvise(first, bytes, libc::MADV_HUGEPAGE) };
     NonNull::new(first.cast())
 }

@@ -1,4 +1,4 @@
-//! Memory where there is no way to ask for large pages: the heap.
+//! Buffer memory on systems without a way to ask for huge pages: the heap.
 
 /// Floats on the heap.
 #[derive(Default)]

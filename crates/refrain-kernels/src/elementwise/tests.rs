@@ -2,7 +2,7 @@ use super::testing::*;
 use super::*;
 use crate::reference;
 
-/// A few ULP of exp, and for softsign and the like of a division, relative to max(1, |y|).
+/// A few ULP of exp, or of a division for softsign and the like, relative to max(1, |y|).
 const ACTIVATION_TOLERANCE: f64 = 6e-7;
 
 fn in_place(
@@ -143,7 +143,7 @@ fn rows_are_taken_by_index() {
 }
 
 #[test]
-#[should_panic(expected = "row 2 for row 1: there are 2")]
+#[should_panic(expected = "index 2 of row 1 is out of range: there are 2 rows")]
 fn an_index_behind_the_last_row_is_refused() {
     let (x, mut y) = (padded(&[0.0; 6], 2, 3), padded(&[0.0; 6], 2, 3));
     let engine = Engine::new(crate::Isa::portable(), 1);

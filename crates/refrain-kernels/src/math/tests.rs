@@ -5,17 +5,17 @@ use crate::reference::activation::apply;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
-/// Largest error of e^x, in units in the last place of the nearest float; below the normal numbers that unit is
-/// the smallest subnormal. The maximum over every float, rounded up: 1.011 with FMA, 0.991 without.
+/// Largest error of e^x, in units in the last place of the nearest float; for subnormal results the unit is the
+/// smallest subnormal. The maximum over every float, rounded up: 1.011 with FMA, 0.991 without.
 const EXP_ULP: f64 = 1.02;
 /// As above: 2.481 on every instruction set, where 1 + e^−x has just passed a power of two.
 const SIGMOID_ULP: f64 = 2.49;
-/// As above: 1.331, at the border of the polynomial.
+/// As above: 1.331, at the edge of the polynomial's range.
 const TANH_ULP: f64 = 1.34;
-/// Below it sigmoid may be zero: 2⁻¹²⁸, the inverse of what no float reaches, and a rounding.
+/// Below this, sigmoid may return zero: 2⁻¹²⁸, the inverse of the first power of two that overflows, plus rounding.
 const SIGMOID_FLUSHED: f64 = 2.9388e-39;
 
-/// Floats that a test computes at once.
+/// Floats that a test computes in one call.
 const BLOCK: usize = 1 << 12;
 
 struct Map<'a>(Elementwise, &'a mut [f32]);
@@ -42,10 +42,10 @@ fn map(isa: Isa, function: Elementwise, inputs: &[f32]) -> Vec<f32> {
     outputs
 }
 
-/// The functions that all others are made of.
+/// The functions on which all others are built.
 const BASIC: [Elementwise; 3] = [Elementwise::Exponential, Elementwise::Sigmoid, Elementwise::Tanh];
 
-/// What each of [`BASIC`] promises: its largest error in ULP, and the range that no result leaves.
+/// Returns the guarantees for each of [`BASIC`]: its largest error in ULP, and the range of its results.
 fn promise(function: Elementwise) -> (f64, RangeInclusive<f32>) {
     match function {
         Elementwise::Exponential => (EXP_ULP, 0.0..=f32::INFINITY),
@@ -54,16 +54,16 @@ fn promise(function: Elementwise) -> (f64, RangeInclusive<f32>) {
     }
 }
 
-/// The distance from `y` to `exact`, in units in the last place of the float nearest to `exact`.
+/// Returns the distance from `y` to `exact`, in units in the last place of the float nearest to `exact`.
 fn ulps(y: f32, exact: f64) -> f64 {
     let nearest = (exact as f32).abs();
     let unit = f64::from(f32::from_bits(nearest.to_bits() + 1)) - f64::from(nearest);
-    // Above the largest float the next would be infinite; the unit is the same as below.
+    // Above the largest float, the next would be infinite; the unit is the same as below.
     let unit = if unit.is_finite() { unit } else { 2f64.powi(104) };
     (f64::from(y) - exact).abs() / unit
 }
 
-/// The largest error of some inputs, and where it is.
+/// The largest error over some inputs, and where it occurs.
 #[derive(Clone, Copy, Default)]
 struct Worst {
     ulps: f64,
@@ -79,7 +79,7 @@ impl Worst {
     }
 }
 
-/// Holds the results of some inputs to all that [`promise`] says, on every instruction set.
+/// Checks the results for some inputs against [`promise`], on every instruction set.
 fn examine(function: Elementwise, inputs: &[f32]) -> Worst {
     let exact: Vec<f64> = inputs.iter().map(|&x| apply(function, x.into())).collect();
     let (bound, range) = promise(function);
@@ -116,7 +116,7 @@ fn examine(function: Elementwise, inputs: &[f32]) -> Worst {
     worst
 }
 
-/// [`examine`] in blocks.
+/// Calls [`examine`] in blocks.
 fn sweep(function: Elementwise, mut inputs: impl Iterator<Item = f32>) -> Worst {
     let mut worst = Worst::default();
     loop {
@@ -128,20 +128,21 @@ fn sweep(function: Elementwise, mut inputs: impl Iterator<Item = f32>) -> Worst 
     }
 }
 
-/// The floats around `x`, of both signs.
+/// Returns the floats around `x`, of both signs.
 fn neighbours(x: f32, reach: u32) -> impl Iterator<Item = f32> {
     let bits = x.abs().to_bits();
     let around = bits.saturating_sub(reach)..=(bits + reach).min(f32::INFINITY.to_bits());
     around.flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)])
 }
 
-/// Where something changes: exponents, what exp rounds to whole powers of two, clamps and saturations.
+/// Returns inputs where the behaviour changes: exponents, where exp rounds to whole powers of two, clamps and
+/// saturations.
 fn edges() -> impl Iterator<Item = f32> {
     let ln2 = std::f32::consts::LN_2;
     let exponents = (0..=255u32).map(|e| f32::from_bits(e << 23));
     let reductions = (-151..=129).map(move |n| (n as f32 + 0.5) * ln2);
-    // Exp's clamps; where it overflows, leaves the normal numbers, and becomes zero; where sigmoid and tanh become
-    // 1; where the sweep found the largest errors.
+    // Exp's clamps; where it overflows, becomes subnormal, and becomes zero; where sigmoid and tanh become 1; where
+    // the sweep found the largest errors.
     let places = [TANH_SMALL, 0.5, 1.0, 89.0, 104.0, 88.722_84, 87.336_54, 103.972_08, 16.635_53, 9.010_913];
     let worst = [5.877_884_4, 70.403_1, 16.635_704, 0.628_309_55];
     let few = exponents.chain(reductions).flat_map(|x| neighbours(x, 4));
@@ -152,13 +153,13 @@ fn edges() -> impl Iterator<Item = f32> {
 fn edges_and_a_sample_of_all_floats_keep_the_promises() {
     for function in BASIC {
         sweep(function, edges());
-        // A step that is prime, so that every lane and every low bit comes up.
+        // A prime step, so that every lane and every low bit occurs.
         sweep(function, (0..=u32::MAX).step_by(9_973).map(f32::from_bits));
     }
 }
 
 #[test]
-#[ignore = "minutes: every float there is, on every instruction set"]
+#[ignore = "takes minutes: every float on every instruction set"]
 fn every_float_keeps_the_promises() {
     const PARTS: u32 = 256;
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -199,8 +200,8 @@ fn limits_are_exact() {
     }
 }
 
-/// Errors of the other activations, in f32 roundings (2⁻²⁴) relative to max(1, |y|): e^x − 1 next to zero is as
-/// good as e^x next to 1, not as e^x − 1 itself. A step of the formula is half to one rounding.
+/// Returns the error bound of the other activations, in f32 roundings (2⁻²⁴) relative to max(1, |y|): near zero, e^x
+/// − 1 is as accurate as e^x near 1, not relative to its own size. A step of the formula costs half to one rounding.
 fn other_bound(activation: Elementwise) -> f64 {
     match activation {
         Elementwise::Linear | Elementwise::Relu => 0.0,

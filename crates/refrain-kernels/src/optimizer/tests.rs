@@ -15,7 +15,7 @@ fn lengths() -> impl Iterator<Item = usize> {
     WIDTHS.into_iter().chain([CHUNK * 3 - 1, 30 * BLOCK + 17])
 }
 
-/// Parameters and `N` slots after some steps with new gradients each, one after the other.
+/// Returns parameters and `N` slots after some steps, with new gradients at each step, concatenated.
 fn train<const N: usize>(
     len: usize,
     start: f32,
@@ -30,8 +30,8 @@ fn train<const N: usize>(
     w
 }
 
-/// Runs a kernel and its reference, which sees gradients and parameters as [`Scale`] leaves them; they agree
-/// to the bit, as both round in Keras's order.
+/// Runs a kernel and its reference, which gets gradients and parameters after [`Scale`] is applied. They must agree
+/// to the bit, because both round in Keras's order.
 fn check<const N: usize>(
     name: &str,
     start: f32,

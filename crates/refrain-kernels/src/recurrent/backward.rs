@@ -1,4 +1,4 @@
-//! Backpropagation through time, and the whole-sequence gradients of the weights.
+//! Backpropagation through time, and the gradients of the weights over the whole sequence.
 
 use super::cell::{self, At, Pointwise, with_pointwise};
 use super::plan::{Plan, Share};
@@ -17,19 +17,19 @@ use std::ops::Range;
 pub struct Backward<'a> {
     /// The batch.
     pub steps: Steps<'a>,
-    /// As in the forward pass. Read.
+    /// As in the forward pass. Read only.
     pub h0: &'a [f32],
-    /// As in the forward pass. Read.
+    /// As in the forward pass. Read only.
     pub c0: &'a [f32],
     /// As in the forward pass.
     pub masks: Option<StateMasks<'a>>,
-    /// As the forward pass left it. Read.
+    /// The result of the forward pass. Read only.
     pub h: &'a [f32],
-    /// As the forward pass left it. Read.
+    /// The result of the forward pass. Read only.
     pub c: &'a [f32],
-    /// As the forward pass left it. Read.
+    /// The result of the forward pass. Read only.
     pub masked: &'a [f32],
-    /// The gradient of the hidden states `(R, H')`, or none where only the final state has one. Read.
+    /// The gradient of the hidden states `(R, H')`, or `None` if only the final state has one. Read only.
     pub dy: Option<&'a [f32]>,
     /// In: the activated gates. Out: the gradients before activation, for the weights' gradients.
     pub gates: &'a mut [f32],
@@ -39,23 +39,24 @@ pub struct Backward<'a> {
     pub dc: &'a mut [f32],
     /// Working space `(N, H')` of a reset-before GRU and of layers with masks. Overwritten.
     pub scratch: &'a mut [f32],
-    /// Where the gradients of the states at every step are kept, if anywhere.
+    /// Where to store the gradients of the states at every step, if requested.
     pub probe: Option<Probe<'a>>,
 }
 
-/// The gradients of the states at every step, which a backward pass otherwise overwrites as it walks back.
+/// The gradients of the states at every step, which a backward pass otherwise overwrites.
 #[derive(Debug)]
 pub struct Probe<'a> {
-    /// Out: the gradient of the hidden state of each row `(R, H')`, its output's included.
+    /// Out: the gradient of the hidden state of each row `(R, H')`, including that of its output.
     pub dh: &'a mut [f32],
-    /// Out: that of an LSTM's cell state `(R, H')`, the way through the hidden state of the same step included.
+    /// Out: that of an LSTM's cell state `(R, H')`, including the path through the hidden state of the same step.
     pub dc: &'a mut [f32],
 }
 
-/// Walks the steps back: the gates' gradients in place of the gates, the initial state's in `dh` and `dc`.
+/// Runs backward through the steps: replaces the gates with their gradients, and `dh` and `dc` with those of the
+/// initial state.
 ///
-/// `recurrent_t` is the packed transpose of the recurrent kernel. A sequence of length 0 keeps the gradient of its
-/// final state, which is its initial one.
+/// `recurrent_t` is the packed transpose of the recurrent kernel. For a sequence of length 0, the final state is the
+/// initial one, and so its gradient is unchanged.
 ///
 /// # Panics
 /// When a buffer is too short.
@@ -70,9 +71,9 @@ impl Backward<'_> {
         let (rows, step) = (self.steps.rows(), row_step(units));
         let lanes = self.steps.sequences() * step;
         let needs = |name: &str, got: usize, needed: usize| {
-            assert!(got >= needed, "{name} has {got} floats of {needed}");
+            assert!(got >= needed, "{name} has {got} floats; expected at least {needed}");
         };
-        assert_eq!(recurrent_t.depth(), cell.gates() * units, "the recurrent kernel of such a cell");
+        assert_eq!(recurrent_t.depth(), cell.gates() * units, "the shape of the recurrent kernel");
         assert!(recurrent_t.is_filled(), "the transpose was not packed");
         needs("gates", self.gates.len(), cell.gates_len(units, rows));
         needs("h", self.h.len(), rows * step);
@@ -156,7 +157,7 @@ struct Pass<'a, P> {
     dh: Shared<f32>,
     dc: Shared<f32>,
     scratch: Shared<f32>,
-    /// For dh and dc.
+    /// The destinations for dh and dc.
     probe: Option<(Shared<f32>, Shared<f32>)>,
 }
 
@@ -182,17 +183,17 @@ impl<P: Pointwise> Kernel for PartOf<'_, P> {
 }
 
 impl<P: Pointwise> Pass<'_, P> {
-    /// One step back of the sequences `present` and the units of `share`.
+    /// Takes one step back for the sequences `present` and the units of `share`.
     ///
     /// # Safety
-    /// The buffers fit the batch, and this share has taken the steps after.
+    /// The buffers must fit the batch, and this share must have processed all later steps.
     #[inline(always)]
     unsafe fn step<S: Simd>(&self, s: S, share: &Share<'_>, t: usize, present: Range<usize>) {
         let rows = self.steps.rows();
         let (row, first, count) = (self.steps.offsets[t] + present.start, present.start, present.len());
-        // SAFETY: of every buffer, what is written here are the share's units of its sequences, which no other
-        // share has. The gates of other units are read after a `wait` after their last change, or by the thread
-        // that wrote them where the share has all units.
+        // SAFETY: in every buffer, this writes only the share's units of its sequences, which no other share has. The
+        // gates of other units are read after a `wait` that follows their last change, or by the thread that wrote
+        // them if the share has all units.
         unsafe {
             let (h_prev, c_prev) = match t {
                 0 => (
@@ -255,7 +256,7 @@ impl<P: Pointwise> Pass<'_, P> {
                                 s.store(seen.add(unit), s.load(at.dh.add(unit)));
                             }
                         }
-                        // Of the next panel: the gates were written a whole pass ago.
+                        // Prefetch the next panel's gates: they were written a whole pass ago.
                         for slot in SLOT_OFFSETS {
                             s.prefetch(at.gates.wrapping_add(rows * GATE_ROW + slot));
                         }
@@ -280,10 +281,11 @@ impl<P: Pointwise> Pass<'_, P> {
         }
     }
 
-    /// Adds to `dh` what the gates `which` pass to the state before, through the masks where there are any.
+    /// Adds the gradients of the previous state through the gates `which` to `dh`, with the masks if there are any.
     ///
     /// # Safety
-    /// The share's units of the sequences from `first` on belong to this thread; row `row` is the first one's.
+    /// The share's units of the sequences from `first` on must belong to this thread; row `row` must be that of the
+    /// first one.
     #[inline(always)]
     unsafe fn products<S: Simd>(
         &self,
@@ -320,11 +322,11 @@ impl<P: Pointwise> Pass<'_, P> {
         }
     }
 
-    /// `out = start + gates · Uᵀ` over the gates `which`, for the `count` rows from `row` on and the units of
-    /// `share`.
+    /// Computes `out = start + gates · Uᵀ` over the gates `which`, for the `count` rows from `row` on and the units
+    /// of `share`.
     ///
     /// # Safety
-    /// `out` has `count` rows of `row_step(H)` floats, of which no other thread uses the share's units.
+    /// `out` must have `count` rows of `row_step(H)` floats, and no other thread may use the share's units in them.
     #[inline(always)]
     unsafe fn product<S: Simd>(
         &self,
@@ -339,7 +341,7 @@ impl<P: Pointwise> Pass<'_, P> {
         let slots = self.cell.recurrent_slots();
         let panel_step = self.steps.rows() * GATE_ROW;
         let columns = GateColumns { order: self.shape, which, slots: &slots, panel_step };
-        // SAFETY: the gates hold `rows` rows a panel; the caller's promise for `out`.
+        // SAFETY: the gates hold `rows` rows per panel; the caller's promise for `out`.
         unsafe {
             let gates = self.gates.ptr().add(row * GATE_ROW).cast_const();
             rows_from_gates(s, gates, columns, self.recurrent_t, share.slots(), count, start, out, self.step);
@@ -347,11 +349,11 @@ impl<P: Pointwise> Pass<'_, P> {
     }
 }
 
-/// `dx = dz · Wᵀ`, or `dx += …` with `add`; with `gate` only that gate's part. `kernel_t` is the packed transpose
-/// of the kernel.
+/// Computes `dx = dz · Wᵀ`, or `dx += …` with `add`; with `gate`, only that gate's part. `kernel_t` is the packed
+/// transpose of the kernel.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn input_gradient(
     engine: &Engine,
     cell: Cell,
@@ -367,21 +369,22 @@ pub fn input_gradient(
     gates_times(engine, gates, rows, order, which, &SLOT_OFFSETS, kernel_t, add, dx);
 }
 
-/// `grad += xᵀ · dz`, the kernel's gradient in the kernel's panel layout; with `gate` only that gate's part.
+/// Computes `grad += xᵀ · dz`, the kernel's gradient in the kernel's panel layout; with `gate`, only that gate's
+/// part.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn kernel_gradient(engine: &Engine, gate: Option<usize>, gates: &[f32], x: Rows<'_>, grad: &mut Packed) {
     assert_eq!(x.width(), grad.depth(), "inputs of a recurrent layer");
     let which = gate.map_or(0..4, |g| g..g + 1);
     outer(engine, |r| x.row(r), deltas(gates, x.count(), SLOT_OFFSETS), which, grad);
 }
 
-/// `grad += h_prevᵀ · dz`, the recurrent kernel's gradient in its panel layout, from the states that the
-/// products of the forward pass read: `b.h`, the masked states, or r ⊙ h (`reset`) of a reset-before GRU.
+/// Computes `grad += h_prevᵀ · dz`, the recurrent kernel's gradient in its panel layout, from the states that the
+/// forward pass multiplied: `b.h`, the masked states, or r ⊙ h (`reset`) of a reset-before GRU.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn recurrent_gradient(
     engine: &Engine,
     cell: Cell,
@@ -422,11 +425,11 @@ fn deltas(gates: &[f32], rows: usize, slots: [usize; 4]) -> Deltas<'_> {
     Deltas { data: gates, rows, panel_step: rows * GATE_ROW, row_step: GATE_ROW, slots }
 }
 
-/// Adds the sums of the gates' gradients over all rows, in row order, to the bias gradient `grad` of
+/// Adds the sums of the gates' gradients over all rows, in the order of the rows, to the bias gradient `grad` with
 /// [`Cell::bias_len`] floats.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn bias_gradient(
     engine: &Engine,
     cell: Cell,
@@ -435,7 +438,7 @@ pub fn bias_gradient(
     rows: usize,
     grad: &mut [f32],
 ) {
-    assert_eq!(grad.len(), cell.bias_len(units), "the bias of a recurrent layer");
+    assert_eq!(grad.len(), cell.bias_len(units), "the length of the bias gradient of a recurrent layer");
     assert!(gates.len() >= cell.gates_len(units, rows), "the gate buffer is too short");
     let shape = cell.arrangement(units);
     let grad = Shared::new(grad);

@@ -1,4 +1,4 @@
-//! What differs between the cells: the elementwise part of a step.
+//! The elementwise part of a step, in which the cells differ.
 
 use super::{Cell, gru, lstm, rnn};
 use crate::activation::Elementwise;
@@ -6,10 +6,10 @@ use crate::math::{Sigmoid, Tanh};
 use crate::simd::Simd;
 use std::ptr::{null, null_mut};
 
-/// Pointers to one sequence's part of one panel at one step, already moved to the lanes in question.
+/// Pointers to one sequence's part of one panel at one step, already offset to the lanes in question.
 ///
-/// `gates` points at the panel's row of sixty-four floats, all others at the panel's first unit in a row of
-/// units. What a cell does not have (`c` outside the LSTM) is not dereferenced.
+/// `gates` points at the panel's row of sixty-four floats, all others at the panel's first unit in a row of units.
+/// Pointers that a cell does not use (`c` outside the LSTM) are not dereferenced.
 #[derive(Clone, Copy)]
 pub(super) struct At {
     /// Unit vectors of the panel: 1, or up to 4 for a cell without gates.
@@ -23,20 +23,20 @@ pub(super) struct At {
     pub(super) reset: *mut f32,
     /// The state that the reset gate multiplies: `h_prev` after dropout.
     pub(super) h_reset: *const f32,
-    /// Backward: the gradient that reaches h; becomes the part of it that passes directly to h_prev.
+    /// Backward: the gradient of h; replaced with the part of it that reaches h_prev directly.
     pub(super) dh: *mut f32,
-    /// Backward: the gradient that reaches c; becomes that of c_prev.
+    /// Backward: the gradient of c; replaced with that of c_prev.
     pub(super) dc: *mut f32,
-    /// Backward: where the gradient of c goes before it becomes that of c_prev, or null.
+    /// Backward: where to store the gradient of c before it is replaced with that of c_prev, or null.
     pub(super) seen_dc: *mut f32,
-    /// Backward of a reset-before GRU: the gradient that reaches r ⊙ h.
+    /// Backward of a reset-before GRU: the gradient of r ⊙ h.
     pub(super) d_reset: *const f32,
     /// Backward of a reset-before GRU: the dropout mask of the state in the candidate, or null.
     pub(super) reset_mask: *const f32,
 }
 
 impl At {
-    /// No pointer at all, to be filled in with those that the pass has.
+    /// Only null pointers, to be replaced with those that the pass has.
     pub(super) const NONE: At = At {
         slots: 0,
         gates: null_mut(),
@@ -57,29 +57,29 @@ impl At {
 /// The elementwise part of a recurrence.
 ///
 /// # Safety
-/// Each function may read and write, through the pointers that its cell uses, `LANES` floats of each slot of
-/// `gates` and `LANES` floats a unit vector of the panel.
+/// Each function may read and write, through the pointers that its cell uses, `LANES` floats of each slot of `gates`
+/// and `LANES` floats per unit vector of the panel.
 pub(super) trait Pointwise: Copy + Sync {
-    /// Slots of sixteen units that a panel holds: 4 for a cell without gates, else 1.
+    /// Slots of sixteen units that a panel holds: 4 for a cell without gates, otherwise 1.
     const UNIT_SLOTS: usize = 1;
-    /// Gates whose recurrent product comes first; a reset-before GRU's candidate follows in a second one.
+    /// Gates whose recurrent product comes first. The candidate of a reset-before GRU follows in a second product.
     const FIRST_GATES: usize = 4;
 
     unsafe fn forward<S: Simd>(self, s: S, at: At);
     unsafe fn backward<S: Simd>(self, s: S, at: At);
 
-    /// Between the two products of a step: activates the gates and writes r ⊙ h.
+    /// Runs between the two products of a step: activates the gates and writes r ⊙ h.
     unsafe fn reset_forward<S: Simd>(self, _: S, _: At) {}
-    /// After the gradient of r ⊙ h is known.
+    /// Runs once the gradient of r ⊙ h is known.
     unsafe fn reset_backward<S: Simd>(self, _: S, _: At) {}
 }
 
-/// A pass over a batch, for whichever cell.
+/// A pass over a batch, generic over the cell.
 pub(super) trait Pass {
     fn run<P: Pointwise>(self, pointwise: P);
 }
 
-/// Runs a pass with the elementwise part of a cell; that of the usual activations is compiled for them alone.
+/// Runs a pass with the elementwise part of a cell. The default activations have their own compiled version.
 pub(super) fn with_pointwise(cell: Cell, pass: impl Pass) {
     use Elementwise::{Sigmoid as S, Tanh as T};
     match cell {

@@ -12,18 +12,18 @@ use crate::simd::Simd;
 use crate::simd::tile::{Depth, Next, Product, Start};
 use std::ops::Range;
 
-/// The buffers of a forward pass. `H' = row_step(H)`; what a cell does not have may be empty.
+/// The buffers of a forward pass. `H' = row_step(H)`; buffers that the cell does not use may be empty.
 #[derive(Debug)]
 pub struct Forward<'a> {
     /// The batch.
     pub steps: Steps<'a>,
-    /// Initial hidden state, `(N, H')`, sorted order. Read.
+    /// Initial hidden state `(N, H')`, in sorted order. Read only.
     pub h0: &'a [f32],
-    /// Initial cell state, `(N, H')`, of an LSTM. Read.
+    /// Initial cell state `(N, H')` of an LSTM. Read only.
     pub c0: &'a [f32],
-    /// Dropout of the state before its product.
+    /// Dropout masks of the state, applied before its product.
     pub masks: Option<StateMasks<'a>>,
-    /// In: what [`input_product`] left. Out: the activated gates, which backward needs.
+    /// In: the result of [`input_product`]. Out: the activated gates, which the backward pass needs.
     pub gates: &'a mut [f32],
     /// Hidden states `(R, H')`. Overwritten.
     pub h: &'a mut [f32],
@@ -35,8 +35,8 @@ pub struct Forward<'a> {
     pub masked: &'a mut [f32],
 }
 
-/// The input of a batch whose sequences have one step: its product is taken in the pass, panel by panel, so that a
-/// panel of both matrices is read together.
+/// The input of a batch whose sequences have one step. Its product is computed within the pass, panel by panel, so
+/// that the same panel of both matrices is read together.
 #[derive(Clone, Copy, Debug)]
 pub struct StepInput<'a> {
     /// The rows `(R, I)`.
@@ -45,17 +45,18 @@ pub struct StepInput<'a> {
     pub kernel: &'a Packed,
     /// The biases.
     pub biases: &'a Biases,
-    /// Walk the panels back. Who walks the other way at every call finds the last panels of the call before still in a
-    /// cache that does not hold all of the weights. The result does not depend on it.
+    /// Whether to process the panels in reverse order. A caller that alternates between calls finds the panels used
+    /// last still in a cache that cannot hold all weights. The result does not depend on it.
     pub back: bool,
 }
 
-/// The product of all rows with the packed `kernel`, biases added: `gates` is overwritten, `[panels][R][64]`.
+/// Computes the product of all rows with the packed `kernel`, plus the biases, and overwrites `gates`,
+/// `[panels][R][64]`.
 ///
-/// With `gate`, only that gate's slot: of layers whose inputs are masked gate by gate.
+/// With `gate`, computes only that gate's slot, for layers whose inputs have a mask per gate.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// When the sizes do not match.
 pub fn input_product(
     engine: &Engine,
     cell: Cell,
@@ -77,18 +78,18 @@ pub fn input_product(
     }
 }
 
-/// The panel that comes `i`-th at step `t`: every other step walks back, since what was read last is still in a
-/// cache that does not hold all of the weights.
+/// Returns the panel to process `i`-th at step `t`. Every other step runs in reverse, because what was read last is
+/// still in a cache that cannot hold all weights.
 #[inline(always)]
 fn turn(t: usize, i: usize, panels: usize) -> usize {
     if t.is_multiple_of(2) { i } else { panels - 1 - i }
 }
 
-/// Runs the recurrence with the packed `recurrent` kernel over gates that hold the input product, or with `input`
-/// takes that product too.
+/// Runs the recurrence with the packed `recurrent` kernel over gates that hold the input product. With `input`,
+/// computes that product too.
 ///
 /// # Panics
-/// When a buffer is too short, or there is `input` and a second step.
+/// When a buffer is too short, or `input` is given for more than one step.
 pub fn forward(
     engine: &Engine,
     cell: Cell,
@@ -98,9 +99,17 @@ pub fn forward(
 ) {
     buffers.check(cell, recurrent);
     if let Some(StepInput { x, kernel, biases, .. }) = input {
-        assert!(buffers.steps.len() <= 1, "the input of one step for {} steps", buffers.steps.len());
-        assert_eq!((x.width(), x.count()), (kernel.depth(), buffers.steps.rows()), "rows of the input");
-        assert_eq!(kernel.shape(), recurrent.shape(), "kernel and recurrent kernel");
+        assert!(
+            buffers.steps.len() <= 1,
+            "an input of one step for a batch of {} steps",
+            buffers.steps.len()
+        );
+        assert_eq!(
+            (x.width(), x.count()),
+            (kernel.depth(), buffers.steps.rows()),
+            "width and rows of the input"
+        );
+        assert_eq!(kernel.shape(), recurrent.shape(), "shapes of the kernel and recurrent kernel");
         assert!(kernel.is_filled() && biases.fits(cell, recurrent.depth()), "the weights were not packed");
     }
     with_pointwise(cell, Run { engine, cell, recurrent, input, buffers });
@@ -112,9 +121,9 @@ impl Forward<'_> {
         let (rows, step) = (self.steps.rows(), row_step(units));
         let lanes = self.steps.sequences() * step;
         let needs = |name: &str, got: usize, needed: usize| {
-            assert!(got >= needed, "{name} has {got} floats of {needed}");
+            assert!(got >= needed, "{name} has {got} floats; expected at least {needed}");
         };
-        assert_eq!(recurrent.shape(), cell.arrangement(units), "the recurrent kernel of such a cell");
+        assert_eq!(recurrent.shape(), cell.arrangement(units), "the shape of the recurrent kernel");
         assert!(recurrent.is_filled(), "the recurrent kernel was not packed");
         needs("gates", self.gates.len(), cell.gates_len(units, rows));
         needs("h", self.h.len(), rows * step);
@@ -211,18 +220,18 @@ impl<P: Pointwise> Kernel for PartOf<'_, P> {
 }
 
 impl<P: Pointwise> Pass<'_, P> {
-    /// One step of the sequences `present` and the units of `share`.
+    /// Takes one step for the sequences `present` and the units of `share`.
     ///
     /// # Safety
-    /// The buffers fit the batch, and this share has taken the steps before.
+    /// The buffers must fit the batch, and this share must have processed all earlier steps.
     #[inline(always)]
     unsafe fn step<S: Simd>(&self, s: S, share: &Share<'_>, t: usize, present: Range<usize>) {
         let rows = self.steps.rows();
         let row = self.steps.offsets[t] + present.start;
         let count = present.len();
-        // SAFETY: what is written here are the share's units of its sequences, which no other share has. What is
-        // read of other units, of the state or of r ⊙ h, was written before a `wait`, or by this thread where the
-        // share has all units; it is not written again.
+        // SAFETY: this writes only the share's units of its sequences, which no other share has. Other units of the
+        // state or of r ⊙ h that are read here were written before a `wait`, or by this thread if the share has all
+        // units; they are not written again.
         unsafe {
             let (h_prev, c_prev) = match t {
                 0 => (
@@ -301,11 +310,11 @@ impl<P: Pointwise> Pass<'_, P> {
         }
     }
 
-    /// `masked = h_prev ⊙ mask` for each group of masks, for the units of `share`.
+    /// Computes `masked = h_prev ⊙ mask` for each group of masks, for the units of `share`.
     ///
     /// # Safety
-    /// `h_prev` has the rows of `present`; the share's units of rows from `row` on belong to this thread, in
-    /// `masked` and after `h_prev`.
+    /// `h_prev` must have the rows of `present`. The share's units must belong to this thread, in those rows and in
+    /// the rows of `masked` from `row` on.
     #[inline(always)]
     unsafe fn mask(
         &self,
@@ -330,11 +339,11 @@ impl<P: Pointwise> Pass<'_, P> {
         }
     }
 
-    /// Adds the products of the state with the recurrent kernel for the gates `which`: one for all, or one
-    /// a gate where each has its mask.
+    /// Adds the products of the state with the recurrent kernel for the gates `which`: one product for all gates, or
+    /// one per gate if each has its own mask.
     ///
     /// # Safety
-    /// As for [`Pass::product`], of `h_prev` or of the masked states.
+    /// As for [`Pass::product`], with `h_prev` or the masked states.
     #[inline(always)]
     unsafe fn products<S: Simd>(
         &self,
@@ -362,11 +371,11 @@ impl<P: Pointwise> Pass<'_, P> {
         }
     }
 
-    /// Sets the gates of panel `p`, of which the share has the slots `part` of units, to the input product, where the
-    /// pass takes it.
+    /// Sets the gates of panel `p`, of which the share has the slots `part` of units, to the input product, if it is
+    /// computed within the pass.
     ///
     /// # Safety
-    /// The gates' rows from `row` on belong to this thread.
+    /// The gates' rows from `row` on must belong to this thread.
     #[inline(always)]
     unsafe fn input_product<S: Simd>(&self, s: S, p: usize, part: (usize, usize), row: usize, count: usize) {
         let Some(StepInput { x, kernel, biases, .. }) = self.input else { return };
@@ -404,7 +413,7 @@ impl<P: Pointwise> Pass<'_, P> {
     /// Adds one product to the gates of panel `p`.
     ///
     /// # Safety
-    /// `left` has `count` rows of `H` floats; the gates' rows from `row` on belong to this thread.
+    /// `left` must have `count` rows of `H` floats; the gates' rows from `row` on must belong to this thread.
     #[inline(always)]
     unsafe fn product<S: Simd>(
         &self,

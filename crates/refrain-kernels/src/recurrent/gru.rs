@@ -1,18 +1,18 @@
-//! GRU: `h = z⊙h + (1−z)⊙hh`, in its two forms; gate slots z, r, then the candidate's.
+//! GRU: `h = z⊙h + (1−z)⊙hh`, in its two variants. Gate slots: z, r, then the candidate.
 
 use super::cell::{At, Pointwise};
 use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
 use crate::simd::Simd;
 
-/// `hh = act(x·W_h + b + r⊙(h·U_h + b'))`; the two parts lie in slots 2 and 3.
+/// `hh = act(x·W_h + b + r⊙(h·U_h + b'))`; the two parts are in slots 2 and 3.
 #[derive(Clone, Copy)]
 pub(super) struct ResetAfter<A, R> {
     pub(super) activation: A,
     pub(super) recurrent: R,
 }
 
-/// `hh = act(x·W_h + b + (r⊙h)·U_h)`; all of it lies in slot 2.
+/// `hh = act(x·W_h + b + (r⊙h)·U_h)`; all of it is in slot 2.
 #[derive(Clone, Copy)]
 pub(super) struct ResetBefore<A, R> {
     pub(super) activation: A,
@@ -20,7 +20,7 @@ pub(super) struct ResetBefore<A, R> {
 }
 
 /// # Safety
-/// `h` is writable and `h_prev` readable for `LANES` floats.
+/// `h` must be writable and `h_prev` readable for `LANES` floats.
 #[inline(always)]
 unsafe fn blend<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) {
     // SAFETY: the caller's promise.
@@ -30,10 +30,11 @@ unsafe fn blend<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) {
     }
 }
 
-/// The gradients before the activations of z and hh; leaves in `dh` what passes directly to h_prev.
+/// Returns the gradients of z and hh before their activations, and leaves in `dh` the part that reaches h_prev
+/// directly.
 ///
 /// # Safety
-/// `dh` is writable and `h_prev` readable for `LANES` floats.
+/// `dh` must be writable and `h_prev` readable for `LANES` floats.
 #[inline(always)]
 unsafe fn blend_backward<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) -> (S::F, S::F) {
     // SAFETY: the caller's promise.

@@ -1,4 +1,4 @@
-//! LSTM: `c = f⊙c + i⊙g`, `h = o⊙act(c)`; gate slots i, f, g (Keras's c), o.
+//! LSTM: `c = f⊙c + i⊙g`, `h = o⊙act(c)`. Gate slots: i, f, g (Keras's c), o.
 
 use super::cell::{At, Pointwise};
 use crate::layout::SLOT;

@@ -1,4 +1,5 @@
-//! Which part of a pass each thread takes: some sequences through all steps, or some hidden units of all sequences.
+//! How a pass is divided among threads: each takes some sequences through all steps, or some hidden units of all
+//! sequences.
 
 use super::{Cell, Steps};
 use crate::engine::Split;
@@ -6,30 +7,30 @@ use crate::layout::SLOT;
 use crate::pool::Part;
 use std::ops::Range;
 
-/// Sequences that a register tile takes at once.
+/// Sequences that a register tile processes at once.
 const TILE: usize = 6;
-/// Weights that stay in a core's second cache; more are read from the third at every step.
+/// Number of weights that stay in a core's L2 cache; more are read from L3 at every step.
 const NEAR: u64 = 1 << 17;
-/// Cost of a tile and of a row in it, for each weight: a tile of one row, which waits for the weights, takes nearly
+/// Cost of a tile and of a row in it, for each weight. A tile of one row, which waits for the weights, takes nearly
 /// half the time of one of six. A unit of cost is about 0.6 picoseconds of one thread with AVX-512.
 const TILE_COST: (u64, u64) = (30, 11);
-/// The same where several threads read all weights from the third cache side by side: the fewer rows, the more they
-/// wait for each other.
+/// The same when several threads read all weights from L3 at once: the fewer the rows, the more they wait for each
+/// other.
 const STREAMED_COST: (u64, u64) = (54, 7);
 /// Cost of the elementwise part, for each row and unit.
 const UNIT_COST: u64 = 2_000;
-/// Cost of fetching what another thread wrote, for each row and unit of a part: half of its gates come from the
-/// other threads' input products.
+/// Cost of fetching what another thread wrote, for each row and unit of a part: half of its gates come from the other
+/// threads' input products.
 const FETCH_COST: u64 = 1_000;
-/// Cost of one meeting of all threads, for each of them.
+/// Cost of one barrier, for each thread.
 const WAIT_COST: u64 = 200_000;
-/// Cost of giving parts to the gang.
+/// Cost of handing the parts to the thread pool.
 const GANG_COST: u64 = 8_000_000;
-/// Sixteenths of the other way's cost that splitting units may cost: when another process takes a core, every step
-/// waits for it.
+/// Maximum cost of splitting by units, in sixteenths of the alternative's cost, for it to be chosen: when another
+/// process takes a core, every step waits for it.
 const CLEARLY_LESS: u64 = 15;
 
-/// How a pass is cut.
+/// How a pass is divided.
 pub(super) struct Plan<'a> {
     steps: Steps<'a>,
     /// Slots of sixteen hidden units.
@@ -39,7 +40,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The way that `split` names, or else the cheapest for a gang of `members`, by shapes alone.
+    /// Chooses the given `split`, or the cheapest one for `members` threads, by shapes alone.
     pub(super) fn new(
         split: Option<Split>,
         members: usize,
@@ -62,7 +63,7 @@ impl<'a> Plan<'a> {
         if cost(&in_units) < cost(&best) / 16 * CLEARLY_LESS { in_units } else { best }
     }
 
-    /// Predicted time of the slowest part.
+    /// Returns the predicted time of the slowest part.
     fn cost(&self, cell: Cell, units: usize) -> u64 {
         let weights = (cell.gates() * units * units) as u64;
         let (parts, all) = (self.parts as u64, 0..self.steps.sequences());
@@ -111,30 +112,30 @@ impl<'a> Plan<'a> {
 pub(super) struct Share<'a> {
     sequences: Range<usize>,
     slots: Range<usize>,
-    /// Set where other parts have other units of the same sequences.
+    /// Set if other parts have other units of the same sequences.
     beside: Option<Part<'a>>,
 }
 
 impl Share<'_> {
-    /// Its sequences that have a step `t`.
+    /// Returns its sequences that have a step `t`.
     #[inline(always)]
     pub(super) fn present(&self, steps: Steps<'_>, t: usize) -> Range<usize> {
         self.sequences.start..self.sequences.end.min(steps.active[t]).max(self.sequences.start)
     }
 
-    /// Its slots of sixteen units.
+    /// Returns its slots of sixteen units.
     #[inline(always)]
     pub(super) fn slots(&self) -> Range<usize> {
         self.slots.clone()
     }
 
-    /// Its floats in a row of units.
+    /// Returns its range of floats in a row of units.
     #[inline(always)]
     pub(super) fn floats(&self) -> Range<usize> {
         self.slots.start * SLOT..self.slots.end * SLOT
     }
 
-    /// Waits until the other units of its sequences are as far.
+    /// Waits until the parts with the other units of its sequences have reached the same point.
     #[inline(always)]
     pub(super) fn wait(&self) {
         if let Some(part) = self.beside {
@@ -144,15 +145,15 @@ impl Share<'_> {
 }
 
 impl Steps<'_> {
-    /// Tiles of up to [`TILE`] rows, and rows, over all steps of these sequences.
+    /// Returns the number of tiles of up to [`TILE`] rows, and of rows, over all steps of these sequences.
     fn tiles_and_rows(&self, sequences: Range<usize>) -> (u64, u64) {
-        // A step has one tile more for every sixth sequence that is still there.
+        // A step has one tile per six sequences that are still active, rounded up.
         let tiles: usize = self.lengths[sequences.clone()].iter().step_by(TILE).sum();
         let rows: usize = self.lengths[sequences].iter().sum();
         (tiles as u64, rows as u64)
     }
 
-    /// The sequences of share `part` of `parts`: cut where the sums of the lengths are equal, since equal
+    /// Returns the sequences of share `part` of `parts`, divided so that the sums of the lengths are equal: equal
     /// numbers of sorted sequences would give the first share most of the work.
     pub(super) fn share(&self, part: usize, parts: usize) -> Range<usize> {
         let rows = self.rows();
@@ -181,7 +182,7 @@ mod tests {
     const LSTM: Cell =
         Cell::Lstm { activation: Elementwise::Tanh, recurrent_activation: Elementwise::Sigmoid };
 
-    /// Steps of a batch, and what they borrow.
+    /// Returns the vectors that the `Steps` of a batch borrow.
     fn batch(lengths: &[usize]) -> (Vec<usize>, Vec<usize>) {
         let longest = lengths.first().copied().unwrap_or(0);
         let active: Vec<usize> = (0..longest).map(|t| lengths.partition_point(|&l| l > t)).collect();
@@ -197,13 +198,13 @@ mod tests {
 
     #[test]
     fn few_sequences_split_units_and_many_split_sequences() {
-        assert_eq!(chosen(2, 650, &[35; 20]), (Split::Sequences, 2), "a tile and more each");
+        assert_eq!(chosen(2, 650, &[35; 20]), (Split::Sequences, 2), "more than a tile each");
         assert_eq!(chosen(2, 256, &[64; 64]), (Split::Sequences, 2));
         assert_eq!(chosen(2, 650, &[35; 4]), (Split::Units, 2), "a third of a tile each");
         assert_eq!(chosen(2, 256, &[16; 8]), (Split::Units, 2), "two thirds of a tile each");
-        assert_eq!(chosen(2, 128, &[16; 8]), (Split::Sequences, 2), "the same with weights that stay near");
-        assert_eq!(chosen(2, 512, &[1]), (Split::Units, 2), "one stream");
-        assert_eq!(chosen(2, 128, &[16]), (Split::Units, 2), "a short one");
+        assert_eq!(chosen(2, 128, &[16; 8]), (Split::Sequences, 2), "the same with weights that stay in L2");
+        assert_eq!(chosen(2, 512, &[1]), (Split::Units, 2), "one stream of one step");
+        assert_eq!(chosen(2, 128, &[16]), (Split::Units, 2), "one short sequence");
         assert_eq!(chosen(2, 256, &[1000, 10, 10, 10]), (Split::Units, 2), "one long sequence");
         assert_eq!(chosen(8, 1024, &[35; 16]), (Split::Units, 8));
     }

@@ -1,4 +1,4 @@
-//! The fused passes on every instruction set against the plain reference in f64.
+//! Tests the fused passes on every instruction set against the plain reference in f64.
 
 mod padded;
 
@@ -11,8 +11,8 @@ use crate::reference::cell::{Dropout, Gradients, Masks, OutputGradients, State, 
 use crate::reference::{self, gru, lstm, rnn};
 use crate::{AlignedVec, Elementwise, Engine, Isa};
 
-/// Largest difference to the f64 reference, relative to the largest value of the array (or absolute below
-/// 1): a hundred steps of f32 rounding on values of order 1 stay two orders below.
+/// Largest difference from the f64 reference, relative to the largest value of the array (absolute below 1). A
+/// hundred steps of f32 rounding on values of order 1 stay two orders of magnitude below.
 const TOLERANCE: f64 = 3e-5;
 
 /// A small deterministic generator, uniform in ±scale.
@@ -33,7 +33,7 @@ impl Draw {
     }
 }
 
-/// Spreads dense rows over rows of `row_step(width)` floats, NaN after the width.
+/// Lays out dense rows as rows of `row_step(width)` floats, with NaN in the padding.
 fn padded(dense: &[f32], width: usize) -> AlignedVec {
     let rows = dense.len().checked_div(width).unwrap_or(0);
     let mut out = AlignedVec::zeros(rows * row_step(width));
@@ -68,7 +68,7 @@ struct Case {
     mask_groups: usize,
 }
 
-/// All that a step of training leaves behind, in dense rows.
+/// All results of a training step, in dense rows.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     h: Vec<f32>,
@@ -317,7 +317,7 @@ fn cells() -> [Cell; 4] {
 
 const SPLITS: [Split; 2] = [Split::Sequences, Split::Units];
 
-/// Each instruction set with both ways of sharing a pass.
+/// Each instruction set with both splits of a pass.
 fn engines() -> Vec<Engine> {
     let isas = Isa::available().into_iter();
     isas.flat_map(|isa| SPLITS.map(|split| Engine::new(isa, 2).with_split(split))).collect()
@@ -336,7 +336,7 @@ fn awkward_sizes_equal_the_reference() {
     }
 }
 
-/// Batches of one step take the input product in the pass too: see [`Case::fast`].
+/// Batches of one step also compute the input product within the pass: see [`Case::fast`].
 #[test]
 fn single_steps_equal_the_reference() {
     for engine in engines() {
@@ -397,7 +397,7 @@ fn every_activation_equals_the_reference() {
     }
 }
 
-/// With more threads than there are sequences or slots of units, and slots that end inside a panel.
+/// Includes more threads than sequences or unit slots, and slots that end inside a panel.
 #[test]
 fn threads_do_not_change_a_bit() {
     for isa in Isa::available() {

@@ -1,8 +1,8 @@
-//! Rows that are few different ones: the input product of each is taken once.
+//! Inputs with few distinct rows: the input product of each distinct row is computed once.
 //!
-//! A layer over tokens reads rows of a table. With fewer tokens than rows it multiplies the table by its kernel and
-//! gathers the products; backward sums the gates' gradients token by token, and the gradients of kernel, table and
-//! bias follow from the sums.
+//! A layer over tokens reads rows of a table. With fewer tokens than rows, it multiplies the table by its kernel and
+//! gathers the products. The backward pass sums the gates' gradients per token, and computes the gradients of kernel,
+//! table and bias from the sums.
 
 use crate::engine::{Engine, Shared};
 use crate::isa::Kernel;
@@ -10,10 +10,10 @@ use crate::layout::GATE_ROW;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// `gates[p][r] = products[p][ids[r]]`: a buffer of gates for `V` rows (the tokens) becomes one for `R`.
+/// Computes `gates[p][r] = products[p][ids[r]]`: expands a gate buffer of `V` rows (the tokens) to one of `R` rows.
 ///
 /// # Panics
-/// When the sizes do not fit, or an id is not below `V`.
+/// When the sizes do not match, or an id is not below `V`.
 pub fn gather_gates(engine: &Engine, products: &[f32], tokens: usize, ids: &[u32], gates: &mut [f32]) {
     let panels = check(products, tokens, ids, gates.len());
     let out = Shared::new(gates);
@@ -22,10 +22,11 @@ pub fn gather_gates(engine: &Engine, products: &[f32], tokens: usize, ids: &[u32
     });
 }
 
-/// `sums[p][v] = Σ gates[p][r]` over the rows `r` of token `v`, in their order: the other way.
+/// Computes `sums[p][v] = Σ gates[p][r]` over the rows `r` of token `v`, in their order: the reverse of
+/// [`gather_gates`].
 ///
 /// # Panics
-/// When the sizes do not fit, or an id is not below `V`.
+/// When the sizes do not match, or an id is not below `V`.
 pub fn sum_gates(engine: &Engine, gates: &[f32], ids: &[u32], tokens: usize, sums: &mut [f32]) {
     let panels = check(sums, tokens, ids, gates.len());
     let out = Shared::new(sums);
@@ -34,10 +35,14 @@ pub fn sum_gates(engine: &Engine, gates: &[f32], ids: &[u32], tokens: usize, sum
     });
 }
 
-/// The panels of the two buffers.
+/// Checks the sizes and ids, and returns the number of panels in the two buffers.
 fn check(of_tokens: &[f32], tokens: usize, ids: &[u32], gates: usize) -> usize {
     let panels = of_tokens.len() / (tokens * GATE_ROW).max(1);
-    assert!(gates >= panels * ids.len() * GATE_ROW, "gates of {} rows in {gates} floats", ids.len());
+    assert!(
+        gates >= panels * ids.len() * GATE_ROW,
+        "{gates} floats are too few for gates of {} rows",
+        ids.len()
+    );
     for (r, &id) in ids.iter().enumerate() {
         assert!((id as usize) < tokens, "id {id} in row {r}: expected below {tokens}");
     }
@@ -82,7 +87,7 @@ impl Kernel for Sum<'_> {
     fn run<S: Simd>(self, _: S) {
         let (floats, all) = (self.tokens * GATE_ROW, self.ids.len() * GATE_ROW);
         for p in self.panels {
-            // SAFETY: the sums hold a row a token for each panel; each panel belongs to one share.
+            // SAFETY: the sums hold a row per token for each panel; each panel belongs to one share.
             let sums = unsafe { self.out.slice(p * floats..(p + 1) * floats) };
             sums.fill(0.0);
             for (row, &id) in self.gates[p * all..][..all].chunks_exact(GATE_ROW).zip(self.ids) {

@@ -1,4 +1,4 @@
-//! The activations, with Keras's definitions (`keras/src/activations/activations.py`).
+//! Activations as Keras defines them (`keras/src/activations/activations.py`).
 
 use super::Real;
 use crate::Elementwise;
@@ -26,8 +26,8 @@ pub fn apply<T: Real>(activation: Elementwise, x: T) -> T {
     }
 }
 
-/// `act′(x)` from `y = act(x)`. Where an activation has a kink, the derivative there is that of its flat side,
-/// as in TensorFlow and PyTorch.
+/// Returns `act′(x)`, computed from `y = act(x)`. At a kink, the derivative is that of the flat side, as in
+/// TensorFlow and PyTorch.
 pub fn derivative_from_output<T: Real>(activation: Elementwise, y: T) -> T {
     let c = T::from_f64;
     match activation {
@@ -53,7 +53,7 @@ pub(super) fn sigmoid<T: Real>(x: T) -> T {
     T::ONE / (T::ONE + (-x).exp())
 }
 
-/// `ln(1 + e^x)`, written so that e^x cannot overflow.
+/// `ln(1 + e^x)`, computed so that e^x cannot overflow.
 pub(super) fn softplus<T: Real>(x: T) -> T {
     clamp_below(x, T::ZERO) + (-x.abs()).exp().ln_1p()
 }
@@ -62,12 +62,12 @@ fn elu<T: Real>(x: T) -> T {
     if x > T::ZERO { x } else { x.exp_m1() }
 }
 
-/// `max(x, low)`; a NaN stays one, which `Real::max` would lose.
+/// `max(x, low)`, but NaN stays NaN, unlike with `Real::max`.
 fn clamp_below<T: Real>(x: T, low: T) -> T {
     if x < low { low } else { x }
 }
 
-/// `min(max(x, low), high)`; a NaN stays one.
+/// `min(max(x, low), high)`, but NaN stays NaN.
 pub(super) fn clamp<T: Real>(x: T, low: T, high: T) -> T {
     let x = clamp_below(x, low);
     if x > high { high } else { x }

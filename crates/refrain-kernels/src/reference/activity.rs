@@ -1,18 +1,18 @@
-//! What activations cost, and their steps in time (Merity, McCann & Socher 2017): `square · Σ x² + step · Σ (x[t+1] −
-//! x[t])²` over the rows of a packed batch.
+//! Activity regularisation and temporal activity regularisation (Merity, McCann & Socher 2017):
+//! `square · Σ x² + step · Σ (x[t+1] − x[t])²` over the rows of a packed batch.
 
 use super::{Packed, Real, check_shape, row, row_mut};
 
 /// The factors of the two sums.
 #[derive(Clone, Copy, Debug)]
 pub struct Factors<T> {
-    /// Of the squares.
+    /// Factor of the squares.
     pub square: T,
-    /// Of the squared differences between neighbouring steps of a sequence.
+    /// Factor of the squared differences between neighbouring steps of a sequence.
     pub step: T,
 }
 
-/// The penalty of x (R, width).
+/// Returns the penalty of x (R, width).
 pub fn forward<T: Real>(packed: &Packed, factors: Factors<T>, x: &[T], width: usize) -> T {
     check_shape("x", x, packed.rows(), width);
     let mut penalty = T::ZERO;
@@ -27,7 +27,7 @@ pub fn forward<T: Real>(packed: &Packed, factors: Factors<T>, x: &[T], width: us
     penalty
 }
 
-/// The gradient (R, width) of x.
+/// Returns the gradient (R, width) of x.
 pub fn backward<T: Real>(packed: &Packed, factors: Factors<T>, x: &[T], width: usize) -> Vec<T> {
     check_shape("x", x, packed.rows(), width);
     let two = T::ONE + T::ONE;

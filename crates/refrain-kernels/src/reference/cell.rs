@@ -14,11 +14,11 @@ pub struct Weights<'a, T> {
     pub kernel: &'a [T],
     /// (H, G·H)
     pub recurrent_kernel: &'a [T],
-    /// (G·H); of a GRU with `reset_after` (2, 3·H), row 0 beside the input, row 1 beside the state.
+    /// (G·H); for a GRU with `reset_after` (2, 3·H): row 0 for the input, row 1 for the state.
     pub bias: Option<&'a [T]>,
 }
 
-/// Dropout masks in sorted order that stay the same at every step.
+/// Dropout masks in sorted order, the same at every step.
 #[derive(Clone, Copy, Debug)]
 pub struct Masks<'a, T> {
     /// (groups, N, I) for inputs, (groups, N, H) for states: 0 or 1 / (1 − rate).
@@ -27,13 +27,13 @@ pub struct Masks<'a, T> {
     pub groups: usize,
 }
 
-/// The dropout of a recurrent layer: both masks act before the products only. What a cell takes from its
-/// previous state directly (`z⊙h`, `f⊙c`) is never masked.
+/// The dropout of a recurrent layer. Both masks apply only to the products: what a cell takes directly from its
+/// previous state (`z⊙h`, `f⊙c`) is never masked.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout<'a, T> {
-    /// Of x. If `None`: no dropout.
+    /// Masks of x; `None` for no dropout.
     pub input: Option<Masks<'a, T>>,
-    /// Of h. If `None`: no dropout.
+    /// Masks of h; `None` for no dropout.
     pub recurrent: Option<Masks<'a, T>>,
 }
 
@@ -43,25 +43,25 @@ impl<T> Default for Dropout<'_, T> {
     }
 }
 
-/// A state, or a gradient of one, in sorted order.
+/// A state or the gradient of one, in sorted order.
 #[derive(Clone, Copy, Debug)]
 pub struct State<'a, T> {
     /// (N, H)
     pub h: &'a [T],
-    /// (N, H) for an LSTM, empty for the others.
+    /// (N, H) for an LSTM, otherwise empty.
     pub c: &'a [T],
 }
 
-/// The gradients that reach a recurrent layer.
+/// The gradients passed to a recurrent layer's backward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputGradients<'a, T> {
-    /// (R, H), of the outputs.
+    /// (R, H): of the outputs.
     pub y: &'a [T],
     /// Of the final state.
     pub state: State<'a, T>,
 }
 
-/// The gradients that leave a recurrent layer.
+/// The gradients that a recurrent layer's backward pass returns.
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
     /// (R, I)
@@ -70,15 +70,15 @@ pub struct Gradients<T> {
     pub kernel: Vec<T>,
     /// (H, G·H)
     pub recurrent_kernel: Vec<T>,
-    /// As the bias; none without one.
+    /// Shaped like the bias; `None` without a bias.
     pub bias: Option<Vec<T>>,
-    /// (N, H), of the initial h.
+    /// (N, H): of the initial h.
     pub h: Vec<T>,
-    /// (N, H), of an LSTM's initial c; empty for the others.
+    /// (N, H): of an LSTM's initial c; otherwise empty.
     pub c: Vec<T>,
-    /// (R, H), of h at every step, through all that follows and the output of the step itself.
+    /// (R, H): of h at every step, through all later steps and the output of the step itself.
     pub each_h: Vec<T>,
-    /// (R, H), of an LSTM's c at every step, the way through the h of the same step included; empty for the others.
+    /// (R, H): of an LSTM's c at every step, including the path through the h of the same step; otherwise empty.
     pub each_c: Vec<T>,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Layer<'a, T> {
 }
 
 impl<'a, T: Real> Layer<'a, T> {
-    /// `bias_rows`: 2 where input and state have a bias each.
+    /// Checks the shapes. `bias_rows` is 2 if input and state have separate biases.
     pub(super) fn new(
         packed: &'a Packed<'a>,
         weights: &'a Weights<'a, T>,
@@ -116,13 +116,13 @@ impl<'a, T: Real> Layer<'a, T> {
         Self { packed, weights, dropout, gates }
     }
 
-    /// Checks what goes in; an LSTM has a c.
+    /// Checks the shapes of the inputs. Only an LSTM has a c.
     pub(super) fn check_inputs(&self, x: &[T], initial: &State<T>, has_c: bool) {
         check_shape("x", x, self.packed.rows(), self.weights.inputs);
         self.check_state("initial", initial, has_c);
     }
 
-    /// Checks the gradients that come back.
+    /// Checks the shapes of the gradients passed to the backward pass.
     pub(super) fn check_gradients(&self, d: &OutputGradients<T>, has_c: bool) {
         check_shape("gradient of y", d.y, self.packed.rows(), self.weights.units);
         self.check_state("gradient of final", &d.state, has_c);
@@ -149,12 +149,12 @@ impl<'a, T: Real> Layer<'a, T> {
         self.mask(&self.dropout.input, gate, sequence, self.weights.inputs)
     }
 
-    /// The mask of h for a gate; ones without dropout.
+    /// Returns the mask of h for a gate; ones without dropout.
     pub(super) fn state_mask(&self, gate: usize, sequence: usize) -> Vec<T> {
         self.mask(&self.dropout.recurrent, gate, sequence, self.weights.units)
     }
 
-    /// Row `row` of the bias for a gate; zeros without a bias.
+    /// Returns row `bias_row` of the bias for a gate; zeros without a bias.
     pub(super) fn bias(&self, bias_row: usize, gate: usize) -> Vec<T> {
         let Columns { first, count, width } = self.columns(gate);
         match self.weights.bias {
@@ -187,7 +187,7 @@ impl<'a, T: Real> Layer<'a, T> {
         a
     }
 
-    /// Gradients that are zero but for the final state's, from where backward walks.
+    /// Returns gradients that are zero except for that of the final state, from which the backward pass starts.
     pub(super) fn start(&self, d_final: &State<T>) -> Gradients<T> {
         let Weights { inputs, kernel, recurrent_kernel, bias, .. } = self.weights;
         Gradients {

@@ -1,4 +1,4 @@
-//! Dense: `y = x·W + b`, row by row; activations are applied by the caller.
+//! Dense: `y = x·W + b`, row by row. The caller applies activations.
 
 use super::matrix::{Columns, add, add_outer, add_product, product_transposed};
 use super::{Real, check_shape, row, row_mut};
@@ -16,14 +16,14 @@ pub struct Weights<'a, T> {
     pub bias: Option<&'a [T]>,
 }
 
-/// The gradients that leave a dense layer.
+/// The gradients that a dense layer's backward pass returns.
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
     /// (R, I)
     pub x: Vec<T>,
     /// (I, O)
     pub kernel: Vec<T>,
-    /// (O); none without a bias.
+    /// (O); `None` without a bias.
     pub bias: Option<Vec<T>>,
 }
 
@@ -37,7 +37,7 @@ impl<T> Weights<'_, T> {
     }
 }
 
-/// y (rows, O) of x (rows, I).
+/// Returns y (rows, O) of x (rows, I).
 pub fn forward<T: Real>(weights: &Weights<T>, rows: usize, x: &[T]) -> Vec<T> {
     weights.check(rows, x);
     let Weights { inputs, outputs, kernel, bias } = *weights;
@@ -50,7 +50,7 @@ pub fn forward<T: Real>(weights: &Weights<T>, rows: usize, x: &[T]) -> Vec<T> {
     y
 }
 
-/// The gradients of `Σ dy·y`, dy (rows, O).
+/// Returns the gradients of `Σ dy·y`, dy (rows, O).
 pub fn backward<T: Real>(weights: &Weights<T>, rows: usize, x: &[T], dy: &[T]) -> Gradients<T> {
     weights.check(rows, x);
     check_shape("gradient of y", dy, rows, weights.outputs);

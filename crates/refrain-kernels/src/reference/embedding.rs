@@ -3,7 +3,7 @@
 use super::matrix::add;
 use super::{Real, check_shape, row, row_mut};
 
-/// y (R, width) of ids (R) from a table (V, width).
+/// Returns y (R, width) of ids (R) from a table (V, width).
 ///
 /// # Panics
 /// When an id is not below `V`.
@@ -11,7 +11,7 @@ pub fn forward<T: Real>(ids: &[u32], table: &[T], width: usize) -> Vec<T> {
     ids.iter().flat_map(|&id| row(table, id as usize, width)).copied().collect()
 }
 
-/// The gradient (V, width) of the table under `Σ dy·y`: row v sums the rows of dy (R, width) whose id is v.
+/// Returns the gradient (V, width) of the table under `Σ dy·y`: row v sums the rows of dy (R, width) whose id is v.
 ///
 /// # Panics
 /// When an id is not below `vocabulary`.

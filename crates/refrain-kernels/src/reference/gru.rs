@@ -7,7 +7,7 @@
 //! h = z⊙h + (1 − z)⊙hh
 //! ```
 //!
-//! Gate order z, r, h. σ is the recurrent activation. The mask of the candidate's state acts on h, before r does.
+//! Gate order z, r, h. σ is the recurrent activation. The recurrent mask of the candidate is applied to h before r.
 
 use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights, times};
@@ -21,14 +21,14 @@ const Z: usize = 0;
 const R: usize = 1;
 const CANDIDATE: usize = 2;
 
-/// What a layer chooses; the default is Keras's.
+/// The options of a layer; the defaults are Keras's.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
-    /// Of the candidate hh.
+    /// Elementwise of the candidate hh.
     pub activation: Elementwise,
-    /// Of the gates z and r.
+    /// Elementwise of the gates z and r.
     pub recurrent_activation: Elementwise,
-    /// Whether r multiplies `h·U_h + b′_h`, as in cuDNN, or h itself; decides the shape of the bias.
+    /// Whether r multiplies `h·U_h + b′_h`, as in cuDNN, or h itself. Decides the shape of the bias.
     pub reset_after: bool,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,
@@ -51,16 +51,16 @@ impl<T> Options<'_, T> {
     }
 }
 
-/// The result of [`forward`], which [`backward`] reads.
+/// The result of [`forward`], which [`backward`] takes.
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     /// (R, H)
     pub y: Vec<T>,
     /// (R, 3·H): z, r, hh after their activations.
     pub gates: Vec<T>,
-    /// (R, H): what r multiplies, masked: `h·U_h + b′_h` with `reset_after`, else h before the step.
+    /// (R, H): what r multiplies, masked: `h·U_h + b′_h` with `reset_after`, otherwise h before the step.
     pub reset_input: Vec<T>,
-    /// (N, H): h at each sequence's last step, the initial h for one of length 0.
+    /// (N, H): h at each sequence's last step, or the initial h for a sequence of length 0.
     pub h: Vec<T>,
 }
 
@@ -113,7 +113,7 @@ pub fn forward<T: Real>(
     Forward { y, gates, reset_input, h }
 }
 
-/// The gradients of `Σ d.y·y + Σ d.state.h·h`.
+/// Returns the gradients of `Σ d.y·y + Σ d.state.h·h`.
 pub fn backward<T: Real>(
     packed: &Packed,
     weights: &Weights<T>,
@@ -144,7 +144,7 @@ pub fn backward<T: Real>(
             let d_candidate = dh * (T::ONE - z_gate[j]);
             da_z.push(dz * derivative_from_output(sigma, z_gate[j]));
             da_candidate.push(d_candidate * derivative_from_output(options.activation, candidate[j]));
-            // From here on the gradient of h_prev: its direct part, to which the products add theirs.
+            // From here on this is the gradient of h_prev: its direct part, to which the products are added.
             row_mut(&mut to.h, n, units)[j] = dh * z_gate[j];
         }
 

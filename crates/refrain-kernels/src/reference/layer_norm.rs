@@ -4,23 +4,23 @@
 use super::matrix::add;
 use super::{Real, check_shape, row, row_mut};
 
-/// ε of Keras.
+/// Keras's default ε.
 pub const EPSILON: f64 = 1e-3;
 
 /// The weights of a layer normalisation.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a, T> {
-    /// `F`, the values of a row.
+    /// `F`, the number of values in a row.
     pub width: usize,
-    /// γ (F). If `None`: ones (`scale=False`).
+    /// γ (F); `None` stands for ones (`scale=False`).
     pub gamma: Option<&'a [T]>,
-    /// β (F). If `None`: zeros (`center=False`).
+    /// β (F); `None` stands for zeros (`center=False`).
     pub beta: Option<&'a [T]>,
     /// ε, [`EPSILON`] in Keras.
     pub epsilon: T,
 }
 
-/// The result of [`forward`], which [`backward`] reads.
+/// The result of [`forward`], which [`backward`] takes.
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     /// (R, F)
@@ -31,14 +31,14 @@ pub struct Forward<T> {
     pub inverse_deviation: Vec<T>,
 }
 
-/// The gradients that leave a layer normalisation.
+/// The gradients that a layer normalisation's backward pass returns.
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
     /// (R, F)
     pub x: Vec<T>,
-    /// (F); none without γ.
+    /// (F); `None` without γ.
     pub gamma: Option<Vec<T>>,
-    /// (F); none without β.
+    /// (F); `None` without β.
     pub beta: Option<Vec<T>>,
 }
 
@@ -85,7 +85,7 @@ pub fn forward<T: Real>(weights: &Weights<T>, rows: usize, x: &[T]) -> Forward<T
     to
 }
 
-/// The gradients of `Σ dy·y`, dy (rows, F). With `u = γ⊙dy` and the normalised row `n`:
+/// Returns the gradients of `Σ dy·y`, dy (rows, F). With `u = γ⊙dy` and the normalised row `n`:
 /// `dx = (u − mean(u) − n⊙mean(u⊙n)) / √(variance + ε)`.
 pub fn backward<T: Real>(weights: &Weights<T>, rows: usize, forward: &Forward<T>, dy: &[T]) -> Gradients<T> {
     weights.check(rows, dy);

@@ -1,8 +1,8 @@
-//! Losses (`keras/src/losses/losses.py`): a value for each row, the mean over its last axis where Keras takes
-//! it, and the gradient of the sum of the values.
+//! Losses (`keras/src/losses/losses.py`): a value per row, averaged over the last axis if Keras averages it, and the
+//! gradient of the sum of the values.
 //!
-//! Weights per row, reduction over rows and label smoothing are the caller's. Cross-entropy from softmax's
-//! logits is in [`super::softmax`].
+//! Weights per row, reduction over rows and label smoothing are left to the caller. Softmax cross-entropy from logits
+//! is in [`super::softmax`].
 
 use super::activation::{clamp, sigmoid, softplus};
 use super::matrix::one_hot;
@@ -20,7 +20,7 @@ pub struct Loss<T> {
     pub gradient: Vec<T>,
 }
 
-/// The mean over each row of an elementwise loss, which gives its value and its derivative.
+/// Returns the mean over each row of an elementwise loss, given its value and derivative.
 fn mean_of<T: Real>(
     prediction: &[T],
     target: &[T],
@@ -46,12 +46,12 @@ pub fn mean_squared_error<T: Real>(prediction: &[T], target: &[T], width: usize)
     mean_of(prediction, target, width, |p, t| ((p - t) * (p - t), T::from_f64(2.0) * (p - t)))
 }
 
-/// `mean(|p − t|)`; derivative 0 where they are equal.
+/// `mean(|p − t|)`, with derivative 0 where they are equal.
 pub fn mean_absolute_error<T: Real>(prediction: &[T], target: &[T], width: usize) -> Loss<T> {
     mean_of(prediction, target, width, |p, t| ((p - t).abs(), sign(p - t)))
 }
 
-/// `mean(½e²)` where `|e| ≤ δ`, else `δ|e| − ½δ²`, with `e = p − t` (Huber 1964). Keras's δ is 1.
+/// `mean(½e²)` if `|e| ≤ δ`, otherwise `δ|e| − ½δ²`, with `e = p − t` (Huber 1964). Keras's default δ is 1.
 pub fn huber<T: Real>(prediction: &[T], target: &[T], width: usize, delta: T) -> Loss<T> {
     let half = T::from_f64(0.5);
     mean_of(prediction, target, width, |p, t| {
@@ -78,7 +78,7 @@ pub fn binary_cross_entropy_from_logits<T: Real>(logits: &[T], target: &[T], wid
     mean_of(logits, target, width, |x, t| (softplus(x) - t * x, sigmoid(x) - t))
 }
 
-/// `mean(−t·ln p − (1 − t)·ln(1 − p))` of probabilities, clipped.
+/// `mean(−t·ln p − (1 − t)·ln(1 − p))` of probabilities, which are clipped.
 pub fn binary_cross_entropy<T: Real>(prediction: &[T], target: &[T], width: usize) -> Loss<T> {
     mean_of(prediction, target, width, |p, t| {
         let (p, slope) = clip(p);
@@ -87,13 +87,13 @@ pub fn binary_cross_entropy<T: Real>(prediction: &[T], target: &[T], width: usiz
     })
 }
 
-/// The clipped probability and the derivative of the clipping: 1 inside and at the borders, else 0.
+/// Returns the clipped probability and the derivative of the clipping: 1 inside and at the borders, otherwise 0.
 fn clip<T: Real>(p: T) -> (T, T) {
     let clipped = clamp(p, T::from_f64(EPSILON), T::from_f64(1.0 - EPSILON));
     (clipped, if clipped == p { T::ONE } else { T::ZERO })
 }
 
-/// `−Σ t·ln p` over each row of probabilities (R, classes), which are divided by their sum, then clipped.
+/// `−Σ t·ln p` over each row of probabilities (R, classes), which are divided by their sum and then clipped.
 pub fn categorical_cross_entropy<T: Real>(prediction: &[T], target: &[T], classes: usize) -> Loss<T> {
     assert_eq!(prediction.len(), target.len(), "one target for each prediction");
     let rows = prediction.len().checked_div(classes).unwrap_or(0);
@@ -112,10 +112,10 @@ pub fn categorical_cross_entropy<T: Real>(prediction: &[T], target: &[T], classe
     to
 }
 
-/// As [`categorical_cross_entropy`] with integer targets (R).
+/// Like [`categorical_cross_entropy`], with integer targets (R).
 ///
-/// So do Keras's NumPy, JAX and PyTorch backends. Its TensorFlow backend clips first and divides by the sum
-/// afterwards, which differs by up to `classes`·ε where many classes are clipped.
+/// Keras's NumPy, JAX and PyTorch backends do the same. Its TensorFlow backend clips first and then divides by the
+/// sum, which differs by up to `classes`·ε when many classes are clipped.
 ///
 /// # Panics
 /// When a target is not below `classes`.

@@ -16,12 +16,12 @@ use crate::Elementwise;
 /// Gates `G`.
 pub const GATES: usize = 4;
 
-/// What a layer chooses; the default is Keras's.
+/// The options of a layer; the defaults are Keras's.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
-    /// Of the candidate g and of c on its way to h.
+    /// Elementwise of the candidate g, and of c when h is computed.
     pub activation: Elementwise,
-    /// Of the gates i, f and o.
+    /// Elementwise of the gates i, f and o.
     pub recurrent_activation: Elementwise,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,
@@ -44,7 +44,7 @@ impl<T> Options<'_, T> {
     }
 }
 
-/// The result of [`forward`], which [`backward`] reads.
+/// The result of [`forward`], which [`backward`] takes.
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     /// (R, H): h of every step.
@@ -53,9 +53,9 @@ pub struct Forward<T> {
     pub cells: Vec<T>,
     /// (R, 4·H): i, f, g, o after their activations.
     pub gates: Vec<T>,
-    /// (N, H): h at each sequence's last step, the initial h for one of length 0.
+    /// (N, H): h at each sequence's last step, or the initial h for a sequence of length 0.
     pub h: Vec<T>,
-    /// (N, H): c likewise.
+    /// (N, H): c, in the same way.
     pub c: Vec<T>,
 }
 
@@ -95,7 +95,7 @@ pub fn forward<T: Real>(
     Forward { y, cells, gates, h, c }
 }
 
-/// The gradients of `Σ d.y·y + Σ d.state.h·h + Σ d.state.c·c`.
+/// Returns the gradients of `Σ d.y·y + Σ d.state.h·h + Σ d.state.c·c`.
 pub fn backward<T: Real>(
     packed: &Packed,
     weights: &Weights<T>,
@@ -128,7 +128,7 @@ pub fn backward<T: Real>(
             for (gate, activation) in options.gate_activations().into_iter().enumerate() {
                 da[gate].push(d_gates[gate] * derivative_from_output(activation, [i, f, g, o][gate]));
             }
-            // From here on these are the gradients of the previous state; h_prev's comes with the products.
+            // From here on these are the gradients of the previous state; that of h_prev comes from the products.
             row_mut(&mut to.c, n, units)[j] = dc * f;
             row_mut(&mut to.h, n, units)[j] = T::ZERO;
         }

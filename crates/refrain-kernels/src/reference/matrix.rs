@@ -1,4 +1,4 @@
-//! The three products of a linear map, on one row and a block of columns.
+//! The three products of a linear map, for one row and a block of columns.
 
 use super::{Real, row, row_mut};
 
@@ -53,7 +53,7 @@ pub(super) fn add<T: Real>(a: &mut [T], b: impl IntoIterator<Item = T>) {
     }
 }
 
-/// A row (classes) with one 1 for each target.
+/// Returns a row (classes) with a single 1 for each target.
 ///
 /// # Panics
 /// When a target is not below `classes`.

@@ -1,16 +1,15 @@
-//! The arithmetic of Refrain as plain loops that read like the formulas: the oracle of the fast kernels.
+//! The reference implementation: plain loops that read like the formulas, against which the fast kernels are tested.
 //!
-//! Everything is generic over [`Real`] (`f32`, `f64`), takes slices, allocates its results and uses neither
-//! vector instructions nor threads. A forward and its backward stand together and share their argument order.
-//! Wrong shapes panic: whoever calls an oracle wants to hear of it at once.
+//! Everything is generic over [`Real`] (`f32`, `f64`), takes slices, allocates its results, and uses neither vector
+//! instructions nor threads. Each forward is next to its backward, with the same argument order. Wrong shapes panic.
 //!
 //! Letters: `T` steps, `N` sequences, `I` inputs, `H` units, `G` gates, `R` rows, `V` classes or vocabulary.
 //! Matrices are row-major without padding. Equations, gate orders and defaults are those of Keras 3.15.1;
 //! `tests/golden.py` writes the values of Keras that the tests compare with.
 //!
-//! A gradient is always that of a sum: of `Σ v·y` for layers, where `v` is the gradient handed in, and of
-//! `Σ` of the values per row for losses. Results are fresh buffers; nothing is accumulated into an argument,
-//! except by the optimiser steps, which update weights and slots in place.
+//! A gradient is always that of a sum: of `Σ v·y` for layers, where `v` is the gradient passed in, and of the sum of
+//! the values per row for losses. Results are new buffers. Nothing is accumulated into an argument, except that the
+//! optimiser steps update weights and slots in place.
 
 mod matrix;
 #[cfg(test)]
@@ -33,7 +32,7 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
-/// The floats that the reference computes in.
+/// The float types of the reference implementation.
 pub trait Real:
     Copy
     + Debug
@@ -53,9 +52,9 @@ pub trait Real:
     const ZERO: Self;
     /// 1
     const ONE: Self;
-    /// The nearest value to `x`.
+    /// Rounds `x` to the nearest value.
     fn from_f64(x: f64) -> Self;
-    /// The same value.
+    /// Converts without rounding.
     fn to_f64(self) -> f64;
     /// `|self|`
     fn abs(self) -> Self;
@@ -67,9 +66,9 @@ pub trait Real:
     fn ln(self) -> Self;
     /// `ln(1 + self)`, accurate near zero.
     fn ln_1p(self) -> Self;
-    /// The larger of the two; a NaN loses.
+    /// The larger of the two; NaN is ignored.
     fn max(self, other: Self) -> Self;
-    /// The smaller of the two; a NaN loses.
+    /// The smaller of the two; NaN is ignored.
     fn min(self, other: Self) -> Self;
     /// `self^exponent`
     fn powf(self, exponent: Self) -> Self;
@@ -130,20 +129,20 @@ real!(f64);
 /// The shape of a packed batch in time: sequences sorted by length, longest first, time-major, no padding rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'a> {
-    /// `n_t` of each step `t`: how many sequences are longer than `t`. Positive and never rising.
+    /// The number of sequences `n_t` at each step `t`, those longer than `t`. Positive and non-increasing.
     pub active: &'a [usize],
-    /// `N`, sequences of length 0 included.
+    /// `N`, including sequences of length 0.
     pub sequences: usize,
 }
 
 /// One row of a packed batch.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Sorted sequence that the row belongs to.
+    /// The sorted sequence that the row belongs to.
     sequence: usize,
-    /// The row.
+    /// The index of the row.
     row: usize,
-    /// The row of the same sequence one step earlier; none at step 0.
+    /// The row of the same sequence one step earlier; `None` at step 0.
     previous: Option<usize>,
 }
 
@@ -153,7 +152,7 @@ impl Packed<'_> {
         self.active.iter().sum()
     }
 
-    /// The first row of each step; row `n` of step `t` is `offsets()[t] + n`.
+    /// Returns the first row of each step; row `n` of step `t` is `offsets()[t] + n`.
     pub fn offsets(&self) -> Vec<usize> {
         let ends = self.active.iter().scan(0, |end, &n_t| {
             *end += n_t;
@@ -162,18 +161,18 @@ impl Packed<'_> {
         ends.zip(self.active).map(|(end, n_t)| end - n_t).collect()
     }
 
-    /// `length` of each sorted sequence (N).
+    /// Returns the length of each sorted sequence (N).
     pub fn lengths(&self) -> Vec<usize> {
         (0..self.sequences).map(|n| self.active.iter().filter(|&&n_t| n < n_t).count()).collect()
     }
 
-    /// Every row in the order of time.
+    /// Returns every row in order of time.
     ///
     /// # Panics
-    /// When `active` rises, has a zero, or exceeds `sequences`.
+    /// When `active` increases, contains a zero, or exceeds `sequences`.
     fn places(&self) -> Vec<Place> {
         let descending = self.active.is_sorted_by(|a, b| a >= b) && self.active.last() != Some(&0);
-        assert!(descending, "active {:?}: expected positive and never rising", self.active);
+        assert!(descending, "active {:?}: expected positive and non-increasing", self.active);
         let first = self.active.first().copied().unwrap_or(0);
         assert!(first <= self.sequences, "step 0 has {first} of {} sequences", self.sequences);
         let offsets = self.offsets();
@@ -190,7 +189,7 @@ impl Packed<'_> {
 }
 
 impl Place {
-    /// The state before this row: `rows` (R, width) one step earlier, or at step 0 `initial` (N, width).
+    /// Returns the state before this row: `rows` (R, width) one step earlier, or `initial` (N, width) at step 0.
     fn before<'a, T>(&self, rows: &'a [T], initial: &'a [T], width: usize) -> &'a [T] {
         match self.previous {
             Some(previous) => row(rows, previous, width),
@@ -199,12 +198,12 @@ impl Place {
     }
 }
 
-/// Row `index` of a matrix of `width` columns.
+/// Returns row `index` of a matrix with `width` columns.
 fn row<T>(data: &[T], index: usize, width: usize) -> &[T] {
     &data[index * width..][..width]
 }
 
-/// As [`row`].
+/// Like [`row`], but mutable.
 fn row_mut<T>(data: &mut [T], index: usize, width: usize) -> &mut [T] {
     &mut data[index * width..][..width]
 }

@@ -1,17 +1,17 @@
 //! One update step of each optimiser, with Keras 3's formulas (`keras/src/optimizers/`).
 //!
-//! `w` are the weights, `g` their gradient, the other slices an optimiser's slots, all of one length; `w` and
-//! the slots are updated in place. `t` is the number of the step, from 1. Slots begin at zero except where
-//! said. An optional slot that is given switches its variant on.
+//! `w` are the weights, `g` their gradient, and the other slices the optimiser's slots, all of the same length. `w`
+//! and the slots are updated in place. `t` is the number of the step, from 1. Slots start at zero unless stated
+//! otherwise. Passing an optional slot enables its variant.
 //!
-//! Hyperparameters are `f64` whatever the weights are, and are rounded where Keras rounds them: `1 − β` is
-//! taken first and rounded then, but in `1 − β^t` (and everywhere in Nadam) β is rounded first. In `f32` with
-//! β = 0.999 the two differ by a relative 5e-5.
+//! Hyperparameters are `f64` for any type of weights, and are rounded where Keras rounds them: `1 − β` is computed
+//! first and then rounded, but in `1 − β^t` (and everywhere in Nadam) β is rounded first. In `f32` with β = 0.999,
+//! the two differ by a relative 5e-5.
 
 use super::Real;
 
 /// # Panics
-/// When a slot's length differs from that of the weights.
+/// When the length of a slot differs from that of the weights.
 fn check<T>(w: &[T], slots: &[&[T]]) {
     for slot in slots {
         assert_eq!(slot.len(), w.len(), "gradient and slots: expected the length of the weights");
@@ -23,14 +23,15 @@ fn power<T: Real>(beta: f64, t: u64) -> T {
     T::from_f64(beta).powf(T::from_f64(t as f64))
 }
 
-/// `w −= w·decay·rate`: the decoupled decay of AdamW, which Keras offers with every optimiser, before its step.
+/// `w −= w·decay·rate`: the decoupled weight decay of AdamW, applied before the step. Keras offers it with every
+/// optimiser.
 pub fn decoupled_decay<T: Real>(w: &mut [T], weight_decay: f64, learning_rate: f64) {
     for w in w {
         *w -= *w * T::from_f64(weight_decay) * T::from_f64(learning_rate);
     }
 }
 
-/// `a += rate·(w − a)`: the weights join their average.
+/// `a += rate·(w − a)`: adds the weights to their moving average.
 pub fn average<T: Real>(a: &mut [T], w: &[T], rate: f64) {
     check(w, &[a]);
     for k in 0..w.len() {
@@ -43,7 +44,7 @@ pub fn average<T: Real>(a: &mut [T], w: &[T], rate: f64) {
 pub struct Sgd {
     /// Keras's default is 0.01.
     pub learning_rate: f64,
-    /// μ, 0 by default. Counts where the step has the slot.
+    /// μ, 0 by default. Used only if the step has the slot.
     pub momentum: f64,
     /// Off by default.
     pub nesterov: bool,
@@ -56,7 +57,7 @@ impl Default for Sgd {
 }
 
 impl Sgd {
-    /// Keras has the slot where μ is not 0.
+    /// Takes a step. Keras has the slot if μ is not 0.
     pub fn step<T: Real>(&self, w: &mut [T], g: &[T], momentum: Option<&mut [T]>) {
         check(w, &[g]);
         let [rate, mu] = [self.learning_rate, self.momentum].map(T::from_f64);
@@ -79,7 +80,7 @@ pub struct RmsProp {
     pub learning_rate: f64,
     /// ρ, 0.9 by default.
     pub rho: f64,
-    /// μ, 0 by default. Counts where the step has the slot.
+    /// μ, 0 by default. Used only if the step has the slot.
     pub momentum: f64,
     /// ε, 1e-7 by default.
     pub epsilon: f64,
@@ -92,7 +93,7 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
-    /// Keras has the slot `momentum` where μ is above 0, and `average_gradient` where `centered`.
+    /// Takes a step. Keras has the slot `momentum` if μ is above 0, and `average_gradient` if `centered`.
     pub fn step<T: Real>(
         &self,
         w: &mut [T],
@@ -132,7 +133,7 @@ pub struct Adagrad {
 }
 
 impl Adagrad {
-    /// Where Keras's accumulator begins.
+    /// The initial value of Keras's accumulator.
     pub const INITIAL_ACCUMULATOR: f64 = 0.1;
 }
 
@@ -143,7 +144,7 @@ impl Default for Adagrad {
 }
 
 impl Adagrad {
-    /// The accumulator begins at [`Adagrad::INITIAL_ACCUMULATOR`].
+    /// Takes a step. The accumulator starts at [`Adagrad::INITIAL_ACCUMULATOR`].
     pub fn step<T: Real>(&self, w: &mut [T], g: &[T], accumulator: &mut [T]) {
         check(w, &[g, accumulator]);
         let [rate, epsilon] = [self.learning_rate, self.epsilon].map(T::from_f64);
@@ -172,7 +173,7 @@ impl Default for Adadelta {
 }
 
 impl Adadelta {
-    /// Slots: a, of gradients, and d, of changes.
+    /// Takes a step. The slots are a, of gradients, and d, of changes.
     pub fn step<T: Real>(
         &self,
         w: &mut [T],
@@ -193,7 +194,7 @@ impl Adadelta {
     }
 }
 
-/// The hyperparameters of the Adam family; Keras's defaults are the same for all of it.
+/// The hyperparameters of the Adam family, which has the same defaults throughout in Keras.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// 0.001 by default.
@@ -213,10 +214,10 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// Adam (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `v += (1 − β₂)(g² − v)`,
+    /// Takes a step of Adam (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `v += (1 − β₂)(g² − v)`,
     /// `w −= rate·√(1 − β₂^t) / (1 − β₁^t) · m / (√v + ε)`.
     ///
-    /// With the slot `largest` AMSGrad (Reddi et al. 2018): the largest v so far stands for v.
+    /// Passing the slot `largest` selects AMSGrad (Reddi et al. 2018), which uses the largest v so far instead of v.
     pub fn step<T: Real>(
         &self,
         t: u64,
@@ -247,7 +248,7 @@ impl Adam {
         }
     }
 
-    /// Adamax (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `u = max(β₂·u, |g|)`,
+    /// Takes a step of Adamax (Kingma & Ba 2015): `m += (1 − β₁)(g − m)`, `u = max(β₂·u, |g|)`,
     /// `w −= rate·m / ((1 − β₁^t)(u + ε))`.
     pub fn adamax_step<T: Real>(&self, t: u64, w: &mut [T], g: &[T], momentum: &mut [T], norm: &mut [T]) {
         let (m, u) = (momentum, norm);
@@ -262,10 +263,10 @@ impl Adam {
         }
     }
 
-    /// Nadam (Dozat 2016): with `μ_t = β₁(1 − ½·0.96^t)` and `Π_t = μ_1…μ_t`, m and v as Adam's,
+    /// Takes a step of Nadam (Dozat 2016): with `μ_t = β₁(1 − ½·0.96^t)` and `Π_t = μ_1…μ_t`, m and v as in Adam,
     /// `w −= rate·(μ_{t+1}·m / (1 − Π_{t+1}) + (1 − μ_t)·g / (1 − Π_t)) / (√(v / (1 − β₂^t)) + ε)`.
     ///
-    /// `product` is Π: one value for all weights, 1 before the first step; pass each step's result on.
+    /// `product` is Π: one value for all weights, 1 before the first step. Pass each step's result to the next.
     pub fn nadam_step<T: Real>(
         &self,
         t: u64,

@@ -8,10 +8,10 @@ use crate::Elementwise;
 /// Gates `G`.
 pub const GATES: usize = 1;
 
-/// What a layer chooses; the default is Keras's.
+/// The options of a layer; the defaults are Keras's.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
-    /// Of the hidden state.
+    /// Elementwise of the hidden state.
     pub activation: Elementwise,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,
@@ -23,12 +23,12 @@ impl<T> Default for Options<'_, T> {
     }
 }
 
-/// The result of [`forward`], which [`backward`] reads.
+/// The result of [`forward`], which [`backward`] takes.
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     /// (R, H)
     pub y: Vec<T>,
-    /// (N, H): h at each sequence's last step, the initial h for one of length 0.
+    /// (N, H): h at each sequence's last step, or the initial h for a sequence of length 0.
     pub h: Vec<T>,
 }
 
@@ -55,7 +55,7 @@ pub fn forward<T: Real>(
     Forward { y, h }
 }
 
-/// The gradients of `Σ d.y·y + Σ d.state.h·h`.
+/// Returns the gradients of `Σ d.y·y + Σ d.state.h·h`.
 pub fn backward<T: Real>(
     packed: &Packed,
     weights: &Weights<T>,
@@ -80,7 +80,7 @@ pub fn backward<T: Real>(
                 dh * derivative_from_output(options.activation, row(&forward.y, r, units)[j])
             })
             .collect();
-        // From here on this row of `to.h` is the gradient of h_prev, which only the product carries.
+        // From here on this row of `to.h` is the gradient of h_prev, which comes only from the product.
         row_mut(&mut to.h, n, units).fill(T::ZERO);
         layer.pre_activation_backward(&da, 0, place, (x, h_prev), &mut to);
     }

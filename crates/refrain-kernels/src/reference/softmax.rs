@@ -4,19 +4,19 @@ use super::losses::Loss;
 use super::matrix::one_hot;
 use super::{Real, check_shape, row};
 
-/// `y_v = e^{x_v} / Σ e^x` of each row of x (R, classes).
+/// Returns `y_v = e^{x_v} / Σ e^x` for each row of x (R, classes).
 pub fn forward<T: Real>(x: &[T], classes: usize) -> Vec<T> {
     log_forward(x, classes).into_iter().map(T::exp).collect()
 }
 
-/// `y_v = x_v − ln Σ e^x` of each row of x (R, classes).
+/// Returns `y_v = x_v − ln Σ e^x` for each row of x (R, classes).
 pub fn log_forward<T: Real>(x: &[T], classes: usize) -> Vec<T> {
     let rows = x.chunks_exact(classes);
     assert!(rows.remainder().is_empty(), "x: expected rows of {classes} classes");
     rows.flat_map(log_softmax).collect()
 }
 
-/// The gradient (R, classes) of x under `Σ dy·y`, from y: `y⊙(dy − Σ dy⊙y)`.
+/// Returns the gradient (R, classes) of x under `Σ dy·y`, computed from y: `y⊙(dy − Σ dy⊙y)`.
 pub fn backward<T: Real>(y: &[T], dy: &[T], classes: usize) -> Vec<T> {
     assert_eq!(y.len(), dy.len(), "one gradient for each output");
     let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
@@ -27,7 +27,7 @@ pub fn backward<T: Real>(y: &[T], dy: &[T], classes: usize) -> Vec<T> {
     .collect()
 }
 
-/// Softmax cross-entropy of logits (R, classes) and integer targets (R), weighted (R):
+/// Returns the softmax cross-entropy of logits (R, classes) and integer targets (R), weighted (R):
 /// `loss_r = w_r · −ln softmax(logits_r)[target_r]`, gradient `w_r · (softmax(logits_r) − onehot(target_r))`.
 ///
 /// # Panics
@@ -36,7 +36,7 @@ pub fn cross_entropy<T: Real>(logits: &[T], targets: &[u32], weights: &[T], clas
     categorical_cross_entropy(logits, &one_hot(targets, classes), weights, classes)
 }
 
-/// As [`cross_entropy`] with a distribution for each row as its target (R, classes):
+/// Like [`cross_entropy`], with a distribution as the target of each row (R, classes):
 /// `loss_r = w_r · −Σ target·ln softmax(logits_r)`, gradient `w_r · (softmax(logits_r)·Σ target − target)`.
 pub fn categorical_cross_entropy<T: Real>(
     logits: &[T],
@@ -57,7 +57,7 @@ pub fn categorical_cross_entropy<T: Real>(
     to
 }
 
-/// `x − ln Σ e^x`, around the row's largest value so that nothing overflows.
+/// `x − ln Σ e^x`, relative to the row's largest value so that nothing overflows.
 fn log_softmax<T: Real>(x: &[T]) -> Vec<T> {
     let largest = x.iter().copied().reduce(T::max).unwrap_or(T::ZERO);
     let log_sum = x.iter().map(|&x| (x - largest).exp()).sum::<T>().ln();

@@ -1,4 +1,4 @@
-//! Plain Rust arrays: compiles everywhere, and is what a processor without AVX2 gets.
+//! Plain Rust arrays: compiles everywhere, and is used on processors without AVX2.
 
 use super::{Simd, tile};
 
@@ -51,7 +51,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn fma(self, a: F, b: F, c: F) -> F {
-        // Two roundings: `mul_add` is a library call where the processor has no FMA.
+        // Rounds twice: `mul_add` is a library call if the processor has no FMA.
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The register tile: a few batch rows times one panel, accumulated over k.
 
-// The tile's loops index registers and memory by the same counter; iterators would hide the tile.
+// The tile's loops index registers and memory with the same counter; iterators would obscure the tile.
 #![allow(clippy::needless_range_loop)]
 
 use super::Simd;
@@ -9,8 +9,8 @@ use std::ops::Range;
 
 /// A product of batch rows with one panel: `out[row][slot] = start + Σ_k left[row][k] · right[k][slot]`.
 ///
-/// Every element is one chain over k, whatever the tile height or the vectors a slot takes, so a row's
-/// result does not depend on the rows beside it.
+/// Every element is one chain over k, whatever the tile height and the number of vectors in a slot, so the result of
+/// a row does not depend on the rows computed with it.
 #[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
     /// Slots of the panel to compute, 1 to 4.
@@ -21,7 +21,7 @@ pub(crate) struct Product<'a> {
     pub(crate) left: *const f32,
     pub(crate) left_row: usize,
     pub(crate) left_k: usize,
-    /// The right factor's first panel row; the slots to compute follow each other.
+    /// The right factor's first panel row; the slots to compute are adjacent.
     pub(crate) right: *const f32,
     pub(crate) right_k: usize,
     /// Floats from the start of a panel row to each slot.
@@ -34,20 +34,20 @@ pub(crate) struct Product<'a> {
     pub(crate) next: Next,
 }
 
-/// Floats from this product's factor and output to those of the product that comes after it, of the same size:
-/// they are fetched while this one is computed. Zero where nothing comes, or what comes is near.
+/// Offsets in floats from this product's factor and output to those of the next product, of the same size, which are
+/// prefetched while this one is computed. Zero if there is no next product or its data is near.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Next {
     pub(crate) right: isize,
     pub(crate) out: isize,
 }
 
-/// What k runs over.
+/// The range of k.
 #[derive(Clone, Copy)]
 pub(crate) enum Depth<'a> {
-    /// That many k, one strided block.
+    /// This many values of k, in one strided block.
     Plain(usize),
-    /// The columns of the gate buffer's `panels`, `panel_step` floats apart, for the gates `which` that lie in
+    /// The columns of the gate buffer's `panels`, `panel_step` floats apart, for the gates `which`, which are in
     /// `slots`; the right factor's rows are in the panel order of `order`.
     Gates {
         order: PanelShape,
@@ -58,13 +58,13 @@ pub(crate) enum Depth<'a> {
     },
 }
 
-/// How a tile's accumulators begin.
+/// The initial values of a tile's accumulators.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     Zero,
-    /// From what the output holds.
+    /// The content of the output.
     Output,
-    /// From one panel row (a bias), the same for every batch row; slots at `SLOT` steps.
+    /// One panel row (a bias), the same for every batch row; slots at `SLOT` steps.
     Row(*const f32),
 }
 
@@ -85,7 +85,8 @@ impl Depth<'_> {
         }
     }
 
-    /// Floats into the left factor, panel rows into the right one, and the number of k.
+    /// Returns the offset in floats into the left factor, the offset in panel rows into the right one, and the number
+    /// of k.
     #[inline(always)]
     fn run(&self, p: usize, g: usize) -> (usize, usize, usize) {
         match self {
@@ -124,7 +125,7 @@ unsafe fn tiles<S: Simd, const NV: usize>(s: S, job: &Product<'_>) {
     let tiles = job.rows.div_ceil(S::TILE_ROWS[NV]);
     for lane in (0..SLOT).step_by(S::LANES) {
         for i in 0..tiles {
-            // Even heights: a tail tile of one row would read the whole panel for little work.
+            // Even heights: a last tile of one row would read the whole panel for little work.
             let (from, to) = (job.rows * i / tiles, job.rows * (i + 1) / tiles);
             // SAFETY: `from..to` lies inside the rows and is at most TILE_ROWS high; the caller's promise.
             unsafe {
@@ -170,12 +171,12 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
             }
         }
     }
-    // After the last rows lie those of other threads, which must not be taken from them: the first come again.
+    // The rows after the last one belong to other threads, so prefetch the first ones again, which come next.
     let next_left = match first + MR {
         end if end == job.rows => -((first * left_row) as isize),
         _ => (MR * left_row) as isize,
     };
-    // Of the next panel each tile fetches one slot.
+    // Each tile prefetches one slot of the next panel.
     let ahead = if number < NV { job.next.right + right_slots[number] as isize } else { 0 };
     // SAFETY: every address is one of those that the caller promises.
     unsafe {
@@ -211,7 +212,7 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
                     if MR > 2 {
                         s.prefetch_later(right.wrapping_offset(ahead));
                     }
-                    // The shorter side of the tile is held in registers, the longer is read as it is used.
+                    // The shorter side of the tile is held in registers; the longer one is read as it is used.
                     if MR < NV {
                         let mut x = [s.splat(0.0); MR];
                         for r in 0..MR {

@@ -1,4 +1,4 @@
-//! AVX2 with FMA: eight floats a vector, sixteen registers.
+//! AVX2 with FMA: vectors of eight floats, sixteen registers.
 
 use super::{Simd, tile};
 use std::arch::x86_64::*;

@@ -1,4 +1,4 @@
-//! AVX-512: sixteen floats a vector, thirty-two registers.
+//! AVX-512: vectors of sixteen floats, thirty-two registers.
 
 use super::{Simd, tile};
 use std::arch::x86_64::*;

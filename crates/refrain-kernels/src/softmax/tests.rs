@@ -2,7 +2,7 @@ use super::*;
 use crate::elementwise::testing::*;
 use crate::{Isa, reference};
 
-/// Of probabilities, gradients and losses (relative above 1): exp's few ULP, and the rounding of x − max,
+/// Tolerance of probabilities, gradients and losses (relative above 1): exp's few ULP, and the rounding of x − max,
 /// which e^x turns into half an ULP of the difference (at most 16 here): 16 · 6e-8.
 const TOLERANCE: f64 = 1.5e-6;
 
@@ -77,7 +77,8 @@ fn no_columns_are_no_work() {
     assert_eq!(losses, [0.0; 3]);
 }
 
-/// The losses followed by the gradient, from either kind of target; both kinds of call agree on the losses.
+/// Checks the losses followed by the gradient, for either kind of target. Both kinds of call must agree on the
+/// losses.
 fn check(
     (count, width): (usize, usize),
     weights: Option<&[f32]>,
@@ -161,14 +162,14 @@ fn a_row_is_the_same_alone_and_among_others() {
 
 /// Half a unit in the last place of a float below 1.
 const ROUNDING: f64 = 1.0 / (1u64 << 24) as f64;
-/// Roundings that a sum of exponentials may be off by, relative: those of exp, of x − max times the distance
-/// of the logits that carry the sum, and of the logarithm, partly cancelling.
+/// Roundings that a sum of exponentials may be off by, relative: those of exp, of x − max times the distance of the
+/// logits that dominate the sum, and of the logarithm, partly cancelling.
 const ORDINARY: f64 = 4.0;
-/// Where one logit dominates, each further term of a block of the sum loses up to half a unit of it, all of
-/// them to the same side: as many roundings as a block has vectors, 64.
+/// If one logit dominates, each further term of a block of the sum loses up to half a unit of it, all in the same
+/// direction: as many roundings as a block has vectors, 64.
 const DOMINATED: f64 = ORDINARY + 64.0;
 
-/// Rows of every kind that a sum of exponentials finds hard, with the error that they may have.
+/// Returns rows that are hard for a sum of exponentials, with the error that each may have.
 fn hard_rows() -> Vec<(Vec<f32>, f64)> {
     let mut rows = Vec::new();
     for width in [1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 100, 1000, 10_000] {
@@ -193,7 +194,7 @@ fn hard_rows() -> Vec<(Vec<f32>, f64)> {
 fn assert_within(got: f64, exact: f64, bound: f64, row: &[f32], isa: Isa) {
     let error = (got - exact).abs() / exact.abs().max(1.0) / ROUNDING;
     let row = (row.len(), &row[..row.len().min(8)]);
-    // A NaN is an error too; equal infinities are none.
+    // Equal infinities pass; NaN fails.
     assert!(
         got == exact || error <= bound,
         "{got} for {exact}: off by {error:.2} roundings of {bound} on {isa}, logits {row:?} …"
@@ -208,7 +209,7 @@ fn log_sum_exp_of_hard_rows_is_within_its_bound() {
         let total: f64 = row.iter().map(|&x| (f64::from(x) - f64::from(max)).exp()).sum();
         let (rows, first) = (padded(&row, 1, width), row.iter().position(|&x| x == max).unwrap_or(0));
         for isa in Isa::available() {
-            // Beside the largest the loss is ln Σ e^(x − max) alone.
+            // For the largest logit, the loss is ln Σ e^(x − max) alone.
             for target in [first, width / 2] {
                 let exact = f64::from(max) - f64::from(row[target]) + total.ln();
                 let (engine, mut losses) = (Engine::new(isa, 1), [f32::NAN]);
@@ -297,7 +298,7 @@ fn a_row_of_a_hundred_thousand_equal_logits() {
 #[test]
 fn places_of_the_largest_and_of_the_target() {
     for (count, width) in sizes_with_classes() {
-        // Few values, so that there are ties.
+        // Few distinct values, so that there are ties.
         let x: Vec<f32> = floats(5, count * width, 4.0).iter().map(|x| x.round()).collect();
         let targets = targets(count, width);
         let (mut first, mut ranks) = (vec![], vec![]);

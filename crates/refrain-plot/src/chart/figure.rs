@@ -1,4 +1,4 @@
-//! Charts in a grid with one legend.
+//! A grid of charts with a shared legend.
 
 use super::panel::Panel;
 use super::{Chart, PLOT};
@@ -9,17 +9,17 @@ use crate::svg::{Body, TEXT};
 use crate::text::width;
 use crate::theme::Theme;
 
-/// Room for a chart's title, for what stands below its plot, and right of it.
+/// Room for a chart's title, for the text below its plot, and to the right of the plot.
 const ABOVE: f64 = 30.0;
 const ABOVE_ALONE: f64 = 10.0;
 const BELOW: f64 = 46.0;
 pub(super) const RIGHT: f64 = 20.0;
-/// Between the plot and the numbers of its ticks.
+/// Gap between the plot and its tick labels.
 pub(super) const GAP: f64 = 7.0;
-/// Sizes of a plot.
+/// Allowed sizes of a plot.
 const PLOT_SIZES: std::ops::RangeInclusive<f64> = 60.0..=4000.0;
 
-/// Charts in a grid, row by row.
+/// A grid of charts, filled row by row.
 #[derive(Debug, Clone)]
 pub struct Figure {
     title: String,
@@ -29,19 +29,19 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A figure without charts, in one column. An empty title takes no room.
+    /// Creates a figure without charts, with one column. An empty title takes no room.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), description: String::new(), columns: 1, charts: Vec::new() }
     }
 
-    /// Says in words what it shows, for those who do not see it.
+    /// Sets the text description for screen readers.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Sets the charts in a row, at least 1.
+    /// Sets the number of charts per row, at least 1.
     #[must_use]
     pub fn columns(mut self, columns: usize) -> Self {
         self.columns = columns;
@@ -49,18 +49,18 @@ impl Figure {
     }
 
     /// Adds a chart.
-    #[allow(clippy::should_implement_trait, reason = "the word of the other builders of this workspace")]
+    #[allow(clippy::should_implement_trait, reason = "the name used by the other builders in this workspace")]
     #[must_use]
     pub fn add(mut self, chart: Chart) -> Self {
         self.charts.push(chart);
         self
     }
 
-    /// The figure as SVG, for [`Theme::Auto`].
+    /// Returns the figure as SVG, for [`Theme::Auto`].
     ///
     /// # Errors
-    /// When there is nothing to draw, or a number has no place on its axis: NaN, infinite, beyond ±1e300, or on a
-    /// logarithmic axis below 1e-300.
+    /// When there is nothing to draw, or a number does not fit on its axis: NaN, infinite, beyond ±1e300, or below
+    /// 1e-300 on a logarithmic axis.
     pub fn to_svg(&self) -> Result<String> {
         self.svg(Theme::Auto)
     }
@@ -72,7 +72,7 @@ impl Picture for Figure {
     }
 }
 
-/// A figure with a legend above its charts.
+/// Draws a figure with a legend above its charts.
 pub(super) fn draw(title: &str, description: &str, columns: usize, charts: &[Chart]) -> Result<Sheet> {
     if charts.is_empty() {
         return Err(Error::NoChart);
@@ -85,7 +85,7 @@ pub(super) fn draw(title: &str, description: &str, columns: usize, charts: &[Cha
     let columns = columns.min(charts.len());
     let labels = panels.iter().flat_map(|panel| panel.y.labels()).map(|(_, label)| width(label, TEXT));
     let left = labels.fold(0.0, f64::max) + GAP + 2.0 * TEXT;
-    // A chart alone has its title above the legend.
+    // A single chart has its title above the legend.
     let alone = title.is_empty() && charts.len() == 1;
     let name = if title.is_empty() { charts[0].title.as_str() } else { title };
     let title = if alone { name } else { title };
@@ -111,7 +111,7 @@ pub(super) fn draw(title: &str, description: &str, columns: usize, charts: &[Cha
     Ok(Sheet::new(name, description, size, body))
 }
 
-/// The largest size that a chart asks for.
+/// Returns the largest size that a chart asks for.
 fn plot_size(charts: &[Chart]) -> Result<(f64, f64)> {
     let mut largest = None;
     for chart in charts {

@@ -1,4 +1,4 @@
-//! Line charts: what the caller says. `panel` draws one, `figure` a grid of them.
+//! Line charts: the builder. `panel` draws one chart, `figure` a grid of them.
 
 mod figure;
 mod panel;
@@ -11,12 +11,12 @@ use crate::picture::{Picture, Sheet};
 use crate::svg::Point;
 use crate::theme::Theme;
 
-/// The area between the axes, unless the caller says.
+/// Default size of the area between the axes.
 pub(crate) const PLOT: (f64, f64) = (340.0, 210.0);
-/// The plot of a chart that has a row of its own.
+/// Plot size of a chart that has a row to itself.
 const WIDE: (f64, f64) = (720.0, 250.0);
 
-/// Lines over a pair of axes.
+/// A line chart.
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
     title: String,
@@ -30,7 +30,7 @@ pub struct Chart {
     verticals: Vec<Reference>,
 }
 
-/// A line of one or several runs of points.
+/// A line of one or more segments.
 #[derive(Debug, Clone)]
 struct Line {
     name: String,
@@ -51,12 +51,12 @@ struct Reference {
 }
 
 impl Chart {
-    /// A chart without lines.
+    /// Creates a chart without lines.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// Says in words what it shows, for those who do not see it.
+    /// Sets the text description for screen readers.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
@@ -77,28 +77,28 @@ impl Chart {
         self
     }
 
-    /// Sets the width and height of the area between the axes in pixels, each 60 to 4000. The charts of a figure all
-    /// have the largest of theirs; 340 × 210 where none says.
+    /// Sets the width and height of the area between the axes in pixels, each 60 to 4000. The default is 340 × 210.
+    /// All charts in a figure have the same size, the largest that any of them sets.
     #[must_use]
     pub fn plot_size(mut self, width: f64, height: f64) -> Self {
         self.plot = Some((width, height));
         self
     }
 
-    /// Makes the plot 720 × 250 pixels: for a chart that has a row of its own.
+    /// Makes the plot 720 × 250 pixels, for a chart that has a row to itself.
     #[must_use]
     pub fn wide(self) -> Self {
         self.plot_size(WIDE.0, WIDE.1)
     }
 
-    /// Adds a line through points `(x, y)` in their order. Lines of one name share colour and legend: several
-    /// runs of the same thing. A line of few points shows them as dots.
+    /// Adds a line through the points `(x, y)` in order. Lines with the same name share a colour and a legend
+    /// entry, for several runs of the same thing. A line with at most 12 points also shows each as a dot.
     #[must_use]
     pub fn line(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.segments(name, [points])
     }
 
-    /// Adds a line with gaps: runs of points, not joined with each other. Runs without points are left out.
+    /// Adds a line with gaps, given as segments that are not joined to each other. Empty segments are skipped.
     #[must_use]
     pub fn segments<Run>(mut self, name: impl Into<String>, runs: impl IntoIterator<Item = Run>) -> Self
     where
@@ -110,8 +110,8 @@ impl Chart {
         self
     }
 
-    /// Adds a translucent area between points `(x, low, high)`, under the lines and in the colour of the line of
-    /// this name: a spread, a range.
+    /// Adds a translucent area through the points `(x, low, high)`, drawn under the lines and in the colour of the
+    /// line with this name: a spread, a range.
     #[must_use]
     pub fn band(
         mut self,
@@ -122,21 +122,21 @@ impl Chart {
         self
     }
 
-    /// Adds a horizontal line at `y` with a label on it.
+    /// Adds a labelled horizontal line at `y`.
     #[must_use]
     pub fn reference(mut self, label: impl Into<String>, y: f64) -> Self {
         self.references.push(Reference { label: label.into(), at: y });
         self
     }
 
-    /// Adds a vertical line at `x` with a label beside its upper end.
+    /// Adds a vertical line at `x` with a label next to its upper or lower end.
     #[must_use]
     pub fn vertical(mut self, label: impl Into<String>, x: f64) -> Self {
         self.verticals.push(Reference { label: label.into(), at: x });
         self
     }
 
-    /// The chart alone as SVG, for [`Theme::Auto`].
+    /// Returns the chart alone as SVG, for [`Theme::Auto`].
     ///
     /// # Errors
     /// As for [`Figure::to_svg`].
@@ -144,7 +144,7 @@ impl Chart {
         self.svg(Theme::Auto)
     }
 
-    /// The names of its lines and bands, in the order in which they are given.
+    /// Returns the names of its lines and bands, in the order they were added.
     fn names(&self) -> impl Iterator<Item = &str> {
         let bands = self.bands.iter().map(|band| band.name.as_str());
         self.lines.iter().map(|line| line.name.as_str()).chain(bands)

@@ -9,17 +9,17 @@ use crate::ruler::Ruler;
 use crate::svg::{Anchor, Body, Face, Point, TEXT, TITLE};
 use crate::text::{CAPITAL, width};
 
-/// Between a reference line, the plot's edge and the label; and the height that the label takes.
+/// Gap between a reference line, the plot's edge and the label; and the height of the label.
 const INSET: f64 = 5.0;
 const LABEL: f64 = 16.0;
-/// Between two numbers below the axis, at least.
+/// Minimum gap between two numbers below the axis.
 const APART: f64 = 8.0;
-/// A line of at most this many points shows each.
+/// A line with at most this many points shows each as a dot.
 const DOTS: usize = 12;
-/// Radius of a point that is shown.
+/// Radius of a dot.
 const DOT: f64 = 2.8;
 
-/// A chart whose numbers have places.
+/// A chart with its axes laid out.
 pub(super) struct Panel<'a> {
     chart: &'a Chart,
     x: Ruler,
@@ -47,7 +47,7 @@ impl<'a> Panel<'a> {
         body.text((corner.0 + size.0 / 2.0, corner.1 - 9.0), face, &self.chart.title);
     }
 
-    /// Draws it with the plot's upper left corner and size there; `left` is the room before it.
+    /// Draws the chart with the plot at this upper left corner and size; `left` is the room to the left of it.
     pub(super) fn draw(&self, body: &mut Body, (corner, size): (Point, Point), left: f64, names: &[&str]) {
         let plot = Plot { panel: self, corner, size };
         plot.grid(body);
@@ -74,7 +74,7 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// Refuses what cannot be drawn.
+/// Checks that the chart can be drawn.
 fn check(chart: &Chart) -> Result<()> {
     let title = || chart.title.clone();
     if chart.lines.is_empty() && chart.bands.is_empty() {
@@ -118,7 +118,7 @@ fn check(chart: &Chart) -> Result<()> {
     Ok(())
 }
 
-/// A panel with its place.
+/// A panel with its position and size.
 struct Plot<'a> {
     panel: &'a Panel<'a>,
     corner: Point,
@@ -194,7 +194,7 @@ impl Plot<'_> {
         for run in &line.runs {
             let places: Vec<Point> = run.iter().map(|&(x, y)| (self.x(x), self.y(y))).collect();
             body.polyline(&places, &stroke(name));
-            // A point without neighbours is no line.
+            // A point without neighbours would not show as a line.
             if dots || places.len() == 1 {
                 for &place in &places {
                     body.circle(place, DOT, &fill(name));
@@ -203,7 +203,8 @@ impl Plot<'_> {
         }
     }
 
-    /// The label of a horizontal line: above it or below, where fewer points are and the plot has room.
+    /// Draws the label of a horizontal line, above or below it: on the side that has fewer points, if the plot has
+    /// room there.
     fn label(&self, body: &mut Body, reference: &Reference) {
         let line = self.y(reference.at);
         let room = self.size.0 - 2.0 * INSET;
@@ -224,10 +225,10 @@ impl Plot<'_> {
         body.text((self.right() - INSET, baseline), face, &reference.label);
     }
 
-    /// The labels of vertical lines, right of them or left, at the plot's upper or lower end, where fewer points are,
-    /// each in the first row where it has room.
+    /// Draws the labels of vertical lines: to the right or left of the line, at the upper or lower end of the plot,
+    /// where there are fewer points, each in the first row with room for it.
     fn vertical_labels(&self, body: &mut Body) {
-        // A plot full of labels has the rest in its last row.
+        // If no row has room, a label goes in the last one.
         let last = (self.size.1 / 2.0 / LABEL).floor() - 1.0;
         let mut ends: [Vec<Vec<(f64, f64)>>; 2] = Default::default();
         for reference in &self.panel.chart.verticals {

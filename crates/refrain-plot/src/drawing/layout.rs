@@ -1,4 +1,4 @@
-//! From boxes on a grid to places. Pixels count downwards, the grid upwards.
+//! Turns blocks on a grid into pixel positions. In pixels y points down, on the grid up.
 
 use super::{Arrow, Bend, Block, Drawing, Role};
 use crate::error::{Error, Result};
@@ -7,34 +7,34 @@ use crate::svg::{Anchor, Body, Face, Point, TEXT, TITLE};
 use crate::text::{CAPITAL, bold, width};
 use std::collections::HashMap;
 
-/// Room around the texts of a block, and its least width.
+/// Padding around the text of a block, and the minimum block size.
 const PADDING: (f64, f64) = (12.0, 8.0);
 const LEAST: f64 = 34.0;
-/// The most width of a text.
+/// Maximum width of a text.
 const ROOM: f64 = 220.0;
-/// From a line of text to the next.
+/// Line height.
 const LINE: f64 = 15.0;
-/// Between blocks of neighbouring places, at least.
+/// Minimum gap between neighbouring blocks.
 const GAP: (f64, f64) = (44.0, 38.0);
-/// The most steps of the grid from its origin.
+/// Maximum distance from the grid's origin, in grid steps.
 const FAR: f64 = 1000.0;
-/// Between arrows side by side.
+/// Distance between parallel arrows.
 const BESIDE: f64 = 14.0;
-/// Between an arrow and its label.
+/// Gap between an arrow and its label.
 const APART: f64 = 5.0;
-/// Length and half the width of an arrow's head.
+/// Length and half the width of an arrow head.
 const HEAD: (f64, f64) = (8.0, 3.6);
-/// How far an arrow from a block to itself goes out, and half its height.
+/// How far an arrow from a block to itself extends, and half its height.
 const LOOP: (f64, f64) = (24.0, 9.0);
-/// Round corners.
+/// Radius of round corners.
 const ROUND: f64 = 6.0;
-/// The explanation of arrows with shared weights.
+/// Legend text for arrows with shared weights.
 const SHARED: &str = "the same weights at each step";
 const SAMPLE: f64 = 36.0;
 
 pub(super) fn draw(drawing: &Drawing) -> Result<Sheet> {
     let plan = Plan::new(drawing)?;
-    // What is drawn tells how much room it needs.
+    // A trial drawing measures how much room is needed.
     let mut trial = Body::new();
     plan.draw(&mut trial, (0.0, 0.0));
     let inner = (trial.high.0 - trial.low.0, trial.high.1 - trial.low.1);
@@ -57,12 +57,12 @@ pub(super) fn draw(drawing: &Drawing) -> Result<Sheet> {
     Ok(Sheet::new(&drawing.title, &drawing.description, size, body))
 }
 
-/// A drawing whose blocks have sizes.
+/// A drawing with its block sizes computed.
 struct Plan<'a> {
     drawing: &'a Drawing,
     index: HashMap<&'a str, usize>,
     sizes: Vec<(f64, f64)>,
-    /// The length of a step of the grid.
+    /// Length of a grid step.
     pitch: (f64, f64),
 }
 
@@ -121,7 +121,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// How far an arrow stands beside the line between its blocks.
+    /// Returns the offset of an arrow from the line between its blocks.
     fn shift(&self, i: usize) -> f64 {
         let arrow = &self.drawing.arrows[i];
         let pair = |other: &Arrow| {
@@ -139,7 +139,7 @@ impl<'a> Plan<'a> {
 
 fn near(drawing: &Drawing, what: &str, (x, y): (f64, f64)) -> Result<()> {
     for (axis, value) in [("x", x), ("y", y)] {
-        // Not a comparison with the bound: NaN is not near either.
+        // Written as a range check so that NaN is rejected too.
         if !(-FAR..=FAR).contains(&value) {
             let place = format!("{axis} of {what}");
             let (picture, expected) = (drawing.title.clone(), "-1000 to 1000 steps of the grid");
@@ -149,7 +149,7 @@ fn near(drawing: &Drawing, what: &str, (x, y): (f64, f64)) -> Result<()> {
     Ok(())
 }
 
-/// The sizes of the blocks; those of one role have the same.
+/// Returns the sizes of the blocks. All blocks of a role have the same size.
 fn sizes(drawing: &Drawing) -> Vec<(f64, f64)> {
     let own = |block: &Block| {
         let name = bold(&block.lines[0], TITLE);
@@ -167,7 +167,7 @@ fn sizes(drawing: &Drawing) -> Vec<(f64, f64)> {
     blocks().map(|block| of_role(block.role)).collect()
 }
 
-/// A block's place in pixels.
+/// Position and size of a block in pixels.
 struct Frame {
     middle: Point,
     size: (f64, f64),
@@ -207,7 +207,7 @@ fn draw_block(body: &mut Body, block: &Block, frame: &Frame) {
     }
 }
 
-/// The way of an arrow, and where its label stands.
+/// The path of an arrow and the position of its label.
 struct Route {
     points: Vec<Point>,
     label: Point,
@@ -238,7 +238,7 @@ impl Route {
             _ => {
                 let length = across.hypot(up).max(f64::MIN_POSITIVE);
                 let aside = (-up / length * shift, across / length * shift);
-                // To the right and down, also for arrows the other way.
+                // Positive shifts go to the right and down, whichever way the arrow points.
                 let aside =
                     if across < 0.0 || (across == 0.0 && up > 0.0) { (-aside.0, -aside.1) } else { aside };
                 let moved = |frame: &Frame| (frame.middle.0 + aside.0, frame.middle.1 + aside.1);
@@ -248,14 +248,14 @@ impl Route {
         }
     }
 
-    /// The label, which is so wide, is beside the longest part. Arrows that are moved, to the right and down if by more
-    /// than 0, have it on their outer side.
+    /// Places a label of width `label` next to the longest segment. Shifted arrows (right and down if `shift` is
+    /// positive) have it on their outer side.
     fn of(points: Vec<Point>, shift: f64, label: f64) -> Self {
         let length = |pair: &[Point]| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1);
         let longest = points.windows(2).max_by(|a, b| length(a).total_cmp(&length(b))).expect("two points");
         let middle = ((longest[0].0 + longest[1].0) / 2.0, (longest[0].1 + longest[1].1) / 2.0);
         let level = (longest[1].1 - longest[0].1).abs() < (longest[1].0 - longest[0].0).abs() / 4.0;
-        // An arrow that rises a little comes nearer at the label's end.
+        // A slightly sloping arrow comes closer to one end of the label.
         let rise = if level { (longest[1].1 - longest[0].1) / (longest[1].0 - longest[0].0) } else { 0.0 };
         let apart = APART + rise.abs() * label / 2.0;
         let beside = middle.1 + TEXT * CAPITAL / 2.0;
@@ -268,7 +268,7 @@ impl Route {
         Self { points, label, anchor }
     }
 
-    /// From a block to itself, on its right.
+    /// Routes an arrow from a block to itself, on its right.
     fn around(block: &Frame) -> Self {
         let (side, y) = (block.middle.0 + block.size.0 / 2.0, block.middle.1);
         let points = vec![
@@ -310,7 +310,7 @@ impl Route {
 }
 
 impl Frame {
-    /// Where the way from a place inside to another place leaves the block.
+    /// Returns the point where the line from `inside` to `other` leaves the block.
     fn edge(&self, inside: Point, other: Point) -> Point {
         let (dx, dy) = (other.0 - inside.0, other.1 - inside.1);
         let part = |distance: f64, middle: f64, at: f64, half: f64| {

@@ -1,11 +1,11 @@
-//! Boxes and arrows: what the caller says. `layout` draws it.
+//! Boxes and arrows: the builder. `layout` draws them.
 
 mod layout;
 
 use crate::error::Result;
 use crate::picture::{Picture, Sheet};
 
-/// Boxes on a grid with arrows between them: a network, unrolled through time or not.
+/// Boxes on a grid with arrows between them: a network, folded or unrolled through time.
 #[derive(Debug, Clone, Default)]
 pub struct Drawing {
     title: String,
@@ -16,33 +16,33 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// A drawing without blocks. An empty title takes no room.
+    /// Creates a drawing without blocks. An empty title takes no room.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// Says in words what it shows, for those who do not see it.
+    /// Sets the text description for screen readers.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Adds a block; arrows know it by its key.
+    /// Adds a block. Arrows refer to it by its key.
     #[must_use]
     pub fn block(mut self, key: impl Into<String>, block: Block) -> Self {
         self.blocks.push((key.into(), block));
         self
     }
 
-    /// Adds an arrow. Straight arrows between the same two blocks run side by side, in the order in which they come.
+    /// Adds an arrow. Straight arrows between the same two blocks run side by side, in the order they are added.
     #[must_use]
     pub fn arrow(mut self, arrow: Arrow) -> Self {
         self.arrows.push(arrow);
         self
     }
 
-    /// Adds a text of one or several lines, centred at a place of the grid.
+    /// Adds a text of one or more lines, centred at a grid position.
     #[must_use]
     pub fn note(mut self, x: f64, y: f64, text: impl Into<String>) -> Self {
         self.notes.push((x, y, text.into()));
@@ -56,8 +56,8 @@ impl Picture for Drawing {
     }
 }
 
-/// A box with lines of text. Its place is in steps of the grid, to the right and **up**, as in a chart; the steps are
-/// as long as the largest box needs.
+/// A box with lines of text. Its position is in grid steps, to the right and **up**, as in a chart. The step length
+/// follows from the largest box.
 #[derive(Debug, Clone)]
 pub struct Block {
     role: Role,
@@ -67,7 +67,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// A block with a name, which is bold.
+    /// Creates a block with a name, printed in bold.
     pub fn new(role: Role, name: impl Into<String>, x: f64, y: f64) -> Self {
         Self { role, lines: vec![name.into()], x, y }
     }
@@ -80,11 +80,11 @@ impl Block {
     }
 }
 
-/// What a block is. Each role has a colour, and a shape that is told apart without it.
+/// What a block represents. Each role has a colour, and a shape that distinguishes it without the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// What comes in: round ends.
+    /// An input: round ends.
     Input,
     /// A recurrent layer: a thick border.
     Recurrent,
@@ -92,15 +92,15 @@ pub enum Role {
     Dense,
     /// A state: a dashed border.
     State,
-    /// What is minimised: a hexagon.
+    /// A loss: a hexagon.
     Loss,
     /// Anything else: a thin border.
     Other,
-    /// Text without a border, such as "…" for steps that are left out.
+    /// Text without a border, such as "…" for omitted steps.
     Bare,
 }
 
-/// An arrow from a block to another one, or to itself.
+/// An arrow from a block to another block or to itself.
 #[derive(Debug, Clone)]
 pub struct Arrow {
     from: String,
@@ -112,7 +112,7 @@ pub struct Arrow {
 }
 
 impl Arrow {
-    /// A straight arrow between the blocks of two keys.
+    /// Creates a straight arrow between the blocks with these keys.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
         Self {
             from: from.into(),
@@ -124,28 +124,28 @@ impl Arrow {
         }
     }
 
-    /// Sets the text beside it.
+    /// Sets the text next to the arrow.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Makes it dashed.
+    /// Makes the arrow dashed.
     #[must_use]
     pub fn dashed(mut self) -> Self {
         self.dashed = true;
         self
     }
 
-    /// Marks it as one of several with the same weights: thick dots, which the drawing explains.
+    /// Marks the arrow as one of several with the same weights: a thick dotted line, explained below the drawing.
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.shared = true;
         self
     }
 
-    /// Lets it turn once.
+    /// Makes the arrow turn once.
     #[must_use]
     pub fn bend(mut self, bend: Bend) -> Self {
         self.bend = bend;
@@ -153,14 +153,14 @@ impl Arrow {
     }
 }
 
-/// How an arrow turns.
+/// How an arrow bends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Bend {
-    /// Not at all.
+    /// Straight.
     #[default]
     None,
-    /// First to the left or right, then up or down.
+    /// First left or right, then up or down.
     AcrossFirst,
-    /// First up or down, then to the left or right.
+    /// First up or down, then left or right.
     UprightFirst,
 }

@@ -1,4 +1,4 @@
-//! Without the renderer.
+//! PNG output without the renderer: always an error.
 
 use crate::error::{Error, Result};
 use crate::theme::{Theme, stylesheet};

@@ -1,4 +1,4 @@
-//! With resvg.
+//! PNG output with resvg.
 
 use crate::error::{Error, Result};
 use crate::theme::{Theme, with_fonts};
@@ -7,18 +7,18 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 use std::sync::{Arc, OnceLock};
 
-/// Pixels each way: four bytes each, 256 MiB are enough for one picture.
+/// Maximum width and height in pixels. At four bytes a pixel, that is 256 MiB.
 const LIMIT: u32 = 8192;
-/// The font that this crate brings. It has Latin, Greek, Cyrillic and the signs of mathematics.
+/// The bundled font. It covers Latin, Greek, Cyrillic and mathematical symbols.
 const SANS: &str = "DejaVu Sans";
 const MONO: &str = "DejaVu Sans Mono";
 
-/// The stylesheet in fonts of this crate: another font on each machine would draw another picture.
+/// Returns the stylesheet with the bundled fonts: system fonts would give a different picture on each machine.
 pub(crate) fn style(theme: Theme) -> String {
     with_fonts(theme, &format!("'{SANS}'"), &format!("'{MONO}'"))
 }
 
-/// An SVG of this size in pixels of the screen, `scale` pixels of the PNG for each of them.
+/// Renders an SVG of this size in CSS pixels, with `scale` PNG pixels for each.
 pub(crate) fn render(title: &str, size: (f64, f64), svg: &str, scale: f64) -> Result<Vec<u8>> {
     render_with(title, size, svg, scale, fonts())
 }
@@ -35,7 +35,7 @@ pub(crate) fn render_with(
             picture: title.to_owned(),
             setting: "the scale",
             got: scale.to_string(),
-            expected: "pixels of the PNG for each of the SVG, a number above 0",
+            expected: "a number above 0 (PNG pixels per SVG pixel)",
         });
     }
     let (width, height) = ((width * scale).ceil(), (height * scale).ceil());
@@ -50,7 +50,7 @@ pub(crate) fn render_with(
     pixels.encode_png().map_err(|error| failed(error.to_string()))
 }
 
-/// This crate's font, then the machine's for the scripts that it has not. They are looked up once.
+/// Returns the bundled fonts, followed by the system fonts for scripts they lack. Loaded once.
 fn fonts() -> Arc<Database> {
     static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     let load = || {

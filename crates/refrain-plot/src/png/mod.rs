@@ -1,4 +1,4 @@
-//! Pictures as pixels, with the feature `png`.
+//! PNG output, with the feature `png`.
 
 #[cfg(not(feature = "png"))]
 mod disabled;

@@ -1,11 +1,11 @@
 use super::{HALF_TENTH, attributes, checked};
 use crate::*;
 
-/// From where to where each bar reaches, without the ground and the legend.
+/// Returns where each bar starts and ends, without the background and the legend.
 fn spans(svg: &str, skip: usize) -> Vec<(f64, f64)> {
     let numbers = |name| attributes(svg, "rect", name).into_iter().map(|n| n.parse::<f64>().unwrap());
     let widths = numbers("width").skip(1 + skip);
-    // The ground has no x.
+    // The background has no x.
     numbers("x").skip(skip).zip(widths).map(|(x, width)| (x, x + width)).collect()
 }
 
@@ -27,7 +27,7 @@ fn named_bars_of_a_label_stand_together_in_the_colours_of_the_legend() {
     let bars = Bars::new("b").named("a", "x", 1.0).named("a", "y", 2.0).named("b", "y", 3.0).bar("a", 4.0);
     let svg = checked(&bars);
     let classes = attributes(&svg, "rect", "class");
-    // The ground, two samples, four bars; the last one has no name, and is a label of its own.
+    // The background, two samples and four bars. The last bar has no name and is a label by itself.
     assert_eq!(classes[1..], ["rf-f0", "rf-f1", "rf-f0", "rf-f1", "rf-f1", "rf-f0"]);
     assert_eq!((svg.matches(">a</text>").count(), svg.matches(">y</text>").count()), (2, 1));
     let tops: Vec<f64> = attributes(&svg, "rect", "y").iter().skip(2).map(|y| y.parse().unwrap()).collect();
@@ -54,7 +54,8 @@ fn bars_that_cannot_be_drawn_are_errors() {
     );
     for axis in [Axis::new("").log(), Axis::new("").log2(), Axis::new("").reversed()] {
         assert!(
-            message(Bars::new("b").bar("a", 1.0).axis(axis)).contains("expected linear, as bars begin at 0")
+            message(Bars::new("b").bar("a", 1.0).axis(axis))
+                .contains("expected linear, because bars start at 0")
         );
     }
 }

@@ -45,10 +45,10 @@ fn a_name_looks_the_same_in_every_chart_and_stands_once_in_the_legend() {
     for name in [">a<", ">b<", ">c<"] {
         assert_eq!(svg.matches(name).count(), 1, "{name}");
     }
-    // The second chart is to the right of the first one, at the same height.
+    // The second chart is to the right of the first, at the same height.
     let lines = polylines(&svg);
     assert!(lines[2][0].0 > lines[0][1].0 && lines[2][0].1 == lines[0][0].1, "{lines:?}");
-    // Colours and dashes together differ for more names than either.
+    // Colours and dashes combined distinguish more names than either alone.
     let many = (0..28).fold(Chart::new("many"), |chart, i| chart.line(format!("line {i}"), points()));
     let svg = many.to_svg().unwrap();
     let styles: std::collections::BTreeSet<_> = attributes(&svg, "polyline", "class").into_iter().collect();
@@ -106,7 +106,7 @@ fn what_cannot_be_drawn_is_an_error_that_says_where() {
     let message = |chart: Chart| chart.to_svg().unwrap_err().to_string();
     assert_eq!(
         message(chart(&[]).reference("r", 1.0)),
-        "the line \"line\" of the chart \"chart\" has no point; expected at least one"
+        "the line \"line\" of the chart \"chart\" has no points; add at least one"
     );
     assert_eq!(
         message(chart(&[(0.0, 1.0), (1.0, f64::NAN)])),
@@ -114,7 +114,7 @@ fn what_cannot_be_drawn_is_an_error_that_says_where() {
     );
     assert_eq!(
         message(chart(&[(0.0, 0.0)]).y(Axis::new("y").log())),
-        "y of point 0 of \"line\" in the chart \"chart\" is 0; expected 1e-300 to 1e300, as the axis is logarithmic"
+        "y of point 0 of \"line\" in the chart \"chart\" is 0; expected 1e-300 to 1e300 on a logarithmic axis"
     );
     assert!(message(chart(&[(f64::INFINITY, 1.0)])).starts_with("x of point 0"));
     assert!(message(chart(&[(-1.0, 1.0)]).x(Axis::new("x").log())).starts_with("x of point 0"));
@@ -180,7 +180,7 @@ fn a_vertical_line_stands_at_its_number_and_its_label_has_room() {
     let line = &polylines(&svg)[0];
     assert!((lines[1] - line[10].0).abs() < HALF_TENTH && left.0 > lines[1] && !left.2, "{lines:?}");
     assert!(far.0 < lines[3] && far.2);
-    // The line of the chart is near the upper end: the labels are at the lower one, in two rows.
+    // The line is near the upper end, so the labels are at the lower end, in two rows.
     assert!(left.1 > line[0].1 + PLOT.1 / 2.0 && (left.1 - too.1) > 10.0 && far.1 == left.1);
 }
 

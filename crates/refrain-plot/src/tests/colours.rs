@@ -1,13 +1,14 @@
 use crate::colour::{DARK, LIGHT, READABLE, Rgb, distance, to_oklab};
 
-/// WCAG's least contrast of what is not a text.
+/// WCAG's minimum contrast for anything but text.
 const SEEN: f64 = 3.0;
-/// The least distance of two colours of names in Oklab, where black and white are 1 apart; Okabe & Ito's own seven have
-/// 0.076.
+/// Minimum distance between two colours for names in Oklab, where black and white are 1 apart. Okabe & Ito's own
+/// seven colours have 0.076.
 const APART: f64 = 0.095;
-/// How much longer the longest step of a ramp is than the shortest: colours of the screen are rounded to bytes.
+/// Maximum ratio of a ramp's longest step to its shortest: sRGB colours are rounded to bytes.
 const EVEN: f64 = 1.6;
-/// How far the lightness of the two halves of a diverging scale may differ: they have different hues at one luminance.
+/// Maximum difference in lightness between the halves of a diverging scale: they have different hues at one
+/// luminance.
 const BALANCED: f64 = 0.02;
 
 /// Machado, Oliveira & Fernandes (2009), severity 1: protanopia, deuteranopia, tritanopia, on linear light.
@@ -25,7 +26,7 @@ fn as_seen(eyes: Option<&[[f64; 3]; 3]>, colour: Rgb) -> [f64; 3] {
 
 #[test]
 fn oklab_is_ottossons() {
-    // White, and red as in his table.
+    // White, and red, from his table.
     let near = |got: [f64; 3], expected: [f64; 3]| distance(got, expected) < 2e-3;
     assert!(near(Rgb::new(0xffffff).oklab(), [1.0, 0.0, 0.0]));
     assert!(near(Rgb::new(0xff0000).oklab(), [0.628, 0.225, 0.126]));
@@ -71,7 +72,7 @@ fn colours_of_names_differ_for_all_eyes() {
     }
 }
 
-/// The steps of a ramp, as these eyes see them.
+/// Returns the steps of a ramp as seen with normal vision or a given kind of dichromacy.
 fn steps(colours: &[Rgb], eyes: Option<&[[f64; 3]; 3]>) -> Vec<[f64; 3]> {
     let seen: Vec<[f64; 3]> = colours.iter().map(|&colour| as_seen(eyes, colour)).collect();
     seen.windows(2).map(|pair| std::array::from_fn(|axis| pair[1][axis] - pair[0][axis])).collect()

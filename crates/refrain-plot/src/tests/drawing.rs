@@ -5,7 +5,7 @@ fn block(role: Role, x: f64, y: f64) -> Block {
     Block::new(role, "name", x, y).line("more")
 }
 
-/// The rectangles of a drawing of rectangular blocks: corner and size.
+/// Returns the rectangles of a drawing of rectangular blocks: corner and size.
 fn rects(svg: &str) -> Vec<(f64, f64, f64, f64)> {
     let numbers = |name: &str| -> Vec<f64> {
         let values = attributes(svg, "rect", name);
@@ -134,11 +134,11 @@ fn drawings_that_cannot_be_drawn_are_errors() {
     assert_eq!(message(Drawing::new("d")), "the picture \"d\" has no block; add at least one");
     assert_eq!(
         message(one().block("a", block(Role::Other, 1.0, 0.0))),
-        "the drawing \"d\" has two blocks \"a\"; give each block a key of its own"
+        "the drawing \"d\" has two blocks with the key \"a\"; give each block its own key"
     );
     assert_eq!(
         message(one().arrow(Arrow::new("a", "b"))),
-        "an arrow of the drawing \"d\" ends at \"b\", which is no block of it; add the block"
+        "an arrow in the drawing \"d\" refers to an unknown block \"b\"; add the block"
     );
     for far in [f64::NAN, f64::INFINITY, 1001.0] {
         assert!(message(one().block("b", block(Role::Other, far, 0.0))).starts_with("x of the block \"b\""));

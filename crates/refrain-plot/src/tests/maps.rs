@@ -1,7 +1,7 @@
 use super::{attributes, checked, path};
 use crate::*;
 
-/// The classes and first corners of the cells, without those of the colour bar, which comes after them.
+/// Returns the classes and corners of the cells, without those of the colour bar, which come after them.
 fn cells(svg: &str) -> Vec<(String, Vec<(f64, f64)>)> {
     let lines = svg.lines().filter(|line| line.starts_with("<path") && line.contains("rf-cells"));
     let class =
@@ -35,12 +35,12 @@ fn cells_stand_in_rows_and_columns_and_neighbours_of_a_class_are_one() {
     let cells = cells(&svg);
     let of = |class: &str| cells.iter().find(|cell| cell.0 == class).unwrap().1.clone();
     let ((x, y), positive) = (of("d32")[0], of("d32"));
-    // Each rectangle is its corner and three more; the first one of the class is two cells wide.
+    // A rectangle has four corners; the first one of the class is two cells wide.
     let corners: Vec<_> =
         positive.chunks(4).map(|rect| (rect[0].0 - x, rect[0].1 - y, rect[1].0 - rect[0].0)).collect();
     assert_eq!(corners, [(0.0, 0.0, 20.0), (10.0, 20.0, 20.0)]);
     assert_eq!(of("d0")[0], (x + 20.0, y));
-    // The cell without a value: a stroke through it, and one in the explanation.
+    // The stroke through the cell without a value, and one in the legend.
     let strokes: Vec<_> =
         svg.lines().filter(|line| line.contains("\"rf-none\"") && line.starts_with("<path")).collect();
     assert_eq!(path(attributes(strokes[0], "path", "d")[0]), [(x, y + 40.0), (x + 10.0, y + 20.0)]);
@@ -56,10 +56,10 @@ fn a_colour_bar_says_what_lies_beyond_its_ends() {
     assert_eq!([[0.0, 1.0], [0.0, 1.5], [-1.0, 1.0], [-9.0, 9.0]].map(tips), [0, 1, 1, 2]);
     let svg = checked(&map([0.2, 0.4]));
     assert!([">share<", ">0.2<", ">0.8<"].iter().all(|text| svg.contains(text)) && !svg.contains("no value"));
-    // Ends that are nearly one number, whose ticks are elsewhere.
+    // Ends that are nearly equal, so that the ticks lie outside them.
     checked(&map([1.0, 2.0]).scale(Scale::sequential(1.0, 1.0 + 1e-12)));
     checked(&map([1.0, 2.0]).scale(Scale::diverging(1e-305)));
-    // The bar has each class once, the cells have two.
+    // The bar has every class once, and the cells have two classes.
     assert_eq!(cells(&svg).len(), 32 + 2);
 }
 
@@ -121,7 +121,7 @@ fn a_text_is_wrapped_where_a_cell_has_no_room_or_the_line_ends() {
     assert!(six.1 == four.1 && (six.0 - four.0 - 5.0 * 8.0).abs() < 0.11);
     assert!(line > 0.0 && two.0 < four.0 && (end.1 - two.1 - 2.0 * line).abs() < 0.11);
     assert!((long.1 - end.1 - line).abs() < 0.11);
-    // Letters say on which ground they stand, those without a value do not.
+    // Letters have a class for their background, unless the value is missing.
     assert!(svg.contains("rf-over rf-od24\"") && svg.contains("class=\"rf-text rf-mono\" x"));
 }
 

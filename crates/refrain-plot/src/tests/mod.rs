@@ -13,15 +13,15 @@ use crate::*;
 use roxmltree::{Document, Node};
 use std::collections::HashSet;
 
-/// Places are written to the tenth of a pixel.
+/// Positions are written to a tenth of a pixel.
 pub(super) const HALF_TENTH: f64 = 0.0501;
-/// A rotated text's place is rounded twice.
+/// The position of rotated text is rounded twice.
 const TENTH: f64 = 0.11;
 
-/// A title that would end the document, were it not escaped.
+/// A title that would end the document if it were not escaped.
 pub(super) const HOSTILE: &str = "<script>&]]>\u{0}\u{1b}\u{ffff}\"'</script>";
 
-/// The classes that a stylesheet has rules for.
+/// Returns the classes that a stylesheet has rules for.
 fn classes(css: &str) -> HashSet<&str> {
     css.split('.')
         .filter(|rule| rule.starts_with("rf-"))
@@ -29,8 +29,8 @@ fn classes(css: &str) -> HashSet<&str> {
         .collect()
 }
 
-/// Draws a picture and holds everything in it to the rules: well-formed, accessible, each number finite, each class in
-/// the stylesheet, all of it within the canvas. Returns the SVG.
+/// Draws a picture and checks that the SVG is well-formed and accessible, that each number is finite, that each
+/// class is in the stylesheet, and that everything lies within the canvas. Returns the SVG.
 pub(super) fn checked(picture: &impl Picture) -> String {
     let sheet = picture.draw().unwrap();
     let svg = sheet.svg(Theme::Auto);
@@ -46,7 +46,7 @@ pub(super) fn checked(picture: &impl Picture) -> String {
     for node in root.descendants().filter(Node::is_element).filter(|node| *node != root) {
         for class in node.attribute("class").unwrap_or_default().split_whitespace() {
             assert!(known.contains(class) || class.starts_with("rf-o"), "no rule for {class:?}");
-            assert!(class.starts_with("rf-"), "{class:?} could be the page's");
+            assert!(class.starts_with("rf-"), "{class:?} could clash with the page's");
         }
         for (x, y) in corners(&node) {
             assert!(x.is_finite() && y.is_finite(), "{node:?}");
@@ -57,7 +57,7 @@ pub(super) fn checked(picture: &impl Picture) -> String {
     svg
 }
 
-/// The corners of the box around an element.
+/// Returns the corners of the box around an element.
 fn corners(node: &Node) -> Vec<(f64, f64)> {
     let number = |name: &str| node.attribute(name).map_or(0.0, |text| text.parse::<f64>().expect("a number"));
     let (x, y) = (number("x"), number("y"));
@@ -106,7 +106,7 @@ pub(super) fn points(text: &str) -> Vec<(f64, f64)> {
     text.split(' ').map(point).collect()
 }
 
-/// The ends of a path's parts.
+/// Returns the end points of a path's segments.
 fn path(text: &str) -> Vec<(f64, f64)> {
     let mut ends: Vec<(f64, f64)> = Vec::new();
     let spaced = text.replace(['M', 'L', 'h', 'v', 'z'], "\0").replace('\0', " ");
@@ -131,7 +131,7 @@ fn path(text: &str) -> Vec<(f64, f64)> {
     ends
 }
 
-/// The values of an attribute, in order.
+/// Returns the values of an attribute, in order.
 pub(super) fn attributes<'a>(svg: &'a str, element: &str, name: &str) -> Vec<&'a str> {
     let (start, key) = (format!("<{element} "), format!(" {name}=\""));
     svg.lines()
@@ -140,7 +140,7 @@ pub(super) fn attributes<'a>(svg: &'a str, element: &str, name: &str) -> Vec<&'a
         .collect()
 }
 
-/// The lines of a chart.
+/// Returns the lines of a chart.
 pub(super) fn polylines(svg: &str) -> Vec<Vec<(f64, f64)>> {
     attributes(svg, "polyline", "points").into_iter().map(points).collect()
 }
@@ -157,7 +157,7 @@ fn a_theme_is_colours_alone() {
     let media = auto.find("@media (prefers-color-scheme:dark)").unwrap();
     assert!(auto.find(".rf-ground{fill:#ffffff}").unwrap() < media);
     assert!(auto.rfind(".rf-ground{fill:#16181c}").unwrap() > media);
-    // In a page the stylesheet is the page's.
+    // An inline picture relies on the page's stylesheet.
     let inline = picture.inline().unwrap();
     assert!(
         !inline.contains("<style")
@@ -207,7 +207,8 @@ fn a_long_text_is_cut_and_whole_in_its_tooltip() {
     let chart = Chart::new(&long).x(Axis::new(&long)).y(Axis::new(&long));
     let chart = chart.line(&long, [(0.0, 0.0), (1.0, 1.0)]).reference(&long, 0.5).vertical(&long, 0.5);
     let svg = checked(&Figure::new(&long).add(chart));
-    // Figure, chart, two axes, legend, two references; the whole once more as the picture's title.
+    // Figure, chart, two axes, legend and two references; the title of the picture repeats the whole text once
+    // more.
     assert_eq!(svg.matches('…').count(), 7);
     assert_eq!(svg.matches(&format!("<title>{long}</title>")).count(), 8);
     let map = Heatmap::new(&long).x_label(&long).y_label(&long).row(&long, [1.0, 2.0]).columns([&long, "b"]);
@@ -221,7 +222,7 @@ fn a_long_text_is_cut_and_whole_in_its_tooltip() {
     assert_eq!(checked(&drawing.note(0.0, 1.0, &long)).matches('…').count(), 5);
 }
 
-/// A text as a parser gives it back: what XML forbids is replaced.
+/// Returns a text as a parser reads it back, with what XML forbids replaced.
 fn shown(text: &str) -> String {
     let escaped = crate::svg::escape(text);
     escaped.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

@@ -37,7 +37,7 @@ fn samples() -> Vec<Box<dyn Picture>> {
 
 #[test]
 fn nothing_reaches_the_border() {
-    // Letters have real widths here, in a font as wide as any: the estimates hold.
+    // Here letters have real widths, in a wide font: this checks the estimates.
     for (i, picture) in samples().iter().enumerate() {
         let sheet = picture.draw().unwrap();
         let pixmap = Pixmap::decode_png(&sheet.png(Theme::Dark, 1.0).unwrap()).unwrap();
@@ -76,7 +76,7 @@ fn texts_are_drawn_also_greek_and_cyrillic_ones() {
     let blank = ink(" ");
     let counts = ["title", "λθ", "Ждущий", "10⁻⁹ → ∂"].map(|text| ink(text) - blank);
     assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
-    // Letters, not the boxes of a font that does not have them: those would all be the same.
+    // Real letters, not the placeholder boxes of a font that lacks them, which would all be the same.
     assert_ne!(ink("ΩΩΩΩ"), ink("лллл"));
 }
 
@@ -105,6 +105,6 @@ fn a_picture_that_is_too_large_is_an_error() {
             "{error}"
         );
     }
-    // Less than a pixel is one.
+    // Sizes below one pixel are rounded up to one.
     assert_eq!(pixels(&chart, Theme::Light, 1e-9).0, 1);
 }

@@ -1,11 +1,11 @@
-//! Whatever goes in: an error, or a picture that keeps to the rules of `checked`.
+//! Any input gives either an error or a picture that passes `checked`.
 
 use super::checked;
 use crate::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Numbers of all sizes, and those that are none.
+/// Numbers of all magnitudes, and non-finite ones.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![
         6 => -10.0..10.0_f64,
@@ -15,7 +15,7 @@ fn number() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// Numbers that a linear axis takes.
+/// Numbers that a linear axis accepts.
 fn finite() -> impl Strategy<Value = f64> {
     number().prop_map(|x| if x.abs() <= 1e300 { x } else { 7.0 })
 }
@@ -41,7 +41,7 @@ fn axis() -> impl Strategy<Value = Axis> {
     })
 }
 
-/// The same cases on each machine; 6000 of them take half a minute.
+/// The same cases on every machine; 6000 of them take half a minute.
 fn config() -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(1);
     ProptestConfig { cases: 150, rng_seed, failure_persistence: None, ..ProptestConfig::default() }

@@ -81,7 +81,7 @@ fn a_reversed_axis_is_the_mirror_image() {
         let [plain, mirrored] =
             [axis.clone(), axis.reversed()].map(|axis| Ruler::new(&axis, values.into_iter()));
         for value in values {
-            // Rounding.
+            // Equal up to rounding.
             assert!((plain.place(value) + mirrored.place(value) - 1.0).abs() < 1e-12);
         }
         assert_eq!(plain.ticks, mirrored.ticks);

@@ -1,13 +1,13 @@
-//! The packed passes against a padded batch: every sequence takes every step, and where it has ended the step's
-//! result is thrown away. Sorting, offsets and packed rows do not occur here.
+//! Tests the packed passes against a padded batch: every sequence takes every step, and results after its end are
+//! discarded. This uses no sorting, offsets or packed rows.
 
 use super::*;
 use crate::reference::activation::apply;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Of a directional difference in f64 against the gradients, relative to the sum of their products' sizes. The
-/// truncated term of the difference is of order `STEP²`, its rounding of 1e-16 / `STEP`.
+/// Tolerance for a directional difference in f64 against the gradients, relative to the sum of the magnitudes of
+/// their products. The truncation error of the difference is of order `STEP²`, its rounding error 1e-16 / `STEP`.
 const DIFFERENCE: f64 = 1e-7;
 const STEP: f64 = 1e-5;
 
@@ -18,7 +18,7 @@ struct Lane {
     c: Vec<f64>,
 }
 
-/// A layer on a padded batch, all in f64, in the same letters as the packed one.
+/// A layer on a padded batch, all in f64, with the same letters as the packed one.
 #[derive(Clone)]
 struct Padded<'a> {
     case: &'a Case,
@@ -26,7 +26,7 @@ struct Padded<'a> {
     recurrent: Vec<f64>,
     bias: Vec<f64>,
     masks: Vec<f64>,
-    /// (N, T, I); where the mask is off, numbers that would be seen.
+    /// (N, T, I); where the mask is off, values that would show up in the results.
     x: Vec<f64>,
     /// (N, T)
     mask: Vec<bool>,
@@ -62,7 +62,7 @@ impl<'a> Padded<'a> {
         }
     }
 
-    /// The outputs (N, T, H), with whatever a masked step gives, and each sequence's state after the last step.
+    /// Returns the outputs (N, T, H), including those of masked steps, and each sequence's state after the last step.
     fn run(&self) -> (Vec<f64>, Vec<Lane>) {
         let (units, inputs, steps) = (self.case.units, self.case.inputs, self.case.steps());
         let (mut y, mut lanes) = (Vec::new(), Vec::new());
@@ -81,7 +81,7 @@ impl<'a> Padded<'a> {
         (y, lanes)
     }
 
-    /// One step of one sequence, as ARCHITECTURE.md writes the cells.
+    /// Takes one step of one sequence, with the cells as written in ARCHITECTURE.md.
     fn step(&self, n: usize, x: &[f64], Lane { h, c }: &Lane) -> Lane {
         let (gates, units) = (self.case.cell.gates(), self.case.units);
         let width = gates * units;
@@ -148,7 +148,8 @@ impl<'a> Padded<'a> {
         sum
     }
 
-    /// Moves everything along the direction by `step`: the gradients' own order, x by packed rows.
+    /// Moves every value along the direction by `step`. The direction is in the gradients' own order, with x in
+    /// packed rows.
     fn moved(&self, along: &Gradients<f64>, step: f64) -> Self {
         let mut to = self.clone();
         let add = |to: &mut [f64], v: &[f64]| to.iter_mut().zip(v).for_each(|(to, v)| *to += step * v);
@@ -175,7 +176,7 @@ impl Case {
         self.lengths.first().copied().unwrap_or(0)
     }
 
-    /// The outputs in packed rows.
+    /// Returns the outputs of the padded batch in packed rows.
     fn padded_outputs(&self) -> Vec<f64> {
         let (y, _) = Padded::new(self).run();
         let (units, steps) = (self.units, self.steps());
@@ -203,7 +204,7 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// The same cases in every run, so that a failure stays.
+/// The same cases in every run, so that a failure is reproducible.
 fn config() -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(1);
     ProptestConfig { cases: 96, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
@@ -212,8 +213,8 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// Outputs directly, gradients through the packed reference: the kernels' equal it element by element, and it
-    /// equals the padded batch's differences.
+    /// Compares outputs directly, and gradients by way of the packed reference: the kernels' gradients equal the
+    /// reference's element by element, which match the differences of the padded batch.
     #[test]
     fn packed_passes_equal_a_padded_batch(case in case()) {
         let y = case.padded_outputs();

@@ -39,7 +39,7 @@ impl Kind {
     }
 }
 
-/// A layer and all that reaches it.
+/// A layer and all its inputs.
 #[derive(Clone, Debug)]
 struct Case<T> {
     kind: Kind,
@@ -49,7 +49,7 @@ struct Case<T> {
     recurrent_kernel: Vec<T>,
     bias: Vec<T>,
     has_bias: bool,
-    /// 0: no masks.
+    /// 0 for no masks.
     mask_groups: usize,
     input_masks: Vec<T>,
     recurrent_masks: Vec<T>,
@@ -66,7 +66,7 @@ struct Outcome<T> {
     y: Vec<T>,
     h: Vec<T>,
     c: Vec<T>,
-    /// An LSTM's c of every step and its gates.
+    /// An LSTM's c at every step and its gates.
     cells: Vec<T>,
     gates: Vec<T>,
     gradients: Gradients<T>,
@@ -106,7 +106,7 @@ impl<T: Real> Case<T> {
         self.run_from(0, &self.h, &self.c)
     }
 
-    /// Runs the steps from `first` on, from this state before them.
+    /// Runs the steps from `first` on, starting from the given state.
     fn run_from(&self, first: usize, h: &[T], c: &[T]) -> Outcome<T> {
         let packed = Packed { active: &ACTIVE[first..], sequences: SEQUENCES };
         let before = ACTIVE[..first].iter().sum::<usize>();
@@ -208,8 +208,8 @@ fn gradients_with_and_without_bias_and_masks() {
     }
 }
 
-/// The gradient of the state at a step is that of the initial state of a run over the steps after it, and what the
-/// step's own output adds.
+/// The gradient of the state at a step equals that of the initial state of a run over the later steps, plus the
+/// gradient of the step's own output.
 #[test]
 fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
     for kind in KINDS {
@@ -218,7 +218,7 @@ fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
             let whole = case.run();
             for (t, active) in ACTIVE.into_iter().enumerate() {
                 let rows = PACKED.offsets()[t] * UNITS..(PACKED.offsets()[t] + active) * UNITS;
-                // Sequences that have ended before have no step here.
+                // Sequences that have already ended have no row at this step.
                 let state = |each: &[f64]| [&each[rows.clone()], &[0.0; SEQUENCES * UNITS]].concat();
                 let (mut h, mut c) = (state(&whole.y), Vec::new());
                 h.truncate(SEQUENCES * UNITS);
@@ -249,10 +249,10 @@ fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
 fn gradients_with_each_activation() {
     for kind in KINDS {
         for (k, activation) in Elementwise::ALL.into_iter().enumerate() {
-            // Each one in both places, never beside itself.
+            // Each activation in both places, never combined with itself.
             let recurrent_activation = Elementwise::ALL[(k + 3) % Elementwise::ALL.len()];
             let mut case = Case { activation, recurrent_activation, ..Case::new(kind) };
-            // Small enough that exponentials of exponentials stay within reach of differences.
+            // Small enough that exponentials of exponentials stay within the range of differences.
             case.kernel.iter_mut().chain(&mut case.recurrent_kernel).for_each(|w| *w *= 0.3);
             case.bias.iter_mut().for_each(|b| *b *= 0.3);
             case.check();

@@ -1,11 +1,11 @@
-"""Writes golden.rs: what Keras answers to the inputs that tests.rs makes with the same generator.
+"""Writes golden.rs: Keras's results for the inputs that tests.rs makes with the same generator.
 
     pip install -r fixtures/requirements.txt
     KERAS_BACKEND=tensorflow python golden.py > golden.rs
 
-`fixtures/regenerate` does both, and checks the file.
+`fixtures/regenerate` runs both and checks the file.
 
-Gradients are not here: tests.rs compares them with central differences of the forward that this pins.
+Gradients are not included: tests.rs compares them with central differences of the forward pass tested here.
 """
 
 import keras
@@ -17,7 +17,7 @@ SEQUENCES = len(LENGTHS)
 
 
 def numbers(seed, count):
-    """Knuth's MMIX generator, the upper 53 bits as a number in [-1, 1); `numbers` of tests.rs is the same."""
+    """Knuth's MMIX generator, with the upper 53 bits as a number in [-1, 1). `numbers` in tests.rs is the same."""
     state, out = seed, []
     for _ in range(count):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
@@ -28,7 +28,7 @@ def numbers(seed, count):
 def emit(name, values):
     values = np.asarray(values)
     kind = "f32" if values.dtype == np.float32 else "f64"
-    # The shortest digits that read back as the same float.
+    # The shortest representation that reads back as the same float.
     flat = ", ".join(str(v) for v in values.reshape(-1))
     print(f"pub(super) const {name}: [{kind}; {values.size}] = [{flat}];")
 
@@ -52,14 +52,14 @@ def cells():
             cell.kernel.assign(numbers(1, INPUTS * gates * UNITS).reshape(INPUTS, -1))
             cell.recurrent_kernel.assign(numbers(2, UNITS * gates * UNITS).reshape(UNITS, -1))
             cell.bias.assign(bias.reshape(cell.bias.shape))
-            # Any number serves as a mask here; real ones are 0 or 1 / (1 - rate).
+            # Any numbers serve as masks here; real ones are 0 or 1 / (1 - rate).
             masks = numbers(7, gates * SEQUENCES * INPUTS).reshape(gates, SEQUENCES, INPUTS)
             recurrent = numbers(8, gates * SEQUENCES * UNITS).reshape(gates, SEQUENCES, UNITS)
             emit(f"{name}_MASKED" if masked else name, run(cell, gates, masks, recurrent, masked))
 
 
 def run(cell, gates, masks, recurrent, masked):
-    """Each sequence alone, one step after the other; y in the packed order."""
+    """Runs each sequence alone, one step after another; returns y in packed order."""
     active = [sum(n > t for n in LENGTHS) for t in range(max(LENGTHS))]
     x = numbers(4, sum(active) * INPUTS).reshape(-1, INPUTS)
     h0 = numbers(5, SEQUENCES * UNITS).reshape(SEQUENCES, UNITS)
@@ -106,7 +106,7 @@ def rows():
 
 
 def optimizers():
-    """The weights after three steps."""
+    """Writes the weights after three steps."""
     kinds = keras.optimizers
     makers = {
         "SGD": lambda: kinds.SGD(),
@@ -122,14 +122,14 @@ def optimizers():
         "ADAMAX": lambda: kinds.Adamax(),
         "NADAM": lambda: kinds.Nadam(),
     }
-    # Not in float64: there TensorFlow still rounds the hyperparameters to float32.
+    # Not in float64: there, TensorFlow still rounds the hyperparameters to float32.
     keras.backend.set_floatx("float32")
     for name, make in makers.items():
-        # A weight that starts at zero shows all digits of its changes.
+        # Weights that start at zero show all digits of their changes.
         w = keras.Variable(np.array([0.5, 0.0, 0.0]), dtype="float32")
         optimizer = make()
         for t in range(1, 4):
-            # They shrink, so that the largest second moment is not the last one; the third meets epsilon.
+            # Shrinking, so that the largest second moment is not the last one; for the third weight, epsilon matters.
             g = numbers(20 + t, 3) * np.array([1.0, 1.0, 1e-3]) / 4**t
             optimizer.apply([tf.constant(g, dtype="float32")], [w])
         emit(name, w.numpy())

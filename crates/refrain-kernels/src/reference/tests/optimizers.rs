@@ -2,13 +2,14 @@ use super::super::Real;
 use super::super::optimizer::{Adadelta, Adagrad, Adam, RmsProp, Sgd, decoupled_decay};
 use super::{GOLDEN_F32, assert_close, cast, golden, numbers};
 
-/// Relative. f64 has other 1 − β^t than f32, by half an ulp of 1 (3e-8) over 1 − 0.999 (1e-3), and so on.
+/// Relative tolerance. 1 − β^t differs between f64 and f32 by half an ulp of 1 (3e-8) over 1 − 0.999 (1e-3), and so
+/// on.
 const ROUNDED_BETA: f64 = 1e-4;
 
-/// A step with its number, the weights and their gradient.
+/// A step, called with its number, the weights and their gradient.
 type Step<'a, T> = &'a mut dyn FnMut(u64, &mut [T], &[T]);
 
-/// The weights after three steps, as golden.py makes them.
+/// Returns the weights after three steps, as in golden.py.
 fn three_steps<T: Real>(step: Step<T>) -> Vec<T> {
     let mut w = cast(&[0.5, 0.0, 0.0]);
     for t in 1..=3 {
@@ -22,7 +23,7 @@ fn three_steps<T: Real>(step: Step<T>) -> Vec<T> {
     w
 }
 
-/// A step of each optimiser with its slots, in the order of the test below.
+/// Runs a step of each optimiser with its slots, in the order of the test below.
 fn all<T: Real>() -> Vec<(&'static str, Vec<T>)> {
     let slot = || vec![T::ZERO; 3];
     let (mut a, mut b, mut c);

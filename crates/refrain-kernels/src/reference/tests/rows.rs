@@ -1,4 +1,4 @@
-//! What works row by row: activations, dense, embedding, layer normalisation, softmax, losses, activities.
+//! Tests of what works row by row: activations, dense, embedding, layer normalisation, softmax, losses, activities.
 
 use super::super::activation::{apply, derivative_from_output};
 use super::super::losses::{self, Loss};
@@ -125,7 +125,7 @@ fn softmax_is_keras_s_and_its_gradient() {
     assert_eq!(far, [1.0, 0.0]);
 }
 
-/// Values as Keras's where there are some, and the gradient by differences.
+/// Checks the values against Keras's if given, and the gradient against differences.
 fn check_loss(name: &str, mut at: Vec<f64>, expected: Option<&[f64]>, loss: impl Fn(&[f64]) -> Loss<f64>) {
     let Loss { values, gradient } = loss(&at);
     if let Some(expected) = expected {
@@ -184,7 +184,7 @@ fn softmax_cross_entropy_is_keras_s_and_its_gradients() {
     check_loss("soft", logits.clone(), Some(&golden::CCE_LOGITS), |x| {
         softmax::categorical_cross_entropy(x, &shares, &ones, 3)
     });
-    // Weights, and targets that do not sum to one.
+    // Weights, with targets that do not sum to one.
     let weights = [0.7, 0.0];
     check_loss("weighted soft", logits.clone(), None, |x| {
         softmax::categorical_cross_entropy(x, &t, &weights, 3)
@@ -221,7 +221,7 @@ fn row_layers_agree_in_f32() {
     ];
     for (name, single, double) in pairs {
         assert_same_in_f32(name, &single.values, &double.values);
-        // Where prediction and target agree the gradient is all rounding: floor it at 1.
+        // Where prediction and target agree, the gradient is pure rounding, so the floor is 1.
         assert_close(name, &single.gradient, &double.gradient, super::PRECISION, 1.0);
     }
 }
