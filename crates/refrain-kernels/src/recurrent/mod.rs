@@ -49,21 +49,21 @@ use crate::layout::{GATE_ROW, PanelShape, SLOT};
 pub enum Cell {
     /// `h = act(x·W + b + h·U)`
     SimpleRnn {
-        /// Elementwise of the hidden state.
+        /// Activation of the hidden state.
         activation: Elementwise,
     },
     /// `c = f⊙c + i⊙g`, `h = o⊙act(c)` (Hochreiter & Schmidhuber 1997, Gers et al. 2000)
     Lstm {
-        /// Elementwise of the candidate and of the cell state's output.
+        /// Activation of the candidate and of the cell state's output.
         activation: Elementwise,
-        /// Elementwise of the gates i, f and o.
+        /// Activation of the gates i, f and o.
         recurrent_activation: Elementwise,
     },
     /// `h = z⊙h + (1−z)⊙hh` (Cho et al. 2014)
     Gru {
-        /// Elementwise of the candidate `hh`.
+        /// Activation of the candidate `hh`.
         activation: Elementwise,
-        /// Elementwise of the gates z and r.
+        /// Activation of the gates z and r.
         recurrent_activation: Elementwise,
         /// Whether r multiplies `h·U_h + b` (true, the form of cuDNN) or `h` itself.
         reset_after: bool,

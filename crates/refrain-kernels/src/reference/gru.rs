@@ -24,9 +24,9 @@ const CANDIDATE: usize = 2;
 /// The options of a layer; the defaults are Keras's.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
-    /// Elementwise of the candidate hh.
+    /// Activation of the candidate hh.
     pub activation: Elementwise,
-    /// Elementwise of the gates z and r.
+    /// Activation of the gates z and r.
     pub recurrent_activation: Elementwise,
     /// Whether r multiplies `h·U_h + b′_h`, as in cuDNN, or h itself. Decides the shape of the bias.
     pub reset_after: bool,

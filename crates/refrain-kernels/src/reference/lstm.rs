@@ -19,9 +19,9 @@ pub const GATES: usize = 4;
 /// The options of a layer; the defaults are Keras's.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
-    /// Elementwise of the candidate g, and of c when h is computed.
+    /// Activation of the candidate g, and of c when h is computed.
     pub activation: Elementwise,
-    /// Elementwise of the gates i, f and o.
+    /// Activation of the gates i, f and o.
     pub recurrent_activation: Elementwise,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,

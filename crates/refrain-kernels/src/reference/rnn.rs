@@ -11,7 +11,7 @@ pub const GATES: usize = 1;
 /// The options of a layer; the defaults are Keras's.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a, T> {
-    /// Elementwise of the hidden state.
+    /// Activation of the hidden state.
     pub activation: Elementwise,
     /// Dropout masks.
     pub dropout: Dropout<'a, T>,
