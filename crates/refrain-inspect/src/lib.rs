@@ -32,4 +32,4 @@ pub use readable::{
 pub use report::{PictureFormat, Report};
 pub use sample::Sample;
 pub use section::{Figure, Section, Table};
-pub use structure::{InputBox, LayerBox, MemoryBox, Structure};
+pub use structure::{Cell, InputBox, LayerBox, MemoryBox, Structure};

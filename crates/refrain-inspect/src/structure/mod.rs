@@ -1,10 +1,13 @@
 //! What a model is made of, as drawings: its layers, and the network unrolled through time.
 
+mod cell;
 mod graph;
 #[cfg(test)]
 mod tests;
 mod unrolled;
 mod words;
+
+pub use cell::Cell;
 
 use refrain_nn::Model;
 use serde::Serialize;
@@ -55,6 +58,8 @@ pub struct LayerBox {
     pub reads: Vec<usize>,
     /// How it remembers, if it does.
     pub memory: Option<MemoryBox>,
+    /// Its cell, if it is recurrent.
+    pub cell: Option<Cell>,
 }
 
 /// How a layer carries a state from step to step.
@@ -91,6 +96,7 @@ impl Structure {
                 weights: weights.collect(),
                 reads: node.inputs.iter().map(|&(from, _)| from).collect(),
                 memory: memory(&node.class_name, &node.config),
+                cell: Cell::of(&node.class_name, &node.config),
             }
         };
         Self {

@@ -1,7 +1,7 @@
 //! A model's structure in words and pictures.
 
-use super::Structure;
 use super::unrolled::{NotUnrolled, passes_on};
+use super::{Cell, Structure};
 use crate::error::Result;
 use crate::section::{Figure, Section, Table};
 use refrain_nn::thousands;
@@ -50,6 +50,13 @@ impl Structure {
                 .to_owned(),
             sheet: self.graph().draw()?,
         });
+        for cell in self.cells() {
+            figures.push(Figure {
+                name: format!("structure-cell-{}", cell.kind.to_lowercase()),
+                reading: cell.reading().to_owned(),
+                sheet: cell.drawing().draw()?,
+            });
+        }
         Ok(Section {
             name: "structure",
             title: "The network".to_owned(),
@@ -60,6 +67,17 @@ impl Structure {
             figures,
             data: serde_json::to_value(self).unwrap_or_default(),
         })
+    }
+
+    /// One cell of each kind, in the order of the layers.
+    fn cells(&self) -> Vec<&Cell> {
+        let mut cells: Vec<&Cell> = Vec::new();
+        for cell in self.layers.iter().filter_map(|layer| layer.cell.as_ref()) {
+            if cells.iter().all(|other| other.kind != cell.kind) {
+                cells.push(cell);
+            }
+        }
+        cells
     }
 
     fn table(&self) -> Table {
