@@ -127,7 +127,7 @@ fn a_person_reads_epochs_scores_and_the_matrix() {
     {
         assert!(ran.stderr.contains(phrase), "no `{phrase}` in {}", ran.stderr);
     }
-    for phrase in ["label  precision  recall", "rows: the true label", "refrain classify model.safetensors"] {
+    for phrase in ["label  precision  recall", "rows: true label", "refrain classify model.safetensors"] {
         assert!(ran.stdout.contains(phrase), "no `{phrase}` in {}", ran.stdout);
     }
     let scored = place.ok(&["evaluate", "model.safetensors", "words", "--validation", "0.1"]);

@@ -116,7 +116,10 @@ fn options_out_of_range() {
     place.refused(&["suggest", "m.safetensors"], &["TEXT"]);
     place.refused(&["suggest", "m.safetensors", "x", "--top", "0"], &["invalid value"]);
     for share in ["0", "1", "x"] {
-        place.refused(&["evaluate", "m.safetensors", "song.txt", "--validation", share], &["share above 0"]);
+        place.refused(
+            &["evaluate", "m.safetensors", "song.txt", "--validation", share],
+            &["fraction above 0"],
+        );
     }
 }
 
@@ -189,7 +192,7 @@ fn what_is_not_an_ordinary_file_is_not_replaced() {
     let place = Place::new();
     assert!(std::process::Command::new("mkfifo").arg(place.file("pipe")).status().unwrap().success());
     let before = place.names();
-    train(&place, &["song.txt", "--out", "pipe"], &["cannot write pipe", "not an ordinary file"]);
+    train(&place, &["song.txt", "--out", "pipe"], &["cannot write pipe", "not a regular file"]);
     assert_eq!(place.names(), before);
     assert!(!place.file("pipe").metadata().unwrap().is_file());
 }

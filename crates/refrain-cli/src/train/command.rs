@@ -164,7 +164,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         let stopped = trained.stopped == Stopped::Interrupted && trained.checkpoint.is_none();
         match interruption.exit_code() {
             Some(code) if stopped => {
-                output.log("interrupted before training began: nothing is saved");
+                output.log("interrupted before training started; nothing was saved");
                 Err(Failure::Interrupted(code))
             }
             _ => Ending { command, input, interruption, output }.save(trained, checkpoints),
