@@ -63,7 +63,7 @@ impl Failure {
     }
 }
 
-/// Diverged training and other errors during the work are failures of the work; all others are invalid input.
+/// Errors of the kinds `Diverged` and `Other` are failures of the work; all others are invalid input.
 impl From<refrain::Error> for Failure {
     fn from(error: refrain::Error) -> Self {
         let message = error.to_string();

@@ -123,7 +123,7 @@ fn a_person_reads_epochs_scores_and_the_matrix() {
     let options = ["train", "classify", "words", "--epochs", "2", "--max-length", "10"];
     let ran = place.ok(&[&options[..], &TINY].concat());
     for phrase in
-        ["texts are longer than 10 characters", "epoch 2/2  loss", "val_loss", "macro-F1", "81 to learn"]
+        ["texts are longer than 10 characters", "epoch 2/2  loss", "val_loss", "macro-F1", "81 for training"]
     {
         assert!(ran.stderr.contains(phrase), "no `{phrase}` in {}", ran.stderr);
     }

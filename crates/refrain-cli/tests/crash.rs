@@ -579,8 +579,8 @@ fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     ran.says_error(&[
         files.last().unwrap().0.to_str().unwrap(),
-        "no older one can be read",
-        "starts from the beginning",
+        "no older checkpoint can be read",
+        "start from the beginning",
     ]);
     assert_eq!(training.checkpoints(), before);
 }

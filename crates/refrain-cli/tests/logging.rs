@@ -300,15 +300,15 @@ fn what_cannot_be_written_is_refused_before_training() {
     for (options, phrases) in [
         (&["--csv-log", "none/a.csv"][..], &["cannot write none/a.csv", "--csv-log"][..]),
         (&["--csv-log", "."], &["cannot write .", "folder"]),
-        (&["--csv-log", "other.csv"], &["other.csv", "no log of such a run", "epoch,loss"]),
-        (&["--csv-log", "song.txt"], &["song.txt", "no log"]),
+        (&["--csv-log", "other.csv"], &["other.csv", "not a log of this kind of run", "epoch,loss"]),
+        (&["--csv-log", "song.txt"], &["song.txt", "not a log"]),
         (&["--csv-log", "a.svg", "--plot", "./a.svg"], &["--csv-log and --plot", "another file"]),
         (&["--out", "a.svg", "--plot", "a.svg"], &["--out and --plot"]),
         (&["--plot", "none/a.svg"], &["cannot write none/a.svg", "--plot"]),
         (&["--plot", "a.jpg"], &["a.jpg", ".svg"]),
         (&["--plot", "song.txt"], &["song.txt", ".svg"]),
-        (&["--log-dir", "file/logs"], &["cannot make the folder --log-dir file/logs"]),
-        (&["--log-dir", "file"], &["cannot make the folder --log-dir file"]),
+        (&["--log-dir", "file/logs"], &["cannot create the folder --log-dir file/logs"]),
+        (&["--log-dir", "file"], &["cannot create the folder --log-dir file"]),
         (&["--log-every", "5"], &["--log-dir"]),
         (&["--log-dir", "logs", "--log-every", "0"], &["--log-every"]),
     ] {
@@ -335,7 +335,7 @@ fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
     let options = text(&["--out", "other", "--log-dir", "logs/first"]);
     let ran = place.run(&options);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    ran.says_error(&["logs/first holds the log of an earlier run", "another folder"]);
+    ran.says_error(&["logs/first contains the log of an earlier run", "another folder"]);
     // The run itself goes on with its own; with another file of rows it does not.
     assert_eq!(run(&[&LOGS[..], &["--resume"]].concat()).code, 0);
     let before = place.read("log.csv");
@@ -344,7 +344,7 @@ fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
         String::from_utf8(before.clone()).unwrap().lines().next().unwrap().to_owned() + "\n",
     );
     for (file, phrase) in
-        [("none.csv", "cannot read"), ("short.csv", "no row of epoch 1"), ("lines.tsv", "first line")]
+        [("none.csv", "cannot read"), ("short.csv", "not the row of epoch 1"), ("lines.tsv", "first line")]
     {
         let kept = fs::read(place.file(file)).ok();
         let ran = run(&["--resume", "--csv-log", file]);

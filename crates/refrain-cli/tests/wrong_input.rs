@@ -36,13 +36,13 @@ fn texts() {
         train(
             &place,
             &["line.txt", "--level", level],
-            &["line.txt, without the share of 0.1", tokens, "use a longer text"],
+            &["line.txt, without the fraction of 0.1", tokens, "use a longer text"],
         );
     }
     train(
         &place,
         &["song.txt", "--steps", "2000"],
-        &["at least 2001", "song.txt, without the share of 0.1 held out"],
+        &["at least 2001", "song.txt, without the fraction of 0.1 held out"],
     );
     train(&place, &["song.txt", "--validation-file", "nowhere.txt"], &["nowhere.txt"]);
     train(&place, &["song.txt", "--validation-file", "none.txt"], &["none.txt is empty"]);

@@ -1,7 +1,7 @@
-//! Refrain trains, looks inside and ships recurrent neural networks: SimpleRNN, LSTM and GRU.
+//! Refrain trains, inspects and runs recurrent neural networks: SimpleRNN, LSTM and GRU.
 //!
-//! This crate is the one to depend on: it re-exports the engine, the layers and the applications under
-//! stable names. [`prelude`] holds what a program usually needs, in Keras's words:
+//! Depend on this crate: it re-exports the engine, the layers and the applications under stable names. [`prelude`]
+//! contains what most programs need, with Keras's names:
 //!
 //! ```
 //! use refrain::prelude::*;
@@ -28,8 +28,8 @@
 //! # Ok::<(), refrain::Error>(())
 //! ```
 //!
-//! [`open`] reads any model file and says what it is for; [`language_model`] trains and runs models of text,
-//! [`classifier`] models that label texts, [`tagger`] models that label the words of texts.
+//! [`open`] opens any model file as a model of its task. [`language_model`] trains and runs language models,
+//! [`classifier`] models that label texts, and [`tagger`] models that label the words of texts.
 //! With the feature `plot` (off by default), `refrain::plot` draws figures; with `inspect`, `refrain::inspect` looks
 //! into models.
 #![forbid(unsafe_code)]
@@ -47,7 +47,7 @@ pub use ndarray;
 #[cfg(feature = "inspect")]
 pub use refrain_inspect as inspect;
 pub use refrain_kernels::{Engine, Isa, machine};
-/// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
+/// The error of layers, batch sources and callbacks, including your own. [`Error`] wraps it.
 pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{
     Activation, Answer, Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile,
@@ -59,7 +59,7 @@ pub use refrain_nn::{
 pub use refrain_nn::{callbacks, checkpoint, data, file, gradcheck, graph, layers, loss, metrics, optim};
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
-/// How to write an application of one's own, and what its runs report.
+/// How to write your own application, and what its runs report.
 pub use refrain_task as task;
 pub use refrain_task::layers::CellKind;
 pub use refrain_task::{
@@ -84,12 +84,12 @@ struct Readme;
 #[doc = include_str!("../../../docs/checkpoints.md")]
 struct Checkpoints;
 
-/// Likewise, and run.
+/// The page's program, compiled and run with the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/own-task.md")]
 struct OwnTask;
 
-/// Likewise.
+/// The page's program, compiled with the doc tests if the feature `inspect` is on.
 #[cfg(all(doctest, feature = "inspect"))]
 #[doc = include_str!("../../../docs/looking-inside.md")]
 struct LookingInside;
