@@ -1,4 +1,4 @@
-//! Training a tagger and all that is done with it.
+//! Training a tagger, and all commands that use it.
 
 mod common;
 
@@ -7,11 +7,11 @@ use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-/// Options that make a training take a moment.
+/// Options that keep training short.
 const TINY: [&str; 10] =
     ["--units", "12", "--embedding", "8", "--batch", "8", "--lr", "0.02", "--out", "m.safetensors"];
 
-/// Sentences about people and places, whose names are told apart by the words before them.
+/// Returns sentences about people and places, whose names differ only by the words before them.
 fn sentences() -> Vec<Vec<(String, &'static str)>> {
     let names = ["Ada", "Kurt", "Alan", "Grace", "Emmy", "Paul"];
     let all = (0..90).map(|n: usize| {
@@ -104,7 +104,7 @@ fn words_are_labelled_as_they_come() {
     let line = "Ada saw  Kurt in New Ada";
     let expected = "Ada/B-PER saw/O Kurt/B-PER in/O New/B-LOC Ada/I-LOC\n";
     assert_eq!(place.ok(&["tag", "m.safetensors", line]).stdout, expected);
-    // What is labelled can be learned and scored.
+    // The output can be used as training and evaluation data.
     let columns = place.ok(&["tag", "m.safetensors", "--columns", line, "Ada saw Kurt"]).stdout;
     assert_eq!(columns.lines().take(2).collect::<Vec<_>>(), ["Ada\tB-PER", "saw\tO"]);
     place.write("labelled.conll", &columns);
@@ -118,7 +118,7 @@ fn words_are_labelled_as_they_come() {
     assert_eq!((&word["word"], &word["label"]), (&"Ada".into(), &"I-LOC".into()));
     assert!(word["probability"].as_f64().unwrap() > 0.5);
 
-    // A line's labels do not wait for the next line.
+    // The labels of a line are printed before the next line arrives.
     let mut command = place.command(&["tag", "m.safetensors", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -130,7 +130,7 @@ fn words_are_labelled_as_they_come() {
     }
     drop(stdin);
     assert!(child.wait().unwrap().success());
-    // Many that wait are the same as one by one.
+    // Many waiting lines give the same as single lines.
     let lines = format!("{line}\n\nAda\n").repeat(100);
     let piped = place.piped(&["tag", "m.safetensors", "-"], lines.as_bytes());
     let one = place.ok(&["tag", "m.safetensors", "Ada"]).stdout;
