@@ -17,7 +17,7 @@ pub(crate) fn shorten(text: &str) -> String {
     }
 }
 
-/// How an element is stored.
+/// The type of an element in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     Bool,

@@ -8,7 +8,7 @@ use std::fmt::Write;
 const WIDTH: usize = 80;
 /// Minimum letters of a shortened label.
 const LEAST_LETTERS: usize = 3;
-/// Letters of a row's label that are always shown.
+/// Minimum letters shown of a row's label.
 const SHORT_SIDE: usize = 8;
 /// Maximum mistakes listed if the matrix does not fit.
 const MISTAKES: usize = 15;

@@ -474,7 +474,7 @@ fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
     });
     permit(0o755);
     if !bound {
-        return println!("skipped: permissions do not bind this user");
+        return println!("skipped: permissions do not restrict this user");
     }
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let safe = training.checkpoints().pop().unwrap();

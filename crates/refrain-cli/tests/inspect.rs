@@ -113,7 +113,7 @@ fn same_in_words(ran: &Ran, result: &Value, headings: &[&str]) {
     }
     let stdout = said(&ran.stdout);
     for (topic, findings) in result["findings"].as_object().unwrap() {
-        assert!(result[topic].is_object(), "no numbers of {topic}");
+        assert!(result[topic].is_object(), "no numbers for {topic}");
         let findings = findings.as_array().unwrap();
         assert!(!findings.is_empty(), "{topic}");
         for finding in findings.iter().take(8) {

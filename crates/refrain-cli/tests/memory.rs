@@ -12,8 +12,8 @@ fn suggested(message: &str) -> Vec<[String; 2]> {
     words.map(|(option, value)| [option.to_owned(), value.to_owned()]).collect()
 }
 
-/// Runs a command line, then again with a little less memory than it reported, which must be refused, and then with each
-/// suggested option.
+/// Runs a command line, then again with a little less memory than it reported, which must be refused, and then with
+/// each suggested option.
 fn follow(place: &Place, arguments: &[&str], options: &[&str]) {
     let start = place.ok(&[&["--json"], arguments].concat()).event("start");
     // Lower by more than the rounding of numbers in messages.

@@ -1,5 +1,5 @@
-//! Untrusted model files: whatever bytes they contain, opening and using one gives a model or a typed error, quickly, and
-//! with memory bounded by the file's size.
+//! Untrusted model files: whatever bytes they contain, opening and using one gives a model or a typed error, quickly,
+//! and with memory bounded by the file's size.
 
 #[path = "hostile_files/measured.rs"]
 mod measured;
@@ -301,8 +301,8 @@ fn with_doubled_letters(file: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Returns files that random changes would hardly find, with valid digests: layers, names and words that are valid one by
-/// one, but in excessive numbers or sizes.
+/// Returns files that random changes would hardly find, with valid digests: layers, names and words that are valid one
+/// by one, but in excessive numbers or sizes.
 fn forgeries(files: &BTreeMap<&str, Vec<u8>>) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let (refused, used) = ("refused, Data", "opened and used");
     let node = |class: &str, config: Value, inputs: &[usize]| {

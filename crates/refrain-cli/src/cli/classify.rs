@@ -41,8 +41,8 @@ impl TrainOptions for TrainClassify {
     const VALIDATION: &'static str =
         "Fraction of each label's texts to hold out for validation, drawn by the seed; 0 for none";
     const VALIDATION_FILE: &'static str =
-        "Labelled texts to validate on, a file or a folder; nothing is held out then";
-    const TEST_FILE: &'static str = "Labelled texts to score the finished model on, a file or folder";
+        "Labelled texts to validate on (file or folder), instead of held-out texts";
+    const TEST_FILE: &'static str = "Labelled texts to score the finished model on (file or folder)";
     const SEED: &'static str =
         "Seed for the initial weights, dropout, the order of the texts, and which of them are held out";
     const PATH: &'static str = "FILE|DIR";

@@ -109,7 +109,7 @@ pub(crate) struct Write {
 pub(crate) enum Topic {
     /// Gradient of the last step's loss at each earlier step
     Gradient,
-    /// How far back an input moves the output
+    /// How far back an input affects the output
     Memory,
     /// Gates and states, step by step
     Gates,

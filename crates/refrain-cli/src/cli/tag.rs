@@ -25,7 +25,7 @@ impl TrainOptions for TrainTag {
     const BATCH: &'static str = "Sentences per batch";
     const VALIDATION: &'static str =
         "Fraction of the sentences, at the end, to hold out for validation; 0 for none";
-    const VALIDATION_FILE: &'static str = "Labelled sentences to validate on; nothing is held out then";
+    const VALIDATION_FILE: &'static str = "Labelled sentences to validate on, instead of held-out ones";
     const TEST_FILE: &'static str = "Labelled sentences to score the finished model on";
     const SEED: &'static str = "Seed for the initial weights, dropout and the order of the sentences";
     const PATH: &'static str = "FILE";

@@ -57,7 +57,7 @@ impl TrainOptions for TrainText {
     const BATCH: &'static str = "Sequences per batch";
     const VALIDATION: &'static str =
         "Fraction of the text, at its end, to hold out for validation; 0 for none";
-    const VALIDATION_FILE: &'static str = "Text to validate on after each epoch; nothing is held out then";
+    const VALIDATION_FILE: &'static str = "Text to validate on after each epoch, instead of held-out text";
     const TEST_FILE: &'static str = "Text to score the finished model on";
     const SEED: &'static str = "Seed for the initial weights, dropout and variable steps";
     const PATH: &'static str = "FILE";

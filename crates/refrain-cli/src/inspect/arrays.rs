@@ -76,7 +76,7 @@ fn targets(arrays: &mut Arrays, outputs: usize) -> std::result::Result<Vec<(Stri
     }
 }
 
-/// Some of the sequences of arrays, and the first of their steps.
+/// The sequences to use from arrays, and the maximum number of their steps.
 struct Rows<'a> {
     rows: &'a [usize],
     total: usize,

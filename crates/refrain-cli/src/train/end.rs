@@ -67,8 +67,8 @@ impl TrainingEnd {
         }
     }
 
-    /// Saves the model. If that fails, saves it to the folder for temporary files, so that a full disk does not lose hours
-    /// of work.
+    /// Saves the model. If that fails, saves it to the folder for temporary files, so that a full disk does not cost
+    /// hours of work.
     pub(crate) fn save<E: Display>(&mut self, save: impl Fn(&Path) -> std::result::Result<(), E>) {
         let Err(error) = save(&self.model) else { return };
         let spare = spare_file();

@@ -29,8 +29,8 @@ enum SetBy {
 }
 
 impl Limit {
-    /// Returns the limit of `--memory`. By default, it is the smallest of the machine's memory, the limit of the control
-    /// group and the limit of this process's address space.
+    /// Returns the limit of `--memory`. By default, it is the smallest of the machine's memory, the limit of the
+    /// control group and the limit of this process's address space.
     pub(crate) fn new(option: Option<u64>) -> Self {
         let ram = MemoryRefreshKind::nothing().with_ram();
         let system = System::new_with_specifics(RefreshKind::nothing().with_memory(ram)).ok();

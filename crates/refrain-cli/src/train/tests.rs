@@ -96,7 +96,7 @@ fn command(folder: &Path, options: &[&str]) -> TrainParity {
     TrainParity::from_arg_matches(&matches).unwrap()
 }
 
-/// Runs the command with `--out` in a folder.
+/// Runs the command with `--out` in `folder`.
 fn train(folder: &Path, options: &[&str]) -> Result<()> {
     let quiet = Output::new(false, Verbosity::Quiet);
     run(&command(folder, options), Engine::default(), &quiet)

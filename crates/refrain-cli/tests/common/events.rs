@@ -1,5 +1,5 @@
 //! Reads TensorBoard event files.
-#![allow(unreachable_pub, reason = "as its neighbour")]
+#![allow(unreachable_pub, reason = "shared by several test files")]
 
 use prost::Message;
 use std::collections::BTreeMap;

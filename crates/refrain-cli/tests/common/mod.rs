@@ -1,5 +1,5 @@
 //! Runs the binary as a user does.
-#![allow(dead_code, unreachable_pub, reason = "a module of every test file, each of which uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "shared by all test files, each of which uses a part of it")]
 
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -1,5 +1,5 @@
 //! Checks pages and pictures, which must work in a browser offline.
-#![allow(unreachable_pub, reason = "as its neighbour")]
+#![allow(unreachable_pub, reason = "shared by several test files")]
 
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashSet;

@@ -14,8 +14,8 @@ const MOST_TIME: Duration = Duration::from_secs(1);
 /// How often a slow file is tried, since other programs may slow it down.
 const TRIES: usize = 4;
 
-/// Returns the outcome for a file of this many bytes, or an error with the cost if it took too long or allocated too many
-/// bytes. All allocations count, which is at least their peak.
+/// Returns the outcome for a file of this many bytes, or an error with the cost if it took too long or allocated too
+/// many bytes. All allocations count, which is at least their peak.
 pub(crate) fn measured(size: usize, read_and_use: impl Fn() -> String) -> Result<String, String> {
     let mut slowest = Duration::MAX;
     for _ in 0..TRIES {

@@ -221,14 +221,17 @@ mod tests {
         let one =
             json!({ "epoch": 1, "loss": 2.0, "val_loss": 1.5, "gradient_norm": 0.0, "learning_rate": 0.1 });
         let mut one = plot(&[one]);
-        assert!(svg(&one).contains("epochs"), "a run that went on at its end has no batches");
+        assert!(svg(&one).contains("epochs"), "a run that was resumed at its end has no batches");
         one.ended = Some(1.0);
         one.curve.add(Point { batch: 1.0, loss: f64::INFINITY, learning_rate: 0.1, gradient_norm: 1e-9 });
         one.curve.add(Point { batch: 2.0, loss: 3.0, learning_rate: 0.1, gradient_norm: 1e9 });
         let drawn = svg(&one);
         assert!(drawn.contains("batches") && drawn.contains("validation"), "{drawn}");
         one.ended = None;
-        assert!(!svg(&one).contains("validation"), "an epoch that ended in an earlier run has no place");
+        assert!(
+            !svg(&one).contains("validation"),
+            "an epoch that ended before the run was resumed is not drawn"
+        );
     }
 
     #[test]
