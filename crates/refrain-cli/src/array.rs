@@ -1,15 +1,15 @@
-//! Arrays from files, of any element type, and what a model takes of them.
+//! Arrays of any element type from files, and their conversion to model inputs.
 
 use refrain::InputSpec;
 use refrain::data::Data;
 use refrain::ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
 
-/// Axes of an array at most, NumPy's own limit.
+/// Maximum axes of an array, NumPy's own limit.
 const MOST_AXES: usize = 64;
-/// Characters of a file that an error shows.
+/// Maximum characters of a file that an error shows.
 const SHOWN: usize = 40;
 
-/// The beginning of what a file says, for an error.
+/// Shortens text from a file for an error.
 pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -17,7 +17,7 @@ pub(crate) fn shorten(text: &str) -> String {
     }
 }
 
-/// How an element is stored.
+/// The type of an element in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     Bool,
@@ -56,7 +56,7 @@ pub(crate) struct Array {
 }
 
 impl Element {
-    /// Bytes of one.
+    /// Returns the size of an element in bytes.
     fn size(self) -> usize {
         match self {
             Element::Bool | Element::I8 | Element::U8 => 1,
@@ -82,7 +82,9 @@ impl Element {
                     .collect()
             };
         }
-        let too_large = |x: u64| i64::try_from(x).map_err(|_| format!("{x} is larger than any id or length"));
+        let too_large = |x: u64| {
+            i64::try_from(x).map_err(|_| format!("integer {x} is too large; expected at most 2^63 - 1"))
+        };
         Ok(match self {
             Element::Bool => Values::Bools(bytes.iter().map(|&b| b != 0).collect()),
             Element::I8 => Values::Integers(each!(i8, i64::from)),
@@ -103,7 +105,7 @@ impl Element {
 }
 
 impl Array {
-    /// An array from the bytes of its elements. The reason, where they are not those of the shape.
+    /// Decodes an array from the bytes of its elements, or returns the reason why they do not match its shape.
     pub(crate) fn decode(
         shape: Vec<usize>,
         element: Element,
@@ -115,12 +117,15 @@ impl Array {
         }
         let needed = shape.iter().try_fold(element.size(), |n, &d| n.checked_mul(d));
         if needed != Some(bytes.len()) {
-            return Err(format!("its shape {shape:?} does not go with {} bytes of {element:?}", bytes.len()));
+            return Err(format!(
+                "its shape {shape:?} does not match its {} bytes of {element:?}",
+                bytes.len()
+            ));
         }
         Ok(Self { values: element.decode(bytes, order)?, shape })
     }
 
-    /// The array whose elements were stored with the first axis running fastest.
+    /// Converts an array whose elements were stored with the first axis running fastest.
     pub(crate) fn column_major_to_row_major(self) -> Result<Self, String> {
         fn turn<T: Copy>(shape: &[usize], values: Vec<T>) -> Result<Vec<T>, String> {
             let array = ArrayD::from_shape_vec(IxDyn(shape).f(), values).map_err(|e| e.to_string())?;
@@ -142,7 +147,7 @@ impl Array {
         }
     }
 
-    /// What it is, for a message: `floats [3, 5]`.
+    /// Describes the array for a message: `floats [3, 5]`.
     pub(crate) fn describe(&self) -> String {
         format!("{} {:?}", self.kind(), self.shape)
     }
@@ -158,7 +163,7 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// The array, if the input takes it. What was got and expected, where it does not.
+    /// Converts an array to an input, or returns what was got and expected.
     pub(crate) fn new(array: Array, spec: &InputSpec) -> Result<Self, String> {
         let misfit = format!("{}, but the model expects {spec}", array.describe());
         let wrong = |_| misfit.clone();
@@ -191,28 +196,30 @@ impl Input {
 
 fn ids(values: &[i64]) -> Result<Vec<u32>, String> {
     let id = |&x: &i64| {
-        u32::try_from(x).map_err(|_| format!("{x} among its ids, but an id is from 0 to {}", u32::MAX))
+        u32::try_from(x)
+            .map_err(|_| format!("invalid: it contains the id {x}; expected ids from 0 to {}", u32::MAX))
     };
     values.iter().map(id).collect()
 }
 
-/// The lengths of sequences, `(N)`.
+/// Converts an array to the lengths of sequences, `(N)`.
 pub(crate) fn lengths(array: Array) -> Result<Vec<usize>, String> {
     let what = array.describe();
     match (array.values, array.shape.len()) {
         (Values::Integers(v), 1) => v
             .iter()
             .map(|&x| {
-                usize::try_from(x).map_err(|_| format!("{x} among the lengths, but a length is at least 0"))
+                usize::try_from(x)
+                    .map_err(|_| format!("invalid: it contains the length {x}; expected at least 0"))
             })
             .collect(),
-        _ => Err(format!("{what}, but lengths are integers (N)")),
+        _ => Err(format!("{what}, but lengths must be integers (N)")),
     }
 }
 
-/// Which steps are real, `(N, T)`.
+/// Converts an array to a mask of the real steps, `(N, T)`.
 pub(crate) fn mask(array: Array) -> Result<Array2<bool>, String> {
-    let misfit = format!("{}, but a mask is booleans (or integers 0 and 1) (N, T)", array.describe());
+    let misfit = format!("{}, but a mask must be booleans or integers 0 and 1 (N, T)", array.describe());
     let &[n, t] = &array.shape[..] else { return Err(misfit) };
     let values = match array.values {
         Values::Bools(v) => v,

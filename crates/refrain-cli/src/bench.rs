@@ -1,4 +1,4 @@
-//! `refrain bench`: what this machine can do, and how much of it each cell uses.
+//! `refrain bench`: measures the limits of this machine, and how close each cell comes to them.
 
 use crate::cli::Bench as Options;
 use crate::error::Result;
@@ -14,13 +14,13 @@ use std::time::Instant;
 /// Sequences and steps of a training pass.
 const SEQUENCES: usize = 64;
 const STEPS: usize = 64;
-/// Runs that the machine's own limits are the best of.
+/// Runs of the machine's own measurements, of which the best one counts.
 const RUNS: usize = 20;
-/// Floats that bandwidth is measured over: more than any cache holds.
+/// Floats read to measure bandwidth: more than fit into any cache.
 const MEMORY: usize = 64 << 20;
-/// A measurement is the median of at least this many runs …
+/// Minimum runs of a measurement, which is their median.
 const LEAST_RUNS: usize = 5;
-/// … and of as many as fit into this time.
+/// Minimum seconds of a measurement.
 const LEAST_SECONDS: f64 = 0.3;
 /// Steps of a single sequence that are timed together.
 const STREAM_STEPS: usize = 64;
@@ -51,7 +51,7 @@ impl Cell {
         }
     }
 
-    /// Weights of a layer with as many inputs as units.
+    /// Returns the number of weights of a layer with as many inputs as units.
     fn weights(self, units: usize) -> usize {
         self.gates() * units * 2 * units
     }
@@ -87,7 +87,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     output.result(fields.clone(), || table(&fields))
 }
 
-/// Seconds of one layer's forward and backward pass, weights packed anew.
+/// Measures the seconds of one layer's forward and backward pass, including packing the weights.
 fn train(cell: Cell, units: usize, engine: &Engine) -> refrain::Result<f64> {
     let x = [Input::random_steps(units, &[STEPS; SEQUENCES])];
     let bench = match cell {
@@ -102,7 +102,7 @@ fn train(cell: Cell, units: usize, engine: &Engine) -> refrain::Result<f64> {
     median(|| Ok(bench.repeat()?))
 }
 
-/// Seconds of one step of a single sequence, called step by step.
+/// Measures the seconds per step of a single sequence, run step by step.
 fn stream(cell: Cell, units: usize, engine: &Engine) -> refrain::Result<f64> {
     let chain = Sequential::new().input(InputSpec::features(units));
     let chain = match cell {
@@ -162,7 +162,7 @@ fn table(fields: &Value) -> String {
             number(&row["units"])
         );
     }
-    out.push_str("\nstreaming: one sequence, step by step, one thread\ncell  units   µs a step  GB/s of weights  of peak\n");
+    out.push_str("\nstreaming: one sequence, step by step, one thread\ncell  units     µs/step  GB/s of weights  of peak\n");
     for row in rows("streaming") {
         let (us, bytes) = (number(&row["microseconds"]), number(&row["gigabytes_per_second"]));
         let share = 100.0 * number(&row["share_of_peak"]);

@@ -1,4 +1,4 @@
-//! `refrain classify`: which label a text has.
+//! `refrain classify`: labels texts.
 
 use crate::cli::Classify as Options;
 use crate::error::{Failure, Result};
@@ -11,9 +11,9 @@ use refrain::{Classifier, Engine, Level};
 use serde_json::json;
 use std::fmt::Write;
 
-/// The id of what the vocabulary does not have.
+/// The id of unknown tokens.
 const UNKNOWN: u32 = 0;
-/// Characters of a text that are shown beside its labels.
+/// Characters of a text that are shown above its labels.
 const SHOWN: usize = 60;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
@@ -29,21 +29,24 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     Ok(())
 }
 
-/// The texts of the command line, with the lines of stdin in the place of `-`.
+/// Returns the texts on the command line, with the lines of stdin in place of `-`.
 fn read(arguments: &[String]) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for argument in arguments {
         if argument != STDIN {
             texts.push(argument.trim().to_owned());
             if argument.trim().is_empty() {
-                return Err(Failure::input(format!("text {} is empty; expected a text", texts.len())));
+                return Err(Failure::input(format!(
+                    "text {} is empty; expected at least one character",
+                    texts.len()
+                )));
             }
             continue;
         }
         for line in text_input::open(None)?.lines() {
             let Line { number, text } = line.map_err(|e| work_if_io(e.into()))?;
             if text.trim().is_empty() {
-                let problem = format!("stdin, line {number}: the line is empty; expected a text a line");
+                let problem = format!("stdin, line {number} is empty; expected one text per line");
                 return Err(Failure::input(problem));
             }
             texts.push(text.trim().to_owned());
@@ -52,7 +55,7 @@ fn read(arguments: &[String]) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// Says what of the texts the model cannot read.
+/// Warns of texts that are cut off and of tokens that the model does not know.
 fn warn(model: &Classifier, texts: &[String], output: &Output) {
     let cut = texts.iter().filter(|text| model.cuts(text)).count();
     if cut > 0 {
@@ -66,21 +69,21 @@ fn warn(model: &Classifier, texts: &[String], output: &Output) {
     }
 }
 
-/// That texts are longer than a model reads.
+/// Returns the warning about texts that are longer than a model reads.
 pub(crate) fn cut_warning(texts: usize, max_length: usize, level: Level) -> String {
     let what = steps(level);
     let s = if texts == 1 { " is" } else { "s are" };
     format!("{texts} text{s} longer than {max_length} {what}; only the beginning is read")
 }
 
-/// That words are longer than a model reads.
+/// Returns the warning about words that are longer than a model reads.
 pub(crate) fn cut_words_warning(words: usize, max_length: usize, level: Level) -> String {
     let what = steps(level);
     let s = if words == 1 { " is" } else { "s are" };
     format!("{words} word{s} longer than {max_length} {what}; only the beginning is read")
 }
 
-/// What a model of this level reads.
+/// Returns what a model of this level reads.
 pub(crate) fn steps(level: Level) -> &'static str {
     match level {
         Level::Char => "characters",

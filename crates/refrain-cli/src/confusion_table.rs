@@ -1,21 +1,21 @@
-//! Which labels were taken for which, as tables for a terminal.
+//! Confusion tables for a terminal.
 
 use refrain::task::score::{ClassScore, Confusion};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Columns of a terminal that does not tell how many it has.
+/// Columns assumed for a terminal of unknown width.
 const WIDTH: usize = 80;
-/// The fewest letters of a label that still say something.
+/// Minimum letters of a shortened label.
 const LEAST_LETTERS: usize = 3;
-/// Letters of a row's label that are always shown.
+/// Minimum letters shown of a row's label.
 const SHORT_SIDE: usize = 8;
-/// Mistakes that are listed where the matrix does not fit.
+/// Maximum mistakes listed if the matrix does not fit.
 const MISTAKES: usize = 15;
 
-/// The scores of each label, those with most texts first, and the matrix as far as it fits the terminal.
+/// Formats the scores of each label, most frequent first, and the confusion matrix if it fits the terminal.
 pub(crate) fn show(confusion: &Confusion) -> String {
-    // A shell that knows the width may say so to its programs.
+    // Some shells export the terminal width.
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let classes = confusion.classes();
     let mut order: Vec<usize> = (0..classes.len()).collect();
@@ -24,7 +24,7 @@ pub(crate) fn show(confusion: &Confusion) -> String {
     format!("{}\n{second}", scores("label", order.iter().map(|&i| &classes[i])))
 }
 
-/// A line for each class, `what` they are called above them.
+/// Formats a line per class under a heading; `what` is the heading of the labels.
 pub(crate) fn scores<'a>(what: &str, classes: impl Iterator<Item = &'a ClassScore> + Clone) -> String {
     let width = longest(classes.clone().map(|class| class.label.as_str())).max(what.len());
     let mut out = format!("{what:width$}  precision  recall      F1  support\n");
@@ -34,12 +34,12 @@ pub(crate) fn scores<'a>(what: &str, classes: impl Iterator<Item = &'a ClassScor
     out
 }
 
-/// The matrix, labels in `order`, zeros as dots; none where it is wider than the terminal.
+/// Formats the matrix with labels in `order` and zeros as dots; `None` if it is wider than the terminal.
 fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<String> {
     let labels: Vec<&str> = order.iter().map(|&i| confusion.labels()[i].as_str()).collect();
     let largest = order.iter().flat_map(|&i| confusion.row(i)).max().copied().unwrap_or(0);
     let digits = largest.to_string().len();
-    // A row is its label and then as many cells, each with a space before it.
+    // A row is its label and one cell per label, each after a space.
     let full = longest(labels.iter().copied());
     let room = columns.checked_sub(full.min(SHORT_SIDE))?.checked_div(labels.len())?.checked_sub(1)?;
     let letters = room.min(full).max(digits);
@@ -47,7 +47,7 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
     let mut sides: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
     let distinct = heads.iter().collect::<BTreeSet<_>>().len() == heads.len();
     if !distinct || (letters < LEAST_LETTERS && letters < full) {
-        // Beginnings that do not tell the labels apart give way to numbers.
+        // Number the labels if their beginnings do not tell them apart.
         heads = (1..=labels.len()).map(|n| n.to_string()).collect();
         let number = labels.len().to_string().len();
         sides = (1..).zip(&labels).map(|(n, label)| format!("{n:number$} {label}")).collect();
@@ -58,7 +58,7 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
     if side < whole.min(SHORT_SIDE) {
         return None;
     }
-    let mut out = "rows: the true label; columns: the predicted one\n".to_owned();
+    let mut out = "rows: true label; columns: predicted label\n".to_owned();
     let _ = write!(out, "{:side$}", "");
     heads.iter().for_each(|head| {
         let _ = write!(out, " {head:>cell$}");
@@ -77,7 +77,7 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
     Some(out)
 }
 
-/// The mistakes that were made most often.
+/// Lists the most frequent mistakes.
 fn mistakes(confusion: &Confusion) -> String {
     let labels = confusion.labels();
     let n = labels.len();
@@ -88,9 +88,9 @@ fn mistakes(confusion: &Confusion) -> String {
         .filter(|(times, ..)| *times > 0)
         .collect();
     wrong.sort_by_key(|&(times, truth, predicted)| (std::cmp::Reverse(times), truth, predicted));
-    let mut out = "the most frequent mistakes (the matrix is too wide to show)\n".to_owned();
+    let mut out = "most frequent mistakes (the matrix is too wide to show)\n".to_owned();
     for (times, truth, predicted) in wrong.into_iter().take(MISTAKES) {
-        let _ = writeln!(out, "{times:7}  {} taken for {}", labels[truth], labels[predicted]);
+        let _ = writeln!(out, "{times:7}  {} predicted as {}", labels[truth], labels[predicted]);
     }
     out
 }
@@ -163,6 +163,6 @@ mod tests {
         let shown = show(&counted(&names, &[(5, 5, 9), (3, 4, 2), (1, 2, 3)]));
         let wrong = shown.split("mistakes").nth(1).unwrap();
         let lines: Vec<&str> = wrong.lines().skip(1).collect();
-        assert_eq!(lines, ["      3  label 1 taken for label 2", "      2  label 3 taken for label 4"]);
+        assert_eq!(lines, ["      3  label 1 predicted as label 2", "      2  label 3 predicted as label 4"]);
     }
 }

@@ -1,12 +1,12 @@
-//! The instruction set and the threads that the user wants.
+//! The instruction set and the number of threads to use.
 
 use crate::error::{Failure, Result};
 use refrain::{Engine, Isa};
 
-/// Forces an instruction set.
+/// The environment variable that forces an instruction set.
 pub(crate) const ISA_VARIABLE: &str = "REFRAIN_ISA";
 
-/// The engine for `--threads` and the environment.
+/// Returns the engine for `--threads` and the environment.
 pub(crate) fn from_options(threads: Option<usize>) -> Result<Engine> {
     let threads =
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
@@ -20,13 +20,13 @@ pub(crate) fn from_options(threads: Option<usize>) -> Result<Engine> {
 fn named(name: &str) -> Result<Isa> {
     Isa::by_name(name).ok_or_else(|| {
         let problem = if Isa::NAMES.contains(&name) {
-            "this processor does not have it"
+            "this processor does not support it"
         } else {
-            "there is no instruction set of this name"
+            "unknown instruction set"
         };
         let available: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
         Failure::input(format!(
-            "{ISA_VARIABLE} is `{name}`: {problem}; set it to one of {}, or unset it for the fastest",
+            "{ISA_VARIABLE} is `{name}`: {problem}; set it to one of {}, or unset it to use the fastest",
             available.join(", ")
         ))
     })

@@ -1,41 +1,41 @@
-//! What a command can fail with, and the exit code of each.
+//! Failures of commands and their exit codes.
 
 use refrain::ErrorKind;
 use std::fmt::Display;
 use std::io;
 
-/// This crate's result.
+/// The result type of this crate.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
-/// Why a command ended before its end.
+/// Why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line or the input was wrong. Exit code 2.
+    /// The command line or the input was invalid. Exit code 2.
     Input(String),
     /// The work failed. Exit code 1.
     Work(String),
-    /// A signal ended it, with all there is to say said. The exit code.
+    /// A signal ended it, and everything has been reported. Holds the exit code.
     Interrupted(u8),
-    /// The reader of stdout has gone. Nobody is left to tell; exit code 0.
+    /// The reader of stdout is gone. Exit code 0.
     ReaderGone,
 }
 
 impl Failure {
-    /// Wrong input, in a sentence.
+    /// Creates a failure for invalid input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Failure::Input(message.into())
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub(crate) fn message(&self) -> &str {
         match self {
             Failure::Input(message) | Failure::Work(message) => message,
             Failure::Interrupted(_) => "interrupted",
-            Failure::ReaderGone => "nobody reads stdout any more",
+            Failure::ReaderGone => "the reader of stdout is gone",
         }
     }
 
-    /// The code it ends the process with.
+    /// Returns the exit code of the process.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::ReaderGone => 0,
@@ -45,7 +45,7 @@ impl Failure {
         }
     }
 
-    /// An error of writing to stdout.
+    /// Converts an error of writing to stdout.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::ReaderGone,
@@ -53,7 +53,7 @@ impl Failure {
         }
     }
 
-    /// Puts what was being done before the message.
+    /// Puts what the message is about before it.
     pub(crate) fn context(self, what: impl Display) -> Self {
         match self {
             Failure::Input(message) => Failure::Input(format!("{what}: {message}")),
@@ -63,7 +63,7 @@ impl Failure {
     }
 }
 
-/// An error of the library is the work's fault where the work had begun to go wrong, else the input's.
+/// Errors of the kinds `Diverged` and `Other` are failures of the work; all others are invalid input.
 impl From<refrain::Error> for Failure {
     fn from(error: refrain::Error) -> Self {
         let message = error.to_string();

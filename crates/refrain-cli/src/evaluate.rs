@@ -1,4 +1,4 @@
-//! `refrain evaluate`: how well a model does on data.
+//! `refrain evaluate`: scores a model on data.
 
 use crate::cli::Evaluate as Options;
 use crate::error::Result;

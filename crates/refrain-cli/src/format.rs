@@ -1,9 +1,9 @@
-//! How numbers, values and layers are written for a person.
+//! Formats numbers, values and layers for people.
 
 use refrain::{Model, thousands};
 use serde_json::Value;
 
-/// The layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
+/// Lists the layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
 pub(crate) fn shape(model: &Model) -> String {
     let size =
         |config: &Value| ["units", "output_dim", "rate"].iter().find_map(|key| config.get(key)).map(plain);
@@ -15,7 +15,7 @@ pub(crate) fn shape(model: &Model) -> String {
     layers.collect::<Vec<_>>().join(", ")
 }
 
-/// A JSON value as a person writes it: text without quotes, and a float that was an `f32` in its few digits.
+/// Formats a JSON value: text without quotes, and a float that was an `f32` with as few digits as an `f32` needs.
 pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -27,12 +27,12 @@ pub(crate) fn plain(value: &Value) -> String {
     }
 }
 
-/// How many of something there are: `1 epoch`, `20 epochs`.
+/// Formats a count with its noun: `1 epoch`, `20 epochs`.
 pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
-/// A speed in three digits: `987`, `41.2k`, `1.05M`.
+/// Formats a rate with three digits: `987`, `41.2k`, `1.05M`.
 pub(crate) fn rate(per_second: f64) -> String {
     match per_second {
         x if x >= 1e6 => format!("{:.2}M", x / 1e6),

@@ -1,4 +1,4 @@
-//! `refrain generate`: a model writes.
+//! `refrain generate`: generates text.
 
 use crate::cli::Generate as Options;
 use crate::error::Result;
@@ -8,7 +8,7 @@ use refrain::language_model::{BeamSearch, Generate};
 use refrain::{Engine, LanguageModel, Level, Sampling};
 use serde_json::json;
 
-/// The id of what the vocabulary does not have.
+/// The id of unknown tokens.
 const UNKNOWN: u32 = 0;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     write(&mut model, &Generate { prompt, length, sampling, seed: options.seed, stop }, output)
 }
 
-/// Writes a prompt and its continuation, piece by piece as it is sampled; with `--json` all at once.
+/// Writes a prompt and its continuation, piece by piece as it is sampled, or all at once with `--json`.
 pub(crate) fn write(model: &mut LanguageModel, options: &Generate, output: &Output) -> Result<()> {
     let pieces = model.generate(options).map_err(refrain::Error::from)?;
     write_pieces(&options.prompt, pieces, output)
@@ -59,13 +59,13 @@ where
     output.event("result", json!({ "prompt": prompt, "text": text }))
 }
 
-/// Says what of a text the model has never seen.
+/// Warns of the tokens in a text that the model does not know.
 pub(crate) fn warn_of_unknown(model: &LanguageModel, text: &str, output: &Output) {
     let unknown = model.codec().encode(text).iter().filter(|&&id| id == UNKNOWN).count();
     if unknown > 0 {
         let what = match model.codec().level() {
             Level::Char => "characters",
-            Level::Word => "words or marks",
+            Level::Word => "words or punctuation marks",
             Level::Bpe => "subwords",
         };
         output.warning(format_args!("the model does not know {unknown} of the text's {what}"));

@@ -1,4 +1,4 @@
-//! `refrain info`: what a model file holds.
+//! `refrain info`: shows what a model file contains.
 
 use crate::cli::Info as Options;
 use crate::error::{Failure, Result};
@@ -71,19 +71,19 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     })
 }
 
-/// What a model needs of memory.
+/// The memory that a model needs.
 #[derive(Debug, Serialize)]
 struct Needs {
     /// To run one sequence.
     run: Memory,
-    /// The steps that are run at once.
+    /// The number of steps run at once.
     run_steps: usize,
-    /// To train it as its file says.
+    /// To train it with the settings in its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     train: Option<TrainingMemory>,
 }
 
-/// Steps of the sequence whose memory is told of a model without a task.
+/// Steps of the sequence that the memory of a model without a task is computed for.
 const SOME_STEPS: usize = 100;
 
 impl Needs {
@@ -128,10 +128,9 @@ fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Applicatio
             .or_else(|| model.downcast_ref::<Tagger>().map(Tagger::codec))
     });
     let Some(Codec::Bpe(vocab)) = codec else {
-        let what = codec.map_or("no text".to_owned(), |codec| format!("level {}", name(codec.level())));
+        let what = codec.map_or("no tokenizer".to_owned(), |codec| format!("level {}", name(codec.level())));
         return Err(Failure::input(format!(
-            "--tokenizer writes the tokenizer of a model with level bpe, and {} is of {what}; train one with \
-             `--level bpe`",
+            "--tokenizer needs a model with level bpe, but {} is a model with {what}; train one with `--level bpe`",
             options.model.display()
         )));
     };
@@ -142,7 +141,7 @@ fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Applicatio
     Ok(())
 }
 
-/// A JSON object as indented lines.
+/// Writes a JSON object as indented lines.
 fn show(value: &Value, depth: usize, out: &mut String) {
     let indent = "  ".repeat(depth);
     let Value::Object(entries) = value else {

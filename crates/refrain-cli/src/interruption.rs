@@ -1,4 +1,4 @@
-//! Ctrl-C and the request to terminate: the first one ends a run after its current step, a second one ends it at once.
+//! Ctrl-C and SIGTERM: the first signal ends a run after its current step, a second one ends it immediately.
 
 use crate::error::{Failure, Result};
 use crate::output::Output;
@@ -10,23 +10,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// The signals and the exit codes that shells know them by.
+/// The signals and their exit codes.
 const SIGNALS: [(i32, u8); 2] = [(SIGINT, 130), (SIGTERM, 143)];
 
-/// Signals this close together are one request: a terminal, and `timeout`, signal a process and its group too.
+/// Signals this close together count as one: a terminal and `timeout` signal both the process and its group.
 const ONE_REQUEST: Duration = Duration::from_millis(400);
-/// Time between two looks for a signal.
+/// Time between two checks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Whether the process was asked to stop.
 #[derive(Debug)]
 pub(crate) struct Interruption {
-    /// As [`SIGNALS`].
+    /// In the order of [`SIGNALS`].
     seen: [Arc<AtomicBool>; 2],
 }
 
 impl Interruption {
-    /// Watches for signals from now on.
+    /// Starts watching for signals.
     pub(crate) fn watch() -> Result<Self> {
         Self::register().map_err(|e| Failure::Work(format!("cannot watch for Ctrl-C: {e}")))
     }
@@ -49,16 +49,16 @@ impl Interruption {
         Ok(Self { seen })
     }
 
-    /// Ends the process if it was asked to stop: before training there is nothing to save, and a large text has minutes
-    /// to go.
+    /// Exits if the process was asked to stop: before training there is nothing to save, and preparing a large text
+    /// takes minutes.
     pub(crate) fn exit_if_asked(&self, output: &Output) {
         if let Some(code) = self.exit_code() {
-            output.log("interrupted before training began: nothing is saved");
+            output.log("interrupted before training started; nothing was saved");
             std::process::exit(code.into());
         }
     }
 
-    /// The exit code for the signal that came, if one did.
+    /// Returns the exit code for the signal that was received, if any.
     pub(crate) fn exit_code(&self) -> Option<u8> {
         let seen = |at: &usize| self.seen[*at].load(Ordering::Relaxed);
         (0..SIGNALS.len()).find(seen).map(|at| SIGNALS[at].1)

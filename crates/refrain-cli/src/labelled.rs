@@ -18,7 +18,7 @@ pub(crate) struct Labelled<E> {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Tables of labels and texts, and folders with a `.txt` file for each label, in the order given.
+/// Reads tables of labels and texts, and folders with a `.txt` file per label, in the given order.
 pub(crate) fn texts(paths: &[PathBuf]) -> Result<Labelled<LabelledText>> {
     read(paths, |path| {
         if path.as_os_str() == STDIN || !path.is_dir() {
@@ -35,12 +35,12 @@ pub(crate) fn texts(paths: &[PathBuf]) -> Result<Labelled<LabelledText>> {
     })
 }
 
-/// Sentences in columns or with slashes.
+/// Reads sentences in columns or with slashes.
 pub(crate) fn sentences(paths: &[PathBuf]) -> Result<Labelled<TaggedSentence>> {
     read(paths, |path| of_file(path, |text, name| Ok(parse_tagged(text, name)?)))
 }
 
-/// What a path holds, and the files that it was read from.
+/// The contents of a path, and the files they were read from.
 type Source<E> = (Vec<E>, Vec<PathBuf>);
 
 fn read<E>(paths: &[PathBuf], of: impl Fn(&Path) -> Result<Source<E>>) -> Result<Labelled<E>> {
@@ -71,12 +71,12 @@ fn name_of(path: &Path) -> String {
     if path.as_os_str() == STDIN { "stdin".to_owned() } else { path.display().to_string() }
 }
 
-/// The label that a file's name says.
+/// Returns the label in a file's name.
 fn label_of(file: &Path) -> Result<String> {
     let plain = uncompressed(file);
     let stem = plain.file_stem().unwrap_or_default();
     let label = stem.to_str().ok_or_else(|| {
-        Failure::input(format!("{}: its name, which is a label, is not UTF-8; rename it", file.display()))
+        Failure::input(format!("{}: the file name is the label, but is not UTF-8; rename it", file.display()))
     })?;
     Ok(label.to_owned())
 }

@@ -1,7 +1,7 @@
-//! `refrain`: trains recurrent neural networks on text, and runs them.
+//! The `refrain` command: trains and runs recurrent neural networks.
 //!
-//! Results go to stdout, progress and logs to stderr. Exit code 0: done; 1: the work failed; 2: the command
-//! line or the input was wrong; 130 and 143: interrupted, the model saved.
+//! Results go to stdout, progress and logs to stderr. Exit codes: 0 for success, 1 if the work failed, 2 if the
+//! command line or the input was invalid, 130 and 143 if interrupted, with the model saved.
 #![forbid(unsafe_code)]
 
 mod array;

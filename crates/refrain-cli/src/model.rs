@@ -22,7 +22,7 @@ where
     if task_of(&file) == Some(M::Task::NAME) {
         return Ok(TaskModel::from_file(file).map_err(Error::from)?.into());
     }
-    let expected = format!("{}, as `refrain train {}` makes it", M::Task::TITLE, M::Task::NAME);
+    let expected = format!("{}, trained with `refrain train {}`", M::Task::TITLE, M::Task::NAME);
     Err(other_task(path, &Opened::from_file(file)?, &expected))
 }
 
@@ -36,7 +36,7 @@ fn load(path: &Path, engine: Engine, output: &Output) -> Result<ModelFile> {
     Ok(file)
 }
 
-/// A model is not what the command works with.
+/// Returns the error for a model of a task that the command does not work with.
 pub(crate) fn other_task(path: &Path, opened: &Opened, expected: &str) -> Failure {
     let what = opened.task().map_or("a network without a task".to_owned(), |t| format!("a model for `{t}`"));
     Failure::input(format!(

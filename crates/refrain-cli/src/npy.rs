@@ -1,20 +1,20 @@
 //! NumPy's `.npy`: one array in a file (NEP 1).
 //!
-//! Read here and not with the crate `ndarray-npy`: that takes memory for the shape before it looks whether
-//! the file has the bytes, hands the caller no element type to choose by, and brings a grammar compiler.
+//! This module does not use the crate `ndarray-npy`, which allocates memory for the shape before it checks that
+//! the file has the bytes, does not report the element type, and depends on a grammar compiler.
 
 use crate::array::{Array, Bytes, Element, shorten};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// The file's data begins on a multiple of this, as NumPy writes it.
+/// The file's data begins at a multiple of this many bytes, as NumPy writes it.
 const ALIGNMENT: usize = 64;
-/// Digits that NumPy leaves room for, so that the first axis can grow in place.
+/// Digits that NumPy reserves for the first axis, so that it can grow in place.
 const GROWTH: usize = 21;
 
-/// Reads the bytes of a file. The reason, where they are not an array.
+/// Parses the bytes of a file, or returns the reason why they are not an array.
 pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin as a .npy file does")?;
-    let cut = || "it is cut off within its header".to_owned();
+    let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin like a .npy file")?;
+    let cut = || "its header is cut off".to_owned();
     let (version, rest) = rest.split_at_checked(2).ok_or_else(cut)?;
     let (len, rest) = match version[0] {
         1 => rest.split_first_chunk().map(|(len, rest)| (usize::from(u16::from_le_bytes(*len)), rest)),
@@ -23,13 +23,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
     }
     .ok_or_else(cut)?;
     let (header, data) = rest.split_at_checked(len).ok_or_else(cut)?;
-    let header = std::str::from_utf8(header).map_err(|_| "its header is not text".to_owned())?;
+    let header = std::str::from_utf8(header).map_err(|_| "its header is not UTF-8".to_owned())?;
     let Header { element, order, column_major, shape } = Header::parse(header)?;
     let array = Array::decode(shape, element, order, data)?;
     if column_major { array.column_major_to_row_major() } else { Ok(array) }
 }
 
-/// The bytes of a file with an array of floats, as NumPy itself would write it.
+/// Encodes an array of floats as a file, as NumPy itself would write it.
 pub(crate) fn write(shape: &[usize], values: impl Iterator<Item = f32>) -> Vec<u8> {
     let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
@@ -73,7 +73,7 @@ impl Header {
                 }
                 "fortran_order" => column_major = Some(at.boolean()?),
                 "shape" => shape = Some(at.tuple()?),
-                other => return Err(format!("its header has the unknown entry `{}`", shorten(other))),
+                other => return Err(format!("its header has an unknown entry `{}`", shorten(other))),
             }
             if !at.eat(',') {
                 at.expect('}')?;
@@ -81,7 +81,7 @@ impl Header {
             }
         }
         if !at.rest.trim().is_empty() {
-            return Err(format!("its header goes on after its end: `{}`", shorten(at.rest.trim())));
+            return Err(format!("its header has text after its end: `{}`", shorten(at.rest.trim())));
         }
         let missing = |name| format!("its header has no `{name}`");
         let (element, order) = element(descr.ok_or_else(|| missing("descr"))?)?;
@@ -120,7 +120,7 @@ fn element(descr: &str) -> Result<(Element, Bytes), String> {
     Ok((element, order))
 }
 
-/// What of a header is still to be read.
+/// The part of a header that is still to be parsed.
 #[derive(Debug)]
 struct Cursor<'a> {
     rest: &'a str,
@@ -136,13 +136,13 @@ impl<'a> Cursor<'a> {
         if self.eat(c) {
             Ok(())
         } else {
-            Err(format!("its header is damaged: `{c}` expected before `{}`", shorten(self.rest)))
+            Err(format!("its header is damaged: expected `{c}` before `{}`", shorten(self.rest)))
         }
     }
 
     fn string(&mut self) -> Result<&'a str, String> {
         let quote = if self.eat('"') { '"' } else { self.expect('\'').map(|()| '\'')? };
-        let (text, rest) = self.rest.split_once(quote).ok_or("its header has a quote without end")?;
+        let (text, rest) = self.rest.split_once(quote).ok_or("its header has an unterminated string")?;
         self.rest = rest;
         Ok(text)
     }
@@ -165,7 +165,9 @@ impl<'a> Cursor<'a> {
             self.rest = self.rest.trim_start();
             let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
             let (digits, rest) = self.rest.split_at(end);
-            shape.push(digits.parse().map_err(|_| format!("its shape has an axis `{}`", shorten(digits)))?);
+            shape.push(
+                digits.parse().map_err(|_| format!("its shape has an invalid axis `{}`", shorten(digits)))?,
+            );
             self.rest = rest;
             if !self.eat(',') {
                 self.expect(')')?;

@@ -1,4 +1,4 @@
-//! What the user sees: results on stdout, all else on stderr, or JSON lines.
+//! Output for the user: results on stdout as text or JSON lines, everything else on stderr.
 
 use crate::error::{Failure, Result};
 use clap::error::ErrorKind;
@@ -7,21 +7,21 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Characters of a message that are shown.
+/// Maximum characters of a message.
 const LONGEST_NOTE: usize = 100_000;
 
-/// How much is said.
+/// How much to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
-    /// Results and errors.
+    /// Only results and errors.
     Quiet,
-    /// What happens.
+    /// Progress and warnings too.
     Normal,
-    /// More of it.
+    /// More details.
     Verbose,
 }
 
-/// Where a command writes.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
@@ -41,17 +41,17 @@ impl Output {
         Self { json, level }
     }
 
-    /// Whether results are JSON.
+    /// Returns whether results are printed as JSON.
     pub(crate) fn json(&self) -> bool {
         self.json
     }
 
-    /// How much a person is told: nothing but errors where a program reads.
+    /// Returns how much to print for people; quiet with `--json`.
     pub(crate) fn level(&self) -> Verbosity {
         if self.json { Verbosity::Quiet } else { self.level }
     }
 
-    /// With `--json` prints one line, else nothing.
+    /// Prints one line with `--json`, otherwise nothing.
     pub(crate) fn event(&self, event: &str, fields: impl Serialize) -> Result<()> {
         if !self.json {
             return Ok(());
@@ -61,46 +61,47 @@ impl Output {
         write_stdout(&format!("{line}\n"))
     }
 
-    /// A result: as JSON, or as the text that `show` makes.
+    /// Prints a result, as JSON or as the text that `show` returns.
     pub(crate) fn result(&self, fields: impl Serialize, show: impl FnOnce() -> String) -> Result<()> {
         if self.json { self.event("result", fields) } else { write_stdout(&show()) }
     }
 
-    /// A line on stderr for a person.
+    /// Prints a line to stderr, unless quiet.
     pub(crate) fn log(&self, line: impl Display) {
         if self.level() >= Verbosity::Normal {
             note(line);
         }
     }
 
-    /// A line on stderr for a person who wants to know more.
+    /// Prints a line to stderr, if verbose.
     pub(crate) fn detail(&self, line: impl Display) {
         if self.level() >= Verbosity::Verbose {
             note(line);
         }
     }
 
-    /// Something odd, which is said also with `--json`.
+    /// Prints a warning to stderr, even with `--json`.
     pub(crate) fn warning(&self, message: impl Display) {
         if self.level > Verbosity::Quiet {
             note(format_args!("warning: {message}"));
         }
     }
 
-    /// An error: on stderr, and with `--json` on stdout too.
+    /// Prints an error to stderr, and with `--json` to stdout too.
     pub(crate) fn error(&self, failure: &Failure) {
         note(format_args!("error: {}", failure.message()));
-        // A reader that has gone cannot be told that it has.
+        // If stdout is closed, there is nothing left to do.
         let _ = self.event("error", serde_json::json!({ "message": failure.message() }));
     }
 }
 
-/// Writes to stderr; where stderr is closed there is nobody to tell.
+/// Writes to stderr and ignores errors.
 fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
-/// A message as a terminal may have it. Messages quote files of strangers, which could steer the terminal, or fill it.
+/// Escapes control characters and limits the length: messages quote untrusted files, which could control the terminal
+/// or flood it.
 fn printable(message: &str) -> String {
     let mut shown = String::with_capacity(message.len().min(LONGEST_NOTE));
     for (i, c) in message.chars().enumerate() {
@@ -117,13 +118,13 @@ fn printable(message: &str) -> String {
     shown
 }
 
-/// Writes to stdout at once.
+/// Writes to stdout and flushes it.
 pub(crate) fn write_stdout(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|e| Failure::stdout(&e))
 }
 
-/// Shows help, the version, or what is wrong with the command line.
+/// Prints help, the version, or an error of the command line.
 pub(crate) fn command_line_error(error: &clap::Error) -> ExitCode {
     let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if !help && std::env::args_os().any(|argument| argument == "--json") {
@@ -132,7 +133,7 @@ pub(crate) fn command_line_error(error: &clap::Error) -> ExitCode {
         Output::new(true, Verbosity::Normal).error(&Failure::input(message));
         return ExitCode::from(2);
     }
-    // Clap chooses stdout for help, stderr for errors.
+    // Clap prints help to stdout and errors to stderr.
     let _ = error.print();
     ExitCode::from(if help { 0 } else { 2 })
 }

@@ -1,4 +1,4 @@
-//! `refrain predict`: any model on arrays. The door for other languages.
+//! `refrain predict`: runs any model on arrays, also for use from other languages.
 
 use crate::array::{Array, Input, lengths, mask};
 use crate::cli::Predict as Options;
@@ -17,10 +17,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-/// Sequences that run at a time; the result does not depend on it.
+/// Sequences run at a time; does not change the results.
 const BATCH: usize = 64;
 
-/// What arrays are stored in.
+/// The file format of arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Npy,
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let mut opened = open_any(&options.model, engine, output)?;
     if to == Format::Npy && opened.model().output_count() > 1 {
         return Err(Failure::input(format!(
-            "the model has {} outputs, and a .npy file holds one; name a .safetensors file for OUT",
+            "the model has {} outputs, but a .npy file holds one array; name a .safetensors file for OUT",
             opened.model().output_count()
         )));
     }
@@ -64,7 +64,7 @@ impl Format {
             Some("npy") => Ok(Format::Npy),
             Some("safetensors") => Ok(Format::Safetensors),
             _ => Err(Failure::input(format!(
-                "{} ends in neither .npy nor .safetensors; the name's end says how arrays are stored",
+                "{} ends in neither .npy nor .safetensors; the extension selects the file format",
                 path.display()
             ))),
         }
@@ -109,7 +109,7 @@ impl Arrays {
         arrays.map_err(|reason| Failure::input(format!("cannot read {}: {reason}", path.display())))
     }
 
-    /// Takes out an array that is no input, if there is one of this name.
+    /// Removes and returns the array of this name, if there is one.
     pub(crate) fn take(&mut self, name: &str) -> Option<Array> {
         match self {
             Arrays::One(_) => None,
@@ -117,7 +117,7 @@ impl Arrays {
         }
     }
 
-    /// The arrays in the order of the model's inputs. The reason, where they do not fit.
+    /// Returns the arrays in the order of the model's inputs, or the reason why they do not match.
     pub(crate) fn inputs(self, specs: &[InputSpec]) -> std::result::Result<Vec<Prepared>, String> {
         let mut arrays = match (self, specs) {
             (Arrays::One(array), [spec]) => {
@@ -138,7 +138,7 @@ impl Arrays {
             let name = tensor_for(spec, specs.len(), &arrays)?;
             let fits = |reason| format!("tensor `{name}` is {reason}");
             let mut take = |name: &str| arrays.remove(name);
-            let array = take(&name).ok_or_else(|| format!("it has no tensor `{name}`"))?;
+            let array = take(&name).ok_or_else(|| format!("there is no tensor `{name}`"))?;
             let extent = |what: &str| format!("{name}.{what}");
             let about = |what: &str| {
                 let name = extent(what);
@@ -152,14 +152,14 @@ impl Arrays {
         }
         match arrays.first_key_value() {
             Some((extra, _)) => {
-                Err(format!("it has a tensor `{extra}`, but the model's inputs are {}", names(specs)))
+                Err(format!("unexpected tensor `{extra}`; the model's inputs are {}", names(specs)))
             }
             None => Ok(prepared),
         }
     }
 }
 
-/// The name of the tensor for an input: its own, or any where input and tensor are the only ones.
+/// Returns the name of the tensor for an input: its own, or any if there is only one input and one tensor.
 fn tensor_for(
     spec: &InputSpec,
     inputs: usize,
@@ -175,7 +175,7 @@ fn tensor_for(
         _ => {
             let given: Vec<_> = arrays.keys().map(String::as_str).collect();
             Err(format!(
-                "it has no tensor `{}` for the model's input, only `{}`",
+                "there is no tensor `{}` for the model's input, only `{}`",
                 spec.name,
                 given.join("`, `")
             ))

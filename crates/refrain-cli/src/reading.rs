@@ -1,20 +1,20 @@
-//! How the reading of a large text is shown.
+//! Progress of reading a large text.
 
 use crate::output::{Output, Verbosity};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 
-/// Fewer bytes are read before a bar would be seen.
+/// Bytes from which reading takes long enough for a bar.
 const WORTH_A_BAR: u64 = 16 << 20;
 
-/// A bar on a terminal, which goes when this does.
+/// A progress bar on a terminal, cleared when dropped.
 #[derive(Debug)]
 pub(crate) struct Reading {
     bar: ProgressBar,
 }
 
 impl Reading {
-    /// A bar for this many bytes, if they are many; `what` is done with them.
+    /// Creates a bar for this many bytes, hidden if they are few; `what` names the work.
     pub(crate) fn new(output: &Output, what: &'static str, bytes: u64) -> Self {
         if bytes < WORTH_A_BAR || output.level() < Verbosity::Normal || !stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden() };
@@ -28,17 +28,17 @@ impl Reading {
         Self { bar }
     }
 
-    /// Some bytes more.
+    /// Advances the bar by some bytes.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
     }
 
-    /// So many bytes in all.
+    /// Sets the total of bytes so far.
     pub(crate) fn set(&self, bytes: u64) {
         self.bar.set_position(bytes);
     }
 
-    /// Lets something else write a line.
+    /// Hides the bar while something else writes a line.
     pub(crate) fn suspend(&self, write: impl FnOnce()) {
         self.bar.suspend(write);
     }

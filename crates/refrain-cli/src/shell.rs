@@ -1,8 +1,8 @@
-//! Commands as a shell reads them.
+//! Shell quoting of commands.
 
 use std::env::args_os;
 
-/// A word, in quotes where a shell would read it otherwise.
+/// Quotes a word if a shell would interpret it.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -11,7 +11,7 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The command that this process was started with, and an option if it is not there already.
+/// Returns the command line of this process, with an option added if it is missing.
 pub(crate) fn this_command_with(option: &str) -> String {
     let words = args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     with(words, option)
@@ -19,7 +19,7 @@ pub(crate) fn this_command_with(option: &str) -> String {
 
 fn with(mut words: Vec<String>, option: &str) -> String {
     if !words.iter().any(|word| word == option) {
-        // After `--` it would be a file.
+        // After `--` it would be read as a file.
         let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
         words.insert(at, option.to_owned());
     }

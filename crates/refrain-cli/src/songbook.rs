@@ -1,12 +1,12 @@
-//! The songbook that the program carries, and how it is learned.
+//! The built-in songbook and its recipe.
 
 use refrain::{RateSchedule, TextRecipe, TrainingSettings};
 
-/// What is learned if no file is named: songs and poems written for this project.
+/// The text to train on if no file is given: songs and poems written for this project.
 pub(crate) const SONGBOOK: &str = include_str!("../data/songbook.txt");
 
-/// How the songbook is learned unless the options say otherwise: it is small, so the rate is higher and falls, and
-/// dropout keeps the network from learning it by heart.
+/// Returns the default recipe of the songbook. The text is small, so the learning rate is higher and decays, and dropout
+/// keeps the network from memorising it.
 pub(crate) fn songbook_recipe() -> TextRecipe {
     let schedule = RateSchedule::Cosine;
     TextRecipe {

@@ -1,4 +1,4 @@
-//! `refrain suggest`: what comes next.
+//! `refrain suggest`: suggests what comes next.
 
 use crate::cli::Suggest as Options;
 use crate::error::Result;
@@ -17,7 +17,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     }
     let mut model: LanguageModel = open_as(&options.model, engine, output)?;
     let text = options.text.as_deref().unwrap_or_default();
-    // A word that is being typed need not be one yet.
+    // The word being typed may be incomplete, so it does not count as unknown.
     let typed = match options.tokens {
         true => 0,
         false => model.suggester().map_err(refrain::Error::from)?.typed(text).len(),
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         if options.tokens { model.next_tokens(text, options.top) } else { model.suggest(text, options.top) };
     let suggestions = suggestions.map_err(refrain::Error::from)?;
     if suggestions.is_empty() {
-        output.warning("the model knows no word that continues there");
+        output.warning("the model knows no word that could follow");
     }
     output.result(json!({ "suggestions": suggestions }), || table(&suggestions))
 }
@@ -42,7 +42,7 @@ fn table(suggestions: &[Suggestion]) -> String {
     })
 }
 
-/// A token as one can see it: blanks and control characters in quotes.
+/// Quotes a token that contains whitespace or control characters, so that they are visible.
 fn visible(text: &str) -> String {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         format!("{text:?}")

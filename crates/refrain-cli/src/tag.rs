@@ -1,4 +1,4 @@
-//! `refrain tag`: which label each word has.
+//! `refrain tag`: labels each word of a text.
 
 use crate::classify::cut_words_warning;
 use crate::cli::Tag as Options;
@@ -10,7 +10,7 @@ use refrain::tagger::WordLabel;
 use refrain::{Engine, Error, Tagger};
 use serde_json::json;
 
-/// The most lines that are labelled at a time.
+/// Maximum lines labelled at a time.
 const BATCH: usize = 64;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {

@@ -5,28 +5,28 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 
-/// Characters of the library's reason that are shown.
+/// Maximum characters of the library's reason that are shown.
 const LONGEST_REASON: usize = 200;
 
-/// Reads the bytes of a file. The reason, where they are not tensors.
+/// Parses the bytes of a file, or returns the reason why they are not tensors.
 pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| format!("it is not a complete safetensors file ({})", first(&e.to_string())))?;
+        .map_err(|e| format!("not a complete safetensors file ({})", first(&e.to_string())))?;
     let mut arrays = BTreeMap::new();
     for (name, tensor) in file.tensors() {
         let element = element(tensor.dtype()).ok_or_else(|| {
             let dtype = tensor.dtype();
             let name = shorten(&name);
-            format!("its tensor `{name}` holds {dtype:?}; expected booleans, integers, F32 or F64")
+            format!("tensor `{name}` has type {dtype:?}; expected booleans, integers, F32 or F64")
         })?;
         let array = Array::decode(tensor.shape().to_vec(), element, Bytes::Little, tensor.data())
-            .map_err(|reason| format!("of its tensor `{}` {reason}", shorten(&name)))?;
+            .map_err(|reason| format!("tensor `{}`: {reason}", shorten(&name)))?;
         arrays.insert(name, array);
     }
     Ok(arrays)
 }
 
-/// The beginning of a reason of the library's, which may quote the header.
+/// Shortens a reason from the library, which may quote the header.
 fn first(reason: &str) -> String {
     reason.chars().take(LONGEST_REASON).collect()
 }
@@ -48,7 +48,7 @@ fn element(dtype: Dtype) -> Option<Element> {
     })
 }
 
-/// The bytes of a file with arrays of floats: name, shape, values.
+/// Encodes arrays of floats (name, shape, values) as a file.
 pub(crate) fn write(arrays: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>, String> {
     let bytes: Vec<Vec<u8>> =
         arrays.iter().map(|(_, _, values)| values.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();

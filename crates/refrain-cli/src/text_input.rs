@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
-/// What stands for stdin in place of a file.
+/// The file name that means stdin.
 pub(crate) const STDIN: &str = "-";
-/// Characters that are shown of a text, or looked at for something to show.
+/// Characters that are kept from the beginning of a text.
 const OPENING: usize = 4096;
 
 /// A text and where it came from.
@@ -21,7 +21,7 @@ const OPENING: usize = 4096;
 pub(crate) struct Text {
     /// The text.
     pub(crate) corpus: Corpus,
-    /// How it begins: the files may be gone when it is shown.
+    /// Its beginning, kept because the files may be gone when it is shown.
     pub(crate) opening: String,
     /// Its name in messages.
     pub(crate) name: String,
@@ -30,20 +30,20 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// A text with a name.
+    /// Creates a text with a name.
     pub(crate) fn new(corpus: Corpus, name: String, files: Vec<PathBuf>) -> Result<Self> {
         let opening = corpus.head(OPENING).map_err(Error::from)?;
         Ok(Self { corpus, opening, name, files })
     }
 
-    /// The text without its last share, and that share.
+    /// Splits the text into its beginning and a fraction `share` at its end.
     pub(crate) fn split(&self, share: f64, level: Level) -> Result<(Corpus, Corpus)> {
         Ok(self.corpus.split(share, level.cut()).map_err(Error::from)?)
     }
 }
 
-/// Reads files and joins them in the order given; of a directory all `.txt` files in it, by name. They are checked now
-/// and read again when they are needed; what stdin gives is kept in `folder`, if it is much.
+/// Reads files and joins them in the given order. A directory stands for its `.txt` and `.txt.gz` files, sorted by
+/// name. Files are checked now and read again when needed; large input from stdin is stored in `folder`.
 pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<Text> {
     let mut sources = Vec::new();
     for path in paths {
@@ -61,7 +61,7 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
     let mut corpus = Corpus::default();
     for source in &sources {
         let input = open(source.as_deref())?;
-        // How many bytes of a compressed file are read is not known.
+        // The number of bytes read of a compressed file is not known.
         let is_plain = input.plain_file().is_some();
         let mut seen = |bytes| {
             if is_plain {
@@ -78,15 +78,15 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
     Text::new(corpus, name, files)
 }
 
-/// What is said of tokens that are not in memory.
+/// Returns the message about tokens that are not in memory.
 pub(crate) fn token_file(folder: &Path, bytes: u64) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let bytes = thousands(bytes as usize);
-    format!("{:9} {bytes} bytes of them are in a file in {}, gone when this ends", "tokens", folder.display())
+    format!("{:9} {bytes} bytes are in a temporary file in {}, deleted at exit", "tokens", folder.display())
 }
 
-/// An error after a file was opened: if it cannot be read to its end, or not again, or not be kept, the input is not
-/// wrong.
+/// Converts an error that occurred after a file was opened. Failing to read all of it, to read it again or to store it
+/// does not mean that the input is invalid.
 pub(crate) fn work_if_io(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::Io => Failure::Work(error.to_string()),
@@ -94,18 +94,19 @@ pub(crate) fn work_if_io(error: Error) -> Failure {
     }
 }
 
-/// Opens a file; without one, stdin.
+/// Opens a file, or stdin if there is none.
 pub(crate) fn open(file: Option<&Path>) -> Result<Input<'static>> {
     Ok(file.map_or_else(Input::stdin, Input::open).map_err(Error::from)?)
 }
 
-/// The lines of stdin, as many at a time as wait, at most `most`: whoever writes them one by one gets answers one by one.
+/// Returns the lines of stdin in batches of those that are waiting, at most `most`, so that lines written one by one
+/// are answered one by one.
 pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<Line>>> {
     let (sender, receiver) = mpsc::sync_channel(most);
     thread::spawn(move || {
         let lines = match Input::stdin() {
             Ok(input) => input.lines(),
-            // Whoever would read it has gone.
+            // If the receiver is gone, nobody needs the error.
             Err(error) => return drop(sender.send(Err(error))),
         };
         for line in lines {
@@ -126,7 +127,7 @@ pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<L
             match line {
                 Ok(line) => lines.push(line),
                 Err(error) if lines.is_empty() => return failure(error),
-                // The lines before it are answered first.
+                // Return the lines before the error first.
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -137,31 +138,31 @@ pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<L
     })
 }
 
-/// A file's bytes.
+/// Reads the bytes of a file.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     must_exist(path)?;
     must_be_a_file(path)?;
     std::fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))
 }
 
-/// How many bytes a file has.
+/// Returns the size of a file in bytes.
 pub(crate) fn size(path: &Path) -> Result<u64> {
     let found = path.metadata();
     found.map(|m| m.len()).map_err(|e| Failure::input(format!("cannot read {}: {e}", path.display())))
 }
 
-/// Folders hold no bytes, and devices and pipes have no end that could be trusted.
+/// Refuses folders, which have no bytes, and devices and pipes, which may never end.
 pub(crate) fn must_be_a_file(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(found) if !found.is_file() => {
-            let what = if found.is_dir() { "a folder" } else { "not an ordinary file" };
-            Err(Failure::input(format!("{} is {what}; name a file", path.display())))
+            let what = if found.is_dir() { "a folder" } else { "not a regular file" };
+            Err(Failure::input(format!("{} is {what}; expected a regular file", path.display())))
         }
         _ => Ok(()),
     }
 }
 
-/// A mistyped name is the likeliest mistake, and said plainly.
+/// Returns a clear error if a file does not exist: a mistyped name is the most likely mistake.
 pub(crate) fn must_exist(path: &Path) -> Result<()> {
     match path.try_exists() {
         Ok(false) => {
@@ -171,7 +172,7 @@ pub(crate) fn must_exist(path: &Path) -> Result<()> {
     }
 }
 
-/// The `.txt` and `.txt.gz` files of a folder, by name.
+/// Returns the `.txt` and `.txt.gz` files of a folder, sorted by name.
 pub(crate) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error| Failure::input(format!("cannot read the folder {}: {error}", folder.display()));
     let mut files = Vec::new();
@@ -183,7 +184,7 @@ pub(crate) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     if files.is_empty() {
         return Err(Failure::input(format!(
-            "the folder {} holds no .txt or .txt.gz file; name the files to read, or another folder",
+            "the folder {} has no .txt or .txt.gz file; name the files to read, or another folder",
             folder.display()
         )));
     }
@@ -191,12 +192,12 @@ pub(crate) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Whether a file of a folder is one of its texts.
+/// Returns whether a file is named like a text.
 fn is_text_name(path: &Path) -> bool {
     uncompressed(path).extension() == Some(OsStr::new("txt"))
 }
 
-/// The name of a file without the `.gz` at its end.
+/// Returns the name of a file without a `.gz` extension.
 pub(crate) fn uncompressed(path: &Path) -> PathBuf {
     match path.extension() {
         Some(extension) if extension == "gz" => path.with_extension(""),
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn a_file_of_tokens_is_said_to_be_temporary() {
         let line = token_file(Path::new("no/folder"), 1_234_567);
-        assert_eq!(line, "tokens    1,234,567 bytes of them are in a file in no/folder, gone when this ends");
+        assert_eq!(line, "tokens    1,234,567 bytes are in a temporary file in no/folder, deleted at exit");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Training a classifier and all that is done with it.
+//! Training a classifier, and all commands that use it.
 
 mod common;
 
@@ -6,10 +6,10 @@ use common::{Place, Ran};
 use serde_json::Value;
 use std::process::Stdio;
 
-/// Options that make a training take a moment.
+/// Options that keep training short.
 const TINY: [&str; 8] = ["--units", "16", "--embedding", "8", "--batch", "16", "--lr", "0.02"];
 
-/// Days and months, whose names tell what they are, each in some words more.
+/// Days and months, each alone and after another word.
 fn words() -> Vec<(&'static str, String)> {
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let months = ["january", "february", "april", "august", "september", "october", "november", "december"];
@@ -26,7 +26,7 @@ fn table() -> String {
     words().iter().map(|(label, text)| format!("{label}\t{text}\n")).collect()
 }
 
-/// A place with the same texts in `words.tsv` and in the folder `words`.
+/// Returns a place with the same texts in `words.tsv` and in the folder `words`.
 fn place() -> Place {
     let place = Place::new();
     place.write("words.tsv", table());
@@ -45,7 +45,7 @@ fn train(place: &Place, options: &[&str]) -> Ran {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn evaluate_gives_the_figures_that_training_printed() {
         let matrix = score["confusion"].as_array().unwrap().clone();
         let counted: u64 =
             matrix.iter().flat_map(|row| row.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
-        // Three tenths of 42 days and of 48 months.
+        // Three tenths of 42 days and 48 months.
         assert_eq!((counted, &score["texts"]), (13 + 14, &27.into()));
         let all = place.ok(&["--json", "evaluate", "m.safetensors", data]).event("result");
         assert_eq!(all["texts"], 90);
@@ -123,11 +123,11 @@ fn a_person_reads_epochs_scores_and_the_matrix() {
     let options = ["train", "classify", "words", "--epochs", "2", "--max-length", "10"];
     let ran = place.ok(&[&options[..], &TINY].concat());
     for phrase in
-        ["texts are longer than 10 characters", "epoch 2/2  loss", "val_loss", "macro-F1", "81 to learn"]
+        ["texts are longer than 10 characters", "epoch 2/2  loss", "val_loss", "macro-F1", "81 for training"]
     {
         assert!(ran.stderr.contains(phrase), "no `{phrase}` in {}", ran.stderr);
     }
-    for phrase in ["label  precision  recall", "rows: the true label", "refrain classify model.safetensors"] {
+    for phrase in ["label  precision  recall", "rows: true label", "refrain classify model.safetensors"] {
         assert!(ran.stdout.contains(phrase), "no `{phrase}` in {}", ran.stdout);
     }
     let scored = place.ok(&["evaluate", "model.safetensors", "words", "--validation", "0.1"]);

@@ -1,5 +1,5 @@
-//! Runs that something stops: kills, signals, a full disk, folders that vanish, damaged checkpoints. What resumes from
-//! the checkpoints ends in the file of a run that nothing stopped, to the bit.
+//! Runs stopped by kills, signals, a full disk, removed folders or damaged checkpoints. A resumed run must give the same
+//! file as an uninterrupted one, bit for bit.
 #![cfg(unix)]
 
 mod common;
@@ -12,8 +12,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A model of text with all that a run carries from batch to batch: dropout, chunks of varying lengths, states of two
-/// layers, gradients that wait for the next batch, an average, the best epoch so far.
+/// A language model with all the state that a run carries from batch to batch: dropout, chunks of varying lengths, states
+/// of two layers, accumulated gradients, an average, the best epoch so far.
 const TEXT: &[&str] = &[
     "text",
     "song.txt",
@@ -30,7 +30,7 @@ const TEXT: &[&str] = &[
     "--average-momentum=0.9",
 ];
 
-/// A classifier, whose texts come in another order each epoch.
+/// A classifier, whose texts are shuffled each epoch.
 const CLASSIFY: &[&str] = &[
     "classify",
     "lines.tsv",
@@ -42,7 +42,7 @@ const CLASSIFY: &[&str] = &[
     "--validation=0.2",
 ];
 
-/// A tagger, some of whose lines are read in several pieces.
+/// A tagger, some of whose sentences are split.
 const TAG: &[&str] = &[
     "tag",
     "tagged.txt",
@@ -57,20 +57,20 @@ const TAG: &[&str] = &[
     "--patience=1",
 ];
 
-/// The longest wait for what comes in milliseconds, on a machine with much else to do.
+/// The longest wait for something that usually takes milliseconds, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Files of a place that are a process's output.
+/// The files of a place that contain a process's output.
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
-/// A training in a place of its own.
+/// A training run in its own place.
 struct Training {
     place: Place,
     options: &'static [&'static str],
     out: &'static str,
-    /// The file of a run that nothing stopped and that wrote no checkpoints.
+    /// The model of an uninterrupted run without checkpoints.
     model: Vec<u8>,
-    /// What a run with checkpoints takes.
+    /// The time that a run with checkpoints takes.
     takes: Duration,
 }
 
@@ -98,12 +98,12 @@ impl Training {
         training
     }
 
-    /// A run with checkpoints: `more` may name the threads and so on.
+    /// Returns the command of a run with checkpoints; `more` are further options.
     fn command(&self, more: &[&str]) -> Command {
         let checkpoints = ["--checkpoint=ck", "--checkpoint-every=3", "--out", self.out];
         let mut command =
             self.place.command(&[&["--json", "train"], self.options, &checkpoints, more].concat());
-        // Where a model goes that cannot be saved where it should.
+        // A model that cannot be saved to `--out` goes here.
         command.env("TMPDIR", self.place.path());
         command
     }
@@ -114,7 +114,7 @@ impl Training {
         Running { place: &self.place, child }
     }
 
-    /// A run that stands still after its `count`-th checkpoint. One that came to its end too soon is begun again.
+    /// Starts a run and pauses it after its `count`-th checkpoint. Starts again if the run ended too early.
     fn caught(&self, more: &[&str], count: usize) -> Running<'_> {
         for _ in 0..50 {
             let mut running = self.start(more);
@@ -129,7 +129,7 @@ impl Training {
         panic!("no run was caught before its end");
     }
 
-    /// Goes on to the end, which must be that of a run that nothing stopped.
+    /// Resumes the run to its end. Its model must be that of an uninterrupted run.
     fn goes_on(&self) -> Ran {
         let ran = self.start(&["--resume"]).end();
         self.ends(&ran);
@@ -138,7 +138,10 @@ impl Training {
 
     fn ends(&self, ran: &Ran) {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(self.place.read(self.out) == self.model, "another model than that of one run");
+        assert!(
+            self.place.read(self.out) == self.model,
+            "the model differs from that of an uninterrupted run"
+        );
     }
 
     /// Removes the model and the checkpoints.
@@ -147,7 +150,7 @@ impl Training {
         let _ = fs::remove_dir_all(self.place.file("ck"));
     }
 
-    /// Names of the files in the folder of checkpoints.
+    /// Returns the names of the files in the checkpoint folder.
     fn folder(&self) -> Vec<String> {
         let entries = fs::read_dir(self.place.file("ck")).into_iter().flatten();
         let mut names: Vec<_> =
@@ -156,14 +159,14 @@ impl Training {
         names
     }
 
-    /// Checkpoints, oldest first, with their paths as the program names them.
+    /// Returns the checkpoints, oldest first, with their paths as the program names them.
     fn checkpoints(&self) -> Vec<String> {
         let names = self.folder().into_iter().filter(|name| name.starts_with("checkpoint-"));
         names.map(|name| format!("ck/{name}")).collect()
     }
 }
 
-/// A run that goes on beside the test.
+/// A run in the background of the test.
 struct Running<'a> {
     place: &'a Place,
     child: Child,
@@ -186,7 +189,7 @@ impl Running<'_> {
     }
 
     fn signal(&self, name: &str) {
-        // One that has ended is still there, as nobody has waited for it.
+        // A process that has ended still exists until it is waited for.
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
@@ -199,17 +202,17 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        // A test that fails leaves nothing running.
+        // A failed test leaves nothing running.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The same numbers in every run of a test: SplitMix64.
+/// Random numbers that are the same in every run of a test, from SplitMix64.
 struct Random(u64);
 
 impl Random {
-    /// In 0..1.
+    /// Returns a number in 0..1.
     fn share(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -218,7 +221,7 @@ impl Random {
     }
 }
 
-/// Where the stops of a test landed.
+/// When the stops of a test happened.
 #[derive(Debug, Default)]
 struct Landed {
     before_the_first_checkpoint: usize,
@@ -227,10 +230,10 @@ struct Landed {
     after_the_end: usize,
 }
 
-/// A run that is stopped again and again.
+/// A run that is stopped repeatedly.
 struct Stopped<'a> {
     training: &'a Training,
-    /// Batches of the last checkpoint that a process said to have written.
+    /// Batches of the last checkpoint that a process reported.
     reported: u64,
     landed: Landed,
 }
@@ -240,7 +243,7 @@ impl<'a> Stopped<'a> {
         Self { training, reported: 0, landed: Landed::default() }
     }
 
-    /// Looks at what a process said and left. Whether the run came to its end, and another has begun.
+    /// Checks the output and the files of a process. Returns whether the run reached its end, so that a new one begins.
     fn look(&mut self, ran: &Ran) -> bool {
         let Self { training, reported, landed } = self;
         let batches = |event: &serde_json::Value| event["batches"].as_u64().unwrap();
@@ -248,7 +251,7 @@ impl<'a> Stopped<'a> {
         match resumed.first() {
             Some(event) => assert!(batches(event) >= *reported, "{reported} batches were safe: {event}"),
             None => {
-                assert!(*reported == 0 || ran.events("epoch").is_empty(), "it began again: {}", ran.stdout)
+                assert!(*reported == 0 || ran.events("epoch").is_empty(), "it started again: {}", ran.stdout)
             }
         }
         assert!(resumed.iter().all(|event| event["skipped"] == serde_json::json!([])), "{resumed:?}");
@@ -262,7 +265,7 @@ impl<'a> Stopped<'a> {
             landed.after_the_end += 1;
             assert!(
                 training.place.read(training.out) == training.model,
-                "another model than that of one run"
+                "the model differs from that of an uninterrupted run"
             );
             training.forget();
             *reported = 0;
@@ -277,7 +280,7 @@ impl<'a> Stopped<'a> {
     }
 }
 
-/// Kills a run `kills` times at random moments, and lets it go on with other threads.
+/// Kills a run `kills` times at random moments, and resumes it with another number of threads.
 fn killed(options: &'static [&'static str], kills: usize, seed: u64) -> Landed {
     let training = Training::new(options);
     let (mut random, mut stopped) = (Random(seed), Stopped::new(&training));
@@ -317,7 +320,7 @@ fn many_kills_lose_nothing() {
     }
 }
 
-/// A signal is waited out, and two at once are one: so a terminal and `timeout` send them.
+/// A run ends in its own time after a signal. Two signals at once count as one, since a terminal and `timeout` send two.
 fn signalled(options: &'static [&'static str], seed: u64) {
     let training = Training::new(options);
     let (mut random, mut stopped) = (Random(seed), Stopped::new(&training));
@@ -358,7 +361,8 @@ fn signals_lose_nothing_of_a_classifier() {
     signalled(CLASSIFY, 6);
 }
 
-/// Sizes of the checkpoints of a run, oldest first. Those from the second epoch on hold the best epoch's model too.
+/// Returns the sizes of a run's checkpoints, oldest first. From the second epoch on, they also contain the best epoch's
+/// model.
 fn sizes(training: &Training) -> Vec<u64> {
     let mut running = training.start(&["--checkpoint-keep=1000"]);
     running.wait_for("epoch", 3);
@@ -370,8 +374,8 @@ fn sizes(training: &Training) -> Vec<u64> {
     sizes
 }
 
-/// A run whose files cannot grow beyond so many bytes, rounded down to 512. What the shell does first decides whether
-/// writing more is an error, as on a full disk, or kills it in the middle of a file.
+/// Runs with files limited to this many bytes, rounded down to a multiple of 512. The shell command `first` decides
+/// whether writing more is an error, as on a full disk, or kills the run in the middle of a file.
 fn limited(training: &Training, bytes: u64, first: &str) -> Ran {
     let run = training.command(&[]);
     let mut shell = Command::new("sh");
@@ -429,7 +433,7 @@ fn a_model_in_the_folder_is_not_overwritten_by_half_a_run() {
         assert_eq!(training.place.read("ck/model.safetensors"), b"another model");
     }
     fs::remove_file(training.place.file("ck/model.safetensors")).unwrap();
-    // One of the run's own is replaced by the next.
+    // The run may replace its own model.
     for more in [&[][..], &["--resume"]] {
         let running = training.caught(more, 1);
         running.signal("-INT");
@@ -439,7 +443,7 @@ fn a_model_in_the_folder_is_not_overwritten_by_half_a_run() {
     training.goes_on();
 }
 
-/// Does something to the place of a run that has written a checkpoint; the run's end is returned.
+/// Disturbs a run that has written a checkpoint, and returns its result.
 fn disturbed(training: &Training, disturb: impl FnOnce()) -> Ran {
     let running = training.caught(&[], 1);
     disturb();
@@ -470,7 +474,7 @@ fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
     });
     permit(0o755);
     if !bound {
-        return println!("skipped: permissions do not bind this user");
+        return println!("skipped: permissions do not restrict this user");
     }
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let safe = training.checkpoints().pop().unwrap();
@@ -488,16 +492,19 @@ fn a_model_s_folder_that_vanishes_costs_only_the_last_batches() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     ran.says_error(&["models/m.safetensors", "instead"]);
     let refuge = ran.event("done")["model"].as_str().unwrap().to_owned();
-    assert!(fs::read(refuge).unwrap() == training.model, "another model than that of one run");
+    assert!(
+        fs::read(refuge).unwrap() == training.model,
+        "the model differs from that of an uninterrupted run"
+    );
     let safe = training.checkpoints().pop().expect("checkpoints outlive a model that is not saved");
     fs::create_dir(&folder).unwrap();
     assert_eq!(training.goes_on().event("resume")["path"], *safe);
 }
 
-/// A way to damage a file.
+/// Damages a file.
 type Damage = fn(&mut Vec<u8>);
 
-/// The length of a safetensors header, which its first eight bytes give.
+/// Returns the end of a safetensors header, whose length is in the first eight bytes.
 fn header(bytes: &[u8]) -> usize {
     8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize
 }
@@ -518,10 +525,10 @@ const DAMAGES: [(&str, Damage); 7] = [
     }),
 ];
 
-/// A run that was killed with three checkpoints in its folder, oldest first, with their bytes.
+/// Kills a run with three checkpoints in its folder, and returns them with their bytes, oldest first.
 fn with_three(training: &Training) -> Vec<(PathBuf, Vec<u8>)> {
     let running = training.caught(&["--checkpoint-keep=3"], 5);
-    // Stopped between two checkpoints, of which an older one is about to go: the newest three.
+    // If the run was stopped before it removed an old checkpoint, keep the newest three.
     running.signal("-KILL");
     running.end();
     let mut names = training.checkpoints();
@@ -542,7 +549,7 @@ fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
     for (i, (what, damage)) in DAMAGES.iter().enumerate() {
         let _ = fs::remove_dir_all(training.place.file("ck"));
         fs::create_dir(training.place.file("ck")).unwrap();
-        // Now the newest, now the two newest.
+        // Alternate between the newest and the two newest.
         let damaged = 1 + i % 2;
         for (at, (file, bytes)) in files.iter().enumerate() {
             let mut bytes = bytes.clone();
@@ -579,8 +586,8 @@ fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     ran.says_error(&[
         files.last().unwrap().0.to_str().unwrap(),
-        "no older one can be read",
-        "starts from the beginning",
+        "no older checkpoint can be read",
+        "start from the beginning",
     ]);
     assert_eq!(training.checkpoints(), before);
 }
@@ -608,7 +615,7 @@ fn two_runs_do_not_share_a_folder() {
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         ran.says_error(&["ck", why]);
     }
-    // A lock ends with its process.
+    // A lock is released when its process ends.
     first.signal("-KILL");
     first.end();
     training.goes_on().event("resume");

@@ -1,4 +1,4 @@
-//! Help tells every option's default.
+//! Help shows the default of every option.
 
 mod common;
 
@@ -6,13 +6,13 @@ use common::Place;
 use refrain::TextRecipe;
 use refrain::language_model::{BeamSearch, Generate};
 
-/// Help without line breaks, so that a default is found wherever the line ends.
+/// Returns the help without line breaks, so that a default is found wherever a line ends.
 fn help(arguments: &[&str]) -> String {
     let ran = Place::new().ok(&[arguments, &["--help"]].concat());
     ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The part of help that begins with an option and ends with the next one.
+/// Returns the part of the help from an option to the next one.
 fn of<'a>(help: &'a str, option: &str) -> &'a str {
     let ends = [" ", "[="].map(|end| format!(" {option}{end}"));
     let found = ends.iter().find_map(|name| help.find(name));
@@ -22,7 +22,7 @@ fn of<'a>(help: &'a str, option: &str) -> &'a str {
     &rest[..end]
 }
 
-/// A recipe whose settings of training stand among the others.
+/// Flattens the reader and training settings of a recipe.
 fn flat(recipe: &serde_json::Value) -> serde_json::Value {
     let mut recipe = recipe.clone();
     let fields = recipe.as_object_mut().unwrap();
@@ -104,7 +104,7 @@ fn the_defaults_of_a_classifier_and_a_tagger_are_those_of_their_recipes() {
     defaults_are_told(&help(&["train", "tag"]), &flat(&tagger), &[]);
 }
 
-/// The options of readers and of training, and `more`, have the defaults of a recipe.
+/// Checks that the reader options, the training options and `more` have the defaults of a recipe.
 fn defaults_are_told(help: &str, recipe: &serde_json::Value, more: &[&str]) {
     let options = [
         "level",
@@ -148,16 +148,16 @@ fn the_other_commands_tell_theirs() {
     for (command, option, default) in [
         ("generate", "--length", &length[..]),
         ("generate", "--temperature", &temperature),
-        ("generate", "--top-k", "from all"),
-        ("generate", "--top-p", "from all"),
+        ("generate", "--top-k", "all"),
+        ("generate", "--top-p", "all"),
         ("generate", "--repetition-penalty", &penalty),
         ("generate", "--repetition-window", &window),
         ("generate", "--length-penalty", &length_penalty),
         ("generate", "--seed", &seed),
         ("suggest", "--top", "5"),
         ("classify", "--top", "3"),
-        ("evaluate", "--validation", "all of it"),
-        ("info", "--threads", "every core"),
+        ("evaluate", "--validation", "all data"),
+        ("info", "--threads", "all cores"),
         ("bench", "--units", "64,128,256,512,1024"),
     ] {
         let told = help(&[command]);

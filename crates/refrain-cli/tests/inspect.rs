@@ -1,4 +1,4 @@
-//! A look into models.
+//! `refrain inspect`.
 
 mod common;
 
@@ -26,10 +26,10 @@ const TOPICS: [[&str; 3]; 6] = [
     ["health", "Saturation, dead units, kernels", "health"],
 ];
 const COMPARED: &str = "The gradient through time, cell by cell";
-/// Sequences that take a moment.
+/// Options that keep an inspection short.
 const FEW: [&str; 2] = ["--steps=24", "--sequences=5"];
 
-/// A place with a model of characters, `m`, and a text of 6368 characters.
+/// Returns a place with a character model, `m`, and a text of 6368 characters.
 fn place() -> Place {
     let place = Place::new();
     place.write("song.txt", SONG.repeat(8));
@@ -52,7 +52,7 @@ fn array_model(place: &Place) {
     model.compile(Compile::default()).unwrap().save(place.file("a")).unwrap();
 }
 
-/// 3 sequences of 7 steps of 2 features, and a target of each.
+/// Writes 3 sequences of 7 steps of 2 features, with a target for each.
 fn arrays(place: &Place) {
     let bytes = |values: Vec<f32>| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let inputs = bytes((0..42).map(|i| (i as f32 * 0.7).sin()).collect());
@@ -71,7 +71,7 @@ fn arrays(place: &Place) {
     }
 }
 
-/// Runs a look with `--json`: its only line, in which every number is one.
+/// Runs an inspection with `--json` and returns its only line, in which all numbers are finite.
 fn look(place: &Place, arguments: &[&str]) -> Value {
     let ran = place.ok(&[&["inspect", "--json"], arguments].concat());
     let result = ran.event("result");
@@ -92,7 +92,7 @@ fn sound(value: &Value) {
     }
 }
 
-/// Names of the sections of a result, in alphabetical order.
+/// Returns the names of a result's sections, in alphabetical order.
 fn named(result: &Value) -> Vec<&str> {
     result["findings"].as_object().unwrap().keys().map(String::as_str).collect()
 }
@@ -103,7 +103,7 @@ fn sorted(names: &[&'static str]) -> Vec<&'static str> {
     names
 }
 
-/// Headings stand at the left, with findings below them; they are the result's.
+/// Checks that the printed report has these headings, the findings and the subject of the JSON result.
 fn same_in_words(ran: &Ran, result: &Value, headings: &[&str]) {
     let shown: Vec<_> = ran.stdout.split("\n\n").skip(1).collect();
     assert_eq!(shown.iter().map(|part| part.lines().next().unwrap()).collect::<Vec<_>>(), headings);
@@ -113,7 +113,7 @@ fn same_in_words(ran: &Ran, result: &Value, headings: &[&str]) {
     }
     let stdout = said(&ran.stdout);
     for (topic, findings) in result["findings"].as_object().unwrap() {
-        assert!(result[topic].is_object(), "no numbers of {topic}");
+        assert!(result[topic].is_object(), "no numbers for {topic}");
         let findings = findings.as_array().unwrap();
         assert!(!findings.is_empty(), "{topic}");
         for finding in findings.iter().take(8) {
@@ -135,7 +135,7 @@ fn a_model_is_looked_at_with_a_text_and_without() {
         let ran = place.ok(&[&["inspect"], &arguments[..]].concat());
         same_in_words(&ran, &result, &TOPICS.map(|[_, heading, _]| heading));
         assert_eq!(result["subject"]["Data"].as_str(), data.first().copied());
-        assert_eq!(ran.stderr.contains("no text is given"), data.is_empty(), "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains("no text given"), data.is_empty(), "{}", ran.stderr);
         let of = result["subject"]["Looked at with"].as_str().unwrap();
         assert!(of.starts_with("5 excerpts of 24 characters of "), "{of}");
         assert!(ran.stderr.contains("--html=inspect.html") && result["files"] == json!([]));
@@ -144,17 +144,17 @@ fn a_model_is_looked_at_with_a_text_and_without() {
     }
     let info = place.ok(&["--json", "info", "m"]).event("result").to_string();
     assert!(info.contains("1088"), "{info}");
-    // A text of the model's own is another one with another seed.
+    // Another seed generates another text.
     let own = |seed: &str| look(&place, &["m", "--steps=24", "--sequences=5", "--only=gates", seed]);
     assert_ne!(own("--seed=1")["activations"]["tokens"], own("--seed=2")["activations"]["tokens"]);
 }
 
-/// The excerpts are spread evenly over the text, the last one up to its end.
+/// The excerpts are spread evenly over the text; the last one reaches its end.
 #[test]
 fn numbers_are_those_of_the_text_s_excerpts() {
     let place = place();
     let result = look(&place, &[&["m", "song.txt", "--share=0.2"], &FEW[..]].concat());
-    // The numbers of another instruction set are others in their last digits.
+    // Other instruction sets give numbers that differ in their last digits.
     let isa =
         std::env::var("REFRAIN_ISA").map_or_else(|_| Isa::detect(), |name| Isa::by_name(&name).unwrap());
     let opened = refrain::open(place.file("m"), Engine::new(isa, 2)).unwrap();
@@ -206,7 +206,7 @@ fn a_page_loads_nothing_and_says_how_it_is_read() {
     let shown = words(page.root());
     for finding in result["findings"].as_object().unwrap().values() {
         let finding = finding[0].as_str().unwrap().replace('`', "");
-        // Of a power of ten the sentence has another form.
+        // Powers of ten are formatted differently on the page.
         let start: String = finding.split("e-").next().unwrap().chars().take(60).collect();
         assert!(
             shown.contains(start.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit())),
@@ -252,10 +252,10 @@ fn only_what_is_asked_for_is_looked_at() {
         assert!(TOPICS.iter().all(|[_, _, other]| *other == key || result.get(other).is_none()));
         same_in_words(&place.ok(&[&["inspect"], &arguments[..]].concat()), &result, &[heading]);
     }
-    // In a report's order, whatever order they are named in.
+    // In the report's order, whatever order they are named in.
     let ran = place.ok(&[&["inspect", "m", "song.txt", "--only=health,network"], &FEW[..]].concat());
     assert!(ran.stdout.find("The network") < ran.stdout.find("Saturation"), "{}", ran.stdout);
-    // The other cells, as they begin.
+    // The other cells, freshly initialised.
     let result = look(&place, &[&["m", "song.txt", "--only=gradient", "--compare"], &FEW[..]].concat());
     assert_eq!(named(&result), ["gradient_flow", "gradient_flow_compared"]);
     let cases = result["gradient_flow_compared"]["cases"].as_array().unwrap();
@@ -278,7 +278,7 @@ fn other_models_are_looked_at_as_their_tasks_are() {
         (of(&result), named(&result)),
         ("5 of 20 labelled texts of lines.tsv".to_owned(), all.clone())
     );
-    // A text is looked at up to the step that is asked for, with a warning.
+    // Texts are cut at `--steps`, with a warning.
     let ran = place.ok(&["inspect", "c", "lines.tsv", "--steps=9", "--only=gates", "--json"]);
     assert_eq!(ran.event("result")["activations"]["tokens"].as_array().unwrap().len(), 9);
     assert!(ran.stderr.contains("20 texts are longer than 9 characters"), "{}", ran.stderr);
@@ -306,7 +306,7 @@ fn other_models_are_looked_at_as_their_tasks_are() {
         assert_eq!(result["memory_length"]["steps"], 7);
     }
     assert_eq!(look(&place, &["a", "in.npy", "--steps=4", "--only=memory"])["memory_length"]["steps"], 4);
-    // Without data, and with a warning of what is left out.
+    // Without data, and with a warning about the topics that are left out.
     for model in ["a", "c", "t"] {
         let ran = place.ok(&["inspect", model, "--sequences=3", "--json"]);
         let result = ran.event("result");
@@ -325,11 +325,11 @@ fn a_text_comes_from_stdin_or_from_many_files() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let from_file = look(&place, &[&["m", "song.txt", "--only=memory"], &FEW[..]].concat());
     assert_eq!(ran.event("result")["memory_length"]["curve"], from_file["memory_length"]["curve"]);
-    // The fewest characters, and those that the model does not know.
+    // The shortest text, and characters that the model does not know.
     place.write("three.txt", "Oh,");
     place.write("greek.txt", "αβγδεζηθικλμ");
     let ran = place.ok(&["inspect", "m", "three.txt", "--json"]);
-    assert!(ran.stderr.contains("3 characters: 1 excerpt of 2 are looked at"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("3 characters: using 1 excerpt of 2"), "{}", ran.stderr);
     let ran = place.ok(&["inspect", "m", "three.txt", "greek.txt", "--steps=6", "--sequences=1", "--json"]);
     assert!(ran.stderr.contains("unknown to the model"), "{}", ran.stderr);
 }
@@ -355,7 +355,7 @@ fn cells_are_set_side_by_side_without_a_model() {
     let ran = place.ok(&[&["inspect"], &cells[..]].concat());
     same_in_words(&ran, &result, &[COMPARED]);
     assert!(ran.stdout.contains("5 steps of Adam, learning rate 0.01, clipped at 1"), "{}", ran.stdout);
-    // As they begin, and by another seed.
+    // Without training, and with another seed.
     let fresh = look(&place, &["--cell=gru", "--units=8", "--steps=20", "--sequences=4", "--seed=2"]);
     let cases = fresh["gradient_flow_compared"]["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 1);
@@ -384,9 +384,9 @@ fn what_cannot_be_done_is_refused_before_work() {
         (&["c", "song.txt"], &["song.txt"]),
         (&["c", "other.tsv"], &["`chorus`", "does not know", "refrain, verse"]),
         (&["a", "song.txt"], &["song.txt", ".npy"]),
-        (&["a", "in.npy", "in.npy"], &["2 files", "arrays of one"]),
+        (&["a", "in.npy", "in.npy"], &["2 files", "expected one"]),
         (&["a", "odd.safetensors"], &["odd.safetensors", "`target`", "there are 3 sequences"]),
-        // The page is asked for first: the text is not even there.
+        // The page is checked first, before the missing text.
         (&["m", "none.txt", "--html=no/a.html"], &["cannot write no/a.html", "--html"]),
         (&["m", "none.txt", "--html=."], &["cannot write .", "--html"]),
         (&["m", "none.txt", "--out=song.txt"], &["song.txt", "not a folder", "--out"]),
@@ -401,7 +401,7 @@ fn what_cannot_be_done_is_refused_before_work() {
     }
     #[cfg(not(feature = "png"))]
     place.refused(&["inspect", "m", "--out=new", "--png"], &["without PNG", "--features png"]);
-    // What clap refuses names the values that there are.
+    // Errors from clap name the possible values.
     for (arguments, phrases) in [
         (&["m", "--only=colours"][..], &["colours", "gradient, memory, gates, units, health, network"][..]),
         (&["m", "--cell=lstm"], &["[MODEL]", "--cell"]),
@@ -421,7 +421,7 @@ fn what_cannot_be_done_is_refused_before_work() {
     assert_eq!(place.names(), before);
 }
 
-/// Markup, quotes, controls and a turn of the direction, in a text, in labels and in a name of a file.
+/// Markup, quotes, control characters and a change of direction in a text, in labels and in a file name.
 #[test]
 fn what_strangers_write_stays_text() {
     let place = Place::new();
@@ -458,7 +458,7 @@ fn stays_text(place: &Place, arguments: &[&str]) {
     }
 }
 
-/// The number of a figure is bold.
+/// Returns whether a bold node is the number of a figure.
 fn is_ours(node: roxmltree::Node<'_, '_>) -> bool {
     node.text().is_some_and(|text| text.starts_with("Figure "))
 }

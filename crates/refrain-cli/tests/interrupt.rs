@@ -1,4 +1,4 @@
-//! Ctrl-C and the request to terminate.
+//! Ctrl-C and SIGTERM.
 #![cfg(unix)]
 
 mod common;
@@ -12,10 +12,10 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// More than are trained in the time of any test.
+/// More epochs than any test has time for.
 const ENDLESS: [&str; 2] = ["--epochs", "1000000"];
 
-/// Starts a training, and signals it after an event.
+/// Starts a training run, and signals it after an event.
 fn interrupted(place: &Place, name: &str, after: &str, more: &[&str]) -> (Ran, Vec<String>) {
     let options = ["--json", "train", "text", "song.txt", "--out", "m.safetensors"];
     let options = [&options[..], more].concat();
@@ -93,7 +93,7 @@ fn a_model_that_is_tested_when_two_signals_come_is_saved() {
         .unwrap();
     let saved = || place.names().contains(&"m.safetensors".to_owned());
     while !saved() {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended without a model");
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended without a model");
         std::thread::sleep(Duration::from_millis(20));
     }
     for _ in 0..2 {
@@ -120,7 +120,7 @@ fn a_second_signal_ends_it_at_once() {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     assert!(line.contains("\"start\""), "{line}");
-    // The step has begun, and between the signals the first is taken.
+    // The step is running, and the signals are far enough apart to count as two.
     for _ in 0..2 {
         std::thread::sleep(Duration::from_millis(700));
         signal(&child, "-INT");

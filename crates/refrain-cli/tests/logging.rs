@@ -1,4 +1,4 @@
-//! What a training logs: `--csv-log`, `--plot`, `--log-dir`.
+//! The logs of a training run: `--csv-log`, `--plot`, `--log-dir`.
 
 mod common;
 
@@ -11,14 +11,14 @@ use roxmltree::Document;
 use serde_json::Value;
 use std::fs;
 
-/// Every log, in a place of its own.
+/// All logs, each in its own file or folder.
 const LOGS: [&str; 7] =
     ["--csv-log", "log.csv", "--plot", "run.svg", "--log-dir", "logs/first", "--log-every=1"];
 
-/// Relative, between numbers that were f32 on their way: a few roundings.
+/// Relative tolerance for a few f32 roundings.
 const SINGLE: f64 = 1e-6;
 
-/// A place with a text of some batches, and with labelled lines.
+/// Returns a place with a text of several batches, and with labelled lines.
 fn place() -> Place {
     let place = Place::new();
     place.write("song.txt", SONG.repeat(8));
@@ -40,14 +40,14 @@ fn classify<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&options, epochs, more].concat()
 }
 
-/// The rows of a file of epochs, the header first.
+/// Returns the rows of a CSV file of epochs, the header first.
 fn rows(place: &Place, name: &str) -> Vec<Vec<String>> {
     let text = String::from_utf8(place.read(name)).unwrap();
     assert!(text.ends_with('\n'));
     text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
-/// Without what a clock says.
+/// Returns the rows without timings.
 fn timeless(rows: &[Vec<String>]) -> Vec<Vec<&str>> {
     let is_timed = |name: &str| name.ends_with("_per_second") || name == "seconds";
     let kept: Vec<_> = (0..rows[0].len()).filter(|&i| !is_timed(&rows[0][i])).collect();
@@ -75,7 +75,7 @@ fn rows_of_epochs_are_what_json_says() {
     same_as_json(&place, &ran);
     let header = "epoch,loss,accuracy,val_loss,val_accuracy,averaged,tokens_per_second,seconds,learning_rate,gradient_norm";
     assert_eq!(rows(&place, "log.csv")[0].join(","), header);
-    // What is not known is empty, and an earlier run's log makes way.
+    // Unknown values are empty, and an earlier run's log is overwritten.
     let ran = place.ok(&text(&["--epochs", "2", "--validation", "0", "--csv-log", "log.csv"]));
     same_as_json(&place, &ran);
     assert_eq!(rows(&place, "log.csv")[1][3..6], ["", "", ""]);
@@ -100,8 +100,8 @@ fn logs_change_nothing_that_is_learned() {
             (place.read(name), all)
         };
         let (plain, logged) = (written("plain", &[]), written("logged", &LOGS));
-        assert!(plain.0 == logged.0, "another model");
-        assert_eq!(plain.1, logged.1, "other checkpoints");
+        assert!(plain.0 == logged.0, "the models differ");
+        assert_eq!(plain.1, logged.1, "the checkpoints differ");
         fs::remove_dir_all(place.file("logs")).unwrap();
         fs::remove_file(place.file("log.csv")).unwrap();
     }
@@ -156,7 +156,7 @@ fn tensorboard_has_curves_distributions_and_samples() {
     assert_eq!(root.scalar("final_val_loss"), [(3 * batches, done["val_loss"].as_f64().unwrap() as f32)]);
 }
 
-/// The first batch is looked into, whatever the clock says.
+/// The first batch is always probed, independent of the time budget.
 fn looked_into(train: &Events) {
     for (tag, values) in [
         ("lstm/kernel/histogram", 8 * 32),
@@ -180,7 +180,7 @@ fn looked_into(train: &Events) {
             .iter()
             .all(|end| first(&format!("gradient_through_time/lstm/{end}")) > 0.0)
     );
-    // Adam's first step moves a weight by the learning rate, a little less where the gradient is near its epsilon.
+    // Adam's first step moves a weight by the learning rate, or a little less if the gradient is close to epsilon.
     let (norm, ratio) = (first("lstm/recurrent_kernel/norm"), first("lstm/recurrent_kernel/update_ratio"));
     let step = norm * ratio / f32::sqrt(8.0 * 32.0);
     assert!((0.9..1.01).contains(&(step / 2e-3)), "a step of {step}");
@@ -202,7 +202,7 @@ fn a_classifier_has_its_own_curves() {
     assert!(root.scalars.contains_key("final_val_macro_f1") && train.texts.is_empty());
 }
 
-/// The names of a picture's words, and how many points its lines have.
+/// Returns the texts in a picture, and the number of points of its lines.
 fn drawn(place: &Place) -> (Vec<String>, usize) {
     let svg = String::from_utf8(place.read("run.svg")).unwrap();
     let document = Document::parse(&svg).unwrap();
@@ -222,16 +222,16 @@ fn a_picture_shows_the_epochs_or_the_batches_of_the_only_one() {
     let (words, points) = drawn(&place);
     has(&words, &["Loss", "Accuracy", "Learning rate", "Gradient norm, before clipping", "epochs", "saved"]);
     has(&words, &["training", "validation"]);
-    // Two lines each of losses and accuracies, one each of the others.
+    // Two lines each for loss and accuracy, one each for the others.
     assert_eq!(points, 6 * 4);
     let ran = place.ok(&text(&["--epochs", "1", "--plot", "run.svg"]));
     let (words, points) = drawn(&place);
     has(&words, &["Loss", "Learning rate", "batches", "training", "validation"]);
-    // And the validation at the end.
+    // Plus the validation at the end.
     assert_eq!(points as u64, 3 * ran.event("start")["batches"].as_u64().unwrap() + 1);
 }
 
-/// A run whose newest checkpoints are lost ends in the logs of one that nothing stopped.
+/// A run whose newest checkpoints are lost ends with the logs of an uninterrupted run.
 #[test]
 fn a_run_that_goes_on_goes_on_with_its_logs() {
     for train in [text, classify] {
@@ -258,7 +258,7 @@ fn a_run_that_goes_on_goes_on_with_its_logs() {
                 timeless(&rows(&straight, "log.csv")),
                 "{lost} checkpoints lost"
             );
-            // The points of a line that time decides are as many.
+            // Timings differ, but not the number of points.
             assert_eq!(drawn(&place).1, drawn(&straight).1);
             for folder in ["train", "validation"] {
                 let [got, expected] =
@@ -277,8 +277,8 @@ fn same_curves(got: &Events, expected: &Events) {
     for tag in tags(expected) {
         let (got, mut expected) = (got.scalar(&tag), expected.scalar(&tag));
         if got.len() < expected.len() && tag.starts_with("batch_") {
-            // A checkpoint between an epoch's last batch and its end: what stands at that step is forgotten, and written
-            // again but for the batch's own point.
+            // With a checkpoint between an epoch's last batch and its end, the points at that step are discarded, and
+            // written again except for the batch's own point.
             let lost = expected.iter().position(|(step, _)| !got.iter().any(|(other, _)| other == step));
             let (step, _) = expected.remove(lost.unwrap());
             assert!(ends.contains(&step), "{tag} at step {step}");
@@ -300,15 +300,15 @@ fn what_cannot_be_written_is_refused_before_training() {
     for (options, phrases) in [
         (&["--csv-log", "none/a.csv"][..], &["cannot write none/a.csv", "--csv-log"][..]),
         (&["--csv-log", "."], &["cannot write .", "folder"]),
-        (&["--csv-log", "other.csv"], &["other.csv", "no log of such a run", "epoch,loss"]),
-        (&["--csv-log", "song.txt"], &["song.txt", "no log"]),
+        (&["--csv-log", "other.csv"], &["other.csv", "not a log of this kind of run", "epoch,loss"]),
+        (&["--csv-log", "song.txt"], &["song.txt", "not a log"]),
         (&["--csv-log", "a.svg", "--plot", "./a.svg"], &["--csv-log and --plot", "another file"]),
         (&["--out", "a.svg", "--plot", "a.svg"], &["--out and --plot"]),
         (&["--plot", "none/a.svg"], &["cannot write none/a.svg", "--plot"]),
         (&["--plot", "a.jpg"], &["a.jpg", ".svg"]),
         (&["--plot", "song.txt"], &["song.txt", ".svg"]),
-        (&["--log-dir", "file/logs"], &["cannot make the folder --log-dir file/logs"]),
-        (&["--log-dir", "file"], &["cannot make the folder --log-dir file"]),
+        (&["--log-dir", "file/logs"], &["cannot create the folder --log-dir file/logs"]),
+        (&["--log-dir", "file"], &["cannot create the folder --log-dir file"]),
         (&["--log-every", "5"], &["--log-dir"]),
         (&["--log-dir", "logs", "--log-every", "0"], &["--log-every"]),
     ] {
@@ -318,10 +318,10 @@ fn what_cannot_be_written_is_refused_before_training() {
     }
     let names = place.names();
     let [a, b, c, d] = ["file", "lines.tsv", "other.csv", "song.txt"];
-    assert_eq!(names, [a, b, c, d], "nothing was begun");
+    assert_eq!(names, [a, b, c, d], "nothing was started");
     #[cfg(not(feature = "png"))]
     place.refused(&[&song[..], &["--plot", "a.png"]].concat(), &["a.png", "--features png", ".svg"]);
-    // What is read must not be overwritten.
+    // Input files must not be overwritten.
     place.write("song.svg", SONG);
     let options = ["train", "text", "song.svg", "--plot", "song.svg"];
     place.refused(&options, &["--plot song.svg", "would be overwritten"]);
@@ -335,8 +335,8 @@ fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
     let options = text(&["--out", "other", "--log-dir", "logs/first"]);
     let ran = place.run(&options);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    ran.says_error(&["logs/first holds the log of an earlier run", "another folder"]);
-    // The run itself goes on with its own; with another file of rows it does not.
+    ran.says_error(&["logs/first contains the log of an earlier run", "another folder"]);
+    // The run resumes with its own logs, but not with another CSV file.
     assert_eq!(run(&[&LOGS[..], &["--resume"]].concat()).code, 0);
     let before = place.read("log.csv");
     place.write(
@@ -344,7 +344,7 @@ fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
         String::from_utf8(before.clone()).unwrap().lines().next().unwrap().to_owned() + "\n",
     );
     for (file, phrase) in
-        [("none.csv", "cannot read"), ("short.csv", "no row of epoch 1"), ("lines.tsv", "first line")]
+        [("none.csv", "cannot read"), ("short.csv", "not the row of epoch 1"), ("lines.tsv", "first line")]
     {
         let kept = fs::read(place.file(file)).ok();
         let ran = run(&["--resume", "--csv-log", file]);
@@ -374,7 +374,7 @@ mod stopped {
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, Stdio};
 
-    /// A run of many epochs, its stdout read to the second one's end.
+    /// Starts a run of many epochs, and reads its stdout up to the end of the second one.
     fn running(place: &Place) -> (Child, BufReader<std::process::ChildStdout>) {
         let options = text(&[&["--epochs", "1000000", "--out", "m"], &LOGS[..]].concat());
         let mut child =
@@ -392,7 +392,7 @@ mod stopped {
         }
     }
 
-    /// Interrupts it, and hands over what it said.
+    /// Interrupts a run, and returns its output.
     fn interrupted(child: Child, mut reader: impl BufRead) -> Ran {
         assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
         let mut rest = String::new();
@@ -434,7 +434,7 @@ mod stopped {
         assert!(place.file("run.svg").exists() && ran.event("done")["checkpoint"].is_string());
     }
 
-    /// A limit of a file's size, in which the model has room and what TensorBoard shows has not.
+    /// The file size limit is enough for the model, but not for the TensorBoard logs.
     #[test]
     fn a_full_disk_costs_a_warning_and_not_the_run() {
         let place = place();
@@ -442,7 +442,7 @@ mod stopped {
         let limited = |options: &[&str]| {
             let refrain = place.command(&[]).get_program().to_owned();
             let mut command = Command::new("sh");
-            // Without the signal to write more is an error. In blocks of 512 bytes.
+            // Ignoring the signal makes writing more an error. The limit is in blocks of 512 bytes.
             command
                 .arg("-c")
                 .arg("trap '' XFSZ; ulimit -f 96; exec \"$0\" \"$@\"")
@@ -455,7 +455,7 @@ mod stopped {
         assert_eq!(ran.stderr.matches("the run continues without --log-dir\n").count(), 1, "{}", ran.stderr);
         assert!(place.read("m") == place.read("plain"));
         assert_eq!(rows(&place, "log.csv").len(), 21);
-        // What came before is whole.
+        // What was written before is intact.
         assert!(!Events::read(&place.file("logs/first/train")).scalar("batch_loss").is_empty());
     }
 }

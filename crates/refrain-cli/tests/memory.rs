@@ -1,10 +1,10 @@
-//! What training says of memory, and what it refuses.
+//! What training reports about memory, and what it refuses.
 
 mod common;
 
 use common::{Place, tiny};
 
-/// The options that a refusal says would fit alone.
+/// Returns the options that an error suggests, each of which would fit on its own.
 fn suggested(message: &str) -> Vec<[String; 2]> {
     let parts = message.split('`').collect::<Vec<_>>();
     let options = parts.windows(2).filter(|pair| pair[1].starts_with(" would need"));
@@ -12,13 +12,14 @@ fn suggested(message: &str) -> Vec<[String; 2]> {
     words.map(|(option, value)| [option.to_owned(), value.to_owned()]).collect()
 }
 
-/// Runs a command line, then refuses it a little less memory than it said it needs, and runs what it suggests.
+/// Runs a command line, then again with a little less memory than it reported, which must be refused, and then with
+/// each suggested option.
 fn follow(place: &Place, arguments: &[&str], options: &[&str]) {
     let start = place.ok(&[&["--json"], arguments].concat()).event("start");
-    // Less by more than the numbers of a message are rounded by.
+    // Lower by more than the rounding of numbers in messages.
     let limit = (start["memory"]["total"].as_u64().unwrap() * 9 / 10).to_string();
     let too_large = [arguments, &["--memory", &limit]].concat();
-    place.refused(&too_large, &["the run needs ", ", but may take ", "is what --memory allows"]);
+    place.refused(&too_large, &["the run needs ", ", but may take ", "is the limit set with --memory"]);
     let ways = suggested(&place.run(&too_large).stderr);
     for option in options {
         assert!(ways.iter().any(|way| way[0] == *option), "no {option} in {ways:?}");
@@ -80,7 +81,7 @@ fn a_limit_that_nothing_fits_says_so() {
     place.refused(&tiny(&["train", "text", "song.txt", "--memory", "1M"]), &[nothing]);
 }
 
-/// Its parameters alone are hundreds of gigabytes: taking any of them would end the process.
+/// Its parameters alone need hundreds of gigabytes: allocating any of them would kill the process.
 #[test]
 fn a_giant_is_refused_before_it_is_made() {
     let place = Place::new();
@@ -112,7 +113,7 @@ fn what_a_run_needs_is_said_at_its_start_and_by_info() {
     assert!(total(&start["memory"]) > 1_000_000, "{start}");
     let info = place.ok(&["--json", "info", "model.safetensors"]).event("result");
     let (run, train) = (total(&info["memory"]["run"]), total(&info["memory"]["train"]["memory"]));
-    // The file does not say how many tokens were held in memory and scored.
+    // The file does not record how many tokens were held in memory and scored.
     let ratio = train as f64 / total(&start["memory"]) as f64;
     assert!(0 < run && run < train && (0.98..1.02).contains(&ratio), "{ratio}: {info}");
     let told = place.ok(&["info", "model.safetensors"]).stdout;

@@ -6,7 +6,7 @@ use common::Place;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-/// The bytes of a `.npy` file, as NumPy writes them but for the padding.
+/// Returns the bytes of a `.npy` file, as NumPy writes them except for the padding.
 fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
@@ -20,7 +20,7 @@ fn bytes_of<const N: usize, T: Copy>(values: &[T], bytes: impl Fn(T) -> [u8; N])
     values.iter().flat_map(|&v| bytes(v)).collect()
 }
 
-/// The floats after the header of a `.npy` file that `refrain` wrote.
+/// Returns the header and the floats of a `.npy` file that `refrain` wrote.
 fn floats(npy: &[u8]) -> (String, Vec<f32>) {
     let len = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
     let header = String::from_utf8(npy[10..10 + len].to_vec()).unwrap();

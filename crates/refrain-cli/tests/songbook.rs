@@ -1,4 +1,4 @@
-//! What the first command promises: a minute's training that sings, and does not copy.
+//! The first command: a minute of training gives a model that writes verses and does not copy.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 const SONGBOOK: &str = include_str!("../data/songbook.txt");
 
-/// A run of this many words that stands in the songbook is a copy of it.
+/// A sequence of this many words that occurs in the songbook counts as copied.
 const COPY: usize = 12;
 
 fn words(text: &str) -> Vec<String> {

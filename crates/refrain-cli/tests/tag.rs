@@ -1,4 +1,4 @@
-//! Training a tagger and all that is done with it.
+//! Training a tagger, and all commands that use it.
 
 mod common;
 
@@ -7,11 +7,11 @@ use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-/// Options that make a training take a moment.
+/// Options that keep training short.
 const TINY: [&str; 10] =
     ["--units", "12", "--embedding", "8", "--batch", "8", "--lr", "0.02", "--out", "m.safetensors"];
 
-/// Sentences about people and places, whose names are told apart by the words before them.
+/// Returns sentences about people and places, whose names differ only by the words before them.
 fn sentences() -> Vec<Vec<(String, &'static str)>> {
     let names = ["Ada", "Kurt", "Alan", "Grace", "Emmy", "Paul"];
     let all = (0..90).map(|n: usize| {
@@ -104,7 +104,7 @@ fn words_are_labelled_as_they_come() {
     let line = "Ada saw  Kurt in New Ada";
     let expected = "Ada/B-PER saw/O Kurt/B-PER in/O New/B-LOC Ada/I-LOC\n";
     assert_eq!(place.ok(&["tag", "m.safetensors", line]).stdout, expected);
-    // What is labelled can be learned and scored.
+    // The output can be used as training and evaluation data.
     let columns = place.ok(&["tag", "m.safetensors", "--columns", line, "Ada saw Kurt"]).stdout;
     assert_eq!(columns.lines().take(2).collect::<Vec<_>>(), ["Ada\tB-PER", "saw\tO"]);
     place.write("labelled.conll", &columns);
@@ -118,7 +118,7 @@ fn words_are_labelled_as_they_come() {
     assert_eq!((&word["word"], &word["label"]), (&"Ada".into(), &"I-LOC".into()));
     assert!(word["probability"].as_f64().unwrap() > 0.5);
 
-    // A line's labels do not wait for the next line.
+    // The labels of a line are printed before the next line arrives.
     let mut command = place.command(&["tag", "m.safetensors", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -130,7 +130,7 @@ fn words_are_labelled_as_they_come() {
     }
     drop(stdin);
     assert!(child.wait().unwrap().success());
-    // Many that wait are the same as one by one.
+    // Many waiting lines give the same as single lines.
     let lines = format!("{line}\n\nAda\n").repeat(100);
     let piped = place.piped(&["tag", "m.safetensors", "-"], lines.as_bytes());
     let one = place.ok(&["tag", "m.safetensors", "Ada"]).stdout;
@@ -143,11 +143,7 @@ fn labels_that_mark_no_spans_have_no_span_f1() {
     place.write("long.txt", "the/short wheel/long goes/long by/short\n".repeat(40));
     let options = ["long.txt", "--epochs", "2", "--csv-log", "log.csv", "--max-length", "9"];
     let ran = place.ok(&train(&options));
-    assert!(
-        ran.stderr.contains("40 sentences are longer than 9 characters, and read in several pieces"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("40 sentences are longer than 9 characters and are split"), "{}", ran.stderr);
     let epoch = &ran.events("epoch")[0];
     assert!(epoch["val_span_f1"].is_null() && epoch["val_macro_f1"].is_f64(), "{epoch}");
     let log = String::from_utf8(place.read("log.csv")).unwrap();
@@ -217,17 +213,17 @@ fn words_that_are_cut_and_models_that_are_not_used_are_said() {
     let warned = place.ok(&["tag", "m.safetensors", "Ada Babbage"]).stderr;
     assert!(warned.contains("1 word is longer than 4 characters"), "{warned}");
     let ran = place.ok(&train(&["names.conll", "--epochs", "1", "--memory", "9000G"]));
-    assert!(ran.stderr.contains("--memory allows 9.0 TB, and this machine has"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--memory allows 9.0 TB, but this machine has"), "{}", ran.stderr);
 
     let checkpoint = ["--checkpoint", "ck", "--checkpoint-every", "2", "--resume", "--epochs", "2"];
     let init = |model| [&["names.conll", "--init", model], &checkpoint[..]].concat();
     std::fs::copy(place.file("m.safetensors"), place.file("first.safetensors")).unwrap();
     let options =
         |model| [&["--json", "train", "tag"], &init(model)[..], &["--out", "n.safetensors"]].concat();
-    assert!(!place.ok(&options("first.safetensors")).stderr.contains("did not begin"));
-    assert!(!place.ok(&options("first.safetensors")).stderr.contains("did not begin"));
+    assert!(!place.ok(&options("first.safetensors")).stderr.contains("did not start"));
+    assert!(!place.ok(&options("first.safetensors")).stderr.contains("did not start"));
     let warned = place.ok(&options("n.safetensors")).stderr;
-    assert!(warned.contains("did not begin with n.safetensors, which changes nothing here"), "{warned}");
+    assert!(warned.contains("did not start from n.safetensors, so --init has no effect"), "{warned}");
 }
 
 #[test]

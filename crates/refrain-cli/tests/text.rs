@@ -1,4 +1,4 @@
-//! Training on text and all that is done with the model.
+//! Training a language model, and all commands that use it.
 
 mod common;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::process::Stdio;
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn one_lane_scores_a_short_text_as_many_do() {
     let score = |more: &[&str]| {
         place.ok(&[&["--json", "evaluate", "m.safetensors", "song.txt"], more].concat()).event("result")
     };
-    // Shorter than one lane of 8,192 tokens, the text is the same to both.
+    // The text is shorter than one piece of 8,192 tokens.
     assert_eq!(score(&[]), score(&["--stream"]));
 }
 
@@ -99,7 +99,7 @@ fn the_number_of_threads_changes_no_byte() {
     let place = Place::new();
     let mut files = Vec::new();
     for threads in ["1", "2", "3", "5"] {
-        // Large enough that the work is shared.
+        // Large enough to use several threads.
         let options = ["--threads", threads, "--units", "64", "--batch", "8", "--dropout", "0.3"];
         place.train("m.safetensors", &[&options[..], &["--recurrent-dropout", "0.1"]].concat());
         files.push(place.read("m.safetensors"));
@@ -138,13 +138,13 @@ fn json_lines_have_their_fields() {
     assert_eq!((&done["model"], &done["epochs"]), (&"m.safetensors".into(), &2.into()));
     assert_eq!(done["stopped"], "epochs");
     assert!(number(&done["seconds"]) > 0.0 && number(&done["val_loss"]) > 0.0);
-    assert_eq!(ran.stderr, "", "a program reads stdout, nobody stderr");
+    assert_eq!(ran.stderr, "", "stderr is empty with --json");
 }
 
 #[test]
 fn the_best_epoch_is_what_is_kept() {
     let place = Place::new();
-    // So large a rate that the loss goes up and down.
+    // The rate is so large that the loss goes up and down.
     let options = ["--epochs", "6", "--lr", "0.3", "--schedule", "constant", "--dropout", "0"];
     let ran = place.train("m.safetensors", &options);
     let losses: Vec<_> = ran.events("epoch").iter().map(|e| number(&e["val_loss"])).collect();
@@ -183,7 +183,7 @@ fn files_folders_and_stdin_are_one_text() {
 fn a_text_from_a_pipe_that_is_too_large_for_memory_is_scored_too() {
     let place = Place::new();
     place.train("m.safetensors", &["--level", "word", "--units", "4"]);
-    // More than the 8 MB of a stream that are kept in memory, of which little is scored.
+    // More than the 8 MB of a stream that are kept in memory; only a little of it is scored.
     let text = format!("{}{SONG}", "\n".repeat(9 << 20));
     let piped = ["--json", "evaluate", "m.safetensors", "-", "--validation", "0.0001"];
     let piped = place.piped(&piped, text.as_bytes()).event("result");
@@ -202,7 +202,7 @@ fn a_model_goes_on_from_another() {
     assert_eq!(more.event("start")["recipe"]["cell"], "gru");
     assert_eq!(more.event("start")["parameters"], first.event("start")["parameters"]);
     let (was, is) = (&first.events("epoch")[0]["loss"], &more.events("epoch")[0]["loss"]);
-    assert!(number(is) < number(was), "{is} after {was}: it began anew");
+    assert!(number(is) < number(was), "{is} after {was}: training started from scratch");
     place.refused(
         &["train", "text", "song.txt", "--init", "a.safetensors", "--units", "9"],
         &["--init", "--units"],
@@ -216,7 +216,7 @@ fn tied_weights_train() {
     let ran = place.ok(&[&["--json"], &options[..]].concat());
     assert_eq!(ran.event("start")["recipe"]["embedding"], 8);
     let narrow = place.ok(&[&["--json"], &options[..], &["--embedding", "6"]].concat());
-    assert_eq!(narrow.event("start")["recipe"]["embedding"], 6, "the last layer has 6 units then");
+    assert_eq!(narrow.event("start")["recipe"]["embedding"], 6, "the last layer then has 6 units");
     let one_layer = [&options[..], &["--embedding", "9", "--layers", "1"]].concat();
     place.refused(&one_layer, &["embedding is 9 with 8 units"]);
 }
@@ -242,7 +242,7 @@ fn quiet_and_verbose() {
     let (quiet, loud) = (run("-q"), run("-v"));
     assert_eq!((&quiet.stdout[..], &quiet.stderr[..]), ("", ""));
     assert!(loud.stderr.contains("gradient") && loud.stderr.contains("rate"), "{}", loud.stderr);
-    assert!(!loud.stderr.contains('\u{1b}'), "no progress bar where there is no terminal");
+    assert!(!loud.stderr.contains('\u{1b}'), "no progress bar without a terminal");
     place.refused(&["-q", "-v", "info", "m"], &["--quiet"]);
 }
 
@@ -363,7 +363,7 @@ fn dynamic_evaluation_learns_and_leaves_the_file() {
     assert!(loss(&["--dynamic"]) < still);
     assert!(loss(&["--dynamic", "--dynamic-statistics", "song.txt"]) < still);
     let frozen = loss(&["--dynamic", "--dynamic-lr", "0", "--dynamic-decay", "0", "--dynamic-steps", "7"]);
-    // Sums of f64 over other chunks.
+    // The f64 sums are over different chunks.
     assert!((frozen - still).abs() < 1e-9, "{frozen} {still}");
     assert_eq!(place.read("m.safetensors"), before);
     place.refused(&["evaluate", "m.safetensors", "new.txt", "--dynamic-lr", "1"], &["--dynamic"]);
@@ -392,7 +392,7 @@ fn a_recipe_by_name_trains_validates_and_tests() {
             place.ok(&["--json", "evaluate", "model.safetensors", "c.txt", "--stream"]).event("result");
         assert_eq!((&done["test_loss"], &done["test_perplexity"]), (&score["loss"], &score["perplexity"]));
         assert_eq!(done["val_loss"], done["test_loss"], "the two texts are the same");
-        // Every line break is a token, as TensorFlow's reader counts them.
+        // Every line break is a token, as in TensorFlow's reader.
         let tokens = penn.replace('\n', " <eos> ").split_whitespace().count();
         assert_eq!(score["tokens"].as_u64().unwrap() as usize, tokens - 1);
     }
@@ -400,7 +400,7 @@ fn a_recipe_by_name_trains_validates_and_tests() {
     place.ok(&detected);
     let info = place.ok(&["--json", "info", "model.safetensors"]).event("result");
     let words: std::collections::HashSet<_> = penn.split_whitespace().collect();
-    // The unknown word has an entry of its own; the line break too.
+    // The unknown word and the line break have their own entries.
     assert!(info["vocabulary"].as_u64().unwrap() as usize <= words.len() + 1);
 }
 

@@ -1,4 +1,4 @@
-//! Models of subwords, and their tokenizer written for other programs.
+//! Subword models, and exporting their tokenizer for other programs.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{Place, Ran};
 use refrain::Codec;
 use refrain::{BpeVocab, Engine, LanguageModel};
 
-/// A folder with a model of subwords in it, and what its training said.
+/// Returns a folder with a subword model, the model, and the output of its training.
 fn place() -> (Place, LanguageModel, Ran) {
     let place = Place::new();
     let trained = place.train("bpe.safetensors", &["--level", "bpe", "--steps", "8", "--validation", "0.3"]);

@@ -1,4 +1,4 @@
-//! Every wrong input is refused before anything is done, in a sentence that helps.
+//! Invalid input is refused before any work, with a helpful message.
 
 mod common;
 
@@ -36,13 +36,13 @@ fn texts() {
         train(
             &place,
             &["line.txt", "--level", level],
-            &["line.txt, without the share of 0.1", tokens, "use a longer text"],
+            &["line.txt, without the fraction of 0.1", tokens, "use a longer text"],
         );
     }
     train(
         &place,
         &["song.txt", "--steps", "2000"],
-        &["at least 2001", "song.txt, without the share of 0.1 held out"],
+        &["at least 2001", "song.txt, without the fraction of 0.1 held out"],
     );
     train(&place, &["song.txt", "--validation-file", "nowhere.txt"], &["nowhere.txt"]);
     train(&place, &["song.txt", "--validation-file", "none.txt"], &["none.txt is empty"]);
@@ -78,7 +78,7 @@ fn options_out_of_range() {
         ("--optimizer", "magic"),
         ("--threads", "0"),
     ] {
-        // With `=`, or a negative number would read as an option.
+        // With `=`, because a negative number would be read as an option.
         let option = format!("{option}={value}");
         train(&place, &["song.txt", &option], &["invalid value", value]);
     }
@@ -109,14 +109,17 @@ fn options_out_of_range() {
     generate(&["--stop="], &["--stop", "value"]);
     generate(&["--greedy", "--top-k", "3"], &["--greedy", "--top-k"]);
     generate(&["--greedy", "--temperature", "0.5"], &["--greedy", "--temperature"]);
-    // What would change nothing is refused.
+    // Options without effect are refused.
     generate(&["--repetition-window", "9"], &["--repetition-penalty"]);
     generate(&["--beam", "2", "--length-penalty", "1"], &["--stop"]);
     generate(&["--stop", "x", "--length-penalty", "1"], &["--beam"]);
     place.refused(&["suggest", "m.safetensors"], &["TEXT"]);
     place.refused(&["suggest", "m.safetensors", "x", "--top", "0"], &["invalid value"]);
     for share in ["0", "1", "x"] {
-        place.refused(&["evaluate", "m.safetensors", "song.txt", "--validation", share], &["share above 0"]);
+        place.refused(
+            &["evaluate", "m.safetensors", "song.txt", "--validation", share],
+            &["fraction above 0"],
+        );
     }
 }
 
@@ -175,21 +178,21 @@ fn places_that_cannot_be_written_are_found_before_training() {
         let ran = place.run(&tiny(&["--json", "train", "text", "song.txt", "--out", out]));
         assert_eq!(ran.code, 2, "{out}: {}", ran.stderr);
         ran.says_error(&["cannot write", out, "--out"]);
-        assert!(ran.events("start").is_empty(), "{out}: training began");
+        assert!(ran.events("start").is_empty(), "{out}: training started");
     }
     train(&place, &["song.txt", "--out", "./song.txt"], &["song.txt", "overwritten"]);
     assert_eq!(place.names(), before);
     assert_eq!(place.read("song.txt"), common::SONG.as_bytes());
 }
 
-/// A model is renamed into place: whoever may write /dev would lose the device.
+/// A model is renamed into place, which would replace a device if the user may write to /dev.
 #[test]
 #[cfg(unix)]
 fn what_is_not_an_ordinary_file_is_not_replaced() {
     let place = Place::new();
     assert!(std::process::Command::new("mkfifo").arg(place.file("pipe")).status().unwrap().success());
     let before = place.names();
-    train(&place, &["song.txt", "--out", "pipe"], &["cannot write pipe", "not an ordinary file"]);
+    train(&place, &["song.txt", "--out", "pipe"], &["cannot write pipe", "not a regular file"]);
     assert_eq!(place.names(), before);
     assert!(!place.file("pipe").metadata().unwrap().is_file());
 }
@@ -217,7 +220,7 @@ fn a_disk_that_fails_at_the_end_is_told_and_the_model_saved_elsewhere() {
     }
     let options = ["--json", "train", "text", "song.txt", "--out", "out/m.safetensors", "--epochs", "200"];
     let mut command = place.command(&tiny(&options));
-    // Where temporary files are, on Unix and on Windows.
+    // The folders for temporary files on Unix and on Windows.
     command.env("TMPDIR", place.file("refuge")).env("TMP", place.file("refuge"));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());

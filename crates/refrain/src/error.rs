@@ -1,11 +1,11 @@
-//! One error for all parts.
+//! One error type for the whole library.
 
 use std::fmt;
 
-/// This crate's result.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of any part of Refrain: what was got, what was expected, where, and what to do.
+/// An error from any part of Refrain: what was got, what was expected, where, and what to do.
 #[derive(Debug)]
 pub struct Error(Inner);
 
@@ -22,30 +22,30 @@ enum Inner {
     Inspect(refrain_inspect::Error),
 }
 
-/// What sort of thing went wrong.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting or a shape is outside what is allowed.
+    /// A setting or a shape is not allowed.
     Setting,
-    /// A checkpoint is damaged, or of another run than the one that is to resume from it.
+    /// A checkpoint is damaged, or belongs to another run than the one resuming from it.
     Resume,
-    /// Data, text or a file's contents are not what they should be.
+    /// Data, text or a file's contents are invalid.
     Data,
     /// A file could not be read or written.
     Io,
-    /// The model cannot do what was asked of it.
+    /// The model does not support the request.
     Unsupported,
-    /// A run needs more memory than it may take.
+    /// A run needs more memory than it may use.
     Memory,
-    /// The loss of a training is not a number any more.
+    /// The training loss became non-finite.
     Diverged,
-    /// Anything else: a callback's or a user's layer's own error.
+    /// Any other error, such as one from a callback or a custom layer.
     Other,
 }
 
 impl Error {
-    /// What a run needs and may not take, if it was refused for that.
+    /// Returns the memory that a run needs and its limit, if it was refused for that.
     pub fn too_much_memory(&self) -> Option<&refrain_task::TooMuchMemory> {
         let error = match &self.0 {
             Inner::Task(error) | Inner::Text(refrain_text::Error::Task(error)) => error,
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-    /// What sort of error it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match &self.0 {
             Inner::Nn(error) => kind_of(error),
@@ -101,7 +101,7 @@ fn kind_of_text(error: &refrain_text::Error) -> ErrorKind {
     match error {
         E::Task(error) => kind_of_task(error),
         E::Changed { .. } | E::Temporary { .. } => ErrorKind::Io,
-        // Numbers that a model made, not the caller.
+        // These numbers come from the model, not from the caller.
         E::Logit { .. } | E::NoChoice { .. } => ErrorKind::Other,
         _ => ErrorKind::Data,
     }

@@ -205,7 +205,7 @@ pub use ndarray;
 #[cfg(feature = "inspect")]
 pub use refrain_inspect as inspect;
 pub use refrain_kernels::{Engine, Isa, machine};
-/// What layers, batch sources and callbacks return, a program's own ones too; [`Error`] holds it.
+/// The error of layers, batch sources and callbacks, including your own. [`Error`] wraps it.
 pub use refrain_nn::Error as ModelError;
 pub use refrain_nn::{
     Activation, Answer, Architecture, ArchitectureNode, AverageCounters, Averaging, Bytes, Compile,
@@ -216,7 +216,7 @@ pub use refrain_nn::{
 };
 #[cfg(feature = "plot")]
 pub use refrain_plot as plot;
-/// How to write an application of one's own, and what its runs report.
+/// How to write your own application, and what its runs report.
 pub use refrain_task as task;
 pub use refrain_task::layers::CellKind;
 pub use refrain_task::{
@@ -241,12 +241,12 @@ struct Readme;
 #[doc = include_str!("../../../docs/checkpoints.md")]
 struct Checkpoints;
 
-/// Likewise, and run.
+/// The page's program, compiled and run with the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/own-task.md")]
 struct OwnTask;
 
-/// Likewise.
+/// The page's program, compiled with the doc tests if the feature `inspect` is on.
 #[cfg(all(doctest, feature = "inspect"))]
 #[doc = include_str!("../../../docs/looking-inside.md")]
 struct LookingInside;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::any::Any;
 use std::path::Path;
 
-/// How a task's model is made of a file.
+/// Creates a task's model from a file.
 type Reader = fn(ModelFile) -> Result<Box<dyn Application>>;
 
 /// The tasks that this version knows.
@@ -23,7 +23,7 @@ const TASKS: &[(&str, Reader)] = &[
     (TaggerTask::NAME, |file| Ok(Box::new(Tagger::from_file(file)?))),
 ];
 
-/// A model file, opened as what its task says: a [`LanguageModel`], a [`Classifier`], a [`Tagger`], or a bare network.
+/// A model file, opened as a model of its task: a [`LanguageModel`], a [`Classifier`], a [`Tagger`] or a bare network.
 ///
 /// ```no_run
 /// use refrain::{Engine, LanguageModel, open};
@@ -48,19 +48,19 @@ enum Contents {
     Model(Box<ModelFile>),
 }
 
-/// Reads a model file and hands back the type that belongs to its task.
+/// Opens a model file as a model of its task.
 ///
 /// # Errors
-/// If the file cannot be read, is damaged, or contradicts itself.
+/// Returns an error if the file cannot be read, is damaged, or contradicts itself.
 pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Opened> {
     Opened::from_file(file::load(path.as_ref(), engine)?)
 }
 
 impl Opened {
-    /// Takes over a model file that was read already.
+    /// Converts a model file that was already read.
     ///
     /// # Errors
-    /// If what the file says of its task contradicts its network.
+    /// Returns an error if the file's task does not match its network.
     pub fn from_file(mut file: ModelFile) -> Result<Self> {
         let warnings = std::mem::take(&mut file.warnings);
         let name = task_of(&file);
@@ -72,7 +72,7 @@ impl Opened {
         Ok(Self { contents, warnings })
     }
 
-    /// The task that its file names; none for a bare network.
+    /// Returns the task named in the file; `None` for a bare network.
     pub fn task(&self) -> Option<&str> {
         match &self.contents {
             Contents::Application(application) => Some(application.task()),
@@ -80,7 +80,7 @@ impl Opened {
         }
     }
 
-    /// The model of its task, if this version knows the task.
+    /// Returns the model of its task, if this version knows the task.
     pub fn application(&self) -> Option<&dyn Application> {
         match &self.contents {
             Contents::Application(application) => Some(&**application),
@@ -88,22 +88,22 @@ impl Opened {
         }
     }
 
-    /// The model as the type of its task.
+    /// Converts the model to the type of its task.
     ///
     /// # Errors
-    /// All of it again, if it is for another task.
+    /// Returns `self` unchanged if the model is for another task.
     pub fn downcast<M: HasTaskModel>(self) -> std::result::Result<M, Box<Self>> {
         let Self { contents, warnings } = self;
         match contents {
             Contents::Application(application) if (&*application as &dyn Any).is::<M>() => {
                 let any: Box<dyn Any> = application;
-                Ok(*any.downcast().expect("it is of this type"))
+                Ok(*any.downcast().expect("the type was checked"))
             }
             contents => Err(Box::new(Self { contents, warnings })),
         }
     }
 
-    /// The model as the type of its task, in place; none if it is for another task.
+    /// Returns the model as the type of its task; `None` if it is for another task.
     pub fn downcast_mut<M: HasTaskModel>(&mut self) -> Option<&mut M> {
         match &mut self.contents {
             Contents::Application(application) => (&mut **application as &mut dyn Any).downcast_mut(),
@@ -111,7 +111,7 @@ impl Opened {
         }
     }
 
-    /// The network.
+    /// Returns the network.
     pub fn model(&self) -> &Model {
         match &self.contents {
             Contents::Application(application) => application.model(),
@@ -119,7 +119,7 @@ impl Opened {
         }
     }
 
-    /// The network, to be run on arrays.
+    /// Returns the network, to run it on arrays.
     pub fn model_mut(&mut self) -> &mut Model {
         match &mut self.contents {
             Contents::Application(application) => application.model_mut(),
@@ -127,7 +127,7 @@ impl Opened {
         }
     }
 
-    /// How it was trained, if its file says so.
+    /// Returns how the model was trained, if the file records it.
     pub fn training(&self) -> Option<&Value> {
         match &self.contents {
             Contents::Application(application) => application.training(),
@@ -135,7 +135,7 @@ impl Opened {
         }
     }
 
-    /// What is odd about the file without making it unusable.
+    /// Returns warnings about the file that do not prevent its use.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -163,12 +163,12 @@ mod tests {
         let other = open(&path, Engine::default()).unwrap();
         assert!(other.application().is_none() && other.task() == Some("series"));
         assert_eq!(other.downcast::<LanguageModel>().unwrap_err().task(), Some("series"));
-        // A text model needs its vocabulary.
+        // A language model needs its vocabulary.
         file::save(&path, &model, Some(&serde_json::json!({"task": "text"})), None).unwrap();
         let error = open(&path, Engine::default()).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Data);
         assert!(error.to_string().contains("not a language model"), "{error}");
-        // So does a classifier, and its labels.
+        // A classifier needs its vocabulary and its labels.
         file::save(&path, &model, Some(&serde_json::json!({"task": "classify"})), None).unwrap();
         let error = open(&path, Engine::default()).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Data);

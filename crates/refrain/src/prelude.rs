@@ -1,4 +1,4 @@
-//! What a program that trains or runs a model usually needs: `use refrain::prelude::*;`
+//! The items that most programs need to train or run a model: `use refrain::prelude::*;`
 
 pub use crate::reporter::{KerasReporter, KerasVerbose};
 pub use refrain_kernels::{Engine, Isa};

@@ -1,10 +1,10 @@
-//! Training as Keras prints it.
+//! Training progress in Keras's format.
 
 use refrain_nn::callbacks::Logs;
 use refrain_nn::{Event, Reporter, Verbose};
 use std::io::{self, IsTerminal, Write};
 
-/// Keras's choices of [`Verbose`], on stderr. In scope with the prelude.
+/// Keras's values of [`Verbose`], which print to stderr. The prelude brings them into scope.
 ///
 /// ```
 /// use refrain::prelude::*;
@@ -12,13 +12,13 @@ use std::io::{self, IsTerminal, Write};
 /// let fit = Fit { epochs: 200, verbose: Verbose::EpochLines, ..Default::default() };
 /// ```
 pub trait KerasVerbose {
-    /// Keras's `verbose=1`: a bar that grows with each batch. Where stderr is no terminal, only the finished
-    /// line of each epoch.
-    #[allow(non_upper_case_globals, reason = "reads like the choice it is: Verbose::Bar")]
+    /// Keras's `verbose=1`: a bar that grows with each batch. If stderr is not a terminal, it prints only the
+    /// finished line of each epoch.
+    #[allow(non_upper_case_globals, reason = "reads like an enum variant: Verbose::Bar")]
     const Bar: Verbose;
 
-    /// Keras's `verbose=2`: two lines an epoch.
-    #[allow(non_upper_case_globals, reason = "reads like the choice it is: Verbose::EpochLines")]
+    /// Keras's `verbose=2`: two lines per epoch.
+    #[allow(non_upper_case_globals, reason = "reads like an enum variant: Verbose::EpochLines")]
     const EpochLines: Verbose;
 }
 
@@ -32,26 +32,26 @@ impl KerasVerbose for Verbose {
     const EpochLines: Verbose = Verbose::with(|| Box::new(KerasReporter::epoch_lines(io::stderr())));
 }
 
-/// Cells of the bar.
+/// Width of the bar in characters.
 const WIDTH: usize = 20;
 
-/// Seconds between two drawings of the bar.
+/// Minimum seconds between two redraws of the bar.
 const INTERVAL: f64 = 0.05;
 
-/// Writes what Keras 3 prints while it trains or evaluates.
+/// Prints what Keras 3 prints during training and evaluation.
 ///
-/// `Epoch 1/200`, then `4/4 - 0s - 5ms/step - accuracy: 0.0800 - loss: 2.8931`. The bar shows loss and metrics
-/// of the epoch so far, where Keras shows the mean of what it showed before. What cannot be written is
-/// dropped: training goes on when a terminal is closed.
+/// It prints `Epoch 1/200`, then `4/4 - 0s - 5ms/step - accuracy: 0.0800 - loss: 2.8931`. The bar shows the loss
+/// and metrics of the epoch so far, whereas Keras shows the mean of the values it showed before. Write errors
+/// are ignored, so training continues when a terminal is closed.
 #[derive(Debug)]
 pub struct KerasReporter<W> {
     to: W,
     style: Style,
     epochs: usize,
-    /// Seconds into the epoch at which its first batch was done, which the bar's estimate leaves out.
+    /// Seconds from the start of the epoch to the end of its first batch, which the bar's estimate leaves out.
     after_first: Option<f64>,
     last_drawn: f64,
-    /// Characters of the bar that is on the screen.
+    /// Characters of the last bar drawn.
     drawn: usize,
 }
 
@@ -62,12 +62,12 @@ enum Style {
 }
 
 impl<W: Write> KerasReporter<W> {
-    /// Two lines an epoch.
+    /// Creates a reporter that prints two lines per epoch.
     pub fn epoch_lines(to: W) -> Self {
         Self::new(to, Style::EpochLines)
     }
 
-    /// A bar; it is drawn over and over only if `live`, that is on a terminal.
+    /// Creates a reporter that draws a bar. Set `live` on a terminal, so that the bar is redrawn as it grows.
     pub fn bar(to: W, live: bool) -> Self {
         Self::new(to, Style::Bar { live })
     }
@@ -158,7 +158,7 @@ impl<W: Write> Reporter for KerasReporter<W> {
             }
             Event::EvaluateBegin { .. } => self.begin_epoch(),
             Event::EvaluateEnd { batches, seconds, logs } => {
-                // `evaluate` puts the loss first; Keras prints by name.
+                // `evaluate` puts the loss first; Keras sorts by name.
                 let mut sorted: Vec<_> = logs.iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 sorted.sort_by(|a, b| a.0.cmp(&b.0));
                 self.finish(batches, batches, seconds, &sorted.into_iter().collect());
@@ -168,7 +168,7 @@ impl<W: Write> Reporter for KerasReporter<W> {
     }
 }
 
-/// `  7/120`: as wide for every step.
+/// Formats a step as `  7/120`, with the same width for every step.
 fn count(done: usize, batches: usize) -> String {
     let width = batches.to_string().len();
     format!("{done:width$}/{batches}")
@@ -196,11 +196,11 @@ fn clock(seconds: f64) -> String {
     }
 }
 
-/// ` - accuracy: 0.0800 - loss: 2.8931`; a number for which `plain` is false as `1.2345e-05`.
+/// Formats logs as ` - accuracy: 0.0800 - loss: 2.8931`, and numbers for which `plain` is false as `1.2345e-05`.
 fn numbers(logs: &Logs, plain: impl Fn(f64) -> bool) -> String {
     let mut text = String::new();
     for (name, value) in logs.iter() {
-        // Keras's numbers were f32 once, which decides on which side of 0.001 a learning rate of 0.001 is.
+        // Keras rounds to f32, which decides whether a learning rate of 0.001 is above 0.001.
         let value = f64::from(value as f32);
         text += &format!(" - {name}: ");
         if !value.is_finite() {
@@ -214,7 +214,7 @@ fn numbers(logs: &Logs, plain: impl Fn(f64) -> bool) -> String {
     text
 }
 
-/// `1.2345e-5` as Python writes it, `1.2345e-05`.
+/// Formats `1.2345e-5` as Python does: `1.2345e-05`.
 fn python_exponent(text: &str) -> String {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));

@@ -1,4 +1,4 @@
-//! Arrows between crates point down only, and `unsafe` stays on the ground floor.
+//! Dependencies between crates point down only, and only the lowest crate uses `unsafe`.
 
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -20,10 +20,10 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("refrain-cli", &["refrain"]),
 ];
 
-/// What a package in `examples/` may depend on: it is a user's program.
+/// What a package in `examples/` may depend on, like a user's program.
 const EXAMPLES: &[&str] = &["refrain"];
 
-/// The one crate that may say `unsafe`.
+/// The only crate that may use `unsafe`.
 const GROUND_FLOOR: &str = "refrain-kernels";
 
 fn packages() -> Vec<Value> {
@@ -41,7 +41,7 @@ fn name(package: &Value) -> &str {
     package["name"].as_str().expect("a name")
 }
 
-/// Whether the package lies in `examples/` and not in `crates/`.
+/// Returns whether a package is in `examples/`, not in `crates/`.
 fn is_example(package: &Value) -> bool {
     let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
     let folder = manifest.ancestors().nth(2).and_then(Path::file_name);
@@ -58,8 +58,8 @@ fn arrows_point_down() {
         let row = ARROWS.iter().find(|(row, _)| *row == name).map(|(_, allowed)| *allowed);
         let allowed = row
             .or(is_example(package).then_some(EXAMPLES))
-            .unwrap_or_else(|| panic!("{name} has no row in ARROWS: say what it may depend on"));
-        // Dependencies of tests and build scripts are arrows too.
+            .unwrap_or_else(|| panic!("{name} has no row in ARROWS; add what it may depend on"));
+        // Dependencies of tests and build scripts count too.
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let to = dependency["name"].as_str().expect("a name");
             let ours = inside.contains(&to) || !dependency["path"].is_null();

@@ -1,4 +1,4 @@
-//! Files of earlier versions: models open and say what they did, checkpoints are refused with what to do.
+//! Files of earlier versions: models still open, and checkpoints are refused with advice.
 
 use refrain::checkpoint::Checkpoint;
 use refrain::task::HasTaskModel;
@@ -18,7 +18,7 @@ fn opened<M: HasTaskModel>(name: &str) -> M {
     opened.downcast().expect("the type of its task")
 }
 
-/// Recipes of version 1 had the settings of training among the others.
+/// In recipes of version 1, the training settings are among the others.
 #[test]
 fn models_open_with_their_recipes_and_what_training_them_takes() {
     let mut text: LanguageModel = opened("text.safetensors");

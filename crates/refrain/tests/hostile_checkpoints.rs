@@ -1,5 +1,5 @@
-//! Checkpoints that a stranger made: reading one and resuming from it gives a run or a typed error, soon, and in memory
-//! that goes with the file's size.
+//! Untrusted checkpoints: reading one and resuming from it gives a run or a typed error, quickly, and with memory
+//! bounded by the file's size.
 
 #[path = "hostile_files/measured.rs"]
 mod measured;
@@ -25,10 +25,10 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-/// Of each checkpoint.
+/// Mutations of each checkpoint.
 const MUTATIONS: usize = 300;
 const SEED: u64 = 20_261_125;
-/// Batches before a run is stopped: in an epoch, and between two updates.
+/// Batches before a run is stopped, within an epoch and between two updates.
 const STOPPED: usize = 150;
 
 fn engine() -> Engine {
@@ -38,14 +38,14 @@ fn engine() -> Engine {
 const SONG: &str = "The rain came down on the old tin roof,\nAnd the river ran under the stone.\n\
     I walked with a lamp and a loaf of bread,\nAnd I walked the long road alone.\n";
 
-/// A kind of run: its checkpoint in the middle of an epoch, and how it goes on for a batch.
+/// A kind of run: its checkpoint in the middle of an epoch, and how to resume it for a batch.
 struct Run {
     name: &'static str,
     checkpoint: Checkpoint,
     go_on: Box<dyn Fn(Checkpoint) -> Result<(), String>>,
 }
 
-/// Stops after this many batches.
+/// Returns an observer that stops the run after this many batches.
 fn after<T: Task>(batches: usize) -> impl FnMut(&RunEvent<'_, T>) -> Answer {
     let mut seen = 0;
     move |event| {
@@ -54,7 +54,7 @@ fn after<T: Task>(batches: usize) -> impl FnMut(&RunEvent<'_, T>) -> Answer {
     }
 }
 
-/// The checkpoint of a run that was stopped.
+/// Returns the checkpoint of a run that was stopped.
 fn taken<T: Task, E: Display>(trained: Result<Trained<T>, E>) -> Result<Checkpoint, String> {
     trained.map_err(|e| e.to_string())?.checkpoint.ok_or("it was not stopped".to_owned())
 }
@@ -106,7 +106,7 @@ impl Checkpoints for Kept {
     }
 }
 
-/// A run of `fit`, with callbacks that keep numbers and tensors.
+/// Returns a run of `fit`, with callbacks that keep numbers and tensors.
 fn fit(name: &'static str) -> Run {
     let run = |resume: Option<Checkpoint>, after| {
         let model = Sequential::new()
@@ -157,7 +157,7 @@ fn classifier(name: &'static str) -> Run {
     Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 1).map(drop)) }
 }
 
-/// With spans in its score.
+/// Returns a run of a tagger with spans in its score.
 fn tagger(name: &'static str) -> Run {
     let text = "Ada/B-PER Byron/I-PER met/O Babbage/B-PER\nin/O London/B-LOC\nAda/B-PER met/O\n";
     let sentences = parse_tagged(text, "sentences").expect("sentences");
@@ -175,7 +175,7 @@ fn tagger(name: &'static str) -> Run {
     Run { name, checkpoint, go_on: Box::new(move |checkpoint| run(Some(checkpoint), 1).map(drop)) }
 }
 
-/// The digest as a writer in another language would make it.
+/// Updates the digest as a writer in another language would.
 fn redigest(parts: &mut Parts) {
     let mut metadata = parts.metadata();
     metadata.insert("refrain.digest".to_owned(), "0".repeat(64).into());
@@ -231,9 +231,9 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
             let forged = i % 4 > 0;
             let mutation = mutator.mutate(&file, forged.then_some(&redigest as mutate::Redigest<'_>));
             match cost(&mutation.bytes) {
-                // Whatever was changed, its digest tells.
+                // The digest reveals any change.
                 Ok(outcome) if !forged && outcome != "refused" && mutation.bytes != file => {
-                    failures.push(format!("{name}, {i}: believed: {}", mutation.what));
+                    failures.push(format!("{name}, {i}: accepted: {}", mutation.what));
                 }
                 Ok(outcome) => *outcomes.entry((forged, outcome)).or_default() += 1,
                 Err(problem) => failures.push(format!("{name}, {i}: {problem}: {}", mutation.what)),
@@ -244,7 +244,7 @@ fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
         println!("{count:5} {} {outcome}", if *forged { "with a right digest:" } else { "as changed:" });
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-    // A generator whose every file is stopped at the same door proves nothing of the doors behind it.
+    // If every file failed the same check, the checks after it would not be tested.
     let count = |outcome: &str| outcomes.get(&(true, outcome.to_owned())).copied().unwrap_or(0);
     assert!(count("read, but not resumed from") > 100 && count("refused") > 50, "{outcomes:?}");
 }

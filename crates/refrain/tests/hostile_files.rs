@@ -1,5 +1,5 @@
-//! Model files that a stranger made: whatever bytes they hold, opening one and using what opens gives a model or a typed
-//! error, soon, and in memory that goes with the file's size.
+//! Untrusted model files: whatever bytes they contain, opening and using one gives a model or a typed error, quickly,
+//! and with memory bounded by the file's size.
 
 #[path = "hostile_files/measured.rs"]
 mod measured;
@@ -25,10 +25,10 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Of each file.
+/// Mutations of each file.
 const MUTATIONS: usize = 260;
 const SEED: u64 = 20_261_124;
-/// An input wider than this is not fed: its array would be the caller's memory.
+/// Wider inputs are not run: the caller, not the library, would allocate the array.
 const WIDEST: usize = 1 << 16;
 
 fn engine() -> Engine {
@@ -43,7 +43,7 @@ fn sequential(model: Sequential) -> Model {
     model.compile(Compile { engine: Some(engine()), ..Compile::default() }).expect("a model")
 }
 
-/// Two inputs, an edge that is read twice, and a vector that is repeated.
+/// Returns a model with two inputs, an edge that is read twice, and a repeated vector.
 fn branched() -> Model {
     let mut net = Network::new();
     let sequence = net.input(InputSpec::features(3).name("sequence"));
@@ -106,7 +106,7 @@ fn tagger(path: &Path) {
 
 type Maker<'a> = &'a dyn Fn(&Path);
 
-/// An honest file of each kind.
+/// Returns a valid file of each kind.
 fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
     let rnn = Sequential::new().input(InputSpec::features(3)).add(Masking::default()).add(SimpleRnn::new(5));
     let gru = Sequential::new()
@@ -145,7 +145,7 @@ fn honest(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
     makers.iter().map(read).collect()
 }
 
-/// The digests as a writer in another language would make them.
+/// Updates the digests as a writer in another language would.
 fn redigest(parts: &mut Parts) {
     let hexadecimal = |hash: Sha256| hash.finalize().iter().map(|b| format!("{b:02x}")).collect::<String>();
     let mut metadata = parts.metadata();
@@ -167,7 +167,7 @@ fn redigest(parts: &mut Parts) {
     }
 }
 
-/// Opens a file and uses what it holds. What came of it, in a word for each kind.
+/// Opens a file and uses its model. Returns the kind of outcome.
 fn open_and_use(path: &Path) -> String {
     let mut opened = match open(path, engine()) {
         Ok(opened) => opened,
@@ -204,7 +204,7 @@ fn open_and_use(path: &Path) -> String {
     }
 }
 
-/// One sequence of two steps.
+/// Returns one sequence of two steps; `None` if an input is too wide.
 fn batch(model: &Model) -> Option<Batch> {
     let mut batch = Batch { lanes: 1, ..Batch::default() };
     for spec in &model.architecture().inputs {
@@ -220,7 +220,7 @@ fn batch(model: &Model) -> Option<Batch> {
     Some(batch)
 }
 
-/// What a changed file is opened as without a word, though it says something else than the honest one.
+/// Describes a changed file that opens without a warning, although it differs from the valid one.
 fn believed(path: &Path, honest: &[u8], changed: &[u8]) -> Option<String> {
     let opened = open(path, engine()).ok().filter(|opened| opened.warnings().is_empty())?;
     let (honest, changed) = (Parts::of(honest)?, Parts::of(changed)?);
@@ -230,7 +230,7 @@ fn believed(path: &Path, honest: &[u8], changed: &[u8]) -> Option<String> {
         metadata
     };
     let (own, other) = (own(&honest), own(&changed));
-    // What else stands beside a tensor's kind, shape and place is nobody's.
+    // Other entries of a tensor, besides its type, shape and offsets, have no meaning.
     let tensors = |parts: &Parts| -> Vec<_> {
         let tensors = parts.header.iter().filter(|(name, _)| *name != "__metadata__");
         tensors
@@ -243,10 +243,10 @@ fn believed(path: &Path, honest: &[u8], changed: &[u8]) -> Option<String> {
         (changed.tensors != honest.tensors, "tensors' bytes"),
     ];
     let what = changes.into_iter().find(|(changed, _)| *changed)?.1;
-    Some(format!("other {what} are believed, of a file for {:?}", opened.task()))
+    Some(format!("changed {what} are accepted in a file for {:?}", opened.task()))
 }
 
-/// A file whose `key` is another text, with right digests.
+/// Returns the file with another text for `key` and valid digests.
 fn forged(file: &[u8], key: &str, change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let mut parts = Parts::of(file).expect("an honest file");
     let mut metadata = parts.metadata();
@@ -257,8 +257,8 @@ fn forged(file: &[u8], key: &str, change: impl FnOnce(&str) -> String) -> Vec<u8
     parts.to_bytes()
 }
 
-/// The file with layers after its last one, each made of the number of nodes before it. No output needs them; they
-/// run all the same.
+/// Returns the file with layers added after its last one; `layer` gets the number of nodes before it. No output needs
+/// them, but they run anyway.
 fn with_layers(file: &[u8], count: usize, layer: impl Fn(usize) -> Value) -> Vec<u8> {
     forged(file, "refrain.config", |config| {
         let mut config: Value = serde_json::from_str(config).expect("JSON");
@@ -271,9 +271,9 @@ fn with_layers(file: &[u8], count: usize, layer: impl Fn(usize) -> Value) -> Vec
     })
 }
 
-/// As many subwords as the file has, of doubled letters: each is half of the next, and the longest are the likeliest.
+/// Replaces the file's subwords by doubled letters: each is half of the next, and the longest are the most likely.
 fn with_doubled_letters(file: &[u8]) -> Vec<u8> {
-    /// Bytes of a number.
+    /// Bytes per number.
     const WIDTH: usize = 4;
     let mut parts = Parts::of(file).expect("an honest file");
     let bias = parts.header.iter().find(|(name, _)| *name == "output/bias");
@@ -301,8 +301,8 @@ fn with_doubled_letters(file: &[u8]) -> Vec<u8> {
     })
 }
 
-/// What random changes would hardly find: layers, names and words that each are legal, in numbers and sizes that
-/// together are not, behind right digests.
+/// Returns files that random changes would hardly find, with valid digests: layers, names and words that are valid one
+/// by one, but in excessive numbers or sizes.
 fn forgeries(files: &BTreeMap<&str, Vec<u8>>) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let (refused, used) = ("refused, Data", "opened and used");
     let node = |class: &str, config: Value, inputs: &[usize]| {
@@ -383,6 +383,6 @@ fn any_bytes_give_a_model_or_an_error_soon_and_in_little_memory() {
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     let count = |forged, outcome: &str| outcomes.get(&(forged, outcome.to_owned())).copied().unwrap_or(0);
-    // A generator whose every file is stopped at the same door proves nothing of the doors behind it.
+    // If every file failed the same check, the checks after it would not be tested.
     assert!(count(true, "opened and used") > 100 && count(true, "refused, Data") > 100, "{outcomes:?}");
 }

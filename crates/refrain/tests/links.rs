@@ -1,10 +1,10 @@
-//! Links between the pages lead to files and headings that are there.
+//! Links between the pages lead to existing files and headings.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The pages of a folder, and of those in it if it is `docs`.
+/// Collects the pages of a folder, and of its subfolders if it is `docs`.
 fn pages(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of pages") {
         let path = entry.expect("an entry").path();
@@ -16,7 +16,7 @@ fn pages(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// A page without its blocks of code.
+/// Returns a page without its code blocks.
 fn prose(page: &str) -> String {
     let mut in_code = false;
     let mut keep = |line: &&str| {
@@ -27,12 +27,12 @@ fn prose(page: &str) -> String {
     page.lines().filter(|line| keep(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Where the links of a page lead.
+/// Returns the targets of a page's links.
 fn links(page: &str) -> impl Iterator<Item = &str> {
     page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
 }
 
-/// The anchor that a heading has on the pages of code hosts.
+/// Returns the anchor of a heading, as code hosts generate it.
 fn anchor(heading: &str) -> String {
     let letters = heading.trim().to_lowercase();
     letters

@@ -1,4 +1,4 @@
-//! No top-level modules of a crate use each other in a ring. What tests alone use does not count.
+//! The top-level modules of each crate have no cyclic dependencies, apart from those of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The modules that each top-level module of a crate uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
-/// The files of a folder and of those in it, but for what tests alone use.
+/// Collects the source files of a folder and its subfolders, without test modules.
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
@@ -20,7 +20,7 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names that follow `crate::` in a source, before its tests.
+/// Returns the names that follow `crate::` in a source file, before its tests.
 fn named(source: &str) -> impl Iterator<Item = &str> {
     let code = source.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
     code.split("crate::").skip(1).map(|rest| {
@@ -47,8 +47,7 @@ fn uses(src: &Path) -> Uses {
     uses
 }
 
-/// What is left when modules that use none of the others are taken away, again and again: those in rings, and those
-/// above them.
+/// Repeatedly removes modules that use no others. What is left are the modules in cycles and those that depend on them.
 fn in_rings(mut uses: Uses) -> Uses {
     loop {
         let free: Vec<String> =
@@ -74,7 +73,11 @@ fn no_modules_use_each_other_in_a_ring() {
         let uses = uses(&path.join("src"));
         seen += uses.len();
         let rings = in_rings(uses);
-        assert!(rings.is_empty(), "{}: modules in a ring, and those above it: {rings:#?}", path.display());
+        assert!(
+            rings.is_empty(),
+            "{}: modules in a cycle, and those that depend on them: {rings:#?}",
+            path.display()
+        );
     }
     assert!(seen > 100, "{seen} modules were read");
 }

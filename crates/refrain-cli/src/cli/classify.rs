@@ -1,4 +1,4 @@
-//! The options of `train classify` and `classify`.
+//! Options of `train classify` and `classify`.
 
 use super::reader_options::{READER_OPTIONS, ReaderOptions, ReadsLongTexts};
 use super::run_options::{RunOptions, TrainOptions, default};
@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainClassify {
-    /// Texts to learn, in UTF-8: a file with a label, a tab and a text a line (`-` is stdin), or a folder of
-    /// <label>.txt files with a text a line
+    /// UTF-8 texts to train on: a file (`-` for stdin) with a label, a tab and a text per line, or a folder of
+    /// <label>.txt files with one text per line
     #[arg(value_name = "FILE|DIR", required = true)]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
@@ -22,29 +22,29 @@ pub(crate) struct TrainClassify {
     run: RunOptions<TrainClassify>,
 }
 
-/// How labels count, and which texts are held out.
+/// Options for label weights and held-out texts.
 #[derive(Debug, Args)]
 struct Labels {
     #[arg(long, help_heading = "Training", value_parser = choice::<ClassWeight, 2>(["none", "balanced"]),
-        help = default::<TrainClassify>("Weight of each label's texts: equal, or balanced (rare labels count more)", |r| name(&r.class_weight)))]
+        help = default::<TrainClassify>("Label weights: none (all equal) or balanced (rare labels count more)", |r| name(&r.class_weight)))]
     class_weight: Option<ClassWeight>,
     #[arg(long, help_heading = "Validation and test", conflicts_with = "validation_file",
         value_parser = choice::<Identical, 2>(["together", "apart"]),
-        help = default::<TrainClassify>("Hold identical texts out together, or each by itself", |r| name(&r.identical)))]
+        help = default::<TrainClassify>("Hold out identical texts together, or each on its own", |r| name(&r.identical)))]
     identical: Option<Identical>,
 }
 
 impl TrainOptions for TrainClassify {
     type Recipe = ClassifierRecipe;
 
-    const BATCH: &'static str = "Texts in a batch";
+    const BATCH: &'static str = "Texts per batch";
     const VALIDATION: &'static str =
-        "Share of each label's texts, drawn by the seed, that is held out to validate on; 0: none";
+        "Fraction of each label's texts to hold out for validation, drawn by the seed; 0 for none";
     const VALIDATION_FILE: &'static str =
-        "Labelled texts to validate on, a file or a folder; nothing is held out then";
-    const TEST_FILE: &'static str = "Labelled texts to score the finished model on, a file or a folder";
+        "Labelled texts to validate on (file or folder), instead of held-out texts";
+    const TEST_FILE: &'static str = "Labelled texts to score the finished model on (file or folder)";
     const SEED: &'static str =
-        "Seed of the initial weights, of dropout, of the order of the texts, and of which are held out";
+        "Seed for the initial weights, dropout, the order of the texts, and which of them are held out";
     const PATH: &'static str = "FILE|DIR";
     const SHAPE: &'static [&'static str] = &READER_OPTIONS;
 
@@ -73,17 +73,17 @@ impl TrainOptions for TrainClassify {
 }
 
 impl ReadsLongTexts for TrainClassify {
-    const MAX_LENGTH: &'static str = "Steps of a text that are read; what follows is cut";
+    const MAX_LENGTH: &'static str = "Maximum steps of a text; the rest is cut off";
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
-    /// A classifier
+    /// Classifier model
     pub(crate) model: PathBuf,
-    /// Texts to classify; `-` is stdin, a text a line
+    /// Texts to classify; `-` reads one text per line from stdin
     #[arg(value_name = "TEXT", required = true)]
     pub(crate) texts: Vec<String>,
-    /// How many labels to show of each text
+    /// Number of labels to show per text
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = count(1..=1_000_000))]
     pub(crate) top: usize,
 }

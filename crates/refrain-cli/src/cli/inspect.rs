@@ -1,4 +1,4 @@
-//! The options of `inspect`.
+//! Options of `inspect`.
 
 use super::values::{count, number_in, part};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,37 +9,37 @@ use refrain::plot::Theme as PlotTheme;
 use refrain::task::Range;
 use std::path::PathBuf;
 
-pub(crate) const HELP: &str = "Findings go to stdout, in words and numbers; with --json all numbers. Files are written \
-    only where --html and --out say so. Examples:\n  \
+pub(crate) const HELP: &str = "Findings are printed as text, or with --json as JSON with all numbers. Files are written \
+    only with --html and --out. Examples:\n  \
     refrain inspect model.safetensors poem.txt --html inside.html\n  \
     refrain inspect --cell rnn,lstm,gru --units 64 --train 500 --html cells.html";
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A model; without one, fresh cells side by side on the adding problem
+    /// Model file; without one, compares freshly initialised cells on the adding problem
     pub(crate) model: Option<PathBuf>,
-    /// What it is looked at with, by the model's task: a text (files are joined, of a directory all .txt files, `-` is
-    /// stdin), what `train classify` or `train tag` reads, or arrays as `predict` reads them, in .safetensors with the
-    /// targets as `target` [default: a text that the model writes itself; random inputs for other models]
+    /// Data to run the model on, depending on its task: text (files are joined, directories stand for their .txt files,
+    /// `-` is stdin), data as `train classify` or `train tag` reads it, or arrays as `predict` reads them, with targets
+    /// as `target` in .safetensors [default: text that the model generates; random inputs for other models]
     #[arg(value_name = "DATA")]
     pub(crate) data: Vec<PathBuf>,
-    /// Look at these only [default: all]
+    /// Inspect only these topics [default: all]
     #[arg(long, value_name = "TOPIC,…", value_delimiter = ',', requires = "model")]
     pub(crate) only: Vec<Topic>,
-    /// Steps of the sequences, if they have as many [default: 200; of labelled texts and arrays all]
+    /// Maximum steps per sequence [default: 200; all for labelled texts and arrays]
     #[arg(long, value_name = "T", value_parser = count(2..=10_000))]
     pub(crate) steps: Option<usize>,
-    /// Sequences that are looked at, spread evenly over the data
+    /// Number of sequences, spread evenly over the data
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = count(1..=1024))]
     pub(crate) sequences: usize,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "model", value_parser = part,
-        help = format!("A step is remembered as far as it moves the output by at least this share of what the last one \
-            does [default: {SHARE}]"))]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, requires = "model", value_parser = part,
+        help = format!("Count a step as remembered if it moves the output at least this fraction as far as the last \
+            step does [default: {SHARE}]"))]
     pub(crate) share: Option<f64>,
-    /// Follow the gradient in the same network with each of the three cells too, freshly initialised
+    /// Also follow the gradient in the same network with each of the three cells, freshly initialised
     #[arg(long, requires = "model")]
     pub(crate) compare: bool,
-    /// Seed of what is drawn: fresh parameters, a text that the model writes, random inputs
+    /// Seed for fresh parameters, generated text and random inputs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -48,19 +48,19 @@ pub(crate) struct Inspect {
     pub(crate) write: Write,
 }
 
-/// Cells without a model.
+/// Options for cells without a model.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Fresh cells (without MODEL)")]
+#[command(next_help_heading = "Freshly initialised cells (without MODEL)")]
 pub(crate) struct Fresh {
-    /// Which, and how their recurrent kernels begin: rnn-normal and rnn-glorot draw other ones than the orthogonal, irnn
-    /// is the identity under ReLU
+    /// Cells to compare; rnn-normal and rnn-glorot replace the orthogonal initialisation of the recurrent kernel, irnn
+    /// starts from the identity with ReLU
     #[arg(long, value_name = "CELL,…", value_delimiter = ',', conflicts_with = "model", default_value = "rnn,lstm,gru",
         value_parser = cell())]
     pub(crate) cell: Vec<ComparedCell>,
-    /// Hidden units of each
+    /// Hidden units per cell
     #[arg(long, value_name = "N", conflicts_with = "model", default_value_t = default().units, value_parser = count(1..=4096))]
     pub(crate) units: usize,
-    /// Train each with this many batches of --sequences, and look again; 0: look at them as they begin
+    /// Train each cell on this many batches of --sequences, then inspect it again; 0 for no training
     #[arg(long, value_name = "N", conflicts_with = "model", default_value_t = default().train_steps,
         value_parser = count(0..=1_000_000))]
     pub(crate) train: usize,
@@ -68,11 +68,11 @@ pub(crate) struct Fresh {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "train",
         default_value_t = default().learning_rate, value_parser = number_in(Range::POSITIVE))]
     pub(crate) lr: f64,
-    /// Gradients with a larger norm are scaled down to it; 0: off
+    /// Clip gradients to this norm; 0 to disable
     #[arg(long, value_name = "NORM", allow_negative_numbers = true, requires = "train",
         default_value_t = default().clip.unwrap_or(0.0), value_parser = number_in(Range::NOT_NEGATIVE))]
     pub(crate) clip: f64,
-    /// Train a cell whose gradient explodes, with clipping and without (about a minute)
+    /// Also train a cell whose gradient explodes, with and without clipping (about a minute)
     #[arg(long, conflicts_with = "model")]
     pub(crate) clipping: bool,
 }
@@ -83,37 +83,37 @@ fn default() -> CompareOptions {
 
 fn cell() -> impl TypedValueParser<Value = ComparedCell> {
     let names: Vec<_> = ComparedCell::names().collect();
-    PossibleValuesParser::new(names).map(|name| name.parse().expect("every name listed is a cell's"))
+    PossibleValuesParser::new(names).map(|name| name.parse().expect("every listed name is a cell"))
 }
 
-/// What is written beside the findings.
+/// The files to write.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Figures", group = ArgGroup::new("files").multiple(true))]
 pub(crate) struct Write {
-    /// Write a page with all findings, figures and tables: one file, which loads nothing
+    /// Write a self-contained page with all findings, figures and tables
     #[arg(long, value_name = "FILE", group = "files")]
     pub(crate) html: Option<PathBuf>,
-    /// Write each figure as SVG into this folder, which is made if there is none
+    /// Write each figure as SVG to this folder, created if missing
     #[arg(long, value_name = "DIR", group = "files")]
     pub(crate) out: Option<PathBuf>,
-    /// Write each figure as PNG too (with the feature `png` of this program)
+    /// Also write each figure as PNG (needs a build with the `png` feature)
     #[arg(long, requires = "out")]
     pub(crate) png: bool,
-    /// Ground of the page and the figures: auto follows the reader's setting, light in PNG
+    /// Colours of the page and the figures; auto follows the reader's setting, and is light in PNG
     #[arg(long, default_value = "auto", requires = "files")]
     pub(crate) theme: Theme,
 }
 
-/// What can be looked at.
+/// A topic to inspect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Topic {
-    /// The gradient of the last step's loss at each earlier step
+    /// Gradient of the last step's loss at each earlier step
     Gradient,
-    /// How far back an input moves the output
+    /// How far back an input affects the output
     Memory,
     /// Gates and states, step by step
     Gates,
-    /// Units that follow something in the text
+    /// Units that track something in the text
     Units,
     /// Saturation, dead units, recurrent kernels
     Health,
@@ -121,7 +121,7 @@ pub(crate) enum Topic {
     Network,
 }
 
-/// The ground of pictures.
+/// The colours of pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Theme {
     Auto,
@@ -130,7 +130,7 @@ pub(crate) enum Theme {
 }
 
 impl Inspect {
-    /// Whether a topic is wanted.
+    /// Returns whether a topic was asked for.
     pub(crate) fn wants(&self, topic: Topic) -> bool {
         self.only.is_empty() || self.only.contains(&topic)
     }

@@ -31,12 +31,14 @@ use refrain::task::Range;
 use std::path::PathBuf;
 use values::{count, number_in, part, size};
 
-/// Trains recurrent neural networks, and runs them.
+/// Train and run recurrent neural networks.
 #[derive(Debug, Parser)]
 #[command(name = "refrain", version, max_term_width = 100)]
-#[command(after_help = "First steps:\n  refrain train text               learn the built-in songbook\n  \
-    refrain train text poem.txt      learn a text of your own\n  \
-    refrain generate model.safetensors --prompt \"The sea\"")]
+#[command(
+    after_help = "Getting started:\n  refrain train text               train on the built-in songbook\n  \
+    refrain train text poem.txt      train on your own text\n  \
+    refrain generate model.safetensors --prompt \"The sea\""
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -44,26 +46,26 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Options of every command.
+/// Options that all commands share.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Threads to compute with; the results do not depend on it [default: every core]
+    /// Number of threads; does not change the results [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = count(1..=1024))]
     pub(crate) threads: Option<usize>,
-    /// Print results and progress as JSON, one object a line
+    /// Print results and progress as JSON, one object per line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print results and errors only
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print more: gradient norm and learning rate, all findings and tables
+    /// Print more: gradient norm, learning rate, all findings and tables
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
 
 impl Global {
-    /// How much is said.
+    /// Returns how much to print.
     pub(crate) fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -82,51 +84,52 @@ pub(crate) enum Command {
     },
     /// Generate text
     Generate(Generate),
-    /// Show the likeliest next words (or characters)
+    /// Show the most likely next words (or characters)
     Suggest(Suggest),
     /// Label texts
     Classify(Classify),
     /// Label each word of a text
     Tag(Tag),
-    /// Measure how well a model predicts a text, or labels texts or words
+    /// Score a model on text, labelled texts or tagged sentences
     Evaluate(Evaluate),
-    /// Look inside a model: the gradient through time, gates, memory
+    /// Look inside a model: gradient through time, gates, memory
     #[command(after_help = inspect::HELP)]
     Inspect(Box<Inspect>),
-    /// Show what a model file holds
+    /// Show what a model file contains
     Info(Info),
     /// Run a model on arrays: .npy or .safetensors in and out
     #[command(after_help = PREDICT_HELP)]
     Predict(Predict),
-    /// Measure this machine, and each cell's speed against it
+    /// Benchmark this machine and each cell on it
     Bench(Bench),
-    /// Print completions for a shell
+    /// Print a shell completion script
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
-        /// The shell
+        /// Shell to write the script for
         shell: Shell,
     },
-    /// Print the manual page, or write one for each command into a folder
+    /// Print the manual page, or write one per command to a folder
     #[command(after_help = "Read it with:\n  refrain man | man -l -")]
     Man {
-        /// Where the pages go: refrain.1, refrain-train-text.1 and so on
+        /// Folder for the pages: refrain.1, refrain-train-text.1 and so on
         folder: Option<PathBuf>,
     },
 }
 
-const COMPLETIONS_HELP: &str = "For this user alone (make the folder if it is missing):\n  \
+const COMPLETIONS_HELP: &str = "To install for your user only (create the folder if it is missing):\n  \
     refrain completions bash > ~/.local/share/bash-completion/completions/refrain\n  \
-    refrain completions zsh > ~/.zfunc/_refrain            with ~/.zfunc in fpath\n  \
+    refrain completions zsh > ~/.zfunc/_refrain            # ~/.zfunc must be in fpath\n  \
     refrain completions fish > ~/.config/fish/completions/refrain.fish";
 
-const PREDICT_HELP: &str = "Arrays are batch first. A .npy IN is the model's only input: ids (N, T) as integers, or \
-    features (N, T, F) as floats. A .safetensors IN holds a tensor for each input under the input's name (`refrain \
-    info` shows them; the only tensor of an only input may have any name), and optionally `<name>.lengths` (N) or \
-    `<name>.mask` (N, T). Outputs are float32; in .safetensors they are output_0, output_1 and so on.";
+const PREDICT_HELP: &str = "Arrays are batch-first. For a model with one input, IN can be a .npy file: ids (N, T) as \
+    integers or features (N, T, F) as floats. A .safetensors IN holds one tensor per input, named after the input \
+    (`refrain info` lists the names; with a single input and a single tensor, any name will do), and optionally \
+    `<name>.lengths` (N) or `<name>.mask` (N, T). Outputs are float32; in .safetensors they are named output_0, \
+    output_1 and so on.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Hidden units (and inputs) of the layers that are timed
+    /// Hidden units (and inputs) of the layers to time
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "64,128,256,512,1024",
         value_parser = count(1..=16_384))]
     pub(crate) units: Vec<usize>,
@@ -134,34 +137,34 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Train {
-    /// Train a language model: it continues a text and suggests what comes next
+    /// Train a language model to continue text and suggest what comes next
     Text(Box<TrainText>),
-    /// Train a classifier: a label for each text
+    /// Train a classifier that gives each text a label
     Classify(Box<TrainClassify>),
-    /// Train a tagger: a label for each word
+    /// Train a tagger that gives each word a label
     Tag(Box<TrainTag>),
 }
 
-/// What a run may take.
+/// How much memory a run may use.
 #[derive(Debug, Args)]
 pub(crate) struct MemoryLimit {
-    /// Memory that the run may take, such as 500M or 8G; one that needs more is refused [default: what the machine has]
+    /// Memory limit, such as 500M or 8G; a run that needs more is refused [default: all that the machine has]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Training")]
     pub(crate) memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// A model of text, a classifier or a tagger
+    /// Language model, classifier or tagger
     pub(crate) model: PathBuf,
-    /// Text to score, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin; for a classifier or a
-    /// tagger what `train classify` or `train tag` reads
+    /// UTF-8 text to score: files (joined), directories (all their .txt files) or `-` for stdin; for a classifier or a
+    /// tagger, data as `train classify` or `train tag` reads it
     #[arg(required = true)]
     pub(crate) data: Vec<PathBuf>,
-    /// Score only what training held out with this share [default: all of it]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = part)]
+    /// Score only the part that training held out with this fraction [default: all data]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, value_parser = part)]
     pub(crate) validation: Option<f64>,
-    /// Score in one lane from beginning to end, not in lanes of 8,192 tokens (models of text only)
+    /// Score the text as one sequence, not in pieces of 8,192 tokens (language models only)
     #[arg(long)]
     pub(crate) stream: bool,
     #[command(flatten)]
@@ -170,26 +173,26 @@ pub(crate) struct Evaluate {
 
 /// Dynamic evaluation (Krause et al. 2018).
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Dynamic evaluation (models of text only)")]
+#[command(next_help_heading = "Dynamic evaluation (language models only)")]
 pub(crate) struct Dynamic {
-    /// Keep learning from the text that was scored, in one lane; the file does not change
+    /// Keep training on the text as it is scored, as one sequence; leaves the model file unchanged
     #[arg(long, conflicts_with = "stream")]
     pub(crate) dynamic: bool,
-    /// The text that the model was trained on: each weight's step is measured against its usual gradient there
+    /// Training text of the model, to scale each weight's step by its usual gradient there
     #[arg(long, value_name = "FILE", requires = "dynamic")]
     pub(crate) dynamic_statistics: Option<PathBuf>,
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::NOT_NEGATIVE),
         help = of_dynamic("Learning rate", |d| d.learning_rate.to_string()))]
     pub(crate) dynamic_lr: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::SHARE),
-        help = of_dynamic("Share of the way back to the trained weights after each chunk", |d| d.decay.to_string()))]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::SHARE),
+        help = of_dynamic("Fraction by which weights move back to the trained ones after each chunk", |d| d.decay.to_string()))]
     pub(crate) dynamic_decay: Option<f64>,
     #[arg(long, value_name = "N", requires = "dynamic", value_parser = count(1..=65_536),
-        help = of_dynamic("Tokens of a chunk", |d| d.steps.to_string()))]
+        help = of_dynamic("Tokens per chunk", |d| d.steps.to_string()))]
     pub(crate) dynamic_steps: Option<usize>,
 }
 
-/// Help with the default without and with statistics.
+/// Appends the defaults without and with statistics to a help text.
 fn of_dynamic(help: &str, value: impl Fn(&DynamicEvaluation<'_>) -> String) -> String {
     let text = Corpus::default();
     let (plain, scaled) = (value(&DynamicEvaluation::plain()), value(&DynamicEvaluation::scaled(&text)));
@@ -199,21 +202,21 @@ fn of_dynamic(help: &str, value: impl Fn(&DynamicEvaluation<'_>) -> String) -> S
 
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// A model
+    /// Model file
     pub(crate) model: PathBuf,
-    /// Write the tokenizer of a model with --level bpe, as Hugging Face's tokenizer.json
+    /// Write the tokenizer of a `--level bpe` model in Hugging Face's tokenizer.json format
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
-    /// A model
+    /// Model file
     pub(crate) model: PathBuf,
     /// Arrays to read, .npy or .safetensors
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
-    /// Where to write the outputs, .npy or .safetensors
+    /// File to write the outputs to, .npy or .safetensors
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
 }

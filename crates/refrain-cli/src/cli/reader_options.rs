@@ -1,4 +1,4 @@
-//! The options of networks that read whole texts: of classifiers and taggers.
+//! Options of networks that read whole texts: classifiers and taggers.
 
 use super::run_options::{TrainOptions, default};
 use super::values::{choice, count, name, number_in};
@@ -8,7 +8,7 @@ use refrain::task::Range;
 use refrain::{CellKind, Level};
 use std::marker::PhantomData;
 
-/// How the help of a command says what becomes of long texts.
+/// A command with `--max-length`, whose help depends on what happens to long texts.
 pub(crate) trait ReadsLongTexts: TrainOptions<Recipe: ReadsTexts> {
     const MAX_LENGTH: &'static str;
 }
@@ -27,33 +27,33 @@ pub(crate) const READER_OPTIONS: [&str; 10] = [
     "max_length",
 ];
 
-/// What the model is.
+/// Options of the model.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "The model")]
+#[command(next_help_heading = "Model")]
 pub(crate) struct ReaderOptions<D: ReadsLongTexts> {
-    #[arg(long, help = reads::<D>("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
+    #[arg(long, help = reads::<D>("Unit of text that a step reads", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
     level: Option<Level>,
-    #[arg(long, help = reads::<D>("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
+    #[arg(long, help = reads::<D>("Recurrent cell", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
     cell: Option<CellKind>,
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
-        help = reads::<D>("Hidden units of each layer, in each direction", |r| r.units.to_string()))]
+        help = reads::<D>("Hidden units per layer and direction", |r| r.units.to_string()))]
     units: Option<usize>,
-    #[arg(long, value_name = "N", value_parser = count(1..=64), help = reads::<D>("Recurrent layers", |r| r.layers.to_string()))]
+    #[arg(long, value_name = "N", value_parser = count(1..=64), help = reads::<D>("Number of recurrent layers", |r| r.layers.to_string()))]
     layers: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
-        help = reads::<D>("Width of the embedding", |r| r.embedding.to_string()))]
+        help = reads::<D>("Embedding size", |r| r.embedding.to_string()))]
     embedding: Option<usize>,
     /// Read texts in both directions [default]
     #[arg(long, overrides_with = "one_direction")]
     bidirectional: bool,
-    /// Read texts from their beginning only
+    /// Read texts forwards only
     #[arg(long)]
     one_direction: bool,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
-        help = reads::<D>("Dropout before, between and after the recurrent layers, fresh each step", |r| r.dropout.to_string()))]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = reads::<D>("Dropout before, between and after the recurrent layers, drawn anew each step", |r| r.dropout.to_string()))]
     dropout: Option<f64>,
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
-        help = reads::<D>("Words that occur less often become the unknown one (words only)", |r| r.min_count.to_string()))]
+        help = reads::<D>("Treat words that occur less often as unknown (word level only)", |r| r.min_count.to_string()))]
     min_count: Option<u64>,
     #[arg(long, value_name = "N", value_parser = count(1..=1_000_000),
         help = reads::<D>(D::MAX_LENGTH, |r| r.max_length.to_string()))]
@@ -67,7 +67,7 @@ fn reads<D: ReadsLongTexts>(help: &str, value: impl Fn(&ReaderSettings) -> Strin
 }
 
 impl<D: ReadsLongTexts> ReaderOptions<D> {
-    /// How texts are read as the options say, and where they say nothing as `base` does.
+    /// Returns the reader settings: those given as options, and the others from `base`.
     pub(crate) fn settings(&self, base: &ReaderSettings) -> ReaderSettings {
         ReaderSettings {
             level: self.level.unwrap_or(base.level),

@@ -1,4 +1,4 @@
-//! The options of every training.
+//! Options that all `train` commands share.
 
 use super::values::{choice, count, name, number_in};
 use super::{CheckpointOptions, LoggingOptions, MemoryLimit};
@@ -9,10 +9,9 @@ use refrain::{Average, RateSchedule, TrainingSettings};
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-/// The options of a training of one task: what they start from, how their help calls what is trained on, and the recipe
-/// that they describe.
+/// The options of one `train` command: their defaults, the wording of their help, and the recipe they describe.
 pub(crate) trait TrainOptions: Sized {
-    /// What the options describe.
+    /// The recipe that the options describe.
     type Recipe: Recipe;
 
     const BATCH: &'static str;
@@ -20,36 +19,35 @@ pub(crate) trait TrainOptions: Sized {
     const VALIDATION_FILE: &'static str;
     const TEST_FILE: &'static str;
     const SEED: &'static str;
-    /// How a path is called: `FILE`.
+    /// The value name of a path: `FILE`.
     const PATH: &'static str;
-    /// The ids of the options that a model given with `--init` has decided already.
+    /// The ids of the options that conflict with `--init`.
     const SHAPE: &'static [&'static str];
 
-    /// The recipe that holds where no option says otherwise; then others with the names that help gives them, for
-    /// defaults that differ.
+    /// Returns the default recipe, and other recipes with the names under which help lists the defaults that differ.
     fn recipes() -> (Self::Recipe, Vec<(String, Self::Recipe)>) {
         (Self::Recipe::default(), Vec::new())
     }
 
-    /// The batch that is chosen if the recipe has none, in words.
+    /// Describes the batch size that is used if the recipe sets none.
     fn default_batch() -> String;
 
-    /// Those that every training has.
+    /// Returns the options that all `train` commands share.
     fn run(&self) -> &RunOptions<Self>;
 
-    /// The recipe that they describe.
+    /// Returns the recipe that the options describe.
     fn recipe(&self) -> Self::Recipe;
 
-    /// The network of a recipe, trained as they say.
+    /// Returns the recipe of the given network with the training options applied.
     fn recipe_for(&self, network: Self::Recipe) -> Self::Recipe;
 
-    /// Those that were given and change nothing under a recipe, each with what it would need.
+    /// Returns the options that were given but have no effect with this recipe, each with what it needs.
     fn without_effect(&self, recipe: &Self::Recipe) -> Vec<(&'static str, &'static str)> {
         self.run().without_effect(recipe.training())
     }
 }
 
-/// Help with the default of an option, and those of other recipes that differ.
+/// Appends an option's default to a help text, and the defaults of other recipes that differ.
 pub(crate) fn default<D: TrainOptions>(help: &str, value: impl Fn(&D::Recipe) -> String) -> String {
     let (plain, others) = D::recipes();
     let plain = value(&plain);
@@ -62,12 +60,12 @@ pub(crate) fn default<D: TrainOptions>(help: &str, value: impl Fn(&D::Recipe) ->
     shown + "]"
 }
 
-/// The same for a setting of training.
+/// Does the same for a training setting.
 fn training<D: TrainOptions>(help: &str, value: impl Fn(&TrainingSettings) -> String) -> String {
     default::<D>(help, |recipe| value(recipe.training()))
 }
 
-/// The options that every training has.
+/// The options that all `train` commands share.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions<D: TrainOptions> {
     #[command(flatten)]
@@ -84,14 +82,14 @@ pub(crate) struct RunOptions<D: TrainOptions> {
     pub(crate) files: ModelFiles<D>,
 }
 
-/// Where a model comes from and goes to.
+/// The model files that a run reads and writes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model files")]
 pub(crate) struct ModelFiles<D: TrainOptions> {
-    /// Continue with a trained model, with its vocabulary and layers
+    /// Train this model further, with its vocabulary and layers
     #[arg(long, value_name = "MODEL", conflicts_with_all = D::SHAPE)]
     pub(crate) init: Option<PathBuf>,
-    /// Where to save the model
+    /// File to save the model to
     #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,
     #[arg(skip)]
@@ -105,7 +103,7 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
     #[arg(long, value_name = "N", help = format!("{} [default: {}]", D::BATCH, D::default_batch()), value_parser = count(1..=65_536))]
     batch: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=65_536),
-        help = training::<D>("Batches whose gradients make one update", |t| t.accumulate.to_string()))]
+        help = training::<D>("Batches to accumulate gradients over per update", |t| t.accumulate.to_string()))]
     accumulate: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=1_000_000),
         help = training::<D>("Passes over the data", |t| t.epochs.to_string()))]
@@ -120,30 +118,30 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::POSITIVE),
         help = training::<D>("Learning rate", |t| t.learning_rate.to_string()))]
     lr: Option<f64>,
-    #[arg(long, help = training::<D>("How the learning rate changes over the run", |t| name(&t.schedule)),
+    #[arg(long, help = training::<D>("Learning rate schedule", |t| name(&t.schedule)),
         value_parser = choice::<RateSchedule, 5>(["constant", "cosine", "exponential", "step", "plateau"]))]
     schedule: Option<RateSchedule>,
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = number_in(Range::FACTOR),
-        help = training::<D>("Factor by which `step` (each epoch) and `plateau` (after one that is no better) lower the rate",
+        help = training::<D>("Learning rate factor of `step` (every epoch) and `plateau` (after an epoch without improvement)",
             |t| short(t.decay)))]
     decay: Option<f64>,
     #[arg(long, value_name = "EPOCHS", value_parser = count(0..=1_000_000),
-        help = training::<D>("Epochs before the `step` schedule begins", |t| t.decay_after.to_string()))]
+        help = training::<D>("Epochs before the `step` schedule starts to decay", |t| t.decay_after.to_string()))]
     decay_after: Option<usize>,
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
         help = training::<D>("Decoupled weight decay", |t| t.weight_decay.to_string()))]
     weight_decay: Option<f64>,
     #[arg(long, value_name = "NORM", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
-        help = training::<D>("Clip gradients to this global norm; 0: off", |t| t.clip.to_string()))]
+        help = training::<D>("Clip gradients to this global norm; 0 to disable", |t| t.clip.to_string()))]
     clip: Option<f64>,
-    #[arg(long, help = training::<D>("Average of the parameters to validate and keep", |t| name(&t.average)),
+    #[arg(long, help = training::<D>("Parameter average to validate and save", |t| name(&t.average)),
         value_parser = choice::<Average, 3>(["none", "exponential", "triggered"]))]
     average: Option<Average>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
-        help = training::<D>("How much of an exponential average is kept each step", |t| t.average_momentum.to_string()))]
+    #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = training::<D>("Momentum of the exponential average", |t| t.average_momentum.to_string()))]
     average_momentum: Option<f64>,
     #[arg(long, value_name = "EPOCHS", value_parser = count(1..=1_000_000),
-        help = training::<D>("Epochs without a lower validation loss that trigger an average", |t| t.patience.to_string()))]
+        help = training::<D>("Epochs without a lower validation loss before triggered averaging starts", |t| t.patience.to_string()))]
     patience: Option<usize>,
     #[arg(long, value_name = "N", help = training::<D>(D::SEED, |t| t.seed.to_string()))]
     seed: Option<u64>,
@@ -151,11 +149,11 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
     defaults: PhantomData<D>,
 }
 
-/// What a model is measured on.
+/// The data for validation and test.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Validation and test")]
 pub(crate) struct ScoredData<D: TrainOptions> {
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
         help = training::<D>(D::VALIDATION, |t| t.validation.to_string()), conflicts_with = "validation_file")]
     validation: Option<f64>,
     #[arg(long, value_name = D::PATH, help = D::VALIDATION_FILE)]
@@ -166,13 +164,13 @@ pub(crate) struct ScoredData<D: TrainOptions> {
     defaults: PhantomData<D>,
 }
 
-/// A factor in a few digits.
+/// Formats a factor with at most three decimals.
 fn short(x: f64) -> String {
     format!("{x:.3}").trim_end_matches('0').to_owned()
 }
 
 impl<D: TrainOptions> RunOptions<D> {
-    /// Settings of training as the options say, and where they say nothing as `base` does.
+    /// Returns the training settings: those given as options, and the others from `base`.
     pub(crate) fn settings(&self, base: &TrainingSettings) -> TrainingSettings {
         let (training, scored) = (&self.training, &self.scored);
         let optimizer = training.optimizer.as_ref().map(|name| name.to_ascii_lowercase());
@@ -199,7 +197,7 @@ impl<D: TrainOptions> RunOptions<D> {
         }
     }
 
-    /// The options that were given and change nothing with these settings, each with what it would need.
+    /// Returns the options that were given but have no effect with these settings, each with what it needs.
     pub(super) fn without_effect(&self, settings: &TrainingSettings) -> Vec<(&'static str, &'static str)> {
         let options = &self.training;
         let falls = matches!(settings.schedule, RateSchedule::Step | RateSchedule::Plateau);

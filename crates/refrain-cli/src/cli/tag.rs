@@ -1,4 +1,4 @@
-//! The options of `train tag` and `tag`.
+//! Options of `train tag` and `tag`.
 
 use super::reader_options::{READER_OPTIONS, ReaderOptions, ReadsLongTexts};
 use super::run_options::{RunOptions, TrainOptions};
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainTag {
-    /// Sentences to learn, in UTF-8 (`-` is stdin): a line per word (first column the word, last its label), with a blank
-    /// line between sentences, as in CoNLL's files, or a line per sentence with its words as `word/LABEL`
+    /// UTF-8 sentences to train on (`-` for stdin): one word per line (first column the word, last column its label) with
+    /// a blank line between sentences, as in CoNLL files, or one sentence per line with its words as `word/LABEL`
     #[arg(value_name = "FILE", required = true)]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
@@ -22,12 +22,12 @@ pub(crate) struct TrainTag {
 impl TrainOptions for TrainTag {
     type Recipe = TaggerRecipe;
 
-    const BATCH: &'static str = "Sentences in a batch";
+    const BATCH: &'static str = "Sentences per batch";
     const VALIDATION: &'static str =
-        "Share of the sentences, at the end, that is held out to validate on; 0: none";
-    const VALIDATION_FILE: &'static str = "Labelled sentences to validate on; nothing is held out then";
+        "Fraction of the sentences, at the end, to hold out for validation; 0 for none";
+    const VALIDATION_FILE: &'static str = "Labelled sentences to validate on, instead of held-out ones";
     const TEST_FILE: &'static str = "Labelled sentences to score the finished model on";
-    const SEED: &'static str = "Seed of the initial weights, of dropout, and of the order of the sentences";
+    const SEED: &'static str = "Seed for the initial weights, dropout and the order of the sentences";
     const PATH: &'static str = "FILE";
     const SHAPE: &'static [&'static str] = &READER_OPTIONS;
 
@@ -50,14 +50,14 @@ impl TrainOptions for TrainTag {
 }
 
 impl ReadsLongTexts for TrainTag {
-    const MAX_LENGTH: &'static str = "Steps read in one piece; a longer sentence is split between words";
+    const MAX_LENGTH: &'static str = "Maximum steps of a sequence; longer sentences are split between words";
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Tag {
-    /// A tagger
+    /// Tagger model
     pub(crate) model: PathBuf,
-    /// Texts whose words, which stand between blanks, are labelled; `-` is stdin, line by line
+    /// Texts to tag, split into words at whitespace; `-` reads stdin line by line
     #[arg(value_name = "TEXT", required = true)]
     pub(crate) texts: Vec<String>,
     /// Print one word and its label per line, with a blank line after each text [default: one text per line, with its

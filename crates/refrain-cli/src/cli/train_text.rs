@@ -1,4 +1,4 @@
-//! The options of `train text`.
+//! Options of `train text`.
 
 use super::run_options::{RunOptions, TrainOptions, default};
 use super::values::{Cutoffs, choice, count, cutoffs, name, number_in};
@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainText {
-    /// Text to learn, in UTF-8: files are joined, of a directory all .txt files, `-` is stdin; none: the
-    /// built-in songbook
+    /// UTF-8 text to train on: files (joined), directories (all their .txt files) or `-` for stdin
+    /// [default: the built-in songbook]
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct TrainText {
     run: RunOptions<TrainText>,
 }
 
-/// The ids of the options of [`Shape`] and [`Noise`], which a model given with `--init` has decided already.
+/// The ids of the options in [`Shape`] and [`Noise`], which conflict with `--init`.
 const SHAPE_OPTIONS: &[&str] = &[
     "recipe",
     "level",
@@ -54,12 +54,12 @@ const SHAPE_OPTIONS: &[&str] = &[
 impl TrainOptions for TrainText {
     type Recipe = TextRecipe;
 
-    const BATCH: &'static str = "Sequences trained side by side";
+    const BATCH: &'static str = "Sequences per batch";
     const VALIDATION: &'static str =
-        "Share of the text, at its end, that is held out to validate on; 0: none";
-    const VALIDATION_FILE: &'static str = "A text to validate on after each epoch; nothing is held out then";
-    const TEST_FILE: &'static str = "A text to score the finished model on";
-    const SEED: &'static str = "Seed of the initial weights, of dropout and of varying steps";
+        "Fraction of the text, at its end, to hold out for validation; 0 for none";
+    const VALIDATION_FILE: &'static str = "Text to validate on after each epoch, instead of held-out text";
+    const TEST_FILE: &'static str = "Text to score the finished model on";
+    const SEED: &'static str = "Seed for the initial weights, dropout and variable steps";
     const PATH: &'static str = "FILE";
     const SHAPE: &'static [&'static str] = SHAPE_OPTIONS;
 
@@ -71,7 +71,7 @@ impl TrainOptions for TrainText {
     }
 
     fn default_batch() -> String {
-        "64, or fewer to leave a small text 50 updates an epoch; published recipes: 20".to_owned()
+        "64, or fewer so that a small text gives 50 updates per epoch; published recipes: 20".to_owned()
     }
 
     fn run(&self) -> &RunOptions<Self> {
@@ -131,7 +131,7 @@ impl TrainOptions for TrainText {
         let own = [
             ("--forget-bias", shape.forget_bias.is_some() && recipe.cell != CellKind::Lstm, "--cell lstm"),
             ("--locked-dropout", noise.locked_dropout == Some(true) && !drops, "--dropout"),
-            ("--stream", self.steps.stream && !scores, "a text to validate or to test on"),
+            ("--stream", self.steps.stream && !scores, "a text to validate or test on"),
         ];
         let own =
             own.into_iter().filter(|(_, useless, _)| *useless).map(|(option, _, needs)| (option, needs));
@@ -139,84 +139,84 @@ impl TrainOptions for TrainText {
     }
 }
 
-/// What the model is.
+/// Options of the model.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "The model")]
+#[command(next_help_heading = "Model")]
 struct Shape {
-    /// Published recipe that the other options start from: of Zaremba et al. 2014 or of Merity et al. 2017
+    /// Recipe that sets the defaults: plain, or one of Zaremba et al. 2014 (zaremba-…) or Merity et al. 2017 (awd)
     #[arg(long, value_name = "NAME", default_value = name(&NamedRecipe::default()),
         value_parser = choice::<NamedRecipe, 4>(["plain", "zaremba-small", "zaremba-medium", "awd"]))]
     recipe: NamedRecipe,
-    #[arg(long, help = text("What a step is", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
+    #[arg(long, help = text("Unit of text that a step reads", |r| name(&r.level)), value_parser = choice::<Level, 3>(["char", "word", "bpe"]))]
     level: Option<Level>,
-    /// How words are cut: with their punctuation, at blanks as in the Penn Treebank, or as Keras's tokenizer does
-    /// [default: whitespace if the text has the word <unk>, else punctuation]
+    /// How to split words: punctuation marks as tokens, at whitespace as in the Penn Treebank, or as Keras's tokenizer
+    /// does [default: whitespace if the text has the word <unk>, otherwise punctuation]
     #[arg(long, value_name = "SPLIT", value_parser = choice::<WordSplit, 3>(["punctuation", "whitespace", "keras"]))]
     words: Option<WordSplit>,
-    /// Largest vocabulary, in tokens [default: every word; bpe: 8000]
+    /// Maximum vocabulary size, in tokens [default: all words; bpe: 8000]
     #[arg(long, value_name = "N", value_parser = count(2..=16_000_000))]
     vocab: Option<usize>,
-    /// Words that occur less often become the unknown one (words only)
+    /// Treat words that occur less often as unknown (word level only)
     #[arg(long, value_name = "N", default_value_t = plain().min_count, value_parser = clap::value_parser!(u64).range(1..))]
     min_count: u64,
-    #[arg(long, help = text("The recurrence", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
+    #[arg(long, help = text("Recurrent cell", |r| name(&r.cell)), value_parser = choice::<CellKind, 3>(["rnn", "lstm", "gru"]))]
     cell: Option<CellKind>,
-    #[arg(long, value_name = "N", help = text("Hidden units of each layer", |r| r.units.to_string()), value_parser = count(1..=16_384))]
+    #[arg(long, value_name = "N", help = text("Hidden units per layer", |r| r.units.to_string()), value_parser = count(1..=16_384))]
     units: Option<usize>,
-    #[arg(long, value_name = "N", help = text("Recurrent layers", |r| r.layers.to_string()), value_parser = count(1..=64))]
+    #[arg(long, value_name = "N", help = text("Number of recurrent layers", |r| r.layers.to_string()), value_parser = count(1..=64))]
     layers: Option<usize>,
     #[arg(long, value_name = "N", value_parser = count(1..=16_384),
-        help = text("Width of the embedding; if tied and not given, that of a layer", |r| r.embedding.to_string()))]
+        help = text("Embedding size; if tied, defaults to the hidden units", |r| r.embedding.to_string()))]
     embedding: Option<usize>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = text("Use the embedding's weights in the output layer too, and its width in the last layer", |r| r.tie.to_string()))]
+        help = text("Tie the output layer's weights to the embedding; the last layer gets the embedding size", |r| r.tie.to_string()))]
     tie: Option<bool>,
-    /// Where an adaptive softmax cuts the vocabulary, by frequency: 2000,10000; none: an ordinary one
-    /// [default: none below 30000 tokens, else at a tenth and at a third]
+    /// Cutoffs of an adaptive softmax by token frequency, such as 2000,10000; none for a full softmax
+    /// [default: none below 30000 tokens, otherwise a tenth and a third of the vocabulary]
     #[arg(long, value_name = "N,…|none", value_parser = cutoffs)]
     adaptive: Option<Cutoffs>,
     #[arg(long, value_name = "RANGE", allow_negative_numbers = true, value_parser = number_in(Range::POSITIVE),
-        help = text("Matrices begin uniform within +- this", |r| r.init_range.map_or("Glorot and orthogonal ones".to_owned(), |x| x.to_string())))]
+        help = text("Initialise matrices uniformly within +- this", |r| r.init_range.map_or("Glorot and orthogonal".to_owned(), |x| x.to_string())))]
     init_range: Option<f64>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = text("Whether an LSTM's forget gate begins with a bias of 1", |r| r.forget_bias.to_string()))]
+        help = text("Initialise the bias of the LSTM forget gate to 1", |r| r.forget_bias.to_string()))]
     forget_bias: Option<bool>,
 }
 
-/// What keeps it from learning the text by heart.
+/// Options of regularisation.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Dropout and other noise")]
+#[command(next_help_heading = "Regularisation")]
 struct Noise {
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
         help = text("Dropout before, between and after the recurrent layers", |r| r.dropout.to_string()))]
     dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
         help = text("Dropout before the first layer", |r| or_dropout(r.input_dropout)))]
     input_dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
         help = text("Dropout after the last layer", |r| or_dropout(r.output_dropout)))]
     output_dropout: Option<f64>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         help = text("Drop the same units at every step of a chunk", |r| r.locked_dropout.to_string()))]
     locked_dropout: Option<bool>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
-        help = text("Tokens whose embedding is dropped for a batch", |r| r.embedding_dropout.to_string()))]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout of whole token embeddings, drawn once per batch", |r| r.embedding_dropout.to_string()))]
     embedding_dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
         help = text("Dropout of the hidden state, the same units at every step", |r| r.recurrent_dropout.to_string()))]
     recurrent_dropout: Option<f64>,
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
-        help = text("Dropout of the recurrent kernel's weights, for a batch", |r| r.weight_drop.to_string()))]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+        help = text("Dropout of the recurrent weights, drawn once per batch", |r| r.weight_drop.to_string()))]
     weight_drop: Option<f64>,
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
-        help = text("Penalty on the mean square of what the output layer reads", |r| r.activation_penalty.to_string()))]
+        help = text("Penalty on the mean square of the output layer's input", |r| r.activation_penalty.to_string()))]
     activation_penalty: Option<f64>,
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
-        help = text("Penalty on the last layer's mean square change from step to step", |r| r.temporal_penalty.to_string()))]
+        help = text("Penalty on the mean square change of the last layer between steps", |r| r.temporal_penalty.to_string()))]
     temporal_penalty: Option<f64>,
 }
 
-/// How the text is cut for training, and how it is scored.
+/// Options of truncated backpropagation and scoring.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Backpropagation through time")]
 struct Steps {
@@ -224,17 +224,17 @@ struct Steps {
         help = text("Steps of truncated backpropagation through time", |r| r.steps.to_string()))]
     steps: Option<usize>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help = text("Vary the steps from chunk to chunk, the rate with them", |r| r.variable_steps.to_string()))]
+        help = text("Vary the steps from chunk to chunk, and the learning rate with them", |r| r.variable_steps.to_string()))]
     variable_steps: Option<bool>,
-    #[arg(long, help = text("What the gradient is of: the mean over all steps, or the sum over a sequence's steps", |r| name(&r.reduction)),
+    #[arg(long, help = text("Loss reduction: mean over all steps, or sum over the steps of each sequence", |r| name(&r.reduction)),
         value_parser = choice::<Reduction, 2>(["mean", "sum_over_steps"]))]
     reduction: Option<Reduction>,
-    /// Score in one lane from beginning to end, as published figures are, not in lanes of 8,192 tokens
+    /// Score each text as one sequence, as published results do, not in pieces of 8,192 tokens
     #[arg(long, help_heading = "Validation and test")]
     stream: bool,
 }
 
-/// Help with the default of `train text`.
+/// Appends the defaults of `train text` to a help text.
 fn text(help: &str, value: impl Fn(&TextRecipe) -> String) -> String {
     default::<TrainText>(help, value)
 }
@@ -244,11 +244,11 @@ fn plain() -> TextRecipe {
 }
 
 fn or_dropout(rate: Option<f64>) -> String {
-    rate.map_or("as --dropout".to_owned(), |rate| rate.to_string())
+    rate.map_or("same as --dropout".to_owned(), |rate| rate.to_string())
 }
 
 impl TrainText {
-    /// What holds where the options say nothing.
+    /// Returns the recipe that the options modify.
     fn base(&self) -> TextRecipe {
         if self.files.is_empty() && self.shape.recipe == NamedRecipe::Plain {
             songbook_recipe()
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_recipe() {
-        // A value other than the default for each, under the recipe's name for it.
+        // Each option with a value other than its default, and the recipe's field.
         let flat = |recipe: TextRecipe| {
             let mut recipe = serde_json::to_value(recipe).unwrap();
             let training = recipe.as_object_mut().unwrap().remove("training").unwrap();

@@ -1,4 +1,4 @@
-//! How the values of options are read.
+//! Parsers of option values.
 
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use refrain::checkpoint::Every;
@@ -12,22 +12,21 @@ pub(super) fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(range)
 }
 
-/// The name of a library's choice, as its files have it.
+/// Returns the name of a library enum's variant, as model files spell it.
 pub(super) fn name<T: Serialize>(choice: &T) -> String {
     match serde_json::to_value(choice) {
         Ok(serde_json::Value::String(name)) => name,
-        other => unreachable!("a choice is written as its name, not as {other:?}"),
+        other => unreachable!("a choice serialises as its name, not as {other:?}"),
     }
 }
 
-/// Takes one of the names that the library's choice has in files.
+/// Parses a library enum's variant by the name that model files use.
 pub(super) fn choice<T, const N: usize>(names: [&'static str; N]) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).map(|name| {
-        serde_json::from_value(serde_json::Value::String(name))
-            .expect("every name listed is one of the choice's")
+        serde_json::from_value(serde_json::Value::String(name)).expect("every listed name is a variant")
     })
 }
 
@@ -39,7 +38,7 @@ fn number<T: std::str::FromStr + PartialOrd>(
     text.parse().ok().filter(fits).ok_or_else(|| format!("expected {expected}"))
 }
 
-/// A number of bytes, in decimal units or, as `8GiB`, in binary ones.
+/// Parses a number of bytes, in decimal units (`8G`) or binary ones (`8GiB`).
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text[digits.len()..].to_ascii_lowercase();
@@ -53,7 +52,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a size such as 500M or 8G".to_owned())
 }
 
-/// Reads a number of a range.
+/// Returns a parser of numbers in a range.
 pub(super) fn number_in(
     range: Range,
 ) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
@@ -61,18 +60,18 @@ pub(super) fn number_in(
 }
 
 pub(super) fn part(text: &str) -> Result<f64, String> {
-    number(text, |&x| x > 0.0 && x < 1.0, "a share above 0 and below 1")
+    number(text, |&x| x > 0.0 && x < 1.0, "a fraction above 0 and below 1")
 }
 
 pub(super) fn probability(text: &str) -> Result<f32, String> {
     number(text, |&x| x > 0.0 && x <= 1.0, "a probability above 0 and at most 1")
 }
 
-/// Where an adaptive softmax cuts a vocabulary.
+/// The cutoffs of an adaptive softmax.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cutoffs(pub(crate) Vec<usize>);
 
-/// `none`, or ascending numbers with commas between.
+/// Parses `none` or ascending numbers separated by commas.
 pub(super) fn cutoffs(text: &str) -> Result<Cutoffs, String> {
     if text == "none" {
         return Ok(Cutoffs(Vec::new()));
@@ -92,7 +91,7 @@ pub(super) fn at_least_one(text: &str) -> Result<f32, String> {
     number(text, |x: &f32| *x >= 1.0 && x.is_finite(), "a number of at least 1")
 }
 
-/// A number of batches, or with a unit a time.
+/// Parses a number of batches, or a time with a unit.
 pub(super) fn every(text: &str) -> Result<Every, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let number = digits.parse::<u64>().ok().filter(|&n| n > 0 && n <= 1_000_000_000_000);

@@ -1,4 +1,4 @@
-//! Arrays to look at any model with.
+//! Arrays to inspect any model on.
 
 use crate::array::{Array, Values};
 use crate::cli::Inspect as Options;
@@ -12,18 +12,18 @@ use refrain::inspect::{Sample, Search};
 use refrain::{Error, Model};
 use std::path::Path;
 
-/// Sequences from a file, or random ones.
+/// Returns sequences from a file, or random ones.
 pub(super) fn material(model: &mut Model, options: &Options, output: &Output) -> Result<Material> {
     let sample = match &options.data[..] {
         [] => {
-            output.warning("no data is given: the model is looked at with random sequences; name arrays");
+            output.warning("no data given: inspecting the model on random sequences; name a file of arrays");
             let steps = options.steps.unwrap_or(STEPS);
             Sample::random(model, options.sequences, steps, options.seed).map_err(Error::from)?
         }
         [path] => of_file(path, model, options)?,
         many => {
             return Err(Failure::input(format!(
-                "{} files are given; a model without a task is looked at with the arrays of one, .npy or .safetensors",
+                "{} files given; for a model without a task, expected one .npy or .safetensors file",
                 many.len()
             )));
         }
@@ -40,7 +40,7 @@ fn of_file(path: &Path, model: &mut Model, options: &Options) -> Result<Sample> 
     let sequences = Sequences::from(inputs.iter().map(Prepared::data).collect::<Vec<Data<'_>>>());
     let total = sequences.sequences().map_err(failed)?;
     if total == 0 {
-        return Err(named("it holds no sequence; expected at least 1".to_owned()));
+        return Err(named("there are no sequences; expected at least 1".to_owned()));
     }
     let mut whole = Batch::default();
     sequences.fill(0..total, &mut whole).map_err(failed)?;
@@ -63,20 +63,20 @@ fn of_file(path: &Path, model: &mut Model, options: &Options) -> Result<Sample> 
     Ok(sample)
 }
 
-/// The tensors that hold the targets of all outputs; none where there are none.
+/// Returns the tensors that hold the targets of all outputs, if there are any.
 fn targets(arrays: &mut Arrays, outputs: usize) -> std::result::Result<Vec<(String, Array)>, String> {
     let names = (0..outputs).map(|i| if outputs == 1 { "target".to_owned() } else { format!("target_{i}") });
     let (found, missing): (Vec<_>, Vec<_>) =
         names.map(|name| (arrays.take(&name), name)).partition(|(array, _)| array.is_some());
     match missing.first() {
-        Some((_, name)) if !found.is_empty() => {
-            Err(format!("it has no tensor `{name}`; expected targets of all {outputs} outputs, or of none"))
-        }
+        Some((_, name)) if !found.is_empty() => Err(format!(
+            "there is no tensor `{name}`; expected targets for all {outputs} outputs or for none"
+        )),
         _ => Ok(found.into_iter().filter_map(|(array, name)| Some((name, array?))).collect()),
     }
 }
 
-/// Some of the sequences of arrays, and the first of their steps.
+/// The sequences to use from arrays, and the maximum number of their steps.
 struct Rows<'a> {
     rows: &'a [usize],
     total: usize,
@@ -114,17 +114,17 @@ impl Rows<'_> {
             Values::Floats(values) => target.values = self.pick(&values, steps),
             Values::Integers(values) => {
                 let id = |&x: &i64| {
-                    u32::try_from(x).map_err(|_| format!("{what}, and {x} is no class; those are from 0"))
+                    u32::try_from(x).map_err(|_| format!("{what} with the class {x}; expected at least 0"))
                 };
                 target.ids =
                     self.pick(&values, steps).iter().map(id).collect::<std::result::Result<_, _>>()?;
             }
-            Values::Bools(_) => return Err(format!("{what}, but targets are integers or floats")),
+            Values::Bools(_) => return Err(format!("{what}, but targets must be integers or floats")),
         }
         Ok(target)
     }
 
-    /// Of values in the order of sequences and steps.
+    /// Picks the rows and first steps from values in the order of sequences and steps.
     fn pick<T: Copy>(&self, values: &[T], steps: usize) -> Vec<T> {
         let a_step = values.len() / (self.total * steps).max(1);
         let of = |&row: &usize| &values[row * steps * a_step..][..steps.min(self.steps) * a_step];

@@ -1,4 +1,4 @@
-//! Where findings go: to stdout, into a page, into files of figures.
+//! Writes findings to stdout, to a page and to files of figures.
 
 use crate::cli::InspectWrite;
 use crate::error::{Failure, Result};
@@ -11,27 +11,26 @@ use refrain::plot::Theme;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files that are to be written, tried before there is anything to write.
+/// The files to write, checked before the work.
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
     options: &'a InspectWrite,
     folder: Option<Folder<'a>>,
 }
 
-/// The folder of the figures.
+/// The folder for the figures.
 #[derive(Debug)]
 struct Folder<'a> {
     path: &'a Path,
-    /// Whether it was made for them and is still empty.
+    /// Whether this run created it and it is still empty.
     idle: bool,
 }
 
 impl<'a> Delivery<'a> {
-    /// Refuses what cannot be written, and what would overwrite a file that is read.
+    /// Refuses paths that cannot be written or would overwrite an input file.
     pub(super) fn new(options: &'a InspectWrite, read: &[PathBuf]) -> Result<Self> {
         if options.png && !cfg!(feature = "png") {
-            let reason =
-                "this program was built without PNG; leave out --png, or build it with `--features png`";
+            let reason = "this program was built without PNG support; leave out --png, or build it with `--features png`";
             return Err(Failure::input(reason));
         }
         if let Some(html) = &options.html {
@@ -52,7 +51,7 @@ impl<'a> Delivery<'a> {
             for format in formats.into_iter().flatten() {
                 files.extend(report.save_pictures(folder.path, format, theme).map_err(failed)?);
             }
-            output.log(format_args!("wrote {} figures into {}", files.len(), folder.path.display()));
+            output.log(format_args!("wrote {} figures to {}", files.len(), folder.path.display()));
         }
         if let Some(html) = &self.options.html {
             report.save_html(html, theme).map_err(failed)?;
@@ -75,7 +74,7 @@ impl<'a> Folder<'a> {
     fn new(path: &'a Path) -> Result<Self> {
         let advice = "name another folder with --out";
         let refused = |reason: String| {
-            Failure::input(format!("cannot write into {}: {reason}; {advice}", path.display()))
+            Failure::input(format!("cannot write to {}: {reason}; {advice}", path.display()))
         };
         let idle = match path.metadata() {
             Ok(found) if !found.is_dir() => return Err(refused("it is not a folder".to_owned())),
@@ -92,7 +91,7 @@ impl<'a> Folder<'a> {
 }
 
 impl Drop for Folder<'_> {
-    /// What fails leaves no empty folder.
+    /// Removes the folder if a failed run created it and left it empty.
     fn drop(&mut self) {
         if self.idle {
             let _ = fs::remove_dir(self.path);
@@ -100,7 +99,7 @@ impl Drop for Folder<'_> {
     }
 }
 
-/// The paths were good when they were tried.
+/// Converts an error of writing. The paths were checked before, so it is not an input error.
 fn failed(error: refrain::inspect::Error) -> Failure {
     Failure::Work(Error::from(error).to_string())
 }

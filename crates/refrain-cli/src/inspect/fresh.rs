@@ -1,4 +1,4 @@
-//! Cells as they begin, side by side on the adding problem, and what training and clipping make of them.
+//! Compares freshly initialised cells on the adding problem, and the effect of training and clipping.
 
 use super::delivery::Delivery;
 use crate::bar::bar_for;
@@ -16,7 +16,7 @@ use refrain::{Engine, Error};
 pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<()> {
     let delivery = Delivery::new(&options.write, &[])?;
     let fresh = &options.fresh;
-    // One that is named twice is one.
+    // Ignore repeated cells.
     let mut cells = Vec::new();
     for &cell in &fresh.cell {
         if !cells.contains(&cell) {
@@ -66,7 +66,7 @@ fn clip(options: &ClippingOptions, output: &Output) -> Result<Section> {
     Ok(clipping.section().map_err(Error::from)?)
 }
 
-/// How far it has come, on a terminal.
+/// A progress bar on a terminal.
 struct Shown {
     bar: ProgressBar,
 }

@@ -1,4 +1,4 @@
-//! `refrain inspect`: what becomes of the gradient, the gates and the memory of a model.
+//! `refrain inspect`: the gradient, the gates and the memory of a model.
 
 mod arrays;
 mod delivery;
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         alone.iter().find(|(_, given, topic, _)| *given && !options.wants(*topic))
     {
         let reason = format!(
-            "{option} is of `{topic}`, which is not among --only; add `{topic}` to it, or leave out {option}"
+            "{option} belongs to `{topic}`, which is not in --only; add `{topic}` to it, or leave out {option}"
         );
         return Err(Failure::input(reason));
     }
@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     }
 }
 
-/// Looks into a model, of which `task` is said, with some material.
+/// Inspects a model on some data and delivers the report; `task` describes the model's task.
 fn report(
     path: &Path,
     options: &Options,
@@ -66,7 +66,7 @@ fn report(
     delivery.deliver(&Report { title: format!("Inside {name}"), subject, sections }, output)
 }
 
-/// What was looked at, in full.
+/// Describes the model and the data in full.
 fn subject(
     path: &Path,
     data: &[PathBuf],

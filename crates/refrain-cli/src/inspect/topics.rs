@@ -1,4 +1,4 @@
-//! Topic by topic, what can be found out about a model.
+//! The sections of a report, topic by topic.
 
 use crate::bar::bar_for;
 use crate::cli::{Inspect as Options, Topic};
@@ -15,8 +15,8 @@ use refrain::{Error, ErrorKind, Model};
 const ALL: [Topic; 6] =
     [Topic::Network, Topic::Gradient, Topic::Memory, Topic::Units, Topic::Gates, Topic::Health];
 
-/// A section for each topic that is wanted. What this model has nothing of is left out with a warning; asked for by its
-/// name, it is an error.
+/// Returns the sections of the topics that were asked for. A topic that the model does not support is left out with a
+/// warning; if it was named in `--only`, it is an error.
 pub(super) fn sections(
     model: &mut Model,
     material: &Material,
@@ -84,7 +84,7 @@ fn sections_of(
     })
 }
 
-/// The gradient in the same network with each of the three cells, as they begin.
+/// Returns the gradient in the same network with each of the three cells, freshly initialised.
 fn compare(model: &Model, sample: &Sample, options: &Options) -> inspect::Result<Section> {
     let cells = ["SimpleRNN", "LSTM", "GRU"];
     let fresh = cells.map(|cell| Ok((cell.to_owned(), model.with_cell(cell, options.seed)?)));
@@ -97,6 +97,6 @@ fn compare(model: &Model, sample: &Sample, options: &Options) -> inspect::Result
 fn no_text() -> inspect::Error {
     inspect::Error::Unsupported {
         what: "look for readable units".to_owned(),
-        reason: "they need a text; name one after the model".to_owned(),
+        reason: "this needs a text; name one after the model".to_owned(),
     }
 }

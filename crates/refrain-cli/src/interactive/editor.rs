@@ -1,15 +1,15 @@
-//! A line of text, its cursor, and the words offered for it.
+//! A line of text, its cursor, and the suggestions for it.
 
 use refrain::language_model::Suggestion;
 
-/// What a person does.
+/// An action of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// Writes a character; a digit picks the suggestion that it numbers, unless it stands after a digit.
+    /// Inserts a character; a digit picks the suggestion of that number, unless it follows another digit.
     Char(char),
-    /// Writes a text; its line breaks become blanks.
+    /// Inserts a text; its line breaks become spaces.
     Paste(String),
-    /// Takes a suggestion, counted from 0.
+    /// Accepts a suggestion, counted from 0.
     Take(usize),
     Backspace,
     Delete,
@@ -19,17 +19,17 @@ pub(super) enum Key {
     End,
     /// Erases the word before the cursor.
     EraseWord,
-    /// Erases all before the cursor.
+    /// Erases everything before the cursor.
     EraseBefore,
     Done,
     Interrupt,
 }
 
-/// What is to be done after a key.
+/// What to do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Nothing,
-    /// What stands before the cursor is another text now.
+    /// Suggest again: the text before the cursor has changed.
     Suggest,
     Done,
     Interrupt,
@@ -39,10 +39,10 @@ pub(super) enum Then {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Editor {
     line: Vec<char>,
-    /// How many characters stand before it.
+    /// The number of characters before the cursor.
     cursor: usize,
     offered: Vec<Suggestion>,
-    /// How many characters before the cursor a completion replaces.
+    /// The number of characters before the cursor that a completion replaces.
     typed: usize,
 }
 
@@ -65,7 +65,7 @@ impl Editor {
         self.cursor
     }
 
-    /// What stands before the cursor.
+    /// Returns the text before the cursor.
     pub(super) fn before(&self) -> String {
         self.line[..self.cursor].iter().collect()
     }
@@ -74,12 +74,12 @@ impl Editor {
         &self.offered
     }
 
-    /// Offers words for what stands before the cursor, of which the last `typed` characters are a word begun.
+    /// Sets the suggestions for the text before the cursor, whose last `typed` characters are an incomplete word.
     pub(super) fn offer(&mut self, words: Vec<Suggestion>, typed: usize) {
         (self.offered, self.typed) = (words, typed);
     }
 
-    /// Forgets words that were offered for another text.
+    /// Removes suggestions that were made for another text.
     pub(super) fn outdate(&mut self) {
         self.offer(Vec::new(), 0);
     }
@@ -105,11 +105,11 @@ impl Editor {
             Key::EraseWord => self.erase(self.word_start()),
             Key::EraseBefore => self.erase(0),
         }
-        // What stands after the cursor has no part in what is suggested.
+        // The text after the cursor does not affect the suggestions.
         if before.0[..before.1] == self.line[..self.cursor] { Then::Nothing } else { Then::Suggest }
     }
 
-    /// The suggestion that a digit picks.
+    /// Returns the suggestion that a digit picks.
     fn numbered(&self, c: char) -> Option<usize> {
         let number = (c.to_digit(10)? as usize).checked_sub(1)?;
         let in_a_number = self.cursor > 0 && self.line[self.cursor - 1].is_ascii_digit();
@@ -135,7 +135,7 @@ impl Editor {
         (1..=end).rev().find(blank).unwrap_or(0)
     }
 
-    /// Writes a suggestion in place of the word begun, or after what is there, and a blank after it.
+    /// Inserts a suggestion and a space, replacing the incomplete word if it is a completion.
     fn take(&mut self, number: usize) {
         let Some(word) = self.offered.get(number).cloned() else { return };
         if word.completion {
@@ -152,7 +152,7 @@ impl Editor {
     }
 }
 
-/// Whether a word after this stands apart from it.
+/// Returns whether a word after this character needs a space before it.
 fn wants_blank(c: char) -> bool {
     !c.is_whitespace() && !"([{\"'“‘«‹„‚¿¡-–—/".contains(c)
 }

@@ -1,7 +1,7 @@
-//! `refrain suggest --interactive`: a line is written in the terminal, with suggestions at every key.
+//! `refrain suggest --interactive`: a line editor in the terminal, with suggestions after each key.
 //!
-//! The editor and its screen know no terminal; this file turns its events into keys and draws what they say.
-//! The terminal is stderr, so that the line alone goes to stdout.
+//! The editor and its screen do not depend on a terminal; this file turns terminal events into keys and draws the
+//! screen. It draws to stderr, so that only the finished line goes to stdout.
 
 mod editor;
 mod screen;
@@ -27,28 +27,28 @@ use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-/// How long a key is waited for before a signal is looked for.
+/// How long to wait for a key before checking for a signal.
 const WAIT: Duration = Duration::from_millis(100);
-/// What a terminal that does not tell its size is taken for.
+/// The size assumed for a terminal that does not report its own.
 const SIZE: (u16, u16) = (80, 24);
-/// A digit picks, so there can be no more.
+/// Maximum suggestions, since a digit picks one.
 const MOST: usize = 9;
 
-/// Refuses to write into what is no terminal.
+/// Returns an error if stdin or stderr is not a terminal.
 pub(crate) fn needs_a_terminal() -> Result<()> {
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
         return Ok(());
     }
-    let message = "--interactive needs a terminal, but stdin or stderr is none; run it in one, or give the text: \
-                   refrain suggest MODEL TEXT";
+    let message = "--interactive needs a terminal, but stdin or stderr is not one; run it in a terminal, or give the \
+                   text: refrain suggest MODEL TEXT";
     Err(Failure::input(message))
 }
 
-/// Lets a line be written that begins with `text`, and prints it.
+/// Lets the user edit a line that begins with `text`, and prints it.
 pub(crate) fn run(model: &mut LanguageModel, text: &str, top: usize, output: &Output) -> Result<()> {
     if top > MOST {
         return Err(Failure::input(format!(
-            "--top is {top} with --interactive; expected at most {MOST}: a digit picks a suggestion"
+            "--top is {top} with --interactive; expected at most {MOST}, because a digit picks a suggestion"
         )));
     }
     let mut suggester = model.suggester().map_err(refrain::Error::from)?;
@@ -71,7 +71,7 @@ impl Line<'_, '_> {
         loop {
             terminal.draw(&self.editor)?;
             let mut edited = false;
-            // Keys that wait already, as of a paste without brackets, are taken before anything is suggested.
+            // Process all waiting keys, such as those of an unbracketed paste, before suggesting anything.
             let mut wait = WAIT;
             loop {
                 if let Some(code) = interrupt.exit_code() {
@@ -80,7 +80,7 @@ impl Line<'_, '_> {
                 if !poll(wait).map_err(|e| no_terminal(&e))? {
                     if wait.is_zero() { break } else { continue }
                 }
-                // What is no key, as the window's new size, only has the screen drawn again.
+                // Other events, such as a new window size, only redraw the screen.
                 if let Some(key) = read().map_err(|e| no_terminal(&e)).map(key)? {
                     match self.editor.press(key) {
                         Then::Done => return Ok(self.editor.line()),
@@ -89,7 +89,7 @@ impl Line<'_, '_> {
                         Then::Nothing => {}
                     }
                 }
-                // A choice refers to what is shown.
+                // A picked number refers to the suggestions on the screen.
                 wait = Duration::ZERO;
                 if edited {
                     self.editor.outdate();
@@ -110,7 +110,7 @@ impl Line<'_, '_> {
     }
 }
 
-/// What an event means to the editor.
+/// Converts a terminal event to a key of the editor.
 fn key(event: Event) -> Option<Key> {
     match event {
         Event::Paste(text) => Some(Key::Paste(text)),
@@ -126,7 +126,7 @@ fn key(event: Event) -> Option<Key> {
                 KeyCode::Right => Key::Right,
                 KeyCode::Home => Key::Home,
                 KeyCode::End => Key::End,
-                // Both together are AltGr, which writes characters.
+                // Both together are AltGr, which types characters.
                 KeyCode::Char(c) if control == alt => Key::Char(c),
                 KeyCode::Char(c) if control => match c.to_ascii_lowercase() {
                     'c' => Key::Interrupt,
@@ -146,10 +146,10 @@ fn key(event: Event) -> Option<Key> {
 }
 
 fn no_terminal(error: &io::Error) -> Failure {
-    Failure::Work(format!("cannot go on in this terminal: {error}"))
+    Failure::Work(format!("cannot use this terminal: {error}"))
 }
 
-/// The terminal, taken over key by key; given back when dropped, and before a panic says what it has to say.
+/// The terminal in raw mode. It is restored when dropped, and before a panic message is printed.
 struct Terminal {
     stderr: io::Stderr,
 }
@@ -161,7 +161,7 @@ impl Terminal {
             restore();
             before(panic);
         }));
-        // From here on dropping it gives the terminal back, whatever fails.
+        // From here on, dropping restores the terminal if anything fails.
         let mut terminal = Self { stderr: io::stderr() };
         let taken =
             terminal::enable_raw_mode().and_then(|()| execute!(terminal.stderr, EnableBracketedPaste));
@@ -175,7 +175,7 @@ impl Terminal {
         self.show(&screen).map_err(|e| no_terminal(&e))
     }
 
-    /// Draws from the cursor's line down, where the cursor is left.
+    /// Draws downwards from the cursor's line, and leaves the cursor on that line.
     fn show(&mut self, screen: &Screen) -> io::Result<()> {
         queue!(self.stderr, MoveToColumn(0), Clear(ClearType::FromCursorDown))?;
         queue!(self.stderr, Print(screen.lines.join("\r\n")))?;
@@ -193,7 +193,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Clears what is drawn and gives the terminal back. Where that fails there is nobody to tell.
+/// Clears the screen's lines and restores the terminal, ignoring errors.
 fn restore() {
     let _ = execute!(io::stderr(), MoveToColumn(0), Clear(ClearType::FromCursorDown), DisableBracketedPaste);
     let _ = terminal::disable_raw_mode();

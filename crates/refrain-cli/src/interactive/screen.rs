@@ -1,12 +1,12 @@
-//! What is seen of a line and its suggestions in a terminal of some size.
+//! The layout of a line and its suggestions in a terminal of a given size.
 
 use super::editor::Editor;
 
 const PROMPT: &str = "> ";
-/// Below this width the line has all of it.
+/// Minimum width at which the prompt is shown.
 const ROOM_FOR_PROMPT: usize = 12;
-const HELP: &str = "Tab or a digit takes a word; Enter ends";
-/// Between two suggestions.
+const HELP: &str = "Tab or a digit inserts a word; Enter ends";
+/// Columns between two suggestions.
 const GAP: usize = 2;
 
 /// Lines that fit the terminal, the one being written first.
@@ -19,7 +19,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(editor: &Editor, columns: usize, rows: usize) -> Self {
-        // What reaches the last column may wrap.
+        // Text in the last column may wrap.
         let columns = columns.saturating_sub(1).max(1);
         let prompt = if columns < ROOM_FOR_PROMPT { "" } else { PROMPT };
         let (line, cursor) = window(editor, columns - prompt.len());
@@ -32,12 +32,12 @@ impl Screen {
     }
 }
 
-/// The part of the line around the cursor, and the cursor's column in it.
+/// Returns the part of the line around the cursor, and the cursor's column in it.
 fn window(editor: &Editor, columns: usize) -> (String, usize) {
     let (chars, cursor) = (editor.chars(), editor.cursor());
     let mut start = cursor;
     let mut column = 0;
-    // The cursor has a column of its own after the text.
+    // After the text, the cursor needs its own column.
     while start > 0 && column + width(chars[start - 1]) < columns {
         start -= 1;
         column += width(chars[start]);
@@ -54,14 +54,14 @@ fn window(editor: &Editor, columns: usize) -> (String, usize) {
     (line, column)
 }
 
-/// As many numbered suggestions as fit.
+/// Lists the numbered suggestions that fit.
 fn suggestions(editor: &Editor, columns: usize) -> String {
     let mut line = String::new();
     let mut used = 0;
     for (number, word) in (1..).zip(editor.offered()) {
         let share = format!("{:.0} %", word.probability * 100.0);
         let gap = if number == 1 { 0 } else { GAP };
-        // A vocabulary may hold what a terminal takes for a command.
+        // A vocabulary may contain control characters.
         let text = word.text.replace(char::is_control, "\u{FFFD}");
         let cell = format!("{:gap$}{number} {text} {share}", "");
         let needed: usize = cell.chars().map(width).sum();
@@ -74,8 +74,7 @@ fn suggestions(editor: &Editor, columns: usize) -> String {
     line
 }
 
-/// The columns of a character, as terminals mostly have it: none for marks that combine, two for East Asian ones and
-/// emoji.
+/// Returns the columns of a character in most terminals: 0 for combining marks, 2 for East Asian characters and emoji.
 pub(super) fn width(c: char) -> usize {
     match u32::from(c) {
         0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05BD | 0x0610..=0x061A | 0x064B..=0x065F => 0,

@@ -9,7 +9,7 @@ fn offer(editor: &mut Editor, words: &[&str], typed: usize) {
     editor.offer(words.iter().map(word).collect(), typed);
 }
 
-/// The line with `|` where the cursor is.
+/// Returns the line with `|` at the cursor.
 fn shown(editor: &Editor) -> String {
     let (before, after) = editor.chars().split_at(editor.cursor());
     before.iter().chain(&['|']).chain(after).collect()
@@ -49,7 +49,7 @@ fn suggestions_complete_the_word_or_follow_it() {
     offer(&mut editor, &["quick", "queen"], 2);
     assert_eq!(editor.press(Key::Char('2')), Then::Suggest);
     assert_eq!(shown(&editor), "THE queen |");
-    // What was offered for the text before is not offered for this one.
+    // The old suggestions are gone.
     assert_eq!(editor.press(Key::Take(0)), Then::Nothing);
     offer(&mut editor, &["sang"], 0);
     editor.press(Key::Take(0));
@@ -59,7 +59,7 @@ fn suggestions_complete_the_word_or_follow_it() {
     assert_eq!(shown(&editor), "THE queen sang 2|", "there is no second one");
     offer(&mut editor, &["low"], 0);
     editor.press(Key::Char('1'));
-    assert_eq!(shown(&editor), "THE queen sang 21|", "a digit behind a digit");
+    assert_eq!(shown(&editor), "THE queen sang 21|", "a digit after a digit");
 
     for (text, line) in [("see,", "see, low |"), ("(", "(low |"), ("", "low |")] {
         let mut editor = Editor::new(text);
@@ -99,7 +99,7 @@ fn the_screen_fits_any_terminal() {
         }
         editor.press(Key::Left);
     }
-    // The cursor's surroundings are what is seen.
+    // The part around the cursor is shown.
     let mut editor = Editor::new("one two three four");
     assert_eq!(Screen::new(&editor, 10, 1).lines, ["ree four"]);
     editor.press(Key::Home);

@@ -1,4 +1,4 @@
-//! Labelled texts to look at a classifier with.
+//! Labelled texts to inspect a classifier on.
 
 use super::text::show;
 use super::{Material, STEPS, short_name};
@@ -12,10 +12,10 @@ use refrain::data::{Batch, BatchInput, BatchTarget, Extent};
 use refrain::inspect::{Sample, Search};
 use refrain::{Classifier, Codec, Error, Model};
 
-/// Tokens of the texts in which units are looked for.
+/// Tokens of the texts that are searched for units.
 pub(super) const READING: usize = 20_000;
 
-/// Texts from files, or random ones.
+/// Returns texts from files, or random ones.
 pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Output) -> Result<Material> {
     if options.data.is_empty() {
         let (codec, longest) = (model.codec().clone(), model.max_length());
@@ -34,11 +34,11 @@ pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Outpu
     let of = format!("{} of {} labelled texts of {}", encoded.len(), data.texts.len(), name);
     let sample = texts.sample(&encoded, of)?;
     let reading = texts.reading(&sample, &name)?;
-    // A text is read from its beginning, cold as the model is.
+    // A text is read from its beginning, without a warm-up.
     Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
 }
 
-/// Random texts.
+/// Returns random texts.
 pub(super) fn random(
     model: &mut Model,
     codec: &Codec,
@@ -51,11 +51,11 @@ pub(super) fn random(
     let mut sample = sample.map_err(Error::from)?;
     let ids = &sample.batch.inputs[0];
     sample.tokens = Some(ids.ids.chunks(ids.steps).map(|ids| show(ids, codec)).collect());
-    output.warning("no texts are given: the model is looked at with random ones; name labelled texts");
+    output.warning("no data given: inspecting the model on random texts; name a file of labelled texts");
     Ok(Material { sample, reading: None, search: Search::default() })
 }
 
-/// At most this many of `0..count`, spread evenly from the first to the last.
+/// Returns at most this many of `0..count`, spread evenly from the first to the last.
 pub(crate) fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
     let chosen = count.min(most);
     (0..chosen).map(move |i| i * (count - 1) / (chosen - 1).max(1))
@@ -87,7 +87,7 @@ impl Texts<'_> {
         Ok(Sample { batch, tokens: Some(tokens), of })
     }
 
-    /// As many texts as have the tokens that units are looked for in, spread as evenly as the lengths of some allow.
+    /// Returns texts with about [`READING`] tokens, spread as evenly as the lengths of `some` can tell.
     fn reading(&self, some: &Sample, name: &str) -> Result<Sample> {
         let steps: usize = some.batch.inputs[0].lengths.iter().sum();
         let mean = (steps / some.batch.lanes.max(1)).max(1);
@@ -109,7 +109,7 @@ impl Texts<'_> {
         let labels = self.model.labels();
         labels.binary_search(&text.label).map(|at| at as u32).map_err(|_| {
             Failure::input(format!(
-                "a text has the label `{}`, which the model does not know; it knows {}",
+                "a text has the label `{}`, which the model does not know; expected one of {}",
                 text.label,
                 labels.join(", ")
             ))

@@ -1,4 +1,4 @@
-//! What `refrain inspect` looks at models with: sequences of texts and sentences.
+//! The data that `refrain inspect` runs models on: sequences of texts and sentences.
 
 pub(crate) mod labelled;
 pub(crate) mod tagged;
@@ -8,21 +8,21 @@ use refrain::inspect::{Sample, Search};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// Sequences of a text and of random inputs.
+/// Default steps of sequences from a text or random inputs.
 pub(crate) const STEPS: usize = 200;
 
-/// What a model is looked at with.
+/// The data that a model is inspected on.
 #[derive(Debug)]
 pub(crate) struct Material {
     /// Some sequences.
     pub(crate) sample: Sample,
-    /// One long text, in which units are looked for that follow something; none if there is no text.
+    /// A long text to search for units that track something; `None` if there is no text.
     pub(crate) reading: Option<Sample>,
-    /// How they are looked for.
+    /// How to search for them.
     pub(crate) search: Search,
 }
 
-/// What data is called in sentences: the name of a file without its folder.
+/// Returns the name of the data in sentences: a file name without its folder.
 fn short_name<'a>(data: &[PathBuf], name: &'a str) -> Cow<'a, str> {
     match data {
         [one] if one.as_os_str() == "-" => "stdin".into(),

@@ -1,4 +1,4 @@
-//! Labelled sentences to look at a tagger with.
+//! Labelled sentences to inspect a tagger on.
 
 use super::labelled::{READING, random, spread};
 use super::text::show;
@@ -11,7 +11,7 @@ use refrain::inspect::{Sample, Search};
 use refrain::tagger::TaggedSentence;
 use refrain::{Error, Tagger};
 
-/// Sentences from files, or random ones.
+/// Returns sentences from files, or random ones.
 pub(crate) fn material(model: &mut Tagger, options: &Options, output: &Output) -> Result<Material> {
     if options.data.is_empty() {
         let (codec, longest) = (model.codec().clone(), model.assets().max_length);
@@ -21,15 +21,15 @@ pub(crate) fn material(model: &mut Tagger, options: &Options, output: &Output) -
     let name = short_name(&options.data, &data.name);
     let longest = options.steps.unwrap_or(usize::MAX);
     let sample = sample(model, &data.texts, (options.sequences, longest), &name)?;
-    // As many as have the tokens that units are looked for in.
+    // Enough sentences for the tokens that are searched for units.
     let tokens: usize = sample.batch.inputs[0].lengths.iter().sum();
     let most = READING * sample.batch.lanes / tokens.max(1);
     let reading = self::sample(model, &data.texts, (most.max(1), longest), &name)?;
-    // A sentence is read from its beginning, cold as the model is.
+    // A sentence is read from its beginning, without a warm-up.
     Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
 }
 
-/// Some sentences, spread evenly over all, in sequences of limited length.
+/// Returns some sentences, spread evenly over all, in sequences of limited length.
 fn sample(
     model: &Tagger,
     sentences: &[TaggedSentence],

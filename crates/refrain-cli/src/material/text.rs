@@ -1,4 +1,4 @@
-//! A text to look at a model of text with.
+//! A text to inspect a language model on.
 
 use super::{Material, STEPS, short_name};
 use crate::cli::Inspect as Options;
@@ -12,15 +12,15 @@ use refrain::language_model::Generate;
 use refrain::thousands;
 use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens};
 
-/// Parts of the text in which units are looked for, and tokens of each.
+/// Parts of the text that are searched for units, and tokens per part.
 const PARTS: usize = 16;
 const PART: usize = 1250;
-/// Tokens within which a line's beginning is looked for.
+/// Tokens that are searched for the beginning of a line.
 const LINE: usize = 400;
-/// The id of what the vocabulary does not have.
+/// The id of unknown tokens.
 const UNKNOWN: u32 = 0;
 
-/// Excerpts of the text that is given, or of one that the model writes.
+/// Returns excerpts of the given text, or of one that the model generates.
 pub(crate) fn material(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<Material> {
     if options.data.is_empty() {
         return own_text(model, options, output);
@@ -35,7 +35,7 @@ pub(crate) fn material(model: &mut LanguageModel, options: &Options, output: &Ou
     of_tokens(&tokens, model.codec(), &short_name(&options.data, &text.name), options, output)
 }
 
-/// What the model writes when it draws from its own probabilities.
+/// Returns excerpts of a text that the model samples from its own probabilities.
 fn own_text(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<Material> {
     let length = (options.sequences * options.steps.unwrap_or(STEPS)).min(PARTS * PART) + 1;
     let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
@@ -44,10 +44,10 @@ fn own_text(model: &mut LanguageModel, options: &Options, output: &Output) -> Re
     let tokens = model.codec().encode(&text.map_err(Error::from)?);
     let what = model.codec().level().plural();
     output.log(format_args!(
-        "no text is given: the model is looked at with {} {what} of its own; name a text to look at it with that",
+        "no text given: inspecting the model on {} {what} that it generated; name a text to use that instead",
         thousands(tokens.len())
     ));
-    let name = format!("a text that the model wrote itself (temperature 1, seed {seed})");
+    let name = format!("a text that the model generated (temperature 1, seed {seed})");
     of_tokens(&tokens, model.codec(), &name, options, output)
 }
 
@@ -63,7 +63,7 @@ fn of_tokens(
     // The last token is only a target.
     let Some(last) = total.checked_sub(1).filter(|&last| last >= 2) else {
         return Err(Failure::input(format!(
-            "{name} has {total} {what}; expected at least 3, better some thousands"
+            "{name} has {total} {what}; expected at least 3, preferably thousands"
         )));
     };
     let asked = (options.sequences, options.steps.unwrap_or(STEPS));
@@ -73,7 +73,7 @@ fn of_tokens(
     if (sequences, steps) != asked {
         of = format!("{of}, which has {}", thousands(total));
         output.warning(format_args!(
-            "{name} has {} {what}: {} of {steps} are looked at, not {} of {}",
+            "{name} has {} {what}: using {} of {steps}, not {} of {}",
             thousands(total),
             counted(sequences),
             asked.0,
@@ -98,7 +98,7 @@ fn warn_of_unknown(sample: &Sample, codec: &Codec, name: &str, output: &Output) 
     if unknown > 0 {
         let what = codec.level().plural();
         output.warning(format_args!(
-            "{unknown} of the {} {what} of {name} looked at are unknown to the model",
+            "{unknown} of the {} {what} used from {name} are unknown to the model",
             ids.len()
         ));
     }
@@ -111,7 +111,7 @@ struct Excerpts<'a, T> {
 }
 
 impl<T: Tokens> Excerpts<'_, T> {
-    /// Sequences of this many steps, each of which predicts the token after it.
+    /// Returns sequences of this many steps, each of which predicts the next token.
     fn sample(&self, starts: impl Iterator<Item = usize>, steps: usize, of: String) -> Result<Sample> {
         let mut input = BatchInput { steps, ..BatchInput::default() };
         let mut target = BatchTarget { steps, ..BatchTarget::default() };
@@ -128,7 +128,7 @@ impl<T: Tokens> Excerpts<'_, T> {
         Ok(Sample { batch, tokens: Some(shown), of })
     }
 
-    /// Long parts, each from the beginning of a line: before it nobody knows where in a line a token stands.
+    /// Returns long parts that each start at the beginning of a line, so that the position in the line is known.
     fn reading(&self, last: usize, name: &str) -> Result<Sample> {
         let steps = PART.min(last);
         let parts = PARTS.min(last / steps);
@@ -143,7 +143,7 @@ impl<T: Tokens> Excerpts<'_, T> {
         self.sample(starts.into_iter(), steps, of)
     }
 
-    /// The first beginning of a line among this many tokens; `at` where there is none.
+    /// Returns the first beginning of a line among this many tokens, or `at` if there is none.
     fn line_start(&self, at: usize, among: usize) -> Result<usize> {
         if at == 0 {
             return Ok(at);
@@ -155,7 +155,7 @@ impl<T: Tokens> Excerpts<'_, T> {
     }
 }
 
-/// Tokens as one reads them.
+/// Returns tokens in readable form.
 pub(super) fn show(ids: &[u32], codec: &Codec) -> Vec<String> {
     let unknown = || char::REPLACEMENT_CHARACTER.to_string();
     ids.iter().map(|&id| codec.show(id).unwrap_or_else(unknown)).collect()

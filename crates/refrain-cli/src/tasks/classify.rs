@@ -32,7 +32,7 @@ fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Resu
     if let Some(share) = options.validation {
         let recipe = model.recipe().ok_or_else(|| {
             Failure::input(format!(
-                "{} does not say how it was trained, so what was held out is not known; leave out --validation",
+                "{} does not record how it was trained, so the held-out texts are not known; leave out --validation",
                 options.model.display()
             ))
         })?;

@@ -43,7 +43,7 @@ impl TaskCommands for Tagger {
     }
 }
 
-/// A score by name, without its loss.
+/// Returns the metrics of a score by name, without the loss.
 pub(crate) fn scores(score: &TaggerScore) -> impl Iterator<Item = (&'static str, String)> {
     let spans = score.span_f1().map(|f1| ("span F1", format!("{f1:.4}")));
     [
@@ -54,7 +54,7 @@ pub(crate) fn scores(score: &TaggerScore) -> impl Iterator<Item = (&'static str,
     .chain(spans)
 }
 
-/// How well each kind of span and each label is found.
+/// Formats the scores of each kind of span and each label.
 pub(crate) fn tables(score: &TaggerScore) -> String {
     let labels = confusion_table::show(&score.confusion);
     match &score.spans {

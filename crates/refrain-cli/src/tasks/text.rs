@@ -1,4 +1,4 @@
-//! Models of text.
+//! Language models.
 
 use super::{TaskCommands, warn_of_share};
 use crate::bar::bar_for;
@@ -36,7 +36,7 @@ fn evaluate(model: &mut LanguageModel, options: &Evaluate, output: &Output) -> R
     };
     if text.is_empty() {
         return Err(Failure::input(format!(
-            "{}: nothing is left of its {} characters to score; give a larger share",
+            "{}: none of its {} characters is left to score; use a larger fraction",
             data.name,
             data.corpus.characters()
         )));

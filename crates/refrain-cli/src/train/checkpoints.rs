@@ -1,4 +1,4 @@
-//! Where a run's checkpoints go, when, and what is said of them.
+//! When and where a run's checkpoints are written, and the messages about them.
 
 use crate::cli::CheckpointOptions;
 use crate::error::{Failure, Result};
@@ -18,32 +18,32 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Checkpoints<'a> {
     output: &'a Output,
     folder: CheckpointFolder,
-    /// Whether they were asked for; else there is one when the run is interrupted.
+    /// Whether checkpoints were asked for. Otherwise one is written only if the run is interrupted.
     wanted: bool,
     resumed: Option<Resumed>,
-    /// Where the run stands.
+    /// The progress of the run.
     now: Reached,
     /// Whether its last epoch has ended.
     is_over: bool,
-    /// The newest that is safe, and where the run stood.
+    /// The newest checkpoint that was written, and the progress of the run in it.
     safe: Option<(PathBuf, Reached)>,
-    /// Why the last one could not be written.
+    /// Why the last checkpoint could not be written.
     failed: Option<ModelError>,
 }
 
-/// What a run resumes from.
+/// The checkpoint that a run resumes from, and damaged ones that were skipped.
 #[derive(Debug)]
 struct Resumed {
     path: PathBuf,
     skipped: Vec<PathBuf>,
 }
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reached {
-    /// From 1.
+    /// The current epoch, from 1.
     epoch: usize,
-    /// Of the whole run.
+    /// Batches trained in the whole run.
     batches: u64,
 }
 
@@ -55,7 +55,8 @@ impl Reached {
 }
 
 impl<'a> Checkpoints<'a> {
-    /// For a run whose model is wanted in `out`. With `--resume`, also the checkpoint to resume from, if there is one.
+    /// Opens the checkpoints of a run that saves its model to `out`. With `--resume`, also returns the checkpoint to
+    /// resume from, if there is one.
     pub(crate) fn open(
         options: &CheckpointOptions,
         out: &Path,
@@ -96,19 +97,19 @@ impl<'a> Checkpoints<'a> {
     fn newest(&mut self) -> Result<Option<Checkpoint>> {
         let newest = self.folder.newest().map_err(|error| match error {
             ModelError::CheckpointFile { .. } => Failure::input(format!(
-                "{error}; no older one can be read. Without --resume, and with another folder or --out, the run starts \
-                 from the beginning"
+                "{error}; no older checkpoint can be read. To start from the beginning, leave out --resume and name \
+                 another folder or --out"
             )),
             error => Failure::input(error.to_string()),
         })?;
         let Newest { checkpoint, skipped } = newest;
         for (_, error) in &skipped {
-            self.output.warning(format_args!("{error}; it is skipped"));
+            self.output.warning(format_args!("{error}; skipping it"));
         }
         let skipped: Vec<_> = skipped.into_iter().map(|(path, _)| path).collect();
         let Some((path, checkpoint)) = checkpoint else {
             self.output.log(format_args!(
-                "nothing to resume from in {}: the run starts from the beginning",
+                "no checkpoint to resume from in {}; starting from the beginning",
                 self.name()
             ));
             return Ok(None);
@@ -117,44 +118,44 @@ impl<'a> Checkpoints<'a> {
         Ok(Some(checkpoint))
     }
 
-    /// What an earlier run left must not be mistaken for this one's.
+    /// Keeps the checkpoints of an earlier run from being mistaken for this run's.
     fn start_over(&self) -> Result<()> {
         if !self.folder.has_checkpoints().map_err(|e| Failure::input(e.to_string()))? {
             return Ok(());
         }
         if self.wanted {
             return Err(Failure::input(format!(
-                "{} holds the checkpoints of an earlier run: add --resume to resume it, or name another folder",
+                "{} contains checkpoints of an earlier run; add --resume to resume it, or name another folder",
                 self.name()
             )));
         }
         self.output.log(format_args!(
-            "{} holds the checkpoint of an interrupted run, which --resume would resume; this run starts from the beginning",
+            "{} contains a checkpoint of an interrupted run, which --resume would resume; starting from the beginning",
             self.name()
         ));
         Ok(())
     }
 
-    /// Where this run would leave its model when it is interrupted, nobody else's may be.
+    /// Refuses to overwrite another model where this run would save its own if interrupted.
     fn keep_other_models(&self) -> Result<()> {
         if !self.model().exists() {
             return Ok(());
         }
         Err(Failure::input(format!(
-            "{} is there already, and this run would overwrite it when it is interrupted: move it, or name another \
-             folder with --checkpoint",
+            "{} already exists, and this run would overwrite it if interrupted; move it, or name another folder with \
+             --checkpoint",
             self.model().display()
         )))
     }
 
-    /// An error of training, if it is about what the run resumes from.
+    /// Returns the failure for an error of training, if it is about the checkpoint that the run resumes from.
     pub(crate) fn about_resumed(&self, error: &refrain::Error) -> Option<Failure> {
         let Resumed { path, .. } = self.resumed.as_ref()?;
         let is_about = error.kind() == refrain::ErrorKind::Resume;
         is_about.then(|| Failure::input(format!("{}: {error}", path.display())))
     }
 
-    /// Follows a run of this many epochs.
+    /// Handles an event of a run of this many epochs.
     pub(crate) fn event<T: Task>(&mut self, event: &RunEvent<'_, T>, epochs: usize) -> Answer {
         match event {
             RunEvent::Start(start) => {
@@ -168,7 +169,7 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// The run starts, or resumes after this many epochs and batches.
+    /// Handles the start of a run, or its resumption after this many epochs and batches.
     fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
         self.now = Reached { epoch: epochs.min(done + 1), batches };
         if let Some(Resumed { path, skipped }) = &self.resumed {
@@ -180,27 +181,27 @@ impl<'a> Checkpoints<'a> {
                 "batches": batches,
                 "skipped": skipped,
             });
-            // A failure to write is not one of the training: `done` will meet it again.
+            // If stdout fails, training continues, and the event `done` reports the error.
             let _ = self.output.event("resume", event);
-            let place = if done == epochs { "at its end".to_owned() } else { self.now.in_words() };
+            let place = if done == epochs { "at the end of the run".to_owned() } else { self.now.in_words() };
             self.output.log(format_args!("{:9} from {}: {place}", "resumed", path.display()));
             self.safe = Some((path.clone(), self.now));
         }
     }
 
-    /// A batch was trained.
+    /// Handles the end of a batch.
     fn trained(&mut self, epoch: usize, batches: u64) -> Answer {
         self.now = Reached { epoch, batches };
         if self.folder.is_due(batches) { Answer::Checkpoint } else { Answer::Continue }
     }
 
-    /// An epoch ended: after the last one a resumed run has nothing to train.
+    /// Handles the end of an epoch. After the last one, a resumed run has nothing left to train.
     fn epoch_ended(&mut self, is_last: bool) -> Answer {
         self.is_over = is_last;
         if self.wanted && is_last { Answer::Checkpoint } else { Answer::Continue }
     }
 
-    /// Writes a checkpoint. If it cannot be written, the run is to stop: it would continue unsaved.
+    /// Writes a checkpoint. If that fails, the run stops, since it would continue unsaved.
     fn write(&mut self, checkpoint: &Checkpoint) -> Answer {
         match self.folder.write(checkpoint) {
             Ok(path) => {
@@ -212,7 +213,7 @@ impl<'a> Checkpoints<'a> {
                 Answer::Continue
             }
             Err(error) if self.is_over => {
-                self.output.warning(format_args!("{error}; the run is done all the same"));
+                self.output.warning(format_args!("{error}; the run is complete anyway"));
                 Answer::Continue
             }
             Err(error) => {
@@ -222,13 +223,13 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// Writes the checkpoint of a run that was stopped, unless that is because none can be written.
+    /// Writes the checkpoint of a run that was stopped, unless it stopped because none can be written.
     pub(crate) fn write_last(&mut self, checkpoint: &Checkpoint) {
         if self.failed.is_some() {
             return;
         }
         let _ = self.write(checkpoint);
-        // What an interruption left is the newest alone: an older one would outlast the run.
+        // Keep only the newest checkpoint of an interrupted run: an older one would outlast the run.
         if let (None, Some(resumed), Some((newest, _))) = (&self.failed, &self.resumed, &self.safe)
             && resumed.path != *newest
         {
@@ -236,22 +237,22 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// Where the model of an interrupted run goes.
+    /// Returns the path for the model of an interrupted run.
     pub(crate) fn model(&self) -> PathBuf {
         self.folder.path().join("model.safetensors")
     }
 
-    /// The checkpoint that is safe, if one is.
+    /// Returns the newest checkpoint that was written and still exists.
     pub(crate) fn safe(&self) -> Option<&Path> {
         self.still_there().map(|(path, _)| &**path)
     }
 
-    /// What was written, unless it has been taken away since.
+    /// Returns the newest checkpoint that was written, unless it has been removed since.
     fn still_there(&self) -> Option<&(PathBuf, Reached)> {
         self.safe.as_ref().filter(|(path, _)| path.is_file())
     }
 
-    /// What is to be said where a checkpoint could not be written.
+    /// Returns the failure if a checkpoint could not be written.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let error = self.failed.as_ref()?;
         Some(Failure::Work(format!(
@@ -261,12 +262,12 @@ impl<'a> Checkpoints<'a> {
         )))
     }
 
-    /// What is left of the run when it fails.
+    /// Describes the checkpoint that is left after a failure.
     fn what_is_safe(&self) -> String {
         match self.still_there() {
             None => "it has no checkpoint to resume from".to_owned(),
             Some((path, place)) => format!(
-                "{} is safe: {}. When that is mended, resume with:\n  {}",
+                "{} is safe: {}. Once the problem is fixed, resume with:\n  {}",
                 path.display(),
                 place.in_words(),
                 shell::this_command_with("--resume")
@@ -274,7 +275,7 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// The run is done and its model saved: what an interruption left beside it has served.
+    /// Removes what an earlier interruption left, once the run is done and its model saved.
     pub(crate) fn done(self) {
         if self.wanted || self.resumed.is_none() {
             return;
@@ -284,7 +285,7 @@ impl<'a> Checkpoints<'a> {
     }
 }
 
-/// The folder of a run that named none.
+/// Returns the checkpoint folder of a run that named none.
 fn beside(out: &Path) -> PathBuf {
     let mut name = OsString::from(out.file_name().unwrap_or_default());
     name.push(".checkpoint");

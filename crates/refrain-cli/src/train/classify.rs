@@ -1,4 +1,4 @@
-//! `refrain train classify`: labelled texts become a model that labels others.
+//! `refrain train classify`: trains a classifier on labelled texts.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::labelled::{self, Parts};
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// What is called what is learned.
+/// What the examples are called.
 const WHAT: &str = "texts";
 
 impl TrainCommand for TrainClassify {
@@ -51,16 +51,16 @@ impl TrainCommand for TrainClassify {
         if known > 0 {
             let advice = match is_split {
                 true => "`--identical together` keeps them in one part",
-                false => "take them out of one of the files",
+                false => "remove them from one of the files",
             };
             output.warning(format_args!(
-                "{known} of the {} texts to validate on are among those to learn too, label and all, which flatters the \
-                 score; {advice}",
+                "{known} of the {} validation texts are also training texts with the same label, which makes the score \
+                 too good; {advice}",
                 held_out.len(),
             ));
         }
         if held_out.is_empty() && recipe.training.validation > 0.0 {
-            output.warning("no label has texts enough to hold one out, so nothing is validated");
+            output.warning("no label has enough texts to hold one out, so nothing is validated");
         }
         if task.too_long() > 0 {
             output.warning(cut_warning(task.too_long(), recipe.reader.max_length, recipe.reader.level));
@@ -93,7 +93,7 @@ impl TrainCommand for TrainClassify {
     }
 }
 
-/// How many texts of one part are in the other too, with the same label.
+/// Counts the validation texts that are also training texts with the same label.
 fn learned_by_heart(training: &[LabelledText], validation: &[LabelledText]) -> usize {
     fn key(e: &LabelledText) -> (&str, &str) {
         (&e.label, &e.text)

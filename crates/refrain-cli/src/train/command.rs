@@ -1,4 +1,4 @@
-//! Training a model of any task, from the options to the file.
+//! Trains a model of any task, from the options to the saved file.
 
 use super::checkpoints::Checkpoints;
 use super::end::TrainingEnd;
@@ -17,70 +17,70 @@ use refrain::{Answer, Engine, Error, ErrorKind, Model, RunEvent, SavedRun, Stopp
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// What `train` needs to know of a task: its options, how its data is read, and what is said of it.
+/// What `train` needs from a task: its options, how to read its data, and the messages about it.
 pub(crate) trait TrainCommand: TrainOptions<Recipe = <Self::Task as Task>::Recipe> + Sized {
     type Task: Task<Model = Self::Model>;
     type Model: HasTaskModel<Task = Self::Task> + From<TaskModel<Self::Task>>;
-    /// What was read.
+    /// The data that was read.
     type Data;
 
-    /// The network of a recipe as a model with these assets has it.
+    /// Returns the recipe with the network of a model that has these assets.
     fn network_with(recipe: Self::Recipe, _assets: &<Self::Task as Task>::Assets) -> Self::Recipe {
         recipe
     }
 
-    /// Reads the data. What is too much for the memory may be kept in `folder`.
+    /// Reads the data. What does not fit into memory may be stored in `folder`.
     fn read(&self, folder: &Path, output: &Output) -> Result<Input<Self::Data>>;
-    /// Makes of the data what is trained on: with the assets of a model or of an earlier run, if there is one.
+    /// Prepares the data for training, with the assets of an existing model or an earlier run if there is one.
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<Self::Task>;
 
-    /// What was read, for errors about it.
+    /// Describes the data that was read, for errors about it.
     fn data_in_words(&self, input: &Input<Self::Data>, _recipe: &Self::Recipe) -> String {
         input.name.clone()
     }
 
-    /// What is said of the data before training.
+    /// Returns the lines about the data that are printed before training.
     fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)>;
-    /// What a batch has, in words: `64 x 32 tokens`.
+    /// Describes the contents of a batch: `64 x 32 tokens`.
     fn batch(recipe: &Self::Recipe, sizes: &<Self::Task as Task>::Sizes) -> String;
-    /// The fields of `--json`'s event `start` that other tasks do not have.
+    /// Returns the fields of the JSON event `start` that are specific to this task.
     fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value>;
-    /// What a model in training makes, to be looked at in TensorBoard.
+    /// Returns a sample of the model's output for TensorBoard.
     fn sample(_model: &Model, _assets: &<Self::Task as Task>::Assets) -> Option<String> {
         None
     }
 
-    /// What is printed of a model when a whole run is done.
+    /// Prints something from the model after a complete run.
     fn show(&self, _model: &mut Self::Model, _output: &Output) -> Result<()> {
         Ok(())
     }
-    /// A score in words, without its loss.
+    /// Formats a score without its loss.
     fn show_score(score: &<Self::Task as Task>::Score) -> String;
-    /// A score as a table, for the end.
+    /// Formats a score as a table, printed at the end.
     fn table(_score: &<Self::Task as Task>::Score) -> Option<String> {
         None
     }
-    /// What to try next with a model, whose name is as a shell has it: `generate model.safetensors`.
+    /// Returns a command to try next: `generate model.safetensors`. `model` is quoted for a shell.
     fn next_command(&self, input: &Input<Self::Data>, model: &str) -> String;
 }
 
-/// What was read, and where from.
+/// The data that was read, and its sources.
 #[derive(Debug)]
 pub(crate) struct Input<D> {
-    /// What is called in messages.
+    /// Its name in messages.
     pub(crate) name: String,
     /// Every file that was read.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) data: D,
 }
 
-/// What the data is prepared with.
+/// What is needed to prepare the data.
 pub(crate) struct Preparation<'a, C: TrainCommand> {
     pub(crate) recipe: &'a C::Recipe,
-    /// What the task needs of it may be taken out.
+    /// The task may take out what it needs.
     pub(crate) input: &'a mut Input<C::Data>,
     pub(crate) assets: Option<<C::Task as Task>::Assets>,
-    /// Where what is too much for the memory may be kept.
+    /// The folder for data that does not fit into memory.
     pub(crate) folder: &'a Path,
     pub(crate) interruption: &'a Interruption,
     pub(crate) output: &'a Output,
@@ -93,7 +93,7 @@ pub(crate) struct Headline<'a, C: TrainCommand> {
     pub(crate) sizes: &'a <C::Task as Task>::Sizes,
 }
 
-/// Trains as a command's options say.
+/// Trains a model with the options of a command.
 pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output) -> Result<()> {
     let options = command.run();
     let out = &options.files.out;
@@ -113,7 +113,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let origin = Origin::open(command, saved, &engine, output)?;
     let recipe = &origin.recipe(command, output)?;
     for (option, needs) in command.without_effect(recipe) {
-        output.warning(format_args!("{option} changes nothing without {needs}"));
+        output.warning(format_args!("{option} has no effect without {needs}"));
     }
     recipe.check().map_err(Error::from)?;
 
@@ -129,7 +129,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let run = origin.begin(run);
     let mut progress = ProgressReporter::new(command, output, recipe, input);
     let trained = run.train(&mut |event| {
-        // Asked once: what comes while the model is saved is answered by the next event.
+        // Ask only once: a signal that arrives while the model is being saved is handled at the next event.
         let is_asked_to_stop = interruption.exit_code().is_some();
         let logged = logging.event(event, &input.name, recipe, C::sample);
         if logged == Answer::Stop {
@@ -140,11 +140,11 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         }
         progress.event(event);
         if let RunEvent::Test(model) = event {
-            // Scoring takes its time, and the training is not to be lost with it. What fails here fails again at the end.
+            // Save before the test, which may take long. If saving fails, it fails again at the end.
             let _ = model.save(out);
         }
         let answer = checkpoints.event(event, recipe.training().epochs);
-        // A checkpoint that is due comes first: a look into the next batch can wait.
+        // A due checkpoint comes first: probing the next batch can wait.
         let answer = if answer == Answer::Continue { logged } else { answer };
         if is_asked_to_stop { Answer::Stop } else { answer }
     });
@@ -164,7 +164,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         let stopped = trained.stopped == Stopped::Interrupted && trained.checkpoint.is_none();
         match interruption.exit_code() {
             Some(code) if stopped => {
-                output.log("interrupted before training began: nothing is saved");
+                output.log("interrupted before training started; nothing was saved");
                 Err(Failure::Interrupted(code))
             }
             _ => Ending { command, input, interruption, output }.save(trained, checkpoints),
@@ -174,18 +174,20 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     saved
 }
 
-/// The folder that a file is in.
+/// Returns the folder that a file is in.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// An error of a run on data of this name, with what it is about.
+/// Converts an error of a run on data of this name, and adds what it is about.
 fn about(error: Error, checkpoints: &Checkpoints<'_>, data: &str) -> Failure {
     if let Some(failure) = checkpoints.about_resumed(&error) {
         return failure;
     }
     match error.kind() {
-        ErrorKind::Diverged => Failure::Work(format!("{error}; no epoch ended, so no model is saved")),
+        ErrorKind::Diverged => {
+            Failure::Work(format!("{error}; no epoch was completed, so no model is saved"))
+        }
         ErrorKind::Data => work_if_io(error).context(data),
         _ => work_if_io(error),
     }
@@ -200,7 +202,7 @@ struct Ending<'a, C: TrainCommand> {
 }
 
 impl<C: TrainCommand> Ending<'_, C> {
-    /// Saves what was learned, and says so.
+    /// Saves the model and reports the end of the run.
     fn save(&self, trained: Trained<C::Task>, mut checkpoints: Checkpoints<'_>) -> Result<()> {
         if let Some(checkpoint) = &trained.checkpoint {
             checkpoints.write_last(checkpoint);
@@ -234,7 +236,7 @@ impl<C: TrainCommand> Ending<'_, C> {
             Some(test) => output.log(format_args!("test: {}", in_words("loss", test))),
             None if self.command.run().scored.test_file.is_some() && !end.is_partial() => {
                 output.warning(
-                    "interrupted after the last epoch: the model is saved, and not scored on the test data",
+                    "interrupted after the last epoch: the model is saved, but not scored on the test data",
                 );
             }
             None => {}

@@ -1,4 +1,4 @@
-//! How a training ended: where its model is, and what is said of it.
+//! The end of a training run: where its model is, and the messages about it.
 
 use super::checkpoints::Checkpoints;
 use crate::error::{Failure, Result};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// A training that ended, as `--json` says it.
+/// A training run that ended, serialised as the event `done`.
 #[derive(Debug, Serialize)]
 pub(crate) struct TrainingEnd {
     /// Where the model is.
@@ -21,23 +21,23 @@ pub(crate) struct TrainingEnd {
     best_epoch: usize,
     seconds: f64,
     stopped: Stopped,
-    /// What an interrupted run can be resumed from.
+    /// The checkpoint that an interrupted run can be resumed from.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if")]
     checkpoint: Option<PathBuf>,
-    /// The scores of what was saved.
+    /// The scores of the saved model.
     #[serde(flatten)]
     scores: Map<String, Value>,
-    /// The exit code for the signal that stopped it, if one did.
+    /// The exit code for the signal that stopped it, if any.
     #[serde(skip)]
     interrupted: Option<u8>,
-    /// Why it ended before its end, where no signal stopped it.
+    /// Why it ended early, if no signal stopped it.
     #[serde(skip)]
     failure: Option<Failure>,
 }
 
 impl TrainingEnd {
-    /// A training whose model is wanted in `out`. One that was stopped goes beside its checkpoints, since what is in
-    /// `out` already may be better than half a run.
+    /// Creates the end of a run that saves its model to `out`. The model of a stopped run goes next to its checkpoints,
+    /// since a model already in `out` may be better.
     pub(crate) fn new<T: Task>(
         out: &Path,
         trained: &Trained<T>,
@@ -53,7 +53,7 @@ impl TrainingEnd {
             model: match (partial, checkpoints.safe()) {
                 (false, _) => out.to_owned(),
                 (true, Some(_)) => checkpoints.model(),
-                // Without a checkpoint beside it a model is in the way of the next run.
+                // Without a checkpoint next to it, the model would be in the way of the next run.
                 (true, None) => spare_file(),
             },
             epochs: trained.epochs.len(),
@@ -67,14 +67,14 @@ impl TrainingEnd {
         }
     }
 
-    /// Saves the model where it is wanted; where that fails, among the temporary files: a full disk must not cost
+    /// Saves the model. If that fails, saves it to the folder for temporary files, so that a full disk does not cost
     /// hours of work.
     pub(crate) fn save<E: Display>(&mut self, save: impl Fn(&Path) -> std::result::Result<(), E>) {
         let Err(error) = save(&self.model) else { return };
         let spare = spare_file();
         let outcome = match save(&spare) {
-            Ok(()) => format!("{error}; the model is in {} instead", spare.display()),
-            Err(_) => format!("{error}; the trained model is not saved"),
+            Ok(()) => format!("{error}; the model was saved to {} instead", spare.display()),
+            Err(_) => format!("{error}; the trained model was not saved"),
         };
         let failure = match self.failure.take() {
             Some(first) => Failure::Work(format!("{}\n{outcome}", first.message())),
@@ -84,7 +84,7 @@ impl TrainingEnd {
         self.failure = Some(failure);
     }
 
-    /// Whether it was stopped before its end.
+    /// Returns whether the run was stopped early.
     pub(crate) fn is_partial(&self) -> bool {
         self.interrupted.is_some() || self.failure.is_some()
     }
@@ -95,7 +95,7 @@ impl TrainingEnd {
         self.scores.extend(details.into_iter().map(|(metric, value)| (format!("{part}_{metric}"), value)));
     }
 
-    /// The last line of the log, with the best epoch's score where there is one.
+    /// Returns the last line of the log, with the best epoch's score if there is one.
     pub(crate) fn summary(&self, score: Option<String>) -> String {
         let what = match self.stopped {
             Stopped::Interrupted => "interrupted",
@@ -108,18 +108,18 @@ impl TrainingEnd {
         score.map_or(line.clone(), |score| format!("{line}; epoch {}: {score}", self.best_epoch))
     }
 
-    /// Where the model is and what to do with it: `next`, given the model's name for a shell, or, after a signal, how
-    /// to resume.
+    /// Returns where the model is and what to do next: the command of `next` for the model's quoted name or, after a
+    /// signal, how to resume.
     pub(crate) fn saved(&self, next: impl Fn(&str) -> String) -> String {
         let path = |path: &Path| shell::quoted(&path.display().to_string());
         let which = match self.best_epoch {
-            0 => "as it is (its first epoch is not done)".to_owned(),
+            0 => "of the unfinished first epoch".to_owned(),
             epoch => format!("of epoch {epoch}"),
         };
         let model = path(&self.model);
         match &self.checkpoint {
             Some(checkpoint) if self.interrupted.is_some() => format!(
-                "\nsaved where the run stood in {}, and the model {which} in {model}. Resume with:\n  {}\n",
+                "\nsaved the run to {}, and the model {which} to {model}. Resume with:\n  {}\n",
                 path(checkpoint),
                 shell::this_command_with("--resume")
             ),
@@ -127,15 +127,15 @@ impl TrainingEnd {
         }
     }
 
-    /// What the process ends with.
+    /// Returns the result of the command.
     pub(crate) fn result(self) -> Result<()> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
         if self.stopped == Stopped::Diverged {
             return Err(Failure::Work(format!(
-                "the loss became NaN or infinite in epoch {}; the model of epoch {} is saved in {}. Lower --lr, or \
-                 --clip the gradient",
+                "the loss became NaN or infinite in epoch {}; the model of epoch {} was saved to {}. Lower --lr, or clip \
+                 gradients with --clip",
                 self.epochs + 1,
                 self.best_epoch,
                 self.model.display()
@@ -145,12 +145,12 @@ impl TrainingEnd {
     }
 }
 
-/// Where a model goes that cannot be saved where it should.
+/// Returns the path for a model that cannot be saved where it should be.
 fn spare_file() -> PathBuf {
     std::env::temp_dir().join(format!("refrain-{}.safetensors", std::process::id()))
 }
 
-/// A path that is no UTF-8 has a name to show all the same.
+/// Serialises a path as it is displayed, since it may not be UTF-8.
 fn shown<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }

@@ -1,4 +1,4 @@
-//! What training on labelled texts and sentences shares.
+//! Code shared by training on labelled texts and on tagged sentences.
 
 use super::command::Input;
 use crate::cli::{ScoredData, TrainOptions};
@@ -9,10 +9,10 @@ use refrain::thousands;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// The texts of a run.
+/// The examples of a run.
 #[derive(Debug)]
 pub(crate) struct Parts<E> {
-    /// To learn, and to hold a share out if there are no others to validate on.
+    /// For training; a part is held out for validation if `validation` is `None`.
     pub(super) training: Vec<E>,
     pub(super) validation: Option<Vec<E>>,
     pub(super) test: Vec<E>,
@@ -24,7 +24,7 @@ impl<E> Default for Parts<E> {
     }
 }
 
-/// Reads what is learned and what is scored.
+/// Reads the data for training, validation and test.
 pub(super) fn read<E, D: TrainOptions>(
     data: &[PathBuf],
     scored: &ScoredData<D>,
@@ -42,23 +42,23 @@ pub(super) fn read<E, D: TrainOptions>(
     Ok(Input { name, files, data: Parts { training: training.texts, validation, test } })
 }
 
-/// What is said of the data before training; `what` is called `texts` or `sentences`.
+/// Returns the lines about the data that are printed before training; `what` is `texts` or `sentences`.
 pub(super) fn headline(name: &str, sizes: &LabelledSizes, what: &'static str) -> Vec<(&'static str, String)> {
     let validate = match sizes.validation_texts {
-        0 => "nothing to validate on".to_owned(),
-        n => format!("{} to validate on", thousands(n)),
+        0 => "none for validation".to_owned(),
+        n => format!("{} for validation", thousands(n)),
     };
     let test = match sizes.test_texts {
         0 => String::new(),
-        n => format!(", {} to test", thousands(n)),
+        n => format!(", {} for test", thousands(n)),
     };
     vec![
-        (what, format!("{name}: {} to learn, {validate}{test}", thousands(sizes.texts))),
+        (what, format!("{name}: {} for training, {validate}{test}", thousands(sizes.texts))),
         ("labels", format!("{}; vocabulary of {}", sizes.labels, thousands(sizes.vocabulary))),
     ]
 }
 
-/// The fields of `--json`'s event `start`.
+/// Returns the fields of the JSON event `start`.
 pub(super) fn start_fields(name: &str, sizes: &LabelledSizes, what: &str) -> Map<String, Value> {
     Map::from_iter([
         ("data".to_owned(), name.into()),

@@ -1,4 +1,4 @@
-//! What a run may take of this machine's memory, and what is said where it needs more.
+//! The limit on a run's memory, and the messages if the run needs more.
 
 use crate::error::Failure;
 use crate::output::Output;
@@ -6,15 +6,15 @@ use refrain::{Bytes, Memory, TooMuchMemory};
 use std::fs;
 use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
-/// What a run may take.
+/// How much memory a run may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
-    /// None where nothing is known of the machine.
+    /// `None` if nothing is known about the machine.
     pub(crate) bytes: Option<u64>,
     set_by: SetBy,
-    /// What nobody uses now, if it is known.
+    /// The memory that is free now, if known.
     free: Option<u64>,
-    /// What the machine has, if it is known.
+    /// The memory of the machine, if known.
     machine: Option<u64>,
 }
 
@@ -22,19 +22,19 @@ pub(crate) struct Limit {
 enum SetBy {
     Option,
     Machine,
-    /// A control group, as of a container.
+    /// A control group, such as a container's.
     Group,
     /// `ulimit -v`
     AddressSpace,
 }
 
 impl Limit {
-    /// `--memory`, or else what the machine has: of its memory, of its control group's, and of the addresses that this
-    /// process may use, the least.
+    /// Returns the limit of `--memory`. By default, it is the smallest of the machine's memory, the limit of the
+    /// control group and the limit of this process's address space.
     pub(crate) fn new(option: Option<u64>) -> Self {
         let ram = MemoryRefreshKind::nothing().with_ram();
         let system = System::new_with_specifics(RefreshKind::nothing().with_memory(ram)).ok();
-        // A system that cannot tell says 0.
+        // 0 means unknown.
         let known = |bytes: u64| Some(bytes).filter(|&bytes| bytes > 0);
         let machine = system.as_ref().and_then(|s| known(s.total_memory()));
         let free = system.as_ref().and_then(|s| known(s.available_memory()));
@@ -56,52 +56,56 @@ impl Limit {
                 SetBy::AddressSpace,
             ),
         ];
-        // Of equal ones the first: a control group without a limit has the machine's.
+        // The first of equal limits: a control group without a limit reports the machine's memory.
         let least = limits.into_iter().filter_map(|(bytes, by)| Some((bytes?, by))).min_by_key(|l| l.0);
         let (bytes, set_by) = least.map_or((None, SetBy::Machine), |(bytes, by)| (Some(bytes), by));
         Self { bytes, set_by, free, machine }
     }
 
-    /// Warns of a limit above what the machine has: the system ends a run that asks for more.
+    /// Warns if the limit is above the machine's memory: the system kills a run that uses more.
     pub(crate) fn warn_of_itself(&self, output: &Output) {
         if let (Some(bytes), Some(machine)) = (self.bytes, self.machine)
             && bytes > machine
         {
             output.warning(format_args!(
-                "--memory allows {}, and this machine has {}: the system may end a run that needs more than that",
+                "--memory allows {}, but this machine has {}; the system may kill a run that needs more",
                 Bytes(bytes),
                 Bytes(machine)
             ));
         }
     }
 
-    /// Warns of a run that needs more than is free.
+    /// Warns if the run needs more memory than is free.
     pub(crate) fn warn(&self, need: &Memory, output: &Output) {
         if let Some(free) = self.free.filter(|&free| need.total() > free) {
             output.warning(format_args!(
-                "the run needs {} of memory, and {} are free now: close other programs, or it may be slow or be ended",
+                "the run needs {} of memory, but {} is free now; close other programs, or it may be slow or be killed",
                 Bytes(need.total()),
                 Bytes(free)
             ));
         }
     }
 
-    /// Why a run is refused.
+    /// Returns the failure of a run that is refused.
     pub(crate) fn refuse(&self, much: &TooMuchMemory) -> Failure {
         let limit = Bytes(much.limit);
         let why = match self.set_by {
-            SetBy::Option => format!("{limit} is what --memory allows"),
-            SetBy::Machine => format!("{limit} is all that this machine has; --memory sets another limit"),
-            SetBy::Group => {
-                format!("{limit} is all that this process's control group (its container) may have")
+            SetBy::Option => format!("{limit} is the limit set with --memory"),
+            SetBy::Machine => {
+                format!("{limit} is all that this machine has; set another limit with --memory")
             }
-            SetBy::AddressSpace => format!("{limit} is the limit of this process's addresses (ulimit -v)"),
+            SetBy::Group => {
+                format!("{limit} is the limit of this process's control group (its container)")
+            }
+            SetBy::AddressSpace => {
+                format!("{limit} is the limit of this process's address space (ulimit -v)")
+            }
         };
         Failure::Input(format!("{}. {why}", much.with_prefix("--")))
     }
 }
 
-/// The bytes of addresses that a process may use, by its `/proc/self/limits`; none where they are not limited.
+/// Returns the soft limit of the address space in `/proc/self/limits`, in bytes; `None` if there is no limit.
 fn address_space(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     line.split_whitespace().next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! What a training begins with.
+//! What a training run starts from.
 
 use super::command::TrainCommand;
 use crate::error::Result;
@@ -8,18 +8,18 @@ use refrain::task::{HasTaskModel, Task, TaskModel};
 use refrain::{Engine, Error, SavedRun, TrainingRun};
 use std::path::Path;
 
-/// What a training begins with.
+/// What a training run starts from.
 pub(super) enum Origin<C: TrainCommand> {
-    /// The recipe that the options say.
+    /// The recipe that the options describe.
     Options,
     /// The model of `--init`.
     Model(C::Model),
-    /// A checkpoint, of a run that `--init` may have begun.
+    /// A checkpoint, of a run that may have started from `--init`.
     Checkpoint(Box<SavedRun<C::Task>>),
 }
 
 impl<C: TrainCommand> Origin<C> {
-    /// Opens the model of `--init`. What a run was given is in its checkpoint.
+    /// Opens the model of `--init`. A resumed run needs only its checkpoint.
     pub(super) fn open(
         command: &C,
         saved: Option<SavedRun<C::Task>>,
@@ -36,14 +36,14 @@ impl<C: TrainCommand> Origin<C> {
         {
             let init = path.display();
             output.warning(format_args!(
-                "the run that is resumed did not begin with {init}, which changes nothing here; to train {init} further, \
-                 leave out --resume"
+                "the resumed run did not start from {init}, so --init has no effect; to train {init} further, leave out \
+                 --resume"
             ));
         }
         Ok(Self::Checkpoint(Box::new(saved)))
     }
 
-    /// The recipe of the run: with `--init` that model's network, trained as the options say.
+    /// Returns the recipe of the run: with `--init`, that model's network with the training options applied.
     pub(super) fn recipe(&self, command: &C, output: &Output) -> Result<C::Recipe> {
         let has_init = command.run().files.init.is_some();
         Ok(match self {
@@ -60,7 +60,7 @@ impl<C: TrainCommand> Origin<C> {
         })
     }
 
-    /// What the data is prepared with.
+    /// Returns the assets to prepare the data with, if there are any.
     pub(super) fn assets(&self) -> Option<<C::Task as Task>::Assets> {
         match self {
             Self::Options => None,
@@ -69,7 +69,7 @@ impl<C: TrainCommand> Origin<C> {
         }
     }
 
-    /// Begins a run with it.
+    /// Starts a run from it.
     pub(super) fn begin<'a>(self, run: TrainingRun<'a, C::Task>) -> TrainingRun<'a, C::Task> {
         match self {
             Self::Options => run,
@@ -79,11 +79,11 @@ impl<C: TrainCommand> Origin<C> {
     }
 }
 
-/// The recipe that a model's file says.
+/// Returns the recipe in a model's file.
 fn known<T: Task>(model: &TaskModel<T>, output: &Output) -> T::Recipe {
     model.recipe().unwrap_or_else(|| {
         output.warning(
-            "the model's file does not say how it was made, so the new one's record of units and layers is not known",
+            "the model file does not record how it was made, so the new file's record of units and layers is unknown",
         );
         T::Recipe::default()
     })

@@ -1,4 +1,4 @@
-//! How a training is shown.
+//! Reports the progress of a training run.
 
 use super::command::{Headline, Input, TrainCommand};
 use crate::bar::bar_for;
@@ -9,7 +9,7 @@ use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task}
 use refrain::thousands;
 use refrain::{Average, RunEvent, TrainingSettings};
 
-/// Shows a person, or a program that reads JSON, what happens.
+/// Reports progress to people on stderr, or to programs as JSON.
 pub(crate) struct ProgressReporter<'a, C: TrainCommand> {
     command: &'a C,
     output: &'a Output,
@@ -32,7 +32,7 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
         self.recipe.training()
     }
 
-    /// Shows one event. A failure to write is not one of the training: `done` will meet it again.
+    /// Reports one event. If stdout fails, training continues, and the event `done` reports the error.
     pub(crate) fn event(&mut self, event: &RunEvent<'_, C::Task>) {
         match event {
             RunEvent::Start(start) => self.start(start),
@@ -46,7 +46,7 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -96,7 +96,7 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
             return;
         }
         let epochs = self.settings().epochs;
-        // Epochs may differ; the bar is as long as if all were like the first.
+        // Epochs may differ in length; the bar assumes that all are like the first.
         let epoch_length = self.bar.length().unwrap_or(0) / epochs as u64;
         let in_epoch = epoch_length * batch.done as u64 / batch.batches.max(1) as u64;
         self.bar.set_position((batch.epoch as u64 - 1) * epoch_length + in_epoch);
@@ -133,21 +133,21 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
     }
 }
 
-/// How a model is trained, in words.
+/// Describes how a model is trained.
 fn how(settings: &TrainingSettings) -> String {
     let schedule = format!("{:?}", settings.schedule).to_lowercase();
     let clip =
         if settings.clip > 0.0 { format!("clipped at {}", settings.clip) } else { "not clipped".to_owned() };
     let mut how = format!("{}, {schedule} rate {}, {clip}", settings.optimizer, settings.learning_rate);
     if settings.accumulate > 1 {
-        how += &format!(", {} batches an update", settings.accumulate);
+        how += &format!(", {} batches per update", settings.accumulate);
     }
     if settings.average != Average::None {
         how += &format!(", {} average", format!("{:?}", settings.average).to_lowercase());
     }
     if let Some(epochs) = settings.early_stopping {
         let s = if epochs == 1 { "" } else { "s" };
-        how += &format!(", stops after {epochs} epoch{s} without progress");
+        how += &format!(", stops after {epochs} epoch{s} without improvement");
     }
     how
 }

@@ -1,4 +1,4 @@
-//! `refrain train tag`: sentences whose words have labels become a model that labels the words of others.
+//! `refrain train tag`: trains a tagger on sentences with labelled words.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::labelled::{self, Parts};
@@ -16,7 +16,7 @@ use refrain::{Error, Tagger, TaggerRecipe};
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// What is called what is learned.
+/// What the examples are called.
 const WHAT: &str = "sentences";
 
 impl TrainCommand for TrainTag {
@@ -48,7 +48,7 @@ impl TrainCommand for TrainTag {
         if too_long > 0 {
             let s = if too_long == 1 { " is" } else { "s are" };
             output.warning(format_args!(
-                "{too_long} sentence{s} longer than {} {}, and read in several pieces; --max-length sets how long a piece is",
+                "{too_long} sentence{s} longer than {} {} and are split; --max-length sets the limit",
                 reader.max_length,
                 steps(reader.level)
             ));
@@ -80,6 +80,6 @@ impl TrainCommand for TrainTag {
     }
 
     fn next_command(&self, _input: &Input<Self::Data>, model: &str) -> String {
-        format!("tag {model} \"some words of a line\"")
+        format!("tag {model} \"some words to tag\"")
     }
 }

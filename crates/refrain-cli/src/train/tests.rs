@@ -1,4 +1,4 @@
-//! A task that only a program of its own has, trained by the same command as all others: that of `examples/04-own-task`.
+//! The task of `examples/04-own-task`, trained by the same code as the built-in tasks.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::run;
@@ -21,7 +21,7 @@ mod parity;
 /// `refrain train parity`, if there were such a command.
 #[derive(Debug, Args)]
 struct TrainParity {
-    /// How many bits
+    /// Number of bits
     bits: usize,
     #[command(flatten)]
     run: RunOptions<TrainParity>,
@@ -30,8 +30,8 @@ struct TrainParity {
 impl TrainOptions for TrainParity {
     type Recipe = ParityRecipe;
 
-    const BATCH: &'static str = "Rows in a batch";
-    const VALIDATION: &'static str = "Share that is held out";
+    const BATCH: &'static str = "Rows per batch";
+    const VALIDATION: &'static str = "Fraction to hold out";
     const VALIDATION_FILE: &'static str = "Rows to validate on";
     const TEST_FILE: &'static str = "Rows to test on";
     const SEED: &'static str = "Seed";
@@ -96,7 +96,7 @@ fn command(folder: &Path, options: &[&str]) -> TrainParity {
     TrainParity::from_arg_matches(&matches).unwrap()
 }
 
-/// Runs the command with `--out` in a folder.
+/// Runs the command with `--out` in `folder`.
 fn train(folder: &Path, options: &[&str]) -> Result<()> {
     let quiet = Output::new(false, Verbosity::Quiet);
     run(&command(folder, options), Engine::default(), &quiet)
@@ -137,7 +137,7 @@ fn a_new_task_is_resumed_refused_for_memory_and_continued() {
     let model = || fs::read(folder.path().join("m.safetensors")).unwrap();
     let straight = model();
 
-    // What a run leaves that was stopped after some batches.
+    // What a run that was stopped after some batches leaves.
     let (recipe, task, mut batches) = (command(folder.path(), &options).recipe(), Parity::of(8), 0);
     let stopped = TrainingRun::new(&recipe, &task).train(&mut |event| {
         batches += usize::from(matches!(event, RunEvent::Batch(_)));

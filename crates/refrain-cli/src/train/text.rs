@@ -1,4 +1,4 @@
-//! `refrain train text`: a text becomes a model that continues it.
+//! `refrain train text`: trains a language model on a text.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use crate::cli::{TrainOptions, TrainText};
@@ -15,15 +15,15 @@ use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
-/// Tokens of the sample that `--log-dir` has of an epoch.
+/// Tokens of the sample that `--log-dir` records per epoch.
 const LOGGED: [(Level, usize); 3] = [(Level::Char, 300), (Level::Word, 60), (Level::Bpe, 100)];
 
-/// Tokens of the verse that is shown after learning the songbook.
+/// Tokens of the verse that is printed after training on the songbook.
 const VERSE: [(Level, usize); 3] = [(Level::Char, 600), (Level::Word, 120), (Level::Bpe, 200)];
 
 /// The texts of a run.
 pub(crate) struct Texts {
-    /// To learn, and to hold a share out if there is no other text to validate on.
+    /// For training; a part is held out for validation if `validation` is `None`.
     training: Text,
     validation: Option<Text>,
     test: Option<Text>,
@@ -62,7 +62,7 @@ impl TrainCommand for TrainText {
             None => text.split(recipe.training.validation, recipe.level)?,
         };
         if held_out.is_empty() && recipe.training.validation > 0.0 && validation.is_none() {
-            output.warning("the text's end has no line to hold out, so nothing is validated");
+            output.warning("the text has no line at its end to hold out, so nothing is validated");
         }
         let data = TrainingData {
             training: &training,
@@ -90,7 +90,7 @@ impl TrainCommand for TrainText {
     fn data_in_words(&self, input: &Input<Texts>, recipe: &TextRecipe) -> String {
         match recipe.training.validation {
             0.0 => input.name.clone(),
-            share => format!("{}, without the share of {share} held out to validate on", input.name),
+            share => format!("{}, without the fraction of {share} held out for validation", input.name),
         }
     }
 
@@ -98,18 +98,18 @@ impl TrainCommand for TrainText {
         let Headline { recipe, input, sizes, .. } = start;
         let characters = thousands(input.data.training.corpus.characters());
         let validate = match sizes.validation_tokens {
-            0 => "nothing to validate on".to_owned(),
-            n => format!("{} to validate on", thousands(n)),
+            0 => "none for validation".to_owned(),
+            n => format!("{} for validation", thousands(n)),
         };
         let test = match sizes.test_tokens {
             0 => String::new(),
-            n => format!(", {} to test", thousands(n)),
+            n => format!(", {} for test", thousands(n)),
         };
         let learned = thousands(sizes.trained_tokens(recipe));
         let vocabulary = thousands(sizes.vocabulary);
         vec![
             ("text", format!("{}, {characters} characters", input.name)),
-            ("tokens", format!("{learned} to learn, {validate}{test}; vocabulary of {vocabulary}")),
+            ("tokens", format!("{learned} for training, {validate}{test}; vocabulary of {vocabulary}")),
         ]
     }
 
@@ -130,14 +130,14 @@ impl TrainCommand for TrainText {
         }))
     }
 
-    /// What the model writes as it stands, always by the same random numbers; nothing if it cannot be run step by step.
+    /// Returns a text that the model generates, always with the same seed; `None` if it cannot run step by step.
     fn sample(model: &Model, codec: &Codec) -> Option<String> {
         let length = length_in(&LOGGED, codec.level());
         let mut model = LanguageModel::without_dropout(model, codec).ok()?;
         model.complete(&Generate { length, ..Generate::default() }).ok()
     }
 
-    /// A verse, after the songbook.
+    /// Prints a verse after training on the songbook.
     fn show(&self, model: &mut LanguageModel, output: &Output) -> Result<()> {
         if !self.files.is_empty() {
             return Ok(());
@@ -148,11 +148,11 @@ impl TrainCommand for TrainText {
 
     fn show_score(score: &TextScore) -> String {
         let TextScore { perplexity, bits_per_character, .. } = score;
-        format!("perplexity {perplexity:.2}, {bits_per_character:.3} bits a character")
+        format!("perplexity {perplexity:.2}, {bits_per_character:.3} bits per character")
     }
 
     fn next_command(&self, input: &Input<Texts>, model: &str) -> String {
-        // Words that a shell reads as they stand.
+        // Words that need no shell quoting.
         let plain = |word: &&str| word.chars().all(char::is_alphanumeric);
         let opening = &input.data.training.opening;
         let prompt = opening.split_whitespace().filter(plain).take(2).collect::<Vec<_>>().join(" ");
@@ -160,12 +160,12 @@ impl TrainCommand for TrainText {
     }
 }
 
-/// The number of tokens for a level.
+/// Returns the number of tokens for a level.
 fn length_in(lengths: &[(Level, usize)], level: Level) -> usize {
     lengths.iter().find(|(of, _)| *of == level).map_or(0, |(_, length)| *length)
 }
 
-/// The fields of a JSON object.
+/// Returns the fields of a JSON object.
 pub(super) fn fields(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(fields) => fields,

@@ -1,12 +1,12 @@
-//! Event files as TensorBoard reads them.
-#![allow(unreachable_pub, reason = "as its neighbour")]
+//! Reads TensorBoard event files.
+#![allow(unreachable_pub, reason = "shared by several test files")]
 
 use prost::Message;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Of TensorBoard's `event.proto` and `summary.proto` the fields that tests look at.
+/// The fields of TensorBoard's `event.proto` and `summary.proto` that tests check.
 #[derive(Clone, PartialEq, Message)]
 struct Event {
     #[prost(int64, tag = "2")]
@@ -53,12 +53,12 @@ struct Tensor {
     strings: Vec<Vec<u8>>,
 }
 
-/// What the files of a folder come to, by tag and step. What a start says to forget is not in it.
+/// The contents of a folder's event files, by tag and step, without those that a restart discards.
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
-    /// Bits, so that any number equals itself.
+    /// As bits, so that NaN equals itself.
     pub scalars: BTreeMap<String, BTreeMap<i64, u32>>,
-    /// How many values each holds.
+    /// The number of values in each histogram.
     pub histograms: BTreeMap<String, BTreeMap<i64, f64>>,
     pub texts: BTreeMap<String, BTreeMap<i64, String>>,
 }
@@ -96,7 +96,7 @@ impl Events {
         }
     }
 
-    /// The values of a scalar by step.
+    /// Returns the values of a scalar by step.
     pub fn scalar(&self, tag: &str) -> Vec<(i64, f32)> {
         let points =
             self.scalars.get(tag).unwrap_or_else(|| panic!("no {tag} among {:?}", self.scalars.keys()));
@@ -104,7 +104,7 @@ impl Events {
     }
 }
 
-/// The records of a file, without their checksums, which the writer's own tests look at.
+/// Returns the records of a file, without their checksums, which the writer's own tests check.
 fn records(mut file: &[u8]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     while !file.is_empty() {

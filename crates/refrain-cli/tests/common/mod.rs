@@ -1,5 +1,5 @@
-//! The binary as a person uses it.
-#![allow(dead_code, unreachable_pub, reason = "a module of every test file, each of which uses its own part")]
+//! Runs the binary as a user does.
+#![allow(dead_code, unreachable_pub, reason = "shared by all test files, each of which uses a part of it")]
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -43,18 +43,18 @@ Oh, turn, old wheel, and turn again,
 In the summer sun and the winter rain.
 ";
 
-/// Options that make a training take a moment.
+/// Options that keep training short.
 const TINY: [[&str; 2]; 5] =
     [["--units", "8"], ["--layers", "1"], ["--embedding", "8"], ["--steps", "16"], ["--epochs", "1"]];
 
-/// A command line with those options of [`TINY`] that it does not have itself.
+/// Adds the options of [`TINY`] that a command line does not have.
 pub fn tiny<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     let mut all = arguments.to_vec();
     all.extend(TINY.iter().filter(|[name, _]| !arguments.contains(name)).flatten());
     all
 }
 
-/// Compresses.
+/// Compresses bytes with gzip.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
@@ -84,7 +84,7 @@ impl Place {
         fs::read(self.file(name)).unwrap()
     }
 
-    /// Names of all files, hidden ones too.
+    /// Returns the names of all files, including hidden ones.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.path())
             .unwrap()
@@ -104,32 +104,32 @@ impl Place {
         Ran::new(self.command(arguments).output().unwrap())
     }
 
-    /// Runs with these bytes on stdin.
+    /// Runs a command with these bytes on stdin.
     pub fn piped(&self, arguments: &[&str], bytes: &[u8]) -> Ran {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // What is refused early is not read to its end.
+        // A refused command may not read all of its input.
         let _ = stdin.write_all(bytes);
         drop(stdin);
         Ran::new(child.wait_with_output().unwrap())
     }
 
-    /// Runs what must succeed.
+    /// Runs a command that must succeed.
     pub fn ok(&self, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
         ran
     }
 
-    /// Runs what must be refused as wrong input, with all of `phrases` in the message.
+    /// Runs a command that must be refused as invalid input, with all of `phrases` in the message.
     pub fn refused(&self, arguments: &[&str], phrases: &[&str]) {
         let ran = self.run(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
         ran.says_error(phrases);
         assert_eq!(ran.stdout, "", "{arguments:?}");
-        // Clap knows of `--json` anywhere before `--`.
+        // Clap accepts `--json` anywhere before `--`.
         let ran = self.run(&[&["--json"], arguments].concat());
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
         let error = ran.events("error");
@@ -143,7 +143,7 @@ impl Place {
     }
 }
 
-/// What a run left.
+/// The exit code and output of a run.
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -159,7 +159,7 @@ impl Ran {
         }
     }
 
-    /// Every line of stdout as JSON.
+    /// Returns every line of stdout as JSON.
     pub fn json(&self) -> Vec<Value> {
         self.stdout
             .lines()
@@ -167,12 +167,12 @@ impl Ran {
             .collect()
     }
 
-    /// The lines of one event.
+    /// Returns the lines of an event.
     pub fn events(&self, event: &str) -> Vec<Value> {
         self.json().into_iter().filter(|line| line["event"] == event).collect()
     }
 
-    /// The only line of one event.
+    /// Returns the only line of an event.
     pub fn event(&self, event: &str) -> Value {
         let mut all = self.events(event);
         assert_eq!(all.len(), 1, "{event} in {}", self.stdout);

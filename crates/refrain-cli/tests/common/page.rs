@@ -1,10 +1,10 @@
-//! Pages and pictures that a browser may open offline.
-#![allow(unreachable_pub, reason = "as its neighbour")]
+//! Checks pages and pictures, which must work in a browser offline.
+#![allow(unreachable_pub, reason = "shared by several test files")]
 
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashSet;
 
-/// The namespace of pictures: a name, which no browser loads.
+/// The namespace of pictures, which no browser loads.
 const SVG: &str = "http://www.w3.org/2000/svg";
 
 /// Parses a page or a picture, which must be well-formed and refer to nothing but itself.
@@ -44,13 +44,13 @@ pub fn parsed(text: &str) -> Document<'_> {
     document
 }
 
-/// All that a reader sees in a part of it, one space between words.
+/// Returns the visible text of a node, with one space between words.
 pub fn words(node: Node<'_, '_>) -> String {
     let texts = node.descendants().filter(Node::is_text).filter_map(|text| text.text());
     texts.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The sections of a page: the anchor, the heading and the number of figures, each of which says how it is read.
+/// Returns the sections of a page: anchor, heading and number of figures. Each figure must explain how to read it.
 pub fn sections(page: &Document<'_>) -> Vec<(String, String, usize)> {
     let named = |node: Node<'_, '_>, tag: &str| node.is_element() && node.tag_name().name() == tag;
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! What it costs to read a file: no more than goes with its size.
+//! Measures that reading a file costs no more than its size allows.
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes that a file may cost beside its own size.
+/// Bytes that reading a file may allocate in addition to its size.
 const MOST_BYTES: usize = 64 << 20;
 const MOST_TIME: Duration = Duration::from_secs(1);
-/// Times that a slow one is tried: other programs' work is no fault of the file.
+/// How often a slow file is tried, since other programs may slow it down.
 const TRIES: usize = 4;
 
-/// Returns what came of a file of this many bytes; an error with the cost if that took too long, or too many bytes were
-/// allocated. All of them count, which is no less than their peak.
+/// Returns the outcome for a file of this many bytes, or an error with the cost if it took too long or allocated too
+/// many bytes. All allocations count, which is at least their peak.
 pub(crate) fn measured(size: usize, read_and_use: impl Fn() -> String) -> Result<String, String> {
     let mut slowest = Duration::MAX;
     for _ in 0..TRIES {

@@ -1,4 +1,4 @@
-//! Damaged and forged safetensors files, made of an honest one.
+//! Makes damaged and forged safetensors files from a valid one.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// None for bytes that are no length, JSON and rest.
+    /// Parses a file; `None` if it is not a length, JSON and the rest.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
         let end = usize::try_from(length).ok()?.checked_add(8)?;
@@ -22,7 +22,7 @@ impl Parts {
         join(&Value::Object(self.header.clone()).to_string(), &self.tensors)
     }
 
-    /// The metadata, empty where there is none.
+    /// Returns the metadata, empty if there is none.
     pub(crate) fn metadata(&self) -> Map<String, Value> {
         self.header.get("__metadata__").and_then(Value::as_object).cloned().unwrap_or_default()
     }
@@ -42,7 +42,7 @@ pub(crate) struct Mutation {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Makes the digests of a file right again.
+/// Makes the digests of a file valid again.
 pub(crate) type Redigest<'a> = &'a dyn Fn(&mut Parts);
 
 /// Changes files at random; the same seed gives the same changes.
@@ -55,7 +55,7 @@ impl Mutator {
         Self { state: seed }
     }
 
-    /// A number below `bound`, by splitmix64.
+    /// Returns a number below `bound`, from splitmix64.
     fn below(&mut self, bound: usize) -> usize {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
@@ -68,8 +68,8 @@ impl Mutator {
         &list[self.below(list.len())]
     }
 
-    /// One change, or two, of an honest file; with `redigest` its digests are made right afterwards, where the
-    /// changed file can still be taken apart.
+    /// Makes one or two changes to a valid file. With `redigest`, its digests are made valid afterwards if the changed
+    /// file can still be parsed.
     pub(crate) fn mutate(&mut self, file: &[u8], redigest: Option<Redigest<'_>>) -> Mutation {
         let mut mutation = match self.below(3) {
             0 => self.bytes(file.to_vec()),
@@ -87,7 +87,7 @@ impl Mutator {
         mutation
     }
 
-    /// A place in a file: near its borders, in its header or in its tensors.
+    /// Returns a position in a file: near a boundary, in its header or in its tensors.
     fn place(&mut self, file: &[u8]) -> usize {
         let header = 8 + u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
         let at = match self.below(6) {
@@ -171,7 +171,7 @@ impl Mutator {
         Mutation { what: format!("{key}: {what}"), bytes: parts.to_bytes() }
     }
 
-    /// The list of tensors.
+    /// Changes the list of tensors.
     fn header(&mut self, parts: &mut Parts) -> String {
         let names: Vec<String> = parts.header.keys().filter(|key| *key != "__metadata__").cloned().collect();
         if names.is_empty() || self.below(4) == 0 {
@@ -193,7 +193,7 @@ impl Mutator {
                 let shape = tensor["shape"].as_array().cloned().unwrap_or_default();
                 let shape: Vec<Value> = shape.into_iter().rev().collect();
                 tensor["shape"] = shape.into();
-                format!("{name}: shape turned round")
+                format!("{name}: shape reversed")
             }
             2 => {
                 let number = self.number();
@@ -230,7 +230,7 @@ impl Mutator {
         }
     }
 
-    /// A value that a number may be replaced by.
+    /// Returns a value to replace a number by.
     fn number(&mut self) -> Value {
         let numbers = [
             json!(0),
@@ -260,11 +260,11 @@ impl Mutator {
         self.pick(&numbers).clone()
     }
 
-    /// A changed JSON document, as text.
+    /// Returns a changed JSON document, as text.
     fn document(&mut self, mut value: Value) -> (String, String) {
         let mut places = Vec::new();
         walk(&value, String::new(), &mut places);
-        // Numbers are few among the words of a vocabulary, and what matters most.
+        // Numbers matter most, but are rare among the words of a vocabulary.
         let numbers: Vec<String> = places
             .iter()
             .filter(|place| value.pointer(place).is_some_and(|v| v.is_number() || v.is_boolean()))
@@ -318,7 +318,7 @@ impl Mutator {
         };
         let mut text = value.to_string();
         if self.below(10) == 0 {
-            // A key that stands there twice cannot be said by a map.
+            // A map cannot represent a duplicate key.
             let first = value.as_object().and_then(|map| map.iter().next());
             if let Some((key, value)) = first {
                 text = text.replacen('{', &format!("{{{}:{value},", json!(key)), 1);
@@ -328,7 +328,7 @@ impl Mutator {
         (what, text)
     }
 
-    /// An entry of some list, `times` more after it: layers, inputs, labels, merges.
+    /// Appends an entry of some list `times` more: layers, inputs, labels, merges.
     fn repeat(&mut self, value: &mut Value, times: usize) -> String {
         let mut places = Vec::new();
         walk(value, String::new(), &mut places);
@@ -385,7 +385,7 @@ impl Mutator {
     }
 }
 
-/// The JSON pointer of every value in `value`.
+/// Collects the JSON pointer of every value in `value`.
 fn walk(value: &Value, place: String, places: &mut Vec<String>) {
     match value {
         Value::Object(map) => {

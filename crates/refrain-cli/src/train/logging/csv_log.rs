@@ -1,6 +1,6 @@
-//! `--csv-log`: a row an epoch, as Keras's `CSVLogger` writes.
+//! `--csv-log`: one row per epoch, like Keras's `CSVLogger`.
 //!
-//! All fields are numbers or `true`, none of which needs quotes.
+//! All fields are numbers or `true`, so none needs quotes.
 
 use super::Epoch;
 use crate::error::{Failure, Result};
@@ -9,10 +9,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes that a row may have, by far.
+/// Maximum bytes of a row, far above the usual.
 const LONGEST_ROW: u64 = 1 << 16;
 
-/// A file of epochs.
+/// A CSV file of epochs.
 #[derive(Debug)]
 pub(super) struct CsvLog {
     path: PathBuf,
@@ -20,16 +20,16 @@ pub(super) struct CsvLog {
 }
 
 impl CsvLog {
-    /// Looks whether it can be written. What is no log of such a run is not overwritten.
+    /// Checks that the file can be written. Refuses to overwrite a file that is not a log of this kind of run.
     pub(super) fn open(path: &Path, columns: Vec<String>, resume: bool) -> Result<Self> {
         let log = Self { path: path.to_owned(), columns };
         writable::check(path, "name another file with --csv-log")?;
-        // With --resume it is looked into more closely when the run starts.
+        // With --resume, the file is checked more closely when the run starts.
         if resume || !path.exists() || log.has_header().map_err(|e| log.unreadable(&e))? {
             return Ok(log);
         }
         Err(Failure::input(format!(
-            "--csv-log {} is there already and is no log of such a run, whose first line is `{}`; name another file",
+            "--csv-log {} already exists and is not a log of this kind of run, which begins with `{}`; name another file",
             path.display(),
             log.header()
         )))
@@ -43,13 +43,13 @@ impl CsvLog {
         self.columns.join(",")
     }
 
-    /// Whether it is empty or begins as this run's do.
+    /// Returns whether the file is empty or begins with this run's header.
     fn has_header(&self) -> io::Result<bool> {
         let first = read_row(&mut BufReader::new(File::open(&self.path)?))?;
         Ok(first.is_empty() || first == format!("{}\n", self.header()).into_bytes())
     }
 
-    /// Begins the file, or continues it after the rows of this many epochs.
+    /// Starts the file, or cuts it after the rows of this many epochs to continue it.
     pub(super) fn begin(&mut self, done: usize) -> Result<()> {
         if done == 0 {
             return fs::write(&self.path, format!("{}\n", self.header())).map_err(|e| self.unwritable(&e));
@@ -59,7 +59,7 @@ impl CsvLog {
         file.and_then(|file| file.set_len(end)).map_err(|e| self.unwritable(&e))
     }
 
-    /// Where the row of an epoch ends, if those before it are there too.
+    /// Returns where the row of the last of these epochs ends. Fails if a row is missing.
     fn end_of(&self, epochs: usize) -> Result<u64> {
         let file = File::open(&self.path).map_err(|e| self.unreadable(&e))?;
         let mut file = BufReader::new(file);
@@ -76,7 +76,7 @@ impl CsvLog {
             if fields != self.columns.len() || !row.starts_with(number.as_bytes()) || !row.ends_with(b"\n") {
                 let s = if epochs == 1 { "" } else { "s" };
                 return Err(self.not_this_runs(&format!(
-                    "the checkpoint has {epochs} epoch{s}, and line {} of the file is no row of epoch {epoch}",
+                    "the checkpoint has {epochs} epoch{s}, but line {} of the file is not the row of epoch {epoch}",
                     epoch + 1
                 )));
             }
@@ -85,7 +85,7 @@ impl CsvLog {
         Ok(end)
     }
 
-    /// Adds a row. The file must be there still.
+    /// Adds a row. The file must still exist.
     pub(super) fn add(&mut self, epoch: &Epoch) -> Result<()> {
         let fields: Vec<_> = self.columns.iter().map(|name| epoch.text(name)).collect();
         let row = format!("{}\n", fields.join(","));
@@ -93,7 +93,7 @@ impl CsvLog {
         file.and_then(|mut file| file.write_all(row.as_bytes())).map_err(|e| self.unwritable(&e))
     }
 
-    /// Waits until all rows are on the disk.
+    /// Waits until all rows are on disk.
     pub(super) fn sync(&mut self) -> Result<()> {
         let file = OpenOptions::new().append(true).open(&self.path);
         file.and_then(|file| file.sync_data()).map_err(|e| self.unwritable(&e))
@@ -109,14 +109,13 @@ impl CsvLog {
 
     fn not_this_runs(&self, why: &str) -> Failure {
         Failure::input(format!(
-            "--csv-log {} is not the log of the run that is to resume: {why}. Name the run's own file, or resume without \
-             --csv-log",
+            "--csv-log {} is not the log of the resumed run: {why}; name that run's log, or leave out --csv-log",
             self.path.display()
         ))
     }
 }
 
-/// A line with its end; nothing after the last one.
+/// Reads a line with its line break; empty at the end of the file.
 fn read_row(file: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut row = Vec::new();
     io::Read::take(file, LONGEST_ROW).read_until(b'\n', &mut row)?;
@@ -149,7 +148,7 @@ mod tests {
         (1..=3).for_each(|n| log.add(&epoch(n)).unwrap());
         let whole = "epoch,loss,val_loss\n1,1.5,\n2,0.75,\n3,0.5,\n";
         assert_eq!(read(&path), whole);
-        // A row that was cut short is after the checkpoint too.
+        // A truncated row after the checkpoint is dropped too.
         fs::write(&path, format!("{whole}4,0.3")).unwrap();
         let mut log = CsvLog::open(&path, columns(), true).unwrap();
         log.begin(2).unwrap();
@@ -158,7 +157,7 @@ mod tests {
         log.sync().unwrap();
         assert_eq!(read(&path), whole);
         let error = CsvLog::open(&path, columns(), true).unwrap().begin(4).unwrap_err();
-        assert!(error.message().contains("line 5 of the file is no row of epoch 4"), "{error:?}");
+        assert!(error.message().contains("line 5 of the file is not the row of epoch 4"), "{error:?}");
         assert_eq!(read(&path), whole, "a refused file stays as it is");
         fs::remove_file(&path).unwrap();
         assert!(log.add(&epoch(4)).is_err() && !path.exists());
@@ -171,7 +170,7 @@ mod tests {
         for other in ["epoch,loss\n1,2\n", "epoch,loss,val_loss", "\u{feff}epoch,loss,val_loss\n", "\n"] {
             fs::write(&path, other).unwrap();
             let error = CsvLog::open(&path, columns(), false).unwrap_err();
-            assert!(error.message().contains("is no log of such a run"), "{error:?}");
+            assert!(error.message().contains("is not a log of this kind of run"), "{error:?}");
             let error = CsvLog::open(&path, columns(), true).unwrap().begin(1).unwrap_err();
             assert!(error.message().contains("its first line is not"), "{error:?}");
             assert_eq!(read(&path), other);

@@ -1,12 +1,12 @@
 //! A run's batches in bounded memory.
 
-/// Points that are kept: more than a picture has room for.
+/// Maximum points kept, more than a picture has room for.
 const MOST: usize = 1024;
 
-/// What is drawn of a batch.
+/// The values of a batch that are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Point {
-    /// Of the run, from 1.
+    /// The number of the batch in the run, from 1.
     pub(super) batch: f64,
     pub(super) loss: f64,
     pub(super) learning_rate: f64,
@@ -24,11 +24,11 @@ impl Point {
     }
 }
 
-/// Means of as many batches beside each other as it takes to keep [`MOST`] points.
+/// A curve of at most [`MOST`] points, each the mean of as many neighbouring batches as that takes.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
     points: Vec<Point>,
-    /// Batches of a point.
+    /// Batches per point.
     stride: usize,
     sum: Point,
     summed: usize,
@@ -55,13 +55,13 @@ impl Curve {
         }
     }
 
-    /// The mean of the batches that do not make a point yet.
+    /// Returns the mean of the batches that do not make up a point yet.
     fn rest(&self) -> Option<Point> {
         let n = self.summed as f64;
         (self.summed > 0).then(|| self.sum.map(self.sum, |sum, _| sum / n))
     }
 
-    /// Every point, the batches at the end too.
+    /// Returns all points, including one for the batches at the end.
     pub(super) fn points(&self) -> impl Iterator<Item = Point> {
         self.points.iter().copied().chain(self.rest())
     }

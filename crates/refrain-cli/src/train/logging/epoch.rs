@@ -1,12 +1,12 @@
-//! An epoch of any training, as `--json` has it, and what logs know of its task.
+//! An epoch of any training run, with the fields of `--json`, and what logs know about its task.
 
 use refrain::task::{EpochRecord, MetricInfo, Task, Unit, log_columns};
 use serde_json::Value;
 
-/// What logs know of a task.
+/// What logs know about a task.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskInfo {
-    /// The fields of `--json`'s event `epoch`, those too that only some runs have.
+    /// The fields of the JSON event `epoch`, including those that only some runs have.
     pub(super) columns: Vec<String>,
     pub(super) unit: Unit,
     pub(super) metrics: &'static [MetricInfo],
@@ -18,7 +18,7 @@ impl TaskInfo {
     }
 }
 
-/// What an epoch came to, by the names of [`TaskInfo::columns`].
+/// The values of an epoch, by the names in [`TaskInfo::columns`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Epoch(pub(super) Vec<(String, Value)>);
 
@@ -35,12 +35,12 @@ impl Epoch {
         number(self.get(name)?)
     }
 
-    /// The numbers by name.
+    /// Returns the numbers by name.
     pub(super) fn numbers(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().filter_map(|(name, value)| Some((name.as_str(), number(value)?)))
     }
 
-    /// A field as it stands in JSON, without quotes; empty if there is none.
+    /// Returns a field as it is written in JSON, without quotes; empty if missing.
     pub(super) fn text(&self, name: &str) -> String {
         match self.get(name) {
             None | Some(Value::Null) => String::new(),
@@ -50,7 +50,7 @@ impl Epoch {
     }
 }
 
-/// A number in JSON; one that is not finite stands there as a word.
+/// Returns a number in JSON, where non-finite numbers are strings.
 pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }

@@ -1,4 +1,4 @@
-//! `--plot`: the course of a run as a picture.
+//! `--plot`: the curves of a run as a picture.
 
 use super::curve::{Curve, Point};
 use super::{End, Epoch, TaskInfo};
@@ -10,9 +10,9 @@ use refrain::task::RunBatch;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Pixels of a PNG for each of the SVG: sharp on today's screens.
+/// Pixels of a PNG per unit of the SVG, for high-resolution screens.
 const SCALE: f64 = 2.0;
-/// A gradient norm that grows or falls by more is drawn over its powers of ten.
+/// Gradient norms whose largest is more than this many times the smallest get a logarithmic axis.
 const LINEAR: f64 = 100.0;
 
 /// A picture that is drawn when the run ends.
@@ -24,7 +24,7 @@ pub(super) struct LossPlot {
     task: TaskInfo,
     curve: Curve,
     epochs: Vec<Epoch>,
-    /// Batches so far, and those after which the first epoch ended.
+    /// Batches so far, and the batch after which the first epoch ended.
     batches: f64,
     ended: Option<f64>,
 }
@@ -36,7 +36,7 @@ enum Format {
 }
 
 impl Format {
-    /// By the file's name.
+    /// Returns the format for a file's extension.
     fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let is_built = cfg!(feature = "png");
@@ -44,7 +44,8 @@ impl Format {
             "svg" => Ok(Self::Svg),
             "png" if is_built => Ok(Self::Png),
             "png" => Err(Failure::input(format!(
-                "--plot {}: this refrain was built without .png; name it .svg, or build with `--features png`",
+                "--plot {}: this program was built without PNG support; name a .svg file, or build it with `--features \
+                 png`",
                 path.display()
             ))),
             _ => Err(Failure::input(format!(
@@ -57,7 +58,7 @@ impl Format {
 }
 
 impl LossPlot {
-    /// Looks whether it can be written.
+    /// Checks that the file can be written.
     pub(super) fn open(path: &Path, task: TaskInfo) -> Result<Self> {
         let format = Format::of(path)?;
         writable::check(path, "name another file with --plot")?;
@@ -78,7 +79,7 @@ impl LossPlot {
     }
 
     pub(super) fn begin(&mut self, name: &str) {
-        // Whoever is shown the picture has other folders.
+        // The folder means nothing to other readers of the picture.
         let name = Path::new(name).file_name().map_or(name.into(), |name| name.to_string_lossy());
         self.title = format!("Training on {name}");
     }
@@ -98,7 +99,7 @@ impl LossPlot {
         self.ended.get_or_insert(self.batches);
     }
 
-    /// Draws the run. Whether there was anything to draw.
+    /// Draws the run, and returns whether there was anything to draw.
     pub(super) fn draw(&mut self, end: Option<End>) -> Result<bool> {
         let mut best = 0;
         if let Some(end) = end {
@@ -116,7 +117,7 @@ impl LossPlot {
         Ok(true)
     }
 
-    /// One epoch is a point; a run of one is drawn by its batches.
+    /// Draws a point per epoch, or per batch if there is only one epoch.
     fn figure(&self, best: usize) -> Option<Figure> {
         let by_batches = self.epochs.len() <= 1 && self.curve.points().next().is_some();
         let charts = if by_batches { self.by_batches() } else { self.by_epochs(best) };
@@ -125,7 +126,7 @@ impl LossPlot {
     }
 
     fn blank(&self) -> Figure {
-        let what = "How loss, accuracy, learning rate and gradient norm went over a training.";
+        let what = "Loss, accuracy, learning rate and gradient norm over a training run.";
         Figure::new(&self.title).description(what).columns(2)
     }
 
@@ -149,7 +150,7 @@ impl LossPlot {
         let both = |title: &str, name: &str| {
             let validated = of(&format!("val_{name}"));
             let chart = chart(title, "epochs", [("training", of(name)), ("validation", validated.clone())])?;
-            // Without validation the last epoch's model is kept, which needs no line.
+            // Without validation, the last epoch's model is saved, which needs no line.
             Some(if validated.is_empty() { chart } else { chart.vertical("saved", best as f64) })
         };
         let reported = self.task.metrics.iter().filter(|metric| metric.is_reported());
@@ -166,7 +167,7 @@ fn capitalised(label: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A chart of what is finite in some lines; nothing where nothing is.
+/// Returns a chart of the finite values of some lines; `None` if there are none.
 fn chart<const N: usize>(title: &str, x: &str, lines: [(&str, Vec<(f64, f64)>); N]) -> Option<Chart> {
     let finite = |line: Vec<(f64, f64)>| line.into_iter().filter(|(_, y)| y.is_finite()).collect::<Vec<_>>();
     let lines = lines.map(|(name, line)| (name, finite(line)));
@@ -220,14 +221,17 @@ mod tests {
         let one =
             json!({ "epoch": 1, "loss": 2.0, "val_loss": 1.5, "gradient_norm": 0.0, "learning_rate": 0.1 });
         let mut one = plot(&[one]);
-        assert!(svg(&one).contains("epochs"), "a run that went on at its end has no batches");
+        assert!(svg(&one).contains("epochs"), "a run that was resumed at its end has no batches");
         one.ended = Some(1.0);
         one.curve.add(Point { batch: 1.0, loss: f64::INFINITY, learning_rate: 0.1, gradient_norm: 1e-9 });
         one.curve.add(Point { batch: 2.0, loss: 3.0, learning_rate: 0.1, gradient_norm: 1e9 });
         let drawn = svg(&one);
         assert!(drawn.contains("batches") && drawn.contains("validation"), "{drawn}");
         one.ended = None;
-        assert!(!svg(&one).contains("validation"), "an epoch that ended in an earlier run has no place");
+        assert!(
+            !svg(&one).contains("validation"),
+            "an epoch that ended before the run was resumed is not drawn"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What a run writes down of itself as it goes: rows of epochs, a picture, what TensorBoard shows.
+//! The logs of a run: rows of epochs, a picture, and files for TensorBoard.
 //!
-//! Nothing here changes what is learned. A path that cannot be written is refused before training; what fails later
-//! (a full disk, a folder that is gone) is warned of once, and the run continues without that log.
+//! Nothing here changes what is learned. A path that cannot be written is refused before training. If a log fails later
+//! (a full disk, a removed folder), there is one warning and the run continues without that log.
 
 mod board;
 mod csv_log;
@@ -34,17 +34,17 @@ pub(crate) struct Logging<'a> {
     plot: Option<LossPlot>,
     folder: Option<LogFolder>,
     board: Option<Board>,
-    /// Why the run was not to begin.
+    /// Why the run must not start.
     refused: Option<Failure>,
 }
 
 /// A run that starts or resumes.
 #[derive(Debug)]
 struct Started<'a> {
-    /// What it learns.
+    /// The name of the training data.
     name: &'a str,
     model: &'a Model,
-    /// Done, and to be done in all.
+    /// Epochs done so far, and epochs in total.
     epochs: (usize, usize),
     batches_done: u64,
     validates: bool,
@@ -54,11 +54,11 @@ struct Started<'a> {
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct End {
-    /// All that ended, those before it was resumed too.
+    /// All completed epochs, including those before the run was resumed.
     epochs: Vec<Epoch>,
     best_epoch: usize,
     stopped: Stopped,
-    /// Of the model that was saved: `val_loss` and so on.
+    /// The scores of the saved model: `val_loss` and so on.
     scores: Vec<(String, f64)>,
 }
 
@@ -77,7 +77,7 @@ impl End {
 }
 
 impl<'a> Logging<'a> {
-    /// Looks whether everything can be written, for a run whose model is wanted in `out`.
+    /// Checks that all logs can be written, for a run that saves its model to `out`.
     pub(crate) fn open(
         options: &LoggingOptions,
         task: TaskInfo,
@@ -95,7 +95,7 @@ impl<'a> Logging<'a> {
         Ok(Self { output, task, csv, plot, folder, board: None, refused: None })
     }
 
-    /// Refuses files that are to be read, which must not be lost.
+    /// Refuses logs that would overwrite an input file.
     pub(crate) fn keep_what_is_read<'f>(
         &self,
         read: impl Iterator<Item = &'f PathBuf> + Clone,
@@ -106,15 +106,15 @@ impl<'a> Logging<'a> {
         written.try_for_each(|(name, path)| writable::keep_what_is_read(path, read.clone(), name))
     }
 
-    /// What a run takes, and what looking into its model takes besides: its parameters before a batch, and the copy that
-    /// writes a sample, with gradients of its own.
+    /// Adds the memory of the logs to that of a run: the parameters before a batch, and the copy of the model that
+    /// generates a sample, with its own gradients.
     pub(crate) fn with_memory(&self, memory: &Memory, model: &Model) -> Memory {
         const COPIES: usize = 3;
         let copies = if self.folder.is_some() { COPIES } else { 0 };
         memory.clone().with("logs", (copies * size_of_val(model.params().values())) as u64)
     }
 
-    /// Logs an event of a run on data of this name. The answer `Stop` to its start means that a log is not this run's:
+    /// Logs an event of a run on data of this name. If the answer to the start is `Stop`, a log belongs to another run:
     /// see [`Logging::refused`].
     pub(crate) fn event<T: Task>(
         &mut self,
@@ -158,12 +158,12 @@ impl<'a> Logging<'a> {
         Ok(())
     }
 
-    /// Why the run was not to begin, if it was not.
+    /// Returns why the run must not start, if so.
     pub(crate) fn refused(&mut self) -> Option<Failure> {
         self.refused.take()
     }
 
-    /// A batch was trained. Whether the next one is to be probed.
+    /// Logs a batch. The answer says whether to probe the next one.
     fn batch(&mut self, batch: &RunBatch<'_>) -> Answer {
         if let Some(plot) = &mut self.plot {
             plot.batch(batch);
@@ -176,7 +176,7 @@ impl<'a> Logging<'a> {
         if probe { Answer::Probe } else { Answer::Continue }
     }
 
-    /// An epoch ended; `sample` is what the model writes, where it can.
+    /// Logs an epoch; `sample` returns a text that the model generates, if it can.
     fn epoch(&mut self, epoch: Epoch, sample: impl FnOnce() -> Option<String>) {
         attempt(self.output, "--csv-log", &mut self.csv, |csv| csv.add(&epoch));
         attempt(self.output, "--log-dir", &mut self.board, |board| board.epoch(&epoch, sample));
@@ -185,13 +185,13 @@ impl<'a> Logging<'a> {
         }
     }
 
-    /// A checkpoint is about to be written. What it counts on is to be on the disk before it is.
+    /// Flushes the logs to disk before a checkpoint that relies on them is written.
     fn sync(&mut self) {
         attempt(self.output, "--csv-log", &mut self.csv, CsvLog::sync);
         attempt(self.output, "--log-dir", &mut self.board, Board::sync);
     }
 
-    /// The run ended, and its model is safe; without an `end` it failed.
+    /// Finishes the logs once the run has ended and its model is saved; without an `end`, the run failed.
     pub(crate) fn ended(mut self, end: Option<End>) {
         attempt(self.output, "--log-dir", &mut self.board, |board| board.end(end.as_ref()));
         let mut drawn = None;
@@ -200,12 +200,12 @@ impl<'a> Logging<'a> {
             Ok(())
         });
         if let Some(path) = drawn {
-            self.output.log(format_args!("{:9} {path}", "drawn"));
+            self.output.log(format_args!("{:9} {path}", "plotted"));
         }
     }
 }
 
-/// Does something with a log. Where that fails, it is warned of, and the log is given up: the run is worth more.
+/// Does something with a log. If that fails, prints a warning and drops the log so that the run can continue.
 fn attempt<T>(output: &Output, option: &str, log: &mut Option<T>, action: impl FnOnce(&mut T) -> Result<()>) {
     let Some(at) = log else { return };
     if let Err(failure) = action(at) {
@@ -214,7 +214,7 @@ fn attempt<T>(output: &Output, option: &str, log: &mut Option<T>, action: impl F
     }
 }
 
-/// Refuses two results in one file.
+/// Refuses to write two results to the same file.
 fn keep_apart(files: &[(&str, Option<&Path>)]) -> Result<()> {
     let mut seen: Vec<(&str, PathBuf)> = Vec::new();
     for (option, path) in files {
@@ -231,7 +231,7 @@ fn keep_apart(files: &[(&str, Option<&Path>)]) -> Result<()> {
     Ok(())
 }
 
-/// A path under which a file is the same, whether it is there or not.
+/// Returns a canonical path for a file, whether it exists or not.
 fn place_of(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {
         return path;

@@ -1,11 +1,11 @@
-//! What looking may cost.
+//! A time budget for logging.
 
 use std::time::{Duration, Instant};
 
-/// The share of the run's time that one kind of look may take.
+/// One kind of log may take one part in this many of the run's time.
 const SHARE: u32 = 100;
 
-/// Time that is spent beside training.
+/// The time spent on something other than training.
 #[derive(Debug)]
 pub(super) struct Budget {
     begun: Instant,
@@ -18,7 +18,7 @@ impl Budget {
         Self { begun: Instant::now(), spent: Duration::ZERO, last: Duration::ZERO }
     }
 
-    /// Whether one more, which costs what the last one did, stays within the share. The first one always does.
+    /// Returns whether one more, at the cost of the last one, stays within the budget. The first one always does.
     pub(super) fn allows(&self) -> bool {
         self.allows_after(self.begun.elapsed())
     }
@@ -27,7 +27,7 @@ impl Budget {
         self.last.is_zero() || (self.spent + self.last) * SHARE <= elapsed
     }
 
-    /// Does it, and counts its time.
+    /// Runs `look` and adds its time.
     pub(super) fn spend<T>(&mut self, look: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let result = look();
@@ -54,10 +54,10 @@ mod tests {
                 let cost = if looks % 2 == 0 { 3 } else { 7 };
                 budget.add(Duration::from_millis(cost));
                 (spent, looks) = (spent + cost, looks + 1);
-                // An estimate by the last one is off by 4 ms at most.
+                // An estimate from the last cost is off by at most 4 ms.
                 assert!(looks == 1 || spent <= ms / 100 + 4, "{spent} of {ms}");
             }
         }
-        assert!(spent > 990, "what it may cost is used: {spent}");
+        assert!(spent > 990, "the budget is used: {spent}");
     }
 }

@@ -1,5 +1,5 @@
-//! A look into a model after a batch: how weights, gradients, gates and states are distributed, how far a step went,
-//! and how much of the gradient comes through time.
+//! A probe of the model after a batch: histograms of weights, gradients, gates and states, the size of the update, and
+//! how much of the gradient is carried through time.
 
 use super::budget::Budget;
 use refrain::Model;
@@ -7,18 +7,18 @@ use refrain::custom::Params;
 use refrain::inspect::Result;
 use refrain::inspect::tensorboard::{EventWriter, log_gradients, log_parameters, log_recurrences};
 
-/// Looks come once in this many of the intervals of scalars.
+/// Intervals of scalars per probe.
 const SPREAD: u64 = 10;
-/// Batches, in those intervals, that lie between two looks even where epochs are shorter.
+/// Minimum intervals of scalars between two probes, even if epochs are shorter.
 const CLOSEST: u64 = 2;
-/// When to look, and what is kept for it.
+/// When to probe, and the state it needs.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// Batches from one point of the curves to the next.
+    /// Batches between two points of the curves.
     every: u64,
-    /// The batch of the last look.
+    /// The batch of the last probe.
     last: Option<u64>,
-    /// The parameters before the batch that was to be probed; nothing where none was.
+    /// The parameters before the batch to probe; empty if there is none.
     before: Vec<f32>,
     budget: Budget,
 }
@@ -28,7 +28,7 @@ impl Look {
         Self { every, last: None, before: Vec::new(), budget: Budget::new() }
     }
 
-    /// Whether to look at the next batch of the run, which may be the last of its epoch.
+    /// Returns whether to probe the next batch of the run, which may be the last of its epoch.
     fn is_due(&self, next: u64, is_last: bool) -> bool {
         let Some(last) = self.last else { return true };
         let since = next.saturating_sub(last);
@@ -37,7 +37,7 @@ impl Look {
         (far || at_end) && self.budget.allows()
     }
 
-    /// Gets ready for the next batch if it is due. Whether it is to be probed.
+    /// Prepares for the next batch if it is due, and returns whether to probe it.
     pub(super) fn prepare(&mut self, model: &Model, next: u64, is_last: bool) -> bool {
         if !self.is_due(next, is_last) {
             return false;
@@ -47,7 +47,7 @@ impl Look {
         true
     }
 
-    /// Looks at the batch after which the model is, if it was probed: who asks for a probe may get a checkpoint.
+    /// Logs the last batch if it was probed. A due checkpoint may have replaced the probe.
     pub(super) fn write(&mut self, writer: &mut EventWriter, model: &Model, batch: u64) -> Result<()> {
         let before = std::mem::take(&mut self.before);
         let mut probed = model.recurrences().filter(|layer| layer.layout().rows() > 0);
@@ -64,8 +64,8 @@ impl Look {
     }
 }
 
-/// The norm of each parameter that is trained, and how far the step went in proportion to it; a batch that only adds to
-/// the gradient of the next ones goes nowhere.
+/// Logs the norm of each trained parameter and the relative size of its update. A batch that only accumulates gradients
+/// has no update.
 fn log_norms(writer: &mut EventWriter, step: u64, now: &Params, before: &[f32]) -> Result<()> {
     for span in now.spans().iter().filter(|span| span.trainable) {
         let (before, now) = (&before[span.range()], &now.values()[span.range()]);
@@ -92,7 +92,7 @@ mod tests {
         let mut look = Look::new(5);
         let mut looks = Vec::new();
         for batch in 1..=200_u64 {
-            // Epochs of 8 batches to 80, of 120 then.
+            // Epochs of 8 batches up to 80, then one of 120.
             let is_last = if batch <= 80 { batch % 8 == 0 } else { batch == 200 };
             if look.is_due(batch, is_last) {
                 look.last = Some(batch);

@@ -1,14 +1,14 @@
-//! `--log-dir`: what TensorBoard shows of a run, under the names that Keras gives it.
+//! `--log-dir`: TensorBoard logs of a run, with Keras's tag names.
 //!
 //! | folder | tag | each |
 //! |---|---|---|
-//! | `train` | `batch_loss` (the mean since the last point), `batch_gradient_norm` (likewise), `batch_learning_rate`, `batch_tokens_per_second` | `--log-every` batches |
-//! | `train` | `lstm/kernel/histogram`, `/gradient`, `/norm`, `/update_ratio`; `gates/lstm/i` …, `states/lstm/h`, `/c`; `gradient_through_time/lstm/first_step`, `/last_step` | look, see [`Look`] |
+//! | `train` | `batch_loss` (the mean since the last point), `batch_gradient_norm` (also a mean), `batch_learning_rate`, `batch_tokens_per_second` | `--log-every` batches |
+//! | `train` | `lstm/kernel/histogram`, `/gradient`, `/norm`, `/update_ratio`; `gates/lstm/i` …, `states/lstm/h`, `/c`; `gradient_through_time/lstm/first_step`, `/last_step` | probe, see [`Look`] |
 //! | `train` | `epoch_loss`, `epoch_accuracy`, `epoch_perplexity`, `epoch_learning_rate` …; `sample` | epoch |
 //! | `validation` | `epoch_loss`, `epoch_accuracy` … | epoch |
-//! | the folder | the recipe; `final_val_loss` and so on of the model that was saved | run |
+//! | the folder | the recipe; `final_val_loss` and so on of the saved model | run |
 //!
-//! Every step counts batches of the run, so that a resumed run continues at its step.
+//! Steps count the batches of the run, so that a resumed run continues at its step.
 
 mod budget;
 mod look;
@@ -27,7 +27,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of curves that belong to training, and that of those to validation.
+/// The folders for curves of training and of validation.
 const TRAIN: &str = "train";
 const VALIDATION: &str = "validation";
 
@@ -39,13 +39,14 @@ pub(super) struct LogFolder {
 }
 
 impl LogFolder {
-    /// Makes the folder where it is missing. An earlier run's log must not be mixed with this one's.
+    /// Creates the folder if it is missing. Refuses to mix this run's log with that of an earlier run.
     pub(super) fn open(path: &Path, every: u64, resume: bool) -> Result<Self> {
-        let failed = |e| Failure::input(format!("cannot make the folder --log-dir {}: {e}", path.display()));
+        let failed =
+            |e| Failure::input(format!("cannot create the folder --log-dir {}: {e}", path.display()));
         let folders = [path.to_owned(), path.join(TRAIN), path.join(VALIDATION)];
         if let Some(folder) = folders.iter().find(|folder| !resume && has_events(folder)) {
             return Err(Failure::input(format!(
-                "{} holds the log of an earlier run: name another folder for this one's with --log-dir, or remove it",
+                "{} contains the log of an earlier run; name another folder with --log-dir, or remove it",
                 folder.display()
             )));
         }
@@ -67,11 +68,11 @@ pub(super) struct Board {
     task: TaskInfo,
     every: u64,
     epochs: usize,
-    /// Of the whole run.
+    /// For the whole run.
     root: EventWriter,
     train: EventWriter,
     validation: Option<EventWriter>,
-    /// Batches that were done, until the first event after them.
+    /// Batches done when the run was resumed; `None` after the first event.
     resumed_at: Option<u64>,
     batches_done: u64,
     since_last: Means,
@@ -79,13 +80,13 @@ pub(super) struct Board {
     samples: Budget,
 }
 
-/// What batches since the last point came to.
+/// Sums over the batches since the last point.
 #[derive(Debug, Default)]
 struct Means {
     loss: f64,
     batches: f64,
     norm: f64,
-    /// Batches that ended with a step, or came after one.
+    /// Batches with a gradient norm: those that ended with an update or came after one.
     norms: f64,
 }
 
@@ -117,19 +118,19 @@ impl Board {
         begin().map_err(failure)
     }
 
-    /// Whether the first batch is to be probed. The model of a resumed run may not have its parameters yet.
+    /// Returns whether to probe the first batch. The model of a resumed run may not have its parameters yet.
     pub(super) fn first(&mut self, model: &Model) -> bool {
         self.batches_done == 0 && self.look.prepare(model, 1, false)
     }
 
-    /// Whether the next batch is to be probed.
+    /// Logs a batch and returns whether to probe the next one.
     pub(super) fn batch(&mut self, batch: &RunBatch<'_>) -> Result<bool> {
         let RunBatch { done, batches, batches_done, model, .. } = *batch;
         let is_point = batches_done.is_multiple_of(self.every);
         self.batches_done = batches_done;
         self.since_last.add(model);
         let mut write = || {
-            // What the run did before it went on stays, up to this batch.
+            // Keep what the run logged before it was resumed, up to this batch.
             self.resume_at(|before| before + 1)?;
             if is_point {
                 self.point(batch)?;
@@ -152,21 +153,21 @@ impl Board {
         self.train.scalar(&format!("batch_{}", self.task.unit.per_second()), step, batch.per_second)
     }
 
-    /// Before the first event of a resumed run: what was written from a step on is not.
+    /// Before the first event of a resumed run, discards what was logged from a step on.
     fn resume_at(&mut self, from: impl FnOnce(u64) -> u64) -> std::result::Result<(), Error> {
         let Some(before) = self.resumed_at.take() else { return Ok(()) };
         let step = from(before);
         self.writers().try_for_each(|writer| writer.restart(step))
     }
 
-    /// The writers of curves.
+    /// Returns the writers of curves.
     fn writers(&mut self) -> impl Iterator<Item = &mut EventWriter> {
         std::iter::once(&mut self.train).chain(&mut self.validation)
     }
 
     pub(super) fn epoch(&mut self, epoch: &Epoch, sample: impl FnOnce() -> Option<String>) -> Result<()> {
         let write = || {
-            // The epoch's last batch was trained before the run went on: what followed at its step is yet to come.
+            // The epoch's last batch was trained before the run was resumed; the logs that follow it are still to come.
             self.resume_at(|before| before)?;
             self.numbers(epoch)?;
             let is_last = epoch.number("epoch") == Some(self.epochs as f64);
@@ -198,10 +199,10 @@ impl Board {
         Ok(())
     }
 
-    /// To write into a file that was removed is no error to the system.
+    /// Checks that the files still exist, since the system lets a process write to a removed file.
     fn still_there(&mut self) -> Result<()> {
         match self.writers().find(|writer| !writer.path().exists()) {
-            Some(writer) => Err(Failure::Work(format!("{} has gone", writer.path().display()))),
+            Some(writer) => Err(Failure::Work(format!("{} no longer exists", writer.path().display()))),
             None => Ok(()),
         }
     }
@@ -210,7 +211,7 @@ impl Board {
         self.writers().try_for_each(EventWriter::sync).map_err(failure)
     }
 
-    /// The run ended. One that was interrupted may be resumed.
+    /// Logs the end of the run, unless it was interrupted and may be resumed.
     pub(super) fn end(&mut self, end: Option<&End>) -> Result<()> {
         let step = self.batches_done;
         let mut write = || {
@@ -234,7 +235,7 @@ impl Board {
 impl Means {
     fn add(&mut self, model: &Model) {
         (self.loss, self.batches) = (self.loss + model.last_loss(), self.batches + 1.0);
-        // Before the first step of several batches there is no norm.
+        // With accumulated gradients, there is no norm before the first update.
         let norm = model.last_gradient_norm();
         if norm > 0.0 {
             (self.norm, self.norms) = (self.norm + norm, self.norms + 1.0);
@@ -246,7 +247,7 @@ fn failure(error: Error) -> Failure {
     Failure::from(refrain::Error::from(error))
 }
 
-/// The recipe as settings that runs are compared by, those of training among the others.
+/// Returns the recipe as settings to compare runs by, with the training settings among the others.
 fn settings(recipe: &Value) -> Vec<(String, HParam)> {
     let mut settings = Vec::new();
     for (name, value) in recipe.as_object().into_iter().flatten() {
@@ -257,7 +258,7 @@ fn settings(recipe: &Value) -> Vec<(String, HParam)> {
                 continue;
             }
             Value::Bool(yes) => (*yes).into(),
-            // An f32 in its few digits.
+            // With as few digits as an f32 needs.
             Value::Number(_) => plain(value).parse().map_or_else(|_| 0.0.into(), HParam::Number),
             value => plain(value).into(),
         };
@@ -266,7 +267,7 @@ fn settings(recipe: &Value) -> Vec<(String, HParam)> {
     settings
 }
 
-/// What runs are compared in: the same for all of a kind.
+/// Returns the metrics to compare runs by, the same for all runs of a task.
 fn metrics(task: &TaskInfo, validates: bool) -> Vec<MetricTag> {
     if !validates {
         let trained = task.metrics.iter().filter(|metric| metric.in_training()).map(|metric| metric.name);
@@ -280,7 +281,7 @@ fn metrics(task: &TaskInfo, validates: bool) -> Vec<MetricTag> {
     last.chain([MetricTag::new(VALIDATION, "epoch_loss")]).collect()
 }
 
-/// A text that Markdown shows as it stands.
+/// Fences a text so that Markdown shows it verbatim.
 fn fenced(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(3.max(longest + 1));
