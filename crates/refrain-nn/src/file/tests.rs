@@ -127,7 +127,7 @@ fn other_files_are_told_apart() {
     assert!(reason(b"").contains("cut off"));
     assert!(reason(b"just some text that is no model at all").contains("safetensors"));
     let foreign = write_header(&[("format", "pt".into())], []);
-    assert!(reason(&foreign).contains("not one of Refrain's"));
+    assert!(reason(&foreign).contains("not a Refrain model"));
     let newer = write_header(&[("refrain.format", "99".into())], []);
     assert!(reason(&newer).contains("newer version"));
 }
