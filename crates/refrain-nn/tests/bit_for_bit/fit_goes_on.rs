@@ -424,8 +424,8 @@ fn another_run_is_refused_by_what_differs() {
     }
     // What the numbers cannot be.
     for (field, value, phrase) in [
-        ("done", 0, "place is 0 of 5"),
-        ("done", 6, "place is 6 of 5"),
+        ("done", 0, "position is 0 of 5"),
+        ("done", 6, "position is 6 of 5"),
         ("epoch", 0, "history"),
         ("batches", 4, "the number of batches in epoch 1 is 5"),
     ] {
