@@ -535,7 +535,7 @@ fn inputs_that_are_no_arrays_are_named() {
     let refused = |inputs: &[Input]| gradcheck(&Lstm::new(2), inputs).unwrap_err().to_string();
     assert!(refused(&[Input::steps(2, &[&[1.0, 2.0, 3.0]])]).contains("whole rows of 2"));
     assert!(refused(&[Input::steps(0, &[&[]])]).contains("width 0"));
-    assert!(refused(&[Input::random_steps(2, &[2]).mask(&[&[true]])]).contains("a flag for each step"));
+    assert!(refused(&[Input::random_steps(2, &[2]).mask(&[&[true]])]).contains("one flag per step"));
     let states = [Input::random_lanes(2, 2), Input::random_lanes(2, 2)];
     assert!(refused(&[&[Input::random_steps(2, &[2])], &states[..]].concat()).contains("2 sequences"));
     let error = gradcheck(&Dense::new(1), &[Input::lanes(1, &[f32::NAN])]).unwrap_err().to_string();
