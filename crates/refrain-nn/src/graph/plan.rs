@@ -144,7 +144,7 @@ impl<'a> Plan<'a> {
             }
             Kind::Features(width) => Ok(width),
             Kind::Ids => {
-                Err(Error::connection(&self.scope, self.spec(edge), "features (put an Embedding before it)"))
+                Err(Error::connection(&self.scope, self.spec(edge), "features (add an Embedding before it)"))
             }
         }
     }
@@ -159,7 +159,7 @@ impl<'a> Plan<'a> {
             Axis::Lanes => Err(Error::connection(
                 &self.scope,
                 self.spec(edge),
-                "a sequence (give the layer before it `return_sequences`)",
+                "a sequence (set `return_sequences` on the layer before it)",
             )),
         }
     }

@@ -108,7 +108,7 @@ impl Model {
     pub fn swap_averages(&mut self) -> Result<(), Error> {
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let averages = training.averages.as_mut().ok_or_else(|| {
-            Error::unsupported("using averages", "there are none: call `start_averaging` before training")
+            Error::unsupported("using averages", "there are none; call `start_averaging` before training")
         })?;
         averages.swap(self.params.values_mut());
         self.graph.packed = false;

@@ -177,7 +177,7 @@ impl Network {
             })?);
         }
         if edges.is_empty() {
-            return Err(Error::connection("the model", "missing", "at least one output"));
+            return Err(Error::connection("the model", "not connected to an output", "connected to at least one"));
         }
         Ok(Model {
             architecture: Architecture {

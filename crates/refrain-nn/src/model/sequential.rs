@@ -51,7 +51,7 @@ impl Sequential {
     /// fit.
     pub fn compile(self, compile: Compile) -> Result<Model, Error> {
         let Some(first) = self.layers.first() else {
-            return Err(Error::connection("Sequential", "missing", "at least one layer"));
+            return Err(Error::connection("Sequential", "not connected", "connected to at least one layer"));
         };
         let input = match self.input {
             Some(input) => input,

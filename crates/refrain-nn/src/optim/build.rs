@@ -149,7 +149,7 @@ optimizer! {
         beta_1: f64 = 0.9,
         /// The decay of the mean square.
         beta_2: f64 = 0.999,
-        /// Added to the square root.
+        /// Added to the root.
         epsilon: f64 = 1e-7,
     }
 }
@@ -161,7 +161,7 @@ optimizer! {
         beta_1: f64 = 0.9,
         /// The decay of the mean square.
         beta_2: f64 = 0.999,
-        /// Added to the square root.
+        /// Added to the root.
         epsilon: f64 = 1e-7,
     }
 }
@@ -186,7 +186,7 @@ optimizer! {
         beta_1: f64 = 0.9,
         /// The decay of the mean square.
         beta_2: f64 = 0.999,
-        /// Added to the square root.
+        /// Added to the root.
         epsilon: f64 = 1e-7,
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf, is_separator};
 /// existing file stays unchanged until the new one is complete, and also if writing fails.
 ///
 /// # Errors
-/// When the folder or the file cannot be written.
+/// Returns an error if the folder or the file cannot be written to.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

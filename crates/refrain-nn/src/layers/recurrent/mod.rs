@@ -274,7 +274,7 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         let cell = self.cell.kernel(plan.name())?;
         let states = 1 + usize::from(cell.has_cell_state());
         let Some((&x, initial)) = inputs.split_first() else {
-            return Err(Error::connection(plan.name(), "nothing", "a sequence"));
+            return Err(Error::connection(plan.name(), "missing", "a sequence"));
         };
         let width = plan.features(x)?;
         let layout = plan.steps(x)?;
