@@ -177,7 +177,11 @@ impl Network {
             })?);
         }
         if edges.is_empty() {
-            return Err(Error::connection("the model", "not connected to an output", "connected to at least one"));
+            return Err(Error::connection(
+                "the model",
+                "not connected to an output",
+                "connected to at least one",
+            ));
         }
         Ok(Model {
             architecture: Architecture {
