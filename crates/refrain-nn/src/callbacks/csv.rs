@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 
-/// Writes one row per epoch to a CSV file, as Keras does: the epoch, counted from 0, then the values in the
-/// order of the first epoch's names, with `NA` for missing values. The `val_` columns exist even without
+/// Writes one row per epoch to a CSV file, as Keras does: the epoch, counted from 0, then the values of the
+/// first epoch's names, sorted, with `NA` for missing values. The `val_` columns exist even without
 /// validation.
 ///
 /// Each row is flushed, so the file can be followed during training. When training resumes from a checkpoint,

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub struct EarlyStopping {
     /// The name of the log value to watch.
     pub monitor: String,
-    /// The smallest change that counts as an improvement; it must be larger than this.
+    /// A change must be larger than this to count as an improvement.
     pub min_delta: f64,
     /// How many epochs in a row without improvement stop training; 0 has the same effect as 1.
     pub patience: usize,

@@ -21,7 +21,7 @@ pub struct ReduceLrOnPlateau {
     pub patience: usize,
     /// Whether a smaller or a larger value is better.
     pub mode: Mode,
-    /// The smallest change that counts as an improvement; it must be larger than this.
+    /// A change must be larger than this to count as an improvement.
     pub min_delta: f64,
     /// The number of epochs to ignore after the rate was lowered.
     pub cooldown: usize,

@@ -47,7 +47,7 @@ impl OpMemory {
         Self { kept: vec![bytes], ..Self::default() }
     }
 
-    /// Combines with a pass that runs before or after.
+    /// Raises the sizes to those of another pass.
     fn join(&mut self, other: &Self) {
         raise(&mut self.kept, &other.kept);
         self.packed = self.packed.max(other.packed);

@@ -16,7 +16,7 @@ pub(in crate::model) struct HeadMemory {
 }
 
 impl HeadMemory {
-    /// Combines with a batch that runs before or after.
+    /// Raises the sizes to those of another batch.
     pub(in crate::model) fn join(&mut self, other: &Self) {
         raise(&mut self.kept, &other.kept);
         self.workspace = self.workspace.max(other.workspace);
