@@ -15,7 +15,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`GradCheck::model`] does the same for a compiled model with its loss and regularizers on a batch.
+//! [`GradCheck::model`] does the same for a compiled model with its loss and regularisers on a batch.
 //! [`Bench`] gives access to a layer's outputs and gradients, to compare them with values from elsewhere.
 //!
 //! The check cannot detect an error below about a hundredth of a gradient's norm (plus the rounding of the

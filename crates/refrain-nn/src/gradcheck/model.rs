@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::params::SpanId;
 
 impl GradCheck {
-    /// Checks the gradient of a compiled model's loss on a batch, including regularization penalties, for
+    /// Checks the gradient of a compiled model's loss on a batch, including regularisation penalties, for
     /// every trained parameter and every input with features. Dropout draws the masks of the model's next
     /// training step.
     ///

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// The number of columns orthogonalized together, so that each earlier column is read once for all of them.
+/// The number of columns orthogonalised together, so that each earlier column is read once for all of them.
 const PANEL: usize = 8;
 
 /// Fills `(rows, columns)`, row-major, with `gain` times the Q of ONE QR decomposition of a normal matrix of
@@ -36,7 +36,7 @@ pub(super) fn fill(values: &mut [f32], rows: usize, columns: usize, gain: f64, r
     }
 }
 
-/// Orthonormalizes the columns of `q`, each of `long` numbers, from first to last.
+/// Orthonormalises the columns of `q`, each of `long` numbers, from first to last.
 fn orthonormalize(q: &mut [f64], long: usize) {
     if q.is_empty() {
         return;
@@ -72,7 +72,7 @@ fn remove(column: &mut [f64], direction: &[f64]) {
     }
 }
 
-/// Uses eight partial sums, so that the compiler can vectorize.
+/// Uses eight partial sums, so that the compiler can vectorise.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::any::Any;
 
 impl Model {
-    /// Returns the same network with newly initialized parameters, as a model compiled with this seed would
+    /// Returns the same network with newly initialised parameters, as a model compiled with this seed would
     /// have at the start. It is not compiled. Use it to compare a trained model with its untrained state.
     ///
     /// # Errors
@@ -17,7 +17,7 @@ impl Model {
     pub fn initialized_again(&self, seed: u64) -> Result<Model, Error> {
         let mut model = self
             .planned_again(&self.architecture)
-            .map_err(|reason| Error::unsupported("initializing this model again", reason))?;
+            .map_err(|reason| Error::unsupported("initialising this model again", reason))?;
         model.seed = seed;
         model.params.initialize(seed)?;
         model.graph.packed = false;
@@ -25,7 +25,7 @@ impl Model {
     }
 
     /// Returns the same network with another cell in all of its recurrent layers (`SimpleRNN`, `LSTM` or
-    /// `GRU` with its defaults) and with newly initialized parameters. It is not compiled. Use it for
+    /// `GRU` with its defaults) and with newly initialised parameters. It is not compiled. Use it for
     /// comparisons.
     ///
     /// # Errors

@@ -178,7 +178,7 @@ impl PlannedModel {
     }
 
     /// Returns the memory that the model will need for these uses, one after the other; see
-    /// [`Model::memory`]. If initializing the weights needs more than the uses, the difference is included.
+    /// [`Model::memory`]. If initialising the weights needs more than the uses, the difference is included.
     pub fn memory(&self, uses: &[MemoryUse]) -> Memory {
         let memory = self.model.memory(uses);
         let drawn = self.model.params.spans().iter().map(|span| match span.initializer {
@@ -191,7 +191,7 @@ impl PlannedModel {
         memory.with("initial weights", more)
     }
 
-    /// Allocates the parameters and initializes them.
+    /// Allocates the parameters and initialises them.
     ///
     /// # Errors
     /// Returns an error if a setting of an initialiser is out of range.

@@ -167,7 +167,7 @@ impl Network {
         PlannedModel::new(model, compile)
     }
 
-    /// Builds a model without initializing its parameters.
+    /// Builds a model without initialising its parameters.
     fn build(self, outputs: &[Tensor], engine: Engine, seed: u64) -> Result<Model, Error> {
         let mut edges = Vec::new();
         for t in outputs {

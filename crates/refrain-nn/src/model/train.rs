@@ -16,7 +16,7 @@ use refrain_kernels::Engine;
 /// The settings of a model's training.
 #[derive(Debug, Clone)]
 pub struct Compile {
-    /// The loss to minimize.
+    /// The loss to minimise.
     pub loss: Loss,
     /// The optimiser.
     pub optimizer: Optimizer,
@@ -294,7 +294,7 @@ impl Model {
         }
     }
 
-    /// Returns the loss (regularization included) and the metrics since the last [`Model::reset_totals`],
+    /// Returns the loss (regularisation included) and the metrics since the last [`Model::reset_totals`],
     /// weighted by real rows.
     pub fn totals(&self) -> Vec<(String, f64)> {
         let Some(training) = &self.training else { return Vec::new() };
@@ -404,7 +404,7 @@ impl BatchLoss {
         self.mean + self.penalty
     }
 
-    /// Returns the loss that training minimizes.
+    /// Returns the loss that training minimises.
     pub(super) fn objective(self) -> f64 {
         self.reduced + self.penalty
     }

@@ -22,7 +22,7 @@ pub struct ParamSpec {
     pub name: &'static str,
     /// The shape, row-major.
     pub shape: Vec<usize>,
-    /// How the values are initialized.
+    /// How the values are initialised.
     pub initializer: Initializer,
     /// The penalty added to the loss.
     pub regularizer: Option<Regularizer>,
@@ -37,7 +37,7 @@ pub struct Span {
     pub name: String,
     /// The shape, row-major.
     pub shape: Vec<usize>,
-    /// How the values are initialized.
+    /// How the values are initialised.
     pub initializer: Initializer,
     /// The penalty added to the loss.
     pub regularizer: Option<Regularizer>,
@@ -135,7 +135,7 @@ impl Params {
         Some(id)
     }
 
-    /// Initializes every parameter. The same seed gives the same values; each span has its own random stream.
+    /// Initialises every parameter. The same seed gives the same values; each span has its own random stream.
     pub(crate) fn initialize(&mut self, seed: u64) -> Result<(), Error> {
         self.allocate();
         for (i, span) in self.spans.iter().enumerate() {

@@ -28,7 +28,7 @@ const MOST_CLUSTERS: usize = 64;
 /// cluster scores its classes from a projection of the input; each projection is `div_value` times narrower
 /// than the one before. A class's probability is that of its cluster's entry times its own within the
 /// cluster. Sizes and the defaults of `div_value` and `use_bias` are those of PyTorch's
-/// `AdaptiveLogSoftmaxWithLoss`; weights are initialized as in a Dense layer.
+/// `AdaptiveLogSoftmaxWithLoss`; weights are initialised as in a Dense layer.
 ///
 /// The input is `(…, I)`, the output `(…, classes)`: probabilities. With a sparse categorical crossentropy,
 /// training and evaluation compute a cluster only for the rows whose target is in it. Accuracy also computes
