@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// mean((x[t+1] − x[t])²)`, activation regularisation and temporal activation regularisation (Merity, McCann
 /// & Socher 2017). Like dropout, it is active only in training.
 ///
-/// Keras's `ActivityRegularisation(l2)` is a sum over the batch; this is a mean, which does not depend on the
+/// Keras's `ActivityRegularization(l2)` is a sum over the batch; this is a mean, which does not depend on the
 /// batch size.
 ///
 /// Input and output are `(…, F)`; `temporal` needs a time axis. The means are over all elements of the
