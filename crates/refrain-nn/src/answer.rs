@@ -1,24 +1,24 @@
-//! Answers to the events of a training.
+//! Answers to training events.
 
-/// What training does next: the answer to an event.
+/// What training does next, in answer to an event.
 ///
-/// Callbacks give it through their context, places of checkpoints return it. When several
-/// answer the same event, all of them count.
+/// Callbacks answer through their context; [`Checkpoints::write`](crate::checkpoint::Checkpoints::write)
+/// returns an answer. If an event gets several answers, all of them take effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Answer {
-    /// Trains on.
+    /// Continues training.
     #[default]
     Continue,
-    /// Trains on and, in the next batch, keeps the gates and gradients of every step for
+    /// Continues training and keeps the gates and gradients of every step of the next batch for
     /// [`Model::recurrences`](crate::Model::recurrences).
     Probe,
-    /// Writes a checkpoint, then trains on.
+    /// Writes a checkpoint, then continues training.
     Checkpoint,
-    /// Stops.
+    /// Stops training.
     Stop,
 }
 
-/// The answers of everyone who was asked about an event.
+/// The combined answers to one event.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Answers {
     pub(crate) probe: bool,

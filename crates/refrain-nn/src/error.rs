@@ -1,21 +1,21 @@
-//! What can go wrong, with what was got and what was expected.
+//! The errors of this crate.
 
 use crate::sequence::LayoutError;
 
-/// An error of this crate.
+/// An error of this crate. Its message says what was got and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A layer's setting is out of its range.
+    /// A setting is out of range.
     #[error("{layer}: {setting} is {got}, but must be {expected}")]
     Setting {
         /// The layer, optimiser or call the setting belongs to.
         layer: String,
-        /// The setting's name.
+        /// The name of the setting.
         setting: &'static str,
-        /// Its value.
+        /// The value given.
         got: String,
-        /// What it may be.
+        /// The values allowed.
         expected: String,
     },
     /// A layer was connected to an input that it cannot take.
@@ -23,22 +23,22 @@ pub enum Error {
     Connection {
         /// The layer.
         layer: String,
-        /// The input's kind and shape.
+        /// The kind and shape of the input.
         got: String,
-        /// What it may be.
+        /// The kinds or shapes allowed.
         expected: String,
     },
-    /// Data does not fit the model.
+    /// The data does not fit the model.
     #[error("{what} is {got}, but the model expects {expected}")]
     Data {
         /// Which array.
         what: String,
         /// Its shape or value.
         got: String,
-        /// The shape or range that fits.
+        /// The shape or range expected.
         expected: String,
     },
-    /// A checkpoint is of another run than the one that is to resume from it.
+    /// The checkpoint belongs to a different run.
     #[error(
         "cannot resume: {what} is {got}, but the checkpoint's run has {expected}; use the same settings and data, or \
          start a new run"
@@ -46,28 +46,28 @@ pub enum Error {
     Resume {
         /// What differs.
         what: String,
-        /// What it is now.
+        /// The current value.
         got: String,
-        /// What it was.
+        /// The value in the checkpoint.
         expected: String,
     },
-    /// A checkpoint's contents contradict each other, or are not those of such a run.
+    /// The contents of a checkpoint are inconsistent or invalid.
     #[error("the checkpoint's {what} is {got}; expected {expected}")]
     Checkpoint {
-        /// Which part of it.
+        /// The part of the checkpoint.
         what: String,
-        /// What it is.
+        /// What the checkpoint contains.
         got: String,
-        /// What it should be.
+        /// What was expected.
         expected: String,
     },
-    /// Lengths or a mask do not fit their array.
+    /// Lengths or a mask do not match their array.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The model cannot do what was asked of it.
+    /// The requested action is not supported.
     #[error("{action} is not possible: {reason}")]
     Unsupported {
-        /// What was asked.
+        /// The action.
         action: String,
         /// Why not, and what to do instead.
         reason: String,
@@ -77,53 +77,53 @@ pub enum Error {
     Io {
         /// `cannot read`, `cannot write`.
         action: &'static str,
-        /// The path as given.
+        /// The path, as given.
         path: String,
-        /// The system's error.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// A model file is not what it should be.
+    /// A file is not a valid model file.
     #[error("{path} is not a model that this version can read: {reason}")]
     ModelFile {
-        /// The path as given.
+        /// The path, as given.
         path: String,
-        /// What is wrong, where.
+        /// What is wrong, and where.
         reason: String,
     },
-    /// A file is not a checkpoint, or a damaged one.
+    /// A file is not a checkpoint, or is damaged.
     #[error("{path} is not a checkpoint that this version can resume from: {reason}")]
     CheckpointFile {
-        /// The path as given.
+        /// The path, as given.
         path: String,
-        /// What is wrong, where.
+        /// What is wrong, and where.
         reason: String,
     },
-    /// The loss is not a number any more.
+    /// The loss is NaN or infinite.
     #[error("the loss became {loss} in epoch {epoch}: lower the learning rate or clip the gradient")]
     Diverged {
         /// The loss.
         loss: f64,
-        /// The epoch, from 1.
+        /// The epoch, counted from 1.
         epoch: usize,
     },
-    /// A gradient is not the slope of what it belongs to.
+    /// A gradient check failed: the gradient does not match the slope of the forward pass.
     #[error(
-        "the gradient of {variable} is wrong along direction {direction}: backward says {slope:.6e}, the central \
-         difference {difference:.6e}; they may be {allowed:.1e} apart"
+        "the gradient of {variable} is wrong along direction {direction}: the backward pass gives {slope:.6e}, \
+         central differences give {difference:.6e}; they may differ by at most {allowed:.1e}"
     )]
     Gradient {
         /// The parameter or input.
         variable: String,
-        /// Which direction, from 0.
+        /// The direction, counted from 0.
         direction: usize,
-        /// The slope that backward gives.
+        /// The slope computed by the backward pass.
         slope: f64,
-        /// The slope that the forward pass has.
+        /// The slope computed by central differences of the forward pass.
         difference: f64,
-        /// How far apart they may be.
+        /// The largest allowed difference between the two.
         allowed: f64,
     },
-    /// A callback, a data source or a layer of the user's failed.
+    /// An error from a user's callback, data source or layer.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -150,12 +150,12 @@ impl Error {
         Error::Data { what: what.into(), got: got.to_string(), expected: expected.into() }
     }
 
-    /// [`Error::Resume`] of these parts.
+    /// Creates an [`Error::Resume`].
     pub fn resume(what: impl Into<String>, got: impl ToString, expected: impl ToString) -> Self {
         Error::Resume { what: what.into(), got: got.to_string(), expected: expected.to_string() }
     }
 
-    /// [`Error::Checkpoint`] of these parts.
+    /// Creates an [`Error::Checkpoint`].
     pub fn checkpoint(what: impl Into<String>, got: impl ToString, expected: impl Into<String>) -> Self {
         Error::Checkpoint { what: what.into(), got: got.to_string(), expected: expected.into() }
     }

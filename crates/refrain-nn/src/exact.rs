@@ -1,21 +1,22 @@
-//! An `f64` in JSON that comes back with the same bits: JSON has no numbers that are not finite, so those are words.
+//! Exact JSON for `f64`: the value is read back with the same bits. JSON has no non-finite numbers, so those
+//! are written as strings.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserializer, Serializer};
 use std::fmt;
 
-/// For `#[serde(with = …)]`.
+/// Serializes an `f64`, for `#[serde(with = …)]`.
 ///
 /// # Errors
-/// The serializer's.
+/// Returns the serializer's errors.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.collect_str(value) }
 }
 
-/// For `#[serde(with = …)]`.
+/// Deserializes an `f64`, for `#[serde(with = …)]`.
 ///
 /// # Errors
-/// When there is no number, nor `NaN`, `inf` or `-inf`.
+/// Returns an error unless the value is a number, `NaN`, `inf` or `-inf`.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     deserializer.deserialize_any(Number)
 }
@@ -51,31 +52,31 @@ impl Visitor<'_> for Number {
     }
 }
 
-/// The same for an `Option<f64>`; none is `null`.
+/// Exact JSON for `Option<f64>`; `None` is `null`.
 pub mod option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Exact(#[serde(with = "super")] f64);
 
-    /// For `#[serde(with = …)]`.
+    /// Serializes an `Option<f64>`, for `#[serde(with = …)]`.
     ///
     /// # Errors
-    /// The serializer's.
+    /// Returns the serializer's errors.
     pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Exact).serialize(serializer)
     }
 
-    /// For `#[serde(with = …)]`.
+    /// Deserializes an `Option<f64>`, for `#[serde(with = …)]`.
     ///
     /// # Errors
-    /// As without an option.
+    /// Returns an error unless the value is `null`, a number, `NaN`, `inf` or `-inf`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         Ok(Option::<Exact>::deserialize(deserializer)?.map(|Exact(value)| value))
     }
 }
 
-/// The same for a `Vec<f64>`.
+/// Exact JSON for `Vec<f64>`.
 pub mod list {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -83,18 +84,18 @@ pub mod list {
     #[serde(transparent)]
     struct Exact(#[serde(with = "super")] f64);
 
-    /// For `#[serde(with = …)]`.
+    /// Serializes a list, for `#[serde(with = …)]`.
     ///
     /// # Errors
-    /// The serializer's.
+    /// Returns the serializer's errors.
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|&value| Exact(value)))
     }
 
-    /// For `#[serde(with = …)]`.
+    /// Deserializes a list, for `#[serde(with = …)]`.
     ///
     /// # Errors
-    /// As for one number, for each.
+    /// Returns an error unless every element is a number, `NaN`, `inf` or `-inf`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
         Ok(Vec::<Exact>::deserialize(deserializer)?.into_iter().map(|Exact(value)| value).collect())
     }

@@ -1,18 +1,18 @@
-//! What `fit` returns.
+//! The history that `fit` returns.
 
 use crate::logs::Logs;
 use serde::{Deserialize, Serialize};
 use std::ops::Index;
 
-/// The numbers of each epoch of a call of `fit`; of one that went on from a checkpoint, of the whole run.
+/// The loss and metrics of each epoch of a call of `fit`. For a resumed run, those of the whole run.
 ///
-/// `history["loss"]` is the series of a name; [`History::get`] is the same without the panic.
+/// `history["loss"]` is the series of that name; [`History::get`] does not panic.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// The epochs, from 0.
+    /// The epochs, counted from 0.
     pub epochs: Vec<usize>,
-    /// Whether a callback ended the training before its last epoch.
+    /// Whether a callback stopped training before the last epoch.
     pub stopped: bool,
     series: Vec<Series>,
 }
@@ -26,17 +26,17 @@ struct Series {
 }
 
 impl History {
-    /// The numbers of a name, one for each epoch that had it.
+    /// Returns the values of a name, one for each epoch that reported it.
     pub fn get(&self, name: &str) -> Option<&[f64]> {
         self.iter().find(|(n, _)| *n == name).map(|(_, values)| values)
     }
 
-    /// The names, in the order in which they came.
+    /// Returns the names, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(name, _)| name)
     }
 
-    /// Names and their numbers.
+    /// Returns the names and their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
         self.series.iter().map(|series| (series.name.as_str(), series.values.as_slice()))
     }
@@ -52,17 +52,19 @@ impl History {
     }
 }
 
-/// The numbers of a name.
+/// Returns the values of a name.
 ///
 /// # Panics
-/// When there are none.
+/// Panics if there are none.
 impl Index<&str> for History {
     type Output = [f64];
 
     fn index(&self, name: &str) -> &[f64] {
         match self.get(name) {
             Some(values) => values,
-            None => panic!("there is no `{name}`, only {}", self.names().collect::<Vec<_>>().join(", ")),
+            None => {
+                panic!("no `{name}` in the history; it has {}", self.names().collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }

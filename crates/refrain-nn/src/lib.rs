@@ -1,11 +1,11 @@
 //! Recurrent networks: layers, losses, optimisers, training.
 //!
-//! A model is a graph of layers, each a forward/backward pair over whole sequences. [`Sequential`] is the
-//! chain, [`Network`] the functional form; both compile to a [`Model`], which trains with
+//! A model is a graph of layers, each a forward/backward pair over whole sequences. [`Sequential`] is a chain
+//! of layers and [`Network`] the functional form. Both compile to a [`Model`], which trains with
 //! [`Model::fit`] and runs with [`Model::predict`] or, step by step, with a [`Session`].
 //!
 //! Sequences may have any length: a batch is packed without padding before the engine sees it, so neither
-//! padding nor a mask costs arithmetic. The same seed gives the same bits for any number of threads.
+//! padding nor a mask costs arithmetic. The same seed gives the same bits with any number of threads.
 #![forbid(unsafe_code)]
 
 mod activation;

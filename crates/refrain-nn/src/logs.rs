@@ -1,23 +1,23 @@
-//! Named numbers of a batch or an epoch.
+//! Named values of a batch or an epoch.
 
 use std::fmt;
 use std::ops::Index;
 
 /// Loss and metrics by name, in the order they were added.
 ///
-/// `fit` gives them sorted by name, as Keras does, with those of validation under `val_`.
+/// `fit` reports them sorted by name, as Keras does, with validation values under `val_`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Logs {
     entries: Vec<(String, f64)>,
 }
 
 impl Logs {
-    /// None yet.
+    /// Creates an empty set of logs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a number; a new name comes last.
+    /// Sets a value. A new name is added at the end.
     pub fn insert(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
         match self.entries.iter_mut().find(|(n, _)| *n == name) {
@@ -26,32 +26,32 @@ impl Logs {
         }
     }
 
-    /// The number of this name.
+    /// Returns the value of a name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
-    /// Names and numbers.
+    /// Returns the names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.entries.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// The names.
+    /// Returns the names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(name, _)| name)
     }
 
-    /// How many there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Sorted by name.
+    /// Sorts the values by name.
     pub(crate) fn sorted(mut self) -> Self {
         self.entries.sort_by(|a, b| a.0.cmp(&b.0));
         self
@@ -66,17 +66,19 @@ impl FromIterator<(String, f64)> for Logs {
     }
 }
 
-/// The number of a name.
+/// Returns the value of a name.
 ///
 /// # Panics
-/// When there is none; [`Logs::get`] does not.
+/// Panics if there is none; [`Logs::get`] does not panic.
 impl Index<&str> for Logs {
     type Output = f64;
 
     fn index(&self, name: &str) -> &f64 {
         match self.entries.iter().find(|(n, _)| n == name) {
             Some((_, value)) => value,
-            None => panic!("there is no `{name}`, only {}", self.names().collect::<Vec<_>>().join(", ")),
+            None => {
+                panic!("no `{name}` in the logs; they have {}", self.names().collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Numbers as people read them.
+//! Numbers formatted for people.
 
 use std::fmt;
 
-/// A number of bytes, told in decimal units: `640 B`, `12.3 MB`, `104 GB`.
+/// A number of bytes, displayed in decimal units: `640 B`, `12.3 MB`, `104 GB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
@@ -14,7 +14,7 @@ impl fmt::Display for Bytes {
         let mut value = self.0 as f64;
         let mut unit = "B";
         for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
-            // What would be told as 1000 is 1 of the next.
+            // A value that would round to 1000 is shown as 1 of the next unit.
             if value < 999.5 {
                 break;
             }
@@ -24,7 +24,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Writes 1234567 as `1,234,567`.
+/// Formats 1234567 as `1,234,567`.
 pub fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();

@@ -1,44 +1,45 @@
-//! What one part of a run has come to.
+//! The state of one part of a run, for checkpoints.
 
 use crate::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// What one part of a run has come to: plain numbers and words as JSON, and tensors by name.
+/// The state of one part of a run: plain values as JSON, and tensors by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Part {
-    /// Numbers and words. Use [`exact`](crate::exact) for an `f64` that may be NaN or infinite.
+    /// Numbers and strings. Use [`exact`](crate::exact) for an `f64` that may be NaN or infinite.
     pub values: Value,
-    /// Floats under names that are different from each other.
+    /// Tensors, each with a unique name.
     pub tensors: Vec<(String, Vec<f32>)>,
 }
 
 impl Part {
-    /// A part without tensors.
+    /// Creates a part without tensors.
     ///
     /// # Errors
-    /// When the values have no form in JSON.
+    /// Returns an error if the values cannot be represented as JSON.
     pub fn of(values: &impl Serialize) -> Result<Self, Error> {
         let values = serde_json::to_value(values).map_err(|e| Error::Other(e.into()))?;
         Ok(Self { values, tensors: Vec::new() })
     }
 
-    /// The values as what they were made of; `what` names them in an error.
+    /// Deserializes the values. `what` names the part in an error.
     ///
     /// # Errors
-    /// When they are not of that kind.
+    /// Returns an error if the values have another type.
     pub fn parse<T: DeserializeOwned>(&self, what: &str) -> Result<T, Error> {
-        T::deserialize(&self.values)
-            .map_err(|e| Error::checkpoint(what, format!("invalid: {e}"), "what such a run saves there"))
+        T::deserialize(&self.values).map_err(|e| {
+            Error::checkpoint(what, format!("invalid: {e}"), "what a run of this kind saves there")
+        })
     }
 
-    /// Takes a tensor out; `what` names the part in an error.
+    /// Removes and returns a tensor. `what` names the part in an error.
     ///
     /// # Errors
-    /// When there is none of this name and length.
+    /// Returns an error if there is no tensor of this name and length.
     pub fn take(&mut self, what: &str, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let tensor = format!("{what}: the tensor `{name}`");
+        let tensor = format!("{what}, tensor `{name}`,");
         let Some(at) = self.tensors.iter().position(|(other, _)| other == name) else {
             return Err(Error::checkpoint(tensor, "missing", format!("{len} values")));
         };

@@ -1,23 +1,23 @@
-//! How far an epoch has come.
+//! The progress of an epoch.
 
 use crate::data::{Batch, BatchInput, Extent};
 use crate::model::Model;
 use serde::{Deserialize, Serialize};
 
-/// What an epoch has trained on so far.
+/// What has been trained on so far in an epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochProgress {
-    /// Batches.
+    /// The number of batches.
     pub batches: usize,
-    /// Sequences.
+    /// The number of sequences.
     pub sequences: usize,
     /// Real steps of the first input of those sequences: tokens, for text.
     pub tokens: usize,
     /// Seconds spent reading batches and training on them. Validation, callbacks and reporters do not count.
     #[serde(with = "crate::exact")]
     pub seconds: f64,
-    /// Steps of the optimiser.
+    /// Optimiser steps.
     updates: usize,
     /// The sum of the gradient norms of those steps.
     #[serde(with = "crate::exact")]
@@ -25,12 +25,12 @@ pub struct EpochProgress {
 }
 
 impl EpochProgress {
-    /// The mean norm of the gradients that the optimiser stepped by, before clipping; 0 before the first step.
+    /// Returns the mean gradient norm of the optimiser's steps, before clipping; 0 before the first step.
     pub fn gradient_norm(&self) -> f64 {
         if self.updates == 0 { 0.0 } else { self.norms / self.updates as f64 }
     }
 
-    /// Counts a batch. Counts that come from a checkpoint may be any.
+    /// Counts a batch. The sums saturate, because counts from a checkpoint can have any value.
     pub(crate) fn add_batch(&mut self, batch: &Batch) {
         let tokens = batch.inputs.first().map_or(0, |input| real_steps(input, batch.lanes));
         self.batches += 1;

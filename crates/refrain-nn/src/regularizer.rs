@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `l1 · Σ|w| + l2 · Σw²`, as Keras's `L1L2`.
+/// The penalty `l1 · Σ|w| + l2 · Σw²`, as in Keras's `L1L2`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Regularizer {
-    /// The factor of the sum of sizes.
+    /// The factor of the sum of absolute values.
     #[serde(default)]
     pub l1: f32,
     /// The factor of the sum of squares.
@@ -15,22 +15,23 @@ pub struct Regularizer {
 }
 
 impl Regularizer {
-    /// `factor · Σ|w|`
+    /// Returns the penalty `factor · Σ|w|`.
     pub fn l1(factor: f32) -> Self {
         Self { l1: factor, l2: 0.0 }
     }
 
-    /// `factor · Σw²`
+    /// Returns the penalty `factor · Σw²`.
     pub fn l2(factor: f32) -> Self {
         Self { l1: 0.0, l2: factor }
     }
 
-    /// Both.
+    /// Returns both penalties.
     pub fn l1_l2(l1: f32, l2: f32) -> Self {
         Self { l1, l2 }
     }
 
-    /// The penalty, and its gradient added to `gradients`. At zero the slope of |w| is zero, as Keras has it.
+    /// Returns the penalty and adds its gradient to `gradients`. At zero the slope of |w| is zero, as in
+    /// Keras.
     pub(crate) fn apply(self, values: &[f32], gradients: &mut [f32]) -> f64 {
         let mut penalty = 0.0;
         for (w, g) in values.iter().zip(gradients) {
@@ -41,7 +42,7 @@ impl Regularizer {
         penalty
     }
 
-    /// The penalty alone.
+    /// Returns the penalty.
     pub(crate) fn penalty(self, values: &[f32]) -> f64 {
         values.iter().map(|&w| self.l1 as f64 * w.abs() as f64 + self.l2 as f64 * w as f64 * w as f64).sum()
     }

@@ -1,24 +1,25 @@
-//! How a batch of sequences of any lengths lies in packed rows.
+//! The layout of a batch of sequences of different lengths in packed rows.
 
 use refrain_kernels::recurrent::Steps;
 
-/// Why lengths or a mask cannot describe an array.
+/// An error about lengths or a mask that do not match their array.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// A length goes beyond the array.
+    /// A length is larger than the array's number of steps.
     #[error("sequence {sequence} has length {length}, but its array holds {steps} steps")]
     LengthTooLarge {
-        /// The sequence, from 0.
+        /// The sequence, counted from 0.
         sequence: usize,
-        /// Its stated length.
+        /// The length given for it.
         length: usize,
-        /// Steps of the array.
+        /// The number of steps in the array.
         steps: usize,
     },
-    /// Not one length a sequence, or not one mask entry a step.
+    /// The number of lengths is not the number of sequences, or the size of the mask is not the number of
+    /// steps.
     #[error("{got} {what}, but the batch needs {expected}")]
     Count {
-        /// `lengths` or `mask entries`.
+        /// Either `lengths` or `mask entries`.
         what: &'static str,
         /// How many were given.
         got: usize,
@@ -27,11 +28,10 @@ pub enum LayoutError {
     },
 }
 
-/// The packed layout of one ragged time axis.
+/// The packed layout of a ragged batch.
 ///
-/// Sequences are sorted by length (longest first, equals in the caller's order) and laid out time-major
-/// without padding: step `t` holds the first `active[t]` sorted sequences. Rebuilding keeps the capacity of
-/// every array.
+/// Sequences are sorted by length (longest first, ties in the caller's order) and laid out time-major without
+/// padding: step `t` holds the first `active[t]` sorted sequences. Rebuilding a layout reuses its memory.
 #[derive(Debug, Clone, Default)]
 pub struct SeqLayout {
     lengths: Vec<usize>,
@@ -44,14 +44,14 @@ pub struct SeqLayout {
     starts: Vec<usize>,
     kept: Vec<u32>,
     span: usize,
-    /// Sequences, where every one has all steps of the span.
+    /// The number of sequences, if each has all steps of the span.
     full: Option<usize>,
 }
 
 impl SeqLayout {
-    /// Every sequence with all of its `steps` steps.
+    /// Lays out sequences that all have `steps` steps.
     pub fn set_full(&mut self, sequences: usize, steps: usize) {
-        // A session comes with the same layout at every step.
+        // A session uses the same layout at every step.
         if self.full == Some(sequences) && self.span == steps {
             return;
         }
@@ -64,10 +64,10 @@ impl SeqLayout {
         self.pack();
     }
 
-    /// The first `lengths[n]` of `steps` steps of each sequence.
+    /// Lays out the first `lengths[n]` of `steps` steps of each sequence.
     ///
     /// # Errors
-    /// When a length is larger than `steps`.
+    /// Returns an error if a length is larger than `steps`.
     pub fn set_lengths(&mut self, lengths: &[usize], steps: usize) -> Result<(), LayoutError> {
         if let Some((sequence, &length)) = lengths.iter().enumerate().find(|(_, l)| **l > steps) {
             return Err(LayoutError::LengthTooLarge { sequence, length, steps });
@@ -81,10 +81,10 @@ impl SeqLayout {
         Ok(())
     }
 
-    /// The steps of each sequence where `mask`, `(sequences, steps)` row-major, is true.
+    /// Lays out the steps of each sequence where `mask`, `(sequences, steps)` row-major, is true.
     ///
     /// # Errors
-    /// When the mask has another size.
+    /// Returns an error if the mask has another size.
     pub fn set_mask(&mut self, mask: &[bool], sequences: usize, steps: usize) -> Result<(), LayoutError> {
         if mask.len() != sequences * steps {
             let (what, got, expected) = ("mask entries", mask.len(), sequences * steps);
@@ -100,7 +100,7 @@ impl SeqLayout {
         Ok(())
     }
 
-    /// The rows of `of` for which `keep(row)` is true: what a masking layer leaves.
+    /// Lays out the rows of `of` for which `keep(row)` is true, as a masking layer does.
     pub fn set_subset(&mut self, of: &SeqLayout, keep: impl Fn(usize) -> bool) {
         self.begin(of.span);
         for (n, &length) in of.lengths.iter().enumerate() {
@@ -154,70 +154,70 @@ impl SeqLayout {
         }
     }
 
-    /// What the kernels need of it.
+    /// Returns the step counts that the kernels need.
     pub fn steps(&self) -> Steps<'_> {
         Steps::new(&self.active, &self.offsets, &self.sorted)
     }
 
-    /// Sequences `N`.
+    /// Returns the number of sequences `N`.
     pub fn sequences(&self) -> usize {
         self.lengths.len()
     }
 
-    /// Rows `R`: real steps of all sequences.
+    /// Returns the number of rows `R`: the real steps of all sequences.
     pub fn rows(&self) -> usize {
         self.source.len()
     }
 
-    /// Steps of the longest sequence.
+    /// Returns the number of steps of the longest sequence.
     pub fn longest(&self) -> usize {
         self.active.len()
     }
 
-    /// Steps of the caller's array, masked ones included.
+    /// Returns the number of steps of the caller's array, masked ones included.
     pub fn span(&self) -> usize {
         self.span
     }
 
-    /// Real steps of sequence `n` of the caller.
+    /// Returns the number of real steps of the caller's sequence `n`.
     pub fn length(&self, n: usize) -> usize {
         self.lengths[n]
     }
 
-    /// The caller's sequence that is `sorted`-th.
+    /// Returns the caller's index of the `sorted`-th sequence.
     pub fn lane(&self, sorted: usize) -> usize {
         self.order[sorted]
     }
 
-    /// The place of the caller's sequence `n` among the sorted ones.
+    /// Returns the position of the caller's sequence `n` in the sorted order.
     pub fn rank(&self, n: usize) -> usize {
         self.rank[n]
     }
 
-    /// The row of the caller's sequence `n` at its real step `t`.
+    /// Returns the row of the caller's sequence `n` at its real step `t`.
     pub fn row(&self, n: usize, t: usize) -> usize {
         self.offsets[t] + self.rank[n]
     }
 
-    /// The row of the last real step of the caller's sequence `n`, unless it is empty.
+    /// Returns the row of the last real step of the caller's sequence `n`, or `None` if it is empty.
     pub fn last_row(&self, n: usize) -> Option<usize> {
         self.lengths[n].checked_sub(1).map(|t| self.row(n, t))
     }
 
-    /// The step in the caller's array that a row came from.
+    /// Returns the step in the caller's array that a row came from.
     pub fn source(&self, row: usize) -> usize {
         self.source[row] as usize
     }
 
-    /// Every row with the caller's sequence and the step in the caller's array, in row order.
+    /// Returns each row with the caller's sequence and the step in the caller's array, in row order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
         self.active.iter().zip(&self.offsets).flat_map(move |(&n, &offset)| {
             (0..n).map(move |i| (offset + i, self.order[i], self.source[offset + i] as usize))
         })
     }
 
-    /// Writes for each row the rows of the same sequence one real step before and one after it; itself where there
-    /// is none.
+    /// Writes, for each row, the rows of the same sequence one real step before and one step after it. At
+    /// either end of a sequence it is the row itself.
     pub fn neighbours(&self, before: &mut Vec<u32>, after: &mut Vec<u32>) {
         before.clear();
         after.clear();
@@ -232,7 +232,7 @@ impl SeqLayout {
         }
     }
 
-    /// Writes to `index` for each row the row that mirrors it in time within its sequence.
+    /// Writes to `index`, for each row, the row that mirrors it in time within its sequence.
     pub fn mirror(&self, index: &mut Vec<u32>) {
         index.clear();
         for (t, &n) in self.active.iter().enumerate() {

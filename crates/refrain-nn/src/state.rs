@@ -1,32 +1,32 @@
-//! What recurrent layers remember between batches.
+//! The state that recurrent layers carry between batches.
 
 use crate::error::Error;
 use crate::part::Part;
 use refrain_kernels::{AlignedVec, row_step};
 
-/// The state that an operation carries.
+/// The size of the state that an operation carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateShape {
     /// Hidden units.
     pub units: usize,
-    /// Whether there is a cell state as well as a hidden state.
+    /// Whether there is a cell state in addition to the hidden state.
     pub cell: bool,
-    /// Whether it is carried from batch to batch without the caller asking for it.
+    /// Whether the state is carried from batch to batch without the caller asking for it.
     pub stateful: bool,
 }
 
 impl StateShape {
-    /// Floats of the hidden and the cell state of this many lanes; as many as there can be where they are too many.
+    /// Returns the sizes of the hidden and the cell state for this many lanes, saturating at `usize::MAX`.
     pub(crate) fn floats(self, lanes: usize) -> [usize; 2] {
         let hidden = lanes.saturating_mul(self.units);
         [hidden, if self.cell { hidden } else { 0 }]
     }
 }
 
-/// The state of every recurrent layer of a model, lane `n` for row `n` of the caller's batch.
+/// The state of every recurrent layer of a model. Lane `n` belongs to row `n` of the caller's batch.
 ///
-/// A model makes it ([`crate::Model::new_state`]). A fresh one has no lanes; the first batch that it is used
-/// with gives it zeros for its lanes.
+/// Create one with [`crate::Model::new_state`]. A new state has no lanes. The first batch it is used with
+/// sets the number of lanes, all zero.
 #[derive(Debug, Clone)]
 pub struct State {
     pub(crate) slots: Vec<Option<StateSlot>>,
@@ -46,14 +46,14 @@ impl State {
         Self { slots: shapes.map(|s| s.map(StateSlot::new)).collect() }
     }
 
-    /// Sets every lane to zero and forgets how many there are.
+    /// Removes all lanes; the next batch starts from zeros.
     pub fn reset(&mut self) {
         for slot in self.slots.iter_mut().flatten() {
             slot.set_lanes(0);
         }
     }
 
-    /// The states of the recurrent layers, in the order of the graph.
+    /// Returns the states of the recurrent layers, in the order of the graph.
     pub fn layers(&self) -> impl Iterator<Item = &StateSlot> {
         self.slots.iter().flatten()
     }
@@ -62,19 +62,20 @@ impl State {
         self.slots.iter_mut().flatten()
     }
 
-    /// Lanes it holds; 0 before its first use.
+    /// Returns the number of lanes, which is 0 before the first use.
     pub fn lanes(&self) -> usize {
         self.layers().next().map_or(0, |s| s.lanes)
     }
 
-    /// A state whose lane `i` is lane `from[i].1` of the state `from[i].0`; a fresh state's lanes are zeros. A
-    /// search that follows several continuations of one text continues from the best of them this way.
+    /// Returns a state whose lane `i` is lane `from[i].1` of the state `from[i].0`. Lanes of a new state are
+    /// zeros. Beam search uses this to continue from its best candidates.
     ///
     /// # Panics
-    /// Without lanes, when the states are of different models, or when a state does not have the lane.
+    /// Panics if `from` is empty, if the states belong to different models, or if a state does not have the
+    /// lane.
     pub fn gather(from: &[(&State, usize)]) -> State {
-        let first = from.first().expect("a state is gathered from at least one lane").0;
-        assert!(from.iter().all(|(state, _)| state.fits(first)), "states of one model are gathered");
+        let first = from.first().expect("at least one lane to gather").0;
+        assert!(from.iter().all(|(state, _)| state.fits(first)), "all states belong to one model");
         let slots = first.slots.iter().enumerate().map(|(i, slot)| {
             let mut gathered = StateSlot::new(slot.as_ref()?.shape);
             gathered.set_lanes(from.len());
@@ -91,16 +92,17 @@ impl State {
         State { slots: slots.collect() }
     }
 
-    /// All lanes of all layers, for a checkpoint: `0/hidden` and `0/cell` of the first recurrent layer, the latter
-    /// empty of cells without one.
+    /// Returns all lanes of all layers, for a checkpoint: `0/hidden` and `0/cell` of the first recurrent
+    /// layer, and so on. `cell` is empty for cells without a cell state.
     pub fn to_part(&self) -> Part {
         Part { values: serde_json::json!({ "lanes": self.lanes() }), tensors: self.tensors().collect() }
     }
 
-    /// Goes on from what [`State::to_part`] gave of a state of the same model; after an error it is as it was.
+    /// Restores the lanes that [`State::to_part`] returned for the same model. On error the state is
+    /// unchanged.
     ///
     /// # Errors
-    /// When the part is of another model's state.
+    /// Returns an error if the part belongs to another model.
     pub fn set_part(&mut self, mut part: Part) -> Result<(), Error> {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -116,7 +118,11 @@ impl State {
         }
         if let Some((name, _)) = part.tensors.first() {
             let expected = format!("{} recurrent layers", layers.len());
-            return Err(Error::checkpoint("carried state", format!("with a tensor `{name}`"), expected));
+            return Err(Error::checkpoint(
+                "carried state",
+                format!("from another model (extra tensor `{name}`)"),
+                expected,
+            ));
         }
         self.reset();
         self.prepare(lanes);
@@ -126,7 +132,7 @@ impl State {
         Ok(())
     }
 
-    /// The floats of each layer with their names.
+    /// Returns the values of each layer with their names.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = (String, Vec<f32>)> {
         self.layers().enumerate().flat_map(|(i, slot)| {
             let lanes = 0..slot.lanes();
@@ -136,7 +142,7 @@ impl State {
         })
     }
 
-    /// Whether the two have slots of the same shapes in the same places: are of the same model.
+    /// Returns whether both states have the same slots, as states of one model do.
     pub(crate) fn fits(&self, other: &State) -> bool {
         let shape = |s: &Option<StateSlot>| s.as_ref().map(|s| s.shape);
         self.slots.iter().map(shape).eq(other.slots.iter().map(shape))
@@ -165,27 +171,27 @@ impl StateSlot {
         self.c.fill(0.0);
     }
 
-    /// Lanes it holds.
+    /// Returns the number of lanes.
     pub fn lanes(&self) -> usize {
         self.lanes
     }
 
-    /// Its size.
+    /// Returns the size of the state.
     pub fn shape(&self) -> StateShape {
         self.shape
     }
 
-    /// The hidden state of a lane, `H` floats.
+    /// Returns the hidden state of a lane, `H` floats.
     pub fn hidden(&self, lane: usize) -> &[f32] {
         &self.h[lane * row_step(self.shape.units)..][..self.shape.units]
     }
 
-    /// The cell state of a lane, `H` floats; empty for cells without one.
+    /// Returns the cell state of a lane, `H` floats; empty for cells without one.
     pub fn cell(&self, lane: usize) -> &[f32] {
         if self.shape.cell { &self.c[lane * row_step(self.shape.units)..][..self.shape.units] } else { &[] }
     }
 
-    /// Takes over the hidden and cell states of all lanes, one after the other.
+    /// Copies the hidden and cell states of all lanes, which are stored one after the other.
     pub(crate) fn set(&mut self, hidden: &[f32], cell: &[f32]) {
         let units = self.shape.units.max(1);
         for (lane, from) in hidden.chunks_exact(units).enumerate() {
@@ -196,7 +202,7 @@ impl StateSlot {
         }
     }
 
-    /// The hidden and cell state of a lane, to be set.
+    /// Returns the hidden and cell state of a lane, for writing.
     pub fn lane_mut(&mut self, lane: usize) -> (&mut [f32], &mut [f32]) {
         let (at, units) = (lane * row_step(self.shape.units), self.shape.units);
         let c = if self.shape.cell { &mut self.c[at..][..units] } else { &mut [] };
@@ -208,7 +214,7 @@ impl StateSlot {
 mod tests {
     use super::*;
 
-    /// Three layers of which the second has no state, of three lanes.
+    /// Three layers with three lanes; the second layer has no state.
     fn state() -> State {
         let shape = |units, cell| Some(StateShape { units, cell, stateful: false });
         let mut state = State::new([shape(3, true), None, shape(17, false)].into_iter());

@@ -1,5 +1,5 @@
-//! Backward against differences: recurrent layers in every option, every loss and penalty in whole models, and
-//! layers of a user's own. What a layer's own tests check is not repeated here.
+//! Gradient checks against differences: recurrent layers with every option, every loss and penalty in whole
+//! models, and custom layers. Checks in a layer's own tests are not repeated here.
 
 use refrain_nn::data::{Batch, BatchInput, BatchTarget, Extent};
 use refrain_nn::gradcheck::{Bench, GradCheck, Input, Report, gradcheck};
@@ -26,31 +26,31 @@ fn all_there(report: &Report, name: &str) {
     }
 }
 
-/// Checks a layer, and that there was a gradient of everything.
+/// Checks a layer, and that every gradient is nonzero.
 fn check(layer: &dyn Layer, inputs: &[Input]) {
     let name = format!("{layer:?}");
     all_there(&gradcheck(layer, inputs).unwrap_or_else(|e| panic!("{name}: {e}")), &name);
 }
 
-/// The same in smaller steps, so that fewer units cross the kink of a `relu`.
+/// Checks with smaller steps, so that fewer units cross the kink of a `relu`.
 fn check_near_kinks(layer: &dyn Layer, inputs: &[Input]) {
     let settings = GradCheck { step: 5e-4, ..GradCheck::default() };
     let name = format!("{layer:?}");
     all_there(&settings.layer(layer, inputs).unwrap_or_else(|e| panic!("{name}: {e}")), &name);
 }
 
-/// The same for a model's loss on a batch.
+/// Checks a model's loss on a batch.
 fn check_model(name: &str, model: &Model, batch: &Batch) {
     let settings = GradCheck { engine: Some(Engine::default()), ..GradCheck::default() };
     all_there(&settings.model(model, batch).unwrap_or_else(|e| panic!("{name}: {e}")), name);
 }
 
-/// A bias that is not zero, so that a mistake with it shows.
+/// Returns a nonzero bias, to reveal errors in its use.
 fn bias() -> Initializer {
     Initializer::RandomNormal { mean: 0.1, stddev: 0.3 }
 }
 
-/// Small enough that exponentials of exponentials stay within reach of differences.
+/// Small enough that differences still work for exponentials of exponentials.
 fn small() -> Initializer {
     Initializer::RandomNormal { mean: 0.0, stddev: 0.1 }
 }
@@ -59,7 +59,7 @@ fn dense(units: usize) -> Dense {
     Dense { bias_initializer: bias(), ..Dense::new(units) }
 }
 
-/// Settings of every recurrent layer.
+/// Settings that every recurrent layer has.
 #[derive(Debug, Clone, Copy, Default)]
 struct Options {
     sequences: bool,
@@ -107,7 +107,7 @@ impl Options {
         ]
     }
 
-    /// One layer of each cell at the end of a chain.
+    /// Returns one layer of each cell at the end of a chain.
     fn chains(self, chain: &Sequential) -> Vec<Sequential> {
         vec![
             chain.clone().add(self.apply(SimpleRnn::new(UNITS))),
@@ -138,7 +138,7 @@ fn cells_with_each_activation() {
         layer.activation(activation).bias_initializer(bias()).return_sequences(true)
     }
     for (k, activation) in Activation::ELEMENTWISE.into_iter().enumerate() {
-        // Each one in both places, never beside itself.
+        // Each activation in both positions, but never combined with itself.
         let gate = Activation::ELEMENTWISE[(k + 3) % Activation::ELEMENTWISE.len()];
         of(&with(SimpleRnn::new(UNITS), activation));
         of(&with(Lstm::new(UNITS).recurrent_activation(gate), activation));
@@ -193,7 +193,7 @@ fn initial_states_of_both_directions() {
     }
 }
 
-/// Features and a target of a width for each step, or for each sequence.
+/// Returns features and a target of a given width for each step, or for each sequence.
 fn batch(steps: usize, width: usize, target: BatchTarget) -> Batch {
     let features = (0..3 * steps * width).map(|i| (i as f32 * 0.71).sin()).collect();
     let input = BatchInput { steps, features, ..BatchInput::default() };
@@ -209,7 +209,7 @@ fn classes(steps: usize, classes: u32) -> BatchTarget {
     BatchTarget { steps, values: Vec::new(), ids: (0..3 * steps as u32).map(|i| (i * i) % classes).collect() }
 }
 
-/// Probabilities, each row summing to 1.
+/// Returns probabilities, with each row summing to 1.
 fn shares(steps: usize, width: usize) -> BatchTarget {
     let mut target = values(steps, width);
     for row in target.values.chunks_exact_mut(width) {
@@ -266,7 +266,7 @@ fn penalties_on_every_parameter() {
     for penalty in [Regularizer::l1(0.05), Regularizer::l2(0.07), Regularizer::l1_l2(0.02, 0.03)] {
         let options = Options { penalty: Some(penalty), ..Options::default() };
         for model in options.chains(&chain(2)) {
-            // With so small a loss a missing penalty is most of the gradient.
+            // The loss is so small that a missing penalty would be most of the gradient.
             let model = model.compile(compile(Loss::MeanSquaredError)).unwrap();
             check_model(&format!("{penalty:?}"), &model, &batch(3, 2, values(1, UNITS)));
         }
@@ -295,7 +295,7 @@ fn penalties_on_activities() {
             batch.inputs[0].extent = Extent::Lengths;
             batch.inputs[0].lengths = vec![2, 4, 1];
             check_model("sequences of three lengths", &model, &batch);
-            // The same weights cost less where nothing is trained.
+            // With the same weights, the penalty is lower if the layer is not trained.
             model.test_step(&batch, None).unwrap();
             let plain = model.last_loss();
             model.train_step(&batch, None).unwrap();
@@ -326,7 +326,7 @@ fn stacks_with_dropout_normalisation_and_masks() {
         let below = below.add(Dropout::new(0.25)).add(LayerNormalization::new());
         for model in shared.chains(&below) {
             let model = model.add(Dense::new(1)).compile(compile(Loss::MeanSquaredError)).unwrap();
-            // Masked by the id 0 and by the mask: at the start, inside and at the end of a sequence.
+            // Masked by the id 0 and by the mask: at the start, in the middle and at the end of a sequence.
             let ids = vec![0, 1, 2, 3, 0, 4, 5, 0, 1, 2, 3, 0, 1, 1, 2, 0, 5, 4];
             let mask = (0..18).map(|i| i % 5 != 4).collect();
             let input = BatchInput { steps: 6, ids, extent: Extent::Mask, mask, ..BatchInput::default() };
@@ -355,7 +355,7 @@ fn an_encoder_a_decoder_and_a_tied_table() {
     let source = net.input(InputSpec::ids().name("source"));
     let target = net.input(InputSpec::ids().name("target"));
     let table = |name: &str| {
-        // Large enough that the source is felt through the encoder's state.
+        // Large enough that the source has an effect through the encoder's state.
         let embeddings_initializer = Initializer::RandomUniform { minval: -2.0, maxval: 2.0 };
         Embedding { embeddings_initializer, ..Embedding::new(7, UNITS).name(name).mask_zero(true) }
     };
@@ -386,7 +386,7 @@ fn activations_of_layers() {
     }
 }
 
-/// A user's layer: `y = x² ⊙ factor`, with a mistake of choice.
+/// A custom layer, `y = x² ⊙ factor`, with a deliberate mistake.
 #[derive(Debug, Clone, Copy)]
 struct SquareScale {
     mistake: Mistake,
@@ -535,7 +535,7 @@ fn inputs_that_are_no_arrays_are_named() {
     let refused = |inputs: &[Input]| gradcheck(&Lstm::new(2), inputs).unwrap_err().to_string();
     assert!(refused(&[Input::steps(2, &[&[1.0, 2.0, 3.0]])]).contains("whole rows of 2"));
     assert!(refused(&[Input::steps(0, &[&[]])]).contains("width 0"));
-    assert!(refused(&[Input::random_steps(2, &[2]).mask(&[&[true]])]).contains("a flag for each step"));
+    assert!(refused(&[Input::random_steps(2, &[2]).mask(&[&[true]])]).contains("one flag per step"));
     let states = [Input::random_lanes(2, 2), Input::random_lanes(2, 2)];
     assert!(refused(&[&[Input::random_steps(2, &[2])], &states[..]].concat()).contains("2 sequences"));
     let error = gradcheck(&Dense::new(1), &[Input::lanes(1, &[f32::NAN])]).unwrap_err().to_string();

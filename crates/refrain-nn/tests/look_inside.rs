@@ -1,4 +1,4 @@
-//! What a model lets be seen of its recurrent layers: gates, states, and the gradient through time.
+//! Reading a model's recurrent layers: gates, states, and the gradient through time.
 
 use refrain_nn::data::{Batch, BatchInput, BatchTarget, Extent};
 use refrain_nn::layers::{Bidirectional, Dense, Embedding, Gru, Lstm, SimpleRnn};
@@ -9,12 +9,13 @@ use refrain_nn::{
 };
 use std::ops::Range;
 
-/// Relative to the largest slope: of differences in f32 with [`STEP`], which rounding and curvature share.
+/// Tolerance relative to the largest slope, for f32 differences with [`STEP`]; rounding and curvature
+/// contribute equally.
 const DIFFERENCES: f64 = 1e-2;
 const STEP: f32 = 5e-3;
-/// Of a gate worked out by hand: a few roundings of sums of a dozen products.
+/// Tolerance of a gate computed by hand: a few roundings of sums of a dozen products.
 const GATE: f32 = 2e-6;
-/// Between the same numbers in another batch, relative to the largest.
+/// Tolerance between the same numbers in different batches, relative to the largest.
 const SAME: f32 = 1e-6;
 
 const T: usize = 9;
@@ -42,7 +43,7 @@ fn model(class: &str) -> Model {
         .unwrap()
 }
 
-/// Steps `range` of a batch whose loss is that of the last step alone.
+/// Returns the steps `range` of a batch whose loss is only that of the last step.
 fn batch(range: Range<usize>) -> Batch {
     let id = |n: usize, t: usize, shift: usize| ((n * 5 + t * 3 + t * t + shift) % V as usize) as u32;
     let ids = |shift: usize| (0..N).flat_map(|n| range.clone().map(move |t| id(n, t, shift))).collect();
@@ -55,7 +56,7 @@ fn batch(range: Range<usize>) -> Batch {
     }
 }
 
-/// Trained a little, so that biases are not zero and gates differ.
+/// Returns a briefly trained model, so that biases are nonzero and gates differ.
 fn trained(class: &str) -> Model {
     let mut model = model(class);
     for _ in 0..5 {
@@ -68,7 +69,7 @@ fn only(model: &Model) -> Recurrence<'_> {
     model.recurrences().next().expect("a recurrent layer")
 }
 
-/// The loss of the steps after `t`, summed over the lanes, from the state that `change` makes of the one after `t`.
+/// Returns the loss of the steps after `t`, summed over the lanes, with the state after `t` modified by `change`.
 fn loss_behind(
     model: &mut Model,
     t: usize,
@@ -80,7 +81,7 @@ fn loss_behind(
     let mut state = model.new_state();
     state.set_part(part).unwrap();
     model.test_step(&batch(t + 1..T), Some(&mut state)).unwrap();
-    // The mean over all rows of the lanes' sum.
+    // The mean over all rows of the sum over lanes.
     model.last_loss() * (N * (T - 1 - t)) as f64
 }
 
@@ -104,7 +105,7 @@ fn gradients_through_time_are_differences() {
                             loss_behind(&mut model, t, &state, |tensors| tensors[tensor].1[n * H + j] += step)
                         };
                         let slope = (at(STEP) - at(-STEP)) / f64::from(2.0 * STEP);
-                        // A mean over the batch's lanes is what training follows.
+                        // Training follows the mean over the batch's lanes.
                         let difference = (slope / N as f64 - gradient).abs();
                         let name = ["h", "c"][tensor];
                         assert!(
@@ -121,7 +122,8 @@ fn gradients_through_time_are_differences() {
                     let c = seen.cell_state(row(n)).unwrap();
                     let (dh, dc) =
                         (seen.hidden_gradient(row(n)).unwrap(), seen.cell_gradient(row(n)).unwrap());
-                    // The state that is changed has h beside c: without the way through h of the same step.
+                    // The modified state has h as well as c, so the path through h of the same step is not
+                    // included.
                     let through =
                         |(j, o): (usize, f32)| f64::from(dc[j] - dh[j] * o * (1.0 - c[j].tanh().powi(2)));
                     seen.gate(3, row(n)).enumerate().map(through).collect()
@@ -133,7 +135,7 @@ fn gradients_through_time_are_differences() {
     }
 }
 
-/// Each gate of each step from the parameters, with Keras's formulas.
+/// Compares each gate of each step with Keras's formulas.
 #[test]
 fn gates_are_what_the_formulas_say() {
     for class in CLASSES {
@@ -221,7 +223,7 @@ fn a_probe_changes_no_bit_and_goes_off_again() {
             assert_eq!(only(&probed).has_gates(), on && class != "SimpleRNN");
             probed.set_gradient_probe(step < 2);
         }
-        // A forward pass has gates, and gradients of an earlier batch are not taken for its own.
+        // A forward pass provides gates, and does not return gradients of an earlier batch as its own.
         probed.set_gradient_probe(true);
         probed.train_step(&batch(0..T), None).unwrap();
         probed.predict_batch(&batch(0..T), None).unwrap();
@@ -230,7 +232,8 @@ fn a_probe_changes_no_bit_and_goes_off_again() {
     }
 }
 
-/// Of sequences of any lengths each is seen as if it were alone; both directions have names, and threads change no bit.
+/// Each sequence of a batch of different lengths is reported as if it were alone. Both directions have names,
+/// and the number of threads changes no bit.
 #[test]
 fn each_sequence_is_seen_as_if_it_were_alone() {
     let lengths = [4, T, 0, 6];

@@ -1,5 +1,6 @@
-//! What `memory` says beforehand is what is allocated. A program without the test harness: the allocator counts for all
-//! threads. Every buffer is below 4 MB: larger ones have pages of their own, which the allocator does not see.
+//! `memory` predicts what is allocated. This is a program without the test harness, because the allocator
+//! counts for all threads. Every buffer is below 4 MB: larger ones get their own pages, which the allocator
+//! does not see.
 
 use refrain_nn::data::{Batch, Extent};
 use refrain_nn::layers::{
@@ -19,24 +20,24 @@ use std::alloc::System;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How much less than is allocated may be said, as a share: names, shapes and the rest of a model's description, which
-/// do not grow with a batch.
+/// How much lower than the allocation the prediction may be, as a fraction: names, shapes and the rest of a
+/// model's description, which do not grow with a batch.
 const BELOW: f64 = 0.02;
-/// How much more, as a share: an odd buffer of the output is counted that its loss does not fill, and a first layer
-/// counts what a shorter batch would make it allocate.
+/// How much higher it may be, as a fraction: it may include a buffer of the output that the loss does not
+/// fill, and a first layer includes what a shorter batch would make it allocate.
 const ABOVE: f64 = 0.05;
 
 /// Batches, as lanes and steps.
 const SHAPES: [(usize, usize); 3] = [(32, 24), (3, 200), (300, 2)];
 
-/// What a model reads and gives.
+/// A model's inputs and outputs.
 #[derive(Debug, Clone, Copy)]
 enum Data {
     /// Ids below the first number become classes below the second, at each step.
     Classes(usize, usize),
-    /// As many features become one class a sequence.
+    /// This many features become one class per sequence.
     Label(usize, usize),
-    /// As many features become others, at so many steps.
+    /// This many features become others, with a given number of steps.
     Values(usize, usize, Option<usize>),
 }
 
@@ -146,7 +147,7 @@ impl Case {
         net.plan(&[y], Compile { loss, metrics, optimizer, engine, ..Compile::default() }).expect("a model")
     }
 
-    /// A full batch. Ids from 1: none of them is masked.
+    /// Returns a full batch. Ids start at 1, so none is masked.
     fn batch(&self, lanes: usize, steps: usize) -> Batch {
         let mut batch = Batch { lanes, ..Batch::default() };
         batch.inputs.resize_with(1, Default::default);
@@ -175,7 +176,7 @@ impl Case {
     }
 }
 
-/// Bytes that are allocated more than when the region began.
+/// Returns the number of bytes allocated since the region began.
 fn held(region: &Region<'_, System>) -> f64 {
     let change = region.change();
     change.bytes_allocated as f64 - change.bytes_deallocated as f64
@@ -204,7 +205,7 @@ fn trained(case: &Case, engine: &Engine, lanes: usize, steps: usize) {
     let what = format!("{}, training {lanes} x {steps}", case.name);
     compare(&what, said.total(), held(&region));
 
-    // Then scored and run on other shapes, in the same buffers.
+    // Then evaluated and run with other shapes, in the same buffers.
     let (wide, long) = (MemoryUse::new(Work::Evaluate, 20, 35), MemoryUse::new(Work::Predict, 2, 50));
     model.test_step(&case.batch(20, 35), None).expect("a step");
     let outputs = model.predict_batch(&case.batch(2, 50), None).expect("a prediction");

@@ -1,5 +1,5 @@
-//! A training step no larger than one already seen allocates nothing. A program without the test harness: the
-//! allocator counts for all threads.
+//! A training step no larger than an earlier one allocates nothing. This is a program without the test
+//! harness, because the allocator counts for all threads.
 
 use refrain_nn::data::{Batch, Extent};
 use refrain_nn::layers::{
@@ -17,11 +17,11 @@ use std::alloc::System;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const VOCABULARY: usize = 20;
-/// So many units that the layers share their work over the threads: a worker that first runs in a measured step would
-/// allocate as it starts.
+/// Enough units for the layers to share their work between threads. A worker thread that first runs in a
+/// measured step would allocate when it starts.
 const UNITS: usize = 64;
 
-/// A model that ends in `output`.
+/// Returns a model that ends in `output`.
 fn model(output: impl Layer + 'static, gradient_accumulation_steps: u32) -> Model {
     Sequential::new()
         .add(Embedding::new(VOCABULARY, 12).mask_zero(true).dropout(0.1))
@@ -77,7 +77,7 @@ fn check(output: &str, mut model: Model) {
     }
     for salt in 0..10 {
         fill(&mut batch, 16 - salt, 12 - salt % 3, salt);
-        // All targets in one cluster of classes, now this one, now that one.
+        // All targets are in one cluster of classes, a different one in each step.
         batch.targets[0].ids.fill((salt * 2) as u32);
         let region = Region::new(ALLOCATOR);
         model.train_step(&batch, None).expect("a step");

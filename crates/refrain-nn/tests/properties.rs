@@ -1,4 +1,4 @@
-//! What a model promises to those who train and run it. What holds to the last bit for any model is tested in
+//! Properties of models in training and use. Properties that hold to the last bit for any model are tested in
 //! `bit_for_bit`.
 
 use ndarray::{Array2, Array3, Axis};
@@ -83,7 +83,7 @@ fn lanes_gathered_from_several_states_go_on_as_they_would_alone() {
     }
     let error = session.resume(both.clone(), 3).unwrap_err().to_string();
     assert!(error.contains("2 lanes") && error.contains("3 lanes"), "{error}");
-    // A model that remembers nothing has states without lanes.
+    // A model without recurrent state has states without lanes.
     let mut plain =
         Sequential::new().add(Embedding::new(30, 4)).add(Dense::new(5)).compile(compile(1)).unwrap();
     let mut session = plain.session(1).unwrap();
@@ -118,7 +118,7 @@ fn a_stateful_layer_begins_anew_when_it_is_told_to() {
     model.reset_states();
     assert_eq!(model.predict(&x).unwrap(), first);
     let other = x.select(Axis(0), &[0]);
-    assert!(model.predict(&other).unwrap_err().to_string().contains("2, as its state has"));
+    assert!(model.predict(&other).unwrap_err().to_string().contains("2, like its state"));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_tied_output_trains_the_embedding() {
     }
     let last = model.train_on_batch(&batch(6, 8)).unwrap()[0].1;
     assert!(last < first - 0.2, "{first} {last}");
-    // Ids 29 is never a target nor 30 an input, yet as a class each row of the table has a gradient.
+    // Id 29 is never a target and 30 never an input, but as a class each row of the table has a gradient.
     assert!(before.iter().zip(model.weight("embedding/embeddings").unwrap()).all(|(a, b)| a != b));
 }
 
@@ -222,7 +222,8 @@ fn a_softmax_that_another_layer_reads_is_run_where_logits_are_asked_for() -> Res
     let mut model = net.compile(&[probabilities, reader], Compile::default())?;
     let logits = model.session(1)?.logits().step_features(&[0.5, -0.25])?.row(0).to_vec();
     let shares = model.session(1)?.step_features(&[0.5, -0.25])?.row(0).to_vec();
-    // The differences of logits are those of the probabilities' logarithms, of numbers near 1 in f32: absolute.
+    // Absolute tolerance of differences of logits against those of the probabilities' logarithms, of numbers
+    // near 1 in f32.
     let apart = (logits[0] - logits[1]) - (shares[0].ln() - shares[1].ln());
     assert!(apart.abs() < 1e-5, "{logits:?} and {shares:?}");
     Ok(())

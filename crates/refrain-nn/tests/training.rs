@@ -1,4 +1,4 @@
-//! What a training step's gradient is of, gradients that add up over batches, averages of parameters, and states
+//! The gradient of a training step, gradients accumulated over batches, averages of parameters, and states
 //! that do not fit.
 
 use ndarray::Array2;
@@ -15,11 +15,13 @@ use refrain_nn::{
 
 const VOCABULARY: usize = 11;
 const STEPS: usize = 5;
-/// Relative, of a gradient whose terms are summed in another order: eight units in the last place of an f32.
+/// Relative tolerance of a gradient whose terms are summed in another order: eight units in the last place of
+/// an f32.
 const ORDER: f64 = 8.0 * f32::EPSILON as f64;
-/// Absolute, of weights below 2 after three steps of rate 0.5 on such gradients.
+/// Absolute tolerance of weights below 2 after three steps of rate 0.5 with such gradients.
 const WEIGHTS: f32 = 2e-6;
-/// Absolute, of an average in f32 of six weights below 2 against f64: a unit in the last place a step.
+/// Absolute tolerance of an f32 average of six weights below 2 against f64: one unit in the last place per
+/// step.
 const AVERAGE: f64 = 1e-6;
 
 fn compile(optimizer: impl Into<Optimizer>) -> Compile {
@@ -31,7 +33,7 @@ fn compile(optimizer: impl Into<Optimizer>) -> Compile {
     }
 }
 
-/// A model of sequences, its output a row a step or, without `sequences`, a sequence.
+/// Returns a model of sequences. The output has one row per step or, without `sequences`, per sequence.
 fn model(sequences: bool, compile: Compile) -> Model {
     let penalty = Regularizer::l2(0.03);
     Sequential::new()
@@ -46,7 +48,7 @@ fn word(salt: usize, i: usize) -> u32 {
     ((i * i * 7 + i * 3 + salt * 5) % VOCABULARY) as u32
 }
 
-/// Sequences `from..to` of an endless set, all of five steps.
+/// Returns sequences `from..to` of an infinite set, all of five steps.
 fn batch(sequences: bool, from: usize, to: usize) -> Batch {
     let mut batch = Batch { lanes: to - from, ..Batch::default() };
     batch.inputs.resize_with(1, Default::default);
@@ -58,7 +60,7 @@ fn batch(sequences: bool, from: usize, to: usize) -> Batch {
     batch
 }
 
-/// The same with lengths 5, 2, 5, 2 ….
+/// Returns the same sequences with lengths 5, 2, 5, 2 ….
 fn ragged(from: usize, to: usize) -> Batch {
     let mut batch = batch(true, from, to);
     batch.inputs[0].extent = Extent::Lengths;
@@ -87,7 +89,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     }
 }
 
-/// Without penalties: they are in both norms as they are.
+/// Without penalties, which are unscaled in both norms.
 #[test]
 fn a_sum_over_steps_is_the_mean_times_the_rows_of_a_sequence() {
     for (batch, rows) in [(batch(true, 0, 4), STEPS as f64), (ragged(0, 4), 3.5)] {
@@ -132,7 +134,7 @@ fn reductions_have_names() {
     assert_eq!([json(Reduction::Mean), json(Reduction::SumOverSteps)], ["\"mean\"", "\"sum_over_steps\""]);
 }
 
-/// Each way to bound a gradient has to see the mean, and the penalty has to count once.
+/// Each kind of clipping must see the mean, and the penalty must count once.
 #[test]
 fn four_batches_of_two_are_one_of_eight() {
     let sgd = Sgd::default().learning_rate(0.5);
@@ -217,7 +219,7 @@ fn a_batch_that_fails_leaves_no_part_of_its_gradient() {
     assert_eq!(disturbed.weights(), straight.weights());
 }
 
-/// `fit` reports every batch, and lets what an epoch leaves wait for the next one.
+/// `fit` reports every batch, and gradients left at the end of an epoch wait for the next one.
 #[test]
 fn fit_steps_over_the_borders_of_epochs() {
     #[derive(Default)]
@@ -242,7 +244,8 @@ fn fit_steps_over_the_borders_of_epochs() {
     assert_eq!(moves.moved, [false, true, false, true, false, true]);
 }
 
-/// The weights after each of six steps, and a model that has averaged them. The embedding is not trained.
+/// Returns the weights after each of six steps, and a model that has averaged them. The embedding is not
+/// trained.
 fn averaged(averaging: Averaging) -> (Vec<Vec<f32>>, Model) {
     let mut model = model(true, compile(Adam::default().learning_rate(0.05)));
     assert_eq!(model.set_trainable("embedding", false), 1);
@@ -272,7 +275,7 @@ fn averages_are_those_of_the_weights() {
             };
             assert!((f64::from(got) - want).abs() <= AVERAGE, "{averaging:?}, {i}: {got}, not {want}");
         }
-        // In f32 a mean of six equal numbers may be another.
+        // In f32 the mean of six equal numbers may differ from them.
         let range = model.params().spans()[0].range();
         assert_eq!(model.params().values()[range.clone()], weights[0][range]);
     }
@@ -283,7 +286,7 @@ fn averages_take_the_parameters_place_and_leave_it() {
     let (weights, mut model) = averaged(Averaging::Mean);
     let x = Array2::from_shape_fn((2, STEPS), |(n, t)| word(3, n * STEPS + t));
     let predict = |model: &mut Model| model.predict(&x).unwrap();
-    // It packs the weights, which the exchange makes others.
+    // Predicting packs the weights, which the swap changes.
     let before = predict(&mut model);
     model.swap_averages().unwrap();
     let with_averages = predict(&mut model);
@@ -306,7 +309,7 @@ fn averages_take_the_parameters_place_and_leave_it() {
     assert_eq!(predict(&mut model), before);
     assert_eq!(model.weights(), weights[5]);
     model.train_step(&batch(true, 0, 2), None).unwrap();
-    // With the averages in its place it continues from them.
+    // With the averages swapped in, it continues from them.
     model.swap_averages().unwrap();
     model.stop_averaging();
     assert!(!model.is_averaging());
@@ -378,7 +381,7 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(model.training_state().unwrap(), good);
 }
 
-/// Plain gradient descent may keep a table's gradient by rows, whose norm is summed in another order.
+/// Plain gradient descent may store a table's gradient by rows, whose norm is summed in another order.
 #[test]
 fn a_gradient_that_waits_has_one_norm() {
     let two = || model(true, Compile { gradient_accumulation_steps: 2, ..compile(Sgd::default()) });
@@ -394,7 +397,7 @@ fn a_gradient_that_waits_has_one_norm() {
     }
 }
 
-/// A state from outside may hold anything between two parameters; there it must stay zero.
+/// An external state may contain anything in the gaps between parameters; they must stay zero.
 #[test]
 fn nothing_comes_to_stand_between_parameters() {
     let mut model = model(true, compile(Adam::default()));
@@ -434,7 +437,7 @@ fn averages_survive_parameters_that_are_trained_later() {
     assert!(straight.weight("embedding/embeddings").unwrap().iter().any(|&w| w != 0.0));
 }
 
-/// Noise and penalties are of each batch by itself.
+/// Noise and penalties belong to each batch separately.
 #[test]
 fn gradients_of_dropped_weights_and_penalties_add_up() {
     let made = |gradient_accumulation_steps| {
@@ -447,7 +450,7 @@ fn gradients_of_dropped_weights_and_penalties_add_up() {
             .unwrap()
     };
     let batches = [batch(true, 0, 3), batch(true, 3, 6)];
-    // Three to a step, so that the sum still stands there.
+    // Three batches per step, so that the sum is still there.
     let (mut summed, mut alone) = (made(3), made(1));
     let mut expected = vec![0.0_f64; summed.weights().len()];
     for batch in &batches {

@@ -1,5 +1,5 @@
-//! Training loses what Keras and PyTorch lose, step by step: 100 steps of a character model from the same weights,
-//! on the same batches, with the same optimiser.
+//! Training has the same losses as in Keras and PyTorch, step by step: 100 steps of a character model from
+//! the same weights, on the same batches, with the same optimiser.
 
 mod fixture;
 
@@ -13,13 +13,14 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// In gaps of the framework: the largest distance from its own loss in f64 that any of its eight runs in f32 has at
-/// that step, see [`Gaps::at`]. All of them round; four gaps leave room for an engine that rounds in other places.
+/// The tolerance, in gaps. A gap is the largest distance that any of the framework's eight f32 runs has from
+/// its own f64 loss at that step, see [`Gaps::at`]. All of them round; four gaps leave room for an engine
+/// that rounds at different points.
 const GAPS: f64 = 4.0;
-/// Absolute, for steps where the framework's own runs drift far apart: they may not excuse everything.
+/// Absolute limit, for steps where the framework's own runs drift far apart.
 const CEILING: f64 = 1e-3;
 
-/// How far the framework's runs in f32 are from its run in f64, at each step.
+/// The distances of the framework's f32 runs from its f64 run, at each step.
 struct Gaps<'a> {
     loss: &'a [f64],
     of_eight: &'a [f64],
@@ -27,22 +28,23 @@ struct Gaps<'a> {
 }
 
 impl Gaps<'_> {
-    /// At least half a unit in the last place of the f32 that the loss is reported in: nearer to f64 than that it
-    /// comes only by chance. On TensorFlow all eight runs report the same f32 at every second step, for what rounds
-    /// differently in Adam between f32 and f64 is mostly the powers of β, whatever the order of the lanes.
+    /// Returns at least half a unit in the last place of the f32 in which the loss is reported: results
+    /// closer to f64 than that are coincidence. On TensorFlow, all eight runs report the same f32 at every
+    /// second step, because most of what rounds differently in Adam between f32 and f64 is the powers of β,
+    /// regardless of the order of the lanes.
     fn at(&self, step: usize) -> f64 {
         let loss = self.loss[step] as f32;
         self.of_eight[step].max(f64::from(loss.next_up() - loss) / 2.0)
     }
 
-    /// How many distances are beyond [`GAPS`] of those gaps, and the largest in gaps.
+    /// Returns how many distances exceed [`GAPS`] gaps, and the largest distance in gaps.
     fn exceeded(gaps: &[f64], distances: &[f64]) -> (usize, f64) {
         let ratios = distances.iter().zip(gaps).map(|(distance, gap)| distance / gap);
         ratios.fold((0, 0.0), |(count, worst), ratio| (count + usize::from(ratio > GAPS), ratio.max(worst)))
     }
 }
 
-/// The text that `training.py` trains on, as ids, with the sizes of the model.
+/// The text that `training.py` trains on, as ids, and the sizes of the model.
 struct Task {
     ids: Vec<u32>,
     vocabulary: usize,
@@ -58,7 +60,11 @@ impl Task {
         let text = include_str!("../../refrain-cli/data/songbook.txt").chars().take(size("characters"));
         let text: Vec<char> = text.collect();
         let known: Vec<char> = text.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        assert_eq!(known.len(), size("vocabulary"), "the songbook has changed: make the golden files again");
+        assert_eq!(
+            known.len(),
+            size("vocabulary"),
+            "the songbook has changed: generate the golden files again"
+        );
         Self {
             ids: text.iter().map(|c| known.binary_search(c).expect("it is known") as u32).collect(),
             vocabulary: known.len(),
@@ -69,7 +75,7 @@ impl Task {
         }
     }
 
-    /// Lanes are contiguous, the target is the next character.
+    /// Returns batch `i`. Lanes are contiguous; the target is the next character.
     fn batch(&self, i: usize) -> Batch {
         let lane = (self.ids.len() - 1) / self.lanes;
         let columns = |shift| {
@@ -127,7 +133,7 @@ impl Task {
     }
 }
 
-/// One engine of two threads at a time: two of them would wait for each other on two cores.
+/// Only one engine with two threads at a time: two would wait for each other on two cores.
 static CORES: Mutex<()> = Mutex::new(());
 
 fn follows(file: &str, runs: usize) {

@@ -1,4 +1,4 @@
-//! Weights that a program sets.
+//! Setting weights from a program.
 
 use ndarray::{Array1, Array2, arr2};
 use refrain_nn::layers::Dense;

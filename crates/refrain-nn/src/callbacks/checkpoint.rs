@@ -1,4 +1,4 @@
-//! Saving the model as it trains.
+//! Saving the model during training.
 
 use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext, path};
@@ -8,7 +8,7 @@ use crate::part::Part;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Saves the model at the end of each epoch, or of each epoch that is better than all before.
+/// Saves the model at the end of each epoch, or only of epochs that are the best so far.
 ///
 /// ```
 /// use refrain_nn::callbacks::ModelCheckpoint;
@@ -18,24 +18,24 @@ use std::path::Path;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ModelCheckpoint {
-    /// The file, overwritten each time. It may hold the epoch, from 1, and the epoch's numbers in Python's
-    /// format: `{epoch:02d}-{val_loss:.2f}.safetensors`. A folder that is missing is made.
+    /// The file, overwritten each time. The path may contain the epoch, counted from 1, and the epoch's logs
+    /// in Python's format: `{epoch:02d}-{val_loss:.2f}.safetensors`. Missing folders are created.
     pub path: String,
-    /// The number that says which epoch is the best.
+    /// The name of the log value that says which epoch is the best.
     pub monitor: String,
-    /// Whether only a better model than all before is saved.
+    /// Whether to save only models that are the best so far.
     pub save_best_only: bool,
-    /// Which way is better.
+    /// Whether a smaller or a larger value is better.
     pub mode: Mode,
-    /// A number that the first model to be saved must beat.
+    /// The value that the first saved model must beat.
     pub initial_value_threshold: Option<f64>,
-    /// What the file says the model is for; see [`file::save`].
+    /// The task to store in the file; see [`file::save`].
     pub task: Option<serde_json::Value>,
-    /// What it has seen; leave it at its default.
+    /// The state during training; leave it at its default.
     pub seen: CheckpointSeen,
 }
 
-/// What a [`ModelCheckpoint`] has seen. As in Keras, the next call of `fit` goes on with it.
+/// What a [`ModelCheckpoint`] has seen so far. As in Keras, the next call of `fit` continues from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointSeen {
@@ -45,19 +45,19 @@ pub struct CheckpointSeen {
 }
 
 impl CheckpointSeen {
-    /// The number of the best model.
+    /// Returns the value of the best model.
     pub fn best(&self) -> Option<f64> {
         self.best
     }
 
-    /// The file that was written last.
+    /// Returns the file that was written last.
     pub fn last_path(&self) -> Option<&str> {
         self.last_path.as_deref()
     }
 }
 
 impl ModelCheckpoint {
-    /// Saves to `path` after every epoch.
+    /// Creates a callback that saves to `path` after every epoch.
     pub fn new(path: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -70,7 +70,7 @@ impl ModelCheckpoint {
         }
     }
 
-    /// Whether a model with this number is to be saved.
+    /// Returns whether to save a model with this value.
     fn decide(&mut self, current: f64) -> Result<bool, Error> {
         let reference = self.seen.best.or(self.initial_value_threshold);
         let better = self.watch().improves(current, reference)?;
@@ -97,7 +97,7 @@ impl Callback for ModelCheckpoint {
         let target = Path::new(&filled);
         if let Some(folder) = target.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-                action: "cannot make the folder",
+                action: "cannot create the folder",
                 path: folder.display().to_string(),
                 source,
             })?;
@@ -121,7 +121,7 @@ impl Callback for ModelCheckpoint {
 mod tests {
     use super::*;
 
-    /// The expected epochs are those that Keras 3.15.1's own class saved with these numbers.
+    /// The expected epochs are the ones that Keras 3.15.1 saved with these values.
     #[test]
     fn saves_the_epochs_that_keras_saves() {
         let values = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];

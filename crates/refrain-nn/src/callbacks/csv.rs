@@ -1,4 +1,4 @@
-//! Epochs as lines of a CSV file.
+//! Logging epochs to a CSV file.
 
 use super::{Callback, EpochContext, Logs, ResumeContext};
 use crate::error::Error;
@@ -8,18 +8,19 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 
-/// Writes each epoch's numbers to a CSV file, as Keras does: the epoch from 0, then the names of the first
-/// epoch in order, with `NA` for what an epoch does not have; without validation, the `val_` columns too.
+/// Writes one row per epoch to a CSV file, as Keras does: the epoch, counted from 0, then the values of the
+/// first epoch's names, sorted, with `NA` for missing values. The `val_` columns exist even without
+/// validation.
 ///
-/// Each line is flushed, so that the file can be watched. Training that resumes from a checkpoint cuts off the rows
-/// that were written after it, and writes them again.
+/// Each row is flushed, so the file can be followed during training. When training resumes from a checkpoint,
+/// rows written after it are cut off and written again.
 #[derive(Debug)]
 pub struct CsvLogger {
     /// The file.
     pub path: String,
-    /// Between the fields: a character that cannot be part of a name or number.
+    /// The separator: a character that cannot be part of a name or number.
     pub separator: char,
-    /// Whether an existing file is continued, without a second header, and not overwritten.
+    /// Whether to append to an existing file, without a second header, instead of overwriting it.
     pub append: bool,
     /// The open file; leave it at its default.
     pub file: CsvFile,
@@ -34,18 +35,18 @@ pub struct CsvFile {
     needs_header: bool,
 }
 
-/// What a checkpoint holds of a [`CsvLogger`].
+/// What a checkpoint stores of a [`CsvLogger`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     names: Option<Vec<String>>,
     needs_header: bool,
-    /// Of the file, rows of earlier runs included.
+    /// The length of the file, rows of earlier runs included.
     bytes: u64,
 }
 
 impl CsvLogger {
-    /// A new file with commas; an existing one is overwritten.
+    /// Creates a logger that separates fields with commas and overwrites an existing file.
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into(), separator: ',', append: false, file: CsvFile::default() }
     }
@@ -58,7 +59,7 @@ impl CsvLogger {
         let taken = |c: char| c.is_alphanumeric() || "+-._\"\r\n".contains(c);
         if taken(self.separator) {
             let got = format!("{:?}", self.separator);
-            let expected = "a character that is not part of names and numbers, such as `,` `;` or a tab";
+            let expected = "a character that names and numbers do not contain, such as `,`, `;` or a tab";
             return Err(Error::setting("CsvLogger", "separator", got, expected));
         }
         Ok(())
@@ -79,7 +80,7 @@ impl CsvLogger {
         Ok(())
     }
 
-    /// Opens a file that was written to, and cuts off what came later.
+    /// Opens a file again to continue it, and cuts off everything written after the checkpoint.
     fn open_again(&mut self, written: Written) -> Result<(), Error> {
         self.check()?;
         let Written { names, needs_header, bytes } = written;
@@ -99,10 +100,10 @@ impl CsvLogger {
     fn written(&self) -> Result<Written, Error> {
         let CsvFile { file, names, needs_header } = &self.file;
         let bytes = match file {
-            // Rows that a checkpoint counts are on the disk before it is.
+            // Rows that a checkpoint counts must be on disk before the checkpoint is.
             Some(file) => {
                 let synced = match file.sync_all() {
-                    // A pipe, or a device.
+                    // The file is a pipe or a device.
                     Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
                     synced => synced,
                 };
@@ -186,7 +187,7 @@ mod tests {
         std::fs::read_to_string(&logger.path).unwrap()
     }
 
-    /// The expected files are Keras 3.15.1's, but for its `1e-05` and our `1e-5`.
+    /// The expected files are Keras 3.15.1's, except that it writes `1e-05` and we write `1e-5`.
     #[test]
     fn writes_the_files_that_keras_writes() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Stopping when nothing gets better.
+//! Stopping when the model no longer improves.
 
 use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext};
@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
-/// Stops training when a number has not got better for `patience` epochs. Decides as Keras does.
+/// Stops training when a value has not improved for `patience` epochs. Decides as Keras does.
 ///
 /// ```
 /// use refrain_nn::{Fit, callbacks::EarlyStopping};
@@ -16,26 +16,26 @@ use serde::{Deserialize, Serialize};
 /// let mut early = EarlyStopping { patience: 5, restore_best_weights: true, ..Default::default() };
 /// let fit = Fit { epochs: 200, callbacks: vec![Box::new(&mut early)], ..Default::default() };
 /// # drop(fit);
-/// // After `fit`, `early.seen.stopped_epoch()` tells whether it stopped.
+/// // After `fit`, `early.seen.stopped_epoch()` says whether it stopped.
 /// # assert_eq!(early.seen.stopped_epoch(), None);
 /// ```
 #[derive(Debug, Clone)]
 pub struct EarlyStopping {
-    /// The number's name.
+    /// The name of the log value to watch.
     pub monitor: String,
-    /// A change of no more than this is none.
+    /// A change must be larger than this to count as an improvement.
     pub min_delta: f64,
-    /// Epochs in a row without a better number that stop it; 0 is as 1.
+    /// How many epochs in a row without improvement stop training; 0 has the same effect as 1.
     pub patience: usize,
-    /// Which way is better.
+    /// Whether a smaller or a larger value is better.
     pub mode: Mode,
-    /// A number that must be beaten for an epoch to count as better.
+    /// A value that an epoch must beat to count as an improvement.
     pub baseline: Option<f64>,
-    /// Whether the model ends with the weights of the epoch with the best number, whatever the baseline.
+    /// Whether to restore the weights of the best epoch at the end, regardless of the baseline.
     pub restore_best_weights: bool,
-    /// Epochs, from 0, before this one are not looked at.
+    /// Epochs before this one, counted from 0, are ignored.
     pub start_from_epoch: usize,
-    /// What it has seen; leave it at its default.
+    /// The state during training; leave it at its default.
     pub seen: EarlyStoppingSeen,
 }
 
@@ -47,7 +47,7 @@ pub struct EarlyStoppingSeen {
     #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     best_epoch: usize,
-    /// A tensor of a checkpoint.
+    /// Stored in a checkpoint as a tensor.
     #[serde(skip)]
     best_weights: Option<Vec<f32>>,
     stopped_epoch: Option<usize>,
@@ -56,17 +56,17 @@ pub struct EarlyStoppingSeen {
 const WEIGHTS: &str = "best_weights";
 
 impl EarlyStoppingSeen {
-    /// The best number.
+    /// Returns the best value.
     pub fn best(&self) -> Option<f64> {
         self.best
     }
 
-    /// The epoch of the best number, from 0.
+    /// Returns the epoch of the best value, counted from 0.
     pub fn best_epoch(&self) -> Option<usize> {
         self.best.map(|_| self.best_epoch)
     }
 
-    /// The epoch that training was stopped after, from 0.
+    /// Returns the epoch after which training was stopped, counted from 0.
     pub fn stopped_epoch(&self) -> Option<usize> {
         self.stopped_epoch
     }
@@ -87,7 +87,7 @@ impl Default for EarlyStopping {
     }
 }
 
-/// What an epoch's number leads to.
+/// What to do after an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Decision {
     keep_weights: bool,
@@ -171,7 +171,7 @@ mod tests {
 
     const VALUES: [f64; 10] = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];
 
-    /// The last epoch, whether it was stopped, and the epoch whose weights are kept.
+    /// Returns the last epoch, whether training was stopped, and the epoch whose weights are kept.
     fn run(mut early: EarlyStopping, values: &[f64]) -> (usize, bool, Option<usize>) {
         let mut kept = None;
         for (epoch, &value) in values.iter().enumerate() {
@@ -188,7 +188,7 @@ mod tests {
         (values.len() - 1, false, kept)
     }
 
-    /// The expected values are what Keras 3.15.1's own class did with these numbers.
+    /// The expected values are what Keras 3.15.1 did with these values.
     #[test]
     fn decides_as_keras_does() {
         let new = |patience| EarlyStopping { patience, ..Default::default() };

@@ -1,4 +1,4 @@
-//! What happens during training besides training.
+//! Callbacks: user code that runs during training.
 
 mod checkpoint;
 mod csv;
@@ -24,92 +24,93 @@ use crate::progress::EpochProgress;
 
 /// Called by [`Model::fit`] during training, in the order of [`Fit::callbacks`](crate::Fit).
 ///
-/// An error ends the training and is what `fit` returns. A callback that the caller wants back is given as
+/// An error ends training and is returned by `fit`. To use a callback after training, pass it as
 /// `Box::new(&mut callback)`.
 pub trait Callback {
-    /// Before the first epoch of a call of `fit`.
+    /// Called before the first epoch of a call of `fit`.
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Before the first batch of an epoch, counted from 0.
+    /// Called before the first batch of an epoch, counted from 0.
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn on_epoch_begin(&mut self, _epoch: usize, _model: &mut Model) -> Result<(), Error> {
         Ok(())
     }
 
-    /// After each batch of training.
+    /// Called after each training batch.
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn on_batch_end(&mut self, _cx: &mut BatchContext<'_>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// After the last batch and the validation of an epoch.
+    /// Called at the end of an epoch, after its validation.
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn on_epoch_end(&mut self, _cx: &mut EpochContext<'_>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// After the last epoch, also when a callback stopped the training, but not after an error.
+    /// Called after the last epoch, also if a callback stopped training, but not after an error.
     ///
     /// # Errors
-    /// Is what `fit` returns.
+    /// `fit` returns the error.
     fn on_train_end(&mut self, _model: &mut Model) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Returns what it has seen, for a checkpoint: all that [`Callback::resume`] needs. By default nothing.
+    /// Returns the callback's state for a checkpoint: everything that [`Callback::resume`] needs. By default
+    /// it is empty.
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn checkpoint(&self) -> Result<Part, Error> {
         Ok(Part::default())
     }
 
-    /// Instead of [`Callback::on_train_begin`], when `fit` resumes from a checkpoint: takes what
-    /// [`Callback::checkpoint`] gave. A callback that stopped the run for good answers [`Answer::Stop`] again; otherwise
-    /// training continues, within an epoch without another [`Callback::on_epoch_begin`]. By default it begins as any
-    /// training does.
+    /// Called instead of [`Callback::on_train_begin`] when `fit` resumes from a checkpoint, with the state
+    /// that [`Callback::checkpoint`] returned. A callback that stopped the run must answer [`Answer::Stop`]
+    /// again. Otherwise training continues; within an epoch, [`Callback::on_epoch_begin`] is not called
+    /// again. By default this calls [`Callback::on_train_begin`].
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn resume(&mut self, part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
         if part != Part::default() {
             return Err(Error::checkpoint(
-                "part of a callback",
+                "state of a callback",
                 "not empty",
-                "nothing: such a callback saves none",
+                "no state, as this callback saves none",
             ));
         }
         self.on_train_begin(cx.model)
     }
 }
 
-/// The point from which training resumes.
+/// The point at which training resumes.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ResumeContext<'a> {
-    /// The epoch that resumes or begins, from 0.
+    /// The epoch that resumes or begins, counted from 0.
     pub epoch: usize,
-    /// Batches of it that are done; 0 if it begins.
+    /// Batches of the epoch that are done; 0 if it begins.
     pub done: usize,
-    /// The model, as it was at the checkpoint, the totals of loss and metrics included.
+    /// The model at the checkpoint, including the totals of loss and metrics.
     pub model: &'a mut Model,
     pub(crate) answers: &'a mut Answers,
 }
 
 impl ResumeContext<'_> {
-    /// Answers. [`Answer::Stop`] ends the training; within an epoch, after its validation. [`Answer::Checkpoint`] does
-    /// nothing here.
+    /// Answers the event. [`Answer::Stop`] ends training; within an epoch, after that epoch's validation.
+    /// [`Answer::Checkpoint`] has no effect here.
     pub fn answer(&mut self, answer: Answer) {
         self.answers.add(answer);
     }
@@ -119,11 +120,11 @@ impl ResumeContext<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchContext<'a> {
-    /// The epoch, from 0.
+    /// The epoch, counted from 0.
     pub epoch: usize,
-    /// The batch of this epoch, from 0.
+    /// The batch within the epoch, counted from 0.
     pub step: usize,
-    /// Batches of this epoch.
+    /// The number of batches in the epoch.
     pub batches: usize,
     /// What the epoch has trained on so far.
     pub progress: EpochProgress,
@@ -135,7 +136,7 @@ pub struct BatchContext<'a> {
 }
 
 impl BatchContext<'_> {
-    /// Answers. [`Answer::Stop`] ends the epoch here, and the training after this epoch's validation.
+    /// Answers the event. [`Answer::Stop`] ends the epoch here, and training after this epoch's validation.
     pub fn answer(&mut self, answer: Answer) {
         self.answers.add(answer);
     }
@@ -145,17 +146,18 @@ impl BatchContext<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct EpochContext<'a> {
-    /// The epoch, from 0.
+    /// The epoch, counted from 0.
     pub epoch: usize,
-    /// The epoch after the last one.
+    /// The end of training, exclusive: one after the last epoch.
     pub epochs: usize,
-    /// Batches of this epoch. If a callback stopped it, `progress` has fewer.
+    /// The number of batches in the epoch. If a callback stopped it, `progress` has fewer.
     pub batches: usize,
     /// What the epoch has trained on.
     pub progress: EpochProgress,
-    /// Whether the model has averages in place of its parameters: see [`ParameterAverage`](crate::ParameterAverage).
+    /// Whether the model holds averaged parameters: see [`ParameterAverage`](crate::ParameterAverage).
     pub averaged: bool,
-    /// Loss and metrics of the epoch and of its validation. Later callbacks and the history see what a callback adds.
+    /// Loss and metrics of the epoch and its validation. Values that a callback adds are visible to later
+    /// callbacks and the history.
     pub logs: &'a mut Logs,
     /// The model.
     pub model: &'a mut Model,
@@ -163,12 +165,12 @@ pub struct EpochContext<'a> {
 }
 
 impl EpochContext<'_> {
-    /// Answers. [`Answer::Stop`] ends the training here.
+    /// Answers the event. [`Answer::Stop`] ends training here.
     pub fn answer(&mut self, answer: Answer) {
         self.answers.add(answer);
     }
 
-    /// Whether it is the last epoch, as far as the callbacks before this one decide.
+    /// Returns whether this is the last epoch, as far as earlier callbacks have decided.
     pub fn is_last(&self) -> bool {
         self.answers.stop || self.epoch + 1 == self.epochs
     }

@@ -1,12 +1,12 @@
-//! What it means that a number got better.
+//! Deciding whether a monitored value improved.
 
 use super::Logs;
 use crate::error::Error;
 
-/// Whether a smaller or a larger number is better.
+/// Whether a smaller or a larger value is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// By the number's name: losses and errors go down, accuracies and scores up.
+    /// Decided by the name: losses and errors should go down, accuracies and scores up.
     #[default]
     Auto,
     /// Smaller is better.
@@ -15,7 +15,7 @@ pub enum Mode {
     Max,
 }
 
-/// Names whose numbers go down when things get better, as Keras has them, and those that Refrain adds.
+/// Names for which smaller is better: Keras's and those that Refrain adds.
 const DOWN: [&str; 17] = [
     "loss",
     "crossentropy",
@@ -36,7 +36,7 @@ const DOWN: [&str; 17] = [
     "bits_per_character",
 ];
 
-/// Names whose numbers go up when things get better.
+/// Names for which larger is better.
 const UP: [&str; 10] = [
     "accuracy",
     "acc",
@@ -50,7 +50,7 @@ const UP: [&str; 10] = [
     "correlation",
 ];
 
-/// The number that a callback watches.
+/// The log value that a callback watches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Monitor<'a> {
     pub(super) callback: &'static str,
@@ -60,7 +60,7 @@ pub(super) struct Monitor<'a> {
 }
 
 impl Monitor<'_> {
-    /// Its value.
+    /// Returns the monitored value.
     pub(super) fn value(&self, logs: &Logs) -> Result<f64, Error> {
         logs.get(self.name).ok_or_else(|| {
             let mut names = logs.names().collect::<Vec<_>>().join("`, `");
@@ -72,8 +72,8 @@ impl Monitor<'_> {
         })
     }
 
-    /// Whether `value` is better than `reference` by more than `min_delta`. Anything is better than nothing;
-    /// a number that is NaN neither is nor becomes worse than another.
+    /// Returns whether `value` is better than `reference` by more than `min_delta`. Any value is better than
+    /// none. NaN is neither better nor worse than any value.
     pub(super) fn improves(&self, value: f64, reference: Option<f64>) -> Result<bool, Error> {
         let down = self.goes_down()?;
         let Some(reference) = reference else { return Ok(true) };
@@ -92,7 +92,7 @@ impl Monitor<'_> {
             Mode::Auto if DOWN.iter().any(is) => Ok(true),
             Mode::Auto if UP.iter().any(is) => Ok(false),
             Mode::Auto => {
-                let got = format!("Auto, which cannot tell whether `{}` should go up or down", self.name);
+                let got = format!("Auto, but it is not known whether `{}` should go up or down", self.name);
                 Err(Error::setting(self.callback, "mode", got, "Min or Max"))
             }
         }

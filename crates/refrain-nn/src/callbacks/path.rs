@@ -1,12 +1,13 @@
-//! File names with an epoch's numbers in them, in Python's format language as far as file names need it.
+//! File names that contain an epoch's logs, in the part of Python's format syntax that file names need.
 
 use super::Logs;
 use crate::error::Error;
 
-/// `{epoch:02d}-{val_loss:.2f}.safetensors` with the epoch, counted from 1, and the numbers of `logs` put in.
+/// Fills the epoch, counted from 1, and the values of `logs` into a path such as
+/// `{epoch:02d}-{val_loss:.2f}.safetensors`.
 ///
-/// A field is `{name}` or `{name:spec}`, the spec `0` and a width where wanted, then `d` for the epoch, or
-/// `.` and digits where wanted, then `f` or `e` for a number. `{{` and `}}` are braces.
+/// A field is `{name}` or `{name:spec}`. The spec is an optional `0` and width, then `d` for the epoch, or an
+/// optional `.` and digits followed by `f` or `e` for a number. `{{` and `}}` are literal braces.
 pub(super) fn fill(pattern: &str, epoch: usize, logs: &Logs) -> Result<String, Error> {
     let mut path = String::new();
     let mut rest = pattern;
@@ -21,7 +22,10 @@ pub(super) fn fill(pattern: &str, epoch: usize, logs: &Logs) -> Result<String, E
             path += &fill_field(field, epoch, logs)?;
             rest = after;
         } else {
-            return Err(wrong(pattern, "text with `{name}` fields, and `{{` and `}}` for braces"));
+            return Err(wrong(
+                pattern,
+                "text with `{name}` fields, with literal braces written as `{{` and `}}`",
+            ));
         }
     }
     Ok(path + rest)
@@ -34,7 +38,7 @@ fn wrong(got: &str, expected: impl Into<String>) -> Error {
 fn fill_field(field: &str, epoch: usize, logs: &Logs) -> Result<String, Error> {
     let (name, spec) = field.split_once(':').unwrap_or((field, ""));
     if name == "epoch" {
-        let expected = "such as {epoch} or {epoch:02d}";
+        let expected = "a field such as {epoch} or {epoch:02d}";
         let spec = Spec::parse(spec).filter(|s| s.precision.is_none() && matches!(s.kind, None | Some('d')));
         return Ok(spec.ok_or_else(|| wrong(field, expected))?.pad(epoch.to_string()));
     }
@@ -42,18 +46,18 @@ fn fill_field(field: &str, epoch: usize, logs: &Logs) -> Result<String, Error> {
         let names = logs.names().collect::<Vec<_>>().join("`, `");
         wrong(field, format!("one of `epoch`, `{names}`"))
     })?;
-    let spec = Spec::parse(spec).ok_or_else(|| wrong(field, "such as {loss} or {loss:.4f}"))?;
+    let spec = Spec::parse(spec).ok_or_else(|| wrong(field, "a field such as {loss} or {loss:.4f}"))?;
     let text = match (spec.kind, spec.precision) {
         _ if !value.is_finite() => format!("{value}").to_lowercase(),
         (None, None) => format!("{value:?}"),
         (Some('f'), precision) => format!("{value:.*}", precision.unwrap_or(6)),
         (Some('e'), precision) => exponential(value, precision.unwrap_or(6)),
-        _ => return Err(wrong(field, "such as {loss} or {loss:.4f}")),
+        _ => return Err(wrong(field, "a field such as {loss} or {loss:.4f}")),
     };
     Ok(spec.pad(text))
 }
 
-/// Python's `e`: at least two digits of exponent, and its sign.
+/// Formats as Python's `e`: a signed exponent of at least two digits.
 fn exponential(value: f64, precision: usize) -> String {
     let text = format!("{value:.precision$e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -76,7 +80,7 @@ impl Spec {
             Some((width, precision)) => (width, Some(precision)),
             None => (numbers, None),
         };
-        // File names are short; so are the numbers in them.
+        // File names are short, so numbers in them are too.
         let number = |text: &str| text.parse::<u8>().ok().map(usize::from);
         Some(Self {
             zeros: width.starts_with('0'),
@@ -105,7 +109,7 @@ mod tests {
         [entry("loss", 1.5), entry("val_loss", -0.000_025), entry("bad", f64::NAN)].into_iter().collect()
     }
 
-    /// The expected names are what Python's `str.format` makes.
+    /// The expected names are those of Python's `str.format`.
     #[test]
     fn formats_as_python_does() {
         for (pattern, expected) in [

@@ -1,4 +1,4 @@
-//! Lowering the learning rate when nothing gets better.
+//! Lowering the learning rate when the model no longer improves.
 
 use super::monitor::{Mode, Monitor};
 use super::{Callback, EpochContext, ResumeContext};
@@ -7,27 +7,27 @@ use crate::model::Model;
 use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
-/// Multiplies the learning rate by `factor` when a number has not got better for `patience` epochs. Decides
-/// as Keras does; unlike there, the optimiser may have a schedule, which then goes on at the lower rate.
+/// Multiplies the learning rate by `factor` when a value has not improved for `patience` epochs. Decides as
+/// Keras does. Unlike in Keras, the optimiser may have a schedule, which then continues at the lower rate.
 ///
 /// Adds the epoch's `learning_rate` to the logs.
 #[derive(Debug, Clone)]
 pub struct ReduceLrOnPlateau {
-    /// The number's name.
+    /// The name of the log value to watch.
     pub monitor: String,
-    /// What the rate is multiplied by: above 0 and below 1.
+    /// The factor: above 0 and below 1.
     pub factor: f64,
-    /// Epochs in a row without a better number that lower the rate; 0 is as 1.
+    /// How many epochs in a row without improvement lower the rate; 0 has the same effect as 1.
     pub patience: usize,
-    /// Which way is better.
+    /// Whether a smaller or a larger value is better.
     pub mode: Mode,
-    /// A change of no more than this is none.
+    /// A change must be larger than this to count as an improvement.
     pub min_delta: f64,
-    /// Epochs after a lowering that do not count.
+    /// The number of epochs to ignore after the rate was lowered.
     pub cooldown: usize,
-    /// The rate is not lowered beyond this.
+    /// The lower limit of the rate.
     pub min_lr: f64,
-    /// What it has seen; leave it at its default.
+    /// The state during training; leave it at its default.
     pub seen: PlateauSeen,
 }
 
@@ -64,7 +64,7 @@ impl ReduceLrOnPlateau {
         Monitor { callback: Self::NAME, name: &self.monitor, mode, min_delta }
     }
 
-    /// The new learning rate, if it changes.
+    /// Returns the new learning rate, if it changes.
     fn decide(&mut self, current: f64, rate: f64) -> Result<Option<f64>, Error> {
         if self.seen.cooldown > 0 {
             self.seen.cooldown -= 1;
@@ -75,7 +75,7 @@ impl ReduceLrOnPlateau {
             self.seen.wait = 0;
         } else if self.seen.cooldown == 0 {
             self.seen.wait = self.seen.wait.saturating_add(1);
-            // As f32: a rate that was set to `min_lr` may differ from it in the last bit of an f64.
+            // Compared as f32: a rate that was set to `min_lr` may differ from it in the last bit of an f64.
             if self.seen.wait >= self.patience && rate as f32 > self.min_lr as f32 {
                 self.seen.cooldown = self.cooldown;
                 self.seen.wait = 0;
@@ -90,7 +90,7 @@ impl ReduceLrOnPlateau {
             return Err(Error::setting(Self::NAME, "factor", self.factor, "above 0 and below 1"));
         }
         if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
-            return Err(Error::setting(Self::NAME, "min_lr", self.min_lr, "a finite number from 0"));
+            return Err(Error::setting(Self::NAME, "min_lr", self.min_lr, "a finite number of at least 0"));
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Callback for ReduceLrOnPlateau {
         Part::of(&self.seen)
     }
 
-    /// The rate that it lowered is the model's.
+    /// The lowered rate is restored with the model.
     fn resume(&mut self, part: Part, _cx: &mut ResumeContext<'_>) -> Result<(), Error> {
         self.validate()?;
         self.seen = part.parse(Self::NAME)?;
@@ -130,23 +130,23 @@ mod tests {
 
     const VALUES: [f64; 10] = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];
 
-    /// f64 here against Keras's f32 rate: relative.
+    /// Relative tolerance: f64 here against Keras's f32 rate.
     const SINGLE: f64 = 1e-6;
 
-    /// Each epoch's (rate before, wait after, cooldown after), and the last rate.
+    /// Checks each epoch's (rate before, wait after, cooldown after), and the last rate.
     fn check(mut plateau: ReduceLrOnPlateau, rates: [f64; 10], counters: [(usize, usize); 10], last: f64) {
         let mut rate = 0.1;
         let near = |a: f64, b: f64| (a - b).abs() <= SINGLE * b;
         for (epoch, &value) in VALUES.iter().enumerate() {
             assert!(near(rate, rates[epoch]), "{plateau:?} in epoch {epoch}: {rate}");
-            // As the model has it: a product of the first rate and a factor.
+            // Computed as the model does: the first rate times a factor.
             rate = plateau.decide(value, rate).unwrap().map_or(rate, |lower| 0.1 * (lower / 0.1));
             assert_eq!((plateau.seen.wait, plateau.seen.cooldown), counters[epoch], "epoch {epoch}");
         }
         assert!(near(rate, last), "{rate} for {last}");
     }
 
-    /// The expected values are what Keras 3.15.1's own class did with these numbers.
+    /// The expected values are what Keras 3.15.1 did with these values.
     #[test]
     fn decides_as_keras_does() {
         let new = |patience, factor| ReduceLrOnPlateau { patience, factor, ..Default::default() };

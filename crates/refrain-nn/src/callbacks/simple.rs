@@ -1,14 +1,14 @@
-//! Callbacks of a few lines.
+//! Small callbacks.
 
 use super::{BatchContext, Callback, EpochContext, Logs};
 use crate::answer::Answer;
 use crate::error::Error;
 use std::fmt;
 
-/// Stops training when the loss is not a finite number any more.
+/// Stops training when the loss becomes NaN or infinite.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TerminateOnNan {
-    /// Whether `fit` returns [`Error::Diverged`] at once, instead of ending the epoch and stopping.
+    /// Whether `fit` returns [`Error::Diverged`] immediately, instead of ending the epoch and stopping.
     pub raise_error: bool,
 }
 
@@ -27,7 +27,7 @@ impl Callback for TerminateOnNan {
     }
 }
 
-/// Calls a closure with the epoch, from 0, and its numbers.
+/// Calls a closure with the epoch, counted from 0, and its logs.
 ///
 /// ```
 /// use refrain_nn::{Fit, callbacks::OnEpochEnd};
@@ -43,7 +43,7 @@ pub struct OnEpochEnd<F> {
 }
 
 impl<F: FnMut(usize, &Logs)> OnEpochEnd<F> {
-    /// Calls `f(epoch, logs)` at the end of each epoch.
+    /// Creates a callback that calls `f(epoch, logs)` at the end of each epoch.
     pub fn new(f: F) -> Self {
         Self { f }
     }

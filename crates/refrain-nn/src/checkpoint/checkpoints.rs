@@ -1,27 +1,28 @@
-//! Where the checkpoints of a run go.
+//! The receiver of a run's checkpoints.
 
 use super::{Checkpoint, CheckpointFolder};
 use crate::answer::Answer;
 use crate::error::Error;
 
-/// Says when a run's checkpoints are due, and takes them: [`Fit::checkpoints`](crate::Fit). Callbacks may ask for one at
-/// any batch or epoch with [`Answer::Checkpoint`].
+/// Decides when a run's checkpoints are due, and receives them: see [`Fit::checkpoints`](crate::Fit).
+/// Callbacks may ask for one after any batch or epoch with [`Answer::Checkpoint`].
 pub trait Checkpoints {
-    /// Whether one is due after this many batches of the run. Asked after each batch, its callbacks and events.
+    /// Returns whether a checkpoint is due after this many batches of the run. Called after each batch and
+    /// its callbacks and events.
     fn is_due(&self, batches: u64) -> bool;
 
-    /// Whether one is due at the end of an epoch, its validation and callbacks included. By default only
-    /// after the last epoch.
+    /// Returns whether a checkpoint is due at the end of an epoch, after its validation and callbacks. By
+    /// default only after the last epoch.
     fn is_due_after_epoch(&self, last: bool) -> bool {
         last
     }
 
-    /// Takes a checkpoint: one that is due or asked for, or that of a batch after which a callback stopped the run. The
-    /// answer [`Answer::Stop`] ends the run at this checkpoint, to be resumed from it: an epoch that is not over is
-    /// neither validated nor ended.
+    /// Receives a checkpoint that is due or was asked for, or that was taken because a callback stopped the
+    /// run within an epoch. The answer [`Answer::Stop`] ends the run at this checkpoint, from which it can
+    /// resume: an unfinished epoch is neither validated nor ended.
     ///
     /// # Errors
-    /// Ends the training.
+    /// An error ends training.
     fn write(&mut self, checkpoint: Checkpoint) -> Result<Answer, Error>;
 }
 

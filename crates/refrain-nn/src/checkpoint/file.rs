@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint.
+//! The file format of checkpoints.
 
 use super::{Checkpoint, Part};
 use crate::error::Error;
@@ -10,19 +10,19 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// The version of the layout that is written.
+/// The version of the layout that this version writes.
 const FORMAT: u32 = 2;
 const FORMAT_KEY: &str = "refrain.format";
 const CONTENTS_KEY: &str = "refrain.checkpoint";
 const DIGEST_KEY: &str = "refrain.digest";
-/// Hexadecimal digits of a SHA-256.
+/// The number of hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
-/// What safetensors reads.
+/// The longest header that safetensors reads.
 const LONGEST_HEADER: usize = 100_000_000;
-/// Floats that are turned into bytes at a time.
+/// The number of floats that are converted to bytes at a time.
 const BLOCK: usize = 16 * 1024;
 
-/// `refrain.checkpoint`.
+/// The contents of `refrain.checkpoint`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contents {
@@ -36,7 +36,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// An error where it could not be read again.
+    /// Returns an error if the file could not be read again.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let parts = checkpoint.parts.iter().map(|(name, part)| (name.clone(), part.values.clone())).collect();
         let contents = Contents { kind: checkpoint.kind.clone(), parts };
@@ -50,8 +50,10 @@ impl Header {
             .collect();
         let mut bytes = write_header(&metadata, tensors.iter().map(|(name, shape)| (&**name, &shape[..])));
         if bytes.len() > LONGEST_HEADER {
-            let reason =
-                format!("its values and names take {} bytes; {LONGEST_HEADER} can be read", bytes.len());
+            let reason = format!(
+                "its values and names take {} bytes, but at most {LONGEST_HEADER} can be read",
+                bytes.len()
+            );
             return Err(refused(reason));
         }
         let mut hash = Sha256::new();
@@ -78,7 +80,7 @@ fn tensors(checkpoint: &Checkpoint) -> impl Iterator<Item = (&str, &str, &[f32])
     })
 }
 
-/// Hands on the bytes of all tensors, some at a time.
+/// Passes on the bytes of all tensors, one block at a time.
 fn each_block(checkpoint: &Checkpoint, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 * BLOCK);
     for values in tensors(checkpoint).flat_map(|(_, _, values)| values.chunks(BLOCK)) {
@@ -89,8 +91,8 @@ fn each_block(checkpoint: &Checkpoint, mut each: impl FnMut(&[u8]) -> io::Result
     Ok(())
 }
 
-/// Where the digest stands in the header as it is written here: the key, which no other text of the header can hold
-/// with quotes of its own around it, and a value of the right length.
+/// Returns the position of the digest in a header as written here. Searches for the key with its quotes,
+/// which no other text in the header can contain, and a value of the right length.
 fn digest_at(header: &[u8]) -> Option<usize> {
     let key = format!("\"{DIGEST_KEY}\":\"");
     let at = header.windows(key.len()).position(|w| w == key.as_bytes())? + key.len();
@@ -101,12 +103,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The reason, where the bytes are no checkpoint.
+/// Reads a checkpoint. The error is the reason why the bytes are not a checkpoint.
 pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     let cut = "it is not a complete safetensors file: was it cut off, or is it another kind of file?";
     let (len, rest) = bytes.split_first_chunk().ok_or(cut)?;
     let len = usize::try_from(u64::from_le_bytes(*len)).ok().filter(|len| *len <= rest.len()).ok_or(cut)?;
-    // Before anything is believed: what follows need not be, if this fails.
+    // Checked first, so that damaged contents are not interpreted.
     check_digest(bytes, 8 + len)?;
     let damaged = |e: safetensors::SafeTensorError| format!("it is damaged ({e})");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
@@ -125,14 +127,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
                  with that version, or start a new one without resuming"
             ));
         }
-        _ => return Err(format!("it does not say that its format is {FORMAT}")),
+        _ => return Err(format!("its `refrain.format` is not {FORMAT}")),
     }
     let Contents { kind, parts } =
-        parse(metadata, CONTENTS_KEY)?.ok_or("it is not a checkpoint: it has no `refrain.checkpoint`")?;
+        parse(metadata, CONTENTS_KEY)?.ok_or("it is not a checkpoint: `refrain.checkpoint` is missing")?;
     let mut parts: BTreeMap<_, _> =
         parts.into_iter().map(|(name, values)| (name, Part { values, tensors: Vec::new() })).collect();
     for name in header.offset_keys() {
-        let unknown = || format!("it has a tensor `{name}` that belongs to none of its parts");
+        let unknown = || format!("it has a tensor `{name}` that does not belong to any part");
         let (part, tensor) = name.split_once('/').ok_or_else(unknown)?;
         let part = parts.get_mut(part).ok_or_else(unknown)?;
         let view = file.tensor(&name).map_err(damaged)?;
@@ -147,7 +149,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
 
 fn check_digest(bytes: &[u8], header: usize) -> Result<(), String> {
     let (header, tensors) = bytes.split_at(header);
-    let at = digest_at(header).ok_or("it is not a checkpoint: it has no `refrain.digest` of one")?;
+    let at = digest_at(header).ok_or("it is not a checkpoint: `refrain.digest` is missing or invalid")?;
     let mut hash = Sha256::new();
     hash.update(&header[..at]);
     hash.update([b'0'; DIGITS]);
@@ -156,6 +158,6 @@ fn check_digest(bytes: &[u8], header: usize) -> Result<(), String> {
     if hex(&hash.finalize()).as_bytes() == &header[at..at + DIGITS] {
         Ok(())
     } else {
-        Err("it is damaged: its digest is not that of its bytes".to_owned())
+        Err("it is damaged: its digest does not match its contents".to_owned())
     }
 }

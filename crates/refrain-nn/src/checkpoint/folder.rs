@@ -1,4 +1,4 @@
-//! The last checkpoints of a run, in a folder.
+//! A folder that holds the latest checkpoints of a run.
 
 use super::Checkpoint;
 use crate::error::Error;
@@ -13,55 +13,57 @@ use std::time::{Duration, Instant};
 pub enum Every {
     /// After this many batches.
     Batches(u64),
-    /// when this much time has passed since the last one.
+    /// When this much time has passed since the last one.
     Time(Duration),
     /// Only when the run stops.
     Never,
 }
 
 impl Default for Every {
-    /// Ten minutes.
+    /// Returns ten minutes.
     fn default() -> Self {
         Every::Time(Duration::from_secs(600))
     }
 }
 
-/// The last checkpoints of one run, as `checkpoint-000001.safetensors` and so on in a folder.
+/// The latest checkpoints of one run, stored in a folder as `checkpoint-000001.safetensors` and so on.
 ///
-/// Each is written to a temporary file, synced and renamed, and the folder synced, before older ones go: at any
-/// moment, also one at which the machine loses its power, the newest complete one is there. From the first look for
-/// a checkpoint or the first write on, a lock keeps other runs out; it ends with the process, however that ends.
+/// Each checkpoint is written to a temporary file, synced and renamed, and the folder is synced, before older
+/// ones are removed. A complete checkpoint therefore exists at any moment, even if the machine loses power. A
+/// lock keeps other runs out from the first call of [`CheckpointFolder::newest`], `write` or `open`; it is
+/// released when the process ends.
 #[derive(Debug)]
 pub struct CheckpointFolder {
     path: PathBuf,
     every: Every,
     keep: usize,
     since: Instant,
-    /// Of those that this run wrote or owns since it went on from the last of them, in order.
+    /// The checkpoints that this run wrote or took over when it resumed, in order.
     numbers: Vec<u64>,
     next: u64,
     lock: Option<File>,
-    /// Whether there was no folder before.
+    /// Whether this run created the folder.
     made: bool,
 }
 
-/// What a folder has to resume from.
+/// The checkpoint to resume from.
 #[derive(Debug)]
 pub struct Newest {
-    /// The newest complete checkpoint with its file.
+    /// The newest complete checkpoint and its file.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
-    /// Each newer one, and why it cannot be read.
+    /// Each newer file that cannot be read, with the reason.
     pub skipped: Vec<(PathBuf, Error)>,
 }
 
 const LOCK: &str = ".refrain-lock";
-/// Numbers that no run comes to.
+/// An upper limit that no run reaches.
 const MOST: u64 = 1 << 53;
 const PREFIX: &str = "checkpoint-";
 const SUFFIX: &str = ".safetensors";
 
 impl CheckpointFolder {
-    /// A folder, which is made when it is needed. A checkpoint is due every ten minutes, and two are kept.
+    /// Creates a checkpoint folder at `path`; the folder itself is created when needed. By default a
+    /// checkpoint is due every ten minutes, and two are kept.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -81,18 +83,18 @@ impl CheckpointFolder {
         self
     }
 
-    /// Sets how many are kept; at least one is.
+    /// Sets how many checkpoints are kept; at least one always is.
     pub fn keep(mut self, keep: usize) -> Self {
         self.keep = keep.max(1);
         self
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether one is due after this many batches of the run.
+    /// Returns whether a checkpoint is due after this many batches of the run.
     pub fn is_due(&self, batches: u64) -> bool {
         match self.every {
             Every::Batches(n) => batches.is_multiple_of(n.max(1)),
@@ -101,16 +103,16 @@ impl CheckpointFolder {
         }
     }
 
-    /// Whether there is a checkpoint, complete or not. Nothing is locked or changed.
+    /// Returns whether the folder has a checkpoint, complete or not. Nothing is locked or changed.
     ///
     /// # Errors
-    /// When the folder is there and cannot be read.
+    /// Returns an error if the folder exists and cannot be read.
     pub fn has_checkpoints(&self) -> Result<bool, Error> {
         Ok(!self.list()?.is_empty())
     }
 
-    /// Removes the checkpoints that this run wrote or owns, its lock, and the folder if nothing else is in it: for a run
-    /// that is done.
+    /// Removes the checkpoints that this run wrote or took over, its lock, and the folder if it is then
+    /// empty. Call it when the run is done.
     pub fn clear(mut self) {
         for number in std::mem::take(&mut self.numbers) {
             let _ = fs::remove_file(self.file(number));
@@ -118,17 +120,18 @@ impl CheckpointFolder {
         self.made = true;
     }
 
-    /// The file that was written or resumed from last.
+    /// Returns the file that was last written or resumed from.
     pub fn last(&self) -> Option<PathBuf> {
         self.numbers.last().map(|&number| self.file(number))
     }
 
-    /// Finds the newest complete checkpoint, to resume from it: what is written from now on takes its place and those of
-    /// the ones before it. With [`Every::Never`] only its own. What cannot be read as a checkpoint is skipped, and stays.
+    /// Finds the newest complete checkpoint to resume from. New checkpoints then replace it and the older
+    /// ones; with [`Every::Never`] they replace only it. Files that cannot be read as a checkpoint are
+    /// skipped and kept.
     ///
     /// # Errors
-    /// When the folder or a file in it cannot be read, there are checkpoints and none is complete, or another run has
-    /// locked the folder.
+    /// Returns an error if the folder or a file in it cannot be read, if there are checkpoints but none is
+    /// complete, or if another run has locked the folder.
     pub fn newest(&mut self) -> Result<Newest, Error> {
         let mut newest = Newest { checkpoint: None, skipped: Vec::new() };
         if !self.path.is_dir() {
@@ -141,28 +144,30 @@ impl CheckpointFolder {
             match Checkpoint::read(&file) {
                 Ok(checkpoint) => {
                     newest.checkpoint = Some((file, checkpoint));
-                    // Without a wish for checkpoints as it goes, a run does not own what other runs may have left.
+                    // A run without regular checkpoints does not take over older ones, which may belong to
+                    // other runs.
                     let older = if self.every == Every::Never { Vec::new() } else { numbers };
                     self.numbers = older.into_iter().chain([number]).collect();
                     break;
                 }
                 Err(error @ Error::CheckpointFile { .. }) => newest.skipped.push((file, error)),
-                // One that cannot be read now may be read later.
+                // A file that cannot be read now may be readable later.
                 Err(error) => return Err(error),
             }
         }
         self.since = Instant::now();
         match newest.skipped.first() {
-            // A run begins anew only if that is asked for.
+            // A run starts from the beginning only if the user asks for it.
             Some(_) if newest.checkpoint.is_none() => Err(newest.skipped.swap_remove(0).1),
             _ => Ok(newest),
         }
     }
 
-    /// Writes a checkpoint and removes those that are too many.
+    /// Writes a checkpoint and removes the oldest ones beyond the limit.
     ///
     /// # Errors
-    /// When it cannot be written, the others are then as they were; or another run has locked the folder.
+    /// Returns an error if the checkpoint cannot be written, in which case the others are unchanged, or if
+    /// another run has locked the folder.
     pub fn write(&mut self, checkpoint: &Checkpoint) -> Result<PathBuf, Error> {
         self.open()?;
         let number = self.next;
@@ -172,7 +177,7 @@ impl CheckpointFolder {
         self.numbers.push(number);
         while self.numbers.len() > self.keep {
             let old = self.numbers.remove(0);
-            // One that is in nobody's way is not worth a run.
+            // A leftover checkpoint is not worth failing a run for.
             let _ = fs::remove_file(self.file(old));
         }
         self.since = Instant::now();
@@ -187,7 +192,7 @@ impl CheckpointFolder {
         Error::Io { action, path: self.path.display().to_string(), source }
     }
 
-    /// The numbers of the checkpoints that are there, in order.
+    /// Returns the numbers of the existing checkpoints, in order.
     pub(super) fn list(&self) -> Result<Vec<u64>, Error> {
         let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
@@ -198,7 +203,7 @@ impl CheckpointFolder {
         for entry in entries {
             let name = entry.map_err(|e| self.failed("cannot read the folder", e))?.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-            // Only names that this type gives, so that a number names one file.
+            // Only names in this type's own form, so that a number identifies one file.
             let digits = number.filter(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit()));
             numbers.extend(
                 digits.and_then(|n| n.parse().ok()).filter(|n| *n < MOST && self.file(*n).ends_with(&name)),
@@ -208,30 +213,30 @@ impl CheckpointFolder {
         Ok(numbers)
     }
 
-    /// Makes the folder, once, keeps other runs out of it, and clears away what a run left that was killed while it
-    /// wrote. The other methods do so when they need it; here is where it can fail before the work.
+    /// Creates the folder if necessary, locks it against other runs, and removes files left by a run that was
+    /// killed while writing. The other methods do this when needed. Call it to detect errors before training
+    /// starts.
     ///
     /// # Errors
-    /// When the folder cannot be made or written into, or another run has locked it.
+    /// Returns an error if the folder cannot be created or written to, or if another run has locked it.
     pub fn open(&mut self) -> Result<(), Error> {
         if self.lock.is_some() {
             return Ok(());
         }
         self.made = !self.path.exists();
-        fs::create_dir_all(&self.path).map_err(|e| self.failed("cannot make the folder", e))?;
+        fs::create_dir_all(&self.path).map_err(|e| self.failed("cannot create the folder", e))?;
         if self.made {
-            sync_folder(folder_of(&self.path)).map_err(|e| self.failed("cannot make the folder", e))?;
+            sync_folder(folder_of(&self.path)).map_err(|e| self.failed("cannot create the folder", e))?;
         }
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(self.path.join(LOCK));
-        let lock = lock.map_err(|e| self.failed("cannot write into the folder", e))?;
+        let lock = lock.map_err(|e| self.failed("cannot write to the folder", e))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let source = io::Error::other(
-                    "another run keeps its checkpoints there; wait for it, or name another folder",
-                );
+                let source =
+                    io::Error::other("another run is using it; wait until it ends, or use another folder");
                 return Err(self.failed("cannot use the folder", source));
             }
-            // A file system without locks is no reason not to train.
+            // Training still works on a file system without locks.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         self.lock = Some(lock);
@@ -247,7 +252,7 @@ impl CheckpointFolder {
 }
 
 impl Drop for CheckpointFolder {
-    /// A folder that nothing was written into goes, if it was made for that.
+    /// Removes the folder if it was created for this run and nothing was written to it.
     fn drop(&mut self) {
         if self.made && self.numbers.is_empty() && self.lock.is_some() {
             let _ = fs::remove_file(self.path.join(LOCK));

@@ -1,8 +1,9 @@
-//! Checkpoints: all that a run resumes from after it was stopped, wherever that was, as a value and as a file.
+//! Checkpoints: everything a run needs to resume after it was stopped, as a value and as a file.
 //!
-//! [`Model::fit`](crate::Model::fit) writes them where [`Fit::checkpoints`](crate::Fit) says, and resumes from
-//! [`Fit::resume`](crate::Fit). What Keras's `BackupAndRestore` does for whole epochs, this does for any batch: the
-//! weights, the history and what callbacks have seen are then those of a run that was never stopped, to the last bit.
+//! [`Model::fit`](crate::Model::fit) writes them to [`Fit::checkpoints`](crate::Fit) and resumes from
+//! [`Fit::resume`](crate::Fit). Keras's `BackupAndRestore` resumes at whole epochs, this at any batch. The
+//! weights, the history and the state of callbacks are then the same, to the last bit, as those of a run that
+//! was never stopped.
 //!
 //! ```
 //! use refrain_nn::checkpoint::{CheckpointFolder, Every};
@@ -12,7 +13,7 @@
 //!
 //! # let (x, y) = (Array3::<f32>::ones((64, 5, 1)), Array2::<f32>::zeros((64, 1)));
 //! # let folder = std::env::temp_dir().join(format!("refrain-doc-checkpoint-{}", std::process::id()));
-//! // Run it, stop it, run it again: it goes on.
+//! Run it, stop it, run it again: it resumes.
 //! let mut run = || -> Result<_, Error> {
 //!     let model = Sequential::new().input(InputSpec::features(1)).add(SimpleRnn::new(8)).add(Dense::new(1));
 //!     let mut model = model.compile(Compile { loss: Loss::MeanSquaredError, ..Default::default() })?;
@@ -26,19 +27,21 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! A [`Checkpoint`] has [`Part`]s by name: what the model has come to in training, what its recurrent layers carry,
-//! where the data stand, what callbacks have seen. [`CheckpointFolder`] keeps the last few of a run.
+//! A [`Checkpoint`] consists of named [`Part`]s: the training state of the model, the carried state of its
+//! recurrent layers, the position in the data, the state of callbacks. [`CheckpointFolder`] keeps the latest
+//! few of a run.
 //!
-//! The file is a safetensors file: tensors as `part/name`, and in the metadata
+//! The file is a safetensors file. Tensors are named `part/name`, and the metadata has these keys:
 //!
 //! | key | holds |
 //! |---|---|
-//! | `refrain.checkpoint` | what kind of run it is of, and the values of its parts, JSON |
+//! | `refrain.checkpoint` | the kind of run and the values of its parts, JSON |
 //! | `refrain.format` | the version of this layout, a whole number |
 //! | `refrain.digest` | SHA-256 of the whole file, with these 64 digits as zeros |
 //!
-//! Nothing of time, place or machine is in it but the seconds that training took. Files are read as if a stranger
-//! sent them; one that is cut or altered in any byte is an error.
+//! The only measured value in it is the number of seconds that training took; nothing else depends on the
+//! time, the path or the machine. Files are read as untrusted input; a file with any byte cut off or changed
+//! is an error.
 
 mod checkpoints;
 mod file;
@@ -56,7 +59,7 @@ use crate::storage::{printable, write_atomically};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// All that a run resumes from.
+/// Everything a run needs to resume.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     kind: String,
@@ -64,25 +67,26 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Of a kind of run, without parts.
+    /// Creates a checkpoint without parts for a kind of run.
     pub fn new(kind: &str) -> Self {
         Self { kind: kind.to_owned(), parts: BTreeMap::new() }
     }
 
-    /// What kind of run it is of: `fit`, `text` and so on.
+    /// Returns the kind of run: `fit`, `text` and so on.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// The same parts as of another kind of run: one that trains as the first kind does, and adds parts of its own.
+    /// Returns the same parts as a checkpoint of another kind of run, one that trains as the first kind does
+    /// and adds its own parts.
     pub fn with_kind(self, kind: &str) -> Self {
         Self { kind: kind.to_owned(), ..self }
     }
 
-    /// An error where it is of another kind of run.
+    /// Checks that the checkpoint belongs to this kind of run.
     ///
     /// # Errors
-    /// Then.
+    /// Returns an error if it belongs to another kind.
     pub fn expect_kind(&self, kind: &str) -> Result<(), Error> {
         if self.kind == kind {
             return Ok(());
@@ -90,40 +94,42 @@ impl Checkpoint {
         Err(Error::checkpoint("kind of run", format!("`{}`", printable(&self.kind)), format!("`{kind}`")))
     }
 
-    /// Adds a part, in place of one that has the name.
+    /// Adds a part, replacing one with the same name.
     pub fn insert(&mut self, name: impl Into<String>, part: Part) {
         self.parts.insert(name.into(), part);
     }
 
-    /// The part of this name.
+    /// Returns the part with this name.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if there is none.
     pub fn part(&self, name: &str) -> Result<&Part, Error> {
         self.parts.get(name).ok_or_else(|| missing(name))
     }
 
-    /// Takes a part out.
+    /// Removes and returns a part.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// Returns an error if there is no part with this name.
     pub fn take(&mut self, name: &str) -> Result<Part, Error> {
         self.parts.remove(name).ok_or_else(|| missing(name))
     }
 
-    /// Writes it to a file, whole or not at all.
+    /// Writes the checkpoint to a file atomically.
     ///
     /// # Errors
-    /// When it cannot be written, or could not be read again; an existing file is then as it was.
+    /// Returns an error if the file cannot be written or could not be read again; an existing file is then
+    /// unchanged.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let header = file::Header::of(self)?;
         write_atomically(path.as_ref(), |out| header.write(self, out))
     }
 
-    /// Reads a file.
+    /// Reads a checkpoint from a file.
     ///
     /// # Errors
-    /// When it cannot be read, is damaged or cut off, or is no checkpoint that this version knows.
+    /// Returns an error if the file cannot be read, is damaged or cut off, or is not a checkpoint that this
+    /// version supports.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = || path.display().to_string();
@@ -136,15 +142,15 @@ impl Checkpoint {
             .map_err(|reason| Error::CheckpointFile { path: name(), reason: printable(&reason) })
     }
 
-    /// Reads the bytes of a file. The reason, where they are not a checkpoint.
+    /// Reads a checkpoint from the bytes of a file. The error is the reason why they are not a checkpoint.
     ///
     /// # Errors
-    /// As for [`Checkpoint::read`].
+    /// Returns an error in the same cases as [`Checkpoint::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         file::read(bytes)
     }
 }
 
 fn missing(name: &str) -> Error {
-    Error::checkpoint(format!("part `{name}`"), "missing", "what such a run saves there")
+    Error::checkpoint(format!("part `{name}`"), "missing", "what a run of this kind saves there")
 }

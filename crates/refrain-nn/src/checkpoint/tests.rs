@@ -6,7 +6,7 @@ fn checkpoint(step: u64) -> Checkpoint {
     let mut checkpoint = Checkpoint::new("test");
     let tensors =
         vec![("b".to_owned(), vec![f32::NAN, -0.0, 1.5]), ("a/deep".to_owned(), vec![step as f32; 20_000])];
-    // Words that a header could be mistaken for.
+    // Strings that could be mistaken for a header.
     let values =
         serde_json::json!({ "step": step, "odd": "\"refrain.digest\":\"0000\" \u{0} é", "third": 1.0 / 3.0 });
     checkpoint.insert("run", Part { values, tensors });
@@ -20,7 +20,7 @@ fn bytes(checkpoint: &Checkpoint) -> Vec<u8> {
     bytes
 }
 
-/// NaN is not equal to itself.
+/// Compares checkpoints; NaN is not equal to itself.
 fn same(got: &Checkpoint, want: &Checkpoint) -> bool {
     bytes(got) == bytes(want)
 }
@@ -114,7 +114,7 @@ fn the_newest_complete_one_wins() {
     assert_eq!(names(), [".refrain-lock", &*three, &four, &five]);
     drop(folder);
 
-    // Damaged, and left by a writer that was killed.
+    // Damaged files, left by a writer that was killed.
     let whole = fs::read(path.join(&five)).unwrap();
     fs::write(path.join(&five), &whole[..whole.len() - 1]).unwrap();
     fs::write(path.join(format!(".{five}.1-0.tmp")), "half").unwrap();
@@ -127,7 +127,7 @@ fn the_newest_complete_one_wins() {
     assert!(file.ends_with(&four) && same(&newest, &checkpoint(4)));
     assert_eq!(folder.last(), Some(file));
     assert!(skipped.len() == 1 && skipped[0].1.to_string().contains(&five), "{skipped:?}");
-    // The number of the damaged one is not given again: what was said of it stays true.
+    // The number of the damaged file is not reused, so that earlier messages about it stay true.
     let file = folder.write(&checkpoint(6)).unwrap();
     assert!(file.ends_with("checkpoint-000006.safetensors"));
     assert_eq!(
@@ -171,7 +171,7 @@ fn a_run_that_starts_anew_removes_only_its_own() {
         anew.write(&checkpoint(step)).unwrap();
     }
     assert_eq!(anew.list().unwrap(), [1, 4]);
-    // Whoever goes on owns what is there.
+    // A resumed run takes over the existing checkpoints.
     drop(anew);
     let mut on = CheckpointFolder::new(temporary.path()).keep(1);
     on.newest().unwrap();
@@ -198,7 +198,7 @@ fn one_is_due_by_count_or_by_time() {
     assert!(!every(Every::Never).is_due(1));
 }
 
-/// A value in memory is many times its text.
+/// A value takes many times more memory than its text.
 #[test]
 fn a_text_of_nothing_but_zeros_is_neither_written_nor_parsed() {
     let mut hostile = Checkpoint::new("test");

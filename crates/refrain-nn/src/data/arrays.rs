@@ -9,19 +9,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Separates shuffles from other uses of the same seed.
+/// Separates shuffling from other uses of the same seed.
 const PURPOSE: &[u8; 12] = b"shuffle data";
 
-/// Inputs and targets, and optionally the weight of each sequence or step.
+/// Inputs and targets, and optionally a weight for each sequence or step.
 ///
-/// `(&x, &y).into()` and `(&x, &y, &weights).into()` make one.
+/// Made with `(&x, &y).into()` or `(&x, &y, &weights).into()`.
 #[derive(Debug, Clone)]
 pub struct Examples<'a> {
     /// The model's inputs.
     pub x: Sequences<'a>,
     /// The targets of its outputs.
     pub y: Sequences<'a>,
-    /// `(N)` or `(N, T)`.
+    /// The weights, `(N)` or `(N, T)`.
     pub sample_weight: Option<Data<'a>>,
 }
 
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// Batches of [`Examples`], in their order or shuffled anew for each epoch.
+/// Batches of [`Examples`], in order or shuffled for each epoch.
 ///
 /// The order of an epoch is a pure function of the seed and the epoch.
 ///
@@ -61,11 +61,11 @@ where
 pub struct Arrays<'a> {
     examples: Examples<'a>,
     class_weight: Option<BTreeMap<u32, f32>>,
-    /// The part of the sequences that batches are drawn from.
+    /// The range of sequences that batches are drawn from.
     part: Range<usize>,
     batch_size: usize,
     shuffle: bool,
-    /// The order of the epoch that was asked for last.
+    /// The order of the most recently used epoch.
     order: Mutex<Option<Arc<Order>>>,
 }
 
@@ -77,21 +77,22 @@ struct Order {
 }
 
 impl<'a> Arrays<'a> {
-    /// Batches of 32 in the arrays' order.
+    /// Creates batches of 32 sequences in the order of the arrays.
     ///
     /// # Errors
-    /// When the numbers of sequences differ, lengths or a mask do not fit, a target has lengths or a mask, or
-    /// the weights do not have the shape `(N)`, or `(N, T)` of the only target, or are not finite.
+    /// Returns an error if the numbers of sequences differ, lengths or a mask do not fit, a target has
+    /// lengths or a mask, or the weights are not finite or have a shape other than `(N)` or, with a single
+    /// target, `(N, T)`.
     pub fn new(examples: impl Into<Examples<'a>>) -> Result<Self, Error> {
         let examples = examples.into();
         let sequences = examples.x.sequences()?;
         for (name, data) in examples.y.named("the target") {
             if data.sequences() != sequences {
                 let got = format!("{:?}, {} sequences", data.shape(), data.sequences());
-                return Err(Error::data(name, got, format!("{sequences} sequences, as the input has")));
+                return Err(Error::data(name, got, format!("{sequences} sequences, like the input")));
             }
             if data.is_ragged() {
-                let expected = "an array; lengths and masks belong to the input";
+                let expected = "an array without them; lengths and masks belong to the input";
                 return Err(Error::data(name, "given with lengths or a mask", expected));
             }
         }
@@ -108,10 +109,10 @@ impl<'a> Arrays<'a> {
         })
     }
 
-    /// Sets how many sequences a batch has; the last one of an epoch may have fewer.
+    /// Sets the number of sequences per batch. The last batch of an epoch may have fewer.
     ///
     /// # Errors
-    /// When it is 0.
+    /// Returns an error if the number is 0.
     pub fn batch_size(mut self, sequences: usize) -> Result<Self, Error> {
         if sequences == 0 {
             return Err(Error::setting("Arrays", "batch_size", sequences, "at least 1"));
@@ -120,28 +121,28 @@ impl<'a> Arrays<'a> {
         Ok(self)
     }
 
-    /// Sets whether each epoch has its own random order.
+    /// Sets whether each epoch is shuffled.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
         self
     }
 
-    /// Weights each sequence, or each step of a target with steps, by its class; 1 for a class that is not
-    /// named. A target's class is its id; of `(…, 1)` floats the nearest whole number; of `(…, V)` floats,
-    /// which are one-hot, the place of the largest.
+    /// Weights each sequence, or each step of a target with steps, by its class. Classes without an entry
+    /// have weight 1. The class of an id target is the id; of `(…, 1)` floats, the nearest whole number; of
+    /// one-hot `(…, V)` floats, the index of the largest.
     ///
     /// # Errors
-    /// When the examples have weights of their own or several targets, or a weight is not a finite number.
+    /// Returns an error if the examples have sample weights or several targets, or a weight is not finite.
     pub fn class_weight(mut self, weights: BTreeMap<u32, f32>) -> Result<Self, Error> {
-        let action = "weighting classes";
+        let action = "`class_weight`";
         if self.examples.sample_weight.is_some() {
             return Err(Error::unsupported(
                 action,
-                "there are weights of samples too; multiply them into one",
+                "the examples have sample weights too; multiply both into `sample_weight`",
             ));
         }
         if self.examples.y.len() != 1 {
-            return Err(Error::unsupported(action, "it needs exactly one target; use weights of samples"));
+            return Err(Error::unsupported(action, "it needs exactly one target; use `sample_weight`"));
         }
         if let Some((class, weight)) = weights.iter().find(|(_, w)| !w.is_finite()) {
             let got = format!("{weight} for class {class}");
@@ -151,11 +152,11 @@ impl<'a> Arrays<'a> {
         Ok(self)
     }
 
-    /// Cuts off the last part, `validation_split` of the whole, before any shuffling. That part is not
-    /// shuffled and not weighted by class.
+    /// Splits off the last `validation_split` of the sequences, before any shuffling. The split-off part is
+    /// neither shuffled nor weighted by class.
     ///
     /// # Errors
-    /// When `validation_split` is not between 0 and 1, or one of the parts would be empty.
+    /// Returns an error if `validation_split` is not between 0 and 1, or if one of the parts would be empty.
     pub fn split(mut self, validation_split: f64) -> Result<(Self, Self), Error> {
         let setting =
             |expected: String| Error::setting("fit", "validation_split", validation_split, expected);
@@ -165,7 +166,9 @@ impl<'a> Arrays<'a> {
         let total = self.part.len();
         let kept = (total as f64 * (1.0 - validation_split)).floor() as usize;
         if kept == 0 || kept == total {
-            return Err(setting(format!("such that both parts of {total} sequences have one")));
+            return Err(setting(format!(
+                "a share that leaves at least one of the {total} sequences in each part"
+            )));
         }
         let at = self.part.start + kept;
         let validation = Self {
@@ -180,12 +183,12 @@ impl<'a> Arrays<'a> {
         Ok((self, validation))
     }
 
-    /// Sequences of an epoch.
+    /// Returns the number of sequences in an epoch.
     pub fn sequences(&self) -> usize {
         self.part.len()
     }
 
-    /// Floats of the first target's last axis; none for ids.
+    /// Returns the length of the first target's last axis, or `None` for ids.
     pub(crate) fn target_columns(&self) -> Option<usize> {
         self.examples
             .y
@@ -196,7 +199,7 @@ impl<'a> Arrays<'a> {
     }
 
     fn order(&self, seed: u64, epoch: usize) -> Arc<Order> {
-        // A poisoned lock is of no concern: the order in it is whole or absent.
+        // Poisoning does not matter: the order is either complete or absent.
         let mut cached = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
             Some(order) if (order.seed, order.epoch) == (seed, epoch) => order.clone(),
@@ -228,7 +231,11 @@ impl BatchSource for Arrays<'_> {
     fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> Result<(), Error> {
         let batches = self.len(epoch);
         if i >= batches {
-            return Err(Error::data("the batch", i, format!("below {batches}, the batches of an epoch")));
+            return Err(Error::data(
+                "the batch index",
+                i,
+                format!("below {batches}, the number of batches in the epoch"),
+            ));
         }
         let from = i * self.batch_size;
         let to = self.part.len().min(from + self.batch_size);
@@ -242,8 +249,8 @@ impl BatchSource for Arrays<'_> {
     }
 }
 
-/// Fisher and Yates's shuffle, from the end. The bound of each draw is multiplied in 128 bits, which is the
-/// same on every machine and in every version of the random number crates.
+/// Fisher–Yates shuffle, from the end. Each draw is scaled to its bound in 128 bits, which gives the same
+/// result on every machine and with every version of the random number crates.
 fn shuffled(part: Range<usize>, seed: u64, epoch: usize) -> Vec<usize> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -259,12 +266,12 @@ fn shuffled(part: Range<usize>, seed: u64, epoch: usize) -> Vec<usize> {
 }
 
 fn check_weights(weights: &Data<'_>, sequences: usize, targets: &Sequences<'_>) -> Result<(), Error> {
-    let (what, shape) = ("the weights of samples", weights.shape());
+    let (what, shape) = ("sample_weight", weights.shape());
     if weights.is_ids() {
         return Err(Error::data(what, "u32 ids", "f32 numbers"));
     }
     if weights.is_ragged() {
-        return Err(Error::data(what, "given with lengths or a mask", "an array"));
+        return Err(Error::data(what, "given with lengths or a mask", "an array without them"));
     }
     let steps = match targets.len() {
         1 => targets.named("the target").next().and_then(|(_, target)| steps_of(target)),
@@ -282,12 +289,13 @@ fn check_weights(weights: &Data<'_>, sequences: usize, targets: &Sequences<'_>) 
     let mut values = Vec::new();
     weights.copy(0..sequences, &mut Vec::new(), &mut values);
     match values.iter().find(|w| !w.is_finite()) {
-        Some(weight) => Err(Error::data(what, format!("{weight} in one place"), "finite numbers")),
+        Some(weight) => Err(Error::data(what, format!("{weight} in at least one place"), "finite numbers")),
         None => Ok(()),
     }
 }
 
-/// Steps that a target may be weighted by, if it has any: `(N, T)` floats may be one float a step.
+/// Returns the number of steps by which a target may be weighted, if any. `(N, T)` floats may be one float
+/// per step.
 fn steps_of(target: &Data<'_>) -> Option<usize> {
     match (target.is_ids(), &target.shape()[..]) {
         (true, [_, steps]) | (false, [_, steps] | [_, steps, _]) => Some(*steps),
@@ -295,12 +303,12 @@ fn steps_of(target: &Data<'_>) -> Option<usize> {
     }
 }
 
-/// One weight for each id of a target, or for each of its rows of `width` floats.
+/// Writes one weight for each id of a target, or for each of its rows of `width` floats.
 fn weigh_classes(weights: &BTreeMap<u32, f32>, target: &BatchTarget, width: usize, to: &mut Vec<f32>) {
     let weight = |class: u32| weights.get(&class).copied().unwrap_or(1.0);
     to.extend(target.ids.iter().map(|&class| weight(class)));
     if width == 1 {
-        // A negative number is no class.
+        // A negative number is not a class.
         let class = |v: f32| Some(v.round_ties_even()).filter(|c| *c >= 0.0).map(|c| c as u32);
         to.extend(target.values.iter().map(|&v| class(v).map_or(1.0, weight)));
     } else if width > 0 {
@@ -359,7 +367,7 @@ mod tests {
         let mut sorted = first.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..50).collect::<Vec<_>>());
-        // Batches of different epochs in turns.
+        // Batches of different epochs, alternating.
         let (mut a, mut b) = (Batch::default(), Batch::default());
         source.fill(1, 0, 3, &mut a).unwrap();
         source.fill(1, 5, 3, &mut b).unwrap();
@@ -369,7 +377,7 @@ mod tests {
         assert_eq!(shuffled(0..10, 1, 0), FIRST);
     }
 
-    /// Ten sequences in epoch 0 with seed 1, computed by ChaCha8 and the same shuffle written in Python.
+    /// Ten sequences in epoch 0 with seed 1, computed with ChaCha8 and the same shuffle in Python.
     const FIRST: [usize; 10] = [5, 2, 8, 3, 4, 7, 0, 6, 9, 1];
 
     #[test]
@@ -380,7 +388,7 @@ mod tests {
                 counts[place][row] += 1;
             }
         }
-        // 1000 expected, standard deviation 29: six of them.
+        // Expected count 1000, standard deviation 29; the limit is six standard deviations.
         for count in counts.as_flattened() {
             assert!(count.abs_diff(1000) < 175, "{counts:?}");
         }
@@ -404,7 +412,7 @@ mod tests {
         train.fill(1, 0, 1, &mut batch).unwrap();
         let expected: Vec<_> = batch.targets[0].ids.iter().map(|&id| id as f32).collect();
         assert_eq!(batch.weights, expected);
-        // What Keras keeps: floor(n · (1 − split)) in double precision.
+        // The number that Keras keeps: floor(n · (1 − split)) in double precision.
         for (n, split, kept) in [(10, 0.1, 9), (10, 0.25, 7), (3, 0.5, 1), (100, 0.29, 71), (7, 0.99, 0)] {
             let (x, y) = ids(n);
             let part = Arrays::new((&x, &y)).unwrap().split(split).map(|(train, _)| train.sequences());
@@ -448,14 +456,14 @@ mod tests {
         let text = |result: Result<Arrays<'_>, Error>| result.unwrap_err().to_string();
         assert_eq!(
             text(Arrays::new((&x, &array![1_u32, 2]))),
-            "the target is [2], 2 sequences, but the model expects 4 sequences, as the input has"
+            "the target is [2], 2 sequences, but the model expects 4 sequences, like the input"
         );
         assert!(Arrays::new((&x, Data::from(&x).lengths(&[1, 1, 1, 1]))).is_err());
         assert!(text(Arrays::new((&x, &y)).unwrap().batch_size(0)).contains("batch_size is 0"));
         let weighted = |w: Data<'_>, y: Sequences<'_>| Arrays::new((&x, y, w)).map(drop);
         let shape = |rows, columns| Array2::<f32>::ones((rows, columns));
         let message = weighted((&shape(4, 3)).into(), (&x).into()).unwrap_err().to_string();
-        assert_eq!(message, "the weights of samples is [4, 3], but the model expects [4] or [4, 2]");
+        assert_eq!(message, "sample_weight is [4, 3], but the model expects [4] or [4, 2]");
         assert!(weighted((&shape(4, 2)).into(), (&x).into()).is_ok());
         assert!(weighted((&shape(4, 2)).into(), (&y).into()).is_err());
         assert!(weighted((&shape(4, 1)).into(), (&y).into()).is_ok());

@@ -1,4 +1,4 @@
-//! Arrays as the caller has them, on their way into batches.
+//! The caller's arrays, and how they become batches.
 
 use super::batch::{Batch, BatchInput, BatchTarget, Extent};
 use crate::error::Error;
@@ -6,14 +6,14 @@ use crate::sequence::LayoutError;
 use ndarray::{ArrayBase, ArrayView, ArrayView2, Axis, Ix1, Ix2, Ix3, ViewRepr};
 use std::ops::Range;
 
-/// `ArrayView`, but with its element type spelled out: ndarray's own alias leaves it a projection, which makes
-/// every type that holds one invariant in `'a`.
+/// Like `ArrayView`, but with its element type spelled out: ndarray's alias makes it a projection, which
+/// would make every type that holds one invariant in `'a`.
 type View<'a, A, D> = ArrayBase<ViewRepr<&'a A>, D, A>;
 
 /// A view of one array, batch first: ids `(N)` or `(N, T)`, floats `(N)`, `(N, F)` or `(N, T, F)`.
 ///
-/// Made from a reference to an `ndarray` array or view of `u32` or `f32`, or from a slice, with `into()`. Any
-/// strides will do.
+/// Made with `into()` from a reference to an `ndarray` array or view of `u32` or `f32`, or from a slice. Any
+/// strides are supported.
 ///
 /// ```
 /// use ndarray::array;
@@ -26,7 +26,7 @@ type View<'a, A, D> = ArrayBase<ViewRepr<&'a A>, D, A>;
 #[derive(Debug, Clone, Copy)]
 pub struct Data<'a> {
     values: Values<'a>,
-    /// Axes of the caller's array; the view has the missing ones with length 1.
+    /// The number of axes of the caller's array. In the view, missing axes have length 1.
     rank: usize,
     lengths: Option<&'a [usize]>,
     mask: Option<View<'a, bool, Ix2>>,
@@ -41,19 +41,19 @@ enum Values<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// Only the first `lengths[n]` steps of each sequence are real.
+    /// Marks only the first `lengths[n]` steps of each sequence as real.
     pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
         self.lengths = Some(lengths);
         self
     }
 
-    /// Only the steps where `mask`, `(N, T)`, is true are real.
+    /// Marks only the steps where `mask`, `(N, T)`, is true as real.
     pub fn mask(mut self, mask: impl Into<ArrayView2<'a, bool>>) -> Self {
         self.mask = Some(mask.into());
         self
     }
 
-    /// Sequences `N`.
+    /// Returns the number of sequences `N`.
     pub fn sequences(&self) -> usize {
         match &self.values {
             Values::Ids(v) => v.len_of(Axis(0)),
@@ -61,7 +61,7 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// The shape of the caller's array.
+    /// Returns the shape of the caller's array.
     pub fn shape(&self) -> Vec<usize> {
         match (&self.values, self.rank) {
             (Values::Ids(v), rank) => v.shape()[..rank].to_vec(),
@@ -70,12 +70,12 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Whether it holds ids, not floats.
+    /// Returns whether the array holds ids rather than floats.
     pub fn is_ids(&self) -> bool {
         matches!(self.values, Values::Ids(_))
     }
 
-    /// Steps `T`; 1 for an array without a time axis.
+    /// Returns the number of steps `T`; 1 for an array without a time axis.
     pub(super) fn steps(&self) -> usize {
         match &self.values {
             Values::Ids(v) => v.len_of(Axis(1)),
@@ -83,12 +83,12 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Whether the array has a time axis of its own.
+    /// Returns whether the array has a time axis.
     fn has_steps(&self) -> bool {
         self.rank == if self.is_ids() { 2 } else { 3 }
     }
 
-    /// Floats of the last axis; 1 for ids.
+    /// Returns the length of the last axis; 1 for ids.
     pub(super) fn width(&self) -> usize {
         match &self.values {
             Values::Ids(_) => 1,
@@ -100,14 +100,14 @@ impl<'a> Data<'a> {
         self.lengths.is_some() || self.mask.is_some()
     }
 
-    /// Whether lengths or mask have the array's shape.
+    /// Checks that the lengths or the mask match the array's shape.
     fn check_extent(&self, name: &str) -> Result<(), Error> {
         if self.is_ragged() && !self.has_steps() {
             let got = format!("{:?}, which has no time axis", self.shape());
-            return Err(Error::data(name, got, "steps where there are lengths or a mask"));
+            return Err(Error::data(name, got, "a time axis, because lengths or a mask are given"));
         }
         if self.lengths.is_some() && self.mask.is_some() {
-            return Err(Error::data(name, "given with lengths and with a mask", "one of them"));
+            return Err(Error::data(name, "given with both lengths and a mask", "only one of them"));
         }
         let (sequences, steps) = (self.sequences(), self.steps());
         if let Some(lengths) = self.lengths
@@ -134,7 +134,7 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Copies the rows of some sequences; `floats` or `ids` stays empty.
+    /// Copies the rows of some sequences into `ids` or `floats`; the other stays empty.
     pub(super) fn copy(&self, rows: impl Iterator<Item = usize>, ids: &mut Vec<u32>, floats: &mut Vec<f32>) {
         ids.clear();
         floats.clear();
@@ -168,7 +168,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Appends an array's elements in row-major order, whatever its strides.
+/// Appends an array's elements in row-major order, regardless of its strides.
 fn extend<T: Copy, D: ndarray::Dimension>(to: &mut Vec<T>, from: ArrayView<'_, T, D>) {
     match from.as_slice() {
         Some(slice) => to.extend_from_slice(slice),
@@ -176,10 +176,10 @@ fn extend<T: Copy, D: ndarray::Dimension>(to: &mut Vec<T>, from: ArrayView<'_, T
     }
 }
 
-/// Arrays over the same sequences: the inputs of a model, or the targets of its outputs.
+/// A set of arrays over the same sequences: the inputs of a model, or the targets of its outputs.
 ///
-/// One array becomes it by `into()`; several are added by the names of the model's inputs, or given in the
-/// model's order as an array of [`Data`].
+/// A single array converts with `into()`. Several arrays are added under the names of the model's inputs, or
+/// given in the model's order as an array of [`Data`].
 ///
 /// ```
 /// use ndarray::{Array3, array};
@@ -196,42 +196,43 @@ pub struct Sequences<'a> {
 }
 
 impl<'a> Sequences<'a> {
-    /// No arrays yet.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an array by its name.
+    /// Adds an array under a name.
     pub fn with(mut self, name: impl Into<String>, data: impl Into<Data<'a>>) -> Self {
         self.arrays.push((Some(name.into()), data.into()));
         self
     }
 
-    /// How many arrays there are.
+    /// Returns the number of arrays.
     pub fn len(&self) -> usize {
         self.arrays.len()
     }
 
-    /// Whether there is no array.
+    /// Returns whether there are no arrays.
     pub fn is_empty(&self) -> bool {
         self.arrays.is_empty()
     }
 
-    /// Sequences `N`, the same for all arrays.
+    /// Returns the number of sequences `N`, which is the same for all arrays.
     ///
     /// # Errors
-    /// When there is no array, their numbers of sequences differ, or lengths or a mask do not fit.
+    /// Returns an error if there are no arrays, their numbers of sequences differ, or lengths or a mask do
+    /// not fit.
     pub fn sequences(&self) -> Result<usize, Error> {
         let sequences = self.check("the input")?;
         self.arrays.iter().try_for_each(|(_, data)| data.check_lengths())?;
         Ok(sequences)
     }
 
-    /// Puts arrays that have names into the order of `names`.
+    /// Sorts named arrays into the order of `names`.
     ///
     /// # Errors
-    /// When there are more or fewer arrays than names, a name is missing, not known or there twice, or only
-    /// some arrays have one.
+    /// Returns an error if the number of arrays is not the number of names, if a name is missing, unknown or
+    /// duplicated, or if only some arrays have names.
     pub fn arranged(mut self, names: &[impl AsRef<str>]) -> Result<Self, Error> {
         let known = || format!("`{}`", names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("`, `"));
         if self.arrays.len() != names.len() {
@@ -254,14 +255,18 @@ impl<'a> Sequences<'a> {
         Ok(Self { arrays: arranged })
     }
 
-    /// Writes some sequences as the inputs of a batch without targets. Vectors of `batch` are used again.
+    /// Writes some sequences to `batch` as inputs without targets. The vectors of `batch` are reused.
     ///
     /// # Errors
-    /// When the arrays do not fit together or there are fewer sequences.
+    /// Returns an error if the arrays do not fit together or there are fewer sequences.
     pub fn fill(&self, sequences: Range<usize>, batch: &mut Batch) -> Result<(), Error> {
         let total = self.check("the input")?;
         if sequences.end > total {
-            return Err(Error::data("the last sequence", sequences.end, format!("at most {total}")));
+            return Err(Error::data(
+                "the end of the range of sequences",
+                sequences.end,
+                format!("at most {total}"),
+            ));
         }
         batch.targets.clear();
         batch.weights.clear();
@@ -269,7 +274,7 @@ impl<'a> Sequences<'a> {
         Ok(())
     }
 
-    /// The arrays with what errors call them.
+    /// Returns the arrays with the names that errors use for them.
     pub(super) fn named(&self, what: &'static str) -> impl Iterator<Item = (String, &Data<'a>)> {
         self.arrays.iter().enumerate().map(move |(i, (name, data))| {
             let name = match name {
@@ -281,23 +286,23 @@ impl<'a> Sequences<'a> {
         })
     }
 
-    /// Checks all but the values of lengths and masks, which is cheap.
+    /// Checks everything except the values of lengths and masks, which is cheap.
     pub(super) fn check(&self, what: &'static str) -> Result<usize, Error> {
         let Some((_, first)) = self.arrays.first() else {
-            return Err(Error::data(what, "no array", "at least one"));
+            return Err(Error::data(what, "missing", "at least one array"));
         };
         let sequences = first.sequences();
         for (name, data) in self.named(what) {
             if data.sequences() != sequences {
                 let got = format!("{:?}, {} sequences", data.shape(), data.sequences());
-                return Err(Error::data(name, got, format!("{sequences} sequences, as the first array has")));
+                return Err(Error::data(name, got, format!("{sequences} sequences, like the first array")));
             }
             data.check_extent(&name)?;
         }
         Ok(sequences)
     }
 
-    /// Sets the batch's inputs and number of lanes.
+    /// Sets the batch's inputs and the number of lanes.
     pub(super) fn fill_inputs(&self, rows: impl ExactSizeIterator<Item = usize> + Clone, batch: &mut Batch) {
         batch.lanes = rows.len();
         batch.inputs.resize_with(self.arrays.len(), Default::default);
@@ -339,7 +344,7 @@ impl<'a> From<&Sequences<'a>> for Sequences<'a> {
     }
 }
 
-/// An array of one element type and rank as [`Data`] and as [`Sequences`]: by reference or as a view.
+/// Converts arrays of one element type and rank, by reference or as a view, to [`Data`] and [`Sequences`].
 macro_rules! from_arrays {
     ($element:ty, $values:ident, $rank:literal, $dim:ty, |$view:ident| $with_all_axes:expr) => {
         impl<'a> From<ArrayView<'a, $element, $dim>> for Data<'a> {
@@ -368,7 +373,7 @@ macro_rules! from_arrays {
     };
 }
 
-/// A slice as [`Data`] and as [`Sequences`]: one element a sequence.
+/// Converts slices, with one element per sequence, to [`Data`] and [`Sequences`].
 macro_rules! from_slices {
     ($element:ty, $($slice:ty),+) => {$(
         impl<'a> From<&'a $slice> for Data<'a> {
@@ -405,7 +410,7 @@ mod tests {
         batch.inputs.remove(0)
     }
 
-    /// Data of different lifetimes goes into one call.
+    /// Data with different lifetimes can be used in one call.
     fn _shortens<'long: 'short, 'short>(data: Sequences<'long>) -> Sequences<'short> {
         data
     }
@@ -491,10 +496,10 @@ mod tests {
         let (a, b) = (Array2::<u32>::zeros((3, 4)), Array2::<f32>::zeros((2, 5)));
         let mask = Array2::from_elem((3, 3), true);
         let cases: [(Sequences<'_>, &str); 7] = [
-            (Sequences::new(), "the input is no array, but the model expects at least one"),
+            (Sequences::new(), "the input is missing, but the model expects at least one array"),
             (
                 Sequences::new().with("a", &a).with("b", &b),
-                "the input `b` is [2, 5], 2 sequences, but the model expects 3 sequences, as the first array has",
+                "the input `b` is [2, 5], 2 sequences, but the model expects 3 sequences, like the first array",
             ),
             (Data::from(&a).lengths(&[1, 2]).into(), "2 lengths, but the batch needs 3"),
             (
@@ -507,11 +512,11 @@ mod tests {
             ),
             (
                 Data::from(&b).lengths(&[1, 2]).into(),
-                "the input is [2, 5], which has no time axis, but the model expects steps where there are lengths or a mask",
+                "the input is [2, 5], which has no time axis, but the model expects a time axis, because lengths or a mask are given",
             ),
             (
                 Data::from(&a).lengths(&[1, 2, 3]).mask(&mask).into(),
-                "the input is given with lengths and with a mask, but the model expects one of them",
+                "the input is given with both lengths and a mask, but the model expects only one of them",
             ),
         ];
         for (x, message) in cases {

@@ -1,4 +1,4 @@
-//! Data on its way into a model.
+//! Data: arrays, batches and sources of batches.
 
 mod arrays;
 mod batch;

@@ -1,4 +1,5 @@
-//! The model file: one safetensors file with the parameters by name and all that running them needs.
+//! The model file: a single safetensors file that holds the parameters by name and everything needed to run
+//! them.
 //!
 //! | metadata | holds |
 //! |---|---|
@@ -9,11 +10,11 @@
 //! | `refrain.digest` | SHA-256 of the tensor bytes |
 //! | `refrain.metadata-digest` | SHA-256 of the other `refrain.*` pairs in order of key, each key and value followed by a NUL |
 //!
-//! A wrong digest is an error, none (after a re-save, or of an earlier version) a warning. Keys of others may stand
-//! beside these.
+//! A wrong digest is an error. A missing one (in a file that was saved again by another program, or by an
+//! earlier version) is a warning. The metadata may contain other keys.
 //!
-//! The header is written here, keys sorted and tensors in the order of the parameters, and nothing of time,
-//! place or machine is in it: the same run gives the same bytes. Files are read as if a stranger sent them.
+//! Keys are sorted, tensors are in the order of the parameters, and nothing depends on the time, the path or
+//! the machine: the same run writes the same bytes. Files are read as untrusted input.
 
 pub use crate::storage::{check_writable, printable, write_atomically};
 
@@ -30,27 +31,27 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-/// The version of the layout that is written.
+/// The version of the layout that this version writes.
 const FORMAT: u32 = 1;
 
-/// A model with what its file says about it.
+/// A model with the information in its file.
 #[derive(Debug)]
 pub struct ModelFile {
-    /// The model, ready to run; to train it further it must be compiled.
+    /// The model, ready to run. To train it further, compile it.
     pub model: Model,
-    /// What it is for.
+    /// What the model is for.
     pub task: Option<serde_json::Value>,
-    /// How it was trained.
+    /// How the model was trained.
     pub training: Option<serde_json::Value>,
-    /// What is odd about the file without making it unusable.
+    /// Problems with the file that do not make it unusable.
     pub warnings: Vec<String>,
 }
 
 impl Model {
-    /// Writes the model to a file, with nothing about task or training.
+    /// Writes the model to a file, without a task or a training record.
     ///
     /// # Errors
-    /// When it cannot be written; an existing file is then as it was.
+    /// Returns an error if the file cannot be written; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         save(path.as_ref(), self, None, None)
     }
@@ -58,24 +59,25 @@ impl Model {
     /// Reads a model from a file. To train it further, compile it.
     ///
     /// # Errors
-    /// When it cannot be read, or is not a model that this version knows.
+    /// Returns an error if the file cannot be read or is not a model that this version supports.
     pub fn load(path: impl AsRef<Path>, engine: Engine) -> Result<Model, Error> {
         Self::load_with(path, engine, &LayerRegistry::default())
     }
 
-    /// The same of a model with layers of the program's own.
+    /// Reads a model with custom layers from a file.
     ///
     /// # Errors
-    /// When it cannot be read, or is not a model of these layers.
+    /// Returns an error if the file cannot be read or is not a model of these layers.
     pub fn load_with(path: impl AsRef<Path>, engine: Engine, layers: &LayerRegistry) -> Result<Model, Error> {
         Ok(load_with(path.as_ref(), engine, layers)?.model)
     }
 }
 
-/// Writes a model with its task and training record: to a temporary file beside `path`, synced, renamed.
+/// Writes a model with its task and training record: to a temporary file in the same folder, which is synced
+/// and renamed.
 ///
 /// # Errors
-/// When it cannot be written; an existing file is then as it was.
+/// Returns an error if the file cannot be written; an existing file is then unchanged.
 pub fn save(
     path: &Path,
     model: &Model,
@@ -104,21 +106,23 @@ pub fn save(
 
 /// Reads a model with its task and training record.
 ///
-/// The file may come from a stranger. Each parameter that its layers declare must be a tensor of the file, of the
-/// same shape. What one step of one sequence needs beside (matrices packed for each use of them, values between
-/// layers, the steps that a RepeatVector makes) may be 32 MB and eight times the file's size, and each text of its
-/// metadata may hold 2¹⁸ JSON values and one more for every three bytes: models of any use stay far below both.
+/// The file is treated as untrusted. Each parameter that its layers declare must be a tensor in the file,
+/// with the same shape. Other memory for one step of one sequence (packed matrices, values between layers,
+/// the steps that a RepeatVector makes) is limited to 32 MB plus eight times the file's size. Each JSON text
+/// of its metadata may hold 2¹⁸ values plus one for every three bytes. Practical models stay far below both
+/// limits.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, is not a model that this version knows, or asks for more memory than that.
+/// Returns an error if the file cannot be read, is damaged, is not a model that this version supports, or
+/// needs more memory than that.
 pub fn load(path: &Path, engine: Engine) -> Result<ModelFile, Error> {
     load_with(path, engine, &LayerRegistry::default())
 }
 
-/// The same of a model with layers of the program's own.
+/// Reads a model with custom layers, with its task and training record.
 ///
 /// # Errors
-/// As for [`load`].
+/// Returns an error in the same cases as [`load`].
 pub fn load_with(path: &Path, engine: Engine, layers: &LayerRegistry) -> Result<ModelFile, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Io {
         action: "cannot read",
@@ -128,10 +132,10 @@ pub fn load_with(path: &Path, engine: Engine, layers: &LayerRegistry) -> Result<
     read_with(&bytes, &path.display().to_string(), engine, layers)
 }
 
-/// Reads a model as [`load`] does, from the bytes of its file; an error names the file `name`.
+/// Reads a model as [`load`] does, from the bytes of its file. Errors call the file `name`.
 ///
 /// # Errors
-/// When the bytes are damaged, or are not a model that this version knows.
+/// Returns an error if the bytes are damaged or are not a model that this version supports.
 pub fn read(bytes: &[u8], name: &str, engine: Engine) -> Result<ModelFile, Error> {
     read_with(bytes, name, engine, &LayerRegistry::default())
 }
@@ -141,7 +145,7 @@ fn read_with(bytes: &[u8], name: &str, engine: Engine, layers: &LayerRegistry) -
         .map_err(|reason| Error::ModelFile { path: name.to_owned(), reason: printable(&reason) })
 }
 
-/// Reads a model from the bytes of its file. The reason, where they are not one.
+/// Reads a model from the bytes of its file. The error is the reason why they are not a model.
 fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<ModelFile, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| {
         format!("it is not a complete safetensors file ({e}); was it cut off, or is it another kind of file?")
@@ -151,17 +155,16 @@ fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<Mo
     check_format(&metadata)?;
     let mut warnings = Vec::new();
     if !check_seal(&metadata)? {
-        warnings
-            .push("the file has no digest of its metadata, so its description was not checked".to_owned());
+        warnings.push("the file has no digest of its metadata, so its metadata was not checked".to_owned());
     }
     if metadata.contains_key("refrain.checkpoint") {
         return Err(
-            "it is the checkpoint of a run, which `--resume` resumes from; the run's model is another file"
+            "it is a checkpoint, not a model: resume from it with `--resume`, or use the run's model file"
                 .to_owned(),
         );
     }
     let architecture: Architecture = parse(&metadata, "refrain.config")?
-        .ok_or("it has no `refrain.config`: it holds tensors, but not how they make a model")?;
+        .ok_or("it has no `refrain.config`: it holds tensors, but no description of a model")?;
     match metadata.get("refrain.digest") {
         None => warnings.push("the file has no digest, so its weights were not checked".to_owned()),
         Some(expected) => {
@@ -169,7 +172,7 @@ fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<Mo
             let got = digest(&bytes[start..]);
             if got != *expected {
                 return Err(format!(
-                    "its weights are damaged: their digest is {got}, the file says {expected}"
+                    "its weights are damaged: their digest is {got}, but the file says {expected}"
                 ));
             }
         }
@@ -178,17 +181,15 @@ fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<Mo
     if file.len() != model.params().spans().len() {
         let known = |name: &str| model.params().find(name).is_some();
         let extra = file.names().into_iter().find(|n| !known(n)).unwrap_or_default();
-        return Err(format!("it has a tensor `{extra}` that none of its layers needs"));
+        return Err(format!("it has a tensor `{extra}` that none of its layers uses"));
     }
     let place = |span: &Span| header.info(&span.name).map(|tensor| tensor.data_offsets.0);
     if metadata.contains_key("refrain.digest") && !model.params().spans().is_sorted_by_key(place) {
-        return Err(
-            "its tensors do not stand in the order of its layers, so that their digest cannot say which is \
-                    which (a file that was written anew leaves `refrain.digest` out)"
-                .to_owned(),
-        );
+        return Err("its tensors are not in the order of its layers, so the digest cannot tell which is \
+                    which (a program that rewrites a model file must leave out `refrain.digest`)"
+            .to_owned());
     }
-    // Only now, with every shape backed by bytes of the file, is memory for the parameters taken.
+    // Memory for the parameters is allocated only now that the file is known to hold every one.
     model.allocate_parameters();
     let names: Vec<_> = model.params().spans().iter().map(|s| s.name.clone()).collect();
     for name in names {
@@ -202,7 +203,8 @@ fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<Mo
     Ok(ModelFile { model, task, training, warnings })
 }
 
-/// What the layers may need: each parameter a tensor of the file, and beside them memory in proportion.
+/// Returns the limits for the layers: each parameter must be a tensor of the file, and other memory must be
+/// in proportion to the file.
 fn budget(bytes: usize, file: &SafeTensors<'_>) -> Budget {
     let backing = |tensor: TensorView<'_>| Backing {
         f32: tensor.dtype() == Dtype::F32,
@@ -215,7 +217,7 @@ fn budget(bytes: usize, file: &SafeTensors<'_>) -> Budget {
 fn check_format(metadata: &HashMap<String, String>) -> Result<(), String> {
     let format = metadata
         .get("refrain.format")
-        .ok_or("it is a safetensors file, but not one of Refrain's (no `refrain.format` in its metadata)")?;
+        .ok_or("it is a safetensors file, but not a Refrain model (no `refrain.format` in its metadata)")?;
     match format.parse::<u32>() {
         Ok(FORMAT) => Ok(()),
         Ok(newer) if newer > FORMAT => Err(format!(

@@ -22,7 +22,7 @@ fn tensors(model: &Model) -> impl Iterator<Item = (&str, &[usize])> {
     model.params().spans().iter().map(|s| (&*s.name, &*s.shape))
 }
 
-/// The model's tensors, all zero, after this metadata.
+/// Returns a file with this metadata and the model's tensors, all zero.
 fn with_tensors(metadata: &[(&str, String)]) -> Vec<u8> {
     let model = model();
     let mut bytes = write_header(metadata, tensors(&model));
@@ -65,7 +65,7 @@ fn a_flipped_weight_is_named() {
     assert!(reason(&bytes).contains("digest"), "{}", reason(&bytes));
 }
 
-/// The file with one `from` in its header made `to`, which is as long.
+/// Returns the file with one `from` in its header replaced by `to`, which has the same length.
 fn edited(from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = bytes();
@@ -84,12 +84,12 @@ fn a_flipped_byte_of_the_description_is_an_error() {
         let message = reason(&edited(from, to));
         assert!(message.contains("metadata") && message.contains("digest"), "{message}");
     }
-    // A pair that is taken away, and a digest that is no digest.
+    // One entry removed, and a digest that is not a digest.
     assert!(reason(&edited("refrain.task", "refraim.task")).contains("digest of its `refrain.*`"));
     assert!(reason(&edited("refrain.digest", "refrain.digesu")).contains("digest of its `refrain.*`"));
 }
 
-/// The bytes of two tensors may be the digested ones and stand under each other's names.
+/// The digested bytes of two tensors may be stored under each other's names.
 #[test]
 fn tensors_that_changed_names_are_an_error() {
     let net = Sequential::new().input(crate::InputSpec::flat(2)).add(Dense::new(2).use_bias(false).name("a"));
@@ -127,13 +127,13 @@ fn other_files_are_told_apart() {
     assert!(reason(b"").contains("cut off"));
     assert!(reason(b"just some text that is no model at all").contains("safetensors"));
     let foreign = write_header(&[("format", "pt".into())], []);
-    assert!(reason(&foreign).contains("not one of Refrain's"));
+    assert!(reason(&foreign).contains("not a Refrain model"));
     let newer = write_header(&[("refrain.format", "99".into())], []);
     assert!(reason(&newer).contains("newer version"));
 }
 
-/// A small file that claims a giant model must be refused by its missing tensors, not by running out of
-/// memory.
+/// A small file that claims to hold a giant model must be rejected because of its missing tensors, not by
+/// running out of memory.
 #[test]
 fn a_giant_claim_takes_no_memory() {
     let text = String::from_utf8_lossy(&bytes()).into_owned();
@@ -180,7 +180,8 @@ fn sizes_that_overflow_are_refused() {
     }
 }
 
-/// What loading says of a bare architecture with these inputs and layers, the last of them the output.
+/// Returns the result of loading an architecture without parameters, with these inputs and layers; the last
+/// layer is the output.
 fn planned(inputs: serde_json::Value, layers: Vec<serde_json::Value>) -> Result<ModelFile, String> {
     let nodes = inputs.as_array().unwrap().len() + layers.len();
     let output = if layers.is_empty() { 0 } else { nodes - 1 };
@@ -194,7 +195,7 @@ fn node(class: &str, name: &str, config: serde_json::Value, inputs: &[usize]) ->
     serde_json::json!({ "class_name": class, "name": name, "config": config, "inputs": inputs })
 }
 
-/// Layers without parameters, which no tensor holds back, in numbers and widths that no memory holds.
+/// Layers without parameters, which no tensor limits, in numbers and widths that do not fit in memory.
 #[test]
 fn what_no_tensor_warrants_is_refused() {
     let wide = |width: usize| serde_json::json!([{ "name": "x", "features": width, "sequence": true }]);
@@ -263,7 +264,7 @@ fn what_a_checkpoint_s_parameters_do_not_warrant_is_refused() {
     refused(&wide, "than its tensors warrant");
 }
 
-/// One small tensor that each of thousands of layers would pack for itself.
+/// One small tensor that each of thousands of layers would pack separately.
 #[test]
 fn a_parameter_that_is_used_too_often_is_refused() {
     let shared = |uses: usize| {
@@ -285,7 +286,7 @@ fn a_parameter_that_is_used_too_often_is_refused() {
     assert!(shared(3000).unwrap_err().contains("than its tensors warrant"));
 }
 
-/// Names, inputs and layers in numbers where a search of all for each would take minutes.
+/// Names, inputs and layers in such numbers that a linear search for each would take minutes.
 #[test]
 fn many_of_everything_take_no_time() {
     let started = std::time::Instant::now();

@@ -1,11 +1,12 @@
-//! The events of a training, and who receives them.
+//! The events of training, and who receives them.
 
 use crate::logs::Logs;
 use std::fmt;
 
-/// Watches training and evaluation: prints lines, draws a bar, writes JSON. This crate prints nothing itself.
+/// Observes training and evaluation: prints lines, draws a progress bar, writes JSON. This crate itself
+/// prints nothing.
 pub trait Reporter {
-    /// Called for each event, in their order.
+    /// Called for each event, in order.
     fn event(&mut self, event: &Event<'_>);
 }
 
@@ -16,59 +17,59 @@ impl<F: FnMut(&Event<'_>)> Reporter for F {
     }
 }
 
-/// A point of training or evaluation. Seconds are for display: they are read from a clock and reach no
-/// result.
+/// An event during training or evaluation. The seconds are for display only: they come from a clock and do
+/// not influence results.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// `fit` begins.
     TrainBegin {
-        /// The epoch after the last one.
+        /// The end of training, exclusive: one after the last epoch.
         epochs: usize,
-        /// The first epoch of this call, from 0.
+        /// The first epoch of this call, counted from 0.
         initial_epoch: usize,
-        /// Batches of the first epoch.
+        /// The number of batches in the first epoch.
         batches: usize,
-        /// The model's parameters.
+        /// The number of parameters in the model.
         parameters: usize,
         /// The model's seed.
         seed: u64,
     },
     /// An epoch begins.
     EpochBegin {
-        /// The epoch, from 0.
+        /// The epoch, counted from 0.
         epoch: usize,
-        /// The epoch after the last one.
+        /// The end of training, exclusive: one after the last epoch.
         epochs: usize,
-        /// Its batches.
+        /// The number of batches in the epoch.
         batches: usize,
     },
-    /// A batch was trained on.
+    /// A training batch is done.
     Batch {
-        /// The epoch, from 0.
+        /// The epoch, counted from 0.
         epoch: usize,
         /// Batches done in this epoch, this one included.
         done: usize,
-        /// Batches of the epoch.
+        /// The number of batches in the epoch.
         batches: usize,
-        /// Since the epoch began or was resumed.
+        /// Seconds since the epoch began or was resumed.
         seconds: f64,
         /// Loss and metrics of the epoch so far.
         logs: &'a Logs,
     },
-    /// An epoch ended, its validation and the callbacks too.
+    /// An epoch ended, including its validation and callbacks.
     EpochEnd {
-        /// The epoch, from 0.
+        /// The epoch, counted from 0.
         epoch: usize,
-        /// The epoch after the last one.
+        /// The end of training, exclusive: one after the last epoch.
         epochs: usize,
         /// Batches trained on in this epoch.
         steps: usize,
-        /// Batches the epoch would have had, were it not stopped.
+        /// The number of batches in the epoch, also if it was stopped early.
         batches: usize,
-        /// Since the epoch began, validation included.
+        /// Seconds since the epoch began, validation included.
         seconds: f64,
-        /// Reading batches and training on them alone.
+        /// Seconds spent only on reading batches and training on them.
         train_seconds: f64,
         /// Sequences trained on.
         sequences: usize,
@@ -78,60 +79,60 @@ pub enum Event<'a> {
         learning_rate: f64,
         /// The mean norm of the epoch's gradients, before clipping.
         gradient_norm: f64,
-        /// Loss and metrics, those of validation under `val_`, and what callbacks added.
+        /// Loss and metrics, with validation values under `val_`, and values that callbacks added.
         logs: &'a Logs,
     },
     /// `fit` ended without an error.
     TrainEnd {
-        /// Epochs of this call.
+        /// The number of epochs in this call.
         epochs: usize,
-        /// Whether a callback stopped it before its last epoch.
+        /// Whether a callback stopped training before the last epoch.
         stopped: bool,
-        /// Since it began.
+        /// Seconds since training began.
         seconds: f64,
     },
     /// `evaluate` begins. The validation within `fit` has no events.
     EvaluateBegin {
-        /// Batches.
+        /// The number of batches.
         batches: usize,
     },
-    /// A batch was evaluated.
+    /// An evaluation batch is done.
     EvaluateBatch {
         /// Batches done, this one included.
         done: usize,
-        /// Batches.
+        /// The number of batches.
         batches: usize,
-        /// Since it began.
+        /// Seconds since evaluation began.
         seconds: f64,
         /// Loss and metrics so far.
         logs: &'a Logs,
     },
     /// `evaluate` ended.
     EvaluateEnd {
-        /// Batches.
+        /// The number of batches.
         batches: usize,
-        /// Since it began.
+        /// Seconds since evaluation began.
         seconds: f64,
         /// Loss and metrics.
         logs: &'a Logs,
     },
 }
 
-/// How much `fit` and `evaluate` show by themselves: nothing, or what a reporter that this makes shows.
+/// What `fit` and `evaluate` print themselves: nothing, or what a built-in reporter prints.
 ///
-/// This crate has [`Verbose::Silent`] only. The `refrain` crate adds `Verbose::EpochLines` and `Verbose::Bar`,
-/// which print as Keras does.
+/// This crate has only [`Verbose::Silent`]. The `refrain` crate adds `Verbose::EpochLines` and
+/// `Verbose::Bar`, which print as Keras does.
 #[derive(Clone, Copy, Default)]
 pub struct Verbose {
     make: Option<fn() -> Box<dyn Reporter>>,
 }
 
 impl Verbose {
-    /// Shows nothing.
+    /// Prints nothing.
     #[allow(non_upper_case_globals, reason = "reads like the choice it is: Verbose::Silent, Verbose::Bar")]
     pub const Silent: Self = Self { make: None };
 
-    /// Shows what a reporter that `make` makes shows.
+    /// Prints with a reporter created by `make`.
     pub const fn with(make: fn() -> Box<dyn Reporter>) -> Self {
         Self { make: Some(make) }
     }

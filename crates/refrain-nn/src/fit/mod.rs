@@ -1,4 +1,4 @@
-//! Training and evaluation over whole data sets: Keras's `fit` and `evaluate`.
+//! Training and evaluation on whole data sets, as Keras's `fit` and `evaluate`.
 
 mod average;
 mod event;
@@ -22,13 +22,13 @@ use std::fmt;
 use std::time::Instant;
 use training_loop::{FitLoop, Order, evaluate_quietly};
 
-/// Scores a model: loss and metrics by name.
+/// A function that scores a model. Returns loss and metrics by name.
 pub type Scorer<'a> = Box<dyn FnMut(&mut Model) -> Result<Logs, Error> + 'a>;
 
-/// How [`Model::fit`] goes over the data. The defaults are Keras's, except that nothing is shown.
+/// The options of [`Model::fit`]. The defaults are Keras's, except that nothing is printed.
 ///
-/// With `checkpoints` and `resume` a run that was killed resumes as Keras's does with `BackupAndRestore`, and within
-/// an epoch too:
+/// With `checkpoints` and `resume`, a run that was killed can be resumed, as with Keras's `BackupAndRestore`,
+/// but also within an epoch:
 ///
 /// ```
 /// use refrain_nn::Fit;
@@ -42,46 +42,48 @@ pub type Scorer<'a> = Box<dyn FnMut(&mut Model) -> Result<Logs, Error> + 'a>;
 /// # Ok::<(), refrain_nn::Error>(())
 /// ```
 pub struct Fit<'a> {
-    /// The epoch after the last one: training runs from `initial_epoch` to here.
+    /// The end of training, exclusive: epochs run from `initial_epoch` up to here.
     pub epochs: usize,
-    /// Sequences of a batch.
+    /// The number of sequences per batch.
     pub batch_size: usize,
-    /// What is shown meanwhile.
+    /// What to print during training.
     pub verbose: Verbose,
-    /// The part of the data, at its end, that is not trained on but validated on after each epoch. f64, so
-    /// that 0.1 of ten sequences is one, as in Keras.
+    /// The share of the data, at its end, that is used for validation after each epoch instead of training.
+    /// It is f64, so that 0.1 of ten sequences is one, as in Keras.
     pub validation_split: f64,
-    /// Data to validate on after each epoch: `Some((&x, &y).into())`.
+    /// Data for validation after each epoch: `Some((&x, &y).into())`.
     pub validation_data: Option<Examples<'a>>,
-    /// Sequences of a batch of validation; by default as in training.
+    /// The number of sequences per validation batch. Defaults to `batch_size`.
     pub validation_batch_size: Option<usize>,
-    /// Whether each epoch has its own random order, a function of the model's seed and the epoch.
+    /// Whether to shuffle each epoch. The order is a function of the model's seed and the epoch.
     pub shuffle: bool,
     /// The weight of each class; see [`Arrays::class_weight`].
     pub class_weight: Option<BTreeMap<u32, f32>>,
     /// The weight of each sequence, `(N)`, or step, `(N, T)`.
     pub sample_weight: Option<Data<'a>>,
-    /// The first epoch, from 0: where an earlier call ended.
+    /// The first epoch, counted from 0. Set it to continue from an earlier call.
     pub initial_epoch: usize,
-    /// Scores the model after each epoch in place of validation data: the names are reported with `val_` before them.
+    /// Scores the model after each epoch instead of validation data. The names are reported with a `val_`
+    /// prefix.
     pub score: Option<Scorer<'a>>,
-    /// Whether gradients that still wait for others at the end of an epoch are stepped by there. By default they wait
-    /// for the next epoch's, as in Keras: see [`Compile::gradient_accumulation_steps`](crate::Compile).
+    /// Whether gradients that are still accumulating at the end of an epoch take a step there. By default
+    /// they wait for the next epoch's, as in Keras: see
+    /// [`Compile::gradient_accumulation_steps`](crate::Compile).
     pub flush_gradients: bool,
-    /// Which parameters are validated and, in the end, left in the model.
+    /// Which parameters to validate and to leave in the model at the end.
     pub average: ParameterAverage,
-    /// Whether metrics are computed while training. Those of validation always are.
+    /// Whether to compute metrics during training. Validation always computes them.
     pub training_metrics: bool,
-    /// Called during training.
+    /// Callbacks, called in this order.
     pub callbacks: Vec<Box<dyn Callback + 'a>>,
-    /// Receives every event, in addition to what `verbose` shows.
+    /// Receives every event, in addition to what `verbose` prints.
     pub reporter: Option<&'a mut dyn Reporter>,
-    /// Takes checkpoints: those that it says are due, those that callbacks ask for, and when a callback stops the run
-    /// within an epoch, that of the batch. A [`CheckpointFolder`](crate::checkpoint::CheckpointFolder) wants the end of
-    /// the last epoch too.
+    /// Receives checkpoints: when it says that one is due, when a callback asks for one, and when a callback
+    /// stops the run within an epoch. [`CheckpointFolder`](crate::checkpoint::CheckpointFolder) also takes
+    /// one at the end of the last epoch.
     pub checkpoints: Option<&'a mut dyn Checkpoints>,
-    /// A checkpoint of an earlier run. With a model compiled as then, the same data and the same settings, training
-    /// resumes to the same bits as if it had never stopped.
+    /// A checkpoint of an earlier run. If the model is compiled in the same way and data and settings are the
+    /// same, training resumes with the same bits as if it had never stopped.
     pub resume: Option<Checkpoint>,
 }
 
@@ -129,15 +131,15 @@ impl fmt::Debug for Fit<'_> {
     }
 }
 
-/// How [`Model::evaluate`] goes over the data.
+/// The options of [`Model::evaluate`].
 pub struct Evaluate<'a> {
-    /// Sequences of a batch.
+    /// The number of sequences per batch.
     pub batch_size: usize,
-    /// What is shown meanwhile.
+    /// What to print during evaluation.
     pub verbose: Verbose,
     /// The weight of each sequence, `(N)`, or step, `(N, T)`.
     pub sample_weight: Option<Data<'a>>,
-    /// Receives every event, in addition to what `verbose` shows.
+    /// Receives every event, in addition to what `verbose` prints.
     pub reporter: Option<&'a mut dyn Reporter>,
 }
 
@@ -157,14 +159,14 @@ impl fmt::Debug for Evaluate<'_> {
 }
 
 impl Model {
-    /// Trains on arrays for some epochs and returns the numbers of each.
+    /// Trains on arrays and returns the history.
     ///
-    /// A loss that is not a number does not stop it; [`TerminateOnNan`](crate::callbacks::TerminateOnNan)
-    /// does.
+    /// A non-finite loss does not stop training unless [`TerminateOnNan`](crate::callbacks::TerminateOnNan)
+    /// is used.
     ///
     /// # Errors
-    /// When the model is not compiled, the data does not fit it, a setting is out of range, a callback fails, or the
-    /// checkpoint to resume from is of another run.
+    /// Returns an error if the model is not compiled, the data does not fit it, a setting is out of range, a
+    /// callback fails, or the checkpoint to resume from belongs to a different run.
     pub fn fit<'a>(
         &mut self,
         x: impl Into<Sequences<'a>>,
@@ -176,9 +178,9 @@ impl Model {
         if let Some(weights) = fit.class_weight.take() {
             train = train.class_weight(weights)?;
             let (columns, width) = (train.target_columns(), self.output_width(0));
-            // `(N, T)` floats of an output of width 1 are one class a step, not one-hot rows.
+            // `(N, T)` floats for an output of width 1 are one class per step, not one-hot rows.
             if let Some(columns) = columns.filter(|&c| c != width) {
-                let expected = format!("{width}, the output's width; give one number a step as (N, T, 1)");
+                let expected = format!("{width}, the output's width; give one number per step as (N, T, 1)");
                 return Err(Error::data("the last axis of a target with class weights", columns, expected));
             }
         }
@@ -197,13 +199,14 @@ impl Model {
         FitLoop::new(self, fit, Some(order))?.train(&train, validation)
     }
 
-    /// Trains on batches from anywhere. `batch_size` and `shuffle` are the source's affair.
+    /// Trains on batches from any source and returns the history. The source decides batch size and
+    /// shuffling.
     ///
-    /// Where the source carries state from batch to batch, it is zero at the beginning of each epoch. The
-    /// batches of validation are those of the source's epoch 0.
+    /// If the source carries state from batch to batch, the state is zero at the beginning of each epoch.
+    /// Validation uses the source's epoch 0.
     ///
     /// # Errors
-    /// As for [`Model::fit`]; also when one of the settings that need arrays is given.
+    /// Returns an error in the same cases as [`Model::fit`], and if a setting is given that needs arrays.
     pub fn fit_source<'a>(
         &mut self,
         train: &dyn BatchSource,
@@ -224,11 +227,11 @@ impl Model {
         FitLoop::new(self, fit, None)?.train(train, validation)
     }
 
-    /// Loss and metrics on arrays, the loss first.
+    /// Returns loss and metrics on arrays, the loss first.
     ///
     /// # Errors
-    /// When the model is not compiled, the data does not fit it or there is none, or a setting is out of
-    /// range.
+    /// Returns an error if the model is not compiled, the data is empty or does not fit it, or a setting is
+    /// out of range.
     pub fn evaluate<'a>(
         &mut self,
         x: impl Into<Sequences<'a>>,
@@ -241,11 +244,11 @@ impl Model {
         self.evaluate_source(&source, evaluate)
     }
 
-    /// Loss and metrics on the batches of a source's epoch 0, the loss first. Where the source carries state
-    /// from batch to batch, it is zero at the beginning.
+    /// Returns loss and metrics on the batches of the source's epoch 0, the loss first. If the source carries
+    /// state from batch to batch, the state is zero at the beginning.
     ///
     /// # Errors
-    /// As for [`Model::evaluate`]; also when `sample_weight` is given.
+    /// Returns an error in the same cases as [`Model::evaluate`], and if `sample_weight` is given.
     pub fn evaluate_source(
         &mut self,
         source: &dyn BatchSource,
@@ -269,7 +272,7 @@ impl Model {
         Ok(logs)
     }
 
-    /// A source of the examples in the order of the model's inputs and outputs.
+    /// Returns a source of the examples in the order of the model's inputs and outputs.
     fn arrays<'a>(&self, examples: Examples<'a>, batch_size: usize) -> Result<Arrays<'a>, Error> {
         let architecture = self.architecture();
         let inputs: Vec<_> = architecture.inputs.iter().map(|input| &input.name).collect();

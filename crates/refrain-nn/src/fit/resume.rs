@@ -1,11 +1,11 @@
-//! What a run of `fit` resumes from.
+//! Resuming `fit` from a checkpoint.
 //!
 //! | part | holds |
 //! |---|---|
-//! | `fit` | the settings that a resumed run must have too, the place, the totals of the epoch, the history |
+//! | `fit` | the settings that must not change, the position, the totals of the epoch, the history |
 //! | `training` | the [`TrainingState`] |
-//! | `carry` | the state that the source carries from batch to batch, within an epoch |
-//! | `callback-0` and so on | what each callback has seen |
+//! | `carry` | the state carried from batch to batch, within an epoch |
+//! | `callback-0` and so on | the state of each callback |
 
 use super::training_loop::{FitLoop, LoopSettings};
 use crate::answer::{Answer, Answers};
@@ -24,21 +24,21 @@ use serde::{Deserialize, Serialize};
 
 const KIND: &str = "fit";
 
-/// Where a run stands.
+/// The position of a run.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Position {
-    /// The epoch of the last batch, from 0.
+    /// The epoch of the last batch, counted from 0.
     pub(super) epoch: usize,
-    /// Batches of that epoch.
+    /// The number of batches in that epoch.
     pub(super) batches: usize,
-    /// What of it is done.
+    /// What has been done in that epoch.
     pub(super) progress: EpochProgress,
     /// Whether its validation and the callbacks at its end are done too.
     pub(super) ended: bool,
 }
 
-/// What a resumed run must have too, and where it resumes.
+/// The settings that a resumed run must share, and the position at which it resumes.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Values {
@@ -53,39 +53,40 @@ struct Values {
     history: History,
 }
 
-/// An epoch that was stopped within.
+/// The state of an epoch that is resumed partway.
 #[derive(Debug, Default)]
 pub(super) struct Resumed {
     pub(super) progress: EpochProgress,
-    /// What the source carries from batch to batch.
+    /// The state that the source carries from batch to batch.
     pub(super) carry: Option<State>,
 }
 
-/// Where a run starts.
+/// The point at which a run starts.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) epoch: usize,
-    /// None if the epoch has yet to begin.
+    /// `None` if the epoch has not begun.
     pub(super) resumed_epoch: Option<Resumed>,
     pub(super) history: History,
 }
 
 impl Model {
-    /// The model of the run of `fit` that a checkpoint is of, to be compiled as it was and to be resumed with: its
-    /// parameters, all zero here, come with [`Fit::resume`](crate::Fit). No memory is taken before the checkpoint turns
-    /// out to have them all.
+    /// Returns the model of the run that a checkpoint belongs to, to be compiled as before and resumed. Its
+    /// parameters are zero; [`Fit::resume`](crate::Fit) restores them. Memory is allocated only if the
+    /// checkpoint contains all of them.
     ///
     /// # Errors
-    /// If the checkpoint is of another kind of run, or its model is not one that this version knows.
+    /// Returns an error if the checkpoint belongs to another kind of run, or if this version does not support
+    /// its model.
     pub fn of_checkpoint(checkpoint: &Checkpoint, engine: Engine) -> Result<Model, Error> {
         checkpoint.expect_kind(KIND)?;
-        let Values { architecture, .. } = checkpoint.part("fit")?.parse("run of `fit`")?;
+        let Values { architecture, .. } = checkpoint.part("fit")?.parse("state of `fit`")?;
         TrainingState::model(checkpoint.part("training")?, &architecture, engine)
     }
 }
 
 impl FitLoop<'_, '_> {
-    /// Writes a checkpoint. What takes it may end the run there.
+    /// Writes a checkpoint. The receiver may end the run there.
     pub(super) fn write_checkpoint(
         &mut self,
         place: Position,
@@ -93,8 +94,8 @@ impl FitLoop<'_, '_> {
         history: &History,
     ) -> Result<(), Error> {
         let Some(checkpoints) = &mut self.checkpoints else {
-            let reason = "`Fit::checkpoints` is not set, so there is nobody to take it";
-            return Err(Error::unsupported("a checkpoint, which a callback asked for,", reason));
+            let reason = "`Fit::checkpoints` is not set, so it cannot be written";
+            return Err(Error::unsupported("the checkpoint that a callback asked for", reason));
         };
         let mut checkpoint = Checkpoint::new(KIND);
         let values = Values {
@@ -122,14 +123,14 @@ impl FitLoop<'_, '_> {
         Ok(())
     }
 
-    /// Takes over what a checkpoint holds.
+    /// Restores the state in a checkpoint.
     pub(super) fn restore(
         &mut self,
         mut checkpoint: Checkpoint,
         train: &dyn BatchSource,
     ) -> Result<Start, Error> {
         checkpoint.expect_kind(KIND)?;
-        let values: Values = checkpoint.take("fit")?.parse("run of `fit`")?;
+        let values: Values = checkpoint.take("fit")?.parse("state of `fit`")?;
         self.check(&values, train)?;
         let Values { place, totals, history, .. } = values;
         let training = TrainingState::from_part(checkpoint.take("training")?)?;
@@ -149,7 +150,8 @@ impl FitLoop<'_, '_> {
             true => (place.epoch + 1, 0),
             false => (place.epoch, place.progress.batches),
         };
-        // Until another batch follows, the rate is that of the last one: gradients that wait are stepped by at it.
+        // Until the next batch, the rate is that of the last one: accumulated gradients may take a step at
+        // it.
         let last = train.rate_factor(self.model.seed(), place.epoch, place.progress.batches - 1);
         self.model.set_batch_rate_factor(last);
         let mut answers = Answers::default();
@@ -164,12 +166,12 @@ impl FitLoop<'_, '_> {
         Ok(Start { epoch, resumed_epoch, history })
     }
 
-    /// An error if the run is another than the checkpoint's.
+    /// Returns an error if the checkpoint belongs to a different run.
     fn check(&self, values: &Values, train: &dyn BatchSource) -> Result<(), Error> {
         let Values { place, history, settings, initial_epoch, callbacks, .. } = values;
         same_architecture(self.model.architecture(), &values.architecture)?;
         expect("seed", &self.model.seed(), &values.seed)?;
-        let own = || "the source's own".to_owned();
+        let own = || "set by the source".to_owned();
         let batch_size = |of: &LoopSettings| of.order.map_or_else(own, |order| order.batch_size.to_string());
         expect("batch_size", &batch_size(&self.settings), &batch_size(settings))?;
         let shuffle = |of: &LoopSettings| of.order.map_or_else(own, |order| order.shuffle.to_string());
@@ -180,23 +182,23 @@ impl FitLoop<'_, '_> {
         expect("training_metrics", &self.settings.training_metrics, &settings.training_metrics)?;
         expect("initial_epoch", &self.epochs.start, initial_epoch)?;
         expect("the number of callbacks", &self.callbacks.len(), callbacks)?;
-        expect("a source that carries its state", &self.carries_state, &values.carries_state)?;
+        expect("whether the source carries state", &self.carries_state, &values.carries_state)?;
         if self.epochs.end <= place.epoch {
             let expected = format!("at least {}", place.epoch.saturating_add(1));
             return Err(Error::resume("epochs", self.epochs.end, expected));
         }
         let damaged = |what: &str, got: String, expected: &str| Err(Error::checkpoint(what, got, expected));
         if place.epoch < *initial_epoch {
-            return damaged("epoch", place.epoch.to_string(), "one from `initial_epoch` on");
+            return damaged("epoch", place.epoch.to_string(), "at least `initial_epoch`");
         }
         let batches = train.len(place.epoch);
         expect(&format!("the number of batches in epoch {}", place.epoch), &batches, &place.batches)?;
         let done = place.progress.batches;
         if done == 0 || done > batches || place.ended && done < batches {
-            return damaged("place", format!("{done} of {batches} batches"), "within the epoch");
+            return damaged("position", format!("{done} of {batches} batches"), "within the epoch");
         }
         if !history.epochs.iter().copied().eq(*initial_epoch..place.epoch + usize::from(place.ended)) {
-            return damaged("history", format!("of epochs {:?}", history.epochs), "all that are done");
+            return damaged("history", format!("for epochs {:?}", history.epochs), "every finished epoch");
         }
         Ok(())
     }

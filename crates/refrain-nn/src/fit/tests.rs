@@ -30,7 +30,8 @@ fn compile(rate: f64) -> Compile {
     }
 }
 
-/// Reads ids and tells the first of them, with dropout, so that a run depends on the count of its batches.
+/// Creates a model that reads ids and predicts the first of them, with dropout, so that results depend on the
+/// number of batches.
 fn model(rate: f64) -> Model {
     Sequential::new()
         .add(Embedding::new(VOCAB as usize, 5))
@@ -60,7 +61,7 @@ fn it_learns_and_reports_each_epoch() {
     assert_eq!(history.names().collect::<Vec<_>>(), ["accuracy", "loss", "val_accuracy", "val_loss"]);
     assert!(!history.stopped);
     assert!(history["loss"][29] < 0.2 * history["loss"][0], "{:?}", &history["loss"]);
-    // The last epoch's validation is `evaluate` on the last part.
+    // The last epoch's validation equals `evaluate` on the last part.
     let ((x, x_last), (y, y_last)) = (x.view().split_at(Axis(0), 32), y.view().split_at(Axis(0), 32));
     let logs = model.evaluate(x_last, y_last, Evaluate::default()).unwrap();
     assert_eq!(logs.names().collect::<Vec<_>>(), ["loss", "accuracy"]);
@@ -267,7 +268,7 @@ fn weights_of_classes_and_of_samples_agree() {
     assert_eq!(loss(Some((&twice[..]).into())), 2.0 * loss(None));
 }
 
-/// A stream of ids in lanes, four steps a batch.
+/// A stream of ids in lanes, with four steps per batch.
 struct Stream {
     carries_state: bool,
 }
@@ -311,7 +312,7 @@ fn a_stream_carries_its_state_within_an_epoch_only() {
     };
     assert_eq!(run(true), run(true));
     assert_ne!(run(true).1, run(false).1);
-    // By hand: the state is carried from batch to batch and is new for each epoch.
+    // By hand: the state is carried from batch to batch and reset at each epoch.
     let (mut model, stream, mut batch) = (new(), Stream { carries_state: true }, Batch::default());
     for epoch in 0..4 {
         let mut state = model.new_state();
@@ -367,7 +368,7 @@ fn what_cannot_be_done_is_refused() {
     }
     let (no_x, no_y) = (Array2::<u32>::zeros((0, 3)), Array1::<u32>::zeros(0));
     let error = model.fit(&no_x, &no_y, Fit::default()).unwrap_err().to_string();
-    assert_eq!(error, "the training data is no batch in epoch 0, but the model expects at least one");
+    assert_eq!(error, "the number of training batches is 0 in epoch 0, but the model expects at least one");
     assert!(model.evaluate(&no_x, &no_y, Evaluate::default()).is_err());
     let stream = Stream { carries_state: false };
     let weights = [1.0_f32; 10];

@@ -1,4 +1,4 @@
-//! The loop over epochs and batches: the only one that trains.
+//! The training loop over epochs and batches.
 
 use super::event::{Event, Reporters};
 use super::resume::{Position, Resumed, Start};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Instant;
 
-/// One call of `fit`.
+/// The state of one call of `fit`.
 pub(super) struct FitLoop<'m, 'a> {
     pub(super) model: &'m mut Model,
     pub(super) epochs: Range<usize>,
@@ -28,17 +28,17 @@ pub(super) struct FitLoop<'m, 'a> {
     score: Option<Scorer<'a>>,
     pub(super) carries_state: bool,
     batch: Batch,
-    /// Whether no further batch is trained.
+    /// Whether to stop after the current batch.
     pub(super) stop: bool,
-    /// Whether the run ends where it is, an unfinished epoch included.
+    /// Whether the run ends immediately, even within an epoch.
     pub(super) halt: bool,
 }
 
-/// The settings of a run that a resumed run must have too.
+/// The settings that a resumed run must share.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoopSettings {
-    /// None if the batches come from a source.
+    /// `None` if the batches come from a source.
     pub(super) order: Option<Order>,
     pub(super) flush_gradients: bool,
     pub(super) average: ParameterAverage,
@@ -54,7 +54,7 @@ pub(super) struct Order {
 }
 
 impl<'m, 'a> FitLoop<'m, 'a> {
-    /// `order` is that of arrays; none if the batches come from a source.
+    /// `order` describes batches of arrays; it is `None` if the batches come from a source.
     pub(super) fn new(model: &'m mut Model, fit: Fit<'a>, order: Option<Order>) -> Result<Self, Error> {
         model.optimizer()?;
         let settings = LoopSettings {
@@ -119,7 +119,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
             }
         }
         for epoch in first..self.epochs.end {
-            // An epoch that a callback stopped within is still to be ended.
+            // An epoch that a callback stopped partway still has to end.
             if self.stop && resumed_epoch.is_none() {
                 break;
             }
@@ -144,7 +144,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
 
     fn check_validation(&self, validation: Option<&dyn BatchSource>) -> Result<(), Error> {
         if self.score.is_some() && validation.is_some() {
-            let reason = "an epoch is validated by one of the two: leave out the data or the score";
+            let reason = "only one of the two can validate an epoch; leave out the data or `score`";
             return Err(Error::unsupported("validation data together with `score`", reason));
         }
         let validates = self.score.is_some() || validation.is_some();
@@ -166,8 +166,8 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         let (epochs, batches) = (self.epochs.end, train.len(epoch));
         if batches == 0 {
             return Err(Error::data(
-                "the training data",
-                format!("no batch in epoch {epoch}"),
+                "the number of training batches",
+                format!("0 in epoch {epoch}"),
                 "at least one",
             ));
         }
@@ -187,7 +187,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         let mut logs = self.training_logs();
         self.model.take_metrics(true);
         let mut answers = Answers::default();
-        // Validation and callbacks see the parameters that would be kept; a checkpoint never does.
+        // Validation and callbacks see the averaged parameters; checkpoints always hold the trained ones.
         let averaged = self.settings.average != ParameterAverage::None && self.model.is_averaging();
         if averaged {
             self.model.swap_averages()?;
@@ -234,7 +234,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         Ok(Resumed { progress: EpochProgress::default(), carry })
     }
 
-    /// Trains the batches of an epoch that are left.
+    /// Trains the remaining batches of an epoch.
     fn batches(
         &mut self,
         (epoch, batches): (usize, usize),
@@ -278,7 +278,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
             self.model.set_gradient_probe(answers.probe);
             let trained = self.model.steps_done();
             let due = self.checkpoints.as_ref().is_some_and(|c| self.stop || c.is_due(trained));
-            // A run cannot recover from a loss that is not a number, and the checkpoint would replace an older one.
+            // A run cannot recover from a non-finite loss, and the checkpoint would replace an older one.
             if (due || answers.checkpoint) && self.model.last_loss().is_finite() {
                 let place = Position { epoch, batches, progress: *progress, ended: false };
                 self.write_checkpoint(place, carry.as_ref(), history)?;
@@ -287,7 +287,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         Ok(())
     }
 
-    /// Takes the optimiser's step on gradients that are left at the end of an epoch, if the run wants that.
+    /// Takes a step with the gradients still accumulated at the end of an epoch, if the run asks for it.
     fn flush(&mut self, progress: &mut EpochProgress) -> Result<(), Error> {
         let before = Instant::now();
         if self.settings.flush_gradients && self.model.flush_gradients()? {
@@ -297,8 +297,8 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         Ok(())
     }
 
-    /// Loss and metrics of the epoch so far, sorted as in Keras, so that a `learning_rate` that a callback adds comes
-    /// last there and here.
+    /// Returns loss and metrics of the epoch so far, sorted as in Keras, so that a `learning_rate` that a
+    /// callback adds comes last, as it does there.
     fn training_logs(&self) -> Logs {
         let mut totals = self.model.totals();
         if !self.settings.training_metrics {
@@ -340,7 +340,8 @@ impl<'m, 'a> FitLoop<'m, 'a> {
     }
 }
 
-/// Loss and metrics of a source's epoch 0; `each` is called after each batch with how many are done.
+/// Returns loss and metrics on a source's epoch 0. Calls `each` after each batch with the number of batches
+/// done.
 pub(super) fn evaluate_quietly(
     model: &mut Model,
     source: &dyn BatchSource,
@@ -348,7 +349,7 @@ pub(super) fn evaluate_quietly(
 ) -> Result<Logs, Error> {
     let batches = source.len(0);
     if batches == 0 {
-        return Err(Error::data("the data to evaluate on", "no batch", "at least one"));
+        return Err(Error::data("the number of batches to evaluate", "0", "at least one"));
     }
     let mut state = source.carries_state().then(|| model.new_state());
     let mut batch = Batch::default();

@@ -1,4 +1,4 @@
-//! A layer alone, between inputs and outputs.
+//! Testing a layer in isolation.
 
 use super::input::{Input, Values};
 use crate::error::Error;
@@ -7,17 +7,17 @@ use crate::layers::{Layer, snake_case};
 use crate::params::{Params, SpanId};
 use refrain_kernels::Engine;
 
-/// Steps that every array has after its longest sequence, so that rows and array places differ.
+/// Padding steps after the longest sequence of every array, so that packed rows and array positions differ.
 const PADDING: usize = 2;
-/// The random numbers of every batch, so that dropout draws the same masks each time.
+/// The same for every batch, so that dropout draws the same masks.
 pub(crate) const RANDOM: RandomKey = RandomKey { seed: 3, counter: 5 };
-/// Of the parameters' first values.
+/// The seed of the initial parameters.
 const SEED: u64 = 7;
 
-/// A layer alone, with its inputs filled in: it runs forward and backward on the real engine, and shows every
-/// output, parameter and gradient in the caller's order.
+/// A layer in isolation with its inputs filled in. It runs forward and backward on the real engine and gives
+/// access to every output, parameter and gradient in the caller's order.
 ///
-/// Every buffer is filled with NaN before a pass, so what a layer leaves unwritten shows.
+/// Every buffer is filled with NaN before a pass, to reveal elements that a layer does not write.
 ///
 /// ```
 /// use refrain_nn::gradcheck::{Bench, Input};
@@ -45,24 +45,24 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Plans `layer` over inputs on the engine that [`Engine::default`] gives; inputs with the same lengths and
-    /// mask share a time axis.
+    /// Plans `layer` on the engine that [`Engine::default`] returns. Inputs with the same lengths and mask
+    /// share a time axis.
     ///
     /// # Errors
-    /// When an input is no array, or the layer refuses its inputs or a setting.
+    /// Returns an error if an input is not a valid array, or if the layer rejects its inputs or a setting.
     pub fn new(layer: &dyn Layer, inputs: &[Input]) -> Result<Self, Error> {
         Self::with_engine(layer, inputs, Engine::default())
     }
 
-    /// The same on an engine of the caller's.
+    /// Plans `layer` on this engine.
     ///
     /// # Errors
-    /// As for [`Bench::new`].
+    /// Returns an error in the same cases as [`Bench::new`].
     pub fn with_engine(layer: &dyn Layer, inputs: &[Input], engine: Engine) -> Result<Self, Error> {
         Self::repeated(layer, inputs, engine, 1)
     }
 
-    /// Plans `layer` `times` times over the same inputs with the same parameters.
+    /// Plans `layer` `times` times over the same inputs, with shared parameters.
     pub(super) fn repeated(
         layer: &dyn Layer,
         inputs: &[Input],
@@ -137,7 +137,8 @@ impl Bench {
         }
     }
 
-    /// The layer's parameters by their names inside the layer (`kernel`, `forward_lstm/bias`), with their shapes.
+    /// Returns the names of the layer's parameters within the layer (`kernel`, `forward_lstm/bias`), with
+    /// their shapes.
     pub fn weights(&self) -> Vec<(String, Vec<usize>)> {
         let inside = |name: &str| {
             name.strip_prefix(&self.scope).and_then(|n| n.strip_prefix('/')).unwrap_or(name).to_owned()
@@ -149,22 +150,22 @@ impl Bench {
         self.params.find(&format!("{}/{name}", self.scope)).ok_or_else(|| {
             let names: Vec<_> = self.weights().into_iter().map(|(name, _)| name).collect();
             let expected = format!("one of {}", names.join(", "));
-            Error::data(format!("the parameter of {}", self.scope), format!("`{name}`"), expected)
+            Error::data(format!("the parameter name for {}", self.scope), format!("`{name}`"), expected)
         })
     }
 
-    /// The values of a parameter.
+    /// Returns the values of a parameter.
     ///
     /// # Errors
-    /// When the layer has no parameter of this name.
+    /// Returns an error if the layer has no parameter with this name.
     pub fn weight(&self, name: &str) -> Result<&[f32], Error> {
         Ok(self.params.value(self.find(name)?))
     }
 
-    /// Sets a parameter.
+    /// Sets the values of a parameter.
     ///
     /// # Errors
-    /// When the layer has no parameter of this name or it has another number of values.
+    /// Returns an error if the layer has no parameter with this name, or if the number of values differs.
     pub fn set_weight(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
         let id = self.find(name)?;
         let shape = &self.params.spans()[id.0].shape;
@@ -177,23 +178,24 @@ impl Bench {
         Ok(())
     }
 
-    /// The gradient of a parameter, after [`Bench::backward`].
+    /// Returns the gradient of a parameter after [`Bench::backward`].
     ///
     /// # Errors
-    /// When the layer has no parameter of this name.
+    /// Returns an error if the layer has no parameter with this name.
     pub fn weight_gradient(&self, name: &str) -> Result<&[f32], Error> {
         Ok(self.params.flat_gradient(self.find(name)?))
     }
 
-    /// Runs forward; a stateful layer begins with a zero state. Dropout draws the same masks each time.
+    /// Runs the forward pass. Stateful layers start from a zero state. Dropout draws the same masks each
+    /// time.
     ///
     /// # Errors
-    /// Those of the layer's operations.
+    /// Returns the errors of the layer's operations.
     pub fn forward(&mut self, mode: Mode) -> Result<(), Error> {
         self.forward_batch(mode, RANDOM)
     }
 
-    /// The same with the random numbers of another batch.
+    /// Runs the forward pass with the random numbers of another batch.
     pub(crate) fn forward_batch(&mut self, mode: Mode, random: RandomKey) -> Result<(), Error> {
         for edge in (0..self.graph.specs.len()).map(EdgeId).filter(|e| !self.inputs.contains(e)) {
             let value = self.graph.value_mut(edge).0;
@@ -208,28 +210,29 @@ impl Bench {
         self.graph.forward(&self.engine, &self.params, mode, random, &mut state, &[])
     }
 
-    /// The `i`-th output: for each of the caller's sequences its real rows, flat.
+    /// Returns the real rows of each of the caller's sequences in the `i`-th output, flat.
     ///
     /// # Panics
-    /// Before the first forward pass, and when the layer has fewer outputs.
+    /// Panics before the first forward pass, or if the layer has fewer outputs.
     pub fn output(&self, i: usize) -> Vec<Vec<f32>> {
         self.in_callers_order(self.outputs[i], self.graph.value(self.outputs[i]))
     }
 
-    /// The steps of the caller's array that the rows of the `i`-th output came from, after a forward pass.
+    /// Returns, after a forward pass, the steps of the caller's array that the rows of the `i`-th output came
+    /// from.
     ///
     /// # Panics
-    /// When the layer has fewer outputs.
+    /// Panics if the layer has fewer outputs.
     pub fn output_sources(&self, i: usize) -> Vec<Vec<usize>> {
         self.places(self.outputs[i]).iter().map(|s| s.iter().map(|&(_, t)| t).collect()).collect()
     }
 
-    /// Runs backward, once after a forward pass in [`Mode::Train`], from a gradient for each output, arranged as
-    /// [`Bench::output`] shows values.
+    /// Runs the backward pass from a gradient for each output, arranged as [`Bench::output`] returns values.
+    /// Call it once after each forward pass in [`Mode::Train`].
     ///
     /// # Errors
-    /// When no such forward pass came before, a gradient has another shape than its output, and those of the
-    /// layer's operations.
+    /// Returns an error if there was no such forward pass or a gradient does not have the shape of its
+    /// output, and the errors of the layer's operations.
     pub fn backward(&mut self, gradients: &[Vec<Vec<f32>>]) -> Result<(), Error> {
         if gradients.len() != self.outputs.len() {
             let (got, expected) = (gradients.len().to_string(), self.outputs.len().to_string());
@@ -243,7 +246,11 @@ impl Bench {
             let expected: Vec<_> = places.iter().map(|p| p.len() * width).collect();
             if got != expected {
                 let what = format!("the gradient of output {i}");
-                return Err(Error::data(what, format!("{got:?} floats a sequence"), format!("{expected:?}")));
+                return Err(Error::data(
+                    what,
+                    format!("{got:?} floats per sequence"),
+                    format!("{expected:?}"),
+                ));
             }
             let mut rows = vec![&[][..]; places.iter().map(Vec::len).sum()];
             for (given, places) in given.iter().zip(&places) {
@@ -254,11 +261,12 @@ impl Bench {
         self.run_backward(|output, row, column| packed[output][row][column])
     }
 
-    /// Repeats the last forward and backward pass as a step of training makes them, parameters packed anew and
-    /// gradients added to none: what a benchmark times. Buffers are not filled with NaN.
+    /// Repeats the last forward and backward pass as a training step performs them: parameters are packed
+    /// again and gradients start from zero. This is what a benchmark should time. Buffers are not filled with
+    /// NaN.
     ///
     /// # Errors
-    /// Those of the layer's operations.
+    /// Returns the errors of the layer's operations.
     pub fn repeat(&mut self) -> Result<(), Error> {
         self.graph.packed = false;
         let mut state = self.graph.own_state();
@@ -273,20 +281,20 @@ impl Bench {
         Ok(())
     }
 
-    /// The gradient of the `i`-th input after [`Bench::backward`], arranged as [`Bench::output`] shows values;
-    /// nothing for ids and for what no output depends on.
+    /// Returns the gradient of the `i`-th input after [`Bench::backward`], arranged as [`Bench::output`]
+    /// returns values. It is empty for ids and for inputs that no output depends on.
     ///
     /// # Panics
-    /// When the layer has fewer inputs.
+    /// Panics if the layer has fewer inputs.
     pub fn input_gradient(&self, i: usize) -> Vec<Vec<f32>> {
         let gradient = self.graph.gradient(self.inputs[i]);
         gradient.map_or_else(Vec::new, |g| self.in_callers_order(self.inputs[i], g))
     }
 
-    /// Runs backward over poisoned buffers from `seed(output, row, column)`, rows in packed order.
+    /// Runs backward with NaN-filled buffers from `seed(output, row, column)`, rows in packed order.
     pub(super) fn run_backward(&mut self, seed: impl Fn(usize, usize, usize) -> f32) -> Result<(), Error> {
         if self.last.take() != Some(Mode::Train) {
-            let reason = "it follows a forward pass in `Mode::Train`, once";
+            let reason = "call it once after each forward pass in `Mode::Train`";
             return Err(Error::unsupported("a backward pass", reason));
         }
         for edge in 0..self.graph.specs.len() {
@@ -295,7 +303,7 @@ impl Bench {
         self.graph.begin_backward();
         self.params.begin_gradients();
         for (k, &edge) in self.outputs.iter().enumerate() {
-            // A layer that changes nothing may give back its input, and give it back twice.
+            // A layer that changes nothing may return its input, even twice.
             let again = self.outputs[..k].contains(&edge);
             let gradient = self.graph.seed_gradient(edge).1;
             for r in 0..gradient.rows() {
@@ -309,7 +317,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The buffer rows of each of the caller's sequences, with the steps that they came from.
+    /// Returns the buffer rows of each of the caller's sequences, with the steps they came from.
     pub(crate) fn places(&self, edge: EdgeId) -> Vec<Vec<(usize, usize)>> {
         match self.graph.specs[edge.0].axis {
             Axis::Lanes => (0..self.graph.lanes()).map(|n| vec![(n, 0)]).collect(),
@@ -328,7 +336,7 @@ impl Bench {
         places.iter().map(|s| s.iter().flat_map(|&(row, _)| view.row(row)).copied().collect()).collect()
     }
 
-    /// Places of the inputs that have gradients.
+    /// Returns the positions of the inputs that have gradients.
     pub(super) fn feature_inputs(&self) -> impl Iterator<Item = usize> {
         let features = |i: &usize| matches!(self.graph.specs[self.inputs[*i].0].kind, Kind::Features(_));
         (0..self.inputs.len()).filter(features)

@@ -1,16 +1,16 @@
-//! What a layer on the bench is given.
+//! The inputs of a layer under test.
 
 use super::noise::{INPUTS, noise};
 use crate::error::Error;
 use crate::graph::Kind;
 
-/// One input of a layer under test, in the caller's order: sequences of any lengths, or a row a sequence.
+/// One input of a layer under test, in the caller's order: sequences of any lengths, or one row per sequence.
 #[derive(Debug, Clone)]
 pub struct Input {
     pub(super) values: Values,
-    /// One flag for each step; without it every step is real.
+    /// One flag per step; `None` if every step is real.
     pub(super) mask: Option<Vec<Vec<bool>>>,
-    /// Whether the values are drawn when the input's place is known.
+    /// Whether the values are drawn later, when the input's position is known.
     random: bool,
 }
 
@@ -27,40 +27,41 @@ pub(super) enum Values {
 }
 
 impl Input {
-    /// Sequences of steps of `width` floats, each sequence flat: `(T_n, width)`.
+    /// Creates sequences of steps of `width` floats, each sequence flat: `(T_n, width)`.
     pub fn steps(width: usize, sequences: &[&[f32]]) -> Self {
         let sequences = sequences.iter().map(|s| s.to_vec()).collect();
         Values::Steps { width, sequences }.into()
     }
 
-    /// A row of `width` floats for each sequence, flat: `(N, width)`.
+    /// Creates a row of `width` floats for each sequence, flat: `(N, width)`.
     pub fn lanes(width: usize, rows: &[f32]) -> Self {
         Values::Lanes { width, rows: rows.to_vec() }.into()
     }
 
-    /// Sequences of ids.
+    /// Creates sequences of ids.
     pub fn ids(sequences: &[&[u32]]) -> Self {
         Values::Ids(sequences.iter().map(|s| s.to_vec()).collect()).into()
     }
 
-    /// One id for each sequence.
+    /// Creates one id for each sequence.
     pub fn lane_ids(ids: &[u32]) -> Self {
         Values::LaneIds(ids.to_vec()).into()
     }
 
-    /// [`Input::steps`] of these lengths, with values in −1..1 that are the same in every run. Two such inputs of
-    /// one layer differ.
+    /// Creates [`Input::steps`] of these lengths, with values in −1..1 that are the same in every run. Two
+    /// such inputs of one layer differ.
     pub fn random_steps(width: usize, lengths: &[usize]) -> Self {
         let sequences = lengths.iter().map(|&length| vec![0.0; length * width]).collect();
         Self { random: true, ..Values::Steps { width, sequences }.into() }
     }
 
-    /// [`Input::lanes`] with values in −1..1 that are the same in every run. Two such inputs of one layer differ.
+    /// Creates [`Input::lanes`] with values in −1..1 that are the same in every run. Two such inputs of one
+    /// layer differ.
     pub fn random_lanes(width: usize, lanes: usize) -> Self {
         Self { random: true, ..Values::Lanes { width, rows: vec![0.0; lanes * width] }.into() }
     }
 
-    /// Draws the values of the `place`-th input of a layer, if they are to be drawn.
+    /// Draws the values if they are random, for the input at position `place`.
     pub(super) fn drawn(mut self, place: usize) -> Self {
         let fill = |n: usize, values: &mut Vec<f32>| {
             let stream = INPUTS + ((place as u64) << 10) + n as u64;
@@ -76,7 +77,7 @@ impl Input {
         self
     }
 
-    /// Only the steps whose flag is true are real; the others are never read.
+    /// Marks only the steps whose flag is true as real; the others are never read.
     pub fn mask(mut self, mask: &[&[bool]]) -> Self {
         self.mask = Some(mask.iter().map(|m| m.to_vec()).collect());
         self
@@ -89,7 +90,7 @@ impl Input {
         }
     }
 
-    /// The steps of each sequence, masked ones included; none without a time axis.
+    /// Returns the number of steps of each sequence, masked ones included, or `None` without a time axis.
     pub(super) fn lengths(&self) -> Option<Vec<usize>> {
         match &self.values {
             Values::Steps { width, sequences } => Some(sequences.iter().map(|s| s.len() / width).collect()),
@@ -98,7 +99,7 @@ impl Input {
         }
     }
 
-    /// Sequences `N`.
+    /// Returns the number of sequences `N`.
     pub(super) fn count(&self) -> usize {
         match &self.values {
             Values::Steps { sequences, .. } => sequences.len(),
@@ -108,12 +109,12 @@ impl Input {
         }
     }
 
-    /// Whether it is an array at all, and its mask has its shape.
+    /// Checks that the input is a valid array and that its mask has the same shape.
     pub(super) fn check(&self, place: usize) -> Result<(), Error> {
         let what = || format!("input {place} of the layer");
         let ragged = match &self.values {
             Values::Steps { width: 0, .. } | Values::Lanes { width: 0, .. } => {
-                return Err(Error::data(what(), "of width 0", "at least 1 float a row"));
+                return Err(Error::data(what(), "of width 0", "at least 1 float per row"));
             }
             Values::Steps { width, sequences } => {
                 sequences.iter().map(Vec::len).find(|len| len % width != 0).map(|len| (len, *width))
@@ -129,10 +130,12 @@ impl Input {
             (None, _) => Ok(()),
             (Some(flags), Some(lengths)) if flags == lengths => Ok(()),
             (Some(flags), Some(lengths)) => {
-                let got = format!("given a mask of {flags:?} flags a sequence");
-                Err(Error::data(what(), got, format!("a flag for each step: {lengths:?}")))
+                let got = format!("given a mask with {flags:?} flags per sequence");
+                Err(Error::data(what(), got, format!("one flag per step: {lengths:?}")))
             }
-            (Some(_), None) => Err(Error::data(what(), "given a mask", "no mask without a time axis")),
+            (Some(_), None) => {
+                Err(Error::data(what(), "given a mask", "no mask for an input without a time axis"))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The check of a layer alone.
+//! Gradient checks of a single layer.
 
 use super::bench::Bench;
 use super::noise::weight;
@@ -9,12 +9,12 @@ use crate::layers::Layer;
 use crate::params::SpanId;
 
 impl GradCheck {
-    /// Checks a layer's gradients: every parameter that it trains and every input with features; with the layer
-    /// used once, and used twice so that gradients must be added up.
+    /// Checks the gradients of every trained parameter and every input with features. The layer is checked
+    /// once used a single time, and once used twice, so that its gradients must be summed.
     ///
     /// # Errors
-    /// [`Error::Gradient`] for the first direction along which backward and difference disagree,
-    /// [`Error::Data`] for an output that is not finite, else those of the layer.
+    /// Returns [`Error::Gradient`] for the first direction along which the gradient and the difference
+    /// disagree, [`Error::Data`] for a non-finite output, and otherwise the errors of the layer.
     pub fn layer(&self, layer: &dyn Layer, inputs: &[Input]) -> Result<Report, Error> {
         let engine = self.engine.clone().unwrap_or_default();
         Bench::repeated(layer, inputs, engine.clone(), 2)?.check(self)?;
@@ -23,10 +23,10 @@ impl GradCheck {
 }
 
 impl Bench {
-    /// Compares every gradient with differences, at the values that parameters and inputs have.
+    /// Compares every gradient with differences at the current values of parameters and inputs.
     ///
     /// # Errors
-    /// As for [`GradCheck::layer`].
+    /// Returns an error in the same cases as [`GradCheck::layer`].
     pub fn check(&mut self, settings: &GradCheck) -> Result<Report, Error> {
         settings.validate()?;
         self.differentiate()?;
@@ -51,7 +51,7 @@ impl Bench {
             if gradient.len() != values.len() {
                 let got = format!("{} floats", gradient.len());
                 let what = format!("the gradient of input {i}");
-                return Err(Error::data(what, got, format!("{} as the input has", values.len())));
+                return Err(Error::data(what, got, format!("{}, like the input", values.len())));
             }
             let checked = settings.compare(format!("input {i}"), &values, &gradient, |moved| {
                 self.set_input_values(i, moved);
@@ -69,13 +69,13 @@ impl Bench {
         self.graph.packed = false;
     }
 
-    /// Runs forward in training and backward from the objective's weights.
+    /// Runs forward in training mode and backward from the objective's weights.
     pub(crate) fn differentiate(&mut self) -> Result<(), Error> {
         self.objective()?;
         self.run_backward(|output, row, column| weight(output, row, column) as f32)
     }
 
-    /// Runs forward in training and sums every output with its weight, and its penalties.
+    /// Runs forward in training mode and returns the weighted sum of every output plus the penalties.
     fn objective(&mut self) -> Result<Objective, Error> {
         self.forward(Mode::Train)?;
         let mut sum = Objective::default();
@@ -96,7 +96,7 @@ impl Bench {
         Ok(sum)
     }
 
-    /// The values of an input, sequence after sequence.
+    /// Returns the values of an input, sequence by sequence.
     fn input_values(&self, i: usize) -> Vec<f32> {
         self.in_callers_order(self.inputs[i], self.graph.value(self.inputs[i])).concat()
     }

@@ -1,9 +1,9 @@
-//! Gradients held against differences: for layers of one's own, and for whole models with their loss.
+//! Gradient checks against finite differences, for custom layers and for whole models with their loss.
 //!
-//! A backward pass that is wrong still learns something; only a comparison shows it. [`gradcheck`] runs a layer on
-//! the real engine in f32, sums its outputs with fixed weights (and its penalties) in f64, and compares the slope
-//! that backward gives along random directions of ±1 with the central difference along the same direction, for every
-//! parameter and every input:
+//! A model with a wrong backward pass may still learn; only a comparison reveals the bug. [`gradcheck`] runs
+//! a layer on the real engine in f32, sums its outputs with fixed weights (and its penalties) in f64, and
+//! compares the slope from the backward pass along random directions of ±1 with the central difference along
+//! the same direction, for every parameter and every input:
 //!
 //! ```
 //! use refrain_nn::gradcheck::{Input, gradcheck};
@@ -15,13 +15,13 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`GradCheck::model`] does the same with a compiled model, its loss and its regularisers on a batch, and
-//! [`Bench`] shows a layer's outputs and gradients, to be compared with numbers from elsewhere.
+//! [`GradCheck::model`] does the same for a compiled model with its loss and regularisers on a batch.
+//! [`Bench`] gives access to a layer's outputs and gradients, to compare them with values from elsewhere.
 //!
-//! What it cannot see: an error below about a hundredth of a gradient's norm (and of what the f32 forward pass
-//! rounds), and a difference across a kink (`relu`, `|w|`), where the two sides have different slopes: there move
-//! the values away from the kink or take a smaller step. Dropout draws the same masks in every pass, so it is
-//! checked like anything else.
+//! The check cannot detect an error below about a hundredth of a gradient's norm (plus the rounding of the
+//! f32 forward pass), or verify slopes across a kink (`relu`, `|w|`), where the two sides differ: move the
+//! values away from the kink or use a smaller step. Dropout draws the same masks in every pass, so it is
+//! checked like everything else.
 
 mod bench;
 mod input;
@@ -40,36 +40,38 @@ use noise::sign;
 use refrain_kernels::Engine;
 use std::fmt;
 
-/// How gradients are compared with differences.
+/// The settings of a gradient check.
 #[derive(Debug, Clone)]
 pub struct GradCheck {
-    /// The step of the central difference, as a share of a variable's root mean square.
+    /// The step of the central difference, as a fraction of a variable's root mean square.
     pub step: f64,
-    /// The largest difference of the two slopes, as a share of the gradient's norm; what an f32 forward pass
-    /// rounds, 2⁻²⁴ of the objective's terms over the step, is allowed beside it.
+    /// The largest allowed difference between the two slopes, as a fraction of the gradient's norm. The
+    /// rounding of an f32 forward pass, 2⁻²⁴ of the objective's terms divided by the step, is allowed in
+    /// addition.
     pub tolerance: f64,
-    /// Directions that are tried for each variable.
+    /// The number of directions for each variable.
     pub directions: usize,
-    /// Instructions and threads; all there are when none is given.
+    /// The engine, with its instruction set and threads. By default it uses everything available.
     pub engine: Option<Engine>,
 }
 
 impl Default for GradCheck {
-    /// A step of 5e-3: a smaller one drowns in the rounding of an f32 forward pass, a larger one in curvature.
+    /// Returns the defaults. The step is 5e-3: a smaller one drowns in the rounding of an f32 forward pass, a
+    /// larger one in curvature.
     fn default() -> Self {
         Self { step: 5e-3, tolerance: 1e-2, directions: 4, engine: None }
     }
 }
 
-/// Half a unit in the last place of an f32 near 1: what rounding takes from each term of an objective.
+/// Half a unit in the last place of an f32 near 1: the rounding error of each term of an objective.
 const ROUNDING: f64 = 1.0 / (1u64 << 24) as f64;
 
-/// Checks a layer's gradients with the defaults of [`GradCheck`]: every parameter that it trains and every
-/// input with features.
+/// Checks a layer's gradients with the default [`GradCheck`]: every trained parameter and every input with
+/// features.
 ///
 /// # Errors
-/// [`Error::Gradient`] for the first direction along which backward and difference disagree; else those of
-/// the layer.
+/// Returns [`Error::Gradient`] for the first direction along which the gradient and the difference disagree,
+/// and otherwise the errors of the layer.
 pub fn gradcheck(layer: &dyn Layer, inputs: &[Input]) -> Result<Report, Error> {
     GradCheck::default().layer(layer, inputs)
 }
@@ -77,28 +79,29 @@ pub fn gradcheck(layer: &dyn Layer, inputs: &[Input]) -> Result<Report, Error> {
 /// The gradients that were checked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
-    /// Parameters under their names, then inputs.
+    /// The parameters, by name, then the inputs.
     pub variables: Vec<Checked>,
 }
 
-/// A parameter or an input whose gradient agrees with its differences.
+/// A parameter or an input whose gradient agrees with the differences.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// `lstm/kernel`, `input 0`.
+    /// The name: `lstm/kernel`, `input 0`.
     pub name: String,
-    /// Its number of values.
+    /// The number of values.
     pub values: usize,
-    /// The norm of its gradient. Zero says that nothing was checked but that the objective does not depend on it.
+    /// The norm of the gradient. If it is zero, the check only shows that the objective does not depend on
+    /// the variable.
     pub norm: f64,
-    /// The largest difference of the two slopes over all directions, as a share of the norm.
+    /// The largest difference between the two slopes over all directions, as a fraction of the norm.
     pub worst: f64,
-    /// The difference that was allowed, as a share of the norm: 1 or more says that a gradient of zero would
-    /// have passed too.
+    /// The allowed difference, as a fraction of the norm. If it is 1 or more, a gradient of zero would have
+    /// passed too.
     pub allowed: f64,
 }
 
 impl Report {
-    /// The variable whose slopes differ most.
+    /// Returns the variable whose slopes differ most.
     pub fn worst(&self) -> Option<&Checked> {
         self.variables.iter().max_by(|a, b| a.worst.total_cmp(&b.worst))
     }
@@ -114,11 +117,11 @@ impl fmt::Display for Report {
     }
 }
 
-/// What is summed, and how much of it rounding may have touched.
+/// A sum, and a bound on its rounding error.
 #[derive(Debug, Clone, Copy, Default)]
 struct Objective {
     value: f64,
-    /// Σ of the sizes of its terms.
+    /// The sum of the absolute values of its terms.
     size: f64,
 }
 
@@ -143,7 +146,8 @@ impl GradCheck {
         Ok(())
     }
 
-    /// Compares one variable's gradient with differences of `objective`, which is called with moved values.
+    /// Compares one variable's gradient with differences of `objective`, which is called with perturbed
+    /// values.
     fn compare(
         &self,
         name: String,
@@ -169,7 +173,7 @@ impl GradCheck {
             let difference = (high.value - low.value) / (2.0 * step);
             let apart = (slope - difference).abs();
             let allowed = self.tolerance * norm + ROUNDING * high.size.max(low.size) / step;
-            // A NaN on either side is a disagreement.
+            // NaN on either side is a disagreement.
             if apart > allowed || apart.is_nan() {
                 let variable = checked.name;
                 return Err(Error::Gradient { variable, direction, slope, difference, allowed });

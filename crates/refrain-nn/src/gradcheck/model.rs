@@ -1,4 +1,4 @@
-//! The check of a whole model with its loss.
+//! Gradient checks of a whole model with its loss.
 
 use super::{GradCheck, Objective, Report};
 use crate::data::Batch;
@@ -7,13 +7,13 @@ use crate::model::Model;
 use crate::params::SpanId;
 
 impl GradCheck {
-    /// Checks the gradient of a compiled model's loss on a batch, penalties of regularisers included: every
-    /// parameter that training changes, and every input with features. Dropout draws the masks of the model's
-    /// next training step.
+    /// Checks the gradient of a compiled model's loss on a batch, including regularisation penalties, for
+    /// every trained parameter and every input with features. Dropout draws the masks of the model's next
+    /// training step.
     ///
     /// # Errors
-    /// [`Error::Gradient`] for the first direction along which backward and difference disagree; when the
-    /// batch does not fit the model, or the model is not compiled.
+    /// Returns [`Error::Gradient`] for the first direction along which the gradient and the difference
+    /// disagree. Returns an error if the batch does not fit the model, or if the model is not compiled.
     pub fn model(&self, model: &Model, batch: &Batch) -> Result<Report, Error> {
         self.validate()?;
         let mut model = model.clone();

@@ -1,6 +1,6 @@
-//! Numbers for checks, the same in every run.
+//! Pseudorandom numbers for checks, the same in every run.
 
-/// A number in −1..1 for each place of a stream (SplitMix64).
+/// Returns a number in −1..1 for each position of a stream (SplitMix64).
 pub(super) fn noise(stream: u64, place: usize) -> f64 {
     let mut x = (stream << 32).wrapping_add(place as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -13,12 +13,12 @@ const WEIGHTS: u64 = 1 << 20;
 const DIRECTIONS: u64 = 2 << 20;
 pub(super) const INPUTS: u64 = 3 << 20;
 
-/// The objective's weight of an element, exact in f32.
+/// Returns the objective's weight of an element, exact in f32.
 pub(super) fn weight(output: usize, row: usize, column: usize) -> f64 {
     f64::from(noise(WEIGHTS + output as u64, row * 1009 + column) as f32)
 }
 
-/// The `place`-th entry of a direction of ±1.
+/// Returns the `place`-th entry of a direction of ±1.
 pub(super) fn sign(direction: usize, place: usize) -> f64 {
     if noise(DIRECTIONS + direction as u64, place) < 0.0 { -1.0 } else { 1.0 }
 }

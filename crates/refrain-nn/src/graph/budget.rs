@@ -1,27 +1,27 @@
-//! What the layers of a model file may ask for, beside what the file brings.
+//! Limits on the memory that a model file's layers may use.
 
 use super::edge::{Axis, EdgeSpec, LayoutId};
 use std::collections::HashMap;
 
-/// Numbers that any file's layers may need, 32 MB of them.
+/// The number of values that any file's layers may need, 32 MB.
 const FREE: usize = 1 << 23;
-/// Numbers more for each byte of the file: eight times its size.
+/// Additional values per byte of the file: eight times its size.
 const PER_BYTE: usize = 2;
-/// Numbers that stand for an operation's own fields, or a parameter's.
+/// The size, in values, of an operation's or parameter's own fields.
 const DESCRIPTION: usize = 512;
 
-/// What stands in the way of a file's layers.
+/// Why a file's layers are rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("it has no tensor `{0}`, which its layers need")]
     Missing(String),
     #[error("tensor `{name}` is {got}, but its layer needs F32 {needed:?}")]
     Shape { name: String, got: String, needed: Vec<usize> },
-    #[error("its layers need more parameters than the {0} values that it has of them")]
+    #[error("its layers need more parameters than the {0} values in the file")]
     Parameters(usize),
     #[error(
-        "one step of its layers needs room for {needed} numbers, but a file of {bytes} bytes may need {limit} \
-         ({FREE} and {PER_BYTE} for each byte): its layers are wider, longer or more than its tensors warrant"
+        "one step of its layers needs memory for {needed} numbers, but a file of {bytes} bytes may use {limit} \
+         ({FREE} plus {PER_BYTE} per byte): its layers are larger than its tensors warrant"
     )]
     TooLarge { needed: String, bytes: usize, limit: usize },
 }
@@ -29,44 +29,45 @@ pub(crate) enum Refused {
 /// A tensor of the file.
 #[derive(Debug)]
 pub(crate) struct Backing {
-    /// Whether it holds what a parameter does.
+    /// Whether its type is the one that parameters have.
     pub(crate) f32: bool,
-    /// Its kind, for a message.
+    /// The type, for error messages.
     pub(crate) kind: String,
     pub(crate) shape: Vec<usize>,
 }
 
-/// What a file has of its layers' parameters.
+/// The parameters that a file contains.
 #[derive(Debug)]
 enum Parameters {
     ByName(HashMap<String, Backing>),
-    /// All in one, so many values.
+    /// All in one tensor with this many values.
     Flat(usize),
 }
 
-/// Counts what one step of one sequence needs of memory. Without a file nothing is refused: whoever writes a model
-/// down knows how large it is.
+/// Counts the memory that one step of one sequence needs. Without a file there is no limit: the architecture
+/// then comes from the program itself.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     file: Option<(usize, Parameters)>,
     spent: usize,
-    /// Steps that each time axis has at least, where they are more than one.
+    /// The minimum number of steps of each time axis, if it is more than one.
     steps: HashMap<usize, usize>,
 }
 
 impl Budget {
-    /// That of a file with this many bytes and these tensors.
+    /// Returns the budget of a file with this many bytes and these tensors.
     pub(crate) fn of_file(bytes: usize, tensors: HashMap<String, Backing>) -> Self {
         Self { file: Some((bytes, Parameters::ByName(tensors))), ..Self::default() }
     }
 
-    /// That of a file with all parameters in one tensor of this many values.
+    /// Returns the budget of a file with all parameters in one tensor of this many values.
     pub(crate) fn of_values(values: usize) -> Self {
         let bytes = values.saturating_mul(size_of::<f32>());
         Self { file: Some((bytes, Parameters::Flat(values))), ..Self::default() }
     }
 
-    /// Whether a new parameter stands in the file, as large as its layer needs it, after `before` values of others.
+    /// Checks that the file contains a new parameter with the shape that its layer needs, after `before`
+    /// values of others.
     pub(super) fn check_backed(&self, name: &str, shape: &[usize], before: usize) -> Result<(), Refused> {
         let tensors = match &self.file {
             None => return Ok(()),
@@ -84,7 +85,7 @@ impl Budget {
         Err(Refused::Shape { name: name.to_owned(), got, needed: shape.to_vec() })
     }
 
-    /// Whether what was counted is too much.
+    /// Checks that the memory counted so far is within the limit.
     pub(crate) fn check(&self) -> Result<(), Refused> {
         let Some((bytes, _)) = self.file else { return Ok(()) };
         let limit = bytes.saturating_mul(PER_BYTE).saturating_add(FREE);
@@ -92,26 +93,26 @@ impl Budget {
             return Ok(());
         }
         let needed =
-            if self.spent == usize::MAX { "endlessly many".to_owned() } else { self.spent.to_string() };
+            if self.spent == usize::MAX { "far too many".to_owned() } else { self.spent.to_string() };
         Err(Refused::TooLarge { needed, bytes, limit })
     }
 
-    /// A parameter that an operation uses.
+    /// Counts a parameter that an operation uses.
     pub(super) fn parameter(&mut self, shape: &[usize]) {
         self.floats(floats(shape).saturating_add(DESCRIPTION));
     }
 
-    /// Floats that do not depend on the number of rows.
+    /// Counts floats that do not depend on the number of rows.
     pub(super) fn floats(&mut self, floats: usize) {
         self.spent = self.spent.saturating_add(floats);
     }
 
-    /// Floats for each row of an axis.
+    /// Counts floats for each row of an axis.
     pub(super) fn rows(&mut self, axis: Axis, floats: usize) {
         self.floats(self.steps(axis).saturating_mul(floats));
     }
 
-    /// An operation between edges. A time axis that it makes is at most as long as those that it reads.
+    /// Counts an operation between edges. A time axis that it makes is at most as long as those it reads.
     pub(super) fn operation(&mut self, inputs: &[EdgeSpec], outputs: &[EdgeSpec]) {
         let longest = inputs.iter().chain(outputs).map(|spec| self.steps(spec.axis)).max().unwrap_or(1);
         self.floats(DESCRIPTION);
@@ -125,14 +126,14 @@ impl Budget {
         }
     }
 
-    /// An edge: its rows, and beside each what an axis keeps of it.
+    /// Counts an edge: its rows and, for each row, the data of its axis.
     pub(crate) fn edge(&mut self, spec: EdgeSpec) {
-        /// To which the kernels round rows up, and what the places of a row need.
+        /// The alignment of rows in the kernels, and the positions of a row.
         const ROUNDED: usize = 16;
         self.rows(spec.axis, spec.width().saturating_add(ROUNDED).saturating_add(ROUNDED));
     }
 
-    /// An axis that has this many steps whatever the batch.
+    /// Sets the number of steps of an axis that does not depend on the batch.
     pub(super) fn set_steps(&mut self, LayoutId(id): LayoutId, steps: usize) {
         self.steps.insert(id, steps);
     }

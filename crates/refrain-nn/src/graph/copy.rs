@@ -1,11 +1,11 @@
-//! A second edge with the values of a first.
+//! Copying an edge.
 
 use super::edge::Kind;
 use super::op::{Backward, Forward, Op};
 use crate::error::Error;
 use refrain_kernels::elementwise::copy_columns;
 
-/// `y = x`, of floats or ids.
+/// `y = x`, for floats or ids.
 #[derive(Debug, Clone)]
 pub(super) struct CopyOp {
     pub(super) kind: Kind,

@@ -1,9 +1,10 @@
-//! What flows between operations.
+//! The values that flow between operations.
 
 use refrain_kernels::{AlignedVec, Rows, RowsMut, row_step};
 use std::fmt;
 
-/// An edge of the graph: the output of one operation (or an input of the model), read by any number.
+/// An edge of the graph: the output of one operation or an input of the model. Any number of operations may
+/// read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EdgeId(pub(crate) usize);
 
@@ -11,7 +12,7 @@ pub struct EdgeId(pub(crate) usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LayoutId(pub(crate) usize);
 
-/// What the rows of a value are.
+/// What the rows of a value represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
     /// Packed rows, one for each real step of each sequence.
@@ -20,36 +21,36 @@ pub enum Axis {
     Lanes,
 }
 
-/// What a row holds.
+/// The contents of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One id.
     Ids,
-    /// That many floats.
+    /// This many floats.
     Features(usize),
 }
 
 /// The shape of an edge, known when the model is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeSpec {
-    /// Its rows.
+    /// The rows.
     pub axis: Axis,
-    /// What a row holds.
+    /// The contents of a row.
     pub kind: Kind,
 }
 
 impl EdgeSpec {
-    /// Packed rows of `width` floats.
+    /// Creates the shape of packed rows of `width` floats.
     pub fn steps(layout: LayoutId, width: usize) -> Self {
         Self { axis: Axis::Steps(layout), kind: Kind::Features(width) }
     }
 
-    /// One row of `width` floats a sequence.
+    /// Creates the shape of one row of `width` floats per sequence.
     pub fn lanes(width: usize) -> Self {
         Self { axis: Axis::Lanes, kind: Kind::Features(width) }
     }
 
-    /// Floats of a row; 0 for ids.
+    /// Returns the number of floats per row; 0 for ids.
     pub fn width(&self) -> usize {
         match self.kind {
             Kind::Ids => 0,
@@ -76,14 +77,14 @@ impl fmt::Display for EdgeSpec {
 pub struct Value {
     /// Floats, `(rows, row_step(width))`; empty for ids.
     pub data: AlignedVec,
-    /// Ids, one a row; empty for floats.
+    /// Ids, one per row; empty for floats.
     pub ids: Vec<u32>,
     rows: usize,
     width: usize,
 }
 
 impl Value {
-    /// Makes room for `rows` rows of what `kind` says. What it held is unspecified afterwards.
+    /// Resizes the buffer to `rows` rows of this kind. The contents are unspecified afterwards.
     pub fn shape(&mut self, rows: usize, kind: Kind) {
         self.rows = rows;
         match kind {
@@ -95,22 +96,22 @@ impl Value {
         }
     }
 
-    /// Rows it holds.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Floats of a row.
+    /// Returns the number of floats per row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Its rows, to be read.
+    /// Returns the rows, for reading.
     pub fn view(&self) -> Rows<'_> {
         Rows::new(&self.data, self.rows, self.width)
     }
 
-    /// Its rows, to be written.
+    /// Returns the rows, for writing.
     pub fn view_mut(&mut self) -> RowsMut<'_> {
         RowsMut::new(&mut self.data, self.rows, self.width)
     }

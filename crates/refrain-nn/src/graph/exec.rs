@@ -1,4 +1,4 @@
-//! Runs the operations of a planned graph.
+//! Running the operations of a planned graph.
 
 use super::budget::Budget;
 use super::edge::{EdgeId, EdgeSpec, Kind, LayoutId, Value};
@@ -10,15 +10,15 @@ use crate::sequence::SeqLayout;
 use crate::state::State;
 use refrain_kernels::{AlignedVec, Engine};
 
-/// The operations of a model in the order of their declaration, which is an order of dependence, with the
-/// buffers of every edge.
+/// The operations of a model with the buffers of every edge. The operations are in the order of their
+/// declaration, in which each comes after those it depends on.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) specs: Vec<EdgeSpec>,
-    /// The node that writes each edge; none writes the model's inputs.
+    /// The node that writes each edge; `None` for the model's inputs.
     producers: Vec<Option<usize>>,
-    /// What its operations need, counted while it is planned.
+    /// The memory that the operations need, counted during planning.
     pub(crate) budget: Budget,
     values: Vec<Value>,
     gradients: Vec<Value>,
@@ -26,16 +26,17 @@ pub(crate) struct Graph {
     layouts: Vec<SeqLayout>,
     inputs: Vec<EdgeId>,
     lanes: usize,
-    /// Also compute the gradients of the model's inputs.
+    /// Whether to compute the gradients of the model's inputs.
     pub(crate) input_gradients: bool,
     outputs: Vec<Value>,
     targets: Vec<Option<Value>>,
     target_written: Vec<bool>,
     asked: Vec<bool>,
     node_specs: Vec<EdgeSpec>,
-    /// Whether every operation's packed parameters agree with the parameters.
+    /// Whether every operation's packed parameters are up to date.
     pub(crate) packed: bool,
-    /// What the operations work in, one after the other: packed parameters and gradients of the largest.
+    /// Scratch memory that the operations use in turn: packed parameters and gradients of the largest
+    /// operation.
     workspace: AlignedVec,
 }
 
@@ -46,11 +47,11 @@ pub(crate) struct Node {
     pub(crate) outputs: Vec<EdgeId>,
 }
 
-/// One operation with one input, to be run by hand.
+/// One operation with one input, run by the caller.
 pub(crate) struct Single<'a> {
     pub(crate) op: &'a mut dyn Op,
     pub(crate) x: &'a Value,
-    /// Where the input's gradient goes, if it is wanted.
+    /// The destination of the input's gradient, if it is needed.
     pub(crate) dx: Option<GradientSlot<'a>>,
     pub(crate) workspace: &'a mut AlignedVec,
 }
@@ -95,12 +96,12 @@ impl Graph {
         outputs
     }
 
-    /// The node that writes an edge; none writes the model's inputs.
+    /// Returns the node that writes an edge, or `None` for the model's inputs.
     pub(crate) fn producer(&self, edge: EdgeId) -> Option<usize> {
         self.producers[edge.0]
     }
 
-    /// The recurrences among the operations, as the last batch left them.
+    /// Returns the recurrent operations with their results for the last batch.
     pub(crate) fn recurrences<'a>(&'a self, params: &'a Params) -> impl Iterator<Item = Recurrence<'a>> {
         self.nodes.iter().filter_map(move |node| {
             let (input, output) = (self.specs[node.inputs.first()?.0], &self.values[node.outputs.first()?.0]);
@@ -125,7 +126,7 @@ impl Graph {
         &self.inputs
     }
 
-    /// The inputs whose gradients nobody wants.
+    /// Returns the inputs whose gradients are not needed.
     pub(super) fn given(&self) -> &[EdgeId] {
         if self.input_gradients { &[] } else { &self.inputs }
     }
@@ -142,18 +143,18 @@ impl Graph {
         &self.values[edge.0]
     }
 
-    /// An edge's value and the layouts, for filling in a model's input.
+    /// Returns an edge's value and the layouts, for writing a model's input.
     pub(crate) fn value_mut(&mut self, edge: EdgeId) -> (&mut Value, &[SeqLayout]) {
         (&mut self.values[edge.0], &self.layouts)
     }
 
-    /// The gradient of an edge, after a backward pass that computed one.
+    /// Returns the gradient of an edge, after a backward pass that computed one.
     pub(crate) fn gradient(&self, edge: EdgeId) -> Option<&Value> {
         self.written[edge.0].then(|| &self.gradients[edge.0])
     }
 
-    /// Packs the parameters for many forward passes, if it is not done. Whoever changes a parameter clears
-    /// `packed`.
+    /// Packs the parameters for repeated forward passes, unless that is done. Code that changes a parameter
+    /// must clear `packed`.
     pub(crate) fn pack(&mut self, engine: &Engine, params: &Params) {
         if !self.packed {
             for node in &mut self.nodes {
@@ -163,7 +164,7 @@ impl Graph {
         }
     }
 
-    /// Why the graph cannot run step by step, if it cannot.
+    /// Returns whether the graph can run step by step, or why not.
     pub(crate) fn causality(&self) -> Causality {
         self.nodes
             .iter()
@@ -172,17 +173,17 @@ impl Graph {
             .unwrap_or(Causality::Causal)
     }
 
-    /// A state with a slot for every node that carries one.
+    /// Returns a state with a slot for every node that carries one.
     pub(crate) fn new_state(&self) -> State {
         State::new(self.nodes.iter().map(|n| n.op.state()))
     }
 
-    /// A state with a slot for every node that carries one unasked.
+    /// Returns a state with a slot for every `stateful` node.
     pub(crate) fn own_state(&self) -> State {
         State::new(self.nodes.iter().map(|n| n.op.state().filter(|s| s.stateful)))
     }
 
-    /// Runs every node except those in `skip`, which compute what the caller does not need.
+    /// Runs every node except those in `skip`, whose results the caller does not need.
     pub(crate) fn forward(
         &mut self,
         engine: &Engine,
@@ -203,7 +204,7 @@ impl Graph {
         state.prepare(self.lanes);
         if state.lanes() != self.lanes && state.layers().next().is_some() {
             let (got, expected) =
-                (format!("{} sequences", self.lanes), format!("{}, as its state has", state.lanes()));
+                (format!("{} sequences", self.lanes), format!("{}, like its state", state.lanes()));
             return Err(Error::data("the batch", got, expected));
         }
         for (i, node) in self.nodes.iter_mut().enumerate() {
@@ -240,12 +241,13 @@ impl Graph {
         Ok(())
     }
 
-    /// Forgets the gradients of the last batch.
+    /// Discards the gradients of the last batch.
     pub(crate) fn begin_backward(&mut self) {
         self.written.fill(false);
     }
 
-    /// The gradient of an edge, sized as its value, for the caller to overwrite: where backward begins.
+    /// Returns the gradient buffer of an edge, sized as its value, for the caller to overwrite. The backward
+    /// pass starts there.
     pub(crate) fn seed_gradient(&mut self, edge: EdgeId) -> (&Value, &mut Value) {
         let value = &self.values[edge.0];
         let gradient = &mut self.gradients[edge.0];
@@ -254,8 +256,8 @@ impl Graph {
         (value, gradient)
     }
 
-    /// A node with one input, for a caller who runs it by hand; with `backward` the gradient of its input counts as
-    /// written afterwards.
+    /// Returns a node with one input, for the caller to run. With `backward`, the gradient of its input
+    /// counts as written afterwards.
     pub(crate) fn single(&mut self, node: usize, backward: bool) -> Single<'_> {
         let wants = backward && wants_gradient(&self.specs, self.given(), self.nodes[node].inputs[0]);
         let node = &mut self.nodes[node];
@@ -271,12 +273,13 @@ impl Graph {
         Single { op: &mut *node.op, x, dx, workspace: &mut self.workspace }
     }
 
-    /// What the operations of the last forward pass add to the loss.
+    /// Returns the penalties of the last forward pass.
     pub(crate) fn penalty(&self) -> f64 {
         self.nodes.iter().map(|n| n.op.penalty()).sum()
     }
 
-    /// Runs the nodes backwards from the edges whose gradients were seeded, and from penalties, except those in `skip`.
+    /// Runs the nodes backwards from the edges whose gradients were seeded and from penalties, except those
+    /// in `skip`.
     pub(crate) fn backward(
         &mut self,
         engine: &Engine,
@@ -328,7 +331,8 @@ impl Graph {
     }
 }
 
-/// Whether an edge has a gradient: it holds floats, and is not one of `given`, inputs whose gradients nobody wants.
+/// Returns whether an edge needs a gradient: it holds floats and is not in `given`, the inputs whose
+/// gradients are not needed.
 pub(super) fn wants_gradient(specs: &[EdgeSpec], given: &[EdgeId], edge: EdgeId) -> bool {
     matches!(specs[edge.0].kind, Kind::Features(_)) && !given.contains(&edge)
 }

@@ -1,5 +1,5 @@
-//! What passes to come will take, without taking it. All sizes are bytes and saturate: they are asked for what no
-//! machine holds.
+//! Computing the memory of future passes without allocating it. All sizes are in bytes and saturate, because
+//! they may exceed what any machine has.
 
 use super::edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId};
 use super::exec::{Graph, wants_gradient};
@@ -7,47 +7,47 @@ use super::op::Mode;
 use crate::params::Params;
 use refrain_kernels::{PanelShape, packed_bias_len};
 
-/// A pass, as an operation is asked what it takes for it.
+/// The size of a pass for which an operation reports its memory.
 #[derive(Debug, Clone, Copy)]
 pub struct PassSize<'a> {
-    /// Training or not.
+    /// Training or inference.
     pub mode: Mode,
-    /// Whether the parameters are packed before: see [`super::Op::pack`].
+    /// Whether the parameters are packed beforehand: see [`super::Op::pack`].
     pub packed: bool,
-    /// Sequences of the batch.
+    /// The number of sequences in the batch.
     pub lanes: u64,
-    /// Rows of the first input.
+    /// The number of rows of the first input.
     pub rows: u64,
-    /// Rows of the first output that have a gradient; 0 where backward does not come.
+    /// The number of rows of the first output that have a gradient; 0 without a backward pass.
     pub gradient_rows: u64,
-    /// Whether the gradient of its first input is added to that of another reader.
+    /// Whether the gradient of the first input is added to that of another reader.
     pub adds: bool,
-    /// All parameters; their values may not be there yet.
+    /// All parameters. Their values may not be allocated yet.
     pub params: &'a Params,
 }
 
-/// What an operation takes beside its inputs and outputs, in bytes.
+/// The memory that an operation needs in addition to its inputs and outputs, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpMemory {
-    /// Each buffer of its own, which keeps its room from pass to pass: in an order that is the same for every pass.
+    /// Each of its own buffers that is kept from pass to pass, in an order that is the same for every pass.
     pub kept: Vec<u64>,
-    /// Its parameters, where they are packed before the pass.
+    /// The parameters packed before the pass.
     pub packed: u64,
-    /// The most it needs of the workspace that all operations share.
+    /// The largest use of the workspace that all operations share.
     pub workspace: u64,
-    /// Rows of its outputs with a time axis, where they are not as many as its first input's.
+    /// The number of rows of its outputs with a time axis, if it differs from that of the first input.
     pub output_rows: Option<u64>,
-    /// Rows of its first input's gradient at most, where it does not ask for all.
+    /// An upper limit on the rows of the first input's gradient, if it does not ask for all.
     pub asked_rows: Option<u64>,
 }
 
 impl OpMemory {
-    /// One buffer, and nothing else.
+    /// Creates a memory requirement of one buffer.
     pub fn keeps(bytes: u64) -> Self {
         Self { kept: vec![bytes], ..Self::default() }
     }
 
-    /// For either of two passes, one after the other.
+    /// Raises the sizes to those of another pass.
     fn join(&mut self, other: &Self) {
         raise(&mut self.kept, &other.kept);
         self.packed = self.packed.max(other.packed);
@@ -61,13 +61,13 @@ pub(crate) struct GraphPass<'a> {
     pub(crate) packed: bool,
     pub(crate) lanes: u64,
     pub(crate) steps: u64,
-    /// Nodes that do not run.
+    /// Nodes that are not run.
     pub(crate) skip: &'a [usize],
     /// Edges whose gradients are seeded.
     pub(crate) seeds: Vec<EdgeId>,
 }
 
-/// What a graph takes for passes one after the other, each buffer as large as its largest.
+/// The memory of a graph for several passes one after the other, with each buffer at its largest size.
 #[derive(Debug, Default)]
 pub(crate) struct GraphMemory {
     values: Vec<u64>,
@@ -78,7 +78,7 @@ pub(crate) struct GraphMemory {
 }
 
 impl GraphMemory {
-    /// Edges, their gradients and layouts, and what the operations keep.
+    /// Returns the size of edges, their gradients and layouts, and the buffers of the operations.
     pub(crate) fn activations(&self) -> u64 {
         let edges = [&self.values, &self.gradients, &self.layouts].into_iter().flatten().copied();
         total_of(edges.chain(self.ops.iter().flat_map(|op| &op.kept).copied()))
@@ -96,7 +96,7 @@ impl GraphMemory {
         self.states
     }
 
-    /// Adds a pass; what it does not run takes what it took.
+    /// Adds a pass. Nodes that it does not run keep their current size.
     pub(crate) fn add(&mut self, graph: &Graph, params: &Params, pass: &GraphPass<'_>) {
         let edges = graph.specs.len();
         self.values.resize(edges, 0);
@@ -131,7 +131,7 @@ impl GraphMemory {
             for &edge in &node.outputs {
                 self.values[edge.0] = self.values[edge.0].max(size(edge, rows(edge)));
             }
-            // A penalty has a gradient of its own.
+            // A penalty has its own gradient.
             if !(comes || mode == Mode::Train && node.op.always_differentiates()) {
                 continue;
             }
@@ -153,7 +153,7 @@ impl GraphMemory {
 }
 
 impl Graph {
-    /// Rows of every time axis.
+    /// Returns the number of rows of every time axis.
     fn rows_of_layouts(&self, params: &Params, pass: &GraphPass<'_>) -> Vec<u64> {
         let mut rows = vec![0; self.layout_count()];
         for &edge in self.inputs() {
@@ -185,7 +185,8 @@ fn rows_of(spec: EdgeSpec, layouts: &[u64], lanes: u64) -> u64 {
     }
 }
 
-/// Of [`crate::SeqLayout`]: five numbers a sequence, two a step, two short ones a row.
+/// Returns the size of a [`crate::SeqLayout`]: five numbers per sequence, two per step, two short ones per
+/// row.
 fn layout_bytes(lanes: u64, rows: u64) -> u64 {
     let word = size_of::<usize>() as u64;
     let steps = rows.checked_div(lanes).unwrap_or(0);
@@ -193,37 +194,37 @@ fn layout_bytes(lanes: u64, rows: u64) -> u64 {
     words.saturating_mul(word).saturating_add(of_floats(grown(rows)).saturating_mul(2))
 }
 
-/// Makes each size at least the other one in its place.
+/// Raises each size to at least the one at the same position in `to`.
 pub(crate) fn raise(sizes: &mut Vec<u64>, to: &[u64]) {
     sizes.resize(sizes.len().max(to.len()), 0);
     sizes.iter_mut().zip(to).for_each(|(size, to)| *size = (*size).max(*to));
 }
 
-/// The sum of sizes.
+/// Returns the sum of sizes.
 pub(crate) fn total_of(sizes: impl IntoIterator<Item = u64>) -> u64 {
     sizes.into_iter().fold(0, u64::saturating_add)
 }
 
-/// `n` floats, or ids.
+/// Returns the size of `n` floats or ids.
 pub(crate) fn of_floats(n: u64) -> u64 {
     n.saturating_mul(size_of::<f32>() as u64)
 }
 
-/// Rows of `width` floats, on whole cache lines.
+/// Returns the size of rows of `width` floats, in whole cache lines.
 pub(crate) fn of_rows(rows: u64, width: usize) -> u64 {
     let step = (width as u64).div_ceil(LINE).saturating_mul(LINE);
     of_floats(rows.saturating_mul(step))
 }
 
-/// Floats of a cache line, as [`refrain_kernels::row_step`] has it.
+/// Floats per cache line, as in [`refrain_kernels::row_step`].
 const LINE: u64 = 16;
 
-/// A packed matrix of `depth` rows.
+/// Returns the size of a packed matrix of `depth` rows.
 pub(crate) fn of_packed(shape: PanelShape, depth: usize) -> u64 {
     of_floats((packed_bias_len(shape) as u64).saturating_mul(depth as u64))
 }
 
-/// The room of a vector that `n` elements were pushed to one by one.
+/// Returns the capacity of a vector after `n` elements were pushed one by one.
 pub(crate) fn grown(n: u64) -> u64 {
     if n == 0 { 0 } else { n.checked_next_power_of_two().unwrap_or(u64::MAX).max(4) }
 }

@@ -1,7 +1,7 @@
-//! The graph of a model: edges that carry values, operations that compute them forward and backward.
+//! The graph of a model: edges that carry values, and operations that compute them forward and backward.
 //!
 //! Layers are descriptions; [`Plan`] turns them into operations once. The executor then runs the operations
-//! over buffers that only ever grow to a high-water mark.
+//! on buffers that grow to their largest size and are reused.
 
 mod budget;
 mod copy;

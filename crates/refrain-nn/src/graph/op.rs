@@ -1,4 +1,4 @@
-//! What an operation is given when it runs.
+//! Operations, and the context in which they run.
 
 use super::edge::{Axis, EdgeId, EdgeSpec, LayoutId, Value};
 use super::memory::{OpMemory, PassSize};
@@ -12,16 +12,16 @@ use refrain_kernels::{AlignedVec, Engine};
 use std::any::Any;
 use std::fmt;
 
-/// Whether dropout is active and backward follows.
+/// Whether dropout is active and a backward pass follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout is active; operations keep what backward needs.
+    /// Dropout is active, and operations keep what the backward pass needs.
     Train,
-    /// Neither.
+    /// Dropout is inactive, and no backward pass follows.
     Infer,
 }
 
-/// Where this batch's random numbers come from: a pure function of these and of the element.
+/// The key of a batch's random numbers, which are a pure function of this and of the element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RandomKey {
     /// The model's seed.
@@ -33,93 +33,95 @@ pub struct RandomKey {
 /// Whether an operation can run one step at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Causality {
-    /// The output of a step depends on this and earlier steps through the state alone.
+    /// The output of a step depends only on this step and, through the state, on earlier ones.
     Causal,
-    /// It does not, for this reason.
+    /// It cannot, for this reason.
     NotCausal(&'static str),
 }
 
-/// One forward/backward pair over edges, with its packed weights and what it keeps in between.
+/// A forward/backward pair over edges, with its packed weights and the data kept between the two passes.
 ///
-/// `forward` overwrites its outputs; `backward` follows a forward pass in [`Mode::Train`] over the same batch,
-/// once, and adds to (or overwrites, see [`GradientSlot`]) its inputs' gradients and adds to its parameters'.
+/// `forward` overwrites its outputs. `backward` is called once after a forward pass in [`Mode::Train`] over
+/// the same batch. It adds to the gradients of its parameters, and adds to or overwrites those of its inputs
+/// (see [`GradientSlot`]).
 pub trait Op: fmt::Debug + Send + Any {
     /// Computes the outputs from the inputs.
     ///
     /// # Errors
-    /// Of data that cannot be what the operation needs, such as an id beyond a table.
+    /// Returns an error for invalid data, such as an id outside a table.
     fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error>;
 
     /// Computes the gradients of inputs and parameters from those of the outputs.
     ///
     /// # Errors
-    /// As for `forward`.
+    /// Returns an error in the same cases as `forward`.
     fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error>;
 
-    /// Packs the parameters for forward passes to come, which find them so where [`Forward::packed`] says it.
+    /// Packs the parameters for future forward passes. [`Forward::packed`] says whether that has been done.
     fn pack(&mut self, _engine: &Engine, _params: &Params) {}
 
-    /// Whether a session may run it step by step.
+    /// Returns whether a session may run the operation step by step.
     fn causality(&self) -> Causality {
         Causality::Causal
     }
 
-    /// The size of the state it carries from one batch to the next, if it carries any.
+    /// Returns the size of the state that the operation carries from one batch to the next, if any.
     fn state(&self) -> Option<StateShape> {
         None
     }
 
-    /// The activation that it applies and nothing else: a loss that works on what stands before a final
-    /// softmax or sigmoid skips the operation.
+    /// Returns the activation, if the operation does nothing else. A loss that reads the input of a final
+    /// softmax or sigmoid skips such an operation.
     fn activation(&self) -> Option<Activation> {
         None
     }
 
-    /// What its last forward pass adds to the loss: of a penalty in [`Mode::Train`], else 0. Where it is not 0,
-    /// backward runs even if no output has a gradient.
+    /// Returns the penalty that the last forward pass adds to the loss; 0 except in [`Mode::Train`]. If it is
+    /// not 0, the backward pass runs even if no output has a gradient.
     fn penalty(&self) -> f64 {
         0.0
     }
 
-    /// Whether [`Op::penalty`] may be other than 0 in training.
+    /// Returns whether [`Op::penalty`] can be nonzero in training.
     fn always_differentiates(&self) -> bool {
         false
     }
 
-    /// What it will take for a pass, beside its inputs and outputs; nothing, unless it says so.
+    /// Returns the memory that a pass needs in addition to inputs and outputs. By default nothing.
     fn memory(&self, _pass: &PassSize<'_>) -> OpMemory {
         OpMemory::default()
     }
 
-    /// Sets whether backward keeps what [`Op::recurrence`] tells of gates and gradients; a recurrence does so.
+    /// Sets whether `backward` keeps the gates and gradients for [`Op::recurrence`]. Only recurrent
+    /// operations do.
     fn set_probe(&mut self, _on: bool) {}
 
-    /// What it did with the last batch, where it is a recurrence and has seen one.
+    /// Returns the results of the last batch, if the operation is recurrent and has seen one.
     fn recurrence<'a>(&'a self, _around: &Surroundings<'a>) -> Option<Recurrence<'a>> {
         None
     }
 
-    /// Its copy, for a model's copy.
+    /// Returns a boxed copy of the operation.
     fn boxed_clone(&self) -> Box<dyn Op>;
 }
 
-/// What `forward` is given.
+/// The context of `forward`.
 #[derive(Debug)]
 pub struct Forward<'a> {
-    /// Instructions and threads.
+    /// The engine, with its instruction set and threads.
     pub engine: &'a Engine,
     /// All parameters.
     pub params: &'a Params,
-    /// Training or not.
+    /// Training or inference.
     pub mode: Mode,
     /// The batch's random numbers.
     pub random: RandomKey,
-    /// The state carried into and out of this batch, if it is carried.
+    /// The state carried into and out of this batch, if any.
     pub state: Option<&'a mut StateSlot>,
-    /// Whether [`Op::pack`] has seen these parameters. Where it has not, the parameters may be other ones in the
-    /// next batch, and what is packed for this one goes into the workspace.
+    /// Whether [`Op::pack`] has seen these parameters. If not, the parameters may change before the next
+    /// batch, and what is packed for this batch goes into the workspace.
     pub packed: bool,
-    /// Memory for as long as this pass of this operation; it holds anything.
+    /// Scratch memory for this pass of this operation. Its contents are unspecified.
     pub workspace: &'a mut AlignedVec,
     pub(super) inputs: &'a [EdgeId],
     pub(super) specs: &'a [EdgeSpec],
@@ -131,25 +133,25 @@ pub struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    /// The `i`-th input.
+    /// Returns the `i`-th input.
     pub fn input(&self, i: usize) -> &'a Value {
         &self.values[self.inputs[i].0]
     }
 
-    /// Inputs it is connected to.
+    /// Returns the number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
 
-    /// Sequences of the batch.
+    /// Returns the number of sequences in the batch.
     pub fn lanes(&self) -> usize {
         self.lanes
     }
 
-    /// The layout of the `i`-th input.
+    /// Returns the layout of the `i`-th input.
     ///
     /// # Panics
-    /// When the input has no time axis: a layer checks that when it is planned.
+    /// Panics if the input has no time axis. A layer must check that when it is planned.
     pub fn input_layout(&self, i: usize) -> &SeqLayout {
         match self.specs[self.inputs[i].0].axis {
             Axis::Steps(LayoutId(id)) => &self.layouts[id],
@@ -157,12 +159,12 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// A layout, to be read.
+    /// Returns a layout, for reading.
     pub fn layout(&self, id: LayoutId) -> &SeqLayout {
         &self.layouts[id.0]
     }
 
-    /// The layout that this operation makes for its outputs beside the one of its first input.
+    /// Makes the layout of this operation's outputs, given the layout of its first input.
     pub fn make_layout(&mut self, id: LayoutId, make: impl FnOnce(&mut SeqLayout, Option<&SeqLayout>)) {
         let mut made = std::mem::take(&mut self.layouts[id.0]);
         let source = match self.specs[self.inputs[0].0].axis {
@@ -173,7 +175,7 @@ impl<'a> Forward<'a> {
         self.layouts[id.0] = made;
     }
 
-    /// The `i`-th output, sized for this batch.
+    /// Returns the `i`-th output, sized for this batch.
     pub fn output(&mut self, i: usize) -> &mut Value {
         let spec = self.output_specs[i];
         let rows = match spec.axis {
@@ -187,13 +189,13 @@ impl<'a> Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// Gives back the `i`-th output after it was taken out of its place.
+    /// Puts back the `i`-th output after it was taken out.
     pub fn put_output(&mut self, i: usize, value: Value) {
         self.outputs[i] = value;
     }
 }
 
-/// Where the gradient of an input goes.
+/// The destination of an input's gradient.
 #[derive(Debug)]
 pub struct GradientSlot<'a> {
     /// The gradient's buffer, sized as the input.
@@ -202,16 +204,16 @@ pub struct GradientSlot<'a> {
     pub add: bool,
 }
 
-/// What `backward` is given.
+/// The context of `backward`.
 #[derive(Debug)]
 pub struct Backward<'a> {
-    /// Instructions and threads.
+    /// The engine, with its instruction set and threads.
     pub engine: &'a Engine,
     /// All parameters and their gradients.
     pub params: &'a mut Params,
     /// The batch's random numbers, as in `forward`.
     pub random: RandomKey,
-    /// Memory for as long as this pass of this operation; it holds anything.
+    /// Scratch memory for this pass of this operation. Its contents are unspecified.
     pub workspace: &'a mut AlignedVec,
     pub(super) inputs: &'a [EdgeId],
     pub(super) outputs: &'a [EdgeId],
@@ -221,40 +223,42 @@ pub struct Backward<'a> {
     pub(super) written: &'a [bool],
     pub(super) targets: &'a mut [Option<Value>],
     pub(super) target_written: &'a [bool],
-    /// Which of the targets the operation asked for.
+    /// The gradients that the operation asked for.
     pub(super) asked: &'a mut [bool],
     pub(super) layouts: &'a [SeqLayout],
     pub(super) lanes: usize,
 }
 
 impl<'a> Backward<'a> {
-    /// The `i`-th input.
+    /// Returns the `i`-th input.
     pub fn input(&self, i: usize) -> &'a Value {
         &self.values[self.inputs[i].0]
     }
 
-    /// Inputs it is connected to.
+    /// Returns the number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
 
-    /// The `i`-th output, as forward left it.
+    /// Returns the `i`-th output, as `forward` wrote it.
     pub fn output(&self, i: usize) -> &'a Value {
         &self.values[self.outputs[i].0]
     }
 
-    /// The gradient of the `i`-th output; none where nothing depends on it.
+    /// Returns the gradient of the `i`-th output, or `None` if nothing depends on it.
     pub fn d_output(&self, i: usize) -> Option<&'a Value> {
         let id = self.outputs[i].0;
         self.written[id].then(|| &self.gradients[id])
     }
 
-    /// Where the gradient of the `i`-th input goes; none where nobody wants it. Who asks for it writes it.
+    /// Returns the destination of the `i`-th input's gradient, or `None` if it is not needed. An operation
+    /// that asks for it must write it.
     pub fn d_input(&mut self, i: usize) -> Option<GradientSlot<'_>> {
         self.d_input_and_parameters(i).0
     }
 
-    /// The same beside the parameters and the workspace, for those who write all three together.
+    /// Returns the gradient's destination together with the parameters and the workspace, for operations that
+    /// write to all three.
     pub fn d_input_and_parameters(
         &mut self,
         i: usize,
@@ -275,15 +279,15 @@ impl<'a> Backward<'a> {
         (slot, self.params, self.workspace)
     }
 
-    /// Whether training changes a parameter, so that its gradient is needed.
+    /// Returns whether training changes a parameter, so that its gradient is needed.
     pub fn trains(&self, id: SpanId) -> bool {
         self.params.spans()[id.0].trainable
     }
 
-    /// The layout of the `i`-th input.
+    /// Returns the layout of the `i`-th input.
     ///
     /// # Panics
-    /// When the input has no time axis: a layer checks that when it is planned.
+    /// Panics if the input has no time axis. A layer must check that when it is planned.
     pub fn input_layout(&self, i: usize) -> &'a SeqLayout {
         match self.specs[self.inputs[i].0].axis {
             Axis::Steps(LayoutId(id)) => &self.layouts[id],
@@ -291,12 +295,12 @@ impl<'a> Backward<'a> {
         }
     }
 
-    /// A layout, to be read.
+    /// Returns a layout, for reading.
     pub fn layout(&self, id: LayoutId) -> &'a SeqLayout {
         &self.layouts[id.0]
     }
 
-    /// Sequences of the batch.
+    /// Returns the number of sequences in the batch.
     pub fn lanes(&self) -> usize {
         self.lanes
     }

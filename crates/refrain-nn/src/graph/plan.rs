@@ -1,4 +1,4 @@
-//! How layers turn into operations.
+//! Turning layers into operations.
 
 use super::copy::CopyOp;
 use super::edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId};
@@ -9,7 +9,7 @@ use crate::params::{ParamSpec, Params, SpanId};
 use refrain_kernels::{PanelShape, packed_bias_len};
 use std::collections::HashSet;
 
-/// What a layer uses to declare its parameters and operations. See `Layer::lower`.
+/// The context in which a layer declares its parameters and operations. See `Layer::lower`.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub(crate) graph: &'a mut Graph,
@@ -23,20 +23,22 @@ impl<'a> Plan<'a> {
         Self { graph, params, scope: String::new(), trainable: true }
     }
 
-    /// The name of the layer that is being planned, with those that contain it: `bidirectional/forward_lstm`.
+    /// Returns the name of the layer being planned, including those that contain it:
+    /// `bidirectional/forward_lstm`.
     pub fn name(&self) -> &str {
         &self.scope
     }
 
-    /// The shape of an edge.
+    /// Returns the shape of an edge.
     pub fn spec(&self, edge: EdgeId) -> EdgeSpec {
         self.graph.specs[edge.0]
     }
 
-    /// Runs `plan` with `name` added to the names of what it declares; a frozen part stays frozen inside.
+    /// Runs `plan` with `name` appended to the scope of everything it declares. If the outer scope is frozen,
+    /// so is the inner one.
     ///
     /// # Errors
-    /// Those of `plan`.
+    /// Returns the errors of `plan`.
     pub fn scoped<T>(
         &mut self,
         name: &str,
@@ -48,11 +50,12 @@ impl<'a> Plan<'a> {
         plan(&mut Plan { graph: self.graph, params: self.params, scope, trainable })
     }
 
-    /// Declares a parameter of this layer. Declaring the same name again gives the same parameter: that is
+    /// Declares a parameter of this layer. Declaring the same name again returns the same parameter, which is
     /// how a layer that is used twice shares its weights.
     ///
     /// # Errors
-    /// When it was declared with another shape, or the model comes from a file that has no such tensor.
+    /// Returns an error if the parameter was declared with another shape, or if the model comes from a file
+    /// without such a tensor.
     pub fn param(&mut self, spec: ParamSpec) -> Result<SpanId, Error> {
         let name = format!("{}/{}", self.scope, spec.name);
         self.graph.budget.parameter(&spec.shape);
@@ -70,10 +73,10 @@ impl<'a> Plan<'a> {
         let (what, shape) = (name.clone(), format!("{:?}", spec.shape));
         self.params
             .add(name, spec, self.trainable)
-            .ok_or_else(|| Error::setting(what, "shape", shape, "small enough to be held in memory"))
+            .ok_or_else(|| Error::setting(what, "shape", shape, "small enough to fit in memory"))
     }
 
-    /// A parameter that an earlier layer declared, by its full name: for weights that are shared.
+    /// Returns a parameter that an earlier layer declared, by its full name, for shared weights.
     pub fn find_param(&self, name: &str) -> Option<SpanId> {
         self.params.find(name)
     }
@@ -83,35 +86,36 @@ impl<'a> Plan<'a> {
         self.graph.budget.floats(packed_bias_len(shape).saturating_mul(depth.saturating_add(1)));
     }
 
-    /// Counts the memory that an operation needs for each row of an edge beside its inputs and outputs.
+    /// Counts the memory that an operation needs for each row of an edge in addition to its inputs and
+    /// outputs.
     pub(crate) fn charge_rows(&mut self, edge: EdgeId, floats: usize) {
         self.graph.budget.rows(self.spec(edge).axis, floats);
     }
 
-    /// The shape of a parameter.
+    /// Returns the shape of a parameter.
     pub fn param_shape(&self, id: SpanId) -> &[usize] {
         &self.params.spans()[id.0].shape
     }
 
-    /// Declares a time axis that an operation of this layer will make.
+    /// Declares a time axis that an operation of this layer creates.
     pub fn layout(&mut self) -> LayoutId {
         self.graph.add_layout()
     }
 
-    /// The same of an axis that has this many steps whatever the batch.
+    /// Declares a time axis whose number of steps does not depend on the batch.
     pub(crate) fn layout_of(&mut self, steps: usize) -> LayoutId {
         let layout = self.layout();
         self.graph.budget.set_steps(layout, steps);
         layout
     }
 
-    /// A number that no other operation of this model has: the purpose of its random numbers.
+    /// Returns a number that is unique among the operations of this model, for its random numbers.
     pub fn purpose(&self) -> u32 {
         self.graph.nodes.len() as u32
     }
 
-    /// Declares an operation that reads `inputs` and writes one edge for each of `outputs`. An edge that
-    /// stands among the inputs again is copied there, since the executor hands out gradients by edge.
+    /// Declares an operation that reads `inputs` and writes one edge for each of `outputs`. If an edge occurs
+    /// twice among the inputs, a copy is inserted, because the executor stores gradients by edge.
     pub fn op(&mut self, op: Box<dyn Op>, inputs: &[EdgeId], outputs: &[EdgeSpec]) -> Vec<EdgeId> {
         let mut distinct = Vec::with_capacity(inputs.len());
         let mut seen = HashSet::with_capacity(inputs.len());
@@ -129,10 +133,10 @@ impl<'a> Plan<'a> {
         self.graph.add_node(Box::new(CopyOp { kind: spec.kind }), &[edge], &[spec])[0]
     }
 
-    /// The width of an input that must have features.
+    /// Returns the width of an input that must have features.
     ///
     /// # Errors
-    /// When it has ids.
+    /// Returns an error if it has ids.
     pub fn features(&self, edge: EdgeId) -> Result<usize, Error> {
         match self.spec(edge).kind {
             Kind::Features(0) => {
@@ -140,30 +144,30 @@ impl<'a> Plan<'a> {
             }
             Kind::Features(width) => Ok(width),
             Kind::Ids => {
-                Err(Error::connection(&self.scope, self.spec(edge), "features (put an Embedding before it)"))
+                Err(Error::connection(&self.scope, self.spec(edge), "features (add an Embedding before it)"))
             }
         }
     }
 
-    /// The time axis of an input that must have one.
+    /// Returns the time axis of an input that must have one.
     ///
     /// # Errors
-    /// When it has none.
+    /// Returns an error if it has none.
     pub fn steps(&self, edge: EdgeId) -> Result<LayoutId, Error> {
         match self.spec(edge).axis {
             Axis::Steps(layout) => Ok(layout),
             Axis::Lanes => Err(Error::connection(
                 &self.scope,
                 self.spec(edge),
-                "a sequence (give the layer before it `return_sequences`)",
+                "a sequence (set `return_sequences` on the layer before it)",
             )),
         }
     }
 
-    /// The only input of a layer that takes one.
+    /// Returns the only input of a layer that takes one.
     ///
     /// # Errors
-    /// When there are more or none.
+    /// Returns an error if there is not exactly one.
     pub fn one(&self, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
         match inputs {
             [edge] => Ok(*edge),

@@ -1,4 +1,4 @@
-//! Filling a parameter from its own stream of random numbers.
+//! Filling a parameter from its own random stream.
 
 use super::{FanMode, Initializer, ScalingDistribution, orthogonal};
 use crate::error::Error;
@@ -6,21 +6,21 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// The standard deviation of a standard normal distribution that is cut at ±2.
+/// The standard deviation of a standard normal distribution truncated at ±2.
 const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 
 /// Separates these streams from those of other uses of the same seed.
 const PURPOSE: &[u8; 12] = b"initializers";
 
 impl Initializer {
-    /// Fills a parameter. The values are a pure function of everything but `values`; parameters with
-    /// different `stream`s are independent.
+    /// Fills a parameter. The result is a pure function of all other arguments; parameters with different
+    /// `stream`s are independent.
     ///
     /// # Errors
-    /// When a setting is out of its range or the shape is one that the initialiser cannot fill.
+    /// Returns an error if a setting is out of range or the initialiser does not support the shape.
     ///
     /// # Panics
-    /// When `values` does not have the shape's length.
+    /// Panics if `values` does not have the shape's length.
     pub(crate) fn fill(
         &self,
         values: &mut [f32],
@@ -67,7 +67,7 @@ impl Initializer {
             Self::Identity { gain } => {
                 let &[_, columns] = shape else { return Err(self.shape_error(shape)) };
                 values.fill(0.0);
-                // With no columns there is nothing to step through, but a step must not be 0.
+                // Without columns there is nothing to step through, but a step must not be 0.
                 values.iter_mut().step_by(columns + 1).take(columns).for_each(|v| *v = gain);
             }
             Self::UnitForgetBias { ref base } => {
@@ -76,7 +76,7 @@ impl Initializer {
                     return Err(self.shape_error(shape));
                 }
                 let units = length / 4;
-                // As in Keras, the gates before and after the forget gate are two draws of their own shapes.
+                // As in Keras, the gates before and after the forget gate are two separate draws.
                 base.draw(&mut values[..units], &[units], rng)?;
                 values[units..2 * units].fill(1.0);
                 base.draw(&mut values[2 * units..], &[2 * units], rng)?;
@@ -95,7 +95,7 @@ impl Initializer {
     }
 }
 
-/// Inputs and outputs of a weight of this shape, as Keras's `compute_fans`.
+/// Returns the fan-in and fan-out of a weight with this shape, as Keras's `compute_fans`.
 fn fans(shape: &[usize]) -> (f64, f64) {
     match *shape {
         [] => (1.0, 1.0),

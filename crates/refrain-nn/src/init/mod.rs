@@ -1,4 +1,4 @@
-//! How parameters are drawn before training: Keras's initialisers.
+//! Weight initialisers, as in Keras.
 
 mod draw;
 mod orthogonal;
@@ -6,7 +6,7 @@ mod orthogonal;
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// How one parameter is drawn. Names, formulas and defaults are Keras's.
+/// An initialiser of a parameter. Names, formulas and defaults are Keras's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Initializer {
@@ -14,39 +14,39 @@ pub enum Initializer {
     Zeros,
     /// All 1.
     Ones,
-    /// All the same.
+    /// A constant.
     Constant {
-        /// That value.
+        /// The value of every element.
         value: f32,
     },
     /// A normal distribution.
     RandomNormal {
-        /// Its mean.
+        /// The mean.
         mean: f32,
-        /// Its standard deviation.
+        /// The standard deviation.
         stddev: f32,
     },
-    /// A normal distribution, drawn again where it is more than two `stddev` from its mean.
+    /// A normal distribution; values more than two `stddev` from the mean are drawn again.
     TruncatedNormal {
-        /// Its mean.
+        /// The mean.
         mean: f32,
-        /// Its standard deviation before the cut.
+        /// The standard deviation before truncation.
         stddev: f32,
     },
     /// A uniform distribution.
     RandomUniform {
-        /// Its lower end.
+        /// The lower bound.
         minval: f32,
-        /// Its upper end.
+        /// The upper bound.
         maxval: f32,
     },
     /// A distribution around 0 with the variance `scale / fan`.
     VarianceScaling {
-        /// The factor of the variance.
+        /// The scaling factor of the variance.
         scale: f32,
-        /// Which fan.
+        /// Which fan to use.
         mode: FanMode,
-        /// Which distribution.
+        /// Which distribution to use.
         distribution: ScalingDistribution,
     },
     /// Uniform within ±√(6 / (fan_in + fan_out)).
@@ -61,29 +61,30 @@ pub enum Initializer {
     LecunUniform,
     /// Truncated normal with the standard deviation √(1 / fan_in).
     LecunNormal,
-    /// A matrix with orthonormal rows or columns, whichever are fewer; all dimensions but the last make its
-    /// rows. It is one matrix: the gates of a recurrent kernel are not orthogonal blocks.
+    /// A matrix with orthonormal rows or columns, whichever are fewer. All dimensions except the last are
+    /// flattened into rows. It is a single matrix: the gates of a recurrent kernel are not separate
+    /// orthogonal blocks.
     Orthogonal {
         /// The factor of the matrix.
         gain: f32,
     },
-    /// The identity matrix, also where it is not square.
+    /// The identity matrix; it need not be square.
     Identity {
         /// The factor of the matrix.
         gain: f32,
     },
-    /// The bias `(4·units,)` of an LSTM: 1 for the forget gate, the second quarter; another initialiser for
-    /// the other gates (Jozefowicz et al. 2015).
+    /// The bias `(4·units,)` of an LSTM: 1 for the forget gate, the second quarter, and another initialiser
+    /// for the other gates (Jozefowicz et al. 2015).
     UnitForgetBias {
-        /// The other gates' initialiser.
+        /// The initialiser of the other gates.
         base: Box<Initializer>,
     },
 }
 
-/// What [`Initializer::VarianceScaling`] divides by.
+/// The divisor in [`Initializer::VarianceScaling`].
 ///
-/// A matrix `(a, b)` has the fans `a` in and `b` out, a vector its length for both; where there are more
-/// dimensions, the product of all but the last two multiplies both.
+/// A matrix `(a, b)` has fan-in `a` and fan-out `b`; a vector has its length for both. With more dimensions,
+/// both are multiplied by the product of all dimensions except the last two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::enum_variant_names, reason = "the names are Keras's")]
@@ -96,11 +97,11 @@ pub enum FanMode {
     FanAvg,
 }
 
-/// What [`Initializer::VarianceScaling`] draws from.
+/// The distribution in [`Initializer::VarianceScaling`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingDistribution {
-    /// A normal distribution cut at two standard deviations, widened so that the variance is kept.
+    /// A normal distribution truncated at two standard deviations, widened to keep the variance.
     #[serde(alias = "normal")]
     TruncatedNormal,
     /// A normal distribution.
@@ -110,48 +111,48 @@ pub enum ScalingDistribution {
 }
 
 impl Initializer {
-    /// All `value`.
+    /// Sets every element to `value`.
     pub fn constant(value: f32) -> Self {
         Self::Constant { value }
     }
 
-    /// Normal with mean 0 and standard deviation 0.05, Keras's default.
+    /// Returns a normal distribution with mean 0 and standard deviation 0.05, Keras's default.
     pub fn random_normal() -> Self {
         Self::RandomNormal { mean: 0.0, stddev: 0.05 }
     }
 
-    /// Truncated normal with mean 0 and standard deviation 0.05, Keras's default.
+    /// Returns a truncated normal distribution with mean 0 and standard deviation 0.05, Keras's default.
     pub fn truncated_normal() -> Self {
         Self::TruncatedNormal { mean: 0.0, stddev: 0.05 }
     }
 
-    /// Uniform within ±0.05, Keras's default and that of an embedding.
+    /// Returns a uniform distribution within ±0.05, the default in Keras and for embeddings.
     pub fn random_uniform() -> Self {
         Self::RandomUniform { minval: -0.05, maxval: 0.05 }
     }
 
-    /// Truncated normal with the variance `1 / fan_in`, Keras's default.
+    /// Returns a truncated normal distribution with variance `1 / fan_in`, Keras's default.
     pub fn variance_scaling() -> Self {
         let distribution = ScalingDistribution::TruncatedNormal;
         Self::VarianceScaling { scale: 1.0, mode: FanMode::FanIn, distribution }
     }
 
-    /// Orthogonal with gain 1.
+    /// Returns an orthogonal matrix with gain 1.
     pub fn orthogonal() -> Self {
         Self::Orthogonal { gain: 1.0 }
     }
 
-    /// The identity matrix with gain 1.
+    /// Returns the identity matrix with gain 1.
     pub fn identity() -> Self {
         Self::Identity { gain: 1.0 }
     }
 
-    /// 1 for an LSTM's forget gate, `base` for its other gates.
+    /// Returns 1 for an LSTM's forget gate and `base` for its other gates.
     pub fn unit_forget_bias(base: Initializer) -> Self {
         Self::UnitForgetBias { base: Box::new(base) }
     }
 
-    /// Keras's name in snake case. `unit_forget_bias` is an LSTM's option there.
+    /// Returns Keras's name in snake case. In Keras, `unit_forget_bias` is an option of the LSTM.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Zeros => "zeros",
@@ -173,10 +174,10 @@ impl Initializer {
         }
     }
 
-    /// Checks the settings' ranges.
+    /// Checks that the settings are in range.
     ///
     /// # Errors
-    /// The first setting that is out of its range.
+    /// Returns an error for the first setting that is out of range.
     pub fn validate(&self) -> Result<(), Error> {
         let finite = |setting, value: f32| {
             let error = || Error::setting(self.name(), setting, value, "a finite number");
@@ -187,7 +188,12 @@ impl Initializer {
             Self::RandomNormal { mean, stddev } | Self::TruncatedNormal { mean, stddev } => {
                 finite("mean", mean)?;
                 if !(stddev >= 0.0 && stddev.is_finite()) {
-                    return Err(Error::setting(self.name(), "stddev", stddev, "a finite number from 0"));
+                    return Err(Error::setting(
+                        self.name(),
+                        "stddev",
+                        stddev,
+                        "a finite number of at least 0",
+                    ));
                 }
                 Ok(())
             }
@@ -195,7 +201,7 @@ impl Initializer {
                 finite("minval", minval)?;
                 finite("maxval", maxval)?;
                 if maxval < minval {
-                    let expected = format!("at least minval, {minval}");
+                    let expected = format!("at least minval ({minval})");
                     return Err(Error::setting(self.name(), "maxval", maxval, expected));
                 }
                 Ok(())

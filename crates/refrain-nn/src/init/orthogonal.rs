@@ -4,17 +4,18 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// Columns that are made orthogonal together, so that each earlier column is read once for all of them.
+/// The number of columns orthogonalised together, so that each earlier column is read once for all of them.
 const PANEL: usize = 8;
 
 /// Fills `(rows, columns)`, row-major, with `gain` times the Q of ONE QR decomposition of a normal matrix of
-/// the size `(max, min)`, the signs such that R's diagonal is positive; transposed where rows are fewer.
+/// size `(max, min)`. Signs are chosen so that R's diagonal is positive. If there are fewer rows than
+/// columns, Q is transposed.
 ///
-/// Gram–Schmidt in f64, each panel twice, which leaves Q orthonormal to rounding. Its R has the norms on
-/// the diagonal: they are positive, so no sign needs a correction.
+/// Gram–Schmidt in f64, with each panel done twice, which leaves Q orthonormal up to rounding. The diagonal
+/// of its R holds the norms, which are positive, so no sign needs correcting.
 pub(super) fn fill(values: &mut [f32], rows: usize, columns: usize, gain: f64, rng: &mut ChaCha8Rng) {
     let (long, short) = (rows.max(columns), rows.min(columns));
-    // Column after column. The matrix is drawn row by row, as Keras's is laid out.
+    // Stored column by column. The matrix is drawn row by row, in Keras's layout.
     let mut q = vec![0.0_f64; long * short];
     for row in 0..long {
         for column in 0..short {
@@ -35,7 +36,7 @@ pub(super) fn fill(values: &mut [f32], rows: usize, columns: usize, gain: f64, r
     }
 }
 
-/// Makes the columns of `q`, each of `long` numbers, orthonormal, from the first to the last.
+/// Orthonormalises the columns of `q`, each of `long` numbers, from first to last.
 fn orthonormalize(q: &mut [f64], long: usize) {
     if q.is_empty() {
         return;
@@ -63,7 +64,7 @@ fn orthonormalize(q: &mut [f64], long: usize) {
     }
 }
 
-/// Takes from `column` its part along the unit vector `direction`.
+/// Subtracts from `column` its component along the unit vector `direction`.
 fn remove(column: &mut [f64], direction: &[f64]) {
     let part = dot(column, direction);
     for (x, d) in column.iter_mut().zip(direction) {
@@ -71,7 +72,7 @@ fn remove(column: &mut [f64], direction: &[f64]) {
     }
 }
 
-/// Eight partial sums, so that the compiler can use vectors.
+/// Uses eight partial sums, so that the compiler can vectorise.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
@@ -89,11 +90,12 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    /// Each entry of the Gram matrix, of unit vectors up to 128 long that were rounded to f32: absolute.
+    /// Absolute tolerance for each entry of the Gram matrix of unit vectors of length up to 128, rounded to
+    /// f32.
     const ORTHONORMAL_F32: f64 = 1e-6;
-    /// As above, before rounding to f32: absolute.
+    /// The same before rounding to f32.
     const ORTHONORMAL_F64: f64 = 1e-14;
-    /// A against Q·R where R = Qᵀ·A, entries of a few units: absolute.
+    /// Absolute tolerance for A against Q·R with R = Qᵀ·A, for entries of a few units.
     const FACTOR: f64 = 1e-12;
 
     fn drawn(rows: usize, columns: usize, gain: f64) -> Vec<f32> {
@@ -124,7 +126,7 @@ mod tests {
         }
     }
 
-    /// Q is the one factor of A with a positive diagonal in R: R = Qᵀ·A is upper triangular with one.
+    /// Q is the unique factor of A for which R = Qᵀ·A is upper triangular with a positive diagonal.
     #[test]
     fn it_is_one_qr_with_a_positive_diagonal() {
         let (long, short) = (40, 21);
@@ -153,7 +155,7 @@ mod tests {
         }
     }
 
-    /// Columns that differ by a ten-millionth of themselves: one pass would leave products of 1e-9.
+    /// Columns that differ by one part in ten million: a single pass would leave products of 1e-9.
     #[test]
     fn nearly_parallel_columns_become_orthonormal() {
         let (long, short) = (50, 20);
@@ -170,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Both signs come up: a factor with its signs fixed by the algorithm alone is not uniform.
+    /// Both signs occur: a factor whose signs are fixed by the algorithm would not be uniform.
     #[test]
     fn a_single_entry_has_both_signs() {
         let sign = |seed| {

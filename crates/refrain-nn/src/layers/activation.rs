@@ -1,4 +1,4 @@
-//! Activation: a function of each element, or softmax of each row.
+//! Activation layer: a function of each element, or softmax of each row.
 
 use super::Layer;
 use crate::activation::Activation;
@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 
 /// Applies an activation: `y = activation(x)`.
 ///
-/// Input and output `(…, F)`; softmax works over the `F` features.
+/// Input and output are `(…, F)`; softmax is computed over the `F` features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationLayer {
-    /// Which.
+    /// The activation.
     pub activation: Activation,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl ActivationLayer {
-    /// Applies `activation`.
+    /// Creates a layer that applies `activation`.
     pub fn new(activation: Activation) -> Self {
         Self { activation, name: None }
     }
@@ -43,7 +43,8 @@ impl Layer for ActivationLayer {
     }
 }
 
-/// The edge with `activation` applied to `edge`, which has features: a linear one is `edge` itself.
+/// Returns the edge with `activation` applied to `edge`, which has features. For a linear activation it is
+/// `edge` itself.
 pub(super) fn lower_activation(plan: &mut Plan<'_>, activation: Activation, edge: EdgeId) -> EdgeId {
     if activation == Activation::Linear {
         return edge;
@@ -53,12 +54,12 @@ pub(super) fn lower_activation(plan: &mut Plan<'_>, activation: Activation, edge
     plan.op(Box::new(op), &[edge], &[spec])[0]
 }
 
-/// `y = activation(x)` on rows. Backward needs `y` alone.
+/// `y = activation(x)` on rows. The backward pass needs only `y`.
 #[derive(Debug, Clone)]
 struct ActivationOp {
     activation: Activation,
     width: usize,
-    /// The gradient of softmax where it is added to that of another reader.
+    /// The gradient of softmax when it is added to that of another reader.
     scratch: AlignedVec,
 }
 

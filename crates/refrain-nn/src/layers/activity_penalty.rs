@@ -1,4 +1,4 @@
-//! ActivityPenalty: what large and fast changing activations cost in training.
+//! ActivityPenalty: a training penalty on large and fast-changing activations.
 
 use super::Layer;
 use crate::error::Error;
@@ -7,30 +7,32 @@ use refrain_kernels::activity::{measure, slopes};
 use refrain_kernels::elementwise::copy_columns;
 use serde::{Deserialize, Serialize};
 
-/// Passes its input on and adds a penalty on it to the loss that training lowers and reports:
-/// `l2 · mean(x²) + temporal · mean((x[t+1] − x[t])²)`, activation regularisation and temporal activation
-/// regularisation (Merity, McCann & Socher 2017). Outside of training it costs nothing, as dropout does.
+/// Passes its input through and adds a penalty on it to the training loss: `l2 · mean(x²) + temporal ·
+/// mean((x[t+1] − x[t])²)`, activation regularisation and temporal activation regularisation (Merity, McCann
+/// & Socher 2017). Like dropout, it is active only in training.
 ///
-/// Keras's `ActivityRegularization(l2)` is a sum over the batch; this is a mean, which does not depend on its size.
+/// Keras's `ActivityRegularization(l2)` is a sum over the batch; this is a mean, which does not depend on the
+/// batch size.
 ///
-/// Input and output `(…, F)`; `temporal` needs a time axis. The means are over all elements of the batch's real
-/// steps and over all elements of neighbouring real steps of the same sequence; the mean of none is 0.
+/// Input and output are `(…, F)`; `temporal` needs a time axis. The means are over all elements of the
+/// batch's real steps, and over all elements of consecutive real steps of the same sequence. The mean of no
+/// elements is 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivityPenalty {
     /// The factor of the mean square, at least 0.
     #[serde(default)]
     pub l2: f32,
-    /// The factor of the mean square of what changes from step to step, at least 0.
+    /// The factor of the mean square of the change from step to step, at least 0.
     #[serde(default)]
     pub temporal: f32,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl ActivityPenalty {
-    /// A penalty with these factors.
+    /// Creates a penalty with these factors.
     pub fn new(l2: f32, temporal: f32) -> Self {
         Self { l2, temporal, name: None }
     }
@@ -79,14 +81,15 @@ struct PenaltyOp {
     l2: f32,
     temporal: f32,
     axis: Axis,
-    /// For each row the rows of its sequence one step before and one after; itself where there is none.
+    /// For each row, the rows of its sequence one step before and one step after. At either end it is the row
+    /// itself.
     before: Vec<u32>,
     after: Vec<u32>,
-    /// Sums of each row.
+    /// The sum for each row.
     squares: Vec<f64>,
     steps: Vec<f64>,
     penalty: f64,
-    /// Twice each factor over the number of elements of its mean.
+    /// Twice each factor, divided by the number of elements of its mean.
     slopes: [f32; 2],
 }
 
@@ -164,7 +167,7 @@ mod tests {
     use crate::gradcheck::{Bench, Input};
     use crate::layers::tests::support::check;
 
-    /// Roundings of a factor to f32.
+    /// Rounding of a factor to f32.
     const TOLERANCE: f64 = 1e-6;
 
     fn penalty(layer: &ActivityPenalty, x: Input, mode: Mode) -> f64 {
@@ -176,7 +179,7 @@ mod tests {
         bench.operation(0).penalty()
     }
 
-    /// Of the rows 1 2 | 3 5 | 4 4 and, in another sequence, 2 0.
+    /// Returns the rows 1 2 | 3 5 | 4 4 and, in another sequence, 2 0.
     fn x() -> Input {
         Input::steps(2, &[&[], &[2.0, 0.0], &[1.0, 2.0, 3.0, 5.0, 4.0, 4.0]])
     }

@@ -1,4 +1,4 @@
-//! The product of rows with a parameter, which a dense layer owns and a tied one shares.
+//! The product of rows with a parameter that a dense layer owns and a tied layer shares.
 
 use crate::error::Error;
 use crate::graph::{
@@ -11,13 +11,13 @@ use refrain_kernels::{
 };
 use std::ops::Range;
 
-/// Floats of the parameter that are packed together (1 MB): so many that every row passes seldom, and so few that
-/// they stay in cache and cost little memory.
+/// The number of the parameter's floats that are packed together (1 MB): large enough that the rows are read
+/// only a few times, and small enough to stay in cache and use little memory.
 const PIECE: usize = 1 << 18;
-/// Columns of a piece are whole panels.
+/// The number of columns in a panel. A piece has whole panels.
 const PANEL: usize = 64;
 
-/// `y = x · W + b` over rows, where `W` `(I, O)` is the parameter or, transposed, `(O, I)`.
+/// `y = x · W + b` over rows. `W` `(I, O)` is the parameter or, transposed, `(O, I)`.
 #[derive(Debug, Clone)]
 pub(crate) struct Affine {
     matrix: SpanId,
@@ -25,13 +25,13 @@ pub(crate) struct Affine {
     bias: Option<SpanId>,
     inputs: usize,
     outputs: usize,
-    /// `W`, where it was packed for many passes.
+    /// `W`, if it was packed for several passes.
     packed: Packed,
     packed_bias: AlignedVec,
 }
 
 impl Affine {
-    /// The parameter is `(inputs, outputs)`.
+    /// Creates a product whose parameter is `(inputs, outputs)`.
     pub(super) fn new(matrix: SpanId, bias: Option<SpanId>, inputs: usize, outputs: usize) -> Self {
         let shape = PanelShape::plain(outputs);
         Self {
@@ -45,45 +45,45 @@ impl Affine {
         }
     }
 
-    /// The parameter is `(outputs, inputs)`.
+    /// Creates a product whose parameter is `(outputs, inputs)`.
     pub(super) fn transposed(matrix: SpanId, bias: Option<SpanId>, inputs: usize, outputs: usize) -> Self {
         Self { transposed: true, ..Self::new(matrix, bias, inputs, outputs) }
     }
 
-    /// Plans it on the rows of an edge.
+    /// Plans the product on the rows of an edge.
     pub(super) fn lower(self, plan: &mut Plan<'_>, input: EdgeId) -> EdgeId {
         self.charge(plan);
         let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.outputs) };
         plan.op(Box::new(self), &[input], &[spec])[0]
     }
 
-    /// Counts the memory that it needs.
+    /// Counts the memory that the product needs.
     pub(super) fn charge(&self, plan: &mut Plan<'_>) {
         plan.charge_matrix(PanelShape::plain(self.outputs), self.inputs);
     }
 
-    /// Columns of what it gives.
+    /// Returns the number of output columns.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Columns of what it takes.
+    /// Returns the number of input columns.
     pub(crate) fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// The outputs, some at a time.
+    /// Returns the output columns, one piece at a time.
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (outputs, width) = (self.outputs, (PIECE / self.inputs.max(1) / PANEL).max(1) * PANEL);
         (0..outputs).step_by(width).map(move |first| first..outputs.min(first + width))
     }
 
-    /// Where the columns `piece` of `W` lie in the parameter, and the distance of its rows.
+    /// Returns the offset of the columns `piece` of `W` in the parameter, and the distance between rows.
     fn place(&self, piece: &Range<usize>) -> (usize, usize) {
         if self.transposed { (piece.start * self.inputs, self.inputs) } else { (piece.start, self.outputs) }
     }
 
-    /// The columns `piece` of `W`, packed.
+    /// Packs the columns `piece` of `W`.
     fn pack_piece(
         &self,
         engine: &Engine,
@@ -101,7 +101,7 @@ impl Affine {
         packed
     }
 
-    /// The transpose of the same columns, packed.
+    /// Packs the transpose of the columns `piece` of `W`.
     fn pack_piece_across(
         &self,
         engine: &Engine,
@@ -119,7 +119,8 @@ impl Affine {
         packed
     }
 
-    /// What [`Affine::forward_rows`] and, in training, [`Affine::backward_rows`] pack into the workspace.
+    /// Returns the size of what [`Affine::forward_rows`] and, in training, [`Affine::backward_rows`] pack
+    /// into the workspace.
     pub(crate) fn piece_bytes(&self, mode: Mode) -> u64 {
         let columns = self.pieces().map(|piece| piece.len()).max().unwrap_or(0);
         let along = of_packed(PanelShape::plain(columns), self.inputs);
@@ -127,7 +128,7 @@ impl Affine {
         if mode == Mode::Train { along.max(across) } else { along }
     }
 
-    /// What it takes of its own, and all of its weights packed.
+    /// Returns the size of its own buffers, and of all its packed weights.
     pub(crate) fn own_bytes(&self, packed: bool) -> (u64, u64) {
         let shape = PanelShape::plain(self.outputs);
         (of_packed(shape, 1), if packed { of_packed(shape, self.inputs) } else { 0 })
@@ -139,7 +140,7 @@ impl Affine {
         }
     }
 
-    /// `y = x · W + b` for some rows.
+    /// Computes `y = x · W + b` for some rows.
     pub(crate) fn forward_rows(
         &mut self,
         engine: &Engine,
@@ -157,13 +158,13 @@ impl Affine {
         }
     }
 
-    /// The same with the parameters as [`Op::pack`] last saw them.
+    /// Computes `y = x · W + b` for some rows with the parameters as [`Op::pack`] last saw them.
     pub(crate) fn forward_packed(&self, engine: &Engine, x: Rows<'_>, y: RowsMut<'_>) {
         matmul(engine, x, &self.packed, Some(&self.packed_bias), false, y);
     }
 
-    /// From the gradient `dy` of some rows adds to the parameters' gradients, and overwrites `dx`, or adds to it
-    /// with `add`.
+    /// Adds to the parameters' gradients from the gradient `dy` of some rows, and overwrites `dx` or, with
+    /// `add`, adds to it.
     pub(crate) fn backward_rows(
         &mut self,
         engine: &Engine,
@@ -265,7 +266,7 @@ mod tests {
         v
     }
 
-    /// Forward and backward in pieces, the rows in blocks that end there.
+    /// Runs forward and backward in pieces, with the rows in blocks that end at `ends`.
     fn run(transposed: bool, ends: &[usize]) -> (Vec<u32>, Vec<u32>, Vec<u32>, Vec<u32>) {
         let engine = Engine::new(Isa::detect(), 2);
         let mut params = Params::default();
@@ -300,7 +301,7 @@ mod tests {
         };
         let of = |id| params.gradient(id).iter().map(|x| x.to_bits()).collect();
         let y = bits(Rows::new(&y, ROWS, OUTPUTS));
-        // The parameter packed whole, as for a session, gives the same.
+        // Packing the whole parameter, as a session does, gives the same result.
         affine.pack(&engine, &params);
         let mut whole = numbers(ROWS, OUTPUTS, 6);
         let (x, to) = (Rows::new(&x, ROWS, INPUTS), RowsMut::new(&mut whole, ROWS, OUTPUTS));
@@ -334,10 +335,10 @@ mod tests {
         let (x, dy) = (numbers(ROWS, INPUTS, 1), numbers(ROWS, OUTPUTS, 2));
         let x = |r: usize, i: usize| f64::from(x[r * row_step(INPUTS) + i]);
         let dy = |r: usize, o: usize| f64::from(dy[r * row_step(OUTPUTS) + o]);
-        // Sums of up to 4,000 products of numbers below 1, in f32: absolute.
+        // Absolute tolerance for f32 sums of up to 4,000 products of numbers below 1.
         let close = |got: u32, want: f64| assert!((f64::from(f32::from_bits(got)) - want).abs() < 2e-3);
         for (r, i, o) in [(0, 0, 0), (20, 3_999, 599), (7, 1_234, 256), (13, 77, 511)] {
-            // The bias has its own values, which the difference to another input takes out.
+            // The bias has its own values, which the difference to another input removes.
             for (t, y, dx, dw) in [(false, &y, &dx, &dw), (true, &yt, &dxt, &dwt)] {
                 let product = |r: usize| (0..INPUTS).map(|i| x(r, i) * w(i, o, t)).sum::<f64>();
                 let other = (r + 1) % ROWS;

@@ -1,4 +1,4 @@
-//! Bidirectional: a recurrent layer forwards and its copy backwards.
+//! Bidirectional: runs a recurrent layer in both directions.
 
 use super::Layer;
 use super::merge::{average, concatenate, product, sum};
@@ -8,52 +8,55 @@ use crate::graph::{EdgeId, Plan};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What [`Bidirectional`] needs of the layer that it runs in both directions.
+/// What [`Bidirectional`] needs from the layer that it runs in both directions.
 pub trait RecurrentLayer: Layer {
-    /// Its copy that reads sequences from their end with `backwards`, from their start without.
+    /// Returns a copy of the layer that reads sequences from their end if `backwards`, otherwise from their
+    /// start.
     fn with_direction(&self, backwards: bool) -> Box<dyn RecurrentLayer>;
 
-    /// Whether its first output is a sequence, in the order in which it was read.
+    /// Returns whether the first output is a sequence, in the order in which it was read.
     fn returns_sequences(&self) -> bool;
 
-    /// Whether its final states follow its first output.
+    /// Returns whether the final states follow the first output.
     fn returns_state(&self) -> bool;
 
-    /// [`Layer::without_dropout`] as a recurrent layer.
+    /// Returns [`Layer::without_dropout`] as a recurrent layer.
     fn recurrent_without_noise(&self) -> Box<dyn RecurrentLayer> {
         self.with_direction(self.goes_backwards())
     }
 
-    /// Whether it reads sequences from their end already: what its setting `go_backwards` says, if it has one.
+    /// Returns whether the layer already reads sequences from their end: the value of its setting
+    /// `go_backwards`, if it has one.
     fn goes_backwards(&self) -> bool {
         self.config().get("go_backwards").and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 }
 
-/// How the outputs of the two directions become one.
+/// How the outputs of the two directions are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeMode {
-    /// Side by side: `(…, 2·units)`, forward first.
+    /// Concatenated: `(…, 2·units)`, forward first.
     #[default]
     Concat,
-    /// Their sum.
+    /// The sum.
     Sum,
-    /// Their product.
+    /// The product.
     Mul,
-    /// Their mean.
+    /// The mean.
     Ave,
 }
 
 /// Runs a recurrent layer over sequences in both directions (Schuster & Paliwal 1997).
 ///
-/// Input `(N, T, F)`, optionally followed by the initial states of the forward and then the backward half;
-/// output as of the layer inside, merged: `(N, 2·units)` or `(N, T, 2·units)` with [`MergeMode::Concat`],
-/// else `(N, units)` or `(N, T, units)`. Each step of a sequence holds what both directions made of it. Where
-/// the layer returns its state, the states of the forward and then those of the backward half follow.
+/// The input is `(N, T, F)`, optionally followed by the initial states of the forward and then the backward
+/// half. The output is that of the wrapped layer, merged: `(N, 2·units)` or `(N, T, 2·units)` with
+/// [`MergeMode::Concat`], otherwise `(N, units)` or `(N, T, units)`. Each step combines the results of both
+/// directions for that step. If the layer returns its state, the states of the forward half follow, then
+/// those of the backward half.
 ///
-/// The two halves have parameters of their own, named `forward_lstm/kernel`, `backward_lstm/kernel` and so on
-/// after the layer inside.
+/// The two halves have separate parameters, named after the wrapped layer: `forward_lstm/kernel`,
+/// `backward_lstm/kernel` and so on.
 #[derive(Debug, Clone)]
 pub struct Bidirectional {
     layer: Arc<dyn RecurrentLayer>,
@@ -62,7 +65,7 @@ pub struct Bidirectional {
 }
 
 impl Bidirectional {
-    /// Runs `layer` in both directions, outputs side by side.
+    /// Creates a layer that runs `layer` in both directions and concatenates the outputs.
     pub fn new(layer: impl RecurrentLayer + 'static) -> Self {
         Self::of(Arc::new(layer))
     }
@@ -77,7 +80,7 @@ impl Bidirectional {
         name,
     }
 
-    /// One direction over `inputs`, in its own scope.
+    /// Plans one direction over `inputs`, in its own scope.
     fn half(&self, plan: &mut Plan<'_>, backwards: bool, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         let inner = match self.layer.name() {
             Some(name) => name.to_owned(),
@@ -113,7 +116,7 @@ impl Layer for Bidirectional {
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
         if self.layer.goes_backwards() {
-            let expected = "false: Bidirectional makes the backward half itself";
+            let expected = "false: Bidirectional creates the backward half itself";
             return Err(Error::setting(plan.name(), "go_backwards", true, expected));
         }
         let Some((&x, states)) = inputs.split_first().filter(|(_, states)| states.len() % 2 == 0) else {
@@ -150,12 +153,12 @@ impl Layer for Bidirectional {
     }
 }
 
-/// A layer's entry in the config of the layer around it.
+/// Returns a layer's entry in the config of the layer that wraps it.
 pub(super) fn nested(class_name: &str, config: serde_json::Value) -> serde_json::Value {
     serde_json::json!({ "class_name": class_name, "config": config })
 }
 
-/// `SimpleRNN` as `simple_rnn`: how Keras names a layer after its class.
+/// Converts `SimpleRNN` to `simple_rnn`, as Keras names layers after their class.
 pub(crate) fn snake_case(class_name: &str) -> String {
     let chars: Vec<char> = class_name.chars().collect();
     let mut name = String::new();
@@ -177,7 +180,7 @@ mod tests {
     use crate::graph::{Backward, Causality, EdgeSpec, Forward, LayoutId, Mode, Op};
     use crate::layers::tests::support::check;
 
-    /// The recurrence `h = h + x`, small enough to be checked by eye, with the inputs and outputs of a SimpleRNN.
+    /// The recurrence `h = h + x`, simple enough to check by eye, with the inputs and outputs of a SimpleRNN.
     #[derive(Debug, Clone, Default)]
     struct RunningSum {
         go_backwards: bool,

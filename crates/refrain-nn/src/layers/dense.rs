@@ -11,42 +11,43 @@ use crate::params::ParamSpec;
 use crate::regularizer::Regularizer;
 use serde::{Deserialize, Serialize};
 
-/// A densely connected layer: `y = activation(x · kernel + bias)`.
+/// A fully connected layer: `y = activation(x · kernel + bias)`.
 ///
-/// Input `(…, I)`, output `(…, units)`; on a sequence it works on every step, so [`super::TimeDistributed`] is
-/// not needed for it. Parameters: `kernel` `(I, units)`, `bias` `(units)`.
+/// The input is `(…, I)`, the output `(…, units)`. On a sequence the layer is applied to every step, so
+/// [`super::TimeDistributed`] is not needed. Parameters: `kernel` `(I, units)`, `bias` `(units)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {
-    /// Width of the output.
+    /// The width of the output.
     pub units: usize,
-    /// Applied to the sum.
+    /// The activation.
     #[serde(default)]
     pub activation: Activation,
-    /// Whether a bias is added.
+    /// Whether to add a bias.
     #[serde(default = "yes")]
     pub use_bias: bool,
-    /// Of the kernel; Glorot uniform by default.
+    /// The kernel's initialiser; Glorot uniform by default.
     #[serde(default = "glorot")]
     pub kernel_initializer: Initializer,
-    /// Of the bias; zeros by default.
+    /// The bias's initialiser; zeros by default.
     #[serde(default = "zeros")]
     pub bias_initializer: Initializer,
-    /// Penalty on the kernel.
+    /// The penalty on the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_regularizer: Option<Regularizer>,
-    /// Penalty on the bias.
+    /// The penalty on the bias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias_regularizer: Option<Regularizer>,
-    /// Whether training changes it.
+    /// Whether training changes the layer's parameters.
     #[serde(default = "yes")]
     pub trainable: bool,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// The widest layer: far beyond what trains, and small enough that no product of a few sizes overflows.
+/// The largest width: far beyond practical models, and small enough that products of a few sizes do not
+/// overflow.
 pub(super) const MOST_UNITS: usize = 1 << 24;
 
 pub(super) fn check_units(layer: &str, units: usize) -> Result<(), Error> {
@@ -69,7 +70,7 @@ pub(super) fn zeros() -> Initializer {
 }
 
 impl Dense {
-    /// `units` outputs, linear, with Keras's defaults.
+    /// Creates a linear layer with `units` outputs and Keras's defaults.
     pub fn new(units: usize) -> Self {
         Self {
             units,
@@ -87,7 +88,7 @@ impl Dense {
     setters! {
         /// Sets the activation.
         activation: Activation,
-        /// Sets whether a bias is added.
+        /// Sets whether to add a bias.
         use_bias: bool,
         /// Sets the kernel's initialiser.
         kernel_initializer: Initializer,
@@ -98,7 +99,7 @@ impl Dense {
         /// Sets the bias's penalty.
         bias_regularizer: Some(Regularizer),
         name,
-        /// Sets whether training changes it.
+        /// Sets whether training changes the layer's parameters.
         trainable: bool,
     }
 }

@@ -1,4 +1,4 @@
-//! Dropout: elements are zeroed at random in training.
+//! Dropout: zeroes random elements in training.
 
 use super::Layer;
 use crate::error::Error;
@@ -8,23 +8,23 @@ use refrain_kernels::elementwise::copy_columns;
 use refrain_kernels::philox::Key;
 use serde::{Deserialize, Serialize};
 
-/// Drops a share of the elements in training and scales the others by `1 / (1 − rate)` (Srivastava et al.
-/// 2014); outside of training it changes nothing.
+/// Sets a fraction of the elements to zero in training and scales the others by `1 / (1 − rate)` (Srivastava
+/// et al. 2014). Outside of training it does nothing.
 ///
-/// Input and output `(…, F)`. Every element of every step is drawn by itself, as a function of the model's
-/// seed, the number of the batch and the element's place in the caller's array.
+/// Input and output are `(…, F)`. Every element of every step is drawn independently, as a function of the
+/// model's seed, the number of the batch and the element's position in the caller's array.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
-    /// The share that is dropped: at least 0 and below 1.
+    /// The fraction to drop: at least 0 and below 1.
     pub rate: f32,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Dropout {
-    /// Drops the share `rate` of the elements.
+    /// Creates a layer that drops the fraction `rate` of the elements.
     pub fn new(rate: f32) -> Self {
         Self { rate, name: None }
     }
@@ -51,7 +51,7 @@ impl Layer for Dropout {
     }
 }
 
-/// Refuses a share that is not at least 0 and below 1.
+/// Returns an error unless the rate is at least 0 and below 1.
 pub(super) fn check_rate(layer: &str, setting: &'static str, rate: f32) -> Result<(), Error> {
     if (0.0..1.0).contains(&rate) {
         return Ok(());
@@ -59,7 +59,7 @@ pub(super) fn check_rate(layer: &str, setting: &'static str, rate: f32) -> Resul
     Err(Error::setting(layer, setting, rate, "at least 0 and below 1"))
 }
 
-/// Whether a rate is the one that a config leaves out.
+/// Returns whether a rate is the default, which configs omit.
 pub(super) fn is_zero(rate: &f32) -> bool {
     *rate == 0.0
 }
@@ -68,7 +68,7 @@ pub(super) fn key(random: RandomKey, purpose: u32) -> Key {
     Key { seed: random.seed, purpose, counter: random.counter }
 }
 
-/// The numbers of this many rows' first elements.
+/// Returns the size of the numbers of this many rows' first elements.
 fn first_bytes(rows: u64) -> u64 {
     grown(rows).saturating_mul(size_of::<u64>() as u64)
 }
@@ -133,19 +133,21 @@ impl Op for DropoutOp {
     }
 }
 
-/// The `dropout` option of recurrent layers: masks over the input's features that stay the same at every step
-/// of a sequence. One input edge, an output edge for each mask.
+/// The `dropout` option of recurrent layers: masks over the input's features that are the same at every step
+/// of a sequence. It has one input edge, and one output edge per mask.
 #[derive(Debug, Clone)]
 pub(super) struct InputDropout {
     rate: f32,
     groups: usize,
     purpose: u32,
-    /// For each mask, the first element of each row: masks `(groups, N, width)` in the caller's order.
+    /// For each mask, the first element of each row. The masks are `(groups, N, width)` in the caller's
+    /// order.
     first: Vec<u64>,
 }
 
 impl InputDropout {
-    /// `x`, which has features and a time axis, under each of `groups` masks. `rate` is at least 0 and below 1.
+    /// Plans `groups` masked copies of `x`, which has features and a time axis. `rate` is at least 0 and
+    /// below 1.
     pub(super) fn lower(plan: &mut Plan<'_>, x: EdgeId, rate: f32, groups: usize) -> Vec<EdgeId> {
         let specs = vec![plan.spec(x); groups];
         let op = Self { rate, groups, purpose: plan.purpose(), first: Vec::new() };
@@ -179,7 +181,8 @@ impl Op for InputDropout {
 
     fn backward(&mut self, cx: &mut Backward<'_>) -> Result<(), Error> {
         let (engine, key, rows) = (cx.engine, key(cx.random, self.purpose), cx.input(0).rows());
-        // The executor comes here only when some output has a gradient, so that the input's is always written.
+        // The executor only runs this if some output has a gradient, so the input's gradient is always
+        // written.
         let mut written = false;
         for group in 0..self.groups {
             let Some(dy) = cx.d_output(group) else { continue };

@@ -1,4 +1,4 @@
-//! Embedding: each id becomes a row of a table.
+//! Embedding: looks up each id in a table.
 
 use super::Layer;
 use super::dense::yes;
@@ -20,40 +20,40 @@ use std::any::Any;
 
 /// Turns ids into vectors: `y = embeddings[id]`.
 ///
-/// Input ids `(N, T)` or `(N)`, below `input_dim`; output `(N, T, output_dim)` or `(N, output_dim)`. With `mask_zero`
-/// the steps of id 0, the padding, are dropped: later layers never see them, and a returned sequence holds 0 there.
-/// With `dropout` a share of the ids has zero rows for a whole batch of training, wherever they stand (Gal &
-/// Ghahramani 2016), and the rows of the others are scaled by `1 / (1 − dropout)`. Parameter: `embeddings`
-/// `(input_dim, output_dim)`.
+/// The input is ids `(N, T)` or `(N)`, below `input_dim`; the output is `(N, T, output_dim)` or `(N,
+/// output_dim)`. With `mask_zero`, steps with id 0, the padding, are dropped: later layers never see them,
+/// and a returned sequence has 0 there. With `dropout`, a fraction of the ids gets zero rows throughout a
+/// training batch (Gal & Ghahramani 2016), and the rows of the others are scaled by `1 / (1 − dropout)`.
+/// Parameter: `embeddings` `(input_dim, output_dim)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
-    /// Ids: the largest id plus 1. With `mask_zero` id 0 counts too.
+    /// The number of ids: the largest id plus 1. With `mask_zero`, id 0 counts too.
     pub input_dim: usize,
-    /// Width of the output.
+    /// The width of the output.
     pub output_dim: usize,
-    /// Of the table; uniform within ±0.05 by default.
+    /// The table's initialiser; uniform within ±0.05 by default.
     #[serde(default = "Initializer::random_uniform")]
     pub embeddings_initializer: Initializer,
-    /// Penalty on the table.
+    /// The penalty on the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embeddings_regularizer: Option<Regularizer>,
-    /// Whether steps of id 0 are dropped.
+    /// Whether to drop steps with id 0.
     #[serde(default)]
     pub mask_zero: bool,
-    /// The share of the ids that a batch of training drops: at least 0 and below 1.
+    /// The fraction of the ids to drop in each training batch: at least 0 and below 1.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropout: f32,
-    /// Whether training changes it.
+    /// Whether training changes the layer's parameters.
     #[serde(default = "yes")]
     pub trainable: bool,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Embedding {
-    /// A table of `input_dim` rows of `output_dim` floats, with Keras's defaults.
+    /// Creates a table of `input_dim` rows of `output_dim` floats, with Keras's defaults.
     pub fn new(input_dim: usize, output_dim: usize) -> Self {
         Self {
             input_dim,
@@ -72,11 +72,11 @@ impl Embedding {
         embeddings_initializer: Initializer,
         /// Sets the table's penalty.
         embeddings_regularizer: Some(Regularizer),
-        /// Sets whether steps of id 0 are dropped.
+        /// Sets whether to drop steps with id 0.
         mask_zero: bool,
-        /// Sets the share of the ids that a batch of training drops.
+        /// Sets the fraction of the ids to drop in each training batch.
         dropout: f32,
-        /// Sets whether training changes it.
+        /// Sets whether training changes the layer's parameters.
         trainable: bool,
         name,
     }
@@ -134,11 +134,11 @@ struct Lookup {
     layer: String,
     table: SpanId,
     vocabulary: usize,
-    /// Of the input.
+    /// The axis of the input.
     axis: Axis,
-    /// The steps that are left, where id 0 is dropped.
+    /// The remaining steps, if id 0 is dropped.
     subset: Option<Subset>,
-    /// Their ids.
+    /// The ids of the remaining steps.
     kept: Vec<u32>,
     dropout: Option<IdDropout>,
 }
@@ -160,30 +160,30 @@ impl Lookup {
     }
 }
 
-/// The ids that training drops, all of a table's drawn anew for each batch.
+/// The ids dropped in training, drawn for the whole table in each batch.
 #[derive(Debug, Clone)]
 pub(super) struct IdDropout {
     rate: f32,
-    /// Of the lookup.
+    /// The purpose number of the lookup.
     purpose: u32,
-    /// For each id 0 or `1 / (1 − rate)`; none outside of training.
+    /// For each id, 0 or `1 / (1 − rate)`; empty outside of training.
     factors: AlignedVec,
 }
 
 impl IdDropout {
-    /// None where nothing is dropped.
+    /// Returns `None` if nothing is dropped.
     fn new(rate: f32, purpose: u32) -> Option<Self> {
         (rate > 0.0).then(|| Self { rate, purpose, factors: AlignedVec::default() })
     }
 
-    /// Draws the batch's ids: an id is the number of its random element.
+    /// Draws the batch's ids. The id is the index of its random element.
     pub(super) fn draw(&mut self, engine: &Engine, random: RandomKey, vocabulary: usize) {
         self.factors.resize(row_step(vocabulary));
         let factors = RowsMut::new(&mut self.factors, 1, vocabulary);
         mask(engine, key(random, self.purpose), self.rate, &[0], factors);
     }
 
-    /// Scales rows that are those of the table, id after id.
+    /// Scales the rows of the table, id by id.
     pub(super) fn scale_table(&self, mut rows: RowsMut<'_>) {
         for (id, &factor) in self.factors.iter().enumerate().take(rows.count()) {
             rows.row(id).iter_mut().for_each(|x| *x = if factor == 0.0 { 0.0 } else { factor * *x });
@@ -191,14 +191,15 @@ impl IdDropout {
     }
 }
 
-/// What an edge holds that an embedding wrote.
+/// The contents of an edge that an embedding wrote.
 pub(super) struct LookedUp {
     pub(super) ids: EdgeId,
     pub(super) table: SpanId,
     pub(super) dropout: Option<IdDropout>,
 }
 
-/// The ids and the table whose rows an edge holds, if it holds just these, or in training those that are not dropped.
+/// Returns the ids and the table whose rows an edge holds, if it holds exactly those, or in training those
+/// that are not dropped.
 pub(super) fn looked_up(plan: &Plan<'_>, edge: EdgeId) -> Option<LookedUp> {
     let node = &plan.graph.nodes[plan.graph.producer(edge)?];
     let op: &dyn Any = &*node.op;

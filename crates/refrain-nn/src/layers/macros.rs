@@ -1,7 +1,7 @@
-//! What each layer of this library would write again.
+//! Code that all layers of this library share.
 
-/// The methods of `Layer` that follow from a layer's fields: `name`, with `trainable` that one too. The layer itself is
-/// its config.
+/// Implements the methods of `Layer` that follow from a layer's fields: `name` and, with `trainable`, that
+/// one too. The config is the serialized layer.
 macro_rules! named_layer {
     ($class:expr) => {
         fn class_name(&self) -> &'static str {
@@ -29,7 +29,8 @@ macro_rules! named_layer {
     };
 }
 
-/// Builder methods that set one field each: `field: Type`, `field: Some(Type)` for one that may be absent, and `name`.
+/// Builder methods that set one field each: `field: Type`, or `field: Some(Type)` for an optional one, and
+/// `name`.
 macro_rules! setters {
     () => {};
     ($(#[$doc:meta])* $field:ident: Some($type:ty) $(, $($rest:tt)*)?) => {

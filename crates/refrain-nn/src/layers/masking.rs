@@ -1,4 +1,4 @@
-//! Masking: steps that hold nothing but a marker are dropped.
+//! Masking: drops steps that hold only a marker value.
 
 use super::Layer;
 use crate::error::Error;
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 /// Drops the steps whose features all equal `mask_value`.
 ///
-/// Input `(N, T, F)`; the output has the same rows without the dropped ones, on a time axis of its own: later
-/// layers never see them, and a returned sequence holds 0 there.
+/// The input is `(N, T, F)`. The output has the remaining rows on a new time axis: later layers never see the
+/// dropped steps, and a returned sequence has 0 there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Masking {
-    /// The value that marks a step to be dropped; 0 by default.
+    /// The value that marks a step to drop; 0 by default.
     #[serde(default)]
     pub mask_value: f32,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Masking {
-    /// Drops the steps whose features all equal `mask_value`.
+    /// Creates a layer that drops the steps whose features all equal `mask_value`.
     pub fn new(mask_value: f32) -> Self {
         Self { mask_value, name: None }
     }
@@ -54,7 +54,7 @@ impl Layer for Masking {
     }
 }
 
-/// A time axis with some of the rows of another.
+/// A time axis with a subset of another axis's rows.
 #[derive(Debug, Clone)]
 pub(super) struct Subset {
     layout: LayoutId,
@@ -66,7 +66,7 @@ impl Subset {
         Self { layout, rows: Vec::new() }
     }
 
-    /// Makes the layout of the rows of the first input, which has a time axis, for which `keep` is true.
+    /// Makes the layout of those rows of the first input, which has a time axis, for which `keep` is true.
     pub(super) fn make(&mut self, cx: &mut Forward<'_>, keep: impl Fn(usize) -> bool) {
         let rows = &mut self.rows;
         cx.make_layout(self.layout, |made, source| {
@@ -83,7 +83,7 @@ impl Subset {
         });
     }
 
-    /// For each row that is left, the row of the input that it was.
+    /// Returns, for each remaining row, its row in the input.
     pub(super) fn rows(&self) -> &[u32] {
         &self.rows
     }

@@ -1,4 +1,4 @@
-//! Several edges become one: sum, product, mean, or side by side.
+//! Merging several edges: sum, product, mean or concatenation.
 
 use super::Layer;
 use crate::error::Error;
@@ -9,27 +9,27 @@ use refrain_kernels::elementwise::{copy_columns, multiply_rows, scale_rows, take
 use refrain_kernels::{AlignedVec, Rows, RowsMut};
 use serde::{Deserialize, Serialize};
 
-/// The sum of two or more inputs of the same shape, on the same time axis or without one.
+/// The sum of two or more inputs of the same shape, all on the same time axis or all without one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// Two or more inputs side by side: `(…, F₁)`, `(…, F₂)`, … become `(…, F₁ + F₂ + …)`, on the same time axis
-/// or without one.
+/// The concatenation of two or more inputs along the features: `(…, F₁)`, `(…, F₂)`, … become `(…, F₁ + F₂ +
+/// …)`. All are on the same time axis or all without one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concatenate {
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Add {
-    /// The sum of its inputs.
+    /// Creates a layer that adds its inputs.
     pub fn new() -> Self {
         Self::default()
     }
@@ -40,7 +40,7 @@ impl Add {
 }
 
 impl Concatenate {
-    /// Its inputs side by side.
+    /// Creates a layer that concatenates its inputs.
     pub fn new() -> Self {
         Self::default()
     }
@@ -101,12 +101,12 @@ pub(super) fn concatenate(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Edge
 
 fn same_axis(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<Axis, Error> {
     if inputs.len() < 2 {
-        return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), "two edges or more"));
+        return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), "at least two edges"));
     }
     let axis = plan.spec(inputs[0]).axis;
     match inputs.iter().position(|&input| plan.spec(input).axis != axis) {
         None => Ok(axis),
-        Some(i) => Err(mismatch(plan, inputs, i, "inputs that share a time axis, or have none")),
+        Some(i) => Err(mismatch(plan, inputs, i, "inputs that all share a time axis or all have none")),
     }
 }
 

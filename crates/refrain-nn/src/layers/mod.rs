@@ -1,4 +1,4 @@
-//! Layers: descriptions that plan operations.
+//! Layers: descriptions from which a model's operations are planned.
 
 #[macro_use]
 mod macros;
@@ -54,36 +54,37 @@ use std::fmt;
 
 /// A layer: a description that declares its parameters and operations when a model is built.
 ///
-/// Users implement it for layers of their own, from operations of their own ([`crate::graph::Op`]) or by
-/// lowering to other layers.
+/// Implement it for custom layers, either with your own operations ([`crate::graph::Op`]) or by lowering to
+/// other layers.
 pub trait Layer: fmt::Debug + Send + Sync {
-    /// The name of its kind, as a model file and `summary` show it: `LSTM`, `Dense`.
+    /// Returns the layer's type name, as shown in model files and `summary`: `LSTM`, `Dense`.
     fn class_name(&self) -> &'static str;
 
-    /// The name the user gave it; a model makes one from the class name where there is none.
+    /// Returns the name that the user gave the layer. If there is none, the model derives one from the class
+    /// name.
     fn name(&self) -> Option<&str>;
 
-    /// Its settings, from which it can be made again.
+    /// Returns the settings, from which the layer can be rebuilt.
     fn config(&self) -> serde_json::Value;
 
-    /// Whether training changes its parameters.
+    /// Returns whether training changes the layer's parameters.
     fn trainable(&self) -> bool {
         true
     }
 
-    /// Declares parameters and operations that compute its outputs from `inputs`.
+    /// Declares the parameters and operations that compute the layer's outputs from `inputs`.
     ///
     /// # Errors
-    /// When a setting is out of range or an input does not fit.
+    /// Returns an error if a setting is out of range or an input does not fit.
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error>;
 
-    /// The layer without what is random in training and without penalties on activations; parameters and their order
-    /// are the same. A layer that has neither is its own copy.
+    /// Returns the layer without anything that is random in training and without penalties on activations.
+    /// The parameters and their order stay the same. A layer that has neither returns a copy of itself.
     fn without_dropout(&self) -> Box<dyn Layer> {
         self.boxed_clone()
     }
 
-    /// Its copy.
+    /// Returns a boxed copy of the layer.
     fn boxed_clone(&self) -> Box<dyn Layer>;
 }
 

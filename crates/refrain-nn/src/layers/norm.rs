@@ -15,29 +15,29 @@ use serde::{Deserialize, Serialize};
 /// Normalises the features of each row (Ba et al. 2016): `y = gamma ⊙ (x − mean) / √(variance + epsilon) +
 /// beta`, mean and variance over the features.
 ///
-/// Input and output `(…, F)`. Parameters: `gamma` `(F)` with `scale`, `beta` `(F)` with `center`.
+/// Input and output are `(…, F)`. Parameters: `gamma` `(F)` with `scale`, `beta` `(F)` with `center`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayerNormalization {
     /// Added to the variance; 0.001 by default.
     pub epsilon: f32,
-    /// Whether `beta` is added.
+    /// Whether to add `beta`.
     pub center: bool,
-    /// Whether the result is multiplied by `gamma`.
+    /// Whether to multiply the result by `gamma`.
     pub scale: bool,
-    /// Of beta; zeros by default.
+    /// The initialiser of beta; zeros by default.
     pub beta_initializer: Initializer,
-    /// Of gamma; ones by default.
+    /// The initialiser of gamma; ones by default.
     pub gamma_initializer: Initializer,
-    /// Penalty on beta.
+    /// The penalty on beta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beta_regularizer: Option<Regularizer>,
-    /// Penalty on gamma.
+    /// The penalty on gamma.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma_regularizer: Option<Regularizer>,
-    /// Whether training changes it.
+    /// Whether training changes the layer's parameters.
     pub trainable: bool,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -59,7 +59,7 @@ impl Default for LayerNormalization {
 }
 
 impl LayerNormalization {
-    /// Normalises with Keras's defaults.
+    /// Creates a layer with Keras's defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -67,9 +67,9 @@ impl LayerNormalization {
     setters! {
         /// Sets what is added to the variance.
         epsilon: f32,
-        /// Sets whether `beta` is added.
+        /// Sets whether to add `beta`.
         center: bool,
-        /// Sets whether the result is multiplied by `gamma`.
+        /// Sets whether to multiply the result by `gamma`.
         scale: bool,
         /// Sets beta's initialiser.
         beta_initializer: Initializer,
@@ -79,7 +79,7 @@ impl LayerNormalization {
         beta_regularizer: Some(Regularizer),
         /// Sets gamma's penalty.
         gamma_regularizer: Some(Regularizer),
-        /// Sets whether training changes it.
+        /// Sets whether training changes the layer's parameters.
         trainable: bool,
         name,
     }
@@ -113,9 +113,9 @@ struct Normalize {
     gamma: Option<SpanId>,
     beta: Option<SpanId>,
     epsilon: f32,
-    /// Of each row, for backward.
+    /// The mean of each row, for the backward pass.
     mean: Vec<f32>,
-    /// `1 / √(variance + ε)` of each row, for backward.
+    /// `1 / √(variance + ε)` of each row, for the backward pass.
     inverse: Vec<f32>,
 }
 

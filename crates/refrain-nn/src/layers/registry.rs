@@ -1,4 +1,4 @@
-//! Layers from the class names and settings that a model file holds.
+//! Creating layers from the class names and settings in a model file.
 
 use super::bidirectional::{MergeMode, RecurrentLayer};
 use super::{
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Every class name that [`layer_from_config`] knows.
+/// The class names that [`layer_from_config`] supports.
 const CLASS_NAMES: [&str; 18] = [
     "Activation",
     "ActivityPenalty",
@@ -35,7 +35,7 @@ const CLASS_NAMES: [&str; 18] = [
     "TimeDistributed",
 ];
 
-/// The layers that a model file may name: those of this library and those that a program adds.
+/// The layers that a model file may contain: those of this library and those that a program registers.
 ///
 /// ```
 /// use refrain_nn::graph::{EdgeId, Plan};
@@ -87,20 +87,20 @@ pub struct LayerRegistry {
     own: BTreeMap<String, Maker>,
 }
 
-/// Makes a layer of its settings.
+/// Creates a layer from its settings.
 type Maker = fn(Value) -> serde_json::Result<Box<dyn Layer>>;
 
 impl LayerRegistry {
-    /// Adds a layer, which [`Layer::config`] describes in full. One of this library with the same class name is no
-    /// longer found.
+    /// Registers a layer type, which [`Layer::config`] must describe completely. It replaces a layer of this
+    /// library with the same class name.
     #[must_use]
     pub fn with<L: Layer + DeserializeOwned + 'static>(mut self, class_name: &str) -> Self {
         self.own.insert(class_name.to_owned(), |config| Ok(Box::new(serde_json::from_value::<L>(config)?)));
         self
     }
 
-    /// Makes the layer of this class with the settings that its [`Layer::config`] gave. The reason if it cannot: which
-    /// class is unknown, or which setting of which class is wrong.
+    /// Creates a layer of this class from the settings that [`Layer::config`] returned. The error says which
+    /// class is unknown, or which setting of which class is invalid.
     pub(crate) fn layer(&self, class_name: &str, config: Value) -> Result<Box<dyn Layer>, String> {
         match self.own.get(class_name) {
             Some(make) => make(config).map_err(|error| format!("{class_name}: {error}")),
@@ -115,7 +115,7 @@ impl fmt::Debug for LayerRegistry {
     }
 }
 
-/// A layer of this library.
+/// Creates a layer of this library.
 fn layer_from_config(class_name: &str, config: Value) -> Result<Box<dyn Layer>, String> {
     Ok(match class_name {
         "Activation" => Box::new(read::<ActivationLayer>(class_name, config)?),
@@ -144,7 +144,7 @@ fn read<T: DeserializeOwned>(class_name: &str, config: Value) -> Result<T, Strin
     serde_json::from_value(config).map_err(|error| format!("{class_name}: {error}"))
 }
 
-/// A layer inside another one's config.
+/// A layer inside another layer's config.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nested {
@@ -204,7 +204,7 @@ mod tests {
     use crate::regularizer::Regularizer;
     use serde_json::json;
 
-    /// Layers with as little as they need and with everything off its default.
+    /// Returns layers with only their required settings, and layers with no setting at its default.
     fn samples() -> Vec<Box<dyn Layer>> {
         let penalty = Regularizer::l1_l2(0.5, 0.25);
         let embedding = Embedding::new(7, 3)

@@ -1,4 +1,4 @@
-//! RepeatVector: one row becomes a sequence.
+//! RepeatVector: turns a row into a sequence.
 
 use super::Layer;
 use crate::error::Error;
@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RepeatVector {
-    /// Steps of the output.
+    /// The number of steps in the output.
     pub n: usize,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl RepeatVector {
-    /// `n` steps of the same row.
+    /// Creates a layer that repeats each row for `n` steps.
     pub fn new(n: usize) -> Self {
         Self { n, name: None }
     }
@@ -41,7 +41,7 @@ impl Layer for RepeatVector {
             return Err(Error::setting(plan.name(), "n", self.n, "at least 1 and below 2^32"));
         }
         if plan.spec(input).axis != Axis::Lanes {
-            let expected = "features without a time axis (leave out `return_sequences` before it)";
+            let expected = "features without a time axis (do not set `return_sequences` on the layer before)";
             return Err(Error::connection(plan.name(), plan.spec(input), expected));
         }
         let layout = plan.layout_of(self.n);
@@ -54,7 +54,7 @@ impl Layer for RepeatVector {
 struct Repeat {
     n: usize,
     layout: LayoutId,
-    /// The input row of each output row.
+    /// For each output row, its input row.
     lanes: Vec<u32>,
 }
 
@@ -84,7 +84,7 @@ impl Op for Repeat {
     }
 
     fn causality(&self) -> Causality {
-        Causality::NotCausal("RepeatVector makes a whole sequence of one row")
+        Causality::NotCausal("RepeatVector turns one row into a whole sequence")
     }
 
     fn memory(&self, pass: &PassSize<'_>) -> OpMemory {

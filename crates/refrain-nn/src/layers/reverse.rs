@@ -1,4 +1,4 @@
-//! Sequences from their end to their start.
+//! Reversing sequences.
 
 use crate::error::Error;
 use crate::graph::{
@@ -7,17 +7,18 @@ use crate::graph::{
 };
 use refrain_kernels::elementwise::permute_rows;
 
-/// Turns every sequence round within its own real steps; the rows stay on their time axis.
+/// Reverses every sequence within its real steps; the rows stay on their time axis.
 #[derive(Debug, Clone)]
 pub(super) struct Reverse {
     layout: LayoutId,
     kind: Kind,
-    /// For each row the one that mirrors it. A mirror of the mirror is the row again, so backward uses it too.
+    /// For each row, the row that mirrors it. Mirroring twice is the identity, so the backward pass uses it
+    /// too.
     mirror: Vec<u32>,
 }
 
 impl Reverse {
-    /// The reversed `edge`; one without a time axis is its own reverse.
+    /// Returns the reversed `edge`. Without a time axis it is `edge` itself.
     pub(super) fn lower(plan: &mut Plan<'_>, edge: EdgeId) -> EdgeId {
         let spec = plan.spec(edge);
         match spec.axis {
@@ -52,7 +53,7 @@ impl Op for Reverse {
     }
 
     fn causality(&self) -> Causality {
-        Causality::NotCausal("a layer reads its sequence from the end")
+        Causality::NotCausal("a layer reads its sequence backwards")
     }
 
     fn memory(&self, pass: &PassSize<'_>) -> OpMemory {

@@ -1,4 +1,4 @@
-//! SpatialDropout1D: features are zeroed at random for whole sequences.
+//! SpatialDropout1D: zeroes random features for whole sequences.
 
 use super::Layer;
 use super::dropout::{InputDropout, check_rate};
@@ -6,24 +6,24 @@ use crate::error::Error;
 use crate::graph::{EdgeId, Plan};
 use serde::{Deserialize, Serialize};
 
-/// Drops a share of the features of each sequence in training, the same ones at every step, and scales the others by
-/// `1 / (1 − rate)`; outside of training it changes nothing. Elsewhere it is called locked or variational dropout
-/// (Gal & Ghahramani 2016).
+/// Sets a fraction of each sequence's features to zero in training, the same ones at every step, and scales
+/// the others by `1 / (1 − rate)`. Outside of training it does nothing. It is also known as locked or
+/// variational dropout (Gal & Ghahramani 2016).
 ///
-/// Input and output `(N, T, F)`. A mask is a function of the model's seed, the number of the batch and the
-/// sequence's place in it.
+/// Input and output are `(N, T, F)`. A mask is a function of the model's seed, the number of the batch and
+/// the sequence's position in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpatialDropout1D {
-    /// The share that is dropped: at least 0 and below 1.
+    /// The fraction to drop: at least 0 and below 1.
     pub rate: f32,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl SpatialDropout1D {
-    /// Drops the share `rate` of the features.
+    /// Creates a layer that drops the fraction `rate` of the features.
     pub fn new(rate: f32) -> Self {
         Self { rate, name: None }
     }

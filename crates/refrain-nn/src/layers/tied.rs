@@ -11,31 +11,32 @@ use crate::init::Initializer;
 use crate::params::ParamSpec;
 use serde::{Deserialize, Serialize};
 
-/// A dense layer whose kernel is the transpose of another layer's parameter: `y = activation(x · Eᵀ + bias)`,
-/// as Press & Wolf (2017) and Inan et al. (2017) tie the output of a language model to its embedding.
+/// A dense layer whose kernel is the transpose of another layer's parameter: `y = activation(x · Eᵀ + bias)`.
+/// Press & Wolf (2017) and Inan et al. (2017) tie the output of a language model to its embedding in this
+/// way.
 ///
-/// Input `(…, D)`, output `(…, V)` for a parameter `(V, D)`. Own parameter: `bias` `(V)`.
+/// The input is `(…, D)` and the output `(…, V)` for a parameter `(V, D)`. Its own parameter is `bias` `(V)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TiedDense {
-    /// The full name of the shared parameter, `embedding/embeddings`.
+    /// The full name of the shared parameter, such as `embedding/embeddings`.
     pub parameter: String,
-    /// Applied to the sum.
+    /// The activation.
     #[serde(default)]
     pub activation: Activation,
-    /// Whether a bias is added.
+    /// Whether to add a bias.
     #[serde(default = "yes")]
     pub use_bias: bool,
-    /// Of the bias; zeros by default.
+    /// The bias's initialiser; zeros by default.
     #[serde(default = "zeros")]
     pub bias_initializer: Initializer,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl TiedDense {
-    /// Shares the parameter of this full name, linear.
+    /// Creates a linear layer that shares the parameter with this full name.
     pub fn new(parameter: impl Into<String>) -> Self {
         Self {
             parameter: parameter.into(),
@@ -49,7 +50,7 @@ impl TiedDense {
     setters! {
         /// Sets the activation.
         activation: Activation,
-        /// Sets whether a bias is added.
+        /// Sets whether to add a bias.
         use_bias: bool,
         name,
     }
@@ -74,7 +75,7 @@ impl Layer for TiedDense {
             return Err(Error::setting(plan.name(), "parameter", format!("{shape:?}"), "a matrix"));
         };
         if columns != width {
-            let expected = format!("{columns} features, as wide as `{}`", self.parameter);
+            let expected = format!("{columns} features, the width of `{}`", self.parameter);
             return Err(Error::connection(plan.name(), plan.spec(input), expected));
         }
         let bias = if self.use_bias {

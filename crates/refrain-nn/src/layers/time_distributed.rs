@@ -1,17 +1,17 @@
-//! TimeDistributed: a layer on every step.
+//! TimeDistributed: applies a layer to every step.
 
 use super::Layer;
 use super::bidirectional::{nested, snake_case};
 use crate::error::Error;
 use crate::graph::{EdgeId, Plan};
 
-/// The layers that work row by row, so that steps are nothing special to them.
+/// The layers that work row by row and treat steps like any other rows.
 const ROW_WISE: [&str; 4] = ["Dense", "Activation", "Dropout", "LayerNormalization"];
 
 /// Applies a layer to every step of a sequence: `(N, T, F)` becomes `(N, T, F′)`.
 ///
-/// Steps are rows already, so that a Dense, Activation, Dropout or LayerNormalization inside gives what it
-/// gives without this wrapper; other layers are refused. Parameters are named after the layer inside:
+/// Steps are rows already, so a Dense, Activation, Dropout or LayerNormalization gives the same result
+/// without this wrapper. Other layers are not supported. Parameters are named after the wrapped layer:
 /// `time_distributed/dense/kernel`.
 #[derive(Debug, Clone)]
 pub struct TimeDistributed {
@@ -20,7 +20,7 @@ pub struct TimeDistributed {
 }
 
 impl TimeDistributed {
-    /// Applies `layer` to every step.
+    /// Creates a layer that applies `layer` to every step.
     pub fn new(layer: impl Layer + 'static) -> Self {
         Self::of(Box::new(layer))
     }

@@ -1,4 +1,4 @@
-//! A loss over all rows of an output.
+//! Computing a loss over all rows of an output.
 
 use super::row::{self, Gradient, Target};
 use super::{Family, Form, Loss, RowTargets};
@@ -6,24 +6,25 @@ use crate::graph::{Kind, Value};
 use refrain_kernels::{Engine, softmax};
 
 impl Loss {
-    /// Whether it is a softmax cross-entropy of rows of logits, which [`Loss::evaluate_in_place`] takes.
+    /// Returns whether the loss is a softmax cross-entropy of logits, which [`Loss::evaluate_in_place`]
+    /// computes.
     pub(crate) fn is_of_softmax_logits(&self, form: Form) -> bool {
         let logits = form != Form::Values || self.takes_logits();
         logits && matches!(self.family(), Family::Sparse | Family::Categorical)
     }
 
-    /// Whether it is that of a class alone, so that a distribution's other parts are never asked for.
+    /// Returns whether the loss needs only the probability of the target class, not the whole distribution.
     pub(crate) fn is_of_classes(&self) -> bool {
         self.family() == Family::Sparse
     }
 
-    /// The loss of every row, unweighted, into `losses`. With `gradient`, which takes the shape of `output`, also
-    /// overwrites that with `weight · scale · dloss/doutput`.
+    /// Writes the unweighted loss of every row to `losses`. With `gradient`, which gets the shape of
+    /// `output`, also overwrites that with `weight · scale · dloss/doutput`.
     ///
-    /// Allocates nothing once `gradient` has been as large.
+    /// Does not allocate once `gradient` has reached its largest size.
     ///
     /// # Panics
-    /// When [`Loss::check`] refuses the output and the targets, or their rows or those of `losses` differ.
+    /// Panics if [`Loss::check`] rejects the output and the targets, or if the numbers of rows differ.
     #[expect(
         clippy::too_many_arguments,
         reason = "a kernel's argument list: what it reads, then what it writes"
@@ -68,10 +69,11 @@ impl Loss {
         }
     }
 
-    /// [`Loss::evaluate`] of a softmax cross-entropy, whose logits become their own gradient.
+    /// Computes a softmax cross-entropy as [`Loss::evaluate`] does, and replaces the logits with their
+    /// gradient.
     ///
-    /// `Σ t·(ln Σ e^x − x)`, derivative `softmax(x)·Σ t − t`. (TensorFlow leaves out `Σ t`, which is 1 for a
-    /// distribution.) The losses stay unweighted, so the weights join the gradient afterwards.
+    /// `Σ t·(ln Σ e^x − x)`, derivative `softmax(x)·Σ t − t`. (TensorFlow omits `Σ t`, which is 1 for a
+    /// distribution.) The losses stay unweighted, so the gradient is weighted afterwards.
     pub(crate) fn evaluate_in_place(
         &self,
         engine: &Engine,
@@ -92,7 +94,7 @@ impl Loss {
         }
     }
 
-    /// The losses that are taken row by row.
+    /// Computes a loss that is evaluated row by row.
     fn row(&self, logits: bool, x: &[f32], target: Target<'_>, gradient: Gradient<'_>) -> f64 {
         match (*self, target) {
             (Loss::MeanSquaredError, _) => row::mean_of(x, target, gradient, row::squared),

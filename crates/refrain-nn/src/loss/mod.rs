@@ -1,17 +1,18 @@
-//! What training lowers: losses, row by row, and their gradients.
+//! Losses, computed row by row, and their gradients.
 //!
 //! Names and formulas are Keras's (`keras/src/losses/losses.py`, `keras/src/backend/tensorflow/nn.py`, 3.15).
-//! A row is a real step of a sequence, or a sequence where the output has no time axis; a loss is a number for
-//! each row. With weights `w` a batch's loss is `Σ w·l / rows`: the sum of the weights does not enter.
+//! A row is a real step of a sequence, or a whole sequence if the output has no time axis. A loss has one
+//! value per row. With weights `w`, a batch's loss is `Σ w·l / rows`: it is not divided by the sum of the
+//! weights.
 //!
 //! # Probabilities and logits
 //!
-//! Where a model ends in a softmax or a sigmoid, a cross-entropy does not read the probabilities: it reads the
-//! logits before the activation, as Keras on TensorFlow does, and nothing needs to be clipped. Which formula
-//! is applied is the loss's choice, not the activation's: a categorical cross-entropy after a sigmoid is the
-//! softmax cross-entropy of the sigmoid's logits, and a loss from logits after a softmax reads the softmax's
-//! logits (Keras warns there). Probabilities from anywhere else are clipped to `[ε, 1 − ε]`, `ε = 1e-7`, and
-//! the gradient of a clipped one is zero.
+//! If a model ends in a softmax or a sigmoid, a cross-entropy does not use the probabilities but the logits
+//! before the activation, as Keras on TensorFlow does, and nothing needs to be clipped. The loss, not the
+//! activation, decides which formula is used: a categorical cross-entropy after a sigmoid is the softmax
+//! cross-entropy of the sigmoid's logits, and a loss from logits after a softmax uses the softmax's logits
+//! (Keras warns in this case). All other probabilities are clipped to `[ε, 1 − ε]`, `ε = 1e-7`, and the
+//! gradient of a clipped probability is zero.
 
 mod evaluate;
 mod row;
@@ -51,18 +52,18 @@ pub enum Loss {
     MeanSquaredError,
     /// The mean over the width of `|p − t|`; its derivative is 0 at 0.
     MeanAbsoluteError,
-    /// The mean over the width of `e²/2` where `|e| ≤ delta`, else `delta·|e| − delta²/2`, with `e = p − t`
+    /// The mean over the width of `e²/2` if `|e| ≤ delta`, otherwise `delta·|e| − delta²/2`, with `e = p − t`
     /// (Huber 1964).
     Huber {
-        /// Where the square ends; Keras's default is 1.
+        /// Where the quadratic part ends; Keras's default is 1.
         delta: f32,
     },
 }
 
-/// What the rows hold that a loss or a metric reads.
+/// The contents of the rows that a loss or a metric reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// The output as it is.
+    /// The output itself.
     Values,
     /// The input of a final softmax, which was skipped.
     SoftmaxLogits,
@@ -70,7 +71,7 @@ pub(crate) enum Form {
     SigmoidLogits,
 }
 
-/// What a loss does with a row, whatever the row holds.
+/// How a loss is computed, regardless of what the rows contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Sparse,
@@ -92,7 +93,7 @@ const NAMED: [Loss; 9] = [
 ];
 
 impl Loss {
-    /// Keras's name, with `_from_logits` for what is an argument there.
+    /// Returns Keras's name, with `_from_logits` for what is an argument in Keras.
     pub fn name(&self) -> &'static str {
         match self {
             Loss::SparseCategoricalCrossentropy => "sparse_categorical_crossentropy",
@@ -107,7 +108,8 @@ impl Loss {
         }
     }
 
-    /// The loss of this name, or of Keras's short names `mse`, `mae` and `bce`; Huber with `delta` 1.
+    /// Returns the loss with this name, or with one of Keras's short names `mse`, `mae` and `bce`. Huber has
+    /// `delta` 1.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "mse" => Some(Loss::MeanSquaredError),
@@ -117,7 +119,7 @@ impl Loss {
         }
     }
 
-    /// Whether it is the negative logarithm of a probability.
+    /// Returns whether the loss is the negative logarithm of a probability.
     pub fn is_crossentropy(&self) -> bool {
         self.family() != Family::Distance
     }
@@ -133,7 +135,7 @@ impl Loss {
         }
     }
 
-    /// Whether it takes its rows for logits when they are the output as it is.
+    /// Returns whether the loss treats the output itself as logits.
     fn takes_logits(&self) -> bool {
         matches!(
             self,
@@ -143,7 +145,8 @@ impl Loss {
         )
     }
 
-    /// What the loss reads when it sees through the model's final activation; none where it reads the output.
+    /// Returns what the loss reads if it skips the model's final activation, or `None` if it reads the
+    /// output.
     pub(crate) fn skips(&self, final_activation: Option<Activation>) -> Option<Form> {
         match final_activation {
             Some(Activation::Softmax) if self.is_crossentropy() => Some(Form::SoftmaxLogits),
@@ -152,8 +155,8 @@ impl Loss {
         }
     }
 
-    /// Whether the loss can be taken of such an output and these targets. Targets without rows fit: so a
-    /// model is checked before it has data.
+    /// Checks that the loss supports this output and these targets. Targets without rows are accepted, so
+    /// that a model can be checked before it has data.
     pub(crate) fn check(&self, output: EdgeSpec, targets: &RowTargets) -> Result<(), Error> {
         if let Loss::Huber { delta } = *self
             && !(delta > 0.0 && delta.is_finite())
@@ -169,13 +172,14 @@ impl Loss {
         };
         if width < 2 && matches!(family, Family::Sparse | Family::Categorical) {
             let action = format!("{self} on an output of width {width}");
-            let reason = "it needs one column a class: for two classes in one column use binary_crossentropy";
+            let reason =
+                "it needs one column per class: for two classes in one column use binary_crossentropy";
             return Err(Error::unsupported(action, reason));
         }
         if targets.rows == 0 {
             return Ok(());
         }
-        let ids = "class ids, one a row";
+        let ids = "class ids, one per row";
         match (family, targets.is_ids()) {
             (Family::Sparse, true) => check_ids(output, targets, width),
             (Family::Binary, true) if width == 1 => check_ids(output, targets, 2),
@@ -184,19 +188,20 @@ impl Loss {
                 Err(Error::data("the target", "values", expected))
             }
             (Family::Categorical, true) => {
-                let expected =
-                    format!("{width} values a row, for {self} (for ids use sparse_categorical_crossentropy)");
+                let expected = format!(
+                    "{width} values per row, for {self} (for ids use sparse_categorical_crossentropy)"
+                );
                 Err(Error::data("the target", ids, expected))
             }
             (Family::Binary | Family::Distance, true) => {
-                Err(Error::data("the target", ids, format!("{width} values a row, for {self}")))
+                Err(Error::data("the target", ids, format!("{width} values per row, for {self}")))
             }
             (_, false) => Ok(()),
         }
     }
 }
 
-/// Whether every id is below `classes`.
+/// Checks that every id is below `classes`.
 pub(crate) fn check_ids(output: EdgeSpec, targets: &RowTargets, classes: usize) -> Result<(), Error> {
     let Some((row, id)) = targets.ids.iter().enumerate().find(|&(_, &id)| id as usize >= classes) else {
         return Ok(());
@@ -207,7 +212,7 @@ pub(crate) fn check_ids(output: EdgeSpec, targets: &RowTargets, classes: usize) 
     };
     let expected = match output.width() {
         1 => "0 or 1".to_owned(),
-        width => format!("an id below {classes}: the output has {width} columns, one a class"),
+        width => format!("an id below {classes}: the output has {width} columns, one per class"),
     };
     Err(Error::data(what, format!("class id {id}"), expected))
 }

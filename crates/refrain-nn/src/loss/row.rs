@@ -1,13 +1,14 @@
-//! The losses of one row and their gradients, as plain loops: all but the softmax cross-entropy, which is a kernel.
+//! The losses of one row and their gradients, as plain loops. Only the softmax cross-entropy is a kernel
+//! instead.
 //!
-//! Each function has the row `x`, its target and where the gradient goes: `factor` times the derivative of the
-//! loss, overwritten. Elements are `f32`, sums over a row `f64`.
+//! Each function takes the row `x`, its target and the gradient's destination, which it overwrites with
+//! `factor` times the derivative of the loss. Elements are `f32`, sums over a row `f64`.
 
 use super::RowTargets;
 
 /// Keras's `backend.epsilon()`.
 const EPSILON: f32 = 1e-7;
-/// The largest clipped probability: 1 − ε is taken in double precision first, as in Keras.
+/// The largest clipped probability. As in Keras, 1 − ε is computed in double precision first.
 const CEILING: f32 = (1.0 - 1e-7_f64) as f32;
 
 /// The target of a row.
@@ -20,7 +21,8 @@ pub(crate) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// The target of a column: of a class its one-hot vector, and in a single column the id itself.
+    /// Returns the target of a column: an element of the class's one-hot vector or, for a single column, the
+    /// id itself.
     #[inline(always)]
     pub(crate) fn element(self, column: usize, width: usize) -> f32 {
         match self {
@@ -32,12 +34,12 @@ impl Target<'_> {
 }
 
 impl RowTargets {
-    /// Whether the targets are class ids.
+    /// Returns whether the targets are class ids.
     pub(crate) fn is_ids(&self) -> bool {
         !self.ids.is_empty() || self.values.is_empty()
     }
 
-    /// The target of a row.
+    /// Returns the target of a row.
     #[inline]
     pub(crate) fn target(&self, row: usize) -> Target<'_> {
         match self.ids.get(row) {
@@ -46,25 +48,26 @@ impl RowTargets {
         }
     }
 
-    /// The weight of a row.
+    /// Returns the weight of a row.
     #[inline]
     pub(crate) fn row_weight(&self, row: usize) -> f32 {
         self.weights.get(row).copied().unwrap_or(1.0)
     }
 }
 
-/// Where a row's gradient goes, and the factor of it.
+/// The destination of a row's gradient, and its factor.
 pub(super) type Gradient<'a> = Option<(&'a mut [f32], f32)>;
 
-/// The clipped probability and the derivative of the clipping, which is 1 at its borders too. A NaN stays one.
+/// Returns the clipped probability and the derivative of the clipping, which is 1 at its bounds too. NaN
+/// stays NaN.
 #[inline(always)]
 fn clip(p: f32) -> (f32, f32) {
     let inside = (EPSILON..=CEILING).contains(&p);
     (p.clamp(EPSILON, CEILING), f32::from(u8::from(inside)))
 }
 
-/// `ln Σ q − ln q_id` of clipped probabilities `q`: TensorFlow takes their logarithms for logits, so that they
-/// are divided by their sum after the clipping.
+/// `ln Σ q − ln q_id` of clipped probabilities `q`. TensorFlow uses their logarithms as logits, so they are
+/// divided by their sum after clipping.
 pub(super) fn sparse_crossentropy(p: &[f32], id: usize, gradient: Gradient<'_>) -> f64 {
     let sum: f64 = p.iter().map(|&p| f64::from(clip(p).0)).sum();
     let (of_class, slope) = clip(p[id]);
@@ -94,7 +97,7 @@ pub(super) fn categorical_crossentropy(p: &[f32], target: &[f32], gradient: Grad
     loss
 }
 
-/// The mean over a row of an elementwise loss, which gives the loss and its derivative.
+/// The mean over a row of an elementwise loss. The closure returns the loss and its derivative.
 #[inline(always)]
 pub(super) fn mean_of(
     x: &[f32],
@@ -122,7 +125,7 @@ pub(super) fn mean_of(
     sum / width as f64
 }
 
-/// `ln(1 + e^x) − t·x`, written so that nothing overflows.
+/// `ln(1 + e^x) − t·x`, written to avoid overflow.
 #[inline(always)]
 pub(super) fn binary_from_logit(x: f32, t: f32) -> (f32, f32) {
     (x.max(0.0) - t * x + (-x.abs()).exp().ln_1p(), 1.0 / (1.0 + (-x).exp()) - t)
@@ -149,7 +152,7 @@ pub(super) fn absolute(p: f32, t: f32) -> (f32, f32) {
     (e.abs(), if e == 0.0 { 0.0 } else { e.signum() })
 }
 
-/// `e²/2` where `|e| ≤ delta`, else `delta·|e| − delta²/2`.
+/// `e²/2` if `|e| ≤ delta`, otherwise `delta·|e| − delta²/2`.
 #[inline(always)]
 pub(super) fn huber(p: f32, t: f32, delta: f32) -> (f32, f32) {
     let e = p - t;

@@ -1,4 +1,4 @@
-//! Targets in the order of an output's rows.
+//! Targets, arranged in the order of an output's rows.
 
 use crate::data::BatchTarget;
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::sequence::SeqLayout;
 use refrain_kernels::{AlignedVec, Rows, row_step};
 use std::ops::Range;
 
-/// The targets and weights of one output, one row for each of its rows.
+/// The targets and weights of one output, aligned with its rows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowTargets {
     /// Class ids; empty for values.
@@ -15,13 +15,13 @@ pub(crate) struct RowTargets {
     pub(crate) values: AlignedVec,
     pub(crate) rows: usize,
     pub(crate) width: usize,
-    /// One a row; empty where all are 1.
+    /// Weights, one per row; empty if all are 1.
     pub(crate) weights: Vec<f32>,
 }
 
 impl RowTargets {
-    /// Brings a batch's targets and weights into the order of an output's rows: packed rows of `layout`, or
-    /// one row a sequence without one. `width` is the output's.
+    /// Arranges a batch's targets and weights in the order of an output's rows: the packed rows of `layout`
+    /// or, without a layout, one row per sequence. `width` is the output's width.
     pub(crate) fn gather(
         &mut self,
         target: &BatchTarget,
@@ -34,7 +34,7 @@ impl RowTargets {
         let is_ids = !target.ids.is_empty() || target.values.is_empty();
         if target.steps != steps {
             let got = format!("an array of {} steps", target.steps);
-            return Err(Error::data("the target", got, format!("one of {steps}, as the output has")));
+            return Err(Error::data("the target", got, format!("one of {steps} steps, like the output")));
         }
         let (got, needed) = if is_ids {
             (target.ids.len(), lanes * steps)
@@ -74,12 +74,12 @@ impl RowTargets {
         Ok(())
     }
 
-    /// The values as rows.
+    /// Returns the values as rows.
     pub(crate) fn view(&self) -> Rows<'_> {
         Rows::new(&self.values, self.rows, self.width)
     }
 
-    /// Takes over some rows of others.
+    /// Copies some rows of other targets.
     pub(crate) fn copy_rows(&mut self, from: &Self, rows: Range<usize>) {
         let part =
             |len: usize, width: usize| if len == 0 { 0..0 } else { rows.start * width..rows.end * width };
@@ -93,12 +93,12 @@ impl RowTargets {
         (self.rows, self.width) = (rows.len(), from.width);
     }
 
-    /// `Σ weight·loss` of losses, one a row, summed in the order of the rows.
+    /// Returns `Σ weight·loss`, with one loss per row, summed in row order.
     pub(crate) fn weighted_sum(&self, losses: &[f32]) -> f64 {
         losses.iter().enumerate().map(|(r, &loss)| f64::from(self.row_weight(r)) * f64::from(loss)).sum()
     }
 
-    /// The sum of the weights: the count of rows where there are none.
+    /// Returns the sum of the weights, or the number of rows if there are no weights.
     pub(crate) fn weight(&self) -> f64 {
         if self.weights.is_empty() {
             self.rows as f64

@@ -4,7 +4,7 @@ use super::RowTargets;
 use crate::graph::{Kind, Value};
 use refrain_kernels::{AlignedVec, row_step};
 
-/// Rows as a layer leaves them; NaN stands after the width.
+/// Returns rows as a layer writes them, with NaN in the padding.
 pub(crate) fn output(width: usize, values: &[f32]) -> Value {
     let mut value = Value::default();
     value.shape(values.len() / width, Kind::Features(width));
@@ -28,7 +28,8 @@ pub(crate) fn values(width: usize, values: &[f32], weights: &[f32]) -> RowTarget
     RowTargets { values: buffer, rows, width, weights: weights.to_vec(), ..RowTargets::default() }
 }
 
-/// Floats in −1..1, the same everywhere (a linear congruential generator, Knuth's constants).
+/// Returns floats in −1..1 that are the same on every machine (a linear congruential generator with Knuth's
+/// constants).
 pub(crate) fn floats(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {

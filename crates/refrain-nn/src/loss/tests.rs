@@ -5,9 +5,9 @@ use refrain_kernels::{Engine, Isa};
 
 /// Absolute below 1, relative above: single precision through an exponential and a logarithm of a row.
 const LOSS_TOLERANCE: f64 = 2e-6;
-/// As above, with the rounding of the central difference.
+/// As above, plus the rounding of the central difference.
 const GRADIENT_TOLERANCE: f64 = 5e-6;
-/// Step of the central differences, which are taken in double precision.
+/// The step of the central differences, which are computed in double precision.
 const STEP: f64 = 1e-5;
 const ROWS: usize = 7;
 const SCALE: f32 = 0.25;
@@ -21,7 +21,8 @@ fn log_sum_exp(x: &[f64]) -> f64 {
     x.iter().map(|x| x.exp()).sum::<f64>().ln()
 }
 
-/// The loss of a row, written down from the documentation. `t` are values: one-hot for class ids.
+/// Returns the loss of a row, computed with the formulas in the documentation. `t` are values: one-hot for
+/// class ids.
 fn formula(loss: Loss, form: Form, x: &[f64], t: &[f64]) -> f64 {
     let clip = |p: f64| p.clamp(1e-7, 1.0 - 1e-7);
     let pairs = || x.iter().zip(t);
@@ -63,8 +64,8 @@ struct Case {
     dense: Vec<f64>,
 }
 
-/// Every loss in every form, at widths around the vectors' lengths, with each kind of target, with and without
-/// weights.
+/// Returns every loss in every form, at widths around the vector lengths, with each kind of target, with and
+/// without weights.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let losses = NAMED.into_iter().chain([Loss::Huber { delta: 0.3 }]);
@@ -171,8 +172,8 @@ fn evaluate(loss: Loss, form: Form, output: &Value, targets: &RowTargets) -> (Ve
     (losses, rows)
 }
 
-/// Losses and gradients that Keras 3.15.1 gave on TensorFlow 2.21, at probabilities inside, on and outside the
-/// borders of the clipping.
+/// Losses and gradients from Keras 3.15.1 on TensorFlow 2.21, at probabilities inside, at and outside the
+/// bounds of the clipping.
 #[test]
 fn clipped_probabilities_are_those_of_keras_on_tensorflow() {
     const P: [f32; 12] = [0.7, 0.2, 0.6, 0.0, 0.5, 0.5, 1.0, 0.0, 0.0, 1e-7, 0.3, 0.1];
@@ -340,8 +341,7 @@ fn names_and_json_lead_back() {
     assert_eq!(Loss::from_name("MSE "), None);
 }
 
-/// What Keras 3.15.1 does on TensorFlow 2.21: the logits of either activation are used by every
-/// cross-entropy.
+/// As in Keras 3.15.1 on TensorFlow 2.21, every cross-entropy uses the logits of either activation.
 #[test]
 fn crossentropies_see_through_a_final_softmax_or_sigmoid() {
     for loss in NAMED {

@@ -1,4 +1,4 @@
-//! A metric over all rows since the last reset.
+//! Accumulating a metric over all rows since the last reset.
 
 use super::{DEFAULT_THRESHOLD, Mean, Metric};
 use crate::graph::{Kind, Value};
@@ -7,7 +7,7 @@ use refrain_kernels::elementwise::activate_rows;
 use refrain_kernels::softmax::{argmax, softmax};
 use refrain_kernels::{Elementwise, Engine, Rows};
 
-/// A metric and its sums. Its buffers keep their high-water mark.
+/// A metric and its sums. The buffers keep their largest size.
 #[derive(Debug, Clone)]
 pub(crate) struct Accumulator {
     metric: Metric,
@@ -21,25 +21,26 @@ impl Accumulator {
         Self { metric, mean: Mean::default(), predictions: Value::default(), columns: Vec::new() }
     }
 
-    /// Its sums so far.
+    /// Returns the sums so far.
     pub(crate) fn mean_mut(&mut self) -> &mut Mean {
         &mut self.mean
     }
 
-    /// Its sums so far.
+    /// Returns the sums so far.
     pub(crate) fn mean(&self) -> Mean {
         self.mean
     }
 
-    /// What it measures.
+    /// Returns the metric.
     pub(crate) fn metric(&self) -> Metric {
         self.metric
     }
 
-    /// Adds a batch, or some rows of one. `losses` are those of [`crate::loss::Loss::evaluate`], one a row, unweighted.
+    /// Adds a batch or some of its rows. `losses` are the unweighted losses of
+    /// [`crate::loss::Loss::evaluate`], one per row.
     ///
     /// # Panics
-    /// When [`Metric::check`] refuses the output and the targets, or their rows differ.
+    /// Panics if [`Metric::check`] rejects the output and the targets, or if their numbers of rows differ.
     pub(crate) fn update(
         &mut self,
         engine: &Engine,
@@ -53,7 +54,7 @@ impl Accumulator {
         match self.metric {
             Metric::Perplexity => self.update_losses(targets, losses),
             Metric::Accuracy if output.width() > 1 => {
-                // Softmax and sigmoid keep the order of the columns.
+                // Softmax and sigmoid preserve the order of the columns.
                 let mut columns = std::mem::take(&mut self.columns);
                 columns.resize(output.rows(), 0);
                 argmax(engine, output.view(), &mut columns);
@@ -79,20 +80,20 @@ impl Accumulator {
         }
     }
 
-    /// The same of [`Metric::Perplexity`], which reads nothing else.
+    /// Adds losses to [`Metric::Perplexity`], which needs nothing else.
     pub(crate) fn update_losses(&mut self, targets: &RowTargets, losses: &[f32]) {
-        assert_eq!(losses.len(), targets.rows, "one loss a row");
+        assert_eq!(losses.len(), targets.rows, "one loss per row");
         self.mean.add(targets.weighted_sum(losses), losses.len() as f64);
     }
 
-    /// The same of [`Metric::Accuracy`] where each row's likeliest class is known.
+    /// Adds rows to [`Metric::Accuracy`] if the most likely class of each is known.
     pub(crate) fn update_classes(&mut self, targets: &RowTargets, classes: &[u32]) {
-        assert_eq!(classes.len(), targets.rows, "one class a row");
+        assert_eq!(classes.len(), targets.rows, "one class per row");
         let hits = classes.iter().enumerate().map(|(r, &c)| hit(class(targets.target(r)) == c as usize));
         add_rows(&mut self.mean, targets, hits);
     }
 
-    /// Adds the mean over the width of a number for each prediction and target.
+    /// Adds the mean, over the width, of a function of each prediction and target.
     fn add_mean(
         &mut self,
         engine: &Engine,
@@ -111,7 +112,7 @@ impl Accumulator {
         add_rows(&mut self.mean, targets, rows);
     }
 
-    /// The metric of all rows since the last reset.
+    /// Returns the metric over all rows since the last reset.
     pub(crate) fn result(&self) -> f64 {
         match self.metric {
             Metric::Perplexity => self.mean.result().exp(),
@@ -120,7 +121,7 @@ impl Accumulator {
         }
     }
 
-    /// Forgets all rows.
+    /// Removes all rows.
     pub(crate) fn reset(&mut self) {
         self.mean = Mean::default();
     }
@@ -133,7 +134,7 @@ fn add_rows(mean: &mut Mean, targets: &RowTargets, rows: impl Iterator<Item = f6
     }
 }
 
-/// What the model predicts: the output, after the activation that was skipped.
+/// Returns the model's predictions: the output after the activation that was skipped.
 fn predictions<'a>(engine: &Engine, form: Form, output: &'a Value, scratch: &'a mut Value) -> Rows<'a> {
     if form == Form::Values {
         return output.view();
@@ -151,12 +152,12 @@ fn hit(hit: bool) -> f64 {
     f64::from(u8::from(hit))
 }
 
-/// 1 where `p > threshold` agrees with the target.
+/// Returns a function that is 1 if `p > threshold` agrees with the target.
 fn agrees(threshold: f32) -> impl Fn(f32, f32) -> f64 {
     move |p, t| hit(f32::from(u8::from(p > threshold)) == t)
 }
 
-/// The target's class: of values the column of the largest, the first of equals.
+/// Returns the target's class: for values, the column of the largest, the first of equals.
 fn class(target: Target<'_>) -> usize {
     match target {
         Target::Class(id) => id,
@@ -172,8 +173,8 @@ fn class(target: Target<'_>) -> usize {
     }
 }
 
-/// Whether fewer than `k` columns are larger than that of `class`. A logit may be −∞, a probability of 0; with
-/// `finite` nothing may be infinite.
+/// Returns whether fewer than `k` columns are larger than that of `class`. A logit may be −∞, for a
+/// probability of 0. With `finite`, no value may be infinite.
 fn in_top(x: &[f32], class: usize, k: usize, finite: bool) -> bool {
     let of_class = x[class];
     let larger: u32 = x.iter().map(|&x| u32::from(x > of_class)).sum();

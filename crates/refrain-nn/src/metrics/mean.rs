@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A running weighted mean: of the losses of batches, weighted by their real rows.
+/// A running weighted mean, for example of batch losses weighted by real rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mean {
@@ -15,13 +15,13 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// Adds a sum of values that are weighted already, and the weight of them.
+    /// Adds a sum of values that are already weighted, and its weight.
     pub fn add(&mut self, sum: f64, weight: f64) {
         self.sum += sum;
         self.weight += weight;
     }
 
-    /// `Σ w·v / Σ w`; 0 without any weight, as in Keras.
+    /// Returns `Σ w·v / Σ w`; 0 without any weight, as in Keras.
     pub fn result(&self) -> f64 {
         if self.weight == 0.0 { 0.0 } else { self.sum / self.weight }
     }

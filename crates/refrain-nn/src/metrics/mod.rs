@@ -1,10 +1,10 @@
-//! What is reported beside the loss.
+//! Metrics, reported in addition to the loss.
 //!
-//! A metric is a number for each row (a real step of a sequence, or a sequence); what is reported is
-//! `Σ w·m / Σ w` over all rows since the last reset, so batches of different sizes need no care, and 0 where
-//! there was no weight. Keras does so for its `weighted_metrics`. Names and formulas are Keras's
-//! (`keras/src/metrics`, 3.15). Metrics read the predictions: where a loss sees through a final softmax or
-//! sigmoid, the metric applies it.
+//! A metric has a value for each row (a real step of a sequence, or a sequence). The reported value is `Σ w·m
+//! / Σ w` over all rows since the last reset, so batches of different sizes are averaged correctly; it is 0
+//! if there was no weight. Keras does this for its `weighted_metrics`. Names and formulas are Keras's
+//! (`keras/src/metrics`, 3.15). Metrics use the predictions: if a loss skips a final softmax or sigmoid, the
+//! metric applies it.
 
 mod accumulator;
 mod mean;
@@ -25,27 +25,28 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Metric {
-    /// How often the prediction is right, by the kind of output as in Keras: of width 1, as
-    /// [`Metric::BinaryAccuracy`] with threshold 0.5; else whether the largest column is that of the target,
-    /// a class id or the largest of a row of values. Of equal columns the first counts; NaN never does.
+    /// The fraction of correct predictions. As in Keras, it depends on the output: with width 1 it is
+    /// [`Metric::BinaryAccuracy`] with threshold 0.5, otherwise the largest column must be the target's, a
+    /// class id or the largest of a row of values. Of equal columns the first counts; NaN never does.
     Accuracy,
-    /// How often fewer than this many columns are larger than the target's. Columns equal to it do not push it
-    /// out, so that of equal predictions every one is in the top 1, as in TensorFlow's `in_top_k`; a row with
-    /// a prediction that is NaN or infinite never counts.
+    /// The fraction of rows in which fewer than `k` columns are larger than the target's. Columns equal to it
+    /// do not count as larger: with equal predictions, every class is in the top 1, as in TensorFlow's
+    /// `in_top_k`. A row with a NaN or infinite prediction never counts.
     TopK(usize),
-    /// How often `p > threshold` agrees with a target of 0 or 1: the mean over the width. A target between
-    /// the two agrees with neither.
+    /// The fraction, over the width, in which `p > threshold` agrees with a target of 0 or 1. A target
+    /// between the two never agrees.
     BinaryAccuracy {
-        /// Keras's default is 0.5.
+        /// The threshold; Keras's default is 0.5.
         threshold: f32,
     },
-    /// The exponential of the mean loss: `exp(Σ w·l / rows)`. Weights enter as in the loss. Keras has none.
+    /// The exponential of the mean loss: `exp(Σ w·l / rows)`. Weights are used as in the loss. Keras does not
+    /// have this metric.
     Perplexity,
     /// The mean over the width of `|p − t|`.
     MeanAbsoluteError,
     /// The mean over the width of `(p − t)²`.
     MeanSquaredError,
-    /// The root of [`Metric::MeanSquaredError`] of all rows.
+    /// The square root of [`Metric::MeanSquaredError`] over all rows.
     RootMeanSquaredError,
 }
 
@@ -55,8 +56,8 @@ const DEFAULT_TOP: usize = 5;
 const DEFAULT_THRESHOLD: f32 = 0.5;
 
 impl Metric {
-    /// Keras's name. The top 5 (Keras's default) are `sparse_top_k_categorical_accuracy`, whatever the kind
-    /// of target; with another number it stands for the `k`, so that two of them differ.
+    /// Returns Keras's name. The top 5 (Keras's default) is `sparse_top_k_categorical_accuracy` for all kinds
+    /// of targets. Any other number replaces the `k`, so that the names of two such metrics differ.
     pub fn name(&self) -> Cow<'static, str> {
         match *self {
             Metric::Accuracy => "accuracy".into(),
@@ -70,8 +71,8 @@ impl Metric {
         }
     }
 
-    /// The metric of this name. Also takes Keras's `acc`, `mae`, `mse` and `top_k_categorical_accuracy`, and
-    /// the short `rmse` and `top_3_accuracy`.
+    /// Returns the metric with this name. Also accepts Keras's `acc`, `mae`, `mse` and
+    /// `top_k_categorical_accuracy`, and the short names `rmse` and `top_3_accuracy`.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "accuracy" | "acc" => Metric::Accuracy,
@@ -89,13 +90,13 @@ impl Metric {
         })
     }
 
-    /// Whether it is taken of the losses, not of the output.
+    /// Returns whether the metric is computed from the losses instead of the output.
     pub(crate) fn reads_losses(&self) -> bool {
         matches!(self, Metric::Perplexity)
     }
 
-    /// Whether the metric can be taken of such an output, these targets and this loss. Targets without rows
-    /// fit: so a model is checked before it has data.
+    /// Checks that the metric supports this output, these targets and this loss. Targets without rows are
+    /// accepted, so that a model can be checked before it has data.
     pub(crate) fn check(&self, loss: &Loss, output: EdgeSpec, targets: &RowTargets) -> Result<(), Error> {
         let Kind::Features(width) = output.kind else {
             return Err(Error::unsupported(format!("{self} of {output}"), "it needs columns of numbers"));
@@ -104,7 +105,7 @@ impl Metric {
             Metric::TopK(0) => return Err(Error::setting(self.name(), "k", 0, "at least 1")),
             Metric::TopK(_) if width < 2 => {
                 let action = format!("{self} on an output of width {width}");
-                return Err(Error::unsupported(action, "it needs one column a class: use binary_accuracy"));
+                return Err(Error::unsupported(action, "it needs one column per class: use binary_accuracy"));
             }
             Metric::BinaryAccuracy { threshold } if !(0.0..1.0).contains(&threshold) => {
                 return Err(Error::setting(self.name(), "threshold", threshold, "at least 0 and below 1"));
@@ -123,8 +124,8 @@ impl Metric {
             Metric::Accuracy | Metric::BinaryAccuracy { .. } if width == 1 => check_ids(output, targets, 2),
             Metric::Perplexity => Ok(()),
             _ => {
-                let expected = format!("{width} values a row, for {self}");
-                Err(Error::data("the target", "class ids, one a row", expected))
+                let expected = format!("{width} values per row, for {self}");
+                Err(Error::data("the target", "class ids, one per row", expected))
             }
         }
     }

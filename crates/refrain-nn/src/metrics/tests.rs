@@ -4,7 +4,7 @@ use crate::loss::testing::{floats, ids, output, values};
 use crate::loss::{Form, RowTargets};
 use refrain_kernels::{Engine, Isa};
 
-/// Single precision of the predictions.
+/// The single precision of the predictions.
 const TOLERANCE: f64 = 1e-6;
 
 const ALL: [Metric; 8] = [
@@ -73,7 +73,7 @@ fn binary_accuracy_is_the_mean_over_the_width_and_strict_at_the_threshold() {
     check(Metric::BinaryAccuracy { threshold: 0.95 }, &x, &values(4, &[0.0; 4], &[]), 1.0);
 }
 
-/// What Keras 3.15.1's `sparse_top_k_categorical_accuracy` gave on TensorFlow 2.21.
+/// The values are those of Keras 3.15.1's `sparse_top_k_categorical_accuracy` on TensorFlow 2.21.
 #[test]
 fn top_k_is_that_of_keras_on_tensorflow() {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
@@ -96,7 +96,7 @@ fn top_k_is_that_of_keras_on_tensorflow() {
     }
     check(Metric::TopK(2), &x, &values(4, &[0.0, 0.0, 1.0, 0.0], &[]), 1.0);
     check(Metric::TopK(2), &x, &values(4, &[0.0, 1.0, 0.0, 0.0], &[]), 0.0);
-    // A logit of −∞ is a probability of 0, which is no reason to drop the row.
+    // A logit of −∞ is a probability of 0, which is not a reason to drop the row.
     let masked = output(3, &[f32::NEG_INFINITY, 1.0, 0.0]);
     assert_eq!(of(Metric::TopK(1), Form::SoftmaxLogits, &[(&masked, &ids(&[1], &[]), &[])]), 1.0);
 }

@@ -1,4 +1,4 @@
-//! What a model is made of, as data: enough to build it again.
+//! The architecture of a model as data, sufficient to rebuild it.
 
 use super::Network;
 use crate::error::Error;
@@ -9,15 +9,15 @@ use refrain_kernels::{Engine, Isa};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A network's inputs, layers and outputs.
+/// The inputs, layers and outputs of a network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
     /// The inputs: nodes 0, 1, ….
     pub inputs: Vec<InputSpec>,
-    /// The layers, each after those it reads: the nodes after the inputs.
+    /// The layers, as the nodes after the inputs. Each layer comes after the nodes it reads.
     pub layers: Vec<ArchitectureNode>,
-    /// Which outputs of which nodes are the model's.
+    /// The outputs, as pairs of a node and the index of its output.
     pub outputs: Vec<(usize, usize)>,
 }
 
@@ -25,35 +25,36 @@ pub struct Architecture {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Floats of a step; none for ids.
+    /// The number of features per step; `None` for ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<usize>,
-    /// Whether it has a time axis.
+    /// Whether the input has a time axis.
     pub sequence: bool,
 }
 
-/// A layer in its place.
+/// A layer and its connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchitectureNode {
-    /// The layer's kind, `LSTM`.
+    /// The layer's type, such as `LSTM`.
     pub class_name: String,
-    /// Its name in this model, the first part of its parameters' names.
+    /// The layer's name in this model, with which the names of its parameters begin.
     pub name: String,
-    /// Its settings.
+    /// The layer's settings.
     pub config: serde_json::Value,
-    /// Which outputs of which nodes it reads.
+    /// The inputs, as pairs of a node and the index of its output.
     pub inputs: Vec<(usize, usize)>,
 }
 
 impl Architecture {
-    /// The name and shape of each parameter of such a model, in their order, where all have at most this many values
-    /// together. Takes no memory for the parameters.
+    /// Returns the name and shape of each parameter of such a model, in order, without allocating the
+    /// parameters. All parameters together may have at most `most` values.
     ///
     /// # Errors
-    /// When it does not describe a model, or one that is larger than a file of this many values may hold.
+    /// Returns an error if the architecture is invalid, or if its model is too large for a file with this
+    /// many values.
     pub fn parameters(&self, most: usize) -> Result<Vec<(String, Vec<usize>)>, Error> {
         let model = Network::plan_architecture(
             self,
@@ -70,17 +71,17 @@ impl Architecture {
 }
 
 impl InputSpec {
-    /// Sequences of ids, `(N, T)`.
+    /// Creates an input of sequences of ids, `(N, T)`.
     pub fn ids() -> Self {
         Self { name: "input".into(), features: None, sequence: true }
     }
 
-    /// Sequences of `width` features, `(N, T, width)`.
+    /// Creates an input of sequences of `width` features, `(N, T, width)`.
     pub fn features(width: usize) -> Self {
         Self { name: "input".into(), features: Some(width), sequence: true }
     }
 
-    /// One row of `width` features a sequence, `(N, width)`.
+    /// Creates an input with one row of `width` features per sequence, `(N, width)`.
     pub fn flat(width: usize) -> Self {
         Self { name: "input".into(), features: Some(width), sequence: false }
     }

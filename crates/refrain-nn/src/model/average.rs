@@ -1,4 +1,4 @@
-//! Averages of the parameters over the steps of training.
+//! Averages of the parameters over training steps.
 
 use super::Model;
 use super::train::not_compiled;
@@ -8,17 +8,17 @@ use refrain_kernels::optimizer::average;
 use refrain_kernels::{AlignedVec, Engine};
 use serde::{Deserialize, Serialize};
 
-/// How parameters are averaged: `a` is the average, `w` the parameters after a step. After the first step the
-/// average is `w`.
+/// How parameters are averaged. `a` is the average, `w` the parameters after a step. After the first step,
+/// `a` is `w`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Averaging {
-    /// `a += (w − a) / n`: the mean of all steps (Polyak & Juditsky 1992), which averaged SGD uses. In f32 a step
-    /// counts no more once its part is below the last digit of the mean, after some millions of them.
+    /// `a += (w − a) / n`: the mean of all steps, as in averaged SGD (Polyak & Juditsky 1992). In f32, after
+    /// some millions of steps, a further step is too small to change the mean.
     Mean,
     /// `a = momentum·a + (1 − momentum)·w`: Keras's `use_ema`.
     Exponential {
-        /// How much of the average a step keeps, between 0 and 1.
+        /// The fraction of the average that is kept at each step, between 0 and 1.
         momentum: f64,
     },
 }
@@ -27,22 +27,22 @@ impl Averaging {
     pub(super) fn validate(self) -> Result<(), Error> {
         match self {
             Averaging::Exponential { momentum } if !(0.0..=1.0).contains(&momentum) => {
-                Err(Error::setting("the averaging", "momentum", momentum, "between 0 and 1"))
+                Err(Error::setting("start_averaging", "momentum", momentum, "between 0 and 1"))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The averages of all parameters; one that is not trained is its own average.
+/// The averages of all parameters. A parameter that is not trained equals its average.
 #[derive(Debug, Clone)]
 pub(super) struct Averages {
     pub(super) kind: Averaging,
-    /// Steps in them.
+    /// The number of averaged steps.
     pub(super) count: u64,
-    /// Whether the parameters stand here, and the averages in their place.
+    /// Whether the averages are swapped in, with the parameters stored here.
     pub(super) swapped: bool,
-    /// Laid out as the flat parameters.
+    /// The averages, laid out as the flat parameters.
     pub(super) values: AlignedVec,
 }
 
@@ -53,7 +53,7 @@ impl Averages {
         Self { kind, count: 0, swapped: false, values }
     }
 
-    /// Adds the parameters that a step left.
+    /// Adds the parameters after a step.
     pub(super) fn add(&mut self, engine: &Engine, params: &[f32]) {
         self.count += 1;
         let rate = match self.kind {
@@ -74,10 +74,11 @@ impl Averages {
 }
 
 impl Model {
-    /// Averages the parameters over the steps of the optimiser from now on. Averages that there are begin anew.
+    /// Starts averaging the parameters over optimiser steps. Existing averages are discarded.
     ///
     /// # Errors
-    /// When the model is not compiled or uses its averages, or the momentum is not between 0 and 1.
+    /// Returns an error if the model is not compiled or uses its averages, or if the momentum is not between
+    /// 0 and 1.
     pub fn start_averaging(&mut self, averaging: Averaging) -> Result<(), Error> {
         self.refuse_averages("averaging")?;
         averaging.validate()?;
@@ -86,40 +87,40 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the parameters are averaged.
+    /// Returns whether the parameters are being averaged.
     pub fn is_averaging(&self) -> bool {
         self.training.as_ref().is_some_and(|t| t.averages.is_some())
     }
 
-    /// Averages no more and forgets what stands beside the parameters: the averages or, after
-    /// [`Model::swap_averages`], what the averages took the place of.
+    /// Stops averaging and discards the second copy: the averages or, after [`Model::swap_averages`], the
+    /// original parameters.
     pub fn stop_averaging(&mut self) {
         if let Some(training) = &mut self.training {
             training.averages = None;
         }
     }
 
-    /// Exchanges the parameters and their averages: the model runs with what it did not run with before. Before
-    /// the first step the two are the same. A model that uses its averages cannot be trained.
+    /// Swaps the parameters and their averages, so that the model runs with the other set. Before the first
+    /// step the two are the same. A model that uses its averages cannot be trained.
     ///
     /// # Errors
-    /// When the parameters are not averaged.
+    /// Returns an error if the parameters are not being averaged.
     pub fn swap_averages(&mut self) -> Result<(), Error> {
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let averages = training.averages.as_mut().ok_or_else(|| {
-            Error::unsupported("using averages", "there are none: call `start_averaging` before training")
+            Error::unsupported("using averages", "there are none; call `start_averaging` before training")
         })?;
         averages.swap(self.params.values_mut());
         self.graph.packed = false;
         Ok(())
     }
 
-    /// An error where the averages stand in the parameters' place.
+    /// Returns an error if the averages are swapped in.
     pub(super) fn refuse_averages(&self, action: &str) -> Result<(), Error> {
         let averages = self.training.as_ref().and_then(|t| t.averages.as_ref());
         match averages {
             Some(averages) if averages.swapped => {
-                let reason = "the model uses its averages: call `swap_averages` to go back to its parameters";
+                let reason = "the model uses its averages: call `swap_averages` to restore its parameters";
                 Err(Error::unsupported(action, reason))
             }
             _ => Ok(()),

@@ -1,5 +1,5 @@
-//! The loss of a training step and its slopes, without the step: what a gradient check compares, and what a caller
-//! steps by.
+//! The loss and gradient of a training step without the step itself, for gradient checks and custom update
+//! rules.
 
 use super::Model;
 use crate::data::{Batch, BatchInput};
@@ -8,12 +8,12 @@ use crate::graph::{Axis, EdgeId, Kind};
 use crate::state::State;
 
 impl Model {
-    /// Computes the gradient of one batch and leaves the step to the caller, who finds it in [`Model::params`]. Loss
-    /// and metrics are added to the totals; what earlier batches accumulated is forgotten. With `carry` as in
-    /// [`Model::train_step`].
+    /// Computes the gradient of one batch without taking a step; read it from [`Model::params`]. Loss and
+    /// metrics are added to the totals. Accumulated gradients of earlier batches are discarded. `carry` works
+    /// as in [`Model::train_step`].
     ///
     /// # Errors
-    /// When the batch does not fit the model, or the model is not compiled.
+    /// Returns an error if the batch does not fit the model, or if the model is not compiled.
     pub fn gradient_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         self.forget_gradients();
         let loss = self.differentiate(batch, carry)?;
@@ -22,16 +22,17 @@ impl Model {
         Ok(())
     }
 
-    /// The loss that the next training step on this batch would begin with. State, parameters and optimiser stay
-    /// as they are.
+    /// Returns the loss that the next training step on this batch would have. State, parameters and optimiser
+    /// do not change.
     pub(crate) fn training_loss(&mut self, batch: &Batch) -> Result<f64, Error> {
         let mut state = self.own_state.clone();
         self.forward_training(batch, Some(&mut state))?;
         Ok(self.score(batch)?.objective())
     }
 
-    /// Computes the gradient of every parameter, and returns that of each input: arranged as its features, 0 at
-    /// steps that are not real, nothing for ids. What earlier batches accumulated is forgotten.
+    /// Computes the gradient of every parameter and returns that of each input, arranged as its features. It
+    /// is 0 at steps that are not real, and `None` for ids. Accumulated gradients of earlier batches are
+    /// discarded.
     pub(crate) fn differentiate_inputs(&mut self, batch: &Batch) -> Result<Vec<Option<Vec<f32>>>, Error> {
         self.forget_gradients();
         let wanted = std::mem::replace(&mut self.graph.input_gradients, true);

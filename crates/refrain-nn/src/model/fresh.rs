@@ -1,4 +1,4 @@
-//! The same network again, and what it ends in.
+//! Rebuilding a network, and looking at its final activations.
 
 use super::{Architecture, Model, Network};
 use crate::activation::Activation;
@@ -9,36 +9,38 @@ use serde_json::Value;
 use std::any::Any;
 
 impl Model {
-    /// The same network with parameters drawn anew, as a model compiled with this seed begins; not compiled. For what a
-    /// model was before it was trained.
+    /// Returns the same network with newly initialised parameters, as a model compiled with this seed would
+    /// have at the start. It is not compiled. Use it to compare a trained model with its untrained state.
     ///
     /// # Errors
-    /// When a layer is not one of this library's.
+    /// Returns an error if a layer is not part of this library.
     pub fn initialized_again(&self, seed: u64) -> Result<Model, Error> {
         let mut model = self
             .planned_again(&self.architecture)
-            .map_err(|reason| Error::unsupported("making this model again with fresh parameters", reason))?;
+            .map_err(|reason| Error::unsupported("initialising this model again", reason))?;
         model.seed = seed;
         model.params.initialize(seed)?;
         model.graph.packed = false;
         Ok(model)
     }
 
-    /// The same network with another cell in all of its recurrent layers, `SimpleRNN`, `LSTM` or `GRU` with its own
-    /// defaults, and with parameters drawn anew; not compiled. For a comparison.
+    /// Returns the same network with another cell in all of its recurrent layers (`SimpleRNN`, `LSTM` or
+    /// `GRU` with its defaults) and with newly initialised parameters. It is not compiled. Use it for
+    /// comparisons.
     ///
     /// # Errors
-    /// When there is no such cell, or a layer is not one of this library's or takes no other cell.
+    /// Returns an error if the cell is unknown, or if a layer is not part of this library or does not support
+    /// other cells.
     pub fn with_cell(&self, class_name: &str, seed: u64) -> Result<Model, Error> {
         const CELLS: [&str; 3] = ["SimpleRNN", "LSTM", "GRU"];
-        let action = format!("making this model again with cells of {class_name}");
+        let action = format!("rebuilding this model with {class_name} cells");
         if !CELLS.contains(&class_name) {
-            return Err(Error::unsupported(action, format!("there are {}", CELLS.join(", "))));
+            return Err(Error::unsupported(action, format!("the cell must be one of {}", CELLS.join(", "))));
         }
         let exchange = |name: &mut String, config: &mut Value| {
             if CELLS.contains(&name.as_str()) {
                 class_name.clone_into(name);
-                // What only the other cell has: its activations and form.
+                // The settings that only the old cell has: its activations and form.
                 config.as_object_mut().map(|config| config.remove("cell"));
             }
         };
@@ -61,11 +63,11 @@ impl Model {
         Ok(model)
     }
 
-    /// What the `i`-th output ends in, if a loss could see through it: softmax or sigmoid. An adaptive softmax is a
-    /// softmax.
+    /// Returns the final activation of the `i`-th output, if a loss could skip it: softmax or sigmoid. An
+    /// adaptive softmax counts as a softmax.
     ///
     /// # Panics
-    /// When there are fewer outputs.
+    /// Panics if there are fewer outputs.
     pub fn output_activation(&self, i: usize) -> Option<Activation> {
         let op = &self.graph.nodes[self.graph.producer(self.outputs[i])?].op;
         if (&**op as &dyn Any).is::<AdaptiveOp>() {
@@ -74,8 +76,8 @@ impl Model {
         op.activation().filter(|of| matches!(of, Activation::Softmax | Activation::Sigmoid))
     }
 
-    /// A network of this architecture on the same engine, trainable where this one is, without memory for its
-    /// parameters.
+    /// Plans a network of this architecture on the same engine, with the same trainable parameters and
+    /// without memory for them.
     pub(super) fn planned_again(&self, architecture: &Architecture) -> Result<Model, String> {
         let mut model =
             Network::plan_architecture(architecture, self.engine.clone(), Budget::default(), &self.registry)?;

@@ -1,4 +1,4 @@
-//! What training, scoring or running a model takes, said before it is taken.
+//! Estimates of the memory that training, evaluating or running a model needs.
 
 use super::head::HeadMemory;
 use super::{Compile, Model};
@@ -9,67 +9,68 @@ use crate::numbers::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 
-/// What is done with a model.
+/// An operation on a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// [`Model::train_step`]
+    /// [`Model::train_step`].
     Train,
-    /// [`Model::test_step`]
+    /// [`Model::test_step`].
     Evaluate,
     /// [`Model::predict_batch`] or, with one step, a session.
     Predict,
 }
 
-/// A batch of this many sequences of this many steps, and what is done with it.
+/// An operation on a batch of a given size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// What is done.
+    /// The operation.
     pub work: Work,
-    /// Sequences.
+    /// The number of sequences.
     pub lanes: usize,
-    /// Steps of the longest.
+    /// The number of steps of the longest sequence.
     pub steps: usize,
 }
 
 impl MemoryUse {
-    /// `work` on `lanes` sequences of `steps` steps.
+    /// Creates a use: `work` on `lanes` sequences of `steps` steps.
     pub fn new(work: Work, lanes: usize, steps: usize) -> Self {
         Self { work, lanes, steps }
     }
 }
 
-/// Bytes by what they are for. Sizes beyond what 64 bits count stand at the largest.
+/// Memory in bytes, by purpose. Sizes saturate at the largest 64-bit number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     parts: Vec<(&'static str, u64)>,
 }
 
 impl Memory {
-    /// All of it.
+    /// Returns the total.
     pub fn total(&self) -> u64 {
         total_of(self.parts.iter().map(|part| part.1))
     }
 
-    /// What is for `name`; 0 where nothing is.
+    /// Returns the part called `name`, or 0 if there is none.
     pub fn of(&self, name: &str) -> u64 {
         total_of(self.parts.iter().filter(|part| part.0 == name).map(|part| part.1))
     }
 
-    /// Every part, the largest first.
+    /// Returns all parts, the largest first.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let mut parts = self.parts.clone();
         parts.sort_by_key(|part| std::cmp::Reverse(part.1));
         parts.into_iter()
     }
 
-    /// Adds a part, if it is any.
+    /// Adds a part unless it is 0 bytes.
     pub fn with(mut self, name: &'static str, bytes: u64) -> Self {
         self.parts.extend((bytes > 0).then_some((name, bytes)));
         self
     }
 }
 
-/// The total, then the three largest parts: `1.2 GB (activations 812 MB, parameters 104 MB, gradients 104 MB …)`.
+/// Displays the total, then the three largest parts: `1.2 GB (activations 812 MB, parameters 104 MB,
+/// gradients 104 MB …)`.
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 3;
@@ -85,7 +86,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// An object of all parts, and `total`.
+/// Serializes as an object of all parts and `total`.
 impl Serialize for Memory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -96,10 +97,10 @@ impl Serialize for Memory {
 }
 
 impl Model {
-    /// What the model takes where all of `uses` come, one after the other: its parameters and, compiled, what training
-    /// keeps beside them, and every buffer as large as the largest use makes it. Nothing is allocated to answer.
+    /// Returns the memory that the model needs if all `uses` happen one after the other: its parameters, the
+    /// training state if it is compiled, and every buffer at its largest size. Allocates nothing.
     ///
-    /// Operations of the user's own count where they say what they take: [`crate::graph::Op::memory`].
+    /// Custom operations are included only if they report their memory: [`crate::graph::Op::memory`].
     pub fn memory(&self, uses: &[MemoryUse]) -> Memory {
         let parameters = of_floats(self.params.flat_len() as u64);
         let (mut graph, mut batch) = (GraphMemory::default(), 0);
@@ -125,7 +126,7 @@ impl Model {
             .with("batch", batch)
     }
 
-    /// Adds a use to what the graph takes, and what the outputs take with their losses.
+    /// Adds a use to the memory of the graph and of the outputs with their losses.
     fn add_use(&self, of: &MemoryUse, graph: &mut GraphMemory, memory: &mut [HeadMemory]) {
         let (lanes, steps) = (of.lanes as u64, of.steps as u64);
         let mode = if of.work == Work::Train { Mode::Train } else { Mode::Infer };
@@ -140,7 +141,7 @@ impl Model {
         }
     }
 
-    /// A batch's inputs and targets or, of a prediction, what it gives.
+    /// Returns the size of a batch's inputs and its targets or, for a prediction, its outputs.
     fn batch_bytes(&self, of: &MemoryUse) -> u64 {
         let (lanes, rows) = (of.lanes as u64, (of.lanes as u64).saturating_mul(of.steps as u64));
         let edge = |edge: &crate::graph::EdgeId| {
@@ -160,9 +161,9 @@ impl Model {
     }
 }
 
-/// A model without memory for its parameters, and how it will be compiled.
+/// A model without memory for its parameters, and the settings to compile it with.
 ///
-/// It tells what it will take before it takes it: see [`PlannedModel::memory`].
+/// Use it to find out how much memory a model needs before allocating it: see [`PlannedModel::memory`].
 #[derive(Debug, Clone)]
 pub struct PlannedModel {
     model: Model,
@@ -171,17 +172,17 @@ pub struct PlannedModel {
 
 impl PlannedModel {
     pub(super) fn new(mut model: Model, compile: Compile) -> Result<Self, Error> {
-        // Of no parameters yet, so that the optimiser's state takes nothing.
+        // There are no parameters yet, so the optimiser's state is empty.
         model.compile(compile.clone())?;
         Ok(Self { model, compile })
     }
 
-    /// What the model will take for these uses, one after the other; see [`Model::memory`]. Initial weights that take
-    /// more while they are drawn than training takes afterwards count too.
+    /// Returns the memory that the model will need for these uses, one after the other; see
+    /// [`Model::memory`]. If initialising the weights needs more than the uses, the difference is included.
     pub fn memory(&self, uses: &[MemoryUse]) -> Memory {
         let memory = self.model.memory(uses);
         let drawn = self.model.params.spans().iter().map(|span| match span.initializer {
-            // It works in f64.
+            // Computed in f64.
             Initializer::Orthogonal { .. } => of_rows(1, span.len()).saturating_mul(2),
             _ => 0,
         });
@@ -190,10 +191,10 @@ impl PlannedModel {
         memory.with("initial weights", more)
     }
 
-    /// Takes the memory and draws the initial weights.
+    /// Allocates the parameters and initialises them.
     ///
     /// # Errors
-    /// When an initialiser's setting is out of range.
+    /// Returns an error if a setting of an initialiser is out of range.
     pub fn allocate(self) -> Result<Model, Error> {
         let Self { mut model, compile } = self;
         model.params.initialize(compile.seed)?;

@@ -1,4 +1,4 @@
-//! Models: a network with its parameters, and what it takes to train, evaluate and run it.
+//! Models: a network with its parameters, and everything to train, evaluate and run it.
 
 mod architecture;
 mod average;
@@ -40,7 +40,7 @@ use ndarray::{ArrayBase, Data, Dimension};
 use refrain_kernels::{Engine, row_step};
 use train::Training;
 
-/// A network that can be run and, once compiled, trained.
+/// A network with parameters. It can be run and, once compiled, trained.
 #[derive(Debug, Clone)]
 pub struct Model {
     architecture: Architecture,
@@ -52,66 +52,66 @@ pub struct Model {
     seed: u64,
     /// The outputs of each layer of the architecture.
     layer_outputs: Vec<Vec<EdgeId>>,
-    /// Of the layers that carry their state unasked.
+    /// The state of `stateful` layers.
     own_state: State,
-    /// What layers are made with again.
+    /// The registry for rebuilding layers.
     registry: LayerRegistry,
     training: Option<Training>,
 }
 
 impl Model {
-    /// What it is made of.
+    /// Returns the architecture of the model.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// Its parameters and their last gradients.
+    /// Returns the parameters and their most recent gradients.
     pub fn params(&self) -> &Params {
         &self.params
     }
 
-    /// Instructions and threads it runs on.
+    /// Returns the engine, with its instruction set and threads.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Runs on another engine from now on. The results stay the same bits on the same instruction set.
+    /// Sets the engine. The results are the same bits as long as the instruction set is the same.
     pub fn set_engine(&mut self, engine: Engine) {
         self.engine = engine;
     }
 
-    /// The seed of its initial weights and its dropout.
+    /// Returns the seed of the initial weights and of dropout.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// A state for all of its recurrent layers, for runs that carry it from batch to batch.
+    /// Returns a new state for all recurrent layers, to be carried from batch to batch.
     pub fn new_state(&self) -> State {
         self.graph.new_state()
     }
 
-    /// Sets the states of the layers that carry one unasked (`stateful`) to zero.
+    /// Resets the states of `stateful` layers to zero.
     pub fn reset_states(&mut self) {
         self.own_state.reset();
     }
 
-    /// Width of the `i`-th output.
+    /// Returns the width of the `i`-th output.
     ///
     /// # Panics
-    /// When there are fewer outputs.
+    /// Panics if there are fewer outputs.
     pub fn output_width(&self, i: usize) -> usize {
         self.graph.specs[self.outputs[i].0].width()
     }
 
-    /// Outputs it has.
+    /// Returns the number of outputs.
     pub fn output_count(&self) -> usize {
         self.outputs.len()
     }
 
-    /// Sets one parameter, of the shape that [`Model::params`] and `summary` show.
+    /// Sets one parameter. The shape must be the one that [`Model::params`] and `summary` show.
     ///
     /// # Errors
-    /// When there is no parameter of this name, or it has another shape.
+    /// Returns an error if there is no parameter with this name, or if its shape differs.
     pub fn set_weight<S: Data<Elem = f32>, D: Dimension>(
         &mut self,
         name: &str,
@@ -129,10 +129,10 @@ impl Model {
         Ok(())
     }
 
-    /// Sets one parameter, its values row by row.
+    /// Sets one parameter from its values in row-major order.
     ///
     /// # Errors
-    /// When there is no parameter of this name, or it has another number of values.
+    /// Returns an error if there is no parameter with this name, or if its number of values differs.
     pub fn set_weight_flat(&mut self, name: &str, values: &[f32]) -> Result<(), Error> {
         let id = self.find(name)?;
         let span = &self.params.spans()[id.0];
@@ -145,16 +145,16 @@ impl Model {
         Ok(())
     }
 
-    /// The values of one parameter.
+    /// Returns the values of one parameter.
     ///
     /// # Errors
-    /// When there is no parameter of this name.
+    /// Returns an error if there is no parameter with this name.
     pub fn weight(&self, name: &str) -> Result<&[f32], Error> {
         Ok(self.params.value(self.find(name)?))
     }
 
-    /// Sets whether training changes the parameters whose names begin with `prefix`; returns how many there
-    /// are.
+    /// Sets whether training changes the parameters whose names begin with `prefix`. Returns the number of
+    /// those parameters.
     pub fn set_trainable(&mut self, prefix: &str, trainable: bool) -> usize {
         let ids: Vec<_> = (0..self.params.spans().len())
             .filter(|&i| self.params.spans()[i].name.starts_with(prefix))
@@ -166,31 +166,35 @@ impl Model {
         ids.len()
     }
 
-    /// A copy of all parameters, flat.
+    /// Returns a copy of all parameters, flat.
     pub fn weights(&self) -> Vec<f32> {
         self.params.values().to_vec()
     }
 
-    /// Sets all parameters from what [`Model::weights`] gave.
+    /// Sets all parameters from the values that [`Model::weights`] returned.
     ///
     /// # Errors
-    /// When the number of values is another.
+    /// Returns an error if the number of values differs.
     pub fn set_weights_flat(&mut self, values: &[f32]) -> Result<(), Error> {
         let expected = self.params.values().len();
         if values.len() != expected {
-            return Err(Error::data("the weights", format!("{} values", values.len()), expected.to_string()));
+            return Err(Error::data(
+                "the array of weights",
+                format!("{} values", values.len()),
+                expected.to_string(),
+            ));
         }
         self.params.values_mut().copy_from_slice(values);
         self.graph.packed = false;
         Ok(())
     }
 
-    /// Its layers with their output shapes and numbers of parameters, as Keras prints them.
+    /// Returns the layers with their output shapes and numbers of parameters, as Keras prints them.
     pub fn summary(&self) -> Summary {
         Summary::new(self)
     }
 
-    /// Makes room for all parameters, zero.
+    /// Allocates memory for all parameters, zeroed.
     pub(crate) fn allocate_parameters(&mut self) {
         self.params.allocate();
         self.graph.packed = false;
@@ -199,11 +203,11 @@ impl Model {
     fn find(&self, name: &str) -> Result<SpanId, Error> {
         self.params.find(name).ok_or_else(|| {
             let names: Vec<_> = self.params.spans().iter().map(|s| s.name.as_str()).collect();
-            Error::data("the parameter", format!("`{name}`"), format!("one of {}", names.join(", ")))
+            Error::data("the parameter name", format!("`{name}`"), format!("one of {}", names.join(", ")))
         })
     }
 
-    /// Lays a batch's inputs out in the graph's buffers.
+    /// Writes a batch's inputs to the graph's buffers.
     fn feed(&mut self, batch: &Batch) -> Result<(), Error> {
         if batch.inputs.len() != self.inputs.len() {
             let (got, expected) = (format!("{} arrays", batch.inputs.len()), self.inputs.len().to_string());

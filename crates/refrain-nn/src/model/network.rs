@@ -1,4 +1,4 @@
-//! The functional form: layers connected edge by edge.
+//! The functional form: a graph of connected layers.
 
 use super::Model;
 use super::architecture::{Architecture, ArchitectureNode, InputSpec};
@@ -18,7 +18,8 @@ pub struct Tensor {
     output: usize,
 }
 
-/// A network under construction: several inputs and outputs, fan-out, merging.
+/// A network under construction, which may have several inputs and outputs and any connections between its
+/// layers.
 ///
 /// ```no_run
 /// # use refrain_nn::{Network, InputSpec, Compile, layers::*};
@@ -42,24 +43,24 @@ pub struct Network {
     /// The outputs of every node.
     edges: Vec<Vec<EdgeId>>,
     names: BTreeSet<String>,
-    /// The next number to be tried after a name that is taken.
+    /// The next number to try for a name that is taken.
     numbers: HashMap<String, usize>,
-    /// What the layers of a file were made with.
+    /// The registry that a file's layers were built with.
     registry: LayerRegistry,
 }
 
 impl Network {
-    /// A network without inputs.
+    /// Creates a network without inputs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Declares an input. All inputs come before the first layer.
+    /// Declares an input. All inputs must be declared before the first layer.
     ///
     /// # Panics
-    /// When a layer was added before.
+    /// Panics if a layer was already added.
     pub fn input(&mut self, spec: InputSpec) -> Tensor {
-        assert!(self.layers.is_empty(), "a network's inputs are declared before its layers");
+        assert!(self.layers.is_empty(), "declare a network's inputs before its layers");
         let axis = if spec.sequence { Axis::Steps(self.graph.add_layout()) } else { Axis::Lanes };
         let kind = spec.features.map_or(Kind::Ids, Kind::Features);
         let edge = self.graph.add_input(EdgeSpec { axis, kind });
@@ -74,15 +75,15 @@ impl Network {
     /// Adds a layer that has one output.
     ///
     /// # Errors
-    /// When a setting of the layer is out of range or an input does not fit.
+    /// Returns an error if a setting of the layer is out of range or an input does not fit.
     pub fn add(&mut self, layer: impl Layer + 'static, inputs: &[Tensor]) -> Result<Tensor, Error> {
         Ok(self.add_boxed(Box::new(layer), inputs)?[0])
     }
 
-    /// Adds a layer and returns all its outputs: with `return_state` the states follow the output.
+    /// Adds a layer and returns all its outputs. With `return_state`, the states follow the output.
     ///
     /// # Errors
-    /// When a setting of the layer is out of range or an input does not fit.
+    /// Returns an error if a setting of the layer is out of range or an input does not fit.
     pub fn add_all(&mut self, layer: impl Layer + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         self.add_boxed(Box::new(layer), inputs)
     }
@@ -93,7 +94,7 @@ impl Network {
         inputs: &[Tensor],
     ) -> Result<Vec<Tensor>, Error> {
         let name = match layer.name() {
-            // A name that comes again is the same layer used again: it shares its parameters.
+            // A repeated name means the same layer again: it shares its parameters.
             Some(name) => name.to_owned(),
             None => self.unique(&snake_case(layer.class_name())),
         };
@@ -135,7 +136,7 @@ impl Network {
     fn unique(&mut self, base: &str) -> String {
         let mut name = base.to_owned();
         if self.names.contains(base) {
-            // No name is ever given back, so the numbers that were tried stay taken.
+            // Names are never freed, so numbers that were tried stay taken.
             let number = self.numbers.entry(name.clone()).or_insert(1);
             while self.names.contains(&name) {
                 name = format!("{base}_{number}");
@@ -146,34 +147,41 @@ impl Network {
         name
     }
 
-    /// Builds the model with fresh parameters, ready to train.
+    /// Builds the model with new parameters, ready to train.
     ///
     /// # Errors
-    /// When `outputs` are not of this network, or loss, metrics or optimiser do not fit.
+    /// Returns an error if `outputs` do not belong to this network, or if loss, metrics or optimiser do not
+    /// fit.
     pub fn compile(self, outputs: &[Tensor], compile: Compile) -> Result<Model, Error> {
         self.plan(outputs, compile)?.allocate()
     }
 
-    /// Builds the model that [`Network::compile`] gives, without memory for its parameters: to ask what it will take.
+    /// Plans the model that [`Network::compile`] would build, without memory for its parameters, for example
+    /// to find out how much it needs.
     ///
     /// # Errors
-    /// When `outputs` are not of this network, or loss, metrics or optimiser do not fit.
+    /// Returns an error if `outputs` do not belong to this network, or if loss, metrics or optimiser do not
+    /// fit.
     pub fn plan(self, outputs: &[Tensor], compile: Compile) -> Result<PlannedModel, Error> {
         let model = self.build(outputs, compile.engine.clone().unwrap_or_default(), compile.seed)?;
         PlannedModel::new(model, compile)
     }
 
-    /// Builds a model whose parameters are still to be set.
+    /// Builds a model without initialising its parameters.
     fn build(self, outputs: &[Tensor], engine: Engine, seed: u64) -> Result<Model, Error> {
         let mut edges = Vec::new();
         for t in outputs {
             let edge = self.edges.get(t.node).and_then(|node| node.get(t.output)).copied();
             edges.push(edge.ok_or_else(|| {
-                Error::connection("the model", format!("{t:?}"), "an output that is one of its network's")
+                Error::connection("the model", format!("{t:?}"), "an output of the same network")
             })?);
         }
         if edges.is_empty() {
-            return Err(Error::connection("the model", "no output", "at least one"));
+            return Err(Error::connection(
+                "the model",
+                "not connected to an output",
+                "connected to at least one",
+            ));
         }
         Ok(Model {
             architecture: Architecture {
@@ -194,8 +202,8 @@ impl Network {
         })
     }
 
-    /// Builds the model that an architecture describes, without memory for its parameters, within a budget. The
-    /// reason, where it does not describe one.
+    /// Plans the model that an architecture describes, within a memory budget and without memory for its
+    /// parameters. The error is the reason why the architecture is invalid.
     pub(crate) fn plan_architecture(
         architecture: &Architecture,
         engine: Engine,

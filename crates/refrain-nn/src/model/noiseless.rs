@@ -1,16 +1,16 @@
-//! A model without what is random in training.
+//! A model without the randomness of training.
 
 use super::Model;
 use crate::error::Error;
 
 impl Model {
-    /// The same network with the same parameters, without dropout and without penalties on activations, not compiled:
-    /// to learn from a text while it is scored on it.
+    /// Returns the same network with the same parameters, without dropout and without penalties on
+    /// activations. It is not compiled. Use it to train on a text while scoring it.
     ///
     /// # Errors
-    /// When a layer is neither one of this library's nor one that the model was loaded with.
+    /// Returns an error if a layer is neither part of this library nor registered when the model was loaded.
     pub fn without_dropout(&self) -> Result<Model, Error> {
-        let unknown = |reason: String| Error::unsupported("making this model again without noise", reason);
+        let unknown = |reason: String| Error::unsupported("rebuilding this model without dropout", reason);
         let mut architecture = self.architecture.clone();
         for node in &mut architecture.layers {
             let layer = self.registry.layer(&node.class_name, node.config.clone()).map_err(unknown)?;
@@ -63,7 +63,8 @@ mod tests {
         noisy.test_step(&batch, None).unwrap();
         let expected = noisy.last_loss();
         assert!((quiet.training_loss(&batch).unwrap() - expected).abs() < 1e-6);
-        // The seed decides how much: far more than what sums in another order could.
+        // The difference depends on the seed, but is far larger than a different order of summation could
+        // cause.
         assert!((noisy.training_loss(&batch).unwrap() - expected).abs() > 1e-4);
     }
 }

@@ -1,4 +1,4 @@
-//! Running a model without training it.
+//! Running a model without training.
 
 use super::Model;
 use crate::data::{Batch, Sequences};
@@ -8,7 +8,7 @@ use crate::state::State;
 use ndarray::{ArrayD, IxDyn};
 
 impl Model {
-    /// Runs a batch and leaves the outputs in the graph's buffers.
+    /// Runs a batch; the outputs stay in the graph's buffers.
     pub(super) fn infer(
         &mut self,
         batch: &Batch,
@@ -21,11 +21,12 @@ impl Model {
         self.graph.forward(&self.engine, &self.params, Mode::Infer, random, state, skip)
     }
 
-    /// The outputs for one batch, batch first: `(N, T, width)` for sequences, zeros at steps that are masked
-    /// or beyond a sequence's length, else `(N, width)`. The state is carried in `carry`, if given.
+    /// Returns the outputs for one batch, batch first: `(N, T, width)` for sequences, with zeros at masked
+    /// steps and beyond a sequence's length, otherwise `(N, width)`. If `carry` is given, the state is
+    /// carried in it.
     ///
     /// # Errors
-    /// When the batch does not fit the model.
+    /// Returns an error if the batch does not fit the model.
     pub fn predict_batch(
         &mut self,
         batch: &Batch,
@@ -36,11 +37,11 @@ impl Model {
         Ok(self.outputs.iter().map(|&edge| self.expand(edge)).collect())
     }
 
-    /// The outputs for all sequences, `batch_size` at a time; see [`Model::predict_batch`]. The result does
-    /// not depend on the batch size, but for layers that are `stateful`.
+    /// Returns the outputs for all sequences, running `batch_size` at a time; see [`Model::predict_batch`].
+    /// The result does not depend on the batch size unless a layer is `stateful`.
     ///
     /// # Errors
-    /// When the data does not fit the model.
+    /// Returns an error if the data does not fit the model.
     pub fn predict_all<'a>(
         &mut self,
         x: impl Into<Sequences<'a>>,
@@ -53,7 +54,7 @@ impl Model {
         let mut parts: Vec<Vec<ArrayD<f32>>> = vec![Vec::new(); self.outputs.len()];
         let size = batch_size.max(1);
         let mut from = 0;
-        // One empty batch where there are no sequences, so that the shapes are known.
+        // Without sequences, one empty batch determines the shapes.
         while from < total || parts[0].is_empty() {
             x.fill(from..total.min(from + size), &mut batch)?;
             for (part, array) in parts.iter_mut().zip(self.predict_batch(&batch, None)?) {
@@ -64,10 +65,10 @@ impl Model {
         parts.into_iter().map(|part| join(&part)).collect()
     }
 
-    /// The first output for all sequences, in batches of 32 as Keras does.
+    /// Returns the first output for all sequences, in batches of 32 as in Keras.
     ///
     /// # Errors
-    /// When the data does not fit the model.
+    /// Returns an error if the data does not fit the model.
     pub fn predict<'a>(&mut self, x: impl Into<Sequences<'a>>) -> Result<ArrayD<f32>, Error> {
         Ok(self.predict_all(x, 32)?.swap_remove(0))
     }
@@ -94,7 +95,7 @@ impl Model {
     }
 }
 
-/// Puts batches one after the other; where their numbers of steps differ, shorter ones end in zeros.
+/// Concatenates batches. If their numbers of steps differ, shorter ones are padded with zeros.
 fn join(parts: &[ArrayD<f32>]) -> Result<ArrayD<f32>, Error> {
     let mut shape = parts[0].shape().to_vec();
     shape[0] = parts.iter().map(|p| p.shape()[0]).sum();

@@ -1,22 +1,23 @@
-//! Looking at the recurrent layers of a batch.
+//! Inspecting the recurrent layers after a batch.
 
 use super::Model;
 use crate::graph::Recurrence;
 
 impl Model {
-    /// Sets whether backward passes keep, from the next one on, the gates and the gradients of hidden and cell states at
-    /// every step, for [`Model::recurrences`]. By default they do not, and it costs nothing; set, a pass writes as much
-    /// again as its states and gates hold.
+    /// Sets whether backward passes keep the gates and the gradients of hidden and cell states at every step,
+    /// for [`Model::recurrences`]. By default they do not. When on, each pass writes as much additional data
+    /// as its states and gates hold.
     ///
-    /// [`Model::fit`] sets it after each batch: on if a callback answered with [`Answer::Probe`](crate::Answer), else off.
+    /// [`Model::fit`] sets it after each batch: on if a callback answered with
+    /// [`Answer::Probe`](crate::Answer), otherwise off.
     pub fn set_gradient_probe(&mut self, on: bool) {
         self.graph.nodes.iter_mut().for_each(|node| node.op.set_probe(on));
     }
 
-    /// The recurrent layers in the order of the graph, as the last batch left them: what they remembered, how their
-    /// gates stood, and the gradients if they were kept. Layers that have seen no batch are left out.
+    /// Returns the recurrent layers in the order of the graph, with their states, gates and, if they were
+    /// kept, gradients for the last batch. Layers that have not seen a batch are omitted.
     ///
-    /// After a training step the gates are those of the batch, but the parameters are the step's.
+    /// After a training step, the gates are those of the batch, but the parameters are already updated.
     pub fn recurrences(&self) -> impl Iterator<Item = Recurrence<'_>> {
         self.graph.recurrences(&self.params)
     }

@@ -1,22 +1,23 @@
-//! What the loss of a batch is divided by where its gradient begins.
+//! The divisor of a batch's loss for its gradient.
 
 use serde::{Deserialize, Serialize};
 
-/// What the gradient of a training step is of. The loss and the metrics that are reported are means over real rows
-/// either way; penalties join as they are.
+/// The loss whose gradient a training step follows. The reported loss and metrics are means over real rows in
+/// either case; penalties are added unscaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// `Σ w·l` over the real rows of the batch: Keras's.
+    /// `Σ w·l` divided by the number of real rows in the batch, as in Keras.
     #[default]
     Mean,
-    /// `Σ w·l` over the sequences of the batch: the sum over the steps, the mean over the batch. Learning rates and
-    /// bounds of Zaremba et al. 2014 (1.0 and 5) are meant for it. Of an output without a time axis it is the mean.
+    /// `Σ w·l` divided by the number of sequences in the batch: the sum over steps, the mean over the batch.
+    /// The learning rate (1.0) and the gradient bound (5) of Zaremba et al. 2014 are meant for this. For an
+    /// output without a time axis it equals `Mean`.
     SumOverSteps,
 }
 
 impl Reduction {
-    /// The factor of `Σ w·l` over this many real rows of this many sequences.
+    /// Returns the factor of `Σ w·l` for this many real rows of this many sequences.
     pub(super) fn scale(self, rows: usize, sequences: usize) -> f64 {
         let count = match self {
             Reduction::Mean => rows,

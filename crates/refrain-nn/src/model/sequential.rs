@@ -1,4 +1,4 @@
-//! The chain of layers.
+//! A chain of layers.
 
 use super::Model;
 use super::architecture::InputSpec;
@@ -7,7 +7,7 @@ use super::train::Compile;
 use crate::error::Error;
 use crate::layers::Layer;
 
-/// Layers one after the other.
+/// A chain of layers.
 ///
 /// ```no_run
 /// # use refrain_nn::{Sequential, Compile, Activation, layers::*, loss::Loss};
@@ -26,12 +26,12 @@ pub struct Sequential {
 }
 
 impl Sequential {
-    /// No layers yet.
+    /// Creates a chain without layers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What goes in. A first layer that is an Embedding needs no word of it: it takes sequences of ids.
+    /// Sets the input. It can be omitted if the first layer is an Embedding, which takes sequences of ids.
     pub fn input(mut self, spec: InputSpec) -> Self {
         self.input = Some(spec);
         self
@@ -44,13 +44,14 @@ impl Sequential {
         self
     }
 
-    /// Builds the model with fresh parameters, ready to train.
+    /// Builds the model with new parameters, ready to train.
     ///
     /// # Errors
-    /// When the input is not known, a setting is out of range, or two neighbours do not fit.
+    /// Returns an error if the input is unknown, a setting is out of range, or two consecutive layers do not
+    /// fit.
     pub fn compile(self, compile: Compile) -> Result<Model, Error> {
         let Some(first) = self.layers.first() else {
-            return Err(Error::connection("Sequential", "no layer", "at least one"));
+            return Err(Error::connection("Sequential", "not connected", "connected to at least one layer"));
         };
         let input = match self.input {
             Some(input) => input,
@@ -58,8 +59,8 @@ impl Sequential {
             None => {
                 return Err(Error::connection(
                     first.class_name(),
-                    "not known",
-                    "stated: call `.input(InputSpec::features(width))` before adding layers",
+                    "unknown",
+                    "declared: call `.input(InputSpec::features(width))` before adding layers",
                 ));
             }
         };

@@ -8,26 +8,27 @@ use crate::graph::{Axis, Causality, EdgeId};
 use crate::state::State;
 use refrain_kernels::Rows;
 
-/// A model that reads one step at a time and remembers.
+/// A model that reads one step at a time and keeps its state.
 ///
-/// A session's steps are the same bits as one pass over the whole sequence.
+/// The outputs have the same bits as one pass over the whole sequence.
 #[derive(Debug)]
 pub struct Session<'m> {
     model: &'m mut Model,
     state: State,
     batch: Batch,
-    /// What a step returns.
+    /// The output to return.
     output: EdgeId,
-    /// An activation after it that nobody needs.
+    /// The activation after the output, if it is skipped.
     skip: Vec<usize>,
 }
 
 impl Model {
-    /// Starts a session of `lanes` sequences, its state zero.
+    /// Starts a session of `lanes` sequences from a zero state.
     ///
     /// # Errors
-    /// When a layer needs more than this and earlier steps: it is bidirectional, goes backwards, or waits for
-    /// a sequence's end; when a layer masks steps; or when the model has several inputs or gives ids.
+    /// Returns an error if a layer needs more than the current and earlier steps (it is bidirectional, goes
+    /// backwards, or waits for the end of a sequence), if a layer masks steps, or if the model has several
+    /// inputs or outputs ids.
     pub fn session(&mut self, lanes: usize) -> Result<Session<'_>, Error> {
         if let Causality::NotCausal(reason) = self.graph.causality() {
             return Err(Error::unsupported("running this model step by step", reason));
@@ -54,13 +55,13 @@ impl Model {
 }
 
 impl Session<'_> {
-    /// Returns logits from now on where the model ends in a softmax or sigmoid.
+    /// Makes the session return logits if the model ends in a softmax or sigmoid.
     pub fn logits(mut self) -> Self {
         let (graph, probabilities) = (&self.model.graph, self.model.outputs[0]);
         let is_probability = |a| matches!(a, Activation::Softmax | Activation::Sigmoid);
         let last = graph.producer(probabilities);
         if let Some(last) = last.filter(|&n| graph.nodes[n].op.activation().is_some_and(is_probability)) {
-            // Another layer that reads the probabilities needs those of this step.
+            // The activation must still run if another layer reads its probabilities.
             if !graph.nodes.iter().any(|n| n.inputs.contains(&probabilities)) {
                 self.skip.push(last);
             }
@@ -69,11 +70,11 @@ impl Session<'_> {
         self
     }
 
-    /// Reads one id a lane and returns the output, one row a lane.
+    /// Reads one id per lane and returns the output, one row per lane.
     ///
     /// # Errors
-    /// When the number of ids is not the number of lanes, the model does not read ids, or an id is out of
-    /// range.
+    /// Returns an error if the number of ids is not the number of lanes, the model does not read ids, or an
+    /// id is out of range.
     pub fn step_ids(&mut self, ids: &[u32]) -> Result<Rows<'_>, Error> {
         let input = &mut self.batch.inputs[0];
         input.ids.clear();
@@ -81,10 +82,10 @@ impl Session<'_> {
         self.step()
     }
 
-    /// Reads one row of features a lane and returns the output, one row a lane.
+    /// Reads one row of features per lane and returns the output, one row per lane.
     ///
     /// # Errors
-    /// When the number of floats is not lanes · width, or the model reads ids.
+    /// Returns an error if the number of floats is not lanes · width, or if the model reads ids.
     pub fn step_features(&mut self, features: &[f32]) -> Result<Rows<'_>, Error> {
         let input = &mut self.batch.inputs[0];
         input.features.clear();
@@ -94,20 +95,20 @@ impl Session<'_> {
 
     fn step(&mut self) -> Result<Rows<'_>, Error> {
         self.model.infer(&self.batch, Some(&mut self.state), &self.skip)?;
-        // One step of every lane is in the caller's order: packing is stable.
+        // The rows of a single step are in the caller's order, because packing is stable.
         Ok(self.model.graph.value(self.output).view())
     }
 
-    /// What the recurrent layers remember.
+    /// Returns the state of the recurrent layers.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// Goes on with `lanes` sequences from a state, as [`State::gather`] puts it together; from zeros where the
-    /// state is fresh.
+    /// Continues with `lanes` sequences from a state, for example one that [`State::gather`] returned. A new
+    /// state starts from zeros.
     ///
     /// # Errors
-    /// When the state is another model's or has another number of lanes.
+    /// Returns an error if the state belongs to another model or has another number of lanes.
     pub fn resume(&mut self, state: State, lanes: usize) -> Result<(), Error> {
         self.check(&state, lanes)?;
         self.batch.lanes = lanes;
@@ -115,10 +116,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Puts back what the recurrent layers remembered.
+    /// Restores the state of the recurrent layers.
     ///
     /// # Errors
-    /// When the state is another model's or has another number of lanes.
+    /// Returns an error if the state belongs to another model or has another number of lanes.
     pub fn set_state(&mut self, state: &State) -> Result<(), Error> {
         self.check(state, self.batch.lanes)?;
         self.state = state.clone();

@@ -1,18 +1,18 @@
-//! The table of a model's layers.
+//! The summary table of a model.
 
 use super::Model;
 use crate::graph::{Axis, EdgeSpec, Kind};
 use crate::numbers::thousands;
 use std::fmt;
 
-/// A model's layers, output shapes and numbers of parameters; prints as Keras's `summary`.
+/// A model's layers, output shapes and numbers of parameters. Displayed like Keras's `summary`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// One line a layer: name with kind, output shape, parameters.
+    /// One entry per layer: name with type, output shape, number of parameters.
     pub layers: Vec<(String, String, usize)>,
-    /// Parameters in all, shared ones once.
+    /// The number of parameters; shared ones count once.
     pub total: usize,
-    /// Those that training changes.
+    /// The number of parameters that training changes.
     pub trainable: usize,
 }
 
@@ -31,7 +31,7 @@ impl Summary {
                 let own =
                     own.iter().take_while(|(name, _)| name.starts_with(&prefix)).map(|(_, len)| len).sum();
                 let shape = edges.first().map_or(String::new(), |e| shape(model.graph.specs[e.0]));
-                // A file's names may hold what a terminal obeys.
+                // Names from a file may contain control characters.
                 let name = layer.name.replace(char::is_control, "\u{FFFD}");
                 (format!("{name} ({})", layer.class_name), shape, own)
             })
@@ -49,7 +49,7 @@ fn shape(spec: EdgeSpec) -> String {
     }
 }
 
-/// Bytes of `n` floats as Keras writes them.
+/// Formats the size of `n` floats as Keras does.
 fn bytes(n: usize) -> String {
     let mut size = n as f64 * 4.0;
     for unit in ["B", "KB", "MB", "GB"] {

@@ -1,4 +1,4 @@
-//! Loss and metrics of an epoch that is not over, as a value.
+//! Running totals of loss and metrics, as a value.
 
 use super::Model;
 use super::train::not_compiled;
@@ -6,12 +6,12 @@ use crate::error::Error;
 use crate::metrics::Mean;
 use serde::{Deserialize, Serialize};
 
-/// Loss and metrics since the last [`Model::reset_totals`], and what is known of the last batch. Together with a
-/// [`TrainingState`](super::TrainingState) it holds all that a model reports at the end of an epoch.
+/// Loss and metrics since the last [`Model::reset_totals`], and the results of the last batch. Together with
+/// a [`TrainingState`](super::TrainingState) it holds everything that a model reports at the end of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
-    /// The loss, the loss over the sum of weights, and the metrics of each output.
+    /// The loss, the loss divided by the sum of weights, and the metrics of each output.
     means: Vec<Mean>,
     #[serde(with = "crate::exact")]
     last_loss: f64,
@@ -22,10 +22,10 @@ pub struct Totals {
 }
 
 impl Model {
-    /// The totals so far, with every bit of their sums.
+    /// Returns the totals so far, exactly.
     ///
     /// # Errors
-    /// When the model is not compiled.
+    /// Returns an error if the model is not compiled.
     pub fn running_totals(&self) -> Result<Totals, Error> {
         let training = self.training()?;
         let metrics = training.heads.iter().flat_map(|head| head.means());
@@ -37,10 +37,10 @@ impl Model {
         })
     }
 
-    /// Goes on from totals that a model with the same metrics had.
+    /// Restores totals of a model with the same metrics.
     ///
     /// # Errors
-    /// When the model is not compiled, or has other metrics.
+    /// Returns an error if the model is not compiled or has other metrics.
     pub fn set_running_totals(&mut self, totals: &Totals) -> Result<(), Error> {
         let training = self.training.as_mut().ok_or_else(not_compiled)?;
         let metrics = training.heads.iter_mut().flat_map(|head| head.means_mut());

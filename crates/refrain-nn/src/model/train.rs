@@ -1,4 +1,4 @@
-//! Training steps and their totals.
+//! Training steps and running totals.
 
 use super::average::Averages;
 use super::head::{Head, HeadLoss};
@@ -13,27 +13,28 @@ use crate::params::{Params, SpanId};
 use crate::state::State;
 use refrain_kernels::Engine;
 
-/// How a model is trained, and on what.
+/// The settings of a model's training.
 #[derive(Debug, Clone)]
 pub struct Compile {
-    /// What training lowers.
+    /// The loss to minimise.
     pub loss: Loss,
-    /// How.
+    /// The optimiser.
     pub optimizer: Optimizer,
-    /// What is reported beside the loss.
+    /// Metrics to report in addition to the loss.
     pub metrics: Vec<Metric>,
-    /// What the gradient is of: the mean over rows, or the sum over steps.
+    /// Whether the gradient is of the mean over rows or of the sum over steps.
     pub reduction: Reduction,
-    /// The optimiser steps once for this many batches, on the mean of their gradients, which is what bounds see;
-    /// schedules count these steps. At least 1. A step may have fewer: see [`Model::flush_gradients`].
+    /// The number of batches per optimiser step, at least 1. The step uses the mean of their gradients;
+    /// clipping applies to that mean, and schedules count optimiser steps. A step may have fewer batches: see
+    /// [`Model::flush_gradients`].
     pub gradient_accumulation_steps: u32,
-    /// Of the initial weights, dropout and shuffling.
+    /// The seed of the initial weights, dropout and shuffling.
     pub seed: u64,
-    /// Instructions and threads; all there are when none is given.
+    /// The engine, with its instruction set and threads. By default it uses everything available.
     pub engine: Option<Engine>,
 }
 
-/// The seed of a run that names none.
+/// The default seed.
 pub const DEFAULT_SEED: u64 = 1;
 
 impl Default for Compile {
@@ -50,41 +51,42 @@ impl Default for Compile {
     }
 }
 
-/// What a compiled model keeps from step to step.
+/// The state of a compiled model.
 #[derive(Debug, Clone)]
 pub(super) struct Training {
     pub(super) optimizer: Optimizer,
     pub(super) state: OptimizerState,
     pub(super) heads: Vec<Head>,
-    /// Final activations that the losses see through.
+    /// Final activations that the losses skip.
     pub(super) skip: Vec<usize>,
-    /// Batches trained since the model was compiled.
+    /// Batches trained on since the model was compiled.
     pub(super) steps: u64,
-    /// Batches to a step of the optimiser.
+    /// Batches per optimiser step.
     pub(super) accumulation: u32,
-    /// Batches whose gradients the parameters' buffers hold the sum of.
+    /// Batches whose gradients are summed in the parameters' buffers.
     pub(super) accumulated: u32,
     pub(super) averages: Option<Averages>,
     pub(super) rate_factor: f64,
-    /// Of the current batch alone.
+    /// The factor of the current batch.
     pub(super) batch_rate_factor: f64,
-    /// Of the optimiser's last step.
+    /// The learning rate of the last optimiser step.
     pub(super) last_rate: f64,
     pub(super) loss: Mean,
-    /// Σ w·l over Σ w of the first output, where `loss` divides by the number of rows.
+    /// Σ w·l over Σ w of the first output; `loss` divides by the number of rows instead.
     pub(super) weighted: Mean,
     pub(super) last_loss: f64,
     pub(super) gradient_norm: f64,
 }
 
 impl Model {
-    /// Makes the model ready to train, with a fresh optimiser. The parameters stay as they are.
+    /// Prepares the model for training, with a new optimiser. The parameters do not change.
     ///
-    /// A loss from probabilities after a final softmax or sigmoid is computed from the logits. Of several
-    /// outputs each has the same loss, and the losses are added.
+    /// A loss from probabilities after a final softmax or sigmoid is computed from the logits. If there are
+    /// several outputs, each has the same loss, and the losses are added.
     ///
     /// # Errors
-    /// When a setting of the optimiser is out of range, or the number of batches to a step is 0.
+    /// Returns an error if a setting of the optimiser is out of range, or if the number of batches per step
+    /// is 0.
     pub fn compile(&mut self, compile: Compile) -> Result<(), Error> {
         compile.optimizer.validate()?;
         let accumulation = compile.gradient_accumulation_steps;
@@ -97,7 +99,7 @@ impl Model {
             let prefix = if self.outputs.len() > 1 { format!("output_{i}_") } else { String::new() };
             let head = Head::new(&self.graph, output, &compile, &prefix, &mut skip)?;
             if heads.iter().any(|h: &Head| h.edge() == head.edge()) {
-                let reason = "two outputs are the same values: give the loss one of them";
+                let reason = "two outputs are identical: use only one of them";
                 return Err(Error::unsupported("training this model", reason));
             }
             heads.push(head);
@@ -106,7 +108,7 @@ impl Model {
             self.engine = engine;
         }
         self.seed = compile.seed;
-        // Several batches read most of what one reads few rows of: their sum is kept whole.
+        // Several batches together read most rows of a table, so their sum is stored as a full gradient.
         self.params.keep_by_rows(accumulation == 1 && compile.optimizer.leaves_zero_gradients());
         self.training = Some(Training {
             state: OptimizerState::new(&compile.optimizer, &self.params),
@@ -132,13 +134,14 @@ impl Model {
         self.training.as_ref().ok_or_else(not_compiled)
     }
 
-    /// Trains on one batch: the loss, its gradient, one step of the optimiser; where several batches make a step,
-    /// with the last of them. Loss and metrics are added to the totals. With `carry` every recurrent layer starts
-    /// from that state and leaves its final one there; the gradient stops at the batch's beginning.
+    /// Trains on one batch: computes the loss and its gradient and takes an optimiser step. With gradient
+    /// accumulation, only the last batch of a step takes it. Adds loss and metrics to the totals. With
+    /// `carry`, every recurrent layer starts from that state and stores its final state there; the gradient
+    /// stops at the beginning of the batch.
     ///
     /// # Errors
-    /// When the batch does not fit the model, or the model is not compiled or uses its averages. Gradients that
-    /// earlier batches accumulated may be forgotten then.
+    /// Returns an error if the batch does not fit the model, or if the model is not compiled or uses its
+    /// averages. Accumulated gradients of earlier batches may be lost in that case.
     pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         self.refuse_averages("training")?;
         let loss = self.differentiate(batch, carry)?;
@@ -150,12 +153,12 @@ impl Model {
         Ok(())
     }
 
-    /// Takes the optimiser's step on the mean of the gradients that have accumulated since the last one, however
-    /// few: for the end of an epoch. Returns whether there were any. [`Model::fit`] lets them wait for the next
-    /// epoch's, as Keras does.
+    /// Takes an optimiser step on the mean of the gradients accumulated since the last step, even if the step
+    /// is incomplete. Returns whether there were any. By default, [`Model::fit`] keeps them for the next
+    /// epoch, as Keras does.
     ///
     /// # Errors
-    /// When the model is not compiled or uses its averages.
+    /// Returns an error if the model is not compiled or uses its averages.
     pub fn flush_gradients(&mut self) -> Result<bool, Error> {
         self.refuse_averages("training")?;
         let some = self.training()?.accumulated > 0;
@@ -165,7 +168,7 @@ impl Model {
         Ok(some)
     }
 
-    /// Takes the optimiser's step on the mean of what has accumulated.
+    /// Takes an optimiser step on the mean of the accumulated gradients.
     fn update(&mut self) -> Result<(), Error> {
         let Self { graph, params, engine, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
@@ -188,14 +191,15 @@ impl Model {
         }
     }
 
-    /// Begins the sum of gradients anew.
+    /// Discards accumulated gradients.
     pub(super) fn forget_gradients(&mut self) {
         if let Some(training) = &mut self.training {
             training.accumulated = 0;
         }
     }
 
-    /// The loss of one batch, its penalties included. The gradient of every parameter joins what has accumulated.
+    /// Computes the loss of one batch, penalties included, and adds the gradient of every parameter to the
+    /// accumulated gradients.
     pub(super) fn differentiate(
         &mut self,
         batch: &Batch,
@@ -205,7 +209,7 @@ impl Model {
         let Self { graph, params, engine, training, seed, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let random = RandomKey { seed: *seed, counter: training.steps };
-        // After an error the sum would hold a part of this batch: it begins anew.
+        // After an error the sum would contain part of this batch, so it is discarded.
         let before = std::mem::take(&mut training.accumulated);
         if before == 0 {
             params.begin_gradients();
@@ -226,7 +230,7 @@ impl Model {
         Ok(loss)
     }
 
-    /// Runs a batch as the next training step does, dropout included.
+    /// Runs a batch forward as the next training step would, dropout included.
     pub(super) fn forward_training(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         self.feed(batch)?;
         let Self { graph, params, engine, training, own_state, seed, .. } = self;
@@ -236,7 +240,7 @@ impl Model {
         graph.forward(engine, params, Mode::Train, random, state, &training.skip)
     }
 
-    /// Scores the outputs that a forward pass left, penalties included.
+    /// Scores the outputs of the last forward pass, penalties included.
     pub(super) fn score(&mut self, batch: &Batch) -> Result<BatchLoss, Error> {
         let Self { graph, params, engine, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
@@ -253,7 +257,7 @@ impl Model {
     /// Computes loss and metrics of one batch and adds them to the totals, without training.
     ///
     /// # Errors
-    /// When the batch does not fit the model, or the model is not compiled.
+    /// Returns an error if the batch does not fit the model, or if the model is not compiled.
     pub fn test_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         let skip = std::mem::take(&mut self.training.as_mut().ok_or_else(not_compiled)?.skip);
         let result = self.infer(batch, carry, &skip);
@@ -267,21 +271,21 @@ impl Model {
     /// Trains on one batch and returns its loss and metrics under their names.
     ///
     /// # Errors
-    /// As for [`Model::train_step`].
+    /// Returns an error in the same cases as [`Model::train_step`].
     pub fn train_on_batch(&mut self, batch: &Batch) -> Result<Vec<(String, f64)>, Error> {
         self.reset_totals();
         self.train_step(batch, None)?;
         Ok(self.totals())
     }
 
-    /// Sets whether batches add to the metrics from now on, beside the loss: after [`Model::compile`] they do. The
-    /// accuracy of an adaptive softmax may cost as much as training it. Metrics that nothing was added to are 0 in
+    /// Sets whether further batches update the metrics in addition to the loss. After [`Model::compile`] they
+    /// do. The accuracy of an adaptive softmax may cost as much as training it. Metrics without data are 0 in
     /// [`Model::totals`].
     pub fn take_metrics(&mut self, take: bool) {
         self.training.iter_mut().flat_map(|t| &mut t.heads).for_each(|head| head.take_metrics(take));
     }
 
-    /// Starts new totals.
+    /// Resets the totals.
     pub fn reset_totals(&mut self) {
         if let Some(training) = &mut self.training {
             training.loss = Mean::default();
@@ -290,8 +294,8 @@ impl Model {
         }
     }
 
-    /// The loss (regularisers included) and the metrics since the last [`Model::reset_totals`], weighted by
-    /// real rows.
+    /// Returns the loss (regularisation included) and the metrics since the last [`Model::reset_totals`],
+    /// weighted by real rows.
     pub fn totals(&self) -> Vec<(String, f64)> {
         let Some(training) = &self.training else { return Vec::new() };
         let mut totals = vec![("loss".to_owned(), training.loss.result())];
@@ -301,78 +305,78 @@ impl Model {
         totals
     }
 
-    /// The names of the metrics, without the loss.
+    /// Returns the names of the metrics, without the loss.
     pub fn metric_names(&self) -> Vec<String> {
         self.training.iter().flat_map(|t| &t.heads).flat_map(|h| h.names().to_vec()).collect()
     }
 
-    /// The loss of the first output over the sum of the weights since the last [`Model::reset_totals`]: of the
-    /// rows with weight 1 alone, where the others have weight 0.
+    /// Returns the loss of the first output divided by the sum of the weights since the last
+    /// [`Model::reset_totals`]. If all weights are 0 or 1, it is the mean over the rows with weight 1.
     pub fn weighted_loss(&self) -> f64 {
         self.training.as_ref().map_or(f64::NAN, |t| t.weighted.result())
     }
 
-    /// Whether it has a loss and an optimiser.
+    /// Returns whether the model is compiled.
     pub fn is_compiled(&self) -> bool {
         self.training.is_some()
     }
 
-    /// The loss of the last batch.
+    /// Returns the loss of the last batch.
     pub fn last_loss(&self) -> f64 {
         self.training.as_ref().map_or(f64::NAN, |t| t.last_loss)
     }
 
-    /// The norm of the last step's gradient over all parameters, before clipping; of several batches' mean where
-    /// they make a step.
+    /// Returns the norm of the last step's gradient over all parameters, before clipping. With gradient
+    /// accumulation it is that of the mean gradient.
     pub fn last_gradient_norm(&self) -> f64 {
         self.training.as_ref().map_or(0.0, |t| t.gradient_norm)
     }
 
-    /// The learning rate of the next step.
+    /// Returns the learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
         self.training.as_ref().map_or(0.0, Training::next_rate)
     }
 
-    /// The learning rate of the optimiser's last step; 0 before the first.
+    /// Returns the learning rate of the last optimiser step; 0 before the first.
     pub fn last_learning_rate(&self) -> f64 {
         self.training.as_ref().map_or(0.0, |t| t.last_rate)
     }
 
-    /// Sets what the learning rate of the next steps is multiplied by, besides the factor of
-    /// [`Model::set_learning_rate_factor`]: that of a batch, which [`Model::fit`] sets for each.
+    /// Sets a factor for the learning rate of the next steps, in addition to the factor of
+    /// [`Model::set_learning_rate_factor`]. [`Model::fit`] sets it for each batch.
     pub(crate) fn set_batch_rate_factor(&mut self, factor: f64) {
         if let Some(training) = &mut self.training {
             training.batch_rate_factor = factor;
         }
     }
 
-    /// Multiplies the schedule's learning rate from now on: what a plateau lowers.
+    /// Sets a factor for the schedule's learning rate. A plateau callback lowers it.
     pub fn set_learning_rate_factor(&mut self, factor: f64) {
         if let Some(training) = &mut self.training {
             training.rate_factor = factor;
         }
     }
 
-    /// See [`Model::set_learning_rate_factor`].
+    /// Returns the factor set with [`Model::set_learning_rate_factor`].
     pub fn learning_rate_factor(&self) -> f64 {
         self.training.as_ref().map_or(1.0, |t| t.rate_factor)
     }
 
-    /// Batches trained since the model was compiled. The optimiser's steps are fewer where several batches make
-    /// one.
+    /// Returns the number of batches trained on since the model was compiled. With gradient accumulation
+    /// there are fewer optimiser steps.
     pub fn steps_done(&self) -> u64 {
         self.training.as_ref().map_or(0, |t| t.steps)
     }
 
-    /// Steps of the optimiser since the model was compiled.
+    /// Returns the number of optimiser steps since the model was compiled.
     pub fn optimizer_steps(&self) -> u64 {
         self.training.as_ref().map_or(0, |t| t.state.steps())
     }
 
-    /// How it was compiled to train.
+    /// Returns the optimiser that the model was compiled with.
     ///
     /// # Errors
-    /// When it was not.
+    /// Returns an error if the model is not compiled.
     pub fn optimizer(&self) -> Result<&Optimizer, Error> {
         Ok(&self.training()?.optimizer)
     }
@@ -385,35 +389,35 @@ pub(super) fn not_compiled() -> Error {
 /// The loss of one batch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BatchLoss {
-    /// Mean over real rows, summed over outputs.
+    /// The mean over real rows, summed over outputs.
     mean: f64,
-    /// What the gradient is of, without the penalty.
+    /// The loss whose gradient is used, without the penalty.
     reduced: f64,
-    /// Real rows of the first output.
+    /// The real rows of the first output.
     rows: f64,
     penalty: f64,
 }
 
 impl BatchLoss {
-    /// What is reported.
+    /// Returns the reported loss.
     fn total(self) -> f64 {
         self.mean + self.penalty
     }
 
-    /// What training lowers.
+    /// Returns the loss that training minimises.
     pub(super) fn objective(self) -> f64 {
         self.reduced + self.penalty
     }
 }
 
 impl Training {
-    /// The learning rate of the next step.
+    /// Returns the learning rate of the next step.
     fn next_rate(&self) -> f64 {
         let scheduled = self.optimizer.learning_rate.learning_rate(self.state.steps());
         scheduled * (self.rate_factor * self.batch_rate_factor)
     }
 
-    /// Scores the outputs of a forward pass; with `gradients` seeds backward.
+    /// Scores the outputs of a forward pass. With `gradients`, also seeds the backward pass.
     fn score(
         &mut self,
         batch: &Batch,
@@ -427,7 +431,7 @@ impl Training {
             return Err(Error::data(
                 "the target",
                 format!("{got} arrays"),
-                format!("{expected}, one an output"),
+                format!("{expected}, one per output"),
             ));
         }
         let mut loss = BatchLoss::default();

@@ -1,4 +1,4 @@
-//! All that decides how training goes on, as a value.
+//! Everything that determines how training continues, as a value.
 
 use super::average::{Averages, Averaging};
 use super::train::{Training, not_compiled};
@@ -17,56 +17,56 @@ const PARAMETERS: &str = "parameters";
 const AVERAGE: &str = "average";
 const GRADIENT: &str = "gradient";
 
-/// What a model has come to in training: a model of the same architecture, compiled with the same settings, goes on
-/// from it with the same bits as the one it was taken from.
+/// The state of a model in training. A model with the same architecture that is compiled with the same
+/// settings continues from it with the same bits as the model it was taken from.
 ///
-/// It holds what training changes: parameters, the optimiser's slots and steps, averages, accumulated gradients,
-/// the states of `stateful` layers, and the count of batches that dropout draws from. It does not hold settings,
-/// the totals of loss and metrics, nor a [`State`] or callbacks that the caller keeps.
+/// It contains what training changes: parameters, optimiser slots and steps, averages, accumulated gradients,
+/// the states of `stateful` layers, and the batch counter for dropout. It does not contain settings, the
+/// totals of loss and metrics, or a [`State`] or callbacks that the caller keeps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingState {
     counters: TrainingCounters,
     tensors: Vec<(String, Vec<f32>)>,
 }
 
-/// The plain numbers of a [`TrainingState`].
+/// The scalar values of a [`TrainingState`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingCounters {
-    /// Batches trained since the model was compiled.
+    /// Batches trained on since the model was compiled.
     pub batches: u64,
-    /// Steps of the optimiser.
+    /// Optimiser steps.
     pub steps: u64,
     /// The product of Nadam's momentum schedule; 1 for other optimisers.
     pub nadam_product: f32,
     /// See [`Model::set_learning_rate_factor`].
     pub learning_rate_factor: f64,
-    /// Batches whose gradients wait for a step of the optimiser.
+    /// Batches whose gradients wait for an optimiser step.
     pub accumulated: u32,
-    /// Sequences that `stateful` layers remember.
+    /// The number of sequences in the state of `stateful` layers.
     pub lanes: usize,
-    /// Of the averages, where there are any.
+    /// The averages, if there are any.
     pub averages: Option<AverageCounters>,
 }
 
-/// The plain numbers of averaged parameters.
+/// The scalar values of parameter averages.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AverageCounters {
-    /// How they are averaged.
+    /// How the parameters are averaged.
     pub averaging: Averaging,
-    /// Steps in the average.
+    /// The number of averaged steps.
     pub count: u64,
     /// Whether the tensor `parameters` holds the averages, and `average` the parameters.
     pub swapped: bool,
 }
 
 impl TrainingState {
-    /// Puts together what [`TrainingState::counters`] and [`TrainingState::tensors`] gave. Whether it fits a model
-    /// is seen when it is set.
+    /// Creates a state from what [`TrainingState::counters`] and [`TrainingState::tensors`] returned.
+    /// [`Model::set_training_state`] checks whether it fits a model.
     ///
     /// # Errors
-    /// When two tensors have the same name.
+    /// Returns an error if two tensors have the same name.
     pub fn from_parts(
         counters: TrainingCounters,
         tensors: impl IntoIterator<Item = (String, Vec<f32>)>,
@@ -75,37 +75,41 @@ impl TrainingState {
         let mut names = HashSet::new();
         for (name, _) in &tensors {
             if !names.insert(name.as_str()) {
-                return Err(Error::checkpoint("training state", format!("with two tensors `{name}`"), "one"));
+                return Err(Error::checkpoint(
+                    "training state",
+                    format!("in conflict: it has two tensors `{name}`"),
+                    "one of them",
+                ));
             }
         }
         Ok(Self { counters, tensors })
     }
 
-    /// What [`TrainingState::into_part`] gave.
+    /// Creates a state from the part that [`TrainingState::into_part`] returned.
     ///
     /// # Errors
-    /// When the part is none of a training state.
+    /// Returns an error if the part is not a training state.
     pub fn from_part(part: Part) -> Result<Self, Error> {
         Self::from_parts(part.parse("training state")?, part.tensors)
     }
 
-    /// As a part of a checkpoint.
+    /// Converts the state to a part of a checkpoint.
     ///
     /// # Errors
-    /// When a counter has no form in JSON.
+    /// Returns an error if a counter cannot be represented as JSON.
     pub fn into_part(self) -> Result<Part, Error> {
         Ok(Part { tensors: self.tensors, ..Part::of(&self.counters)? })
     }
 
-    /// A model of this architecture for the state in a part of a checkpoint, to be compiled and to resume from it, its
-    /// parameters all zero. No memory is taken before the state turns out to have all its parameters.
+    /// Creates a model of this architecture for the state in a checkpoint's part, to be compiled and resumed.
+    /// Its parameters are zero. Memory is allocated only if the state has all parameters.
     ///
     /// # Errors
-    /// When the architecture is none, or of another model.
+    /// Returns an error if the architecture is invalid or belongs to another model.
     pub(crate) fn model(part: &Part, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
         let parameters = part.tensors.iter().find(|(name, _)| name == PARAMETERS);
         let got = parameters.map_or(0, |(_, values)| values.len());
-        let not = |reason| Error::checkpoint("model", reason, "one that this version knows");
+        let not = |reason| Error::checkpoint("model", reason, "a model that this version supports");
         let mut model = Network::plan_architecture(
             architecture,
             engine,
@@ -115,21 +119,22 @@ impl TrainingState {
         .map_err(not)?;
         let expected = model.params.flat_len();
         if got != expected {
-            let expected = format!("{expected}, as its model has");
+            let expected = format!("{expected}, like its model");
             return Err(Error::checkpoint("parameters", format!("{got} values"), expected));
         }
         model.allocate_parameters();
         Ok(model)
     }
 
-    /// Its plain numbers.
+    /// Returns the scalar values.
     pub fn counters(&self) -> &TrainingCounters {
         &self.counters
     }
 
-    /// Its tensors with their names: `parameters`, `optimizer/momentum` and the like under Keras's names of slots,
-    /// `average`, `gradient`, and `state/0/hidden` and `state/0/cell` of the first `stateful` layer, the latter empty
-    /// of cells without one. All but the states are laid out as the flat parameters. The order is always the same.
+    /// Returns the tensors with their names: `parameters`, `optimizer/momentum` and so on with Keras's slot
+    /// names, `average`, `gradient`, and for each `stateful` layer `state/0/hidden` and `state/0/cell`, which
+    /// is empty for cells without a cell state. All except the states are laid out as the flat parameters.
+    /// The order is always the same.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &[f32])> {
         self.tensors.iter().map(|(name, values)| (&**name, &**values))
     }
@@ -138,9 +143,9 @@ impl TrainingState {
         self.tensors().find(|(other, _)| *other == name).map(|(_, values)| values)
     }
 
-    /// Checks the tensors against the names and lengths that a model has.
+    /// Checks that the tensors have the names and lengths of the model.
     fn check(&self, expected: &[(String, usize)]) -> Result<(), Error> {
-        let what = |name: &str| format!("the training state's `{name}`");
+        let what = |name: &str| format!("the training state's tensor `{name}`");
         for (name, len) in expected {
             match self.tensor(name) {
                 Some(values) if values.len() == *len => {}
@@ -162,7 +167,8 @@ impl TrainingState {
     }
 }
 
-/// Batches that no training reaches: so many are counted without overflow, and exactly in f64 too.
+/// An upper limit on batches that no training reaches, so that sums neither overflow nor lose precision in
+/// f64.
 const MOST_BATCHES: u64 = 1 << 53;
 
 impl TrainingCounters {
@@ -171,7 +177,7 @@ impl TrainingCounters {
             Err(Error::setting("the training state", setting, got, expected))
         };
         if self.accumulated >= training.accumulation {
-            let expected = format!("below {}, which make a step", training.accumulation);
+            let expected = format!("below {}, the number of batches per step", training.accumulation);
             return wrong("accumulated", self.accumulated.to_string(), expected);
         }
         if !self.learning_rate_factor.is_finite() {
@@ -181,7 +187,7 @@ impl TrainingCounters {
         if !(0.0..=1.0).contains(&self.nadam_product) {
             return wrong("nadam_product", self.nadam_product.to_string(), "between 0 and 1".into());
         }
-        // Each step takes a batch at least, each average a step.
+        // Each step takes at least one batch, and each average one step.
         let count = self.averages.map_or(0, |averages| averages.count);
         let counts = [
             ("batches", self.batches, MOST_BATCHES),
@@ -199,10 +205,10 @@ impl TrainingCounters {
 }
 
 impl Model {
-    /// All that decides how training goes on, copied.
+    /// Returns a copy of everything that determines how training continues.
     ///
     /// # Errors
-    /// When the model is not compiled.
+    /// Returns an error if the model is not compiled.
     pub fn training_state(&self) -> Result<TrainingState, Error> {
         let training = self.training()?;
         let averages = training.averages.as_ref();
@@ -227,19 +233,19 @@ impl Model {
         Ok(TrainingState { counters, tensors })
     }
 
-    /// Goes on from where another model's training, or this one's, had come to. The model has the architecture, the
-    /// settings and the trained parameters of the one that the state was taken from. After an error nothing has
-    /// changed.
+    /// Restores a training state of this or another model. The model must have the same architecture,
+    /// settings and trained parameters as the model that the state was taken from. On error nothing changes.
     ///
     /// # Errors
-    /// When the model is not compiled, or the state's numbers and tensors do not fit it.
+    /// Returns an error if the model is not compiled, or if the values and tensors of the state do not fit
+    /// it.
     pub fn set_training_state(&mut self, state: &TrainingState) -> Result<(), Error> {
         let Self { params, own_state, training, graph, .. } = self;
         let training = training.as_mut().ok_or_else(not_compiled)?;
         let counters = state.counters;
         counters.check(training)?;
         state.check(&expected(params, own_state, training, &counters))?;
-        let tensor = |name: &str| state.tensor(name).expect("it was checked");
+        let tensor = |name: &str| state.tensor(name).expect("the tensors were checked");
 
         let spans = params.spans().to_vec();
         copy(&spans, tensor(PARAMETERS), params.values_mut());
@@ -270,7 +276,7 @@ impl Model {
     }
 }
 
-/// The tensors that a model's state has, with their lengths.
+/// Returns the names and lengths of the tensors in a model's state.
 fn expected(
     params: &Params,
     own_state: &State,
@@ -297,7 +303,7 @@ fn state_name(layer: usize, part: &str) -> String {
     format!("state/{layer}/{part}")
 }
 
-/// Copies every span and nothing of what lies between them, which stays zero.
+/// Copies every span but not the gaps between them, which stay zero.
 fn copy(spans: &[Span], from: &[f32], to: &mut [f32]) {
     for range in spans.iter().map(Span::range) {
         to[range.clone()].copy_from_slice(&from[range]);

@@ -1,10 +1,9 @@
-//! The optimisers as their user writes them: `Adam::default().learning_rate(0.01).global_clipnorm(1.0)`.
+//! Builders for the optimisers: `Adam::default().learning_rate(0.01).global_clipnorm(1.0)`.
 
 use super::{Clip, Optimizer, OptimizerKind};
 use crate::schedule::Schedule;
 
-/// One optimiser's settings with their defaults, written once for the documentation, the code and the
-/// builders.
+/// Declares one optimiser's settings with their defaults, for the documentation, the code and the builders.
 macro_rules! optimizer {
     (
         $(#[$doc:meta])*
@@ -23,7 +22,7 @@ macro_rules! optimizer {
             )*
             #[doc = concat!("Decoupled weight decay. Default: `", stringify!($decay), "`.")]
             pub weight_decay: Option<f64>,
-            /// What bounds the gradient. Default: nothing.
+            /// Gradient clipping. Default: none.
             pub clip: Clip,
         }
 
@@ -48,35 +47,35 @@ macro_rules! optimizer {
                 }
             )*
 
-            /// A constant learning rate or a schedule.
+            /// Sets a constant learning rate or a schedule.
             #[must_use]
             pub fn learning_rate(mut self, learning_rate: impl Into<Schedule>) -> Self {
                 self.learning_rate = learning_rate.into();
                 self
             }
 
-            /// `w -= w · weight_decay · learning_rate` before each step.
+            /// Sets the weight decay: `w -= w · weight_decay · learning_rate` before each step.
             #[must_use]
             pub fn weight_decay(mut self, weight_decay: f64) -> Self {
                 self.weight_decay = Some(weight_decay);
                 self
             }
 
-            /// Bounds the norm of each parameter's gradient; see [`Clip`].
+            /// Clips the norm of each parameter's gradient; see [`Clip`].
             #[must_use]
             pub fn clipnorm(mut self, bound: f64) -> Self {
                 self.clip.clipnorm = Some(bound);
                 self
             }
 
-            /// Bounds each entry of the gradient; see [`Clip`].
+            /// Clips each entry of the gradient; see [`Clip`].
             #[must_use]
             pub fn clipvalue(mut self, bound: f64) -> Self {
                 self.clip.clipvalue = Some(bound);
                 self
             }
 
-            /// Bounds the norm of the whole gradient; see [`Clip`].
+            /// Clips the norm of the whole gradient; see [`Clip`].
             #[must_use]
             pub fn global_clipnorm(mut self, bound: f64) -> Self {
                 self.clip.global_clipnorm = Some(bound);
@@ -98,56 +97,57 @@ macro_rules! optimizer {
 }
 
 optimizer! {
-    /// Gradient descent, with momentum if wanted; the rule stands at [`OptimizerKind::Sgd`].
+    /// Gradient descent, optionally with momentum; see [`OptimizerKind::Sgd`] for the rule.
     Sgd { learning_rate: 0.01, weight_decay: None,
-        /// How much of the last change is kept.
+        /// The fraction of the last update that is kept.
         momentum: f64 = 0.0,
-        /// Whether the change looks one step ahead. Without momentum it changes nothing.
+        /// Whether to use Nesterov momentum. Has no effect without momentum.
         nesterov: bool = false,
     }
 }
 
 optimizer! {
-    /// The gradient over its running root mean square; the rule stands at [`OptimizerKind::RmsProp`].
+    /// Divides the gradient by its running root mean square; see [`OptimizerKind::RmsProp`] for the rule.
     RmsProp { learning_rate: 0.001, weight_decay: None,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         rho: f64 = 0.9,
-        /// How much of the last change is kept.
+        /// The fraction of the last update that is kept.
         momentum: f64 = 0.0,
-        /// Added under the root.
+        /// Added inside the square root.
         epsilon: f64 = 1e-7,
-        /// Whether the squared mean is taken from the mean square.
+        /// Whether to subtract the squared mean from the mean square.
         centered: bool = false,
     }
 }
 
 optimizer! {
-    /// The gradient over the root of the sum of its squares; the rule stands at [`OptimizerKind::Adagrad`].
+    /// Divides the gradient by the root of the sum of its squares; see [`OptimizerKind::Adagrad`] for the
+    /// rule.
     Adagrad { learning_rate: 0.001, weight_decay: None,
-        /// Where the sum starts.
+        /// The initial value of the sum.
         initial_accumulator_value: f64 = 0.1,
-        /// Added under the root.
+        /// Added inside the square root.
         epsilon: f64 = 1e-7,
     }
 }
 
 optimizer! {
-    /// Steps whose size follows from earlier ones; the rule stands at [`OptimizerKind::Adadelta`].
+    /// Derives the step size from earlier updates; see [`OptimizerKind::Adadelta`] for the rule.
     Adadelta { learning_rate: 0.001, weight_decay: None,
-        /// How much of the mean squares is kept.
+        /// The decay of both mean squares.
         rho: f64 = 0.95,
-        /// Added under both roots.
+        /// Added inside both square roots.
         epsilon: f64 = 1e-7,
     }
 }
 
 optimizer! {
-    /// The gradient's running mean over its running root mean square (Kingma and Ba 2014); the rule stands at
-    /// [`OptimizerKind::Adam`].
+    /// Divides the gradient's running mean by its running root mean square (Kingma and Ba 2014); see
+    /// [`OptimizerKind::Adam`] for the rule.
     Adam { learning_rate: 0.001, weight_decay: None,
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64 = 0.9,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         beta_2: f64 = 0.999,
         /// Added to the root.
         epsilon: f64 = 1e-7,
@@ -157,9 +157,9 @@ optimizer! {
 optimizer! {
     /// [`Adam`] with weight decay (Loshchilov and Hutter 2017).
     AdamW { learning_rate: 0.001, weight_decay: Some(0.004),
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64 = 0.9,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         beta_2: f64 = 0.999,
         /// Added to the root.
         epsilon: f64 = 1e-7,
@@ -167,12 +167,12 @@ optimizer! {
 }
 
 optimizer! {
-    /// [`Adam`] with the largest gradient in place of the mean square; the rule stands at
-    /// [`OptimizerKind::Adamax`].
+    /// [`Adam`] with the largest gradient in place of the mean square; see [`OptimizerKind::Adamax`] for the
+    /// rule.
     Adamax { learning_rate: 0.001, weight_decay: None,
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64 = 0.9,
-        /// How much of the norm is kept.
+        /// The decay of the norm.
         beta_2: f64 = 0.999,
         /// Added to the norm.
         epsilon: f64 = 1e-7,
@@ -180,11 +180,11 @@ optimizer! {
 }
 
 optimizer! {
-    /// [`Adam`] with Nesterov's look ahead (Dozat 2015); the rule stands at [`OptimizerKind::Nadam`].
+    /// [`Adam`] with Nesterov momentum (Dozat 2015); see [`OptimizerKind::Nadam`] for the rule.
     Nadam { learning_rate: 0.001, weight_decay: None,
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64 = 0.9,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         beta_2: f64 = 0.999,
         /// Added to the root.
         epsilon: f64 = 1e-7,

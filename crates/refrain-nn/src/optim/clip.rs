@@ -1,19 +1,19 @@
-//! Bounds on the gradient.
+//! Gradient clipping.
 
 use super::check;
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// What bounds the gradient: nothing, or one of three.
+/// Gradient clipping: none, or one of three kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clip {
-    /// Each parameter's gradient is scaled so that its norm is at most this.
+    /// Scales each parameter's gradient so that its norm is at most this.
     pub clipnorm: Option<f64>,
-    /// Each entry is brought into ± this.
+    /// Clips each entry to ± this.
     pub clipvalue: Option<f64>,
-    /// The whole gradient is scaled so that its norm, over all trained parameters, is at most this. A norm
-    /// that is not finite makes every gradient NaN.
+    /// Scales the whole gradient so that its norm over all trained parameters is at most this. A non-finite
+    /// norm makes every gradient NaN.
     pub global_clipnorm: Option<f64>,
 }
 
@@ -27,16 +27,16 @@ impl Clip {
         let mut set = set.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let Some((name, value)) = set.next() else { return Ok(()) };
         if let Some((other, second)) = set.next() {
-            return Err(Error::setting(owner, other, second, format!("not set beside {name} ({value})")));
+            return Err(Error::setting(owner, other, second, format!("unset when {name} ({value}) is set")));
         }
         check(owner, name, value, value > 0.0, "above 0")
     }
 }
 
-/// What all entries of a gradient of this norm are multiplied by under a global bound.
+/// Returns the factor for all entries of a gradient with this norm under global clipping.
 ///
-/// Keras's `c·min(1/n, 1/c) + (n − n)`, with `c·(1/c)` taken as the 1 that it means: NaN where the norm is
-/// not finite.
+/// Keras's `c·min(1/n, 1/c) + (n − n)`, with `c·(1/c)` replaced by the exact 1. NaN if the norm is not
+/// finite.
 pub(super) fn global_scale(norm: f64, bound: f64) -> f64 {
     if !norm.is_finite() {
         f64::NAN
@@ -47,9 +47,9 @@ pub(super) fn global_scale(norm: f64, bound: f64) -> f64 {
     }
 }
 
-/// What the entries of one parameter's gradient of this norm are multiplied by under its own bound.
+/// Returns the factor for the entries of one parameter's gradient with this norm under its own bound.
 ///
-/// Keras's `c / max(n, c)`: an infinite norm makes 0, so that finite entries become 0 and infinite ones NaN.
+/// Keras's `c / max(n, c)`. An infinite norm gives 0, so that finite entries become 0 and infinite ones NaN.
 pub(super) fn span_scale(norm: f64, bound: f64) -> f64 {
     // `f64::max` would drop a NaN.
     if norm.is_nan() { norm } else { bound / norm.max(bound) }

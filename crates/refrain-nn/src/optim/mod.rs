@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
-/// How training changes the parameters.
+/// An optimiser: how training changes the parameters.
 ///
-/// Made from one of [`Sgd`], [`RmsProp`], [`Adagrad`], [`Adadelta`], [`Adam`], [`AdamW`], [`Adamax`] and
-/// [`Nadam`] with `into()`, or by its name. The stages of a step stand in a fixed order: the gradient is
-/// clipped, the weights decay, the rule takes its step.
+/// Made with `into()` from one of [`Sgd`], [`RmsProp`], [`Adagrad`], [`Adadelta`], [`Adam`], [`AdamW`],
+/// [`Adamax`] and [`Nadam`], or by name. A step always clips the gradient, then decays the weights, then
+/// applies the update rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
@@ -26,73 +26,73 @@ pub struct Optimizer {
     pub learning_rate: Schedule,
     /// `w -= w · weight_decay · learning_rate` before each step, for parameters that decay.
     pub weight_decay: Option<f64>,
-    /// What bounds the gradient.
+    /// Gradient clipping.
     pub clip: Clip,
 }
 
-/// An update rule. `g` is the gradient, `t` the step counted from 1, `lr` the learning rate; all other
-/// letters are slots that start at zero unless said otherwise.
+/// An update rule. `g` is the gradient, `t` the step counted from 1, `lr` the learning rate. All other
+/// letters are slots that start at zero unless noted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum OptimizerKind {
     /// `m = momentum·m − lr·g`, `w += m`; with Nesterov `w += momentum·m − lr·g`.
     Sgd {
-        /// How much of the last change is kept.
+        /// The fraction of the last update that is kept.
         momentum: f64,
-        /// Whether the change looks one step ahead.
+        /// Whether to use Nesterov momentum.
         nesterov: bool,
     },
-    /// `v = rho·v + (1−rho)·g²`, `a = rho·a + (1−rho)·g` where centered (else 0),
+    /// `v = rho·v + (1−rho)·g²`, `a = rho·a + (1−rho)·g` if centered (otherwise 0),
     /// `m = momentum·m + lr·g / √(v − a² + epsilon)`, `w −= m`.
     RmsProp {
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         rho: f64,
-        /// How much of the last change is kept.
+        /// The fraction of the last update that is kept.
         momentum: f64,
-        /// Added under the root.
+        /// Added inside the square root.
         epsilon: f64,
-        /// Whether the squared mean is taken from the mean square.
+        /// Whether to subtract the squared mean from the mean square.
         centered: bool,
     },
     /// `a += g²`, `w −= lr·g / √(a + epsilon)`.
     Adagrad {
-        /// Where `a` starts.
+        /// The initial value of `a`.
         initial_accumulator_value: f64,
-        /// Added under the root.
+        /// Added inside the square root.
         epsilon: f64,
     },
     /// `a = rho·a + (1−rho)·g²`, `d = −g·√(b + epsilon) / √(a + epsilon)`, `b = rho·b + (1−rho)·d²`,
     /// `w += lr·d`.
     Adadelta {
-        /// How much of the mean squares is kept.
+        /// The decay of both mean squares.
         rho: f64,
-        /// Added under both roots.
+        /// Added inside both square roots.
         epsilon: f64,
     },
     /// `m += (1−beta_1)·(g − m)`, `v += (1−beta_2)·(g² − v)`,
     /// `w −= lr·√(1−beta_2^t) / (1−beta_1^t) · m / (√v + epsilon)`.
     Adam {
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         beta_2: f64,
-        /// Added to the root.
+        /// Added to the square root.
         epsilon: f64,
     },
-    /// [`OptimizerKind::Adam`]'s rule, never without weight decay.
+    /// [`OptimizerKind::Adam`]'s rule, always with weight decay.
     AdamW {
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         beta_2: f64,
-        /// Added to the root.
+        /// Added to the square root.
         epsilon: f64,
     },
     /// `m += (1−beta_1)·(g − m)`, `u = max(beta_2·u, |g|)`, `w −= lr·m / ((1−beta_1^t)·(u + epsilon))`.
     Adamax {
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64,
-        /// How much of the norm is kept.
+        /// The decay of the norm.
         beta_2: f64,
         /// Added to the norm.
         epsilon: f64,
@@ -100,17 +100,17 @@ pub enum OptimizerKind {
     /// Adam's `m` and `v`; with `u_t = beta_1·(1 − 0.96^t / 2)` and `p_t = u_1·…·u_t`,
     /// `n = u_{t+1}·m / (1−p_{t+1}) + (1−u_t)·g / (1−p_t)`, `w −= lr·n / (√(v / (1−beta_2^t)) + epsilon)`.
     Nadam {
-        /// How much of the mean is kept.
+        /// The decay of the mean.
         beta_1: f64,
-        /// How much of the mean square is kept.
+        /// The decay of the mean square.
         beta_2: f64,
-        /// Added to the root.
+        /// Added to the square root.
         epsilon: f64,
     },
 }
 
 impl OptimizerKind {
-    /// Keras's name in lower case.
+    /// Returns Keras's name in lower case.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sgd { .. } => "sgd",
@@ -125,11 +125,12 @@ impl OptimizerKind {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        // A zero epsilon is refused: a parameter whose gradient is 0 (a word not in the batch) becomes NaN.
+        // Epsilon must not be zero: a parameter whose gradient is 0 (a word that is not in the batch) would
+        // become NaN.
         let positive = |setting, value| check(self.name(), setting, value, value > 0.0, "above 0");
-        let from_zero = |setting, value| check(self.name(), setting, value, value >= 0.0, "from 0");
+        let from_zero = |setting, value| check(self.name(), setting, value, value >= 0.0, "of at least 0");
         let fraction = |setting, value: f64| {
-            check(self.name(), setting, value, (0.0..1.0).contains(&value), "from 0 and below 1")
+            check(self.name(), setting, value, (0.0..1.0).contains(&value), "of at least 0 and below 1")
         };
         let momentum = |value: f64| {
             check(self.name(), "momentum", value, (0.0..=1.0).contains(&value), "between 0 and 1")
@@ -162,13 +163,13 @@ impl OptimizerKind {
 }
 
 impl Optimizer {
-    /// Whether a step leaves a parameter as it is whose gradient is zero.
+    /// Returns whether a step leaves parameters unchanged whose gradient is zero.
     pub(crate) fn leaves_zero_gradients(&self) -> bool {
         let plain = matches!(self.kind, OptimizerKind::Sgd { momentum, .. } if momentum == 0.0);
         plain && self.weight_decay.is_none_or(|decay| decay == 0.0)
     }
 
-    /// The optimiser of this name with Keras's defaults; upper and lower case are the same.
+    /// Returns the optimiser with this name and Keras's defaults. Case is ignored.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "sgd" => Sgd::default().into(),
@@ -183,30 +184,30 @@ impl Optimizer {
         })
     }
 
-    /// Keras's name in lower case.
+    /// Returns Keras's name in lower case.
     pub fn name(&self) -> &'static str {
         self.kind.name()
     }
 
-    /// Checks the settings' ranges, and that at most one kind of clipping is set.
+    /// Checks that the settings are in range and that at most one kind of clipping is set.
     ///
     /// # Errors
-    /// The first setting that is out of its range.
+    /// Returns an error for the first invalid setting.
     pub fn validate(&self) -> Result<(), Error> {
         self.kind.validate()?;
         self.learning_rate.validate()?;
         self.clip.validate(self.name())?;
         match self.weight_decay {
-            Some(d) => check(self.name(), "weight_decay", d, d >= 0.0, "from 0"),
+            Some(d) => check(self.name(), "weight_decay", d, d >= 0.0, "of at least 0"),
             None if matches!(self.kind, OptimizerKind::AdamW { .. }) => {
-                Err(Error::setting(self.name(), "weight_decay", "not set", "a finite number from 0"))
+                Err(Error::setting(self.name(), "weight_decay", "not set", "a finite number of at least 0"))
             }
             None => Ok(()),
         }
     }
 }
 
-/// An error unless the value is finite and in its range.
+/// Returns an error unless the value is finite and in range.
 fn check(
     owner: &'static str,
     setting: &'static str,

@@ -1,4 +1,4 @@
-//! What an optimiser remembers from step to step, and the step itself.
+//! The state of an optimiser, and the step itself.
 
 use super::clip::{global_scale, span_scale};
 use super::{Optimizer, OptimizerKind};
@@ -8,7 +8,7 @@ use refrain_kernels::reduce::{partials_len, square_norm};
 use refrain_kernels::{AlignedVec, Engine};
 use std::ops::Range;
 
-/// The slots of an optimiser, each as long as the flat parameters, and how many steps it took.
+/// The slots of an optimiser, each as long as the flat parameters, and the number of steps taken.
 #[derive(Debug, Clone)]
 pub(crate) struct OptimizerState {
     steps: u64,
@@ -19,17 +19,17 @@ pub(crate) struct OptimizerState {
     partials: Vec<f64>,
 }
 
-/// What a step found.
+/// The results of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct StepReport {
-    /// Of the mean gradient over all trained parameters, before clipping.
+    /// The norm of the mean gradient over all trained parameters, before clipping.
     pub(crate) gradient_norm: f64,
-    /// What a global bound on the norm multiplied it by.
+    /// The factor applied by global norm clipping.
     pub(crate) scale: f64,
 }
 
 impl OptimizerState {
-    /// Fresh slots for the parameters' length.
+    /// Creates slots for these parameters.
     pub(crate) fn new(optimizer: &Optimizer, params: &Params) -> Self {
         let names: &'static [&'static str] = match optimizer.kind {
             OptimizerKind::Sgd { momentum, .. } if momentum > 0.0 => &["momentum"],
@@ -55,33 +55,33 @@ impl OptimizerState {
         Self { steps: 0, names, slots, product: 1.0, partials: vec![0.0; partials_len(len)] }
     }
 
-    /// Steps taken.
+    /// Returns the number of steps taken.
     pub(crate) fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// The slots under Keras's names, each laid out as the flat parameters.
+    /// Returns the slots under Keras's names, each laid out as the flat parameters.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
         self.names.iter().copied().zip(self.slots.iter().map(|s| &**s))
     }
 
-    /// The same, to be overwritten.
+    /// Returns the slots under Keras's names, for writing.
     pub(crate) fn slots_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut [f32])> {
         self.names.iter().copied().zip(self.slots.iter_mut().map(|s| &mut **s))
     }
 
-    /// Nadam's u_1 · … · u_t; 1 for the others.
+    /// Returns Nadam's u_1 · … · u_t; 1 for other optimisers.
     pub(crate) fn product(&self) -> f32 {
         self.product
     }
 
-    /// Goes on after this many steps, with the product that Nadam had then.
+    /// Resumes after this many steps, with Nadam's product at that point.
     pub(crate) fn resume(&mut self, steps: u64, product: f32) {
         (self.steps, self.product) = (steps, product);
     }
 
-    /// Takes a step on the mean of this many batches' gradients, of which the parameters hold the sum: norm, clip,
-    /// decay, rule, in one pass over each run of parameters with the same flags.
+    /// Takes a step on the mean of this many batches' gradients; the parameters hold their sum. Computes
+    /// norm, clipping, decay and update rule in one pass over each run of parameters with the same flags.
     pub(crate) fn apply(
         &mut self,
         engine: &Engine,
@@ -178,12 +178,12 @@ impl OptimizerState {
     }
 }
 
-/// Trained parameters that take a step together.
+/// Trained parameters that are updated together.
 #[derive(Debug)]
 enum Run<'a> {
     /// A range of the flat buffers.
     Flat(Range<usize>),
-    /// The rows of a table with a gradient; the table begins there in the flat buffers.
+    /// The rows of a table with a gradient, and the position of the table in the flat buffers.
     Rows(usize, &'a RowGradient),
 }
 
@@ -196,8 +196,8 @@ impl Run<'_> {
     }
 }
 
-/// The trained spans, and whether they decay: each span alone, or neighbours with the same flags together with what
-/// lies between them, which is zero and stays so.
+/// Returns the trained spans and whether they decay. Either each span is alone, or neighbours with the same
+/// flags are joined, including the gap between them, which is zero and stays zero.
 fn runs<'a>(
     spans: &'a [Span],
     kept: Kept<'a>,

@@ -1,4 +1,4 @@
-//! All parameters of a model in one flat buffer, their gradients in another.
+//! A model's parameters in one flat buffer and their gradients in another.
 
 mod rows;
 
@@ -11,96 +11,96 @@ pub(crate) use rows::RowGradient;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Which parameter of a model: an index into [`Params::spans`].
+/// Identifies a parameter of a model: an index into [`Params::spans`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpanId(pub(crate) usize);
 
-/// What a layer asks for when it declares a parameter.
+/// A layer's request for a parameter.
 #[derive(Debug, Clone)]
 pub struct ParamSpec {
-    /// The part of the name after the layer's: `kernel`, `recurrent_kernel`, `bias`, `gamma` ….
+    /// The name within the layer: `kernel`, `recurrent_kernel`, `bias`, `gamma` ….
     pub name: &'static str,
-    /// Its shape, row-major.
+    /// The shape, row-major.
     pub shape: Vec<usize>,
-    /// How it is drawn.
+    /// How the values are initialised.
     pub initializer: Initializer,
-    /// What is added to the loss for it.
+    /// The penalty added to the loss.
     pub regularizer: Option<Regularizer>,
-    /// Whether an optimiser's weight decay applies.
+    /// Whether the optimiser's weight decay applies.
     pub decay: bool,
 }
 
-/// One parameter: a named, shaped range of the flat buffers, on a 64-byte border.
+/// One parameter: a named range of the flat buffers with a shape, aligned to 64 bytes.
 #[derive(Debug, Clone)]
 pub struct Span {
-    /// `layer/kernel` and the like; unique in a model.
+    /// The name, such as `layer/kernel`; unique in a model.
     pub name: String,
-    /// Its shape, row-major.
+    /// The shape, row-major.
     pub shape: Vec<usize>,
-    /// How it is drawn.
+    /// How the values are initialised.
     pub initializer: Initializer,
-    /// What is added to the loss for it.
+    /// The penalty added to the loss.
     pub regularizer: Option<Regularizer>,
-    /// Whether training changes it.
+    /// Whether training changes the values.
     pub trainable: bool,
-    /// Whether an optimiser's weight decay applies.
+    /// Whether the optimiser's weight decay applies.
     pub decay: bool,
     offset: usize,
     len: usize,
 }
 
 impl Span {
-    /// Its place in the flat buffers.
+    /// Returns the position in the flat buffers.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.len
     }
 
-    /// Floats it holds.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it holds nothing.
+    /// Returns whether the parameter has no values.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 }
 
-/// The parameters of a model. What lies between two spans is zero and stays so.
+/// The parameters of a model. Gaps between two spans are zero and stay zero.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     spans: Vec<Span>,
     ids: HashMap<String, SpanId>,
     values: AlignedVec,
     gradients: AlignedVec,
-    /// What there is of each span's gradient.
+    /// Where each span's gradient is stored.
     held: Vec<Held>,
     rows: Vec<RowGradient>,
-    /// Whether gradients of tables may be kept by rows.
+    /// Whether gradients of tables may be stored by rows.
     by_rows: bool,
 }
 
-/// What there is of a span's gradient in this batch.
+/// Where a span's gradient of the current batch is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
-    /// Nothing yet: what stands in the flat buffer is of an earlier batch.
+    /// There is none yet: the flat buffer holds an earlier batch's.
     Nothing,
-    /// Its place in the flat buffer.
+    /// In the flat buffer.
     Flat,
-    /// Its [`RowGradient`].
+    /// In a [`RowGradient`].
     Rows,
 }
 
-/// Everything that a pass over all parameters works on.
+/// The data for a pass over all parameters.
 pub(crate) struct Flat<'a> {
     pub(crate) spans: &'a [Span],
     pub(crate) values: &'a mut [f32],
-    /// Of the spans that are not kept by rows.
+    /// Gradients of the spans that are not stored by rows.
     pub(crate) gradients: &'a mut [f32],
     pub(crate) kept: Kept<'a>,
 }
 
-/// Which gradients are kept by rows.
+/// The gradients that are stored by rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Kept<'a> {
     held: &'a [Held],
@@ -108,14 +108,14 @@ pub(crate) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// A span's gradient, where it is kept by rows.
+    /// Returns a span's gradient if it is stored by rows.
     pub(crate) fn rows(self, span: usize) -> Option<&'a RowGradient> {
         (self.held[span] == Held::Rows).then(|| &self.rows[span])
     }
 }
 
 impl Params {
-    /// The id of a new span; none where all spans together would pass what memory can address.
+    /// Adds a span. Returns `None` if all spans together would exceed the address space.
     pub(crate) fn add(&mut self, name: String, spec: ParamSpec, trainable: bool) -> Option<SpanId> {
         let offset = self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16));
         let len = spec.shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n))?;
@@ -135,7 +135,7 @@ impl Params {
         Some(id)
     }
 
-    /// Draws every parameter: the same seed gives the same values, each span from its own stream.
+    /// Initialises every parameter. The same seed gives the same values; each span has its own random stream.
     pub(crate) fn initialize(&mut self, seed: u64) -> Result<(), Error> {
         self.allocate();
         for (i, span) in self.spans.iter().enumerate() {
@@ -145,12 +145,12 @@ impl Params {
         Ok(())
     }
 
-    /// Floats of each flat buffer, what lies between spans included.
+    /// Returns the length of each flat buffer, gaps included.
     pub(crate) fn flat_len(&self) -> usize {
         self.spans.last().map_or(0, |s| (s.offset + s.len).next_multiple_of(16))
     }
 
-    /// Makes room for every span, all zero.
+    /// Allocates memory for every span, all zero.
     pub(crate) fn allocate(&mut self) {
         let total = self.flat_len();
         self.values = AlignedVec::zeros(total);
@@ -159,12 +159,12 @@ impl Params {
         self.rows = vec![RowGradient::default(); self.spans.len()];
     }
 
-    /// The ids of the parameters, in the order of [`Params::spans`].
+    /// Returns the ids of the parameters, in the order of [`Params::spans`].
     pub fn ids(&self) -> impl Iterator<Item = SpanId> + use<> {
         (0..self.spans.len()).map(SpanId)
     }
 
-    /// The parameters in the order of their declaration.
+    /// Returns the parameters in the order of their declaration.
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
@@ -173,26 +173,26 @@ impl Params {
         &mut self.spans[id.0]
     }
 
-    /// The parameter of this name.
+    /// Returns the id of the parameter with this name.
     pub fn find(&self, name: &str) -> Option<SpanId> {
         self.ids.get(name).copied()
     }
 
-    /// The values of one parameter.
+    /// Returns the values of one parameter.
     pub fn value(&self, id: SpanId) -> &[f32] {
         &self.values[self.spans[id.0].range()]
     }
 
-    /// The values of one parameter, to be changed. The model repacks before its next use only when the
-    /// change comes through the model.
+    /// Returns the values of one parameter, for writing. Only changes made through the model make it repack
+    /// its weights before their next use.
     pub(crate) fn value_mut(&mut self, id: SpanId) -> &mut [f32] {
         let range = self.spans[id.0].range();
         &mut self.values[range]
     }
 
-    /// The gradient of one parameter, of the last backward pass; where several batches make a step, the sum of
-    /// theirs so far. An embedding's is put together when it is asked
-    /// for, if the optimiser left it by rows.
+    /// Returns the gradient of one parameter from the last backward pass. If a step accumulates several
+    /// batches, it is the sum so far. An embedding's gradient is assembled here if the optimiser kept it by
+    /// rows.
     pub fn gradient(&self, id: SpanId) -> Cow<'_, [f32]> {
         let span = &self.spans[id.0];
         match self.held[id.0] {
@@ -205,17 +205,18 @@ impl Params {
         }
     }
 
-    /// The same of one that is not kept by rows, as none is before [`Params::keep_by_rows`].
+    /// Returns the gradient of a parameter that is not stored by rows. Before [`Params::keep_by_rows`], none
+    /// is.
     pub(crate) fn flat_gradient(&self, id: SpanId) -> &[f32] {
         &self.gradients[self.spans[id.0].range()]
     }
 
-    /// The gradient of one parameter, for a layer to add to.
+    /// Returns the gradient of one parameter, for a layer to add to.
     pub fn gradient_mut(&mut self, id: SpanId) -> &mut [f32] {
         self.value_and_gradient(id).1
     }
 
-    /// A parameter's values beside its gradient, to be added to.
+    /// Returns a parameter's values and, for a layer to add to, its gradient.
     pub fn value_and_gradient(&mut self, id: SpanId) -> (&[f32], &mut [f32]) {
         let held = self.claim_gradient(id);
         let range = self.spans[id.0].range();
@@ -226,8 +227,8 @@ impl Params {
         (&self.values[range], gradient)
     }
 
-    /// Says that a gradient will be written whole. Returns whether it holds a sum to be added to; otherwise it is to
-    /// be overwritten, which saves a pass over it.
+    /// Announces that a gradient will be written completely. Returns whether it holds a sum to be added to;
+    /// otherwise it must be overwritten, which saves a pass over it.
     pub(crate) fn claim_gradient(&mut self, id: SpanId) -> bool {
         let held = std::mem::replace(&mut self.held[id.0], Held::Flat);
         if held == Held::Rows {
@@ -246,29 +247,29 @@ impl Params {
         }
     }
 
-    /// See [`Params::keep_by_rows`].
+    /// Returns whether gradients of tables may be stored by rows; see [`Params::keep_by_rows`].
     pub(crate) fn keeps_by_rows(&self) -> bool {
         self.by_rows
     }
 
-    /// Sets whether gradients of tables may be kept by rows: of an optimiser that leaves parameters without a
-    /// gradient as they are.
+    /// Sets whether gradients of tables may be stored by rows. The optimiser must not change parameters whose
+    /// gradient is zero.
     pub(crate) fn keep_by_rows(&mut self, by_rows: bool) {
         self.by_rows = by_rows;
     }
 
-    /// The gradient of one parameter as it stands, to be overwritten as [`Params::claim_gradient`] says.
+    /// Returns the gradient buffer of one parameter, to be overwritten as [`Params::claim_gradient`] says.
     pub(crate) fn claimed_gradient(&mut self, id: SpanId) -> &mut [f32] {
         let range = self.spans[id.0].range();
         &mut self.gradients[range]
     }
 
-    /// Forgets the gradients of earlier batches: the next one is the first of a sum.
+    /// Discards the gradients of earlier batches: the next one is the first of a sum.
     pub(crate) fn begin_gradients(&mut self) {
         self.held.fill(Held::Nothing);
     }
 
-    /// Makes the gradients zero that no layer wrote.
+    /// Sets gradients that no layer wrote to zero.
     pub(crate) fn finish_gradients(&mut self) {
         for id in (0..self.spans.len()).map(SpanId) {
             if self.held[id.0] == Held::Nothing {
@@ -277,7 +278,7 @@ impl Params {
         }
     }
 
-    /// All gradients, flat.
+    /// Returns all gradients, flat.
     pub(crate) fn gradients(&self) -> Vec<f32> {
         let mut all = vec![0.0; self.gradients.len()];
         for (i, span) in self.spans.iter().enumerate() {
@@ -286,7 +287,7 @@ impl Params {
         all
     }
 
-    /// Takes over all gradients from what [`Params::gradients`] gave, to be added to.
+    /// Restores the gradients that [`Params::gradients`] returned, to be added to.
     pub(crate) fn set_gradients(&mut self, all: &[f32]) {
         for span in &self.spans {
             self.gradients[span.range()].copy_from_slice(&all[span.range()]);
@@ -294,13 +295,13 @@ impl Params {
         self.held.fill(Held::Flat);
     }
 
-    /// All values, gradients and spans at once.
+    /// Returns all values, gradients and spans at once.
     pub(crate) fn flat(&mut self) -> Flat<'_> {
         let Self { spans, values, gradients, held, rows, .. } = self;
         Flat { spans, values, gradients, kept: Kept { held, rows } }
     }
 
-    /// All values, flat.
+    /// Returns all values, flat.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -309,12 +310,12 @@ impl Params {
         &mut self.values
     }
 
-    /// Floats in all spans, without what lies between.
+    /// Returns the number of values in all spans, gaps excluded.
     pub fn count(&self) -> usize {
         self.spans.iter().map(|s| s.len).sum()
     }
 
-    /// Floats in the spans that training changes.
+    /// Returns the number of values in the spans that training changes.
     pub fn count_trainable(&self) -> usize {
         self.spans.iter().filter(|s| s.trainable).map(|s| s.len).sum()
     }

@@ -1,14 +1,14 @@
-//! The gradient of a table of which a batch reads few rows.
+//! The gradient of a table when a batch reads only a few of its rows.
 
 use refrain_kernels::embedding::scatter_add;
 use refrain_kernels::{AlignedVec, Engine, Rows};
 
-/// The rows of a table's gradient that may be other than zero.
+/// The rows of a table's gradient that may be nonzero.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowGradient {
-    /// Which rows, ascending.
+    /// The row numbers, ascending.
     ids: Vec<u32>,
-    /// Where the row of each id of the batch stands.
+    /// For each id of the batch, the position of its row.
     places: Vec<u32>,
     /// `(ids, width)`
     data: AlignedVec,
@@ -16,7 +16,7 @@ pub(crate) struct RowGradient {
 }
 
 impl RowGradient {
-    /// Takes over the sum: row `r` of `d` belongs to row `ids[r]` of the table.
+    /// Stores the sum: row `r` of `d` belongs to row `ids[r]` of the table.
     pub(super) fn set(&mut self, engine: &Engine, ids: &[u32], d: Rows<'_>) {
         self.ids.clear();
         self.ids.extend_from_slice(ids);
@@ -30,18 +30,18 @@ impl RowGradient {
         scatter_add(engine, &self.places, d, &mut self.data);
     }
 
-    /// All rows, one after the other.
+    /// Returns all rows, one after the other.
     pub(crate) fn data(&self) -> &[f32] {
         &self.data
     }
 
-    /// Each row with its place in the flat table.
+    /// Returns each row with its offset in the flat table.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
         let rows = self.data.chunks_exact(self.width.max(1));
         self.ids.iter().map(|&id| id as usize * self.width).zip(rows)
     }
 
-    /// The whole table's gradient, overwritten.
+    /// Overwrites the gradient of the whole table.
     pub(super) fn spread(&self, table: &mut [f32]) {
         table.fill(0.0);
         for (at, row) in self.iter() {

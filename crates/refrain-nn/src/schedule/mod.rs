@@ -1,71 +1,71 @@
-//! Learning rates that follow the optimiser's step: Keras's schedules.
+//! Learning rate schedules, as in Keras.
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// The learning rate of each step, computed in f64. Names and formulas are Keras's.
+/// The learning rate at each step, computed in f64. Names and formulas are Keras's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
-    /// Always the same.
+    /// A constant rate.
     Constant(f64),
     /// `initial_learning_rate · decay_rate ^ (step / decay_steps)`
     ExponentialDecay {
         /// The rate at step 0.
         initial_learning_rate: f64,
-        /// Steps in which the rate is multiplied by `decay_rate` once.
+        /// The number of steps in which the rate is multiplied by `decay_rate` once.
         decay_steps: u64,
         /// The factor.
         decay_rate: f64,
         /// Whether the rate changes only at multiples of `decay_steps`.
         staircase: bool,
     },
-    /// A line from `initial_learning_rate` to `warmup_target` in `warmup_steps`, then half a cosine down to
-    /// `alpha` times the target in `decay_steps`, which stays. Without a target, the cosine starts at once
-    /// from `initial_learning_rate`.
+    /// A linear warm-up from `initial_learning_rate` to `warmup_target` in `warmup_steps`, then half a cosine
+    /// down to `alpha` times the target in `decay_steps`, then constant. Without a target, the cosine starts
+    /// immediately from `initial_learning_rate`.
     CosineDecay {
         /// The rate at step 0.
         initial_learning_rate: f64,
-        /// Steps of the cosine.
+        /// The number of steps of the cosine.
         decay_steps: u64,
         /// The last rate, as a fraction of the highest.
         alpha: f64,
-        /// The rate at the end of the line.
+        /// The rate at the end of the warm-up.
         warmup_target: Option<f64>,
-        /// Steps of the line.
+        /// The number of steps of the warm-up.
         warmup_steps: u64,
     },
     /// `values[i]` while `step` is at most `boundaries[i]`, then the last value.
     PiecewiseConstant {
-        /// The last step of each value but the last, increasing.
+        /// The last step of each value except the last, increasing.
         boundaries: Vec<u64>,
-        /// The rates, one more than boundaries.
+        /// The rates, one more than `boundaries`.
         values: Vec<f64>,
     },
 }
 
 impl Schedule {
-    /// Exponential decay without stairs, Keras's default.
+    /// Returns exponential decay without a staircase, Keras's default.
     pub fn exponential_decay(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> Self {
         Self::ExponentialDecay { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
 
-    /// Cosine decay to 0 without a warm-up, Keras's default.
+    /// Returns cosine decay to 0 without a warm-up, Keras's default.
     pub fn cosine_decay(initial_learning_rate: f64, decay_steps: u64) -> Self {
         let (alpha, warmup_target, warmup_steps) = (0.0, None, 0);
         Self::CosineDecay { initial_learning_rate, decay_steps, alpha, warmup_target, warmup_steps }
     }
 
-    /// `values[i]` up to and with step `boundaries[i]`.
+    /// Returns a piecewise constant schedule: `values[i]` up to and including step `boundaries[i]`.
     pub fn piecewise_constant(boundaries: impl Into<Vec<u64>>, values: impl Into<Vec<f64>>) -> Self {
         Self::PiecewiseConstant { boundaries: boundaries.into(), values: values.into() }
     }
 
-    /// The learning rate of a step, counted from 0 as Keras's `iterations`.
+    /// Returns the learning rate of a step, counted from 0 as in Keras's `iterations`.
     ///
     /// # Panics
-    /// When a piecewise schedule has no values, which [`Schedule::validate`] reports.
+    /// Panics if a piecewise schedule has no values. [`Schedule::validate`] reports that.
     pub fn learning_rate(&self, step: u64) -> f64 {
         match *self {
             Self::Constant(rate) => rate,
@@ -93,10 +93,10 @@ impl Schedule {
         }
     }
 
-    /// Checks the settings' ranges.
+    /// Checks that the settings are in range.
     ///
     /// # Errors
-    /// The first setting that is out of its range.
+    /// Returns an error for the first setting that is out of range.
     pub fn validate(&self) -> Result<(), Error> {
         match *self {
             Self::Constant(rate) => check_rate("learning_rate", "constant", rate),
@@ -117,7 +117,7 @@ impl Schedule {
                 match warmup_target {
                     Some(target) => check_rate(name, "warmup_target", target),
                     None if warmup_steps > 0 => {
-                        let expected = "0 where there is no warmup_target";
+                        let expected = "0 without a warmup_target";
                         Err(Error::setting(name, "warmup_steps", warmup_steps, expected))
                     }
                     None => Ok(()),
@@ -127,7 +127,7 @@ impl Schedule {
                 let name = "piecewise_constant";
                 if values.len() != boundaries.len() + 1 {
                     let got = format!("{} numbers", values.len());
-                    let expected = format!("one more than the {} boundaries", boundaries.len());
+                    let expected = format!("one more than the number of boundaries, {}", boundaries.len());
                     return Err(Error::setting(name, "values", got, expected));
                 }
                 if !boundaries.is_sorted_by(|a, b| a < b) {
@@ -149,7 +149,7 @@ fn check_rate(name: &'static str, setting: &'static str, rate: f64) -> Result<()
     if rate >= 0.0 && rate.is_finite() {
         return Ok(());
     }
-    Err(Error::setting(name, setting, rate, "a finite number from 0"))
+    Err(Error::setting(name, setting, rate, "a finite number of at least 0"))
 }
 
 fn check_decay_steps(name: &'static str, steps: u64) -> Result<(), Error> {
@@ -160,7 +160,7 @@ fn check_decay_steps(name: &'static str, steps: u64) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    /// f64 against decimals worked out by hand: relative.
+    /// Relative tolerance: f64 against decimals computed by hand.
     const HAND: f64 = 1e-12;
 
     fn check(schedule: &Schedule, cases: &[(u64, f64)]) {

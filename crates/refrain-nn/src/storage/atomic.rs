@@ -1,21 +1,21 @@
-//! Writing a file so that it is there whole or not at all.
+//! Atomic file writes: a file is either complete or absent.
 
 use crate::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf, is_separator};
 
-/// Writes a file through a temporary one beside it, synced and renamed. An existing file stays as it was
-/// until the new one is complete, and for good when writing fails.
+/// Writes a file atomically: to a temporary file in the same folder, which is synced and then renamed. An
+/// existing file stays unchanged until the new one is complete, and also if writing fails.
 ///
 /// # Errors
-/// When the folder or the file cannot be written.
+/// Returns an error if the folder or the file cannot be written to.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let error = |source| Error::Io { action: "cannot write", path: path.display().to_string(), source };
-    // What a link points at is written, not the link replaced.
+    // A symbolic link is followed, not replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let (temporary, file) = create_beside(&target).map_err(error)?;
     let result = (|| {
@@ -31,22 +31,22 @@ pub fn write_atomically(
     })
 }
 
-/// Whether a file could be written here: tried with an empty file under another name, which is removed.
+/// Checks that a file can be written here by creating an empty file under another name and removing it.
 ///
 /// # Errors
-/// When it could not: no such folder, a folder in the file's place, no permission, no space.
+/// Returns an error if the folder does not exist, `path` is a folder, or there is no permission or space.
 pub fn check_writable(path: &Path) -> Result<(), Error> {
     let error = |source| Error::Io { action: "cannot write", path: path.display().to_string(), source };
     if path.is_dir() {
         return Err(error(io::Error::other("it is a folder")));
     }
-    // Of `model/` the file name is `model`.
+    // The file name of `model/` is `model`.
     let ends_as_a_folder =
         path.as_os_str().as_encoded_bytes().last().is_some_and(|&end| is_separator(end.into()));
     if path.file_name().is_none() || ends_as_a_folder {
         return Err(error(io::Error::other("it is not the name of a file")));
     }
-    // A file that may not be written would be replaced all the same.
+    // Renaming would replace a read-only file.
     if path.is_file() {
         OpenOptions::new().write(true).open(path).map_err(error)?;
     }
@@ -56,7 +56,8 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     written.map_err(error)
 }
 
-/// Makes the names in a folder safe. A system that cannot sync folders, or does not let this user, has nothing to add.
+/// Syncs a folder, so that renames in it survive a crash. Does nothing if the system cannot sync folders or
+/// does not allow this user to.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     match File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -69,7 +70,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A new file beside `path`, under a name that no other writer and no dead one's leftover has.
+/// Creates a new file next to `path`, under a name that no other writer and no leftover file has.
 fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut attempt = 0;

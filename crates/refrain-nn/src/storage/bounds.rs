@@ -1,18 +1,18 @@
-//! JSON of strangers: no more values than go with its length.
+//! Limits on the JSON of untrusted files.
 
 use std::collections::HashMap;
 
-/// A text of the metadata that is JSON, with no more values than go with its length.
+/// Parses a JSON metadata entry, after checking that its number of values is in proportion to its length.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(
     metadata: &HashMap<String, String>,
     key: &str,
 ) -> Result<Option<T>, String> {
     let Some(text) = metadata.get(key) else { return Ok(None) };
     in_proportion(key, text)?;
-    serde_json::from_str(text).map(Some).map_err(|e| format!("its `{key}` cannot be read: {e}"))
+    serde_json::from_str(text).map(Some).map_err(|e| format!("its `{key}` is invalid: {e}"))
 }
 
-/// Whether a text has no more JSON values than go with its length. The reason, where it has.
+/// Checks that the number of JSON values in a text is in proportion to its length.
 pub(crate) fn in_proportion(key: &str, text: &str) -> Result<(), String> {
     let (values, most) = (count_values(text), FREE_VALUES + text.len() / BYTES_A_VALUE);
     if values <= most {
@@ -21,13 +21,13 @@ pub(crate) fn in_proportion(key: &str, text: &str) -> Result<(), String> {
     Err(format!("its `{key}` holds {values} JSON values, of {} bytes at most {most}", text.len()))
 }
 
-/// JSON values that any text may hold. One in memory is many times its text, so that a text of nothing but zeros
-/// would not be in proportion.
+/// JSON values that any text may hold. In memory a value takes many times the size of its text, so without a
+/// limit a text of nothing but zeros could exhaust memory.
 const FREE_VALUES: usize = 1 << 18;
-/// Bytes for each value more: the shortest list of words has four.
+/// Bytes for each further value: the shortest list of words needs four.
 const BYTES_A_VALUE: usize = 3;
 
-/// About as many values as a JSON text holds: its lists and objects, and what commas divide.
+/// Estimates the number of values in a JSON text from its brackets and commas.
 fn count_values(text: &str) -> usize {
     let (mut values, mut quoted, mut escaped) = (1, false, false);
     for byte in text.bytes() {

@@ -1,14 +1,14 @@
-//! The bytes before the tensors, and the digests that tell damage.
+//! The safetensors header, and the digests that detect damage.
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
-/// The keys that belong to Refrain; others may stand beside them.
+/// The prefix of Refrain's metadata keys. A file may contain other keys.
 const PREFIX: &str = "refrain.";
-/// The key of the digest over all other pairs of Refrain's.
+/// The key of the digest over all other Refrain metadata.
 const METADATA_DIGEST: &str = "refrain.metadata-digest";
 
-/// The length and JSON of a safetensors header, padded so that the tensors begin on an eight-byte border.
+/// Returns a safetensors header, length and JSON, padded so that the tensors begin on an eight-byte boundary.
 pub(crate) fn write_header<'a>(
     metadata: &[(&str, String)],
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
@@ -33,32 +33,33 @@ pub(crate) fn write_header<'a>(
     bytes
 }
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 digest in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// Adds the digest over `metadata`, and sorts it by key.
+/// Adds the digest of `metadata` and sorts the entries by key.
 pub(crate) fn seal(metadata: &mut Vec<(&str, String)>) {
     let digest = metadata_digest(metadata.iter().map(|(key, value)| (*key, value.as_str())));
     metadata.push((METADATA_DIGEST, digest));
     metadata.sort_unstable();
 }
 
-/// Whether the metadata has a digest. The reason, where it has a wrong one.
+/// Returns whether the metadata has a digest, or an error message if the digest is wrong.
 pub(crate) fn check_seal(metadata: &HashMap<String, String>) -> Result<bool, String> {
     let Some(expected) = metadata.get(METADATA_DIGEST) else { return Ok(false) };
     let got = metadata_digest(metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     if got != *expected {
         return Err(format!(
-            "its description is damaged or was edited: the digest of its `{PREFIX}*` metadata is {got}, the file \
-             says {expected:?} (leave `{METADATA_DIGEST}` out where the change is meant)"
+            "its metadata is damaged or was edited: the digest of its `{PREFIX}*` metadata is {got}, the file \
+             says {expected:?} (leave `{METADATA_DIGEST}` out if the change is intended)"
         ));
     }
     Ok(true)
 }
 
-/// SHA-256 over Refrain's pairs but the one of this digest: key, NUL, value, NUL, in order of key.
+/// Returns the SHA-256 over Refrain's entries except the digest itself: key, NUL, value, NUL, in order of
+/// key.
 fn metadata_digest<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let digested = |key: &str| key.starts_with(PREFIX) && key != METADATA_DIGEST;
     let sorted: BTreeMap<&str, &str> = pairs.filter(|(key, _)| digested(key)).collect();

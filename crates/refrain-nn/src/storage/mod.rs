@@ -1,5 +1,5 @@
-//! What model files and checkpoints have in common: a safetensors header with digests, bounds for what strangers wrote,
-//! and files that are there whole or not at all.
+//! Code shared by model files and checkpoints: a safetensors header with digests, limits for untrusted input,
+//! and atomic writes.
 
 mod atomic;
 mod bounds;

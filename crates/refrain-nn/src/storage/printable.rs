@@ -1,6 +1,6 @@
-//! Words of strangers, to be shown.
+//! Untrusted text made safe to print.
 
-/// A reason that quotes a file, cut to a length to be read and without characters that a terminal obeys.
+/// Shortens a message that quotes a file and removes control characters that a terminal would interpret.
 pub fn printable(reason: &str) -> String {
     const MOST: usize = 1000;
     let mut text: String = reason

@@ -28,7 +28,7 @@ pub(crate) enum Way {
     Both(MergeMode),
 }
 
-/// What follows a recurrent layer.
+/// The layer after a recurrent layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum After {
     Nothing,
@@ -37,7 +37,7 @@ pub(crate) enum After {
     Dropout,
     /// Only after a layer that returns sequences.
     SpatialDropout,
-    /// Of steps too after a layer that returns sequences.
+    /// After a layer that returns sequences, also of the change between steps.
     Penalty,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Input {
     Features(usize),
 }
 
-/// What a model ends in: nothing or a plain Dense, with a mean squared error, or a softmax over classes.
+/// The end of a model: nothing or a linear Dense, with a mean squared error, or a softmax over classes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Head {
     Nothing,
@@ -77,13 +77,13 @@ pub(crate) struct Architecture {
     /// Whether the last recurrent layer returns sequences; all others do.
     pub(crate) sequences: bool,
     pub(crate) head: Head,
-    /// Whether every recurrent layer carries its state.
+    /// Whether every recurrent layer is stateful.
     pub(crate) stateful: bool,
-    /// Whether the model drops the steps of id 0 or of features that are all 0.
+    /// Whether the model drops steps with id 0 or with features that are all 0.
     pub(crate) masks: bool,
 }
 
-/// On one line.
+/// Formats a layer on one line.
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cell, units, activation, gates, use_bias, way, dropout, .. } = self;
@@ -129,12 +129,12 @@ impl Layer {
 }
 
 impl Architecture {
-    /// A model with the parameters that its seed gives.
+    /// Creates a model with the parameters that its seed gives.
     pub(crate) fn fresh(&self, engine: &Engine, seed: u64) -> Model {
         self.fresh_with(Compile { seed, engine: Some(engine.clone()), ..self.compile() })
     }
 
-    /// The same, trained in a way of the caller's.
+    /// Creates a model that is trained with these settings.
     pub(crate) fn fresh_with(&self, compile: Compile) -> Model {
         let mut net = Sequential::new();
         net = match self.input {
@@ -168,7 +168,7 @@ impl Architecture {
         net.compile(compile).unwrap()
     }
 
-    /// A model with random parameters, biases too, which begin at 0 otherwise.
+    /// Creates a model with random parameters, including biases, which are otherwise 0 at first.
     pub(crate) fn model(&self, engine: &Engine, seed: u64) -> Model {
         let mut model = self.fresh(engine, seed);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -183,7 +183,7 @@ impl Architecture {
         model
     }
 
-    /// How it is trained.
+    /// Returns the settings for training.
     pub(crate) fn compile(&self) -> Compile {
         let loss = match self.head {
             Head::Classes(_) => Loss::SparseCategoricalCrossentropy,
@@ -193,21 +193,21 @@ impl Architecture {
     }
 }
 
-/// Between -1 and 1.
+/// Returns a number between -1 and 1.
 pub(crate) fn uniform(rng: &mut ChaCha8Rng) -> f32 {
     (rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0
 }
 
-/// What a property's models may be made of.
+/// What the models of a property may contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {
-    /// Only what a session can run, save for `return_sequences`.
+    /// Only what a session can run, except `return_sequences`.
     pub(crate) causal: bool,
-    /// Of cells; those of gates are drawn from the bounded ones.
+    /// The activations of cells. Those of gates are drawn from the bounded ones.
     pub(crate) activations: &'static [Activation],
-    /// Units of a recurrent layer.
+    /// The units of a recurrent layer.
     pub(crate) units: fn() -> BoxedStrategy<usize>,
-    /// Recurrent layers, at most.
+    /// The maximum number of recurrent layers.
     pub(crate) layers: usize,
     pub(crate) inputs: fn() -> BoxedStrategy<Input>,
 }
@@ -217,10 +217,10 @@ pub(crate) const ANY: Choice =
 
 pub(crate) const CAUSAL: Choice = Choice { causal: true, ..ANY };
 
-/// Without the exponential, whose states overflow: a gradient that is not finite hides all others.
+/// Without the exponential, whose states overflow: a non-finite gradient would hide all others.
 pub(crate) const TRAINABLE: Choice = Choice { activations: ANY.activations.split_at(9).0, ..ANY };
 
-/// Mostly at the borders of slots and panels, which are 16 and 64 units wide.
+/// Mostly around the boundaries of slots and panels, which are 16 and 64 units wide.
 fn units() -> BoxedStrategy<usize> {
     prop_oneof![3 => select(vec![1_usize, 15, 16, 17, 63, 64, 65]), 2 => 1..=70_usize].boxed()
 }

@@ -1,4 +1,4 @@
-//! Which sequences share a batch, and what a model did before.
+//! Results must not depend on the other sequences in a batch or on what a model did before.
 
 use crate::architecture::{ANY, TRAINABLE, architecture};
 use crate::sample::{Sample, shapes, shapes_of, with_arrays};

@@ -1,4 +1,4 @@
-//! Threads, which change nothing, and instruction sets, which change the last digits.
+//! The number of threads changes nothing; the instruction set changes the last digits.
 
 use crate::architecture::{ANY, Architecture, Choice, Input, TRAINABLE, architecture};
 use crate::sample::{Sample, Shape, prefix, shapes_of};
@@ -14,8 +14,8 @@ const THREADS: [usize; 5] = [1, 2, 3, 5, 8];
 static GANGS: LazyLock<Vec<Engine>> =
     LazyLock::new(|| THREADS.iter().map(|&threads| Engine::new(Isa::detect(), threads)).collect());
 
-/// A kernel shares its work from 2²⁰ operations on: the recurrent products of these units have as many, and so
-/// has the norm over a table of 640,000 numbers.
+/// A kernel shares its work between threads from 2²⁰ operations on. The recurrent products of these units
+/// reach that, as does the norm over a table of 640,000 numbers.
 const WIDE: Choice = Choice {
     units: || select(vec![63_usize, 64, 65, 96, 127, 128, 130]).boxed(),
     layers: 2,
@@ -26,7 +26,7 @@ const WIDE: Choice = Choice {
     ..TRAINABLE
 };
 
-/// Many rows of few units: the sums over rows are shared.
+/// Many rows of few units, so that the sums over rows are shared between threads.
 const LONG: Choice = Choice { units: || select(vec![31_usize, 33]).boxed(), layers: 1, ..TRAINABLE };
 
 fn ragged(lanes: std::ops::RangeInclusive<usize>, steps: usize) -> impl Strategy<Value = Shape> {
@@ -81,22 +81,22 @@ proptest! {
     }
 }
 
-/// Without jumps in the derivative, where the last digit of a state would decide about a whole gradient.
+/// Without jumps in the derivative, at which the last digit of a state would change a whole gradient.
 const SMOOTH: Choice = Choice {
     activations: &[Activation::Tanh, Activation::Sigmoid, Activation::Softsign, Activation::Softplus],
     ..ANY
 };
 
-/// The largest difference between two instruction sets, in parts of the largest output (at least 1) or of the
-/// model's largest gradient: a few hundred
-/// roundings, which a normalised row of nearly equal numbers makes thirty times as large.
+/// The largest difference between two instruction sets, relative to the largest output (at least 1) or the
+/// model's largest gradient: a few hundred roundings, which a normalised row of nearly equal numbers makes
+/// thirty times as large.
 const ISA_TOLERANCE: f32 = 2e-5;
 
-/// Fails where two arrays differ by more, in parts of `least` where no number is as large.
+/// Fails if two arrays differ by more, relative to the largest number but at least `least`.
 fn close(what: &str, got: &[f32], want: &[f32], least: f32) -> Result<(), TestCaseError> {
     let scale = want.iter().fold(least, |max, x| max.max(x.abs()));
     prop_assert_eq!(got.len(), want.len(), "{}", what);
-    // A NaN on one side alone is as far as it gets.
+    // A NaN on one side only is the largest possible difference.
     let apart = |(g, w): (&f32, &f32)| if g.is_nan() && w.is_nan() { 0.0 } else { (g - w).abs() };
     let worst = got.iter().zip(want).map(apart).max_by(f32::total_cmp).unwrap_or(0.0);
     prop_assert!(worst <= ISA_TOLERANCE * scale, "{what}: {worst:e} apart, the largest is {scale:e}");

@@ -1,4 +1,4 @@
-//! Through a file and back.
+//! Saving a model to a file and loading it.
 
 use crate::architecture::{TRAINABLE, architecture};
 use crate::sample::{Sample, shapes_of};
@@ -20,7 +20,7 @@ proptest! {
         let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
         let mut model = net.model(&engine, seed);
         let batch = Sample::new(&net, &model, &shape, seed).batch();
-        // It packs the weights, which the step after it changes.
+        // Predicting packs the weights, which the next step changes.
         predict(&mut model, &batch);
         model.train_step(&batch, None).unwrap();
         model.save(&first).unwrap();

@@ -1,4 +1,4 @@
-//! `fit` that resumes from a checkpoint ends as if it had never stopped.
+//! A run of `fit` that resumes from a checkpoint ends as if it had never stopped.
 
 use crate::architecture::{TRAINABLE, architecture};
 use crate::sample::{Sample, shapes_of};
@@ -20,12 +20,13 @@ use refrain_nn::{
     Sequential,
 };
 
-/// Keeps the checkpoint of one batch of the run, and the last one, through the bytes of a file.
+/// Keeps the checkpoint of one batch of the run and the last one, after a round trip through the bytes of a
+/// file.
 #[derive(Default)]
 struct Keep {
     at: u64,
     after_epochs: bool,
-    /// Whether the run ends there.
+    /// Whether to end the run there.
     ends: bool,
     kept: Vec<Checkpoint>,
 }
@@ -59,7 +60,7 @@ impl Callback for StopAt {
     }
 }
 
-/// Epochs of different lengths and orders.
+/// A source with epochs of different lengths and orders.
 struct Source {
     batches: Vec<Batch>,
     carries_state: bool,
@@ -84,18 +85,18 @@ impl BatchSource for Source {
     }
 }
 
-/// A number of epochs.
+/// Returns settings for a number of epochs.
 fn of<'a>(epochs: usize) -> Fit<'a> {
     Fit { epochs, ..Fit::default() }
 }
 
-/// The same with other settings than the defaults.
+/// Returns settings that differ from the defaults.
 fn with<'a>(epochs: usize, settings: (ParameterAverage, bool, bool)) -> Fit<'a> {
     let (average, flush_gradients, training_metrics) = settings;
     Fit { average, flush_gradients, training_metrics, ..of(epochs) }
 }
 
-/// Whether two runs came to the same model and told the same of it.
+/// Compares the models and histories of two runs.
 fn same_run(got: &(History, Model), want: &(History, Model)) -> Result<(), TestCaseError> {
     let [a, b] = [got, want].map(|(_, model)| model.training_state().unwrap());
     prop_assert_eq!(a.counters(), b.counters());
@@ -144,7 +145,7 @@ proptest! {
         let source = Source { batches: batches.collect(), carries_state };
         let whole = (0..epochs).map(|epoch| source.len(epoch) as u64).sum::<u64>();
         let mut keep = Keep { at: at.min(whole), after_epochs: at % 2 == 0, ..Keep::default() };
-        // Averages of the caller's own, which `fit` keeps up and does not use.
+        // Averages started by the caller, which `fit` updates but does not use.
         if own_averages && average == ParameterAverage::None {
             model.start_averaging(Averaging::Exponential { momentum: 0.8 }).unwrap();
         }
@@ -210,10 +211,10 @@ proptest! {
             let rows = std::fs::read_to_string(format!("{path}/log.csv")).unwrap();
             ((history, model), (early.seen, plateau.seen, best.seen, rows))
         };
-        // Neither a batch after the last nor one after a callback's stop is ever reached.
+        // Batches after the last one or after a callback's stop are never reached.
         let mut keep = Keep { at, after_epochs: at % 2 == 0, ..Keep::default() };
         let (straight, seen) = run(None, &mut keep, None, 1);
-        // By a callback, and by whoever takes checkpoints.
+        // Stopped by a callback, or by the receiver of the checkpoint.
         let mut stopped = if ends { Keep { at, ends, ..Keep::default() } } else { Keep::default() };
         run((!ends).then_some(at), &mut stopped, None, threads);
         prop_assert_eq!(stopped.kept.len(), 1, "of the batch, or of the end");
@@ -235,7 +236,7 @@ proptest! {
 
 const VOCABULARY: u32 = 6;
 
-/// Reads ids and tells one of them, with dropout.
+/// Creates a model that reads ids and predicts one of them, with dropout.
 fn reader(rate: f64, seed: u64, accumulate: u32, threads: usize) -> Model {
     Sequential::new()
         .add(Embedding::new(VOCABULARY as usize, 5))
@@ -279,7 +280,7 @@ fn a_folder_is_gone_on_from_and_ends_with_the_run() {
     };
     let folder = Some(temporary.path());
     let (_, _, last) = run(2, folder);
-    // Batches 3, 6 and 9 of 10, and the end.
+    // Checkpoints after batches 3, 6 and 9 of 10, and at the end.
     assert!(last.unwrap().ends_with("checkpoint-000004.safetensors"));
     let (history, model, _) = run(4, folder);
     let (straight, want, _) = run(4, None);
@@ -318,7 +319,7 @@ fn a_loss_that_is_no_number_ends_the_run_without_a_checkpoint() {
     assert_eq!((epochs, kept), (vec![0], 0));
 }
 
-/// Stops the run for good after a batch, and says so again when it is resumed there.
+/// Stops the run after a batch, and again when the run is resumed there.
 struct EndAt(u64);
 
 impl Callback for EndAt {
@@ -358,7 +359,7 @@ fn an_epoch_that_a_callback_stopped_within_is_validated_however_often_the_run_wa
     };
     let (straight, mut kept) = run(u64::MAX, None);
     assert!(straight.0.epochs == [0, 1] && straight.0.stopped);
-    // That of batch 6, of the second epoch's 4 batches.
+    // The checkpoint of batch 6; the second epoch has 4 batches.
     assert_eq!(kept.len(), 1);
     let (again, _) = run(u64::MAX, kept.pop());
     same_run(&again, &straight).unwrap();
@@ -374,7 +375,7 @@ fn another_run_is_refused_by_what_differs() {
     }
     let compiled = || reader(0.01, 1, 2, 1);
     compiled().fit(&x, &y, Fit { checkpoints: Some(&mut keep), ..fit() }).unwrap();
-    // Of batch 2 of epoch 1, in the middle of an accumulation.
+    // The checkpoint of batch 2 of epoch 1, in the middle of an accumulation.
     let checkpoint = keep.kept.swap_remove(0);
     let resume = || Some(checkpoint.clone());
     let error = |model: &mut Model, fit| {
@@ -422,10 +423,10 @@ fn another_run_is_refused_by_what_differs() {
         let told = error(&mut compiled(), Fit { resume: Some(without), ..fit() });
         assert!(told.contains(part), "{told}");
     }
-    // What the numbers cannot be.
+    // Impossible counters.
     for (field, value, phrase) in [
-        ("done", 0, "place is 0 of 5"),
-        ("done", 6, "place is 6 of 5"),
+        ("done", 0, "position is 0 of 5"),
+        ("done", 6, "position is 6 of 5"),
         ("epoch", 0, "history"),
         ("batches", 4, "the number of batches in epoch 1 is 5"),
     ] {

@@ -1,11 +1,12 @@
-//! What must hold to the last bit, whatever the model: random architectures, weights, data, lengths, masks.
+//! Properties that hold to the last bit for any model: random architectures, weights, data, lengths and
+//! masks.
 //!
-//! Two results are the same when their bits are, so that -0 is not 0. NaN is NaN whatever its payload, which
-//! depends on the order of an instruction's operands. Between instruction sets no bit is promised: there a
-//! bound holds.
+//! Two results are equal if their bits are, so -0 is not 0. NaN equals NaN with any payload, because the
+//! payload depends on the order of an instruction's operands. Results of different instruction sets may
+//! differ within a bound.
 //!
 //! Every run draws the same cases. `PROPTEST_RNG_SEED=7 PROPTEST_CASES=1000 cargo test -p refrain-nn --test
-//! bit_for_bit` draws others, and more.
+//! bit_for_bit` draws other and more cases.
 
 mod architecture;
 mod batches;
@@ -26,21 +27,22 @@ use refrain_nn::{Engine, Isa, Model, State};
 use std::fmt::Display;
 use std::sync::LazyLock;
 
-/// One for each instruction set, of two threads, of which small models use one.
+/// An engine with two threads for each instruction set. Small models use only one thread.
 static ENGINES: LazyLock<Vec<Engine>> =
     LazyLock::new(|| Isa::available().into_iter().map(|isa| Engine::new(isa, 2)).collect());
 
-/// Any instruction set: their tiles have different heights.
+/// Returns any instruction set; their tiles have different heights.
 fn engine() -> impl Strategy<Value = Engine> {
     select(ENGINES.clone())
 }
 
-/// `cases` cases of a fixed seed; the environment, which proptest reads after this, may say otherwise.
+/// Runs `cases` cases of a fixed seed. Environment variables, which proptest reads afterwards, can override
+/// both.
 fn config(cases: u32) -> Config {
     Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
 }
 
-/// Fails where a float of `got` has not the bits of its like in `want`.
+/// Fails if a float of `got` does not have the same bits as in `want`.
 fn same(what: impl Display, got: &[f32], want: &[f32]) -> Result<(), TestCaseError> {
     if got.len() != want.len() {
         return Err(TestCaseError::fail(format!("{what}: {} floats, not {}", got.len(), want.len())));
@@ -52,7 +54,7 @@ fn same(what: impl Display, got: &[f32], want: &[f32]) -> Result<(), TestCaseErr
     }
 }
 
-/// Fails where two arrays differ in shape or in a bit.
+/// Fails if two arrays differ in shape or in any bit.
 fn same_array(what: impl Display, got: &ArrayD<f32>, want: &ArrayD<f32>) -> Result<(), TestCaseError> {
     if got.shape() != want.shape() {
         return Err(TestCaseError::fail(format!("{what}: {:?}, not {:?}", got.shape(), want.shape())));
@@ -60,7 +62,7 @@ fn same_array(what: impl Display, got: &ArrayD<f32>, want: &ArrayD<f32>) -> Resu
     same(what, flat(got), flat(want))
 }
 
-/// Fails where two states differ.
+/// Fails if two states differ.
 fn same_state(got: &State, want: &State) -> Result<(), TestCaseError> {
     for (layer, (got, want)) in got.layers().zip(want.layers()).enumerate() {
         for lane in 0..want.lanes() {
@@ -71,7 +73,7 @@ fn same_state(got: &State, want: &State) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Fails where two models have not learnt the same from the same loss.
+/// Fails if two models have different weights or losses after training.
 fn same_training(what: impl Display, got: &Model, want: &Model) -> Result<(), TestCaseError> {
     same(format!("weights, {what}"), &got.weights(), &want.weights())?;
     let numbers = |m: &Model| [m.last_loss(), m.last_gradient_norm(), m.totals()[0].1, m.weighted_loss()];
@@ -91,13 +93,13 @@ fn flat(y: &ArrayD<f32>) -> &[f32] {
     y.as_slice().expect("outputs are row-major")
 }
 
-/// All that an output holds of a sequence.
+/// Returns the part of an output that belongs to a sequence.
 fn of_lane(y: &ArrayD<f32>, lane: usize) -> &[f32] {
     let floats = y.shape()[1..].iter().product();
     &flat(y)[lane * floats..][..floats]
 }
 
-/// One step of a sequence of an output with a time axis.
+/// Returns one step of a sequence of an output with a time axis.
 fn of_step(y: &ArrayD<f32>, lane: usize, step: usize) -> &[f32] {
     let width = y.shape()[2];
     &of_lane(y, lane)[step * width..][..width]

@@ -1,4 +1,4 @@
-//! Padding and masks: steps that are not there.
+//! Padding and masked steps have no effect.
 
 use crate::architecture::{ANY, Architecture, TRAINABLE, architecture};
 use crate::sample::{Sample, shapes, shapes_of};
@@ -49,7 +49,7 @@ proptest! {
         let mut masking = net.model(&engine, seed);
         let sample = Sample::new(&net, &plain, &shape, seed).masked();
         let want = predict(&mut plain, &sample.batch());
-        // Some steps are dropped by the mask, which the model sees first, the others by the model.
+        // The mask, which the model sees first, drops some steps; the model drops the others.
         let mut marked = sample.clone();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for step in marked.lanes.iter_mut().flat_map(|lane| &mut lane.steps).filter(|step| !step.real) {

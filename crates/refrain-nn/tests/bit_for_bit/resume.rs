@@ -1,4 +1,4 @@
-//! Training that is taken up again is training that never stopped.
+//! Training that is resumed gives the same result as training that never stopped.
 
 use crate::architecture::{TRAINABLE, architecture};
 use crate::sample::{Sample, shapes_of};
@@ -8,15 +8,15 @@ use proptest::sample::select;
 use refrain_nn::optim::{Nadam, Optimizer, RmsProp, Sgd};
 use refrain_nn::{Averaging, Compile, Model, TrainingState};
 
-/// Every rule, with the slots that it may have.
+/// Returns every update rule with each set of slots that it can have.
 fn optimizer() -> impl Strategy<Value = Optimizer> {
     let by_name = ["rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax"];
     let mut all: Vec<_> = by_name.map(|name| Optimizer::by_name(name).unwrap()).into();
-    // Plain gradient descent keeps a table's gradient by rows.
+    // Plain gradient descent stores a table's gradient by rows.
     all.extend([Sgd::default().into(), Sgd::default().global_clipnorm(0.1).into()]);
     all.push(Sgd::default().momentum(0.9).clipnorm(0.5).into());
     all.push(RmsProp::default().momentum(0.5).centered(true).into());
-    // A product of one factor is the same whether it is kept or not.
+    // A product of one factor is the same whether it is restored or not.
     all.extend([Nadam::default().learning_rate(0.01).into(), Nadam::default().into()]);
     select(all)
 }
@@ -25,7 +25,7 @@ fn averaging() -> impl Strategy<Value = Option<Averaging>> {
     select(vec![None, Some(Averaging::Mean), Some(Averaging::Exponential { momentum: 0.8 })])
 }
 
-/// Through what a file holds: names, floats and plain numbers.
+/// Converts a state to the names, floats and scalar values that a file holds, and back.
 fn through_parts(state: &TrainingState) -> TrainingState {
     let counters = serde_json::to_string(state.counters()).unwrap();
     let tensors: Vec<_> = state.tensors().map(|(name, values)| (name.to_owned(), values.to_vec())).collect();
@@ -77,7 +77,7 @@ proptest! {
             straight.swap_averages().unwrap();
         }
         let state = through_parts(&straight.training_state().unwrap());
-        // What it learnt before leaves no trace, nor a gradient by rows.
+        // Earlier training must not leave traces, including gradients stored by rows.
         let mut again = net.fresh_with(Compile { optimizer: Sgd::default().into(), ..net.compile() });
         again.train_step(&samples[0], None).unwrap();
         again.compile(compile()).unwrap();

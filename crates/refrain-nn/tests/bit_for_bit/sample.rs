@@ -1,4 +1,4 @@
-//! Random data of any shape, and what may be done to it.
+//! Random data of any shape, and transformations of it.
 
 use crate::architecture::{Architecture, Head, Input, uniform};
 use ndarray::{ArrayView2, ArrayView3};
@@ -10,7 +10,7 @@ use refrain_nn::data::{Batch, Data, Extent};
 use std::fmt;
 use std::ops::Range;
 
-/// The steps of a batch's sequences that are real. Shown as a row a sequence, `#` for each that is.
+/// The real steps of a batch's sequences. Printed as one row per sequence, with `#` for each real step.
 #[derive(Clone)]
 pub(crate) struct Shape {
     pub(crate) extent: Extent,
@@ -26,7 +26,7 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// Sequences of up to 12 steps, up to 9 of them, with all steps, with lengths (0 too) or with a mask.
+/// Returns up to 9 sequences of up to 12 steps: full, with lengths (including 0) or with a mask.
 pub(crate) fn shapes() -> impl Strategy<Value = Shape> {
     shapes_of(0..=9)
 }
@@ -43,12 +43,12 @@ pub(crate) fn shapes_of(lanes: std::ops::RangeInclusive<usize>) -> impl Strategy
     })
 }
 
-/// The first steps are real, or none.
+/// Returns a mask in which the first steps are real, or none.
 pub(crate) fn prefix(steps: usize) -> BoxedStrategy<Vec<bool>> {
     (0..=steps).prop_map(move |length| (0..steps).map(|t| t < length).collect()).boxed()
 }
 
-/// Holes anywhere, on one side, or everywhere.
+/// Returns a mask with holes anywhere, on one side, or everywhere.
 fn holes(steps: usize) -> BoxedStrategy<Vec<bool>> {
     let reversed = |mut row: Vec<bool>| {
         row.reverse();
@@ -63,7 +63,7 @@ fn holes(steps: usize) -> BoxedStrategy<Vec<bool>> {
     .boxed()
 }
 
-/// One step of a sequence, with what a model is to make of it.
+/// One step of a sequence, with its targets.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) id: u32,
@@ -82,7 +82,7 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Lane {
     pub(crate) steps: Vec<Step>,
-    /// Of a model that returns its last output.
+    /// The target of a model that returns its last output.
     target: Target,
 }
 
@@ -99,7 +99,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Random data for `model`, which `net` describes; other data stands in the places that are not real.
+    /// Creates random data for `model`, which `net` describes. Steps that are not real contain other random
+    /// data.
     pub(crate) fn new(net: &Architecture, model: &Model, shape: &Shape, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(!seed);
         let (vocabulary, width) = match net.input {
@@ -113,7 +114,7 @@ impl Sample {
             weight: uniform(rng).abs(),
         };
         let step = |real: bool, rng: &mut ChaCha8Rng| Step {
-            // 0 marks a step for models that mask.
+            // 0 marks a masked step for models that mask.
             id: 1 + rng.next_u32() % (vocabulary as u32 - 1),
             features: (0..width).map(|_| uniform(rng)).collect(),
             target: target(rng),
@@ -175,25 +176,25 @@ impl Sample {
         batch
     }
 
-    /// The sequences of this order.
+    /// Returns the sequences in this order.
     pub(crate) fn pick(&self, order: &[usize]) -> Self {
         Self { lanes: order.iter().map(|&n| self.lanes[n].clone()).collect(), ..self.clone() }
     }
 
-    /// Some steps of every sequence.
+    /// Returns a range of steps of every sequence.
     pub(crate) fn window(&self, steps: Range<usize>) -> Self {
         let cut = |lane: &Lane| Lane { steps: lane.steps[steps.clone()].to_vec(), ..lane.clone() };
         Self { lanes: self.lanes.iter().map(cut).collect(), steps: steps.len(), ..self.clone() }
     }
 
-    /// The real steps of every sequence moved to its start.
+    /// Returns the sequences with their real steps moved to the start.
     pub(crate) fn compacted(&self) -> Self {
         let mut lanes = self.lanes.clone();
         lanes.iter_mut().for_each(|lane| lane.steps.sort_by_key(|step| !step.real));
         Self { lanes, extent: Extent::Lengths, ..self.clone() }
     }
 
-    /// One sequence in an array of its real steps alone.
+    /// Returns one sequence in an array of only its real steps.
     pub(crate) fn alone(&self, n: usize) -> Self {
         let lane = &self.pick(&[n]).compacted().lanes[0];
         let steps = lane.real().len();
@@ -201,12 +202,12 @@ impl Sample {
         Self { lanes, steps, extent: Extent::Full, ..self.clone() }
     }
 
-    /// The same real steps, told by a mask.
+    /// Returns the same real steps, given as a mask.
     pub(crate) fn masked(&self) -> Self {
         Self { extent: Extent::Mask, ..self.clone() }
     }
 
-    /// The real steps of every sequence in reverse order, in the same places.
+    /// Returns the sequences with their real steps in reverse order, at the same positions.
     pub(crate) fn reversed(&self) -> Self {
         let mut lanes = self.lanes.clone();
         for (lane, from) in lanes.iter_mut().zip(&self.lanes) {
@@ -218,7 +219,7 @@ impl Sample {
         Self { lanes, ..self.clone() }
     }
 
-    /// What must not be read made unreadable: NaN, or an id that no table and no output has.
+    /// Replaces what must not be read with NaN, or with an id that no table and no output has.
     pub(crate) fn poisoned(&self) -> Self {
         let mut lanes = self.lanes.clone();
         for step in lanes.iter_mut().flat_map(|lane| &mut lane.steps).filter(|step| !step.real) {
@@ -231,13 +232,13 @@ impl Sample {
 }
 
 impl Lane {
-    /// Which steps are real.
+    /// Returns which steps are real.
     pub(crate) fn real(&self) -> Vec<usize> {
         (0..self.steps.len()).filter(|&t| self.steps[t].real).collect()
     }
 }
 
-/// A batch's input as arrays, whose batches a model cuts itself.
+/// Runs with a batch's input as arrays, which the model splits into batches itself.
 pub(crate) fn with_arrays<T>(batch: &Batch, run: impl FnOnce(Data<'_>) -> T) -> T {
     let (input, lanes) = (&batch.inputs[0], batch.lanes);
     let width = input.features.len().checked_div(lanes * input.steps).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Step by step, in pieces, and from the end: time.
+//! Running step by step, in pieces, and backwards.
 
 use crate::architecture::{After, Architecture, CAUSAL, Head, Input, Way, architecture, layer};
 use crate::sample::{Sample, Shape, shapes};
@@ -54,7 +54,7 @@ proptest! {
         let sample = Sample::new(&net, &model, &shape, seed);
         let mut state = model.new_state();
         let whole = model.predict_batch(&sample.batch(), Some(&mut state)).unwrap().swap_remove(0);
-        // The state lies with the caller, or with the layers.
+        // The state is kept by the caller or by the layers.
         let mut carried = model.new_state();
         let mut model = Architecture { stateful, ..net.clone() }.model(&engine, seed);
         let mut borders = [cuts, vec![0, shape.steps]].concat();

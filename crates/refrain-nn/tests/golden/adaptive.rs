@@ -1,5 +1,5 @@
-//! The adaptive softmax against PyTorch's: every probability, the loss that scores only the targets' clusters, and the
-//! gradients of both.
+//! The adaptive softmax compared with PyTorch's: every probability, the loss that computes only the targets'
+//! clusters, and the gradients of both.
 
 use crate::close::{assert_close, assert_same_loss};
 use crate::engines;
@@ -15,7 +15,7 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Compile, Engine, InputSpec, Model, Sequential};
 use serde_json::Value;
 
-/// After a case's seed, as in the script: the input, weights, slopes of the outputs.
+/// The seeds after a case's seed, as in the script: the input, weights, slopes of the outputs.
 const INPUT: u64 = 0;
 const WEIGHTS: u64 = 20;
 const SLOPES: u64 = 60;
@@ -70,7 +70,8 @@ impl<'a> Case<'a> {
         singles(seed + place, self.targets().len() * columns, 1.0)
     }
 
-    /// Every probability, and the gradient of their sum with slopes: no loss that knows of clusters.
+    /// Compares every probability and the gradient of their sum weighted by slopes, with a loss that does not
+    /// use clusters.
     fn compare_layer(&self) {
         let (width, classes) = (self.size("width"), self.size("classes"));
         let x = self.singles(INPUT, width);
@@ -107,7 +108,7 @@ impl<'a> Case<'a> {
         below.add(self.layer().name("output")).compile(compile).expect("a model")
     }
 
-    /// What a session shows instead of probabilities.
+    /// Compares what a session returns instead of probabilities.
     fn compare_logits(&self) {
         let width = self.size("width");
         let mut model = self.compile(Sequential::new().input(InputSpec::features(width)));
@@ -119,8 +120,8 @@ impl<'a> Case<'a> {
         assert_close(&self.what("log_prob"), &log_prob.shape, &got, log_prob);
     }
 
-    /// The loss of the targets, and its gradients. The rows of an embedding stand for the input, whose gradient is
-    /// theirs.
+    /// Compares the loss of the targets and its gradients. The rows of an embedding serve as the input, so
+    /// that the table's gradient is the input's.
     fn compare_loss(&self) {
         let (width, targets) = (self.size("width"), self.targets());
         let rows = targets.len();
@@ -154,7 +155,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How often PyTorch's largest class, and one of its three largest, is the target.
+    /// Returns how often PyTorch's largest class, and any of its three largest, is the target.
     fn hits(&self, targets: &[usize]) -> (f64, f64) {
         let logs = self.tensor("log_prob").values.chunks_exact(self.size("classes"));
         let ranks = logs.zip(targets).map(|(row, &t)| row.iter().filter(|&&log| log > row[t]).count());

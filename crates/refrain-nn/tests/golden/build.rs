@@ -1,4 +1,4 @@
-//! Layers from the cases of the golden files, which name options as Keras does.
+//! Layers from the cases of the golden files, which use Keras's names for options.
 
 use refrain_nn::Error;
 use refrain_nn::graph::{EdgeId, Plan};
@@ -10,10 +10,10 @@ use refrain_nn::layers::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// What Refrain counts among the settings of the cell.
+/// Settings that belong to the cell in Refrain.
 const OF_THE_CELL: [&str; 3] = ["activation", "recurrent_activation", "reset_after"];
 
-/// A layer that is known only when the test runs.
+/// A layer whose type is known only at run time.
 #[derive(Debug, Clone)]
 pub(crate) struct Boxed(Box<dyn Layer>);
 
@@ -43,7 +43,7 @@ impl Layer for Boxed {
     }
 }
 
-/// The layer of `{"class_name": …, "config": {…}}`; an option that it does not have fails.
+/// Creates the layer of `{"class_name": …, "config": {…}}`. Fails for an unknown option.
 pub(crate) fn layer(description: &Value) -> Boxed {
     let class = class_name(description);
     let config = description.get("config").cloned().unwrap_or_else(|| json!({}));

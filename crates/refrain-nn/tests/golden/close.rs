@@ -1,16 +1,17 @@
-//! How near is near enough.
+//! Tolerances for the golden files.
 
 use crate::fixture::Tensor;
 
-/// The largest difference from an array of f64 results, as a share of the array's largest value: sixteen units in
-/// the last place of an f32. Every sum of the passes rounds, and gradients pass through all steps. The worst arrays of
-/// the files, of cells whose gates are not bounded, take eleven; nine in ten take less than two.
+/// The largest difference from an array of f64 results, as a fraction of the array's largest value: sixteen
+/// units in the last place of an f32. Every sum of the passes rounds, and gradients pass through all steps.
+/// The worst arrays in the files, from cells with unbounded gates, need eleven; nine in ten need less than
+/// two.
 const TOLERANCE: f64 = 16.0 * f32::EPSILON as f64;
-/// The largest difference of a loss, relative: four units in the last place of an f32. A loss is a mean in f64 of
-/// losses of rows in f32; one step takes half a unit, ten steps of Nadam two.
+/// The largest relative difference of a loss: four units in the last place of an f32. A loss is a mean in f64
+/// of f32 losses of rows. One step needs half a unit, ten steps of Nadam two.
 const LOSS_TOLERANCE: f64 = 4.0 * f32::EPSILON as f64;
 
-/// Fails unless shape and values are those of the file.
+/// Fails unless shape and values match the file.
 pub(crate) fn assert_close(what: &str, shape: &[usize], got: &[f32], expected: &Tensor) {
     assert_eq!(shape, expected.shape, "{what}: shapes");
     assert_eq!(got.len(), expected.values.len(), "{what}: values");
@@ -28,7 +29,7 @@ pub(crate) fn assert_close(what: &str, shape: &[usize], got: &[f32], expected: &
     );
 }
 
-/// Fails unless a loss is that of the file.
+/// Fails unless a loss matches the file.
 pub(crate) fn assert_same_loss(what: &str, got: f64, expected: f64) {
     let distance = (got - expected).abs() / expected.abs();
     assert!(

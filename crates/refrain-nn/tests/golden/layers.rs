@@ -1,4 +1,5 @@
-//! Single layers against Keras: every output, and the gradient of every weight, input and initial state.
+//! Single layers compared with Keras: every output, and the gradient of every weight, input and initial
+//! state.
 
 use crate::build;
 use crate::close::assert_close;
@@ -10,13 +11,13 @@ use refrain_nn::graph::Mode;
 use serde_json::Value;
 
 const FILE: &str = "keras_layers.safetensors";
-/// After a case's seed, as in the script: input i, weight i, slopes of output i.
+/// The seeds after a case's seed, as in the script: input i, weight i, slopes of output i.
 const WEIGHTS: u64 = 20;
 const SLOPES: u64 = 40;
-/// Sequences of every input that is not written out.
+/// The number of sequences of every input that is not written out.
 const SEQUENCES: usize = 5;
 
-/// A test for the cases whose names begin so.
+/// Defines a test for the cases whose names begin with these prefixes.
 macro_rules! groups {
     ($($test:ident: $prefixes:expr;)*) => {
         const PREFIXES: &[&[&str]] = &[$(&$prefixes),*];
@@ -167,13 +168,13 @@ impl<'a> Case<'a> {
 
 /// One input of a case.
 struct Given {
-    /// `(N, T, F)` or `(N, F)`; empty for ids.
+    /// The shape, `(N, T, F)` or `(N, F)`; empty for ids.
     shape: Vec<usize>,
     values: Vec<f32>,
     mask: Option<Vec<Vec<bool>>>,
     /// The real steps of each sequence.
     real: Vec<Vec<usize>>,
-    /// Of each sequence; a single one where there is no time axis.
+    /// The ids of each sequence; a single one without a time axis.
     ids: Vec<Vec<u32>>,
 }
 
@@ -213,7 +214,8 @@ fn real_steps(mask: &[bool]) -> Vec<usize> {
     (0..mask.len()).filter(|&t| mask[t]).collect()
 }
 
-/// Rows of each sequence at their steps of an array `(N, T, W)` or `(N, W)`, zeros elsewhere.
+/// Returns the rows of each sequence at their steps of an array `(N, T, W)` or `(N, W)`, with zeros
+/// elsewhere.
 fn expand(rows: &[Vec<f32>], steps: &[Vec<usize>], shape: &[usize]) -> Vec<f32> {
     let width = shape[shape.len() - 1];
     let span = if shape.len() == 3 { shape[1] } else { 1 };

@@ -1,5 +1,5 @@
-//! Layers, whole models and optimisers against what real Keras and PyTorch answered in f64: `fixtures/` has the
-//! scripts and what they wrote. A case's options stand in the file, so script and test cannot drift apart.
+//! Layers, whole models and optimisers compared with results of Keras and PyTorch in f64. `fixtures/` has the
+//! scripts and their results. Each case's options are in the file, so script and test cannot drift apart.
 
 mod adaptive;
 mod build;
@@ -14,7 +14,7 @@ mod torch;
 use refrain_nn::{Engine, Isa};
 use serde_json::Value;
 
-/// An engine for each instruction set of this machine; two threads, so that work is split.
+/// Returns an engine for each instruction set of this machine, with two threads, so that work is split.
 fn engines() -> Vec<Engine> {
     Isa::available().into_iter().map(|isa| Engine::new(isa, 2)).collect()
 }

@@ -1,4 +1,4 @@
-//! Whole models against Keras: what they predict, their loss, their accuracy and the gradient of every parameter.
+//! Whole models compared with Keras: predictions, loss, accuracy and the gradient of every parameter.
 
 use crate::build;
 use crate::close::{assert_close, assert_same_loss};
@@ -10,14 +10,15 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Compile, Engine, InputSpec, Model, Sequential};
 use serde_json::Value;
 
-/// Absolute, of hits over rows, or over weights that are eighths: Keras divides in f32.
+/// Absolute tolerance of a fraction of rows, or of weights that are multiples of an eighth: Keras divides in
+/// f32.
 const ACCURACY_TOLERANCE: f64 = 1e-6;
 const FILE: &str = "keras_models.safetensors";
-/// After a case's seed, as in the script: the input, the targets, weight i.
+/// The seeds after a case's seed, as in the script: the input, the targets, weight i.
 const TARGETS: u64 = 1;
 const WEIGHTS: u64 = 20;
 
-/// A test for the cases of these names.
+/// Defines a test for the cases with these names.
 macro_rules! cases {
     ($($test:ident: $names:expr;)*) => {
         const NAMES: &[&[&str]] = &[$(&$names),*];
@@ -160,16 +161,16 @@ fn batch(case: &Value) -> Batch {
     Batch { lanes, inputs: vec![inputs], targets: vec![to], weights }
 }
 
-/// Ids `(N, T)`.
+/// Returns an input of ids `(N, T)`.
 pub(crate) fn ids_input(ids: &Value) -> BatchInput {
     let sequences = ids.as_array().expect("sequences of ids");
     let flat: Vec<_> = flat(ids).into_iter().map(|id| id as u32).collect();
     BatchInput { steps: flat.len() / sequences.len(), ids: flat, ..BatchInput::default() }
 }
 
-/// Features whose masked steps are all zero, which a Masking layer sees.
+/// Returns features whose masked steps are all zero, for a Masking layer.
 fn features_input(input: &Value, seed: u64) -> BatchInput {
-    /// Sequences of the script's arrays.
+    /// The number of sequences in the script's arrays.
     const SEQUENCES: usize = 6;
     let (steps, width) = (size(&input["steps"]), size(&input["width"]));
     let mut features = singles(seed, SEQUENCES * steps * width, 1.0);
@@ -182,7 +183,7 @@ fn features_input(input: &Value, seed: u64) -> BatchInput {
     BatchInput { steps, features, ..BatchInput::default() }
 }
 
-/// The numbers of nested lists.
+/// Returns the numbers in nested lists.
 pub(crate) fn flat(value: &Value) -> Vec<f64> {
     match value.as_array() {
         Some(list) => list.iter().flat_map(flat).collect(),

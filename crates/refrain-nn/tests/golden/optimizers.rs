@@ -1,5 +1,5 @@
-//! Ten steps of each optimiser against Keras: the loss of every step, the weights after the first and the last one,
-//! and the defaults.
+//! Ten steps of each optimiser compared with Keras: the loss of every step, the weights after the first and
+//! the last one, and the defaults.
 
 use crate::close::{assert_close, assert_same_loss};
 use crate::engines;
@@ -12,12 +12,12 @@ use refrain_nn::{Averaging, Compile, Engine, Model, Schedule, Sequential};
 use serde_json::{Map, Value, json};
 
 const FILE: &str = "keras_models.safetensors";
-/// Settings that Keras's optimisers have and Refrain's models.
+/// Settings that belong to Keras's optimisers but to Refrain's models.
 const OF_TRAINING: [&str; 3] = ["gradient_accumulation_steps", "use_ema", "ema_momentum"];
-/// Settings that every optimiser has; the others are its own.
+/// Settings that every optimiser has.
 const CLIPS: [&str; 3] = ["clipnorm", "clipvalue", "global_clipnorm"];
 
-/// A test for the cases that use this class.
+/// Defines a test for the cases that use this class.
 macro_rules! optimizers {
     ($($test:ident: $class:literal;)*) => {
         const CLASSES: &[&str] = &[$($class),*];
@@ -64,7 +64,7 @@ fn class(case: &Value) -> &str {
     case["class_name"].as_str().expect("a class name")
 }
 
-/// The optimiser of a case: what it does not name has Refrain's default, and what Refrain does not know fails.
+/// Returns the optimiser of a case. Unnamed settings have Refrain's defaults; unknown settings fail.
 fn optimizer(case: &Value) -> Optimizer {
     let optimizer = Optimizer::by_name(class(case)).unwrap_or_else(|| panic!("an optimiser in {case}"));
     let mut json = serde_json::to_value(&optimizer).expect("an optimiser as JSON");

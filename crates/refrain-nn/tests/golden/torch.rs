@@ -1,4 +1,4 @@
-//! Recurrent layers against PyTorch's on packed sequences: one direction and both, one layer and two.
+//! Recurrent layers compared with PyTorch's on packed sequences: one or both directions, one or two layers.
 
 use crate::build;
 use crate::close::assert_close;
@@ -10,7 +10,8 @@ use refrain_nn::layers::Layer;
 use refrain_nn::{Engine, Error};
 use serde_json::{Value, json};
 
-/// After a case's seed, as in the script: the input and after it the initial states, weights, slopes of the outputs.
+/// The seeds after a case's seed, as in the script: the input, then the initial states, weights, slopes of
+/// the outputs.
 const INPUT: u64 = 0;
 const WEIGHTS: u64 = 20;
 const SLOPES: u64 = 60;
@@ -26,8 +27,8 @@ fn recurrent_modules() {
     fixture.assert_read("");
 }
 
-/// Layers one on the other, as PyTorch's `num_layers`: the initial states of all follow the sequence, the final
-/// ones follow the output.
+/// Stacked layers, as with PyTorch's `num_layers`. The initial states of all layers follow the sequence, and
+/// the final ones follow the output.
 #[derive(Debug, Clone)]
 struct Stack(Vec<build::Boxed>);
 
@@ -71,7 +72,7 @@ struct Case<'a> {
     units: usize,
     width: usize,
     lengths: Vec<usize>,
-    /// Recurrences: layers times directions.
+    /// The number of recurrences: layers times directions.
     places: usize,
     /// h, or h and c.
     letters: &'static [&'static str],
@@ -121,20 +122,20 @@ impl<'a> Case<'a> {
         self.lengths.iter().copied().max().expect("a sequence")
     }
 
-    /// The real rows of each sequence of a padded array.
+    /// Returns the real rows of each sequence of a padded array.
     fn rows(&self, array: &[f32], width: usize) -> Vec<Vec<f32>> {
         let sequences = array.chunks_exact(self.span() * width);
         sequences.zip(&self.lengths).map(|(rows, length)| rows[..length * width].to_vec()).collect()
     }
 
-    /// The reverse, padded with zeros as PyTorch does.
+    /// The reverse of [`Case::rows`], padded with zeros as in PyTorch.
     fn padded(&self, rows: &[Vec<f32>], width: usize) -> Vec<f32> {
         let size = self.span() * width;
         rows.iter().flat_map(|row| row.iter().copied().chain(vec![0.0; size - row.len()])).collect()
     }
 
-    /// One state of every recurrence, of an array `(places, N, units)`, split as the layer's edges are: h of a
-    /// recurrence, c of it, then those of the next.
+    /// Returns the states of every recurrence from an array `(places, N, units)`, split as the layer's edges
+    /// are: h of a recurrence, its c, then those of the next one.
     fn states(&self, first: u64) -> Vec<Vec<f32>> {
         let size = self.lengths.len() * self.units;
         let arrays: Vec<_> = (0..self.letters.len())
@@ -143,7 +144,7 @@ impl<'a> Case<'a> {
         (0..self.places).flat_map(|p| arrays.iter().map(move |a| a[p * size..][..size].to_vec())).collect()
     }
 
-    /// The reverse of [`Case::states`], against the file.
+    /// Compares the reverse of [`Case::states`] with the file.
     fn compare_states(&self, name: impl Fn(&str) -> String, isa: &str, edges: &[Vec<f32>]) {
         for (k, letter) in self.letters.iter().enumerate() {
             let got = edges.iter().skip(k).step_by(self.letters.len()).flatten().copied().collect::<Vec<_>>();

@@ -1,10 +1,10 @@
-//! What the loop can do besides Keras's: scores, rates by batch, flushed gradients, averages, answers.
+//! Options of the training loop: scores, rates per batch, flushed gradients, averages, answers.
 
 use super::*;
 use crate::Averaging;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 
-/// Three batches an epoch, each with a rate of its own.
+/// Three batches per epoch, each with its own rate.
 struct Varying;
 
 const FACTORS: [f64; 3] = [1.0, 0.5, 2.0];
@@ -46,7 +46,7 @@ fn batches_have_rates_and_an_epoch_s_last_gradients_are_stepped_by() {
     let fit = Fit { epochs: 2, flush_gradients: true, reporter: Some(&mut report), ..Default::default() };
     trained.fit_source(&Varying, None, fit).unwrap();
 
-    // By hand: batches 0 and 1 make a step at the rate of 1, batch 2 alone at its own.
+    // By hand: batches 0 and 1 make one step at rate 1, batch 2 one alone at its own rate.
     let (mut by_hand, mut batch) = (accumulating(2), Batch::default());
     let mut norms = Vec::new();
     for epoch in 0..2 {
@@ -65,7 +65,7 @@ fn batches_have_rates_and_an_epoch_s_last_gradients_are_stepped_by() {
     assert_eq!(rates, [(0.04, norms[0]), (0.04, norms[1])]);
     assert_eq!(trained.learning_rate(), 0.02, "the last batch's factor is gone");
 
-    // Without a flush the third batch waits for the next epoch's first.
+    // Without a flush, the third batch waits for the first of the next epoch.
     let mut waiting = accumulating(2);
     waiting.fit_source(&Varying, None, Fit { epochs: 2, ..Default::default() }).unwrap();
     assert_eq!((waiting.optimizer_steps(), trained.optimizer_steps()), (3, 4));
@@ -79,7 +79,7 @@ fn a_score_validates_in_place_of_data() {
         epochs: 3,
         training_metrics: false,
         score: Some(Box::new(|model: &mut Model| {
-            // Metrics are there again, and an average is not in the way.
+            // Metrics are computed again, and an average does not interfere.
             assert_eq!(model.metric_names(), ["accuracy"]);
             scored += 1.0;
             Ok([("mine".to_owned(), scored), ("loss".to_owned(), -scored)].into_iter().collect())
@@ -162,8 +162,8 @@ fn a_triggered_average_starts_when_validation_stops_improving() {
         model(0.05).fit_source(&Varying, None, fit).unwrap();
         averaged.iter().position(|&averaged| averaged)
     };
-    // Patience 0 compares the third epoch with the two before it. Patience 1 leaves out the fourth, the best, until the
-    // sixth epoch; patience 2 until the last, after which nothing follows.
+    // Patience 0 compares the third epoch with the two before it. Patience 1 leaves out the fourth, the best,
+    // until the sixth epoch, and patience 2 until the last one.
     assert_eq!([0, 1, 2, 6].map(run), [Some(3), Some(6), None, None]);
     let fit = Fit { average: ParameterAverage::Triggered { patience: 1 }, ..Default::default() };
     let error = model(0.05).fit_source(&Varying, None, fit).unwrap_err().to_string();
@@ -191,7 +191,7 @@ impl Callback for Asks<'_> {
     }
 }
 
-/// Takes checkpoints that it never calls due, and gives an answer.
+/// Receives checkpoints, which are never due, and returns an answer.
 struct Takes {
     answer: Answer,
     batches: Vec<u64>,
@@ -229,13 +229,13 @@ fn answers_probe_batches_and_call_for_checkpoints() {
     };
     let mut asked = model(0.05);
     let history = asked.fit_source(&Varying, None, fit).unwrap();
-    // What is asked for at an epoch's last batch is in the next epoch's first.
+    // What is asked for at the last batch of an epoch happens in the first batch of the next.
     assert_eq!((asks.probed, asks.epochs, takes.batches), (vec![(0, 1), (1, 0)], 2, vec![2, 5]));
     let mut plain = model(0.05);
     assert_eq!(plain.fit_source(&Varying, None, Fit { epochs: 2, ..Default::default() }).unwrap(), history);
     assert_eq!(bits(&plain), bits(&asked));
 
-    // Whoever takes a checkpoint may end the run there: the epoch is not over.
+    // The receiver of a checkpoint may end the run there; the epoch is then not finished.
     let mut asks = Asks { answer: &answer, probed: Vec::new(), epochs: 0 };
     let mut takes = Takes { answer: Answer::Stop, batches: Vec::new() };
     let fit = Fit {

@@ -1,18 +1,18 @@
-//! Distributions: their range, mean, variance and shape, on one large draw each.
+//! The range, mean, variance and shape of distributions, each from one large draw.
 
 mod layers;
 
 use super::*;
 
-/// Values of a draw that statistics are taken from.
+/// The number of values in a draw.
 const COUNT: usize = 200 * 500;
-/// Mean and variance against the distribution's, in standard errors. A right distribution fails less than
-/// once in a million seeds, and the seed is fixed.
+/// The largest deviation of mean and variance from the distribution's, in standard errors. A correct
+/// distribution exceeds it for less than one seed in a million, and the seed is fixed.
 const STANDARD_ERRORS: f64 = 5.0;
-/// A value against an exact limit: a rounding to f32, relative.
+/// Relative tolerance of a value at an exact limit: rounding to f32.
 const ROUNDING: f64 = 1e-6;
-/// The largest gap between the drawn and the true cumulative distribution (Kolmogorov–Smirnov), times
-/// √COUNT: the gap of a right distribution is beyond it in 1 of 10⁴ seeds.
+/// The largest gap between the drawn and the true cumulative distribution (Kolmogorov–Smirnov), times √COUNT.
+/// A correct distribution exceeds it for 1 in 10⁴ seeds.
 const KOLMOGOROV: f64 = 2.23;
 
 fn drawn(init: &Initializer, shape: &[usize], seed: u64, stream: u64) -> Vec<f32> {
@@ -21,7 +21,7 @@ fn drawn(init: &Initializer, shape: &[usize], seed: u64, stream: u64) -> Vec<f32
     values
 }
 
-/// Mean and variance of a draw, checked; `kurtosis` is the distribution's fourth moment over σ⁴.
+/// Checks mean and variance of a draw. `kurtosis` is the distribution's fourth moment over σ⁴.
 fn check_moments(name: &str, values: &[f32], mean: f64, variance: f64, kurtosis: f64) {
     let n = values.len() as f64;
     let got_mean = values.iter().map(|&v| v as f64).sum::<f64>() / n;
@@ -63,7 +63,7 @@ fn check_uniform_values(name: &str, values: &[f32], low: f64, high: f64) {
     check_cumulative(name, values, |x| (x - low) / (high - low));
 }
 
-/// The standard normal distribution function, by the midpoint rule.
+/// The standard normal distribution function, computed with the midpoint rule.
 fn phi(x: f64) -> f64 {
     let steps = 400;
     let h = x / steps as f64;
@@ -78,13 +78,13 @@ fn check_normal(init: Initializer, shape: &[usize], mean: f64, stddev: f64) {
     assert!(values.iter().any(|&v| (v as f64 - mean).abs() > 3.0 * stddev), "{}: no tails", init.name());
 }
 
-/// `stddev` is that of the distribution before the cut.
+/// `stddev` is that of the distribution before truncation.
 fn check_truncated(init: Initializer, shape: &[usize], mean: f64, stddev: f64) {
     let values = drawn(&init, shape, 1, 2);
     let farthest = values.iter().map(|&v| (v as f64 - mean).abs() / stddev).fold(0.0, f64::max);
     assert!(farthest <= 2.0 * (1.0 + ROUNDING), "{}: {farthest} sigma", init.name());
     assert!(farthest > 1.99, "{}: cut at {farthest} sigma", init.name());
-    // The fourth moment of the cut distribution over the square of its second.
+    // The fourth moment of the truncated distribution over the square of its second.
     let (z, p) = ((-2.0_f64).exp() / (2.0 * std::f64::consts::PI).sqrt(), 2.0 * phi(2.0) - 1.0);
     let second = 1.0 - 4.0 * z / p;
     assert!((second.sqrt() - TRUNCATED_STDDEV).abs() < 1e-6, "{}", second.sqrt());
@@ -203,7 +203,7 @@ fn the_seed_and_the_stream_decide_every_bit() {
             assert!(same <= 1, "{}: {same} equal values", init.name());
         }
     }
-    // Neighbouring streams are independent: the correlation is a sum of COUNT products with variance σ⁴.
+    // Adjacent streams are independent: the correlation is a sum of COUNT products with variance σ⁴.
     let (a, b) = (drawn(&normal, &[COUNT], 1, 0), drawn(&normal, &[COUNT], 1, 1));
     let correlation: f64 = a.iter().zip(&b).map(|(x, y)| *x as f64 * *y as f64).sum::<f64>() / 0.0025;
     assert!(correlation.abs() < STANDARD_ERRORS * (COUNT as f64).sqrt(), "{correlation}");

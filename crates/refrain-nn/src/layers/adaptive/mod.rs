@@ -1,4 +1,4 @@
-//! The adaptive softmax: rare classes stand in clusters behind narrow projections.
+//! The adaptive softmax: rare classes are in clusters behind narrow projections.
 
 mod op;
 mod tail;
@@ -20,45 +20,46 @@ use crate::params::{ParamSpec, SpanId};
 use serde::{Deserialize, Serialize};
 use tail::Tail;
 
-/// Clusters that a layer has at most; each has parameters of its own.
+/// The maximum number of clusters; each has its own parameters.
 const MOST_CLUSTERS: usize = 64;
 
-/// An output layer for many classes, the frequent ones first (Grave, Joulin, Cissé, Grangier & Jégou 2017): the head
-/// scores the classes below the first cutoff and one entry for each cluster of classes after it; a cluster scores
-/// its own classes from a projection of the input that is `div_value` times narrower than that of the cluster
-/// before. A class's probability is that of its cluster's entry times its own in the cluster. Sizes and
-/// the defaults of `div_value` and `use_bias` are those of PyTorch's `AdaptiveLogSoftmaxWithLoss`; weights begin as a
-/// Dense layer's.
+/// An output layer for many classes, the frequent ones first (Grave, Joulin, Cissé, Grangier & Jégou 2017).
+/// The head scores the classes below the first cutoff and one entry for each cluster of the other classes. A
+/// cluster scores its classes from a projection of the input; each projection is `div_value` times narrower
+/// than the one before. A class's probability is that of its cluster's entry times its own within the
+/// cluster. Sizes and the defaults of `div_value` and `use_bias` are those of PyTorch's
+/// `AdaptiveLogSoftmaxWithLoss`; weights are initialised as in a Dense layer.
 ///
-/// Input `(…, I)`, output `(…, classes)`: probabilities. After a sparse categorical crossentropy training and
-/// evaluation score a cluster only for the rows whose target lies in it; accuracy scores it also for the rows where
-/// its entry is likelier than every class found so far.
+/// The input is `(…, I)`, the output `(…, classes)`: probabilities. With a sparse categorical crossentropy,
+/// training and evaluation compute a cluster only for the rows whose target is in it. Accuracy also computes
+/// it for the rows where its entry is more likely than every class found so far.
 ///
-/// Parameters: `head/kernel` `(I, first cutoff + clusters)`, with `use_bias` `head/bias`, and for cluster `i` of `C`
-/// classes `tail_i/projection` `(I, P)` and `tail_i/kernel` `(P, C)`, `P = max(1, ⌊I / div_value^(i+1)⌋)`.
+/// Parameters: `head/kernel` `(I, first cutoff + clusters)`, with `use_bias` `head/bias`, and for cluster `i`
+/// of `C` classes `tail_i/projection` `(I, P)` and `tail_i/kernel` `(P, C)`, where `P = max(1, ⌊I /
+/// div_value^(i+1)⌋)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaptiveSoftmax {
-    /// Width of the output.
+    /// The width of the output.
     pub classes: usize,
-    /// Where each cluster begins, ascending; the last one ends with the classes.
+    /// The first class of each cluster, ascending. The last cluster extends to the last class.
     pub cutoffs: Vec<usize>,
-    /// How many times narrower each projection is than the one before.
+    /// The factor by which each projection is narrower than the one before.
     #[serde(default = "four")]
     pub div_value: f64,
-    /// Whether a bias is added in the head.
+    /// Whether to add a bias in the head.
     #[serde(default)]
     pub use_bias: bool,
-    /// Of every kernel and projection; Glorot uniform by default.
+    /// The initialiser of every kernel and projection; Glorot uniform by default.
     #[serde(default = "glorot")]
     pub kernel_initializer: Initializer,
-    /// Of the bias; zeros by default.
+    /// The bias's initialiser; zeros by default.
     #[serde(default = "zeros")]
     pub bias_initializer: Initializer,
-    /// Whether training changes it.
+    /// Whether training changes the layer's parameters.
     #[serde(default = "yes")]
     pub trainable: bool,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -68,7 +69,7 @@ fn four() -> f64 {
 }
 
 impl AdaptiveSoftmax {
-    /// `classes` outputs; the cutoffs are still to be set.
+    /// Creates a layer with `classes` outputs. The cutoffs must be set too.
     pub fn new(classes: usize) -> Self {
         Self {
             classes,
@@ -82,22 +83,22 @@ impl AdaptiveSoftmax {
         }
     }
 
-    /// Sets where each cluster begins, ascending.
+    /// Sets the first class of each cluster, ascending.
     pub fn cutoffs(mut self, cutoffs: impl Into<Vec<usize>>) -> Self {
         self.cutoffs = cutoffs.into();
         self
     }
 
     setters! {
-        /// Sets how many times narrower each projection is than the one before.
+        /// Sets the factor by which each projection is narrower than the one before.
         div_value: f64,
-        /// Sets whether a bias is added in the head.
+        /// Sets whether to add a bias in the head.
         use_bias: bool,
         /// Sets the initialiser of every kernel and projection.
         kernel_initializer: Initializer,
         /// Sets the bias's initialiser.
         bias_initializer: Initializer,
-        /// Sets whether training changes it.
+        /// Sets whether training changes the layer's parameters.
         trainable: bool,
         name,
     }
@@ -112,7 +113,7 @@ impl AdaptiveSoftmax {
         let ascending = self.cutoffs.windows(2).all(|pair| pair[0] < pair[1]);
         if self.cutoffs.is_empty() || !inside || !ascending {
             let expected =
-                format!("one number or more, ascending, above 0 and below the {} classes", self.classes);
+                format!("at least one number, ascending, above 0 and below the {} classes", self.classes);
             return refuse("cutoffs", format!("{:?}", self.cutoffs), expected);
         }
         if self.cutoffs.len() > MOST_CLUSTERS {
@@ -125,8 +126,8 @@ impl AdaptiveSoftmax {
         Ok(())
     }
 
-    /// Features after the projection of a cluster. The quotient is Python's `//`, as PyTorch has it, which differs
-    /// from the floor of a rounded quotient.
+    /// Returns the number of features after a cluster's projection. As in PyTorch, the quotient is Python's
+    /// `//`, which differs from the floor of a rounded quotient.
     fn projected(&self, inputs: usize, cluster: usize) -> usize {
         let (inputs, by) = (inputs as f64, self.div_value.powf(cluster as f64 + 1.0));
         (((inputs - inputs % by) / by).round() as usize).max(1)
@@ -170,7 +171,7 @@ impl AdaptiveSoftmax {
         let classes = self.cutoffs[cluster]..self.cutoffs.get(cluster + 1).copied().unwrap_or(self.classes);
         let width = self.projected(inputs, cluster);
         if width > MOST_UNITS {
-            let expected = format!("so large that a projection has at most {MOST_UNITS} features");
+            let expected = format!("large enough that a projection has at most {MOST_UNITS} features");
             return Err(Error::setting(plan.name(), "div_value", self.div_value, expected));
         }
         let projection = self.matrix(plan, "projection", inputs, width)?;
@@ -182,7 +183,7 @@ impl AdaptiveSoftmax {
         Ok(Tail::new(projection, kernel, classes))
     }
 
-    /// The edge with the logarithm of every class's probability.
+    /// Returns the edge with the logarithm of every class's probability.
     fn lower_logs(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
         let input = plan.one(inputs)?;
         let width = plan.features(input)?;
@@ -191,7 +192,7 @@ impl AdaptiveSoftmax {
         let head = plan.scoped("head", true, |plan| self.head(plan, width, self.cutoffs[0] + clusters))?;
         let tail = |i: usize| plan.scoped(&format!("tail_{i}"), true, |plan| self.tail(plan, width, i));
         let tails = (0..clusters).map(tail).collect::<Result<Vec<_>, _>>()?;
-        // The rows of the head, and those of a cluster.
+        // The rows of the head and of a cluster.
         plan.charge_rows(input, 2 * self.classes);
         let spec = EdgeSpec { axis: plan.spec(input).axis, kind: Kind::Features(self.classes) };
         Ok(plan.op(Box::new(AdaptiveOp::new(head, tails)), &[input], &[spec])[0])
@@ -202,8 +203,8 @@ impl Layer for AdaptiveSoftmax {
     named_layer!("AdaptiveSoftmax", trainable);
 
     fn lower(&self, plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Vec<EdgeId>, Error> {
-        // The softmax of logarithms of probabilities is the probabilities: so whoever works on the logits before a
-        // final softmax finds logits here too.
+        // The softmax of log-probabilities gives the probabilities. Code that uses the logits before a final
+        // softmax therefore finds logits here too.
         let logs = self.lower_logs(plan, inputs)?;
         Ok(vec![lower_activation(plan, Activation::Softmax, logs)])
     }

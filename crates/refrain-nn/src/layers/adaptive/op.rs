@@ -1,4 +1,4 @@
-//! The logarithm of every class's probability.
+//! Computing the logarithm of every class's probability.
 
 use super::tail::{Tail, Weights};
 use crate::error::Error;
@@ -11,16 +11,17 @@ use refrain_kernels::elementwise::copy_columns;
 use refrain_kernels::softmax::{log_softmax, softmax};
 use refrain_kernels::{AlignedVec, Engine, Rows, RowsMut};
 
-/// `y = ln p` on rows, every class. Backward makes all scores again, some rows at a time, and keeps nothing.
+/// `y = ln p` on rows, for every class. The backward pass recomputes all scores, some rows at a time, and
+/// stores nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct AdaptiveOp {
-    /// Scores of the shortlist, then of the clusters' entries.
+    /// The scores of the shortlist, then of the clusters' entries.
     pub(crate) head: Affine,
     pub(crate) tails: Vec<Tail>,
     pub(crate) blocks: Blocks,
     head_rows: Value,
     tail_rows: Value,
-    /// A number a row: what a cluster's classes share.
+    /// One number per row that a cluster's classes share.
     shared: Vec<f32>,
 }
 
@@ -30,7 +31,7 @@ impl AdaptiveOp {
         Self { head, tails, blocks: Blocks::default(), head_rows, tail_rows, shared: Vec::new() }
     }
 
-    /// Classes that the head scores: the first ones.
+    /// Returns the number of classes that the head scores, which are the first ones.
     pub(crate) fn shortlist(&self) -> usize {
         self.tails[0].classes.start
     }
@@ -39,36 +40,37 @@ impl AdaptiveOp {
         self.tails[self.tails.len() - 1].classes.end
     }
 
-    /// The column of the head that a class counts for: its own, or its cluster's entry.
+    /// Returns the head's column for a class: its own, or its cluster's entry.
     pub(crate) fn entry(&self, class: u32) -> u32 {
         let clusters = self.tails.partition_point(|tail| tail.classes.start <= class as usize);
         if clusters == 0 { class } else { (self.shortlist() + clusters - 1) as u32 }
     }
 
-    /// The head, and the two products of each cluster.
+    /// Returns the head and the two products of each cluster.
     fn layers(&self) -> impl Iterator<Item = &Affine> {
         std::iter::once(&self.head).chain(self.tails.iter().flat_map(Tail::layers))
     }
 
-    /// What [`Affine::piece_bytes`] says of the largest product.
+    /// Returns [`Affine::piece_bytes`] of the largest product.
     pub(crate) fn piece_bytes(&self, mode: Mode) -> u64 {
         self.layers().map(|layer| layer.piece_bytes(mode)).max().unwrap_or(0)
     }
 
-    /// What its products and clusters keep where each cluster is scored for this many rows at once.
+    /// Returns the size of the buffers that the products and clusters keep if each cluster is scored for this
+    /// many rows at once.
     pub(crate) fn kept_bytes(&self, rows: impl Fn(usize) -> u64, mode: Mode) -> u64 {
         let tails = self.tails.iter().map(|tail| tail.rows_bytes(rows(tail.classes.len()), mode));
         total_of(self.layers().map(|layer| layer.own_bytes(false).0).chain(tails))
     }
 
-    /// What [`AdaptiveOp::log_probabilities`] works in, the products' weights left out.
+    /// Returns the memory for [`AdaptiveOp::log_probabilities`], without the products' weights.
     pub(crate) fn whole_bytes(&self, rows: u64) -> u64 {
         let rows = rows.min(self.blocks.most(self.widest()) as u64);
         let tail = self.tails.iter().map(|tail| of_rows(rows, tail.classes.len())).max().unwrap_or(0);
         total_of([of_rows(rows, self.head.outputs()), tail, of_floats(grown(rows))])
     }
 
-    /// The widest rows that stand while some rows are scored whole.
+    /// Returns the width of the widest rows that are stored while some rows are scored for all classes.
     fn widest(&self) -> usize {
         self.tails.iter().map(|tail| tail.classes.len()).chain([self.head.outputs()]).max().unwrap_or(0)
     }
@@ -97,10 +99,12 @@ impl AdaptiveOp {
         }
     }
 
-    /// From the gradient `dy` of some rows adds to the parameters' gradients, and overwrites `dx`, or adds to it.
+    /// Adds to the parameters' gradients from the gradient `dy` of some rows, and overwrites `dx` or adds to
+    /// it.
     ///
-    /// With `s_i` the sum of `dy` over cluster `i`, the gradient of that cluster's scores is `dy − p · s_i`, `p` the
-    /// probabilities inside it. The head's, whose entries have the gradients `s_i`, is the same.
+    /// With `s_i` the sum of `dy` over cluster `i`, the gradient of that cluster's scores is `dy − p · s_i`,
+    /// where `p` are the probabilities within it. The head's is the same, with the gradients `s_i` for its
+    /// entries.
     fn block_backward(
         &mut self,
         engine: &Engine,

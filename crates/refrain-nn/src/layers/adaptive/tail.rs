@@ -6,7 +6,7 @@ use crate::params::Params;
 use refrain_kernels::{AlignedVec, Engine, Rows, RowsMut, row_step};
 use std::ops::Range;
 
-/// What a forward pass of some rows multiplies with.
+/// The weights for a forward pass of some rows.
 pub(crate) struct Weights<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) params: &'a Params,
@@ -32,7 +32,7 @@ pub(crate) struct Tail {
     pub(crate) classes: Range<usize>,
     projection: Affine,
     kernel: Affine,
-    /// `x · projection` of the last rows.
+    /// `x · projection` for the last rows.
     projected: Value,
     d_projected: Value,
 }
@@ -43,7 +43,8 @@ impl Tail {
         Self { classes, projection, kernel, projected, d_projected }
     }
 
-    /// Takes the memory for this many rows at once: which rows a cluster gets differs from batch to batch.
+    /// Reserves memory for this many rows at once, because the number of a cluster's rows varies from batch
+    /// to batch.
     pub(crate) fn reserve(&mut self, rows: usize) {
         reserve(&mut self.projected, rows, self.projection.outputs());
         reserve(&mut self.d_projected, rows, self.projection.outputs());
@@ -53,21 +54,21 @@ impl Tail {
         [&self.projection, &self.kernel]
     }
 
-    /// What it keeps of this many rows at once.
+    /// Returns the size of the buffers kept for this many rows at once.
     pub(super) fn rows_bytes(&self, rows: u64, mode: Mode) -> u64 {
         let projected = of_rows(rows, self.projection.outputs());
         total_of([projected, if mode == Mode::Train { projected } else { 0 }])
     }
 
-    /// Overwrites `y` and keeps what [`Tail::backward_rows`] needs.
+    /// Overwrites `y` and keeps the data that [`Tail::backward_rows`] needs.
     pub(crate) fn forward_rows(&mut self, weights: &mut Weights<'_>, x: Rows<'_>, y: RowsMut<'_>) {
         self.projected.shape(x.count(), Kind::Features(self.projection.outputs()));
         weights.multiply(&mut self.projection, x, self.projected.view_mut());
         weights.multiply(&mut self.kernel, self.projected.view(), y);
     }
 
-    /// From the gradient `dy` of the rows of the last forward pass adds to the parameters' gradients, and overwrites
-    /// `dx`, or adds to it with `add`.
+    /// Adds to the parameters' gradients from the gradient `dy` of the last forward pass, and overwrites `dx`
+    /// or, with `add`, adds to it.
     pub(crate) fn backward_rows(
         &mut self,
         engine: &Engine,
@@ -89,7 +90,7 @@ impl Tail {
     }
 }
 
-/// Takes the memory for `rows` rows of `width` floats, if it is not there.
+/// Reserves memory for `rows` rows of `width` floats, if necessary.
 pub(crate) fn reserve(value: &mut Value, rows: usize, width: usize) {
     if value.data.capacity() < rows * row_step(width) {
         value.shape(rows, Kind::Features(width));

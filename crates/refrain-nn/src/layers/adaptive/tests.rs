@@ -2,22 +2,22 @@ use super::*;
 use crate::gradcheck::{Bench, Input};
 use crate::layers::tests::support::{Lowering, check};
 
-/// Three clusters, the second of one class.
+/// Returns a layer with three clusters; the second has one class.
 fn layer() -> AdaptiveSoftmax {
     AdaptiveSoftmax::new(40).cutoffs([5, 17, 18]).div_value(2.0)
 }
 
 #[test]
 fn gradients() {
-    // A cluster of one class has no gradient, so here is none. Probabilities of many classes are small: scores that
-    // differ make gradients that rounding does not hide.
+    // A cluster of one class has no gradient, so there is none here. Probabilities of many classes are small;
+    // scores that differ give gradients that rounding does not hide.
     let initializer = Initializer::RandomNormal { mean: 0.0, stddev: 1.0 };
     for use_bias in [false, true] {
         let layer = layer().cutoffs([5, 17, 20]).use_bias(use_bias).kernel_initializer(initializer.clone());
         let bias = Initializer::RandomNormal { mean: 0.1, stddev: 0.3 };
         let (layer, x) = (layer.bias_initializer(bias), [Input::random_steps(9, &[3, 5, 0, 1])]);
         check(&layer, &x);
-        // After the softmax a row's gradients add up to zero; alone they do not.
+        // After the softmax, a row's gradients sum to zero; before it they do not.
         check(
             &Lowering(move |plan: &mut Plan<'_>, inputs: &[EdgeId]| {
                 Ok(vec![layer.lower_logs(plan, inputs)?])
@@ -60,7 +60,7 @@ fn parameters_have_the_shapes_that_the_page_says() {
 fn settings_out_of_range_are_refused() {
     let of = AdaptiveSoftmax::new;
     let cases = [
-        (of(10), "cutoffs is [], but must be one number or more"),
+        (of(10), "cutoffs is [], but must be at least one number"),
         (of(10).cutoffs([3, 3]), "cutoffs is [3, 3]"),
         (of(10).cutoffs([5, 3]), "cutoffs is [5, 3]"),
         (of(10).cutoffs([0, 3]), "above 0 and below the 10 classes"),

@@ -1,4 +1,4 @@
-//! What the three recurrent layers do not share: their recurrence.
+//! The recurrences of the three recurrent layers.
 
 use crate::activation::Activation;
 use crate::error::Error;
@@ -9,25 +9,25 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
-/// The settings of a recurrence. Implemented by [`SimpleRnnCell`], [`LstmCell`] and [`GruCell`].
+/// The settings of a recurrence, implemented by [`SimpleRnnCell`], [`LstmCell`] and [`GruCell`].
 pub trait CellConfig:
     Clone + Debug + Default + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static
 {
-    /// Keras's name of the layer with this cell.
+    /// Keras's name for the layer with this cell.
     const CLASS_NAME: &'static str;
 
-    /// The recurrence that kernels run.
+    /// Returns the recurrence for the kernels.
     ///
     /// # Errors
-    /// When an activation has no derivative that follows from its output.
+    /// Returns an error if an activation's derivative cannot be computed from its output.
     fn kernel(&self, layer: &str) -> Result<Cell, Error>;
 
-    /// How the bias begins, given the layer's initialiser.
+    /// Returns the bias's initialiser, given the layer's.
     fn bias(&self, initializer: Initializer) -> Initializer {
         initializer
     }
 
-    /// The activation of the hidden state.
+    /// Returns the activation of the hidden state.
     fn activation_mut(&mut self) -> &mut Activation;
 }
 
@@ -41,35 +41,35 @@ fn elementwise(
         .ok_or_else(|| Error::setting(layer, setting, activation, "an elementwise activation"))
 }
 
-/// Of a [`super::SimpleRnn`].
+/// The settings of a [`super::SimpleRnn`] cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimpleRnnCell {
-    /// Of the hidden state; tanh by default.
+    /// The activation of the hidden state; tanh by default.
     pub activation: Activation,
 }
 
-/// Of an [`super::Lstm`].
+/// The settings of an [`super::Lstm`] cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LstmCell {
-    /// Of the candidate and of the cell state's output; tanh by default.
+    /// The activation of the candidate and of the cell state's output; tanh by default.
     pub activation: Activation,
-    /// Of the gates; sigmoid by default.
+    /// The activation of the gates; sigmoid by default.
     pub recurrent_activation: Activation,
-    /// Whether the forget gate's bias begins at 1; yes by default.
+    /// Whether the forget gate's bias starts at 1; true by default.
     pub unit_forget_bias: bool,
 }
 
-/// Of a [`super::Gru`].
+/// The settings of a [`super::Gru`] cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GruCell {
-    /// Of the candidate; tanh by default.
+    /// The activation of the candidate; tanh by default.
     pub activation: Activation,
-    /// Of the gates; sigmoid by default.
+    /// The activation of the gates; sigmoid by default.
     pub recurrent_activation: Activation,
-    /// Whether the reset gate is applied after the recurrent product; yes by default.
+    /// Whether the reset gate is applied after the recurrent product; true by default.
     pub reset_after: bool,
 }
 

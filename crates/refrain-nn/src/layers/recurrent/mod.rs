@@ -1,4 +1,4 @@
-//! Recurrent layers: SimpleRNN, LSTM and GRU are one layer with three cells.
+//! Recurrent layers. SimpleRNN, LSTM and GRU are one layer with three different cells.
 
 mod cell;
 mod op;
@@ -29,90 +29,91 @@ use table::Table;
 
 /// The fully connected RNN of Elman (1990): `h = act(x · kernel + bias + h · recurrent_kernel)`.
 pub type SimpleRnn = Recurrent<SimpleRnnCell>;
-/// Long short-term memory, Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000). Gates
-/// i, f, c, o.
+/// Long short-term memory of Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000).
+/// Gates i, f, c, o.
 pub type Lstm = Recurrent<LstmCell>;
 /// The gated recurrent unit of Cho et al. (2014). Gates z, r, h.
 pub type Gru = Recurrent<GruCell>;
 
-/// How many masks `recurrent_dropout` draws for a sequence.
+/// How many masks `recurrent_dropout` draws per sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecurrentMask {
-    /// One for each gate, as Keras does.
+    /// One for each gate, as in Keras.
     #[default]
     PerGate,
-    /// One for all gates (Gal & Ghahramani 2016, tied), which keeps the fused product.
+    /// One shared by all gates (Gal & Ghahramani 2016, tied), which keeps the product fused.
     Shared,
 }
 
 /// A recurrent layer over whole sequences.
 ///
-/// Input `(N, T, I)` with sequences of any length; output `(N, units)`, the last hidden state, or `(N, T,
-/// units)` with `return_sequences`. Of a sequence of length 0 the last hidden state is zero. With
-/// `return_state` the final hidden state (and cell state) follow as further outputs. Further inputs are the
+/// The input is `(N, T, I)` with sequences of any length. The output is `(N, units)`, the last hidden state,
+/// or `(N, T, units)` with `return_sequences`. For a sequence of length 0 the last hidden state is zero. With
+/// `return_state`, the final hidden state (and cell state) are additional outputs. Additional inputs are the
 /// initial hidden state (and cell state).
 ///
-/// Parameters: `kernel` `(I, G·units)`, `recurrent_kernel` `(units, G·units)`, `bias` `(G·units)`, of a GRU
-/// with `reset_after` `(2, G·units)`; gates in Keras's order.
+/// Parameters: `kernel` `(I, G·units)`, `recurrent_kernel` `(units, G·units)`, `bias` `(G·units)`, or `(2,
+/// G·units)` for a GRU with `reset_after`. Gates are in Keras's order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, bound = "C: CellConfig")]
 pub struct Recurrent<C> {
-    /// Hidden units `H`.
+    /// The number of hidden units `H`.
     pub units: usize,
-    /// Activations and form of the recurrence.
+    /// The activations and variant of the recurrence.
     #[serde(default)]
     pub cell: C,
-    /// Whether a bias is added.
+    /// Whether to add a bias.
     #[serde(default = "yes")]
     pub use_bias: bool,
-    /// Of the kernel; Glorot uniform by default.
+    /// The kernel's initialiser; Glorot uniform by default.
     #[serde(default = "glorot")]
     pub kernel_initializer: Initializer,
-    /// Of the recurrent kernel; orthogonal by default.
+    /// The recurrent kernel's initialiser; orthogonal by default.
     #[serde(default = "orthogonal")]
     pub recurrent_initializer: Initializer,
-    /// Of the bias; zeros by default.
+    /// The bias's initialiser; zeros by default.
     #[serde(default = "zeros")]
     pub bias_initializer: Initializer,
-    /// Penalty on the kernel.
+    /// The penalty on the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_regularizer: Option<Regularizer>,
-    /// Penalty on the recurrent kernel.
+    /// The penalty on the recurrent kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_regularizer: Option<Regularizer>,
-    /// Penalty on the bias.
+    /// The penalty on the bias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias_regularizer: Option<Regularizer>,
-    /// Whether every step's hidden state is the output, or only the last.
+    /// Whether to return the hidden state of every step instead of only the last.
     #[serde(default)]
     pub return_sequences: bool,
-    /// Whether the final state follows the output.
+    /// Whether to return the final state after the output.
     #[serde(default)]
     pub return_state: bool,
-    /// Whether the sequence is read from its end; outputs are in processed order.
+    /// Whether to read sequences backwards. Outputs are in processing order.
     #[serde(default)]
     pub go_backwards: bool,
-    /// Whether the state is carried from one batch to the next.
+    /// Whether to carry the state from one batch to the next.
     #[serde(default)]
     pub stateful: bool,
-    /// Share of the inputs dropped, the same ones at every step of a sequence.
+    /// The fraction of the inputs to drop, the same ones at every step of a sequence.
     #[serde(default)]
     pub dropout: f32,
-    /// Share of the hidden state dropped on its way into the gates, the same units at every step.
+    /// The fraction of the hidden state to drop on its way into the gates, the same units at every step.
     #[serde(default)]
     pub recurrent_dropout: f32,
     /// How many masks `recurrent_dropout` draws.
     #[serde(default)]
     pub recurrent_mask: RecurrentMask,
-    /// Share of the recurrent kernel's entries that are 0 in a batch of training, the others scaled by
-    /// `1 / (1 − rate)` (Wan et al. 2013; Merity et al. 2017): the same ones at every step of all sequences.
+    /// The fraction of the recurrent kernel's entries to set to 0 in a training batch, the same ones at every
+    /// step of all sequences; the others are scaled by `1 / (1 − rate)` (Wan et al. 2013; Merity et al.
+    /// 2017).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub recurrent_weight_dropout: f32,
-    /// Whether training changes it.
+    /// Whether training changes the layer's parameters.
     #[serde(default = "yes")]
     pub trainable: bool,
-    /// Its name, if the user gives one.
+    /// The name, if the user gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -122,7 +123,7 @@ fn orthogonal() -> Initializer {
 }
 
 impl<C: CellConfig> Recurrent<C> {
-    /// `units` hidden units with Keras's defaults.
+    /// Creates a layer with `units` hidden units and Keras's defaults.
     pub fn new(units: usize) -> Self {
         Self {
             units,
@@ -148,7 +149,7 @@ impl<C: CellConfig> Recurrent<C> {
     }
 
     setters! {
-        /// Sets whether a bias is added.
+        /// Sets whether to add a bias.
         use_bias: bool,
         /// Sets the kernel's initialiser.
         kernel_initializer: Initializer,
@@ -156,23 +157,23 @@ impl<C: CellConfig> Recurrent<C> {
         recurrent_initializer: Initializer,
         /// Sets the bias's initialiser.
         bias_initializer: Initializer,
-        /// Sets whether every step's hidden state is the output.
+        /// Sets whether to return the hidden state of every step.
         return_sequences: bool,
-        /// Sets whether the final state follows the output.
+        /// Sets whether to return the final state after the output.
         return_state: bool,
-        /// Sets whether the sequence is read from its end.
+        /// Sets whether to read sequences backwards.
         go_backwards: bool,
-        /// Sets whether the state is carried from batch to batch.
+        /// Sets whether to carry the state from batch to batch.
         stateful: bool,
-        /// Sets the share of the inputs dropped.
+        /// Sets the fraction of the inputs to drop.
         dropout: f32,
-        /// Sets the share of the hidden state dropped.
+        /// Sets the fraction of the hidden state to drop.
         recurrent_dropout: f32,
         /// Sets how many masks `recurrent_dropout` draws.
         recurrent_mask: RecurrentMask,
-        /// Sets the share of the recurrent kernel's entries dropped.
+        /// Sets the fraction of the recurrent kernel's entries to drop.
         recurrent_weight_dropout: f32,
-        /// Sets whether training changes it.
+        /// Sets whether training changes the layer's parameters.
         trainable: bool,
         name,
         /// Sets the kernel's penalty.
@@ -183,7 +184,7 @@ impl<C: CellConfig> Recurrent<C> {
         bias_regularizer: Some(Regularizer),
     }
 
-    /// Sets the activation of the hidden state (of the candidate and the output of gated cells).
+    /// Sets the activation of the hidden state (for gated cells, of the candidate and the output).
     pub fn activation(mut self, activation: Activation) -> Self {
         *self.cell.activation_mut() = activation;
         self
@@ -244,7 +245,7 @@ impl Lstm {
         self
     }
 
-    /// Sets whether the forget gate's bias begins at 1 (Gers et al. 2000; Jozefowicz et al. 2015).
+    /// Sets whether the forget gate's bias starts at 1 (Gers et al. 2000; Jozefowicz et al. 2015).
     pub fn unit_forget_bias(mut self, unit_forget_bias: bool) -> Self {
         self.cell.unit_forget_bias = unit_forget_bias;
         self
@@ -258,7 +259,7 @@ impl Gru {
         self
     }
 
-    /// Sets whether the reset gate is applied after the recurrent product (as cuDNN does) or before it.
+    /// Sets whether the reset gate is applied after the recurrent product (as in cuDNN) or before it.
     pub fn reset_after(mut self, reset_after: bool) -> Self {
         self.cell.reset_after = reset_after;
         self
@@ -273,12 +274,12 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         let cell = self.cell.kernel(plan.name())?;
         let states = 1 + usize::from(cell.has_cell_state());
         let Some((&x, initial)) = inputs.split_first() else {
-            return Err(Error::connection(plan.name(), "nothing", "a sequence"));
+            return Err(Error::connection(plan.name(), "missing", "a sequence"));
         };
         let width = plan.features(x)?;
         let layout = plan.steps(x)?;
         if !initial.is_empty() && initial.len() != states {
-            let expected = format!("the sequence and {states} initial states, or the sequence alone");
+            let expected = format!("a sequence, optionally followed by {states} initial states");
             return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), expected));
         }
         for &edge in initial {
@@ -288,14 +289,14 @@ impl<C: CellConfig> Layer for Recurrent<C> {
             }
         }
         if self.stateful && !initial.is_empty() {
-            let expected = "not set where the initial state comes from another layer";
+            let expected = "false, because the initial state comes from another layer";
             return Err(Error::setting(plan.name(), "stateful", true, expected));
         }
         let spans = self.params(plan, width, cell)?;
         let arrangement = cell.arrangement(self.units);
         plan.charge_matrix(arrangement, width);
         plan.charge_matrix(arrangement, self.units);
-        // The gates, and the states where they are not the output.
+        // The gates, and the states if they are not the output.
         plan.charge_rows(x, cell.gates_len(self.units, 1) + 3 * row_step(self.units));
         let x = if self.go_backwards { Reverse::lower(plan, x) } else { x };
         let per_gate = self.recurrent_dropout > 0.0 && self.recurrent_mask == RecurrentMask::PerGate;

@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) units: usize,
     pub(super) return_sequences: bool,
     pub(super) stateful: bool,
-    /// Input edges: 1, or one a gate where dropout masks the inputs gate by gate.
+    /// The number of input edges: 1, or one per gate if dropout masks the inputs gate by gate.
     pub(super) products: usize,
     /// Whether the initial state comes from edges.
     pub(super) initial: bool,
@@ -42,27 +42,27 @@ pub(super) struct Spans {
     pub(super) bias: Option<SpanId>,
 }
 
-/// Inputs: the sequence (once, or once a gate), then optionally the initial states, then the ids of an embedding
-/// that made the sequence. Outputs: the hidden states
-/// or the last one, then the final hidden state (and cell state).
+/// Inputs: the sequence (once, or once per gate), then optionally the initial states, then the ids of an
+/// embedding that made the sequence. Outputs: all hidden states or the last one, then the final hidden state
+/// (and cell state).
 #[derive(Debug, Clone)]
 pub(super) struct RecurrentOp {
     set: Settings,
     spans: Spans,
-    /// Where the sequence is an embedding's.
+    /// The table, if the sequence comes from an embedding.
     table: Option<Table>,
-    /// Where training drops weights of the recurrent kernel.
+    /// The dropout of the recurrent kernel's weights, if any.
     weight_drop: Option<WeightDrop>,
     biases: Biases,
-    /// The kernel, where it was packed for many passes.
+    /// The kernel, if it was packed for several passes.
     kernel: Packed,
-    /// The recurrent kernel, likewise.
+    /// The recurrent kernel, if it was packed for several passes.
     recurrent: Packed,
     /// Initial states in sorted order.
     h0: AlignedVec,
     c0: AlignedVec,
     gates: AlignedVec,
-    /// Hidden states of all steps, where they are not the output.
+    /// Hidden states of all steps, if they are not the output.
     h: AlignedVec,
     c: AlignedVec,
     reset: AlignedVec,
@@ -72,7 +72,7 @@ pub(super) struct RecurrentOp {
     dh: AlignedVec,
     dc: AlignedVec,
     scratch: AlignedVec,
-    /// Which way the next single step walks: see [`StepInput::back`].
+    /// The direction of the next single step: see [`StepInput::back`].
     back: bool,
     seen: Seen,
 }
@@ -109,12 +109,12 @@ impl RecurrentOp {
         row_step(self.set.units)
     }
 
-    /// Which gate the `i`-th input edge feeds; none where one feeds all.
+    /// Returns the gate that the `i`-th input edge feeds, or `None` if one edge feeds all.
     fn gate(&self, i: usize) -> Option<usize> {
         (self.set.products > 1).then_some(i)
     }
 
-    /// Puts the initial states in sorted order into `h0` and `c0`.
+    /// Copies the initial states in sorted order to `h0` and `c0`.
     fn take_initial(&mut self, cx: &Forward<'_>) {
         let layout = cx.input_layout(0);
         let (step, units, cell) = (self.step(), self.set.units, self.set.cell.has_cell_state());
@@ -193,7 +193,7 @@ impl Op for RecurrentOp {
             self.take_bias(cx.params);
         }
         let kernel = self.lend(cx, Weight::Kernel);
-        // Only what is packed for many passes is there twice at once.
+        // Only matrices packed for several passes can exist twice at once.
         let one_step =
             cx.mode == Mode::Infer && cx.packed && set.products == 1 && cx.input_layout(0).longest() <= 1;
         let Self { table, biases, gates, .. } = self;
@@ -380,7 +380,9 @@ impl Op for RecurrentOp {
         } else if self.set.return_sequences {
             Causality::Causal
         } else {
-            Causality::NotCausal("a recurrent layer without `return_sequences` waits for the sequence's end")
+            Causality::NotCausal(
+                "a recurrent layer without `return_sequences` waits for the end of the sequence",
+            )
         }
     }
 
@@ -467,7 +469,7 @@ impl Op for RecurrentOp {
     }
 }
 
-/// A buffer of gates for this many rows.
+/// Returns the size of a buffer of gates for this many rows.
 pub(super) fn of_gates(set: &Settings, rows: u64) -> u64 {
     of_floats((set.cell.gates_len(set.units, 1) as u64).saturating_mul(rows))
 }

@@ -1,25 +1,25 @@
-//! What is kept of a pass for those who look into it.
+//! Data kept from a pass for inspection.
 
 use refrain_kernels::AlignedVec;
 
-/// What the gate buffer holds.
+/// The contents of the gate buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum GateBuffer {
-    /// Nothing of a batch.
+    /// Nothing.
     #[default]
     Empty,
     /// The activated gates of the last forward pass.
     Gates,
-    /// What backward made of them.
+    /// The gate gradients of the last backward pass.
     Gradients,
 }
 
-/// What backward overwrites as it goes, kept where a probe is set.
+/// Data that the backward pass would overwrite, kept if a probe is set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) probing: bool,
     pub(super) buffer: GateBuffer,
-    /// Whether the last backward pass kept the following.
+    /// Whether the last backward pass kept the following data.
     pub(super) kept: bool,
     pub(super) gates: AlignedVec,
     pub(super) dh: AlignedVec,
@@ -27,13 +27,13 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// A forward pass left its gates.
+    /// Records that a forward pass wrote its gates.
     pub(super) fn forward(&mut self) {
         (self.buffer, self.kept) = (GateBuffer::Gates, false);
     }
 
-    /// A backward pass is about to overwrite `gates`; `states` are the floats of all hidden states and of all cell
-    /// states.
+    /// Saves `gates` before a backward pass overwrites them. `states` are the numbers of floats of all hidden
+    /// states and of all cell states.
     pub(super) fn backward(&mut self, gates: &[f32], states: (usize, usize)) {
         (self.buffer, self.kept) = (GateBuffer::Gradients, self.probing);
         if self.probing {

@@ -1,4 +1,4 @@
-//! A recurrent layer that reads the rows of an embedding.
+//! Recurrent layers that read rows of an embedding.
 
 use super::op::{Settings, of_gates};
 use crate::graph::{Backward, Forward, Mode, OpMemory, PassSize, of_rows};
@@ -7,30 +7,32 @@ use crate::params::SpanId;
 use refrain_kernels::recurrent::{self as kernel, Biases};
 use refrain_kernels::{AlignedVec, Packed, Rows, RowsMut, row_step};
 
-/// How many times as many rows as the table a batch has, for its rows to be multiplied instead of the batch's: they
-/// are gathered and summed at the speed of memory, which a product over one row a row is near.
+/// The table's rows are multiplied instead of the batch's if the batch has at least this many times as many
+/// rows. The products are then gathered and summed at memory speed, which is about the speed of a product
+/// with one row per row.
 const FEWER: usize = 2;
 
 /// The table whose rows the input edge holds.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     span: SpanId,
-    /// The input with the ids.
+    /// The index of the input with the ids.
     ids: usize,
-    /// Where the embedding drops ids.
+    /// The dropout of ids, if the embedding has any.
     dropout: Option<IdDropout>,
-    /// Whether this batch's products were taken of the table.
+    /// Whether the products of this batch were computed from the table.
     used: bool,
     tokens: usize,
-    /// Its rows in this batch, `(tokens, row_step(inputs))`.
+    /// The table's rows in this batch, `(tokens, row_step(inputs))`.
     x: AlignedVec,
-    /// Products of its rows, then the sums of their gradients: gates of as many rows as the table has.
+    /// The products of the table's rows, then the sums of their gradients: gates for as many rows as the
+    /// table has.
     gates: AlignedVec,
     dx: AlignedVec,
 }
 
 impl Table {
-    /// The rows of what an embedding looks up, whose ids are the `ids`-th input.
+    /// Creates the table of an embedding's lookup, whose ids are the `ids`-th input.
     pub(super) fn new(looked_up: LookedUp, ids: usize) -> Self {
         Self {
             span: looked_up.table,
@@ -44,27 +46,27 @@ impl Table {
         }
     }
 
-    /// How many rows it has.
+    /// Returns the number of rows.
     pub(super) fn tokens(&self) -> usize {
         self.tokens
     }
 
-    /// Its rows, where this batch's products were taken of them.
+    /// Returns the table's rows, if this batch's products were computed from them.
     pub(super) fn rows(&self, set: &Settings) -> Rows<'_> {
         Rows::new(&self.x, self.tokens, set.inputs)
     }
 
-    /// Whether this batch's products were taken of the table.
+    /// Returns whether this batch's products were computed from the table.
     pub(super) fn used(&self) -> bool {
         self.used
     }
 
-    /// The gates' gradients, token by token, once [`Table::sum`] made them.
+    /// Returns the gates' gradients, token by token, after [`Table::sum`].
     pub(super) fn gates(&self) -> &[f32] {
         &self.gates
     }
 
-    /// The input product of all rows by way of the table, where that is less work. Returns whether it was.
+    /// Computes the input product of all rows from the table if that is less work. Returns whether it did.
     pub(super) fn input_product(
         &mut self,
         cx: &Forward<'_>,
@@ -94,8 +96,8 @@ impl Table {
         self.used
     }
 
-    /// What a pass takes. Batches with fewer rows pass gradients to the embedding, so these count too where a batch
-    /// of this size passes none.
+    /// Returns the memory for a pass. Batches with fewer rows pass gradients to the embedding, so those are
+    /// included even if a batch of this size passes none.
     pub(super) fn memory(&self, set: &Settings, pass: &PassSize<'_>) -> OpMemory {
         let tokens = pass.params.spans()[self.span.0].shape[0] as u64;
         let fewer = tokens.saturating_mul(FEWER as u64);
@@ -117,12 +119,12 @@ impl Table {
         kernel::sum_gates(cx.engine, gates, &cx.input(self.ids).ids, self.tokens, &mut self.gates);
     }
 
-    /// Whether training changes it.
+    /// Returns whether training changes the table.
     pub(super) fn trains(&self, cx: &Backward<'_>) -> bool {
         cx.trains(self.span)
     }
 
-    /// Adds to its gradient what the sums pass back through the transposed kernel.
+    /// Adds to the table's gradient by multiplying the sums with the transposed kernel.
     pub(super) fn add_gradient(&mut self, cx: &mut Backward<'_>, set: &Settings, kernel_t: &Packed) {
         let (tokens, width) = (self.tokens, set.inputs);
         self.dx.resize(tokens * row_step(width));
@@ -163,7 +165,8 @@ mod tests {
         batch
     }
 
-    /// A model after a step on the batch whose table has `vocabulary` rows, the first ones always the same.
+    /// Returns a model after a step on the batch. Its table has `vocabulary` rows, of which the first are
+    /// always the same.
     fn model(vocabulary: usize, dropout: f32, layer: impl Layer + 'static) -> Model {
         let optimizer = Sgd::default().learning_rate(0.0).into();
         let mut model = Sequential::new()
@@ -184,8 +187,8 @@ mod tests {
         model
     }
 
-    /// The same tokens out of a table that is small enough to be multiplied and out of one that is not (and whose
-    /// other rows would make everything NaN).
+    /// Uses the same tokens from a table that is small enough to be multiplied and from one that is not (and
+    /// whose other rows would make everything NaN).
     #[test]
     fn a_table_that_is_multiplied_once_gives_what_its_rows_give() {
         check(SimpleRnn::new(9).return_sequences(true));
@@ -195,7 +198,7 @@ mod tests {
     }
 
     fn check(layer: impl Layer + Clone + 'static) {
-        // Of the ids in the batch, 0.3 drops two and keeps one.
+        // With 0.3, two of the ids in the batch are dropped and one is kept.
         for dropout in [0.0, 0.3] {
             check_pair(model(USED, dropout, layer.clone()), model(10 * USED, dropout, layer.clone()));
         }
@@ -210,7 +213,7 @@ mod tests {
             let (a, b) = (small.params().gradient(id), large.params().gradient(id));
             assert!(a.iter().any(|&g| g != 0.0), "{}", span.name);
             for (i, (a, b)) in a.iter().zip(b.iter()).enumerate() {
-                // Sums of the same numbers below 1 in another order.
+                // Sums of the same numbers below 1 in a different order.
                 assert!((a - b).abs() < 1e-6, "{} at {i}: {a} and {b}", span.name);
             }
         }

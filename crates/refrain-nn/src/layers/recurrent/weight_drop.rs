@@ -1,5 +1,5 @@
-//! A recurrent kernel of which some weights are zero in training: DropConnect (Wan et al. 2013) as Merity et al. (2017)
-//! use it between the steps of a sequence.
+//! A recurrent kernel with some weights set to zero in training: DropConnect (Wan et al. 2013), used between
+//! the steps of a sequence as in Merity et al. (2017).
 
 use crate::graph::{Backward, RandomKey};
 use crate::params::SpanId;
@@ -7,20 +7,21 @@ use refrain_kernels::dropout::dropout_flat;
 use refrain_kernels::philox::Key;
 use refrain_kernels::{AlignedVec, Engine, Packed};
 
-/// Operations have the purposes from 0 on, and one may draw masks of its states beside those of its weights.
+/// Purpose numbers of operations start at 0. An operation may draw masks of its states in addition to those
+/// of its weights.
 const WEIGHTS: u32 = 1 << 31;
 
 #[derive(Debug, Clone)]
 pub(super) struct WeightDrop {
     rate: f32,
-    /// Of the operation.
+    /// The purpose number of the operation.
     purpose: u32,
-    /// The recurrent kernel under the mask, `(H, G·H)`; at the end of backward its gradient.
+    /// The masked recurrent kernel, `(H, G·H)`; at the end of the backward pass its gradient.
     weights: AlignedVec,
 }
 
 impl WeightDrop {
-    /// None where nothing is dropped. `rate` is at least 0 and below 1.
+    /// Returns `None` if nothing is dropped. `rate` is at least 0 and below 1.
     pub(super) fn new(rate: f32, purpose: u32) -> Option<Self> {
         (rate > 0.0).then(|| Self { rate, purpose, weights: AlignedVec::default() })
     }
@@ -29,20 +30,20 @@ impl WeightDrop {
         Key { seed: random.seed, purpose: self.purpose | WEIGHTS, counter: random.counter }
     }
 
-    /// Puts `kernel` under this batch's mask, whose elements are numbered by their place.
+    /// Applies this batch's mask to `kernel`. Its elements are numbered by position.
     pub(super) fn draw(&mut self, engine: &Engine, random: RandomKey, kernel: &[f32]) {
         let key = self.key(random);
         self.weights.resize(kernel.len());
         dropout_flat(engine, key, self.rate, kernel, false, &mut self.weights);
     }
 
-    /// The recurrent kernel under the mask.
+    /// Returns the masked recurrent kernel.
     pub(super) fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// Takes a gradient with respect to the weights under the mask as that of `span`: adds it where `held`, else
-    /// overwrites. The weights under the mask are gone then.
+    /// Stores a gradient with respect to the masked weights as that of `span`: adds it if `held`, otherwise
+    /// overwrites. Overwrites the masked weights.
     pub(super) fn take_gradient(&mut self, cx: &mut Backward<'_>, span: SpanId, held: bool, packed: &Packed) {
         let key = self.key(cx.random);
         packed.unpack(cx.engine, &mut self.weights, packed.shape().columns());
@@ -68,14 +69,14 @@ mod tests {
         [Input::random_steps(3, &LENGTHS)]
     }
 
-    /// Each weight is kept or not by the word of its place, and then twice as large.
+    /// Returns the factor of a weight: 0 or 2, depending on the random word at its position.
     fn factor(operation: u32, place: usize) -> f32 {
         let word = word(RANDOM.seed, operation | 1 << 31, RANDOM.counter, place as u64);
         if word >= 1 << 31 { 2.0 } else { 0.0 }
     }
 
-    /// The layer against the same one whose recurrent kernels were masked by hand; `operations` are those that
-    /// draw for each name.
+    /// Compares the layer with the same layer whose recurrent kernels are masked by hand. `operations` are
+    /// the ones that draw masks for each name.
     fn check_by_hand(dropping: &dyn Layer, plain: &dyn Layer, kernels: &[(&str, u32)]) {
         let mut dropped = Bench::new(dropping, &x()).unwrap();
         let mut by_hand = Bench::new(plain, &x()).unwrap();
@@ -116,7 +117,7 @@ mod tests {
             let few = Recurrent { units: 5, ..layer };
             check(&few.recurrent_weight_dropout(0.3), &x());
         }
-        // Two recurrences, the second after the reversal of its input.
+        // Two recurrences; the second comes after its input is reversed.
         let (dropping, plain) = (layer.clone().recurrent_weight_dropout(RATE), layer);
         let name = |way: &str| format!("{way}_{}/recurrent_kernel", crate::layers::snake_case(C::CLASS_NAME));
         let kernels = [(&*name("forward"), 0), (&*name("backward"), 2)];

@@ -1,4 +1,4 @@
-//! Dropout masks as distributions, as layers apply them.
+//! The distributions of dropout masks, as layers apply them.
 
 use super::super::dropout::InputDropout;
 use super::super::*;
@@ -7,8 +7,8 @@ use crate::activation::Activation;
 use crate::gradcheck::{Bench, Input, RANDOM};
 use crate::graph::{Mode, RandomKey};
 
-/// A share against its probability, in standard errors. A right mask fails less than once in a million keys,
-/// and the key is fixed.
+/// The largest deviation of a fraction from its probability, in standard errors. A correct mask exceeds it
+/// for less than one key in a million, and the key is fixed.
 const STANDARD_ERRORS: f64 = 5.0;
 const RATES: [f32; 4] = [0.1, 0.25, 0.5, 0.9];
 
@@ -23,7 +23,7 @@ fn assert_share(what: &str, count: usize, of: usize, probability: f64) {
     assert!(off < STANDARD_ERRORS, "{what}: {count} of {of} for {probability}, {off:.1} standard errors off");
 }
 
-/// Every value is 0 or exactly 1 / (1 − rate), and as many are 0 as the rate says.
+/// Checks that every value is 0 or exactly 1 / (1 − rate), and that the fraction of zeros matches the rate.
 fn check_rate(what: &str, mask: &[f32], rate: f32) {
     let kept = (1.0 / (1.0 - f64::from(rate))) as f32;
     assert!(mask.len() >= 100_000, "{what}: {} values are too few", mask.len());
@@ -32,14 +32,14 @@ fn check_rate(what: &str, mask: &[f32], rate: f32) {
     assert_share(what, mask.iter().filter(|&&m| m == 0.0).count(), mask.len(), rate.into());
 }
 
-/// The two drop the same element as often as chance does.
+/// Checks that two masks drop the same element as often as independent ones would.
 fn check_independent(what: &str, a: &[f32], b: &[f32], rate: f32) {
     assert_eq!(a.len(), b.len(), "{what}");
     let both = a.iter().zip(b).filter(|&(&a, &b)| a == 0.0 && b == 0.0).count();
     assert_share(what, both, a.len(), f64::from(rate).powi(2));
 }
 
-/// The random numbers of the batch after the bench's.
+/// Returns the key of the batch after the bench's.
 fn next_batch() -> RandomKey {
     RandomKey { counter: RANDOM.counter + 1, ..RANDOM }
 }
@@ -97,9 +97,9 @@ fn input_dropout_keeps_its_masks_over_time() {
 const UNITS: usize = 64;
 const LANES: usize = 1600;
 
-/// The recurrent mask of one gate, made visible: all activations are linear, the state begins at 1, the gate's
-/// recurrent block is the identity and that of the others zero, and `bias` sets the other gates so that the first
-/// step's output is the gate. Checks that later steps drop the same units.
+/// Returns the recurrent mask of one gate. To make it visible, all activations are linear, the state starts
+/// at 1, the gate's recurrent block is the identity and the others are zero, and `bias` sets the other gates
+/// so that the first step's output is the gate. Checks that later steps drop the same units.
 fn seen<C: CellConfig>(layer: &Recurrent<C>, gate: usize, bias: &[f32], batch: RandomKey) -> Vec<f32> {
     const STEPS: usize = 3;
     let layer = layer.clone().return_sequences(true);
@@ -124,7 +124,7 @@ fn seen<C: CellConfig>(layer: &Recurrent<C>, gate: usize, bias: &[f32], batch: R
     outputs.iter().flat_map(|s| &s[..UNITS]).copied().collect()
 }
 
-/// [`seen`] for every gate, with the biases that show it.
+/// Runs [`seen`] for every gate, with the biases that make it visible.
 fn check_recurrent<C: CellConfig>(layer: &Recurrent<C>, biases: &[&[f32]]) {
     for rate in RATES {
         let layer = layer.clone().recurrent_dropout(rate);
@@ -154,7 +154,7 @@ fn recurrent_dropout_keeps_a_mask_for_each_gate_over_time() {
     let gates: [&[f32]; 4] =
         [&[0.0, 0.0, 1.0, 1.0], &[0.0, 0.0, 0.0, 1.0], &[1.0, 0.0, 0.0, 1.0], &[0.0, 1.0, 0.0, 0.0]];
     check_recurrent(&Lstm::new(UNITS).activation(linear).recurrent_activation(linear), &gates);
-    // z, r, h beside the input, then beside the state: h = z + (1 − z)·(b + r·(h·U + b′)).
+    // z, r, h for the input, then for the state: h = z + (1 − z)·(b + r·(h·U + b′)).
     let gates: [&[f32]; 3] = [&[0.0; 6], &[0.0, 0.0, 0.0, 0.0, 0.0, 1.0], &[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]];
     check_recurrent(&Gru::new(UNITS).activation(linear).recurrent_activation(linear), &gates);
 }

@@ -1,4 +1,4 @@
-//! What layers compute, and the checks that the tests of each layer use.
+//! Tests of what layers compute, and checks that the tests of each layer share.
 
 mod masks;
 mod recurrent;

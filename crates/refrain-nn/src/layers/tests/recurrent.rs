@@ -1,5 +1,5 @@
-//! Every option of the recurrent layers, in f32, against the plain loops of `refrain_kernels::reference` in f64,
-//! each sequence alone.
+//! Every option of the recurrent layers, in f32, compared with the plain loops of
+//! `refrain_kernels::reference` in f64, one sequence at a time.
 
 use super::super::recurrent::*;
 use super::reference::{assert_close, named, numbers, wide};
@@ -15,25 +15,25 @@ use refrain_kernels::{Elementwise, Engine, Isa, RowsMut, row_step};
 const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
 const LANES: usize = LENGTHS.len();
 const INPUTS: usize = 3;
-/// Beyond one vector and one panel slot, and no multiple of either.
+/// Larger than one vector and one panel slot, and a multiple of neither.
 const UNITS: usize = 19;
 
-/// A layer, its inputs and the gradients that reach it, in the caller's order.
+/// A layer, its inputs and its output gradients, in the caller's order.
 struct Case<C> {
     layer: Recurrent<C>,
     /// Whether the initial state is an input.
     initial: bool,
-    /// Of each sequence, the steps that a mask keeps; none where there is no mask.
+    /// For each sequence, the steps that a mask keeps; `None` without a mask.
     mask: Option<[Vec<bool>; LANES]>,
-    /// Of the weights.
+    /// The scale of the weights.
     scale: f32,
 }
 
-/// What a layer computes, arranged as [`Bench`] shows it.
+/// The results of a layer, arranged as by [`Bench`].
 struct Outcome<T> {
     outputs: Vec<Vec<Vec<T>>>,
     x: Vec<Vec<T>>,
-    /// Of the initial h (and c).
+    /// The gradients of the initial h (and c).
     initial: Vec<Vec<T>>,
     kernel: Vec<T>,
     recurrent: Vec<T>,
@@ -53,7 +53,7 @@ impl<C: CellConfig> Case<C> {
         numbers(10 + n as u64, LENGTHS[n] * INPUTS, 1.0)
     }
 
-    /// The rows of a sequence that a mask leaves.
+    /// Returns the rows of a sequence that a mask keeps.
     fn real(&self, n: usize) -> Vec<f64> {
         let keep = |t: usize| self.mask.as_ref().is_none_or(|m| m[n][t]);
         let x = self.x(n);
@@ -61,7 +61,7 @@ impl<C: CellConfig> Case<C> {
         rows.flat_map(|(_, row)| wide(row)).collect()
     }
 
-    /// h (0) or c (1) of every lane.
+    /// Returns h (0) or c (1) of every lane.
     fn state(&self, which: usize) -> Vec<f32> {
         numbers(20 + which as u64, LANES * UNITS, 0.8)
     }
@@ -111,7 +111,7 @@ impl<C: CellConfig> Case<C> {
         (outcome, d)
     }
 
-    /// One sequence's masks (groups, width), drawn as the operation of this number draws them.
+    /// Returns one sequence's masks (groups, width), drawn as the operation with this number draws them.
     fn masks(&self, rate: f32, operation: u32, n: usize, width: usize) -> Option<(Vec<f64>, usize)> {
         if rate == 0.0 {
             return None;
@@ -173,7 +173,7 @@ impl<C: CellConfig> Case<C> {
         let (dh, dc) = (d_state(0, true), d_state(1, cell_state));
         let mut dy = wide(&d[0][n]);
         if !self.layer.return_sequences {
-            // The last output is the last step's; that of no step is a constant.
+            // The last output is the last step's; without steps it is a constant.
             let last = std::mem::replace(&mut dy, vec![0.0; length * UNITS]);
             let start = (length * UNITS).saturating_sub(UNITS);
             dy[start..].iter_mut().zip(last).for_each(|(dy, last)| *dy = last);
@@ -234,7 +234,7 @@ impl<C: CellConfig> Case<C> {
     }
 }
 
-/// Outputs, final h, final c and the gradients of one sequence.
+/// Computes outputs, final h, final c and the gradients of one sequence.
 fn alone(
     cell: Cell,
     packed: &Packed,
@@ -266,7 +266,7 @@ fn alone(
     }
 }
 
-/// The options that all cells share.
+/// The options that all cells have.
 #[derive(Debug, Clone, Copy)]
 struct Options {
     no_bias: bool,
@@ -305,7 +305,7 @@ impl Options {
             .dropout(self.dropout)
             .recurrent_dropout(self.recurrent_dropout)
             .recurrent_mask(recurrent_mask);
-        // Holes at the start, inside and at the end, and a sequence of which nothing is left.
+        // Masked steps at the start, in the middle and at the end, and a sequence that is masked completely.
         let mask = self.masked.then(|| {
             let hole = [0, 2, 0, 0, 3];
             std::array::from_fn(|n| (0..LENGTHS[n]).map(|t| t != hole[n] && t + n != 4).collect())
@@ -378,10 +378,10 @@ fn masked_steps_are_not_there() {
 fn every_activation() {
     for engine in engines() {
         for (k, activation) in Elementwise::ALL.into_iter().enumerate() {
-            // Each one in both places, never beside itself.
+            // Each activation in both positions, but never combined with itself.
             let gates = named(Elementwise::ALL[(k + 3) % Elementwise::ALL.len()]);
             let activation = named(activation);
-            // Small weights: products of exponentials overflow within a few steps.
+            // Small weights, because products of exponentials overflow within a few steps.
             let options = Options { return_state: true, initial: true, scale: 0.2, ..Options::NONE };
             options.check(SimpleRnn::new(UNITS).activation(activation), &engine);
             options.check(Lstm::new(UNITS).activation(activation).recurrent_activation(gates), &engine);

@@ -1,5 +1,5 @@
-//! Layers in f32 against the plain loops of `refrain_kernels::reference` in f64. The recurrent ones have a file
-//! of their own.
+//! Layers in f32 compared with the plain loops of `refrain_kernels::reference` in f64. The recurrent layers
+//! have their own file.
 
 use super::super::*;
 use crate::activation::Activation;
@@ -9,16 +9,16 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use refrain_kernels::{Elementwise, reference};
 
-/// Largest difference to the f64 reference, relative to the largest value of the array: some 200 units of the
-/// rounding of f32, for sums of up to a hundred products and the roundings of a few steps on top of each other.
+/// The largest difference to the f64 reference, relative to the largest value of the array: about 200 f32
+/// rounding units, for sums of up to a hundred products and accumulated roundings of a few steps.
 pub(super) const TOLERANCE: f64 = 1e-5;
 
 const LENGTHS: [usize; 4] = [2, 5, 0, 3];
-/// Beyond one vector and one panel, and no multiple of either.
+/// Larger than one vector and one panel, and a multiple of neither.
 const WIDTH: usize = 19;
 const OUTPUTS: usize = 67;
 
-/// Numbers in ±`scale`, the same in every run.
+/// Returns numbers in ±`scale` that are the same in every run.
 pub(super) fn numbers(seed: u64, count: usize, scale: f32) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| (2.0 * rng.random::<f32>() - 1.0) * scale).collect()
@@ -28,13 +28,14 @@ pub(super) fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().copied().map(f64::from).collect()
 }
 
-/// Compares with the reference: [`TOLERANCE`] of the largest value, nothing at all where all values are zero.
+/// Compares with the reference. The tolerance is [`TOLERANCE`] times the largest value, and 0 if all values
+/// are zero.
 pub(super) fn assert_close(what: &str, got: &[f32], want: &[f64]) {
     assert_eq!(got.len(), want.len(), "{what}");
     let size = want.iter().fold(0.0f64, |m, w| m.max(w.abs()));
     for (i, (&got, want)) in got.iter().zip(want).enumerate() {
         let error = (f64::from(got) - want).abs();
-        // A NaN is an error too.
+        // NaN is an error too.
         assert!(
             error <= TOLERANCE * size,
             "{what}[{i}] = {got:e}, reference {want:e}: off by {error:e}, the largest is {size:e}"
@@ -42,7 +43,7 @@ pub(super) fn assert_close(what: &str, got: &[f32], want: &[f64]) {
     }
 }
 
-/// Sequences of [`LENGTHS`].
+/// Returns sequences of the lengths [`LENGTHS`].
 fn sequences(seed: u64, width: usize, scale: f32) -> Vec<Vec<f32>> {
     LENGTHS.iter().zip(seed..).map(|(&length, seed)| numbers(seed, length * width, scale)).collect()
 }
@@ -51,7 +52,7 @@ fn steps(width: usize, sequences: &[Vec<f32>]) -> Input {
     Input::steps(width, &sequences.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-/// The bench after both passes, and the gradient it was given at its output, flat like the output.
+/// Returns the bench after both passes, and the gradient given at its output, flat like the output.
 fn run(mut bench: Bench) -> (Bench, Vec<f64>) {
     bench.forward(Mode::Train).unwrap();
     let dy: Vec<Vec<f32>> =
@@ -60,7 +61,7 @@ fn run(mut bench: Bench) -> (Bench, Vec<f64>) {
     (bench, wide(&dy.concat()))
 }
 
-/// The layer's name for an activation of the kernels.
+/// Returns the layer's activation for one of the kernels' activations.
 pub(super) fn named(activation: Elementwise) -> Activation {
     serde_json::from_value(activation.name().into()).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What the tests of layers share beside [`Bench`].
+//! Helpers for the tests of layers, in addition to [`Bench`].
 
 use super::super::Layer;
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::gradcheck::{Bench, Input, gradcheck};
 use crate::graph::{Axis, Causality, EdgeId, Op, Plan};
 use std::fmt;
 
-/// A layer made of nothing but its lowering, for operations that are no layer of their own.
+/// A layer that consists only of its lowering, for operations without a layer of their own.
 #[derive(Clone)]
 pub(crate) struct Lowering<F>(pub(crate) F);
 
@@ -41,7 +41,7 @@ where
     }
 }
 
-/// Checks a layer with the defaults, and that every gradient was there to be checked.
+/// Checks a layer with the default settings, and that every gradient is nonzero.
 pub(crate) fn check(layer: &dyn Layer, inputs: &[Input]) -> Bench {
     let report = gradcheck(layer, inputs).unwrap_or_else(|e| panic!("{layer:?}: {e}"));
     for variable in &report.variables {
@@ -57,7 +57,7 @@ impl Bench {
         self.graph.causality()
     }
 
-    /// Operations that the layer lowered to.
+    /// Returns the number of operations that the layer lowered to.
     pub(crate) fn operations(&self) -> usize {
         self.graph.nodes.len()
     }
@@ -66,7 +66,7 @@ impl Bench {
         &*self.graph.nodes[i].op
     }
 
-    /// Steps of the caller's array for the `i`-th input.
+    /// Returns the number of steps in the caller's array for the `i`-th input.
     pub(crate) fn span(&self, i: usize) -> usize {
         match self.graph.specs[self.inputs[i].0].axis {
             Axis::Steps(layout) => self.graph.layout(layout).span(),
@@ -74,13 +74,13 @@ impl Bench {
         }
     }
 
-    /// The `i`-th output's ids.
+    /// Returns the ids of the `i`-th output.
     pub(crate) fn output_ids(&self, i: usize) -> Vec<Vec<u32>> {
         let ids = &self.graph.value(self.outputs[i]).ids;
         self.places(self.outputs[i]).iter().map(|s| s.iter().map(|&(row, _)| ids[row]).collect()).collect()
     }
 
-    /// The gradient that backward began with at the `i`-th output.
+    /// Returns the gradient from which the backward pass started at the `i`-th output.
     pub(crate) fn output_gradient(&self, i: usize) -> Vec<Vec<f32>> {
         let edge = self.outputs[i];
         self.in_callers_order(edge, self.graph.gradient(edge).expect("a gradient of the edge"))

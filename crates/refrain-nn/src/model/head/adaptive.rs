@@ -1,4 +1,4 @@
-//! An adaptive softmax with its loss: a cluster is scored for the rows whose target lies in it.
+//! An adaptive softmax with its loss. A cluster is computed only for the rows whose target is in it.
 
 use super::Scoring;
 use super::likeliest::Likeliest;
@@ -8,10 +8,10 @@ use crate::loss::RowTargets;
 use crate::metrics::Metric;
 use refrain_kernels::elementwise::permute_rows;
 
-/// What scoring one cluster after the other works in.
+/// Buffers for scoring one cluster after another.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scorer {
-    /// The rows of the batch that a cluster gets.
+    /// The rows of the batch whose target is in the cluster.
     rows: Vec<u32>,
     /// Those rows of the layer's input, or of its gradient.
     x: Value,
@@ -21,12 +21,12 @@ pub(super) struct Scorer {
 }
 
 impl Scorer {
-    /// Runs the layer, the loss and the layer's backward pass, and takes the metrics. The loss of a row is that of the
-    /// head, whose target is a class or a cluster's entry, and that of the class in its cluster. The results are the
-    /// bits of doing each for all its rows at once.
+    /// Runs the layer, the loss and the layer's backward pass, and updates the metrics. The loss of a row is
+    /// that of the head, whose target is a class or a cluster's entry, plus that of the class within its
+    /// cluster. The results are the same bits as computing each for all rows at once.
     pub(super) fn score(&mut self, op: &mut AdaptiveOp, mut on: Scoring<'_>) {
         let finds = on.metrics.iter().any(|m| m.metric() == Metric::Accuracy);
-        // As for a dense layer the block takes the larger memory.
+        // As for a dense layer, the block uses the larger buffer.
         std::mem::swap(&mut on.block.data, on.workspace);
         if finds {
             self.likeliest.begin(op.tails.len(), on.x.rows());
@@ -49,7 +49,7 @@ impl Scorer {
         std::mem::swap(&mut on.block.data, on.workspace);
     }
 
-    /// Overwrites losses and `dx`, as far as they are the head's.
+    /// Overwrites losses and `dx` with the head's part.
     fn score_head(&mut self, op: &mut AdaptiveOp, on: &mut Scoring<'_>, finds: bool) {
         let (width, engine) = (op.head.outputs(), on.engine);
         let losses = std::mem::take(&mut on.losses);
@@ -71,7 +71,7 @@ impl Scorer {
         on.losses = losses;
     }
 
-    /// Adds to losses and `dx` what is a cluster's.
+    /// Adds a cluster's part to losses and `dx`.
     fn score_tail(&mut self, op: &mut AdaptiveOp, on: &mut Scoring<'_>, cluster: usize) {
         let Self { rows, x, dx, losses, .. } = self;
         let (engine, inputs, all) = (on.engine, on.x.width(), on.x.rows());
@@ -80,7 +80,7 @@ impl Scorer {
         rows.clear();
         rows.reserve(all);
         rows.extend((0..all as u32).filter(|&r| classes.contains(&(on.targets.ids[r as usize] as usize))));
-        // Which rows a cluster gets differs from batch to batch: memory is taken for all.
+        // The rows of a cluster vary from batch to batch, so memory is reserved for all of them.
         let most = all.min(blocks.most(width));
         tail.reserve(most);
         for (value, width) in [(&mut *x, inputs), (&mut *dx, inputs), (&mut *on.block, width)] {
@@ -113,7 +113,7 @@ impl Scorer {
     }
 }
 
-/// Takes the metrics that read every class.
+/// Updates the metrics that read every class.
 fn update_whole_rows(op: &mut AdaptiveOp, on: &mut Scoring<'_>) {
     let reads = |metric: Metric| metric != Metric::Accuracy && !metric.reads_losses();
     if !on.metrics.iter().any(|m| reads(m.metric())) {
@@ -132,7 +132,7 @@ fn update_whole_rows(op: &mut AdaptiveOp, on: &mut Scoring<'_>) {
     }
 }
 
-/// The targets of some rows, as classes of the cluster that begins at `first`.
+/// Copies the targets of some rows, as classes of the cluster that begins at `first`.
 fn take_targets(to: &mut RowTargets, from: &RowTargets, rows: &[u32], first: u32) {
     to.ids.clear();
     to.ids.extend(rows.iter().map(|&r| from.ids[r as usize] - first));

@@ -4,13 +4,13 @@ use super::Scoring;
 use crate::graph::Kind;
 use crate::layers::{Affine, Blocks};
 
-/// Runs the output layer, the loss and the layer's backward pass block by block. The results are the bits of doing it
-/// at once.
+/// Runs the output layer, the loss and the layer's backward pass block by block. The results are the same
+/// bits as processing all rows at once.
 pub(super) fn score(affine: &mut Affine, mut on: Scoring<'_>) {
     let (width, engine) = (affine.outputs(), on.engine);
     let losses_of_rows = std::mem::take(&mut on.losses);
-    // The block needs more memory than a piece of the layer's weights. It lies in the workspace, which is large
-    // for other operations, and the layer works where the block's would be.
+    // The block needs more memory than a piece of the layer's weights. It uses the workspace, which is large
+    // anyway because of other operations, and the layer works in the block's buffer instead.
     std::mem::swap(&mut on.block.data, on.workspace);
     for rows in Blocks::default().cut(on.x.rows(), width) {
         on.block.shape(rows.len(), Kind::Features(width));

@@ -1,4 +1,4 @@
-//! The likeliest class of every row of an adaptive softmax, without scoring every class.
+//! Finding the most likely class of every row of an adaptive softmax without scoring every class.
 
 use super::Scoring;
 use crate::graph::{Kind, Value};
@@ -7,28 +7,28 @@ use refrain_kernels::Engine;
 use refrain_kernels::elementwise::{copy_columns, permute_rows};
 use refrain_kernels::softmax::{argmax, log_softmax};
 
-/// The likeliest class of every row, as far as it was looked for.
+/// The most likely class of every row among those examined so far.
 ///
-/// No class is likelier than its cluster's entry, so a cluster is scored only for the rows where its entry is likelier
-/// than the best class found before. All comparisons are of the numbers that the whole output has, and of equal ones
-/// the first counts: the class is that of the largest output, whatever rounding makes of it.
+/// No class is more likely than its cluster's entry, so a cluster is scored only for rows where its entry is
+/// more likely than the best class so far. All comparisons use the values of the full output, and of equal
+/// ones the first counts. The result is therefore the class of the largest output, including any rounding.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Likeliest {
     /// Logarithms of the head's probabilities, some rows at a time.
     logs: Value,
-    /// Those of the clusters' entries, `(R, clusters)`.
+    /// The logarithms of the clusters' entries, `(R, clusters)`.
     entries: Vec<f32>,
     clusters: usize,
     classes: Vec<u32>,
     /// The logarithm of the class's probability.
     best: Vec<f32>,
-    /// Of the rows that a cluster gets: their entries and their largest columns.
+    /// For the rows scored in a cluster: their entries and their largest columns.
     shift: Vec<f32>,
     columns: Vec<u32>,
 }
 
 impl Likeliest {
-    /// The class of every row.
+    /// Returns the class of every row.
     pub(super) fn classes(&self) -> &[u32] {
         &self.classes
     }
@@ -44,7 +44,7 @@ impl Likeliest {
         self.columns.reserve(rows);
     }
 
-    /// Finds the likeliest class of the shortlist from the head's logits of the rows from `first` on.
+    /// Finds the most likely class of the shortlist from the head's logits for rows starting at `first`.
     pub(super) fn look_at_head(&mut self, engine: &Engine, shortlist: usize, logits: &Value, first: usize) {
         let rows = first..first + logits.rows();
         self.logs.shape(logits.rows(), Kind::Features(logits.width()));
@@ -62,7 +62,7 @@ impl Likeliest {
         }
     }
 
-    /// Looks for a likelier class in the clusters.
+    /// Searches the clusters for a more likely class.
     pub(super) fn look_at_tails(
         &mut self,
         op: &mut AdaptiveOp,

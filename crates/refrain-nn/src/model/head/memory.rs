@@ -1,4 +1,4 @@
-//! What an output takes with its loss and metrics.
+//! The memory of an output with its loss and metrics.
 
 use super::{Head, OutputLayer};
 use crate::graph::{Axis, EdgeId, Graph, Mode, grown, of_floats, of_rows, raise, total_of};
@@ -6,17 +6,17 @@ use crate::layers::{AdaptiveOp, Affine, Blocks};
 use crate::metrics::Metric;
 use std::any::Any;
 
-/// In bytes.
+/// Sizes in bytes.
 #[derive(Debug, Clone, Default)]
 pub(in crate::model) struct HeadMemory {
-    /// Each buffer that stays from batch to batch.
+    /// Each buffer that is kept from batch to batch.
     pub(in crate::model) kept: Vec<u64>,
-    /// The most of the workspace.
+    /// The largest use of the workspace.
     pub(in crate::model) workspace: u64,
 }
 
 impl HeadMemory {
-    /// For either of two batches, one after the other.
+    /// Raises the sizes to those of another batch.
     pub(in crate::model) fn join(&mut self, other: &Self) {
         raise(&mut self.kept, &other.kept);
         self.workspace = self.workspace.max(other.workspace);
@@ -24,12 +24,12 @@ impl HeadMemory {
 }
 
 impl Head {
-    /// The edge whose gradient it makes.
+    /// Returns the edge whose gradient the head computes.
     pub(in crate::model) fn seed(&self, graph: &Graph) -> EdgeId {
         self.layer.as_ref().map_or(self.edge, |(node, _)| graph.nodes[*node].inputs[0])
     }
 
-    /// A batch's targets, of this many sequences or rows.
+    /// Returns the size of a batch's targets, for this many sequences or rows.
     pub(in crate::model) fn target_bytes(&self, graph: &Graph, lanes: u64, rows: u64) -> u64 {
         let spec = graph.specs[self.edge.0];
         let rows = if spec.axis == Axis::Lanes { lanes } else { rows };
@@ -39,7 +39,7 @@ impl Head {
         }
     }
 
-    /// What a batch takes.
+    /// Returns the memory that a batch needs.
     pub(in crate::model) fn memory(&self, graph: &Graph, lanes: u64, steps: u64, mode: Mode) -> HeadMemory {
         let spec = graph.specs[self.edge.0];
         let rows = if spec.axis == Axis::Lanes { lanes } else { lanes.saturating_mul(steps) };
@@ -62,7 +62,7 @@ impl Head {
             return HeadMemory { kept: vec![own, metrics(rows)], workspace: 0 };
         };
         let op: &dyn Any = &*graph.nodes[*node].op;
-        // The layer packs its weights where the block would be, and the block lies in the workspace.
+        // The layer packs its weights in the block's buffer, and the block is in the workspace.
         match (layer, op.downcast_ref::<Affine>(), op.downcast_ref::<AdaptiveOp>()) {
             (OutputLayer::Affine, Some(affine), _) => {
                 let block = rows.min(Blocks::default().most(width) as u64);
@@ -85,7 +85,7 @@ impl Head {
             own,
             op.piece_bytes(mode),
             op.kept_bytes(most, mode),
-            // Which rows a cluster gets, and its rows of the input and of the gradient.
+            // The rows of a cluster, and their rows of the input and of the gradient.
             of_floats(rows).saturating_mul(2),
             moved.saturating_mul(2),
             of_floats(grown(most(head).max(largest))).saturating_mul(2),
@@ -93,7 +93,8 @@ impl Head {
         let mut workspace = tails().chain([head]).map(|width| of_rows(most(width), width)).max().unwrap_or(0);
         let metrics = || self.metrics.iter().map(|m| m.metric());
         if metrics().any(|m| m == Metric::Accuracy) {
-            // A logarithm a row and cluster, the best and its class, and those of the rows that a cluster gets.
+            // One logarithm per row and cluster, the best value and its class, and the values of a cluster's
+            // rows.
             let numbers = rows.saturating_mul(op.tails.len() as u64 + 4);
             kept.push(of_rows(most(head), head).saturating_add(of_floats(numbers)));
         }

@@ -19,20 +19,20 @@ pub(super) use memory::HeadMemory;
 use refrain_kernels::{AlignedVec, Engine};
 use std::any::Any;
 
-/// What training lowers and reports of one output.
+/// The loss and metrics of one output.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
-    /// What the loss reads: the output, or what its activation reads.
+    /// The edge that the loss reads: the output, or the input of its activation.
     edge: EdgeId,
     form: Form,
     loss: Loss,
     reduction: Reduction,
-    /// The output layer, where the loss runs it itself.
+    /// The output layer, if the loss runs it.
     layer: Option<(usize, OutputLayer)>,
     targets: RowTargets,
     losses: Vec<f32>,
     metrics: Vec<Accumulator>,
-    /// Whether batches add to them.
+    /// Whether batches update the metrics.
     takes_metrics: bool,
     names: Vec<String>,
     /// Some rows of the output, or of its gradient.
@@ -40,7 +40,7 @@ pub(super) struct Head {
     block_targets: RowTargets,
 }
 
-/// An output layer that the loss runs itself, some rows at a time, so that the output of all rows never exists.
+/// An output layer that the loss runs itself, some rows at a time, so that the full output is never stored.
 #[derive(Debug, Clone)]
 enum OutputLayer {
     Affine,
@@ -58,19 +58,19 @@ impl OutputLayer {
     }
 }
 
-/// What is scored of a batch, and what the output layer is given for it.
+/// A batch to be scored, and the data for the output layer.
 struct Scoring<'a> {
     engine: &'a Engine,
     params: &'a mut Params,
     loss: &'a Loss,
     form: Form,
-    /// Of the gradient.
+    /// The factor of the gradient.
     scale: f32,
     backward: bool,
     targets: &'a RowTargets,
     losses: &'a mut [f32],
     metrics: &'a mut [Accumulator],
-    /// Of the output layer.
+    /// The output layer's input.
     x: &'a Value,
     dx: Option<GradientSlot<'a>>,
     workspace: &'a mut AlignedVec,
@@ -80,7 +80,7 @@ struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Takes the losses of the block of logits, which with `backward` becomes its own gradient.
+    /// Computes the losses of the block of logits. With `backward`, replaces the logits with their gradient.
     fn take_loss(&mut self, losses: &mut [f32]) {
         let (engine, targets) = (self.engine, &*self.block_targets);
         if self.backward {
@@ -99,15 +99,15 @@ pub(super) struct HeadLoss {
     pub(super) rows: f64,
     /// `Σ weight`
     pub(super) weight: f64,
-    /// What the gradient is of is the sum times this.
+    /// The gradient is that of the sum times this factor.
     pub(super) scale: f64,
 }
 
 impl Head {
-    /// The head of an output. Activations and layers that the loss takes over join `skip`: nobody needs to run them.
+    /// Creates the head of an output. Activations and layers that the loss runs itself are added to `skip`.
     ///
     /// # Errors
-    /// When the loss or a metric cannot be taken of such an output.
+    /// Returns an error if the loss or a metric does not support the output.
     pub(super) fn new(
         graph: &Graph,
         output: EdgeId,
@@ -149,7 +149,7 @@ impl Head {
         })
     }
 
-    /// What the loss reads.
+    /// Returns the edge that the loss reads.
     pub(super) fn edge(&self) -> EdgeId {
         self.edge
     }
@@ -158,12 +158,12 @@ impl Head {
         &self.names
     }
 
-    /// The metrics of all rows since the last reset.
+    /// Returns the metrics over all rows since the last reset.
     pub(super) fn results(&self) -> impl Iterator<Item = f64> {
         self.metrics.iter().map(Accumulator::result)
     }
 
-    /// The sums of the metrics so far.
+    /// Returns the sums of the metrics so far.
     pub(super) fn means(&self) -> impl Iterator<Item = Mean> {
         self.metrics.iter().map(Accumulator::mean)
     }
@@ -172,7 +172,7 @@ impl Head {
         self.metrics.iter_mut().map(Accumulator::mean_mut)
     }
 
-    /// Sets whether batches add to the metrics from now on.
+    /// Sets whether further batches update the metrics.
     pub(super) fn take_metrics(&mut self, take: bool) {
         self.takes_metrics = take;
     }
@@ -181,11 +181,11 @@ impl Head {
         self.metrics.iter_mut().for_each(Accumulator::reset);
     }
 
-    /// Takes loss and metrics of what a forward pass left; with `backward` the gradient too, as far as this head
-    /// goes: backward continues from there.
+    /// Computes loss and metrics after a forward pass. With `backward`, also computes the gradient up to this
+    /// head's edge, from which the backward pass continues.
     ///
     /// # Errors
-    /// When the targets do not fit the output.
+    /// Returns an error if the targets do not fit the output.
     pub(super) fn score(
         &mut self,
         i: usize,
@@ -254,5 +254,5 @@ impl Head {
 }
 
 fn downcast<T: Op>(op: &mut dyn Any) -> &mut T {
-    op.downcast_mut().expect("`OutputLayer::of` looked at it")
+    op.downcast_mut().expect("`OutputLayer::of` checked the type")
 }

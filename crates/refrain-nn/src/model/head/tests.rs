@@ -12,7 +12,7 @@ use std::any::Any;
 
 const INPUTS: usize = 32;
 const CLASSES: usize = 200;
-/// Three clusters, the second of one class.
+/// Three clusters; the second has one class.
 const CUTOFFS: [usize; 3] = [20, 90, 91];
 const LANES: usize = 60;
 const STEPS: usize = 5;
@@ -37,7 +37,7 @@ fn model(loss: Loss, stddev: f32, threads: usize, blocks: Blocks) -> Model {
     model
 }
 
-/// Rows with these targets, and weights that differ.
+/// Returns rows with these targets and with different weights.
 fn batch(targets: Vec<u32>) -> Batch {
     let features = floats(3, ROWS * INPUTS);
     let input = BatchInput { steps: STEPS, features, ..BatchInput::default() };
@@ -46,13 +46,13 @@ fn batch(targets: Vec<u32>) -> Batch {
     Batch { lanes: LANES, inputs: vec![input], targets: vec![target], weights }
 }
 
-/// Every part of the classes but the first cluster, unequally often.
+/// Returns targets in every part of the classes except the first cluster, with different frequencies.
 fn targets() -> Vec<u32> {
     let class = |r: usize| [(r % 20) as u32, 90, 91 + (r * 7 % 109) as u32][[0, 2, 0, 1, 0, 2, 2][r % 7]];
     (0..ROWS).map(class).collect()
 }
 
-/// Loss and metrics, and every gradient, the input's last.
+/// Returns loss and metrics, and every gradient, the input's last.
 fn train(model: &mut Model, batch: &Batch) -> (Vec<f64>, Vec<Vec<f32>>) {
     model.reset_totals();
     model.test_step(batch, None).unwrap();
@@ -79,12 +79,13 @@ fn blocks_and_threads_change_no_bit() {
         let (other, slopes) = bits(threads, Blocks { rows, floats: 0 });
         let what = format!("{threads} threads, blocks of {rows} rows");
         assert_eq!(slopes, gradients, "{what}");
-        // The perplexity and the top k are sums over rows in f64, block by block.
+        // Perplexity and top k are sums over rows in f64, computed block by block.
         assert_eq!(other, totals, "{what}");
     }
 }
 
-/// Absolute for losses, relative to the largest of all for gradients: a few roundings of f32 at logarithms of up to 16.
+/// Absolute for losses, relative to the largest gradient for gradients: a few f32 roundings of logarithms up
+/// to 16.
 const TOLERANCE: f64 = 4e-6;
 
 #[test]
@@ -126,7 +127,8 @@ fn a_row_counts_where_its_target_is_the_largest_output() {
     for stddev in [0.0, 0.05, 0.3, 1.0, 4.0] {
         let mut model = model(Loss::SparseCategoricalCrossentropy, stddev, 2, Blocks { rows: 64, floats: 0 });
         if stddev == 0.0 {
-            // The first cluster is as likely as so many classes of the shortlist: its own are equal to those.
+            // The first cluster is as likely as that many classes of the shortlist, so its classes equal
+            // those.
             let mut bias = [0.0; CUTOFFS[0] + CUTOFFS.len()];
             bias[CUTOFFS[0]] = ((CUTOFFS[1] - CUTOFFS[0]) as f32).ln();
             model.set_weight_flat("adaptive_softmax/head/bias", &bias).unwrap();
@@ -139,7 +141,7 @@ fn a_row_counts_where_its_target_is_the_largest_output() {
         argmax(&model.engine, logs.view(), &mut largest);
         parts.iter_mut().for_each(|(part, seen)| *seen |= largest.iter().any(|c| part.contains(c)));
         let mut accuracy = |by: u32| {
-            // Packed rows are step by step, targets sequence by sequence.
+            // Packed rows are ordered by step, targets by sequence.
             let class = |i: usize| (largest[i % STEPS * LANES + i / STEPS] + by) % CLASSES as u32;
             batch.targets[0].ids = (0..ROWS).map(class).collect();
             model.reset_totals();

@@ -1,4 +1,4 @@
-//! Whole steps over parameters with different flags, against plain formulas in f64.
+//! Complete steps over parameters with different flags, compared with plain formulas in f64.
 
 use super::*;
 use crate::init::Initializer;
@@ -6,13 +6,13 @@ use crate::optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, RmsProp, Sgd};
 use crate::params::ParamSpec;
 use refrain_kernels::{Isa, Rows};
 
-/// Ten steps in f32 against f64, for weights up to 2 and steps up to 0.5: absolute.
+/// Absolute tolerance of ten steps in f32 against f64, for weights up to 2 and steps up to 0.5.
 const TEN_STEPS: f64 = 5e-6;
-/// One step whose numbers are worked out by hand, for weights and gradients up to 10: absolute.
+/// Absolute tolerance of one step computed by hand, for weights and gradients up to 10.
 const HAND: f32 = 2e-6;
 const STEPS: u64 = 10;
 
-/// Spans of these lengths; `decay` and `trainable` by span.
+/// Creates spans of these lengths with `decay` and `trainable` flags.
 fn params(spans: &[(usize, bool, bool)]) -> Params {
     let mut params = Params::default();
     for (i, &(len, decay, trainable)) in spans.iter().enumerate() {
@@ -24,12 +24,12 @@ fn params(spans: &[(usize, bool, bool)]) -> Params {
     params
 }
 
-/// Numbers within ±1.5 that differ between steps and between entries, with a few zeros.
+/// Returns numbers within ±1.5 that differ between steps and entries, with a few zeros.
 fn gradient(step: u64, entry: usize) -> f32 {
     if entry % 7 == 3 { 0.0 } else { 1.5 * ((step * 37 + entry as u64 * 11) as f32 * 0.7).sin() }
 }
 
-/// Sets the gradients of all spans, trained or not, and leaves what lies between them.
+/// Sets the gradients of all spans, trained or not, but not the gaps between them.
 fn set_gradients(params: &mut Params, step: u64) {
     let Flat { spans, gradients, .. } = params.flat();
     for range in spans.iter().map(Span::range) {
@@ -39,12 +39,12 @@ fn set_gradients(params: &mut Params, step: u64) {
     }
 }
 
-/// A rate that changes from step to step: a rule that scales its slots by it differently is found.
+/// Returns a rate that changes from step to step, to detect rules that scale their slots by it incorrectly.
 fn rate(step: u64) -> f64 {
     0.05 / (1.0 + 0.3 * step as f64)
 }
 
-/// Takes ten steps with and without decay; `rule(t, lr, g, slots)` is the change of one weight.
+/// Takes ten steps with and without decay. `rule(t, lr, g, slots)` returns the change of one weight.
 fn check(optimizer: impl Into<Optimizer>, start: f64, rule: impl Fn(i32, f64, f64, &mut [f64; 3]) -> f64) {
     const DECAY: f64 = 0.1;
     let mut optimizer = optimizer.into();
@@ -103,7 +103,7 @@ fn sgd_takes_keras_s_steps() {
     });
 }
 
-// From here on epsilon is large enough that its place in the formula shows.
+// From here on epsilon is large enough to reveal its position in the formula.
 
 #[test]
 fn rmsprop_takes_keras_s_steps() {
@@ -160,8 +160,8 @@ fn the_adam_family_takes_keras_s_steps() {
     });
 }
 
-/// One step of plain gradient descent with rate 1 from zero on two trained spans and a frozen one between:
-/// the weights are the negative clipped gradient.
+/// Takes one step of plain gradient descent with rate 1 from zero on two trained spans and a frozen one
+/// between them: the weights are the negative clipped gradient.
 fn clipped(optimizer: Sgd, first: [f32; 2], second: [f32; 2]) -> (Vec<f32>, StepReport) {
     let optimizer = optimizer.into();
     let mut params = params(&[(2, true, true), (2, true, false), (2, false, true)]);
@@ -169,7 +169,7 @@ fn clipped(optimizer: Sgd, first: [f32; 2], second: [f32; 2]) -> (Vec<f32>, Step
     values.fill(0.0);
     let ranges: Vec<_> = spans.iter().map(Span::range).collect();
     gradients[ranges[0].clone()].copy_from_slice(&first);
-    // Neither the norm nor a weight may see a frozen parameter's gradient.
+    // A frozen parameter's gradient must affect neither the norm nor a weight.
     gradients[ranges[1].clone()].fill(f32::INFINITY);
     gradients[ranges[2].clone()].copy_from_slice(&second);
     let mut state = OptimizerState::new(&optimizer, &params);
@@ -260,13 +260,13 @@ fn neighbours_with_equal_flags_are_one_run() {
     let alone = ranges(params(&flags), true);
     assert_eq!(alone, [(0..3, true), (16..32, true), (32..37, false), (64..68, false), (80..81, true)]);
     assert_eq!(ranges(params(&[(3, true, false)]), false), []);
-    // An empty span begins where its neighbour does: its flag must not become the neighbour's.
+    // An empty span begins at the same position as its neighbour; its flag must not apply to the neighbour.
     let p = params(&[(0, true, true), (4, false, true)]);
     assert_eq!(ranges(p, false), [(0..0, true), (0..4, false)]);
 }
 
-/// A table's gradient kept by rows is the one that is kept whole: the norm, the step, what a reader sees, and what
-/// another layer adds to it.
+/// A gradient stored by rows is equivalent to a full one: in the norm, the step, what readers see, and what
+/// other layers add to it.
 #[test]
 fn a_gradient_by_rows_is_the_whole_one() {
     const WIDTH: usize = 5;
@@ -338,7 +338,7 @@ fn slots_carry_their_names_and_start() {
     }
 }
 
-/// A checkpoint finds slots by name: after one step with the gradient 2 and the rate 0.5, by hand.
+/// A checkpoint finds slots by name. Values by hand after one step with gradient 2 and rate 0.5.
 #[test]
 fn slots_hold_what_their_names_say() {
     let check = |optimizer: Optimizer, want: &[(&str, f32)]| {
@@ -352,11 +352,11 @@ fn slots_hold_what_their_names_say() {
     };
     check(Sgd::default().momentum(0.9).into(), &[("momentum", -1.0)]);
     let rmsprop = RmsProp::default().rho(0.5).momentum(0.5).epsilon(0.25).centered(true);
-    // The variance is 2 − 1² + 0.25; the change 0.5 · 2 / √1.25.
+    // The variance is 2 − 1² + 0.25; the update is 0.5 · 2 / √1.25.
     let change = 1.0 / 1.25_f32.sqrt();
     check(rmsprop.into(), &[("velocity", 2.0), ("momentum", change), ("average_gradient", 1.0)]);
     check(Adagrad::default().into(), &[("accumulator", 4.1)]);
-    // The change is −2 · √1 / √(2 + 1).
+    // The update is −2 · √1 / √(2 + 1).
     let adadelta = Adadelta::default().rho(0.5).epsilon(1.0);
     check(adadelta.into(), &[("accumulated_grad", 2.0), ("accumulated_delta_var", 2.0 / 3.0)]);
     for name in ["adam", "adamw", "nadam"] {
@@ -365,7 +365,7 @@ fn slots_hold_what_their_names_say() {
     check(Adamax::default().into(), &[("momentum", 0.2), ("norm", 2.0)]);
 }
 
-/// Long enough that every number of threads shares the work differently.
+/// Long enough that each number of threads divides the work differently.
 #[test]
 fn threads_change_no_bit() {
     for clip in ["none", "clipnorm", "global_clipnorm"] {

@@ -1,4 +1,4 @@
-//! What a built model begins with, against the defaults that its layers document.
+//! The initial parameters of a built model, compared with the defaults that its layers document.
 
 use super::*;
 use crate::layers::{Dense, Embedding, Gru, LayerNormalization, Lstm, SimpleRnn};
@@ -8,7 +8,7 @@ const WORDS: usize = 1000;
 const WIDTH: usize = 300;
 const UNITS: usize = 64;
 const CLASSES: usize = 400;
-/// An entry of the Gram matrix of rows up to 256 long that were rounded to f32: absolute.
+/// Absolute tolerance of an entry of the Gram matrix of rows of length up to 256, rounded to f32.
 const ORTHONORMAL: f64 = 1e-6;
 
 fn model() -> Model {
@@ -44,7 +44,8 @@ fn kernels_are_glorot_uniform_over_all_gates() {
     check_uniform_values("embeddings", model.weight("embedding/embeddings").unwrap(), -0.05, 0.05);
 }
 
-/// The rows of the whole matrix are orthonormal. Four orthogonal blocks side by side would have rows of length 2.
+/// The rows of the whole matrix are orthonormal. Four orthogonal blocks side by side would have rows of
+/// length 2.
 #[test]
 fn recurrent_kernels_are_one_orthogonal_matrix() {
     let model = model();
@@ -59,7 +60,7 @@ fn recurrent_kernels_are_one_orthogonal_matrix() {
                 assert!(error < ORTHONORMAL, "{name}: rows {i} and {j} have the product {product}");
             }
         }
-        // The length of the rows fixes the variance; the entries' signs are free.
+        // The length of the rows determines the variance; the signs of the entries are free.
         check_moments(name, values, 0.0, 1.0 / (gates * UNITS) as f64, 3.0);
     }
 }

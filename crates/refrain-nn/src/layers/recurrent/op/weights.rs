@@ -1,4 +1,4 @@
-//! The two matrices and the bias: packed for a pass, and their gradients.
+//! The two matrices and the bias: packing them for a pass, and their gradients.
 
 use super::super::table::Table;
 use super::super::weight_drop::WeightDrop;
@@ -29,7 +29,7 @@ impl RecurrentOp {
         }
     }
 
-    /// The span, its rows, and how its columns lie in panels.
+    /// Returns the span, its number of rows, and the panel shape of its columns.
     pub(super) fn place(&self, weight: Weight) -> (SpanId, usize, PanelShape) {
         let shape = self.set.cell.arrangement(self.set.units);
         match weight {
@@ -38,17 +38,17 @@ impl RecurrentOp {
         }
     }
 
-    /// What stands for a matrix in training, if it is not the parameter itself.
+    /// Returns the dropped-out matrix that replaces the parameter in training, if any.
     pub(super) fn dropped(&self, weight: Weight) -> Option<&WeightDrop> {
         self.weight_drop.as_ref().filter(|_| weight == Weight::Recurrent)
     }
 
-    /// Whether [`Op::pack`] left the matrix that this pass uses.
+    /// Returns whether [`Op::pack`] packed the matrix for this pass.
     pub(super) fn is_packed(&self, cx: &Forward<'_>, weight: Weight) -> bool {
         cx.packed && (cx.mode == Mode::Infer || self.dropped(weight).is_none())
     }
 
-    /// A matrix packed for forward: as [`Op::pack`] left it, or packed in the workspace.
+    /// Returns a matrix packed for the forward pass, either by [`Op::pack`] or now in the workspace.
     pub(super) fn lend(&mut self, cx: &mut Forward<'_>, weight: Weight) -> Packed {
         let (span, depth, shape) = self.place(weight);
         if self.is_packed(cx, weight) {
@@ -69,7 +69,7 @@ impl RecurrentOp {
         }
     }
 
-    /// The transpose of a matrix, packed in the workspace.
+    /// Returns the transpose of a matrix, packed in the workspace.
     pub(super) fn pack_across(&self, cx: &mut Backward<'_>, weight: Weight) -> Packed {
         let (span, depth, order) = self.place(weight);
         let memory = std::mem::take(cx.workspace);
@@ -79,7 +79,8 @@ impl RecurrentOp {
         packed
     }
 
-    /// Adds to the gradient of a matrix what `product` adds to it when it is packed; with `drop` under its mask.
+    /// Adds to the gradient of a matrix. `product` adds to the packed gradient; with `drop`, the mask
+    /// applies.
     pub(super) fn add_gradient(
         &self,
         cx: &mut Backward<'_>,
@@ -106,8 +107,8 @@ impl RecurrentOp {
         *cx.workspace = gradient.into_storage();
     }
 
-    /// Adds the gradients of kernel, recurrent kernel and bias, of those that are trained; with `table` those of
-    /// kernel and bias from its rows, with `drop` that of the recurrent kernel under its mask.
+    /// Adds the gradients of kernel, recurrent kernel and bias, if they are trained. With `table`, kernel and
+    /// bias use the table's rows; with `drop`, the mask applies to the recurrent kernel.
     pub(super) fn add_gradients(
         &self,
         cx: &mut Backward<'_>,
