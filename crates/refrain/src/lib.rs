@@ -149,7 +149,7 @@
 //!
 //! # Models of text
 //!
-//! [`LanguageModel`] trains on characters, words or parts of words, and then generates, suggests and scores text
+//! [`LanguageModel`] trains on characters, words or subwords, and then generates, suggests and scores text
 //! ([`language_model`]). [`Classifier`] gives a text one of several labels ([`classifier`]), [`Tagger`] gives a label to every
 //! word ([`tagger`]). Each has a recipe with the program's defaults. [`open()`] reads any model file and returns the one that it
 //! holds.

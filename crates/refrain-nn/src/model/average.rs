@@ -1,7 +1,7 @@
 //! Averages of the parameters over training steps.
 
 use super::Model;
-use super::train::not_compiled;
+use super::compile::not_compiled;
 use crate::error::Error;
 use crate::params::Params;
 use refrain_kernels::optimizer::average;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod average;
+mod compile;
 mod differentiate;
 mod fresh;
 mod head;
@@ -13,6 +14,7 @@ mod recurrences;
 mod reduction;
 mod sequential;
 mod session;
+mod status;
 mod summary;
 mod totals;
 mod train;
@@ -20,6 +22,7 @@ mod training_state;
 
 pub use architecture::{Architecture, ArchitectureNode, InputSpec};
 pub use average::Averaging;
+pub use compile::{Compile, DEFAULT_SEED};
 pub use memory::{Memory, MemoryUse, PlannedModel, Work};
 pub use network::{Network, Tensor};
 pub use reduction::Reduction;
@@ -27,7 +30,6 @@ pub use sequential::Sequential;
 pub use session::Session;
 pub use summary::Summary;
 pub use totals::Totals;
-pub use train::{Compile, DEFAULT_SEED};
 pub use training_state::{AverageCounters, TrainingCounters, TrainingState};
 
 use crate::data::{Batch, BatchInput, Extent};
@@ -36,9 +38,9 @@ use crate::graph::{Axis, EdgeId, Graph, Kind};
 use crate::layers::LayerRegistry;
 use crate::params::{Params, SpanId};
 use crate::state::State;
+use compile::Training;
 use ndarray::{ArrayBase, Data, Dimension};
 use refrain_kernels::{Engine, row_step};
-use train::Training;
 
 /// A network with parameters. It can be run and, once compiled, trained.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use super::Model;
 use super::architecture::{Architecture, ArchitectureNode, InputSpec};
+use super::compile::{Compile, DEFAULT_SEED};
 use super::memory::PlannedModel;
-use super::train::{Compile, DEFAULT_SEED};
 use crate::error::Error;
 use crate::graph::{Axis, Budget, EdgeId, EdgeSpec, Graph, Kind, Plan, Refused};
 use crate::layers::{Layer, LayerRegistry, snake_case};

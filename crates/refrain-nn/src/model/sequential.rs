@@ -2,8 +2,8 @@
 
 use super::Model;
 use super::architecture::InputSpec;
+use super::compile::Compile;
 use super::network::Network;
-use super::train::Compile;
 use crate::error::Error;
 use crate::layers::Layer;
 

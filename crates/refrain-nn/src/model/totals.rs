@@ -1,7 +1,7 @@
 //! Running totals of loss and metrics, as a value.
 
 use super::Model;
-use super::train::not_compiled;
+use super::compile::not_compiled;
 use crate::error::Error;
 use crate::metrics::Mean;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Everything that determines how training continues, as a value.
 
 use super::average::{Averages, Averaging};
-use super::train::{Training, not_compiled};
+use super::compile::{Training, not_compiled};
 use super::{Architecture, Model, Network};
 use crate::error::Error;
 use crate::graph::Budget;
