@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 ///
 /// assert!(Range::SHARE.contains(0.0) && !Range::SHARE.contains(1.0));
 /// let error = Range::SHARE.check("dropout", 1.5).unwrap_err();
-/// assert_eq!(error.to_string(), "dropout is 1.5; expected a number from 0 and below 1");
+/// assert_eq!(error.to_string(), "dropout is 1.5; expected a number of at least 0 and below 1");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
@@ -30,7 +30,7 @@ impl Range {
     /// Above 0.
     pub const POSITIVE: Range = Range::open(f64::MIN_POSITIVE, f64::INFINITY, "a number above 0");
     /// From 0 to below 1.
-    pub const SHARE: Range = Range::open(0.0, 1.0, "a number from 0 and below 1");
+    pub const SHARE: Range = Range::open(0.0, 1.0, "a number of at least 0 and below 1");
     /// Above 0 and at most 1.
     pub const FACTOR: Range =
         Range { from: f64::MIN_POSITIVE, to: 1.0, closed: true, expected: "a number above 0 and at most 1" };

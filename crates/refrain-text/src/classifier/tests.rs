@@ -266,7 +266,7 @@ fn files_of_other_or_damaged_models_are_refused() {
         ("labels", serde_json::json!(["a", "b", "c"]), "3 labels"),
         ("labels", serde_json::json!(["b", "a"]), "in order"),
         ("max_length", serde_json::json!(0), "max_length"),
-        ("vocabulary", serde_json::json!("abcdefghijklmnop"), "does not read its vocabulary"),
+        ("vocabulary", serde_json::json!("abcdefghijklmnop"), "does not accept its vocabulary"),
         ("level", serde_json::json!("runes"), "cannot be read"),
     ] {
         let mut task = good.clone();

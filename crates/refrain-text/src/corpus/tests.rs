@@ -180,7 +180,7 @@ fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
 fn texts_without_a_word_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     for (text, what) in
-        [("", "is empty"), ("\u{feff}", "is empty"), ("\u{feff} \n\u{a0}", "holds nothing but blanks")]
+        [("", "is empty"), ("\u{feff}", "is empty"), ("\u{feff} \n\u{a0}", "contains only whitespace")]
     {
         let path = folder.path().join("text");
         std::fs::write(&path, text).expect("it can be written");

@@ -181,7 +181,7 @@ fn a_saved_tagger_is_the_same_and_no_other_model_is_one() {
         (
             "labels",
             serde_json::json!(["a", "b"]),
-            "[1, 1, 4] numbers of a text of one step, and it has 2 labels",
+            "shape [1, 1, 4] for a text of one step, but it has 2 labels",
         ),
         ("max_length", serde_json::json!(0), "max_length"),
     ] {
