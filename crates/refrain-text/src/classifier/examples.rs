@@ -142,8 +142,8 @@ fn groups(examples: &[LabelledText], identical: Identical) -> BTreeMap<&str, Vec
     groups
 }
 
-/// A Fisher–Yates shuffle from the end, different for each label. Each draw is scaled by a 128-bit multiplication,
-/// which gives the same result on every machine and with every version of the random number crates.
+/// Returns a Fisher–Yates shuffle from the end, different for each label. Each draw is scaled by a 128-bit
+/// multiplication, which gives the same result on every machine and with every version of the random number crates.
 fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
