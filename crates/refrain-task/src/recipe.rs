@@ -10,9 +10,9 @@ use std::fmt;
 /// Everything that determines a trained model, apart from the data: the network's settings and the training
 /// settings.
 ///
-/// Checkpoints and model files store it as JSON. Derive [`Serialize`] and `Deserialize` with `#[serde(default,
-/// deny_unknown_fields)]`, so that a mistyped setting is an error, and keep the training settings in a field
-/// `training`.
+/// Checkpoints and model files store it as JSON. Derive [`Serialize`] and `Deserialize` with
+/// `#[serde(default, deny_unknown_fields)]`, so that a mistyped setting is an error, and keep the training settings in
+/// a field `training`.
 pub trait Recipe: Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned {
     /// Returns the training settings.
     fn training(&self) -> &TrainingSettings;

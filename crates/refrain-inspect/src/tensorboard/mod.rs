@@ -11,9 +11,9 @@
 //! [`TensorBoard`] writes them from `fit`, like Keras's callback of the same name. [`log_parameters`],
 //! [`log_gradients`] and [`log_recurrences`] write the same data for other kinds of training.
 //!
-//! `tensorboard --logdir logs` shows every folder of events below `logs` as a run. TensorBoard keeps a random
-//! sample of a thousand scalars, five hundred histograms and ten texts per tag; `--samples_per_plugin
-//! scalars=100000` keeps more.
+//! `tensorboard --logdir logs` shows every folder of events below `logs` as a run. TensorBoard keeps a random sample of
+//! a thousand scalars, five hundred histograms and ten texts per tag; the option
+//! `--samples_per_plugin scalars=100000` keeps more.
 //!
 //! The files are TensorFlow's TFRecords, each with one protobuf message `Event`, as defined in `event.proto`,
 //! `summary.proto` and `tensor.proto` of TensorBoard 2.21. Scalars and histograms use the version 1 format, which

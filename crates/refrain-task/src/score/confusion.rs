@@ -143,8 +143,8 @@ impl Confusion {
         self.labels.iter().enumerate().map(score).collect()
     }
 
-    /// Returns the mean F1 of the labels that occur in the data or were predicted, as scikit-learn's `f1_score(…,
-    /// average="macro")`; 0 without examples.
+    /// Returns the mean F1 of the labels that occur in the data or were predicted, as scikit-learn's
+    /// `f1_score(…, average="macro")`; 0 without examples.
     pub fn macro_f1(&self) -> f64 {
         let classes = self.classes();
         let seen = classes.iter().enumerate().filter(|(i, class)| class.support + self.predicted(*i) > 0);

@@ -78,7 +78,7 @@ impl Classifier {
         self.codec().encode(text).len() > self.max_length()
     }
 
-    /// Returns for each text all labels, the likeliest first; ties are in label order. The probabilities add up to
+    /// Returns all labels for each text, the likeliest first; ties are in label order. The probabilities add up to
     /// 1. Each text's probabilities are independent of the other texts.
     ///
     /// # Errors

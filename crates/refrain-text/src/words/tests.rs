@@ -119,9 +119,8 @@ fn texts_already_cut_are_written_as_a_person_would() -> Result<()> {
     Ok(())
 }
 
-/// Splits as `text.replace("
-/// ", " <eos> ").split()`. TensorFlow's and Zaremba's readers add no spaces and need none: in their files, every
-/// line starts and ends with a space.
+/// Splits as `text.replace("\n", " <eos> ").split()`. TensorFlow's and Zaremba's readers add no spaces and need none:
+/// in their files, every line starts and ends with a space.
 fn penn_words(text: &str) -> Vec<String> {
     text.replace('\n', " <eos> ").split_whitespace().map(str::to_owned).collect()
 }
