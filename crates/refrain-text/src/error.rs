@@ -85,7 +85,7 @@ pub enum Error {
     },
 
     /// There are fewer than two labels.
-    #[error("the texts have {}; expected at least two different labels", labels(got))]
+    #[error("the texts have {}; expected at least two labels", labels(got))]
     Labels {
         /// The labels found.
         got: Vec<String>,
