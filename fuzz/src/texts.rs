@@ -101,7 +101,7 @@ pub fn corpus(bytes: &[u8]) {
         }
         (Err(error), Err((file, None))) => {
             assert!(
-                error.starts_with(&format!("text {file} ")) && error.contains("expected a text"),
+                error.starts_with(&format!("text {file} ")) && error.contains("expected text"),
                 "{error}"
             );
             return;

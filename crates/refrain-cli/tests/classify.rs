@@ -190,8 +190,8 @@ fn wrong_input_is_refused_before_anything_is_done() {
             &["`label` has 1 text", "heading"],
         ),
         ("latin.tsv", b"day\tcaf\xe9\n", &["latin.tsv is not UTF-8", "offset 7"]),
-        ("empty.tsv", b"", &["empty.tsv: there is no line with a text"]),
-        ("blank.tsv", b"\n \n", &["blank.tsv: there is no line with a text"]),
+        ("empty.tsv", b"", &["empty.tsv: no labelled texts found"]),
+        ("blank.tsv", b"\n \n", &["blank.tsv: no labelled texts found"]),
     ];
     for (name, bytes, _) in cases {
         place.write(name, bytes);

@@ -19,7 +19,7 @@ fn follow(place: &Place, arguments: &[&str], options: &[&str]) {
     // Lower by more than the rounding of numbers in messages.
     let limit = (start["memory"]["total"].as_u64().unwrap() * 9 / 10).to_string();
     let too_large = [arguments, &["--memory", &limit]].concat();
-    place.refused(&too_large, &["the run needs ", ", but may take ", "is the limit set with --memory"]);
+    place.refused(&too_large, &["the run needs ", ", but may use at most ", "is the limit set with --memory"]);
     let ways = suggested(&place.run(&too_large).stderr);
     for option in options {
         assert!(ways.iter().any(|way| way[0] == *option), "no {option} in {ways:?}");
@@ -77,7 +77,7 @@ fn a_tagger_that_needs_too_much_is_refused_and_its_suggestions_fit() {
 #[test]
 fn a_limit_that_nothing_fits_says_so() {
     let place = Place::new();
-    let nothing = "the least that options could lower it to is 13";
+    let nothing = "even the smallest settings tried would need 13";
     place.refused(&tiny(&["train", "text", "song.txt", "--memory", "1M"]), &[nothing]);
 }
 
@@ -88,7 +88,7 @@ fn a_giant_is_refused_before_it_is_made() {
     let giant = [
         "train", "text", "song.txt", "--steps", "16", "--units", "16384", "--layers", "64", "--memory", "8G",
     ];
-    place.refused(&giant, &["the run needs 4.9 TB (checkpoint 1.6 TB", "but may take 8.0 GB"]);
+    place.refused(&giant, &["the run needs 4.9 TB (checkpoint 1.6 TB", "but may use at most 8.0 GB"]);
 }
 
 #[test]

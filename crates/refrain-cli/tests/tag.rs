@@ -176,7 +176,7 @@ fn a_model_goes_on_with_other_sentences() {
 fn wrong_input_is_refused_before_anything_is_done() {
     let place = place();
     for (name, text, phrases) in [
-        ("empty.txt", "", &["empty.txt: there is no word with a label"][..]),
+        ("empty.txt", "", &["empty.txt: no labelled words found"][..]),
         ("one.txt", "a/X b/X\n", &["one.txt", "only `X`", "at least two"]),
         ("short.txt", "a X\nb\n", &["short.txt, line 2: `b` has no label", "a word and its label"]),
         ("odd.txt", "a/X b/Y\nc\n", &["odd.txt, line 2: `c` has no label", "as in the first line"]),
@@ -193,7 +193,10 @@ fn wrong_input_is_refused_before_anything_is_done() {
     place.refused(&folder, &["cannot write new/: it is not the name of a file"]);
     place.refused(&["train", "tag", "missing"], &["cannot read missing: file not found"]);
     place.refused(&["train", "tag", "."], &[". is a folder; expected a file or a pipe"]);
-    place.refused(&["train", "tag", "names.conll", "--min-count", "2"], &["min-count", "it is for words"]);
+    place.refused(
+        &["train", "tag", "names.conll", "--min-count", "2"],
+        &["min-count", "applies to words only"],
+    );
     place.refused(&["train", "tag", "names.conll", "--init", "m", "--units", "3"], &["--units", "--init"]);
     assert_eq!(
         place.names(),

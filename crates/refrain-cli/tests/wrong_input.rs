@@ -24,7 +24,7 @@ fn texts() {
     train(&place, &["nowhere.txt"], &["nowhere.txt", "file not found"]);
     train(&place, &["empty"], &["folder empty", "no .txt or .txt.gz file"]);
     train(&place, &["none.txt"], &["none.txt is empty"]);
-    train(&place, &["blank.txt"], &["blank.txt holds nothing but blanks"]);
+    train(&place, &["blank.txt"], &["blank.txt contains only whitespace"]);
     train(&place, &["latin.txt"], &["latin.txt is not UTF-8", "offset 3", "0xe9"]);
     for level in ["char", "word"] {
         train(

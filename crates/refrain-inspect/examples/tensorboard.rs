@@ -1,4 +1,4 @@
-//! Writes event files of every kind into a folder, and beside them what they hold, as JSON: for `.ci/tensorboard`,
+//! Writes event files of every kind into a folder, and their expected contents as JSON, for `.ci/tensorboard`,
 //! which reads them with TensorBoard.
 //!
 //! `cargo run -p refrain-inspect --example tensorboard -- FOLDER`, then `tensorboard --logdir FOLDER/logs`
@@ -18,14 +18,14 @@ use std::path::{Path, PathBuf};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What the folder holds, run by run.
+/// The contents of the folder, run by run.
 struct Log {
     folder: PathBuf,
     expected: Map<String, Value>,
 }
 
 impl Log {
-    /// Notes a value under its run, kind and tag.
+    /// Records a value under its run, kind and tag.
     fn expect(&mut self, run: &str, kind: &str, tag: &str, point: Value) {
         let mut at = self.expected.entry(run).or_insert_with(|| json!({}));
         for key in [kind, tag] {
@@ -53,7 +53,7 @@ impl Log {
         Ok(())
     }
 
-    /// The values themselves are noted, for their counts to be made again.
+    /// Records the values themselves, so that the counts can be recomputed.
     fn histogram(
         &mut self,
         (writer, run): (&mut EventWriter, &str),
@@ -77,7 +77,7 @@ impl Log {
     }
 }
 
-/// Numbers, distributions and texts that are unlike those of every day, under names that are.
+/// Writes unusual numbers, distributions and texts under unusual names.
 fn values(log: &mut Log) -> Result<()> {
     let run = "values";
     let mut writer = log.writer(run)?;
@@ -108,7 +108,7 @@ fn values(log: &mut Log) -> Result<()> {
     Ok(writer.flush()?)
 }
 
-/// A run that was killed while it wrote, and went on twice from an earlier step.
+/// Writes a run that was killed while writing, and resumed twice from an earlier step.
 fn restarts(log: &mut Log) -> Result<()> {
     let run = "restarts";
     for (start, end, lasting) in [(1, 60, 40), (41, 80, 70), (71, 100, 100)] {
@@ -132,7 +132,7 @@ fn restarts(log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// Two runs to compare, with what came of them in folders below.
+/// Writes two runs to compare, with their results in folders below.
 fn sessions(log: &mut Log) -> Result<()> {
     for (i, (cell, rate, tie)) in [("gru", 0.1, true), ("lstm", 0.01, false)].into_iter().enumerate() {
         let run = format!("sessions/{cell}");
@@ -184,11 +184,11 @@ impl Checkpoints for Kill {
     }
 }
 
-/// What is noted of a run as it goes on.
+/// What is recorded of a run in progress.
 #[derive(Default)]
 struct Seen {
     losses: Vec<(u64, f64)>,
-    /// Of each epoch's first batch: tags and values.
+    /// Tags and values of each epoch's first batch.
     histograms: Vec<(u64, String, Vec<f32>)>,
 }
 
@@ -213,7 +213,7 @@ fn options<'a>() -> Fit<'a> {
     Fit { epochs: 4, batch_size: 8, validation_split: 0.2, ..Fit::default() }
 }
 
-/// A `fit` that came to its end and is taken up again from its eighth batch, the last of the second epoch.
+/// Writes a `fit` that ran to its end and is then resumed from its eighth batch, the last of the second epoch.
 fn fit(log: &mut Log) -> Result<()> {
     let x = Array2::from_shape_fn((40, 5), |(n, t)| (n * 3 + t * t) as u32 % 7);
     let y = Array1::from_shape_fn(40, |n| n as u32 % 3);
@@ -259,7 +259,7 @@ fn fit(log: &mut Log) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let folder = std::env::args().nth(1).ok_or("which folder?")?;
+    let folder = std::env::args().nth(1).ok_or("usage: tensorboard FOLDER")?;
     let folder = Path::new(&folder);
     let mut log = Log { folder: folder.join("logs"), expected: Map::new() };
     values(&mut log)?;

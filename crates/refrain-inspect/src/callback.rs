@@ -1,4 +1,4 @@
-//! The gradient through time as training goes on.
+//! The gradient through time during training.
 
 use crate::error::Result;
 use crate::flow::norm;
@@ -11,15 +11,16 @@ use refrain_plot::{Heatmap, Picture, Scale};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Looks into every so-many-th batch of [`Model::fit`]: the norms of the gradient by the states of each recurrent layer,
-/// step by step. The first batch is looked into. Batches between cost nothing.
+/// Records the gradient through time in every `every`-th batch of [`Model::fit`]: the norms of the gradient with
+/// respect to the states of each recurrent layer, step by step. The first batch is recorded. The other batches cost
+/// nothing.
 ///
-/// The gradient is that of the batch's whole loss, as training follows it. Of a model that gives one answer a sequence
-/// it is the flow from the last step back; where each step has a loss, those of all steps after one add up in it, and
-/// [`gradient_flow`](crate::flow::gradient_flow) takes them apart.
+/// The gradient is that of the batch's whole loss, as used for training. For a model with one output per sequence,
+/// it is the flow back from the last step. If each step has a loss, the gradients of all later losses add up, and
+/// [`gradient_flow`](crate::flow::gradient_flow) separates them.
 pub struct GradientFlow<'a> {
     every: u64,
-    /// Batches so far.
+    /// Number of batches so far.
     batches: u64,
     seen: Vec<FlowSeen>,
     each: Option<Each<'a>>,
@@ -27,20 +28,20 @@ pub struct GradientFlow<'a> {
 
 type Each<'a> = Box<dyn FnMut(&FlowSeen) + 'a>;
 
-/// One recurrent layer in one batch of training.
+/// One recurrent layer in one training batch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowSeen {
-    /// The batch, counted from 0 since training began.
+    /// The batch, counted from 0 since the start of training.
     pub batch: u64,
-    /// The epoch, from 0.
+    /// The epoch, counted from 0.
     pub epoch: usize,
     /// The layer's name.
     pub layer: String,
-    /// The root mean square over the sequences of the norm of the gradient by the hidden state, from the last step back.
-    /// What is beyond an f32 is -1, as JSON has no infinity.
+    /// The root mean square over the sequences of the norm of the gradient with respect to the hidden state, from
+    /// the last step back. A value beyond f32 range is -1, because JSON has no infinity.
     pub hidden: Vec<f64>,
-    /// The same by the cell state; empty where there is none.
+    /// The same for the cell state; empty if there is none.
     pub cell: Vec<f64>,
 }
 
@@ -52,19 +53,19 @@ struct Saved {
 }
 
 impl<'a> GradientFlow<'a> {
-    /// Looks into every `every`-th batch; 0 is as 1.
+    /// Records every `every`-th batch; 0 is treated as 1.
     pub fn new(every: u64) -> Self {
         Self { every: every.max(1), batches: 0, seen: Vec::new(), each: None }
     }
 
-    /// Hands what it sees to `each`, too.
+    /// Calls `each` with each record.
     #[must_use]
     pub fn each(mut self, each: impl FnMut(&FlowSeen) + 'a) -> Self {
         self.each = Some(Box::new(each));
         self
     }
 
-    /// What it has seen since training began.
+    /// Returns everything recorded since training began.
     pub fn seen(&self) -> &[FlowSeen] {
         &self.seen
     }
@@ -73,10 +74,10 @@ impl<'a> GradientFlow<'a> {
         self.batches.is_multiple_of(self.every)
     }
 
-    /// It in words and a figure for each layer.
+    /// Describes the records in sentences, with a figure for each layer.
     ///
     /// # Errors
-    /// When a figure cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut layers: Vec<&str> = self.seen.iter().map(|seen| seen.layer.as_str()).collect();
         layers.sort_unstable();
@@ -92,8 +93,8 @@ impl<'a> GradientFlow<'a> {
             name: "gradient-flow-training",
             title: "The gradient through time during training".to_owned(),
             intro: format!(
-                "The norm of the gradient by each step's hidden state, of the loss of whole batches, in every {} of \
-                 training. Where each step has a loss, those of all later steps add up in it.",
+                "The norm of the gradient of the batch's loss with respect to the hidden state at each step, \
+                 for every {} of training. If each step has a loss, the gradients of all later losses add up.",
                 if self.every == 1 { "batch".to_owned() } else { format!("{}-th batch", self.every) }
             ),
             findings,
@@ -104,12 +105,12 @@ impl<'a> GradientFlow<'a> {
     }
 }
 
-/// First and last step of a batch.
+/// Describes the first and the last step of a batch.
 fn sentence(seen: &FlowSeen) -> String {
     let (Some(&last), Some(&first)) = (seen.hidden.first(), seen.hidden.last()) else {
         return format!("`{}`, batch {}: its sequences have no steps.", seen.layer, seen.batch);
     };
-    let said = |norm: f64| if norm < 0.0 { "beyond an f32".to_owned() } else { number(norm) };
+    let said = |norm: f64| if norm < 0.0 { "beyond f32 range".to_owned() } else { number(norm) };
     format!(
         "`{}`, batch {}: the gradient's norm is {} at the last of {} and {} at the first.",
         seen.layer,
@@ -120,7 +121,7 @@ fn sentence(seen: &FlowSeen) -> String {
     )
 }
 
-/// Batches from top to bottom, steps from left to right; none where nothing can be drawn.
+/// Draws batches from top to bottom and steps from left to right; `None` if there is nothing to draw.
 fn figure(layer: &str, of: &[&FlowSeen]) -> Result<Option<Figure>> {
     let steps = of.iter().map(|seen| seen.hidden.len()).max().unwrap_or(0);
     let power = |seen: &FlowSeen, back: usize| match seen.hidden.get(back) {
@@ -133,15 +134,15 @@ fn figure(layer: &str, of: &[&FlowSeen]) -> Result<Option<Figure>> {
     if low > high {
         return Ok(None);
     }
-    let scale = Scale::sequential(low, high.max(low + 1.0)).label("power of ten of the norm of dL/dh");
+    let scale = Scale::sequential(low, high.max(low + 1.0)).label("log10 of the norm of dL/dh");
     let map = Heatmap::new(format!("The gradient through time of {layer}")).scale(scale);
-    let map = map.x_label("step (the last one on the right)").y_label("batch of training");
+    let map = map.x_label("step (the last one on the right)").y_label("training batch");
     let map = of.iter().fold(map, |map, seen| {
         map.row(seen.batch.to_string(), (0..steps).rev().map(|back| power(seen, back)))
     });
     let description = of.last().map(|seen| sentence(seen)).unwrap_or_default();
-    let reading = "Each row is a batch, from the first below the title to the last. A gradient that vanishes fades to the \
-                   left; a struck cell is a gradient of 0, one beyond an f32, or a step that no sequence has.";
+    let reading = "Each row is a batch, the first at the top. A gradient that vanishes fades to the left. A \
+                   crossed-out cell is a gradient of 0, one beyond f32 range, or a step that no sequence has.";
     Ok(Some(Figure {
         name: format!("gradient-flow-training-{}", crate::say::slug(layer)),
         reading: reading.to_owned(),
@@ -149,7 +150,7 @@ fn figure(layer: &str, of: &[&FlowSeen]) -> Result<Option<Figure>> {
     }))
 }
 
-/// What a probed backward pass left.
+/// Reads what a probed backward pass recorded.
 fn read(model: &Model, batch: u64, epoch: usize) -> Vec<FlowSeen> {
     let layer = |seen: refrain_nn::Recurrence<'_>| {
         let layout = seen.layout();

@@ -1,4 +1,4 @@
-//! Why a look into a model fails.
+//! Errors of this crate.
 
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -7,7 +7,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The model, its data or a file.
+    /// An error of the model, its data or a file.
     #[error(transparent)]
     Model(#[from] refrain_nn::Error),
 
@@ -15,23 +15,23 @@ pub enum Error {
     #[error(transparent)]
     Plot(#[from] refrain_plot::Error),
 
-    /// The model cannot be looked into in this way.
+    /// The model does not support this inspection.
     #[error("cannot {what}: {reason}")]
     Unsupported {
-        /// What was asked for.
+        /// The requested operation.
         what: String,
-        /// Why it is not possible, and what is.
+        /// Why it is not possible, and what is possible instead.
         reason: String,
     },
 
     /// A setting is out of range.
     #[error("{setting} is {got}; expected {expected}")]
     Setting {
-        /// Its name.
+        /// The setting's name.
         setting: &'static str,
-        /// What was got.
+        /// The value given.
         got: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
     },
 }

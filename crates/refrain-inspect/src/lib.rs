@@ -1,4 +1,4 @@
-//! Looks into recurrent networks.
+//! Tools to inspect recurrent networks.
 #![forbid(unsafe_code)]
 
 mod activations;

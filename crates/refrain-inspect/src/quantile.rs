@@ -1,18 +1,18 @@
-//! Quantiles of a few numbers.
+//! Quantiles of small sets.
 
-/// The quantile of sorted numbers, between neighbours as NumPy interpolates; NaN of none.
+/// Returns a quantile of sorted numbers, interpolated as NumPy does; NaN for an empty slice.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let place = share * last as f64;
     let (below, part) = (place.floor() as usize, place.fract());
-    // Beside an infinite neighbour 0 · ∞ would be no number.
+    // With an infinite neighbour, 0 · ∞ would be NaN.
     if part == 0.0 || sorted[below] == sorted[below + 1] {
         return sorted[below];
     }
     sorted[below] + (sorted[below + 1] - sorted[below]) * part
 }
 
-/// The middle one.
+/// Returns the median.
 pub(crate) fn median(mut of: Vec<f64>) -> f64 {
     of.sort_by(f64::total_cmp);
     quantile(&of, 0.5)

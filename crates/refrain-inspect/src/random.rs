@@ -1,4 +1,4 @@
-//! Random sequences, for a model that is looked at without data.
+//! Random sequences, for inspecting a model without data.
 
 use crate::error::Result;
 use crate::sample::Sample;
@@ -10,11 +10,11 @@ use refrain_nn::data::{Batch, BatchInput, BatchTarget};
 use refrain_nn::{Activation, Architecture, Model};
 
 impl Sample {
-    /// Sequences that a model can read: features are normal with mean 0 and variance 1, ids uniform over what the
-    /// embedding has but for 0, which is padding or unknown by custom. Their targets are random too.
+    /// Creates sequences that a model can read. Features are normal with mean 0 and variance 1. Ids are uniform
+    /// over the embedding's range except 0, which is usually padding or unknown. The targets are random too.
     ///
     /// # Errors
-    /// When the model does not run on them.
+    /// If the model does not run on them.
     pub fn random(model: &mut Model, sequences: usize, steps: usize, seed: u64) -> Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let architecture = model.architecture();
@@ -40,14 +40,14 @@ impl Sample {
         Self::new(batch, of).with_random_targets(model, seed)
     }
 
-    /// The same inputs with random targets: classes after a softmax and 0 or 1 after a sigmoid, equally likely; else
-    /// normal numbers.
+    /// Returns the same inputs with random targets: equally likely classes after a softmax, equally likely 0 and 1
+    /// after a sigmoid, otherwise normal numbers.
     ///
     /// # Errors
-    /// When the model does not run on the inputs.
+    /// If the model does not run on the inputs.
     pub fn with_random_targets(mut self, model: &mut Model, seed: u64) -> Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        // Other numbers than the inputs of the same seed.
+        // Different from the inputs of the same seed.
         random.set_stream(1);
         self.batch.targets.clear();
         let outputs = model.predict_batch(&self.batch, None)?;
@@ -75,7 +75,7 @@ impl Sample {
     }
 }
 
-/// How many ids the layers after an input know: at least one.
+/// Returns how many ids the layers after an input accept, at least one.
 fn known_ids(architecture: &Architecture, input: usize) -> u32 {
     let reads =
         architecture.layers.iter().filter(|layer| layer.inputs.iter().any(|&(node, _)| node == input));

@@ -1,32 +1,32 @@
-//! What a model is looked at with: some sequences.
+//! The data to inspect a model with.
 
 use crate::error::{Error, Result};
 use refrain_nn::data::{Batch, BatchInput, Extent};
 use refrain_nn::{Architecture, Model};
 
-/// Sequences to look at.
+/// Sequences to inspect a model with.
 #[derive(Debug, Clone, Default)]
 pub struct Sample {
     /// `N` sequences of up to `T` steps, with targets.
     pub batch: Batch,
-    /// What each step of each sequence reads, as it is shown: for models of text.
+    /// The token at each step of each sequence, as displayed, for models of text.
     pub tokens: Option<Vec<Vec<String>>>,
-    /// What it is, in words: `32 excerpts of 200 characters of input.txt`.
+    /// A description: `32 excerpts of 200 characters of input.txt`.
     pub of: String,
 }
 
 impl Sample {
-    /// A batch and what it is in words.
+    /// Creates a sample from a batch and its description.
     pub fn new(batch: Batch, of: impl Into<String>) -> Self {
         Self { batch, tokens: None, of: of.into() }
     }
 }
 
-/// The steps of each sequence that the recurrent layers read: those which neither a length, nor a mask, nor a masking
-/// layer leaves out.
+/// Returns the steps of each sequence that the recurrent layers read: those not excluded by a length, a mask or a
+/// masking layer.
 ///
 /// # Errors
-/// When the batch does not fit the model, or the model has no recurrent layer to ask.
+/// If the batch does not fit the model, or the model has no recurrent layer.
 pub(crate) fn real_steps(model: &mut Model, batch: &Batch) -> Result<Vec<Vec<usize>>> {
     if !masks(model.architecture()) {
         let Some(input) = batch.inputs.first() else { return Ok(vec![Vec::new(); batch.lanes]) };
@@ -35,14 +35,14 @@ pub(crate) fn real_steps(model: &mut Model, batch: &Batch) -> Result<Vec<Vec<usi
     model.predict_batch(batch, None)?;
     model.reset_states();
     let Some(seen) = model.recurrences().next() else {
-        return Err(unsupported("look at this model", "it has no recurrent layer"));
+        return Err(unsupported("inspect this model", "it has no recurrent layer"));
     };
     let layout = seen.layout();
     let steps = |n| (0..layout.length(n)).map(move |t| layout.source(layout.row(n, t))).collect();
     Ok((0..batch.lanes).map(steps).collect())
 }
 
-/// The real steps of a sequence by its batch alone.
+/// Returns the unmasked steps of a sequence, according to its batch only.
 fn extent(input: &BatchInput, n: usize) -> Vec<usize> {
     match input.extent {
         Extent::Full => (0..input.steps).collect(),
@@ -54,13 +54,13 @@ fn extent(input: &BatchInput, n: usize) -> Vec<usize> {
     }
 }
 
-/// Whether a layer leaves steps out by what they hold.
+/// Returns whether a layer masks steps by their values.
 fn masks(architecture: &Architecture) -> bool {
     let masks = |config: &serde_json::Value| config.get("mask_zero").is_some_and(|on| on == true);
     architecture.layers.iter().any(|layer| layer.class_name == "Masking" || masks(&layer.config))
 }
 
-/// Whether a recurrent layer reads its sequences from their end.
+/// Returns whether a recurrent layer reads its sequences backwards.
 pub(crate) fn goes_backwards(architecture: &Architecture, layer: &str) -> bool {
     let (node, within) = layer.split_once('/').unwrap_or((layer, ""));
     architecture.layers.iter().find(|of| of.name == node).is_some_and(|of| match of.class_name.as_str() {
@@ -69,19 +69,19 @@ pub(crate) fn goes_backwards(architecture: &Architecture, layer: &str) -> bool {
     })
 }
 
-/// Whether any layer does.
+/// Returns whether any layer reads backwards.
 pub(crate) fn reads_backwards(architecture: &Architecture) -> bool {
     let backwards = |config: &serde_json::Value| config.get("go_backwards").is_some_and(|on| on == true);
     architecture.layers.iter().any(|layer| layer.class_name == "Bidirectional" || backwards(&layer.config))
 }
 
-/// Refuses parameters that are not finite: every number after them would be none.
+/// Returns an error if a parameter is not finite, because all further results would be NaN.
 pub(crate) fn check_parameters(model: &Model, what: &str) -> Result<()> {
     for span in model.params().spans() {
         let values = model.weight(&span.name)?;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let reason = format!(
-                "its parameter `{}` holds {} at place {at}: training has diverged; use a checkpoint from before that",
+                "its parameter `{}` is {} at index {at}: training has diverged; use an earlier checkpoint",
                 span.name, values[at]
             );
             return Err(unsupported(what, reason));

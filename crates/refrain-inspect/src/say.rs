@@ -1,9 +1,9 @@
-//! Numbers in sentences.
+//! Formatting numbers in sentences.
 
-/// A number with two or three digits that count: `0.861`, `3.1e-14`, `200`.
+/// Formats a number with two or three significant digits: `0.861`, `3.1e-14`, `200`.
 pub(crate) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
-        return if value == 0.0 { "0".to_owned() } else { "beyond an f32".to_owned() };
+        return if value == 0.0 { "0".to_owned() } else { "beyond f32 range".to_owned() };
     }
     match value.abs() {
         size if !(1e-3..1e5).contains(&size) => format!("{value:.1e}"),
@@ -20,18 +20,18 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// A share as a percentage: `37 %`.
+/// Formats a share as a percentage: `37 %`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     if percent < 9.95 { format!("{} %", number(percent)) } else { format!("{percent:.0} %") }
 }
 
-/// A count with its noun: `1 step`, `200 steps`.
+/// Formats a count with its noun: `1 step`, `200 steps`.
 pub(crate) fn count(of: usize, noun: &str) -> String {
     format!("{of} {noun}{}", if of == 1 { "" } else { "s" })
 }
 
-/// A name as a part of a file's name: small letters, digits and hyphens.
+/// Returns a name as part of a file name: lower-case letters, digits and hyphens.
 pub(crate) fn slug(name: &str) -> String {
     let letters = name.to_lowercase();
     let parts = letters.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
@@ -50,7 +50,7 @@ mod tests {
             (1.0, "1"),
             (0.00123, "0.00123"),
             (1e6, "1.0e6"),
-            (f64::INFINITY, "beyond an f32"),
+            (f64::INFINITY, "beyond f32 range"),
         ];
         for (value, text) in cases.into_iter().chain(more) {
             assert_eq!(number(value), text);

@@ -1,44 +1,44 @@
-//! What a report is made of.
+//! The parts of a report.
 
 use refrain_plot::Sheet;
 use serde_json::Value;
 
-/// One topic of a report: what was found, in sentences and numbers, and the pictures that show it.
+/// One topic of a report: findings in sentences and numbers, and the figures that show them.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
-    /// Its short name, of small letters and hyphens, such as `gradient-flow`: in names of files, anchors and JSON.
+    /// Its short name in file names, anchors and JSON: lower-case letters and hyphens, such as `gradient-flow`.
     pub name: &'static str,
     /// Its heading.
     pub title: String,
-    /// What is looked at, in about two sentences.
+    /// What is examined, in about two sentences.
     pub intro: String,
-    /// What was found: sentences with numbers that a reader can check.
+    /// The findings: sentences with numbers that a reader can check.
     pub findings: Vec<String>,
-    /// Numbers that are read side by side.
+    /// Tables of numbers.
     pub tables: Vec<Table>,
-    /// The pictures, in the order they are read.
+    /// The figures, in reading order.
     pub figures: Vec<Figure>,
     /// All numbers, for programs.
     pub data: Value,
 }
 
-/// A picture of a [`Section`].
+/// A figure of a [`Section`].
 #[derive(Debug, Clone)]
 pub struct Figure {
-    /// The name of its file without the ending, unlike that of any other figure of the report.
+    /// The name of its file without the extension, unique in the report.
     pub name: String,
-    /// How it is read, in one or two sentences.
+    /// How to read it, in one or two sentences.
     pub reading: String,
-    /// The picture.
+    /// The drawing.
     pub sheet: Sheet,
 }
 
-/// A table of a [`Section`]. A row is as long as the head.
+/// A table of a [`Section`]. Each row is as long as the head.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    /// What it shows.
+    /// Its title.
     pub title: String,
-    /// The names of the columns.
+    /// The column names.
     pub head: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,

@@ -1,6 +1,6 @@
-//! How tokens and numbers look in reports.
+//! Displaying tokens and numbers in reports.
 
-/// A token as it stands on a figure: what cannot be seen has a sign.
+/// Returns a token as shown in a figure: invisible characters become symbols.
 pub(crate) fn display(token: &str) -> String {
     token
         .chars()
@@ -13,12 +13,12 @@ pub(crate) fn display(token: &str) -> String {
         .collect()
 }
 
-/// Tokens as they stand on a figure.
+/// Returns tokens as shown in a figure.
 pub(crate) fn display_all(tokens: &[String]) -> Vec<String> {
     tokens.iter().map(|token| display(token)).collect()
 }
 
-/// What the signs of [`display`] stand for.
+/// Replaces the symbols of [`display`] with what they stand for.
 pub(crate) fn written(token: &str) -> String {
     let character = |c: char| match c {
         '␣' => ' ',
@@ -29,7 +29,7 @@ pub(crate) fn written(token: &str) -> String {
     token.chars().map(character).collect()
 }
 
-/// A number with three digits after the point.
+/// Formats a number with three decimal places.
 pub(crate) fn thousandths(value: f64) -> String {
     format!("{value:.3}")
 }

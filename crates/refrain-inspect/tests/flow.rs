@@ -1,4 +1,4 @@
-//! The gradient through time against closed forms and differences.
+//! The gradient through time compared with closed forms and finite differences.
 
 use refrain_inspect::flow::{Flow, Verdict, gradient_flow};
 use refrain_inspect::{Error, Sample};
@@ -8,10 +8,10 @@ use refrain_nn::loss::Loss;
 use refrain_nn::{Activation, Compile, InputSpec, Model, Sequential};
 use std::ops::Range;
 
-/// Relative, of differences in f32 with [`STEP`], which rounding and curvature share.
+/// Relative tolerance of finite differences in f32 with [`STEP`], for rounding and curvature.
 const DIFFERENCES: f64 = 1e-2;
 const STEP: f32 = 5e-3;
-/// Relative, of products of a few dozen rounded factors in f32.
+/// Relative tolerance of products of a few dozen rounded factors in f32.
 const ROUNDING: f64 = 1e-5;
 
 const T: usize = 9;
@@ -22,7 +22,7 @@ fn features(lanes: usize, steps: usize) -> Vec<f32> {
     (0..lanes * steps * 2).map(|i| ((i * 37 + i * i) % 23) as f32 / 11.5 - 1.0).collect()
 }
 
-/// Sequences of two features with one target each.
+/// Returns sequences of two features with one target each.
 fn sums(lanes: usize, steps: usize) -> Sample {
     let input = BatchInput { steps, features: features(lanes, steps), ..BatchInput::default() };
     let values = (0..lanes).map(|n| 1.0 + n as f32).collect();
@@ -34,7 +34,7 @@ fn chain(layers: Sequential) -> Model {
     layers.compile(Compile { loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap()
 }
 
-/// A recurrent layer without a nonlinearity, its recurrent kernel `g` times the identity.
+/// Returns a recurrent layer without a nonlinearity, whose recurrent kernel is `g` times the identity.
 fn linear(g: f32) -> Model {
     let layer = SimpleRnn::new(H).activation(Activation::Linear);
     let mut model = chain(Sequential::new().input(InputSpec::features(2)).add(layer).add(Dense::new(1)));
@@ -56,7 +56,7 @@ fn a_linear_layer_s_gradient_falls_by_its_factor() {
     let expected = 1.25f64.powi(39);
     assert!((grown.ratio / expected - 1.0).abs() < ROUNDING, "{} for {expected}", grown.ratio);
     assert_eq!(grown.verdict, Verdict::Explodes);
-    // The fresh one is orthogonal, which changes no norm.
+    // The newly initialised kernel is orthogonal, which preserves norms.
     let fresh = flow.initial.unwrap()[0].hidden.trend.unwrap();
     assert!((fresh.ratio - 1.0).abs() < ROUNDING && fresh.verdict == Verdict::IsKept, "{}", fresh.ratio);
 }
@@ -73,12 +73,12 @@ fn what_is_too_small_for_an_f32_is_said_and_not_counted() {
         "{zero}"
     );
     assert_eq!(trend.ratio, 0.0);
-    // Norms that an f32 holds with fewer digits would pull it up.
+    // Norms for which an f32 has fewer digits would raise it.
     assert!((trend.factor / 1e-3 - 1.0).abs() < ROUNDING, "{}", trend.factor);
     let section = flow.section().unwrap();
     assert!(section.findings[0].contains("too small for an f32"), "{:?}", section.findings);
     let exploding = gradient_flow(&linear(20.0), &sums(N, 40));
-    // The loss itself is beyond an f32 here.
+    // Here the loss itself is beyond f32 range.
     assert!(matches!(exploding, Err(Error::Unsupported { .. })), "{exploding:?}");
 }
 
@@ -102,7 +102,7 @@ fn an_open_forget_gate_keeps_the_cell_s_gradient() {
         assert!(of.iter().all(|norm| *norm == of[0]), "{of:?}");
     }
     assert_eq!((cell.trend.unwrap().ratio, cell.trend.unwrap().verdict), (1.0, Verdict::IsKept));
-    // No way leads through the hidden state: it reaches its last step alone.
+    // There is no path through the hidden state: the gradient only reaches its last step.
     assert_eq!(flow.now[0].hidden.trend.unwrap().zero_from, Some(1));
 }
 
@@ -118,7 +118,7 @@ fn text(class: &str) -> Model {
     recurrent.add(output).compile(Compile { loss, ..Compile::default() }).unwrap()
 }
 
-/// Some steps of some sequences, with a target at each step.
+/// Returns some steps of some sequences, with a target at each step.
 fn excerpt(lanes: Range<usize>, range: Range<usize>) -> Batch {
     let id = |n: usize, t: usize, shift: usize| ((n * 5 + t * 3 + t * t + shift) % 11) as u32;
     let ids = |shift| lanes.clone().flat_map(|n| range.clone().map(move |t| id(n, t, shift))).collect();
@@ -131,7 +131,7 @@ fn excerpt(lanes: Range<usize>, range: Range<usize>) -> Batch {
     }
 }
 
-/// The norm of the slope of one sequence's last loss by its hidden state after step `t`.
+/// Returns the norm of the derivative of one sequence's last loss with respect to its hidden state after step `t`.
 fn slope(model: &mut Model, n: usize, t: usize) -> f64 {
     let mut state = model.new_state();
     model.predict_batch(&excerpt(n..n + 1, 0..t + 1), Some(&mut state)).unwrap();
@@ -198,7 +198,7 @@ fn sequences_of_unequal_lengths_are_each_as_if_alone() {
     };
     for (seen, n) in [(0, 0), (1, 2)] {
         for (a, b) in flow.now[0].hidden.norms[seen].iter().zip(alone(n)) {
-            assert!((a - b).abs() <= ROUNDING * b, "sequence {n}: {a} beside others, {b} alone");
+            assert!((a - b).abs() <= ROUNDING * b, "sequence {n}: {a} in a batch, {b} alone");
         }
     }
     let empty = gradient_flow(&many_to_one, &with_lengths(&sums(2, T), &[0, 0]));
@@ -209,7 +209,7 @@ fn sequences_of_unequal_lengths_are_each_as_if_alone() {
     assert!(norms[0].len() == 4 && norms[0][0] > 0.0 && norms[0][3] > 0.0, "{norms:?}");
 }
 
-/// Of a layer with a mask the last real step counts, wherever it stands.
+/// In a layer with a mask, the last unmasked step counts, wherever it is.
 #[test]
 fn a_mask_moves_the_last_step() {
     let build = |mask: bool| {

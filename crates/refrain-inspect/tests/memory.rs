@@ -6,7 +6,7 @@ use refrain_nn::data::{Batch, BatchInput, Extent};
 use refrain_nn::layers::{Bidirectional, Dense, Embedding, Gru, Lstm, SimpleRnn};
 use refrain_nn::{Activation, Compile, InputSpec, Model, Sequential};
 
-/// Relative, of the same sums in f32 in another order.
+/// Relative tolerance of the same sums in f32 in another order.
 const ROUNDING: f64 = 1e-5;
 
 fn sample(lanes: usize, steps: usize) -> Sample {
@@ -25,7 +25,7 @@ fn compiled(layers: Sequential) -> Model {
     layers.compile(Compile::default()).unwrap()
 }
 
-/// A shift register: unit `k` holds the input of `k` steps ago, and the output is the sum of what `taps` say of them.
+/// Returns a shift register: unit `k` holds the input of `k` steps ago, and the output is their sum weighted by `taps`.
 fn register(taps: &[f32]) -> Model {
     let units = taps.len();
     let layer = SimpleRnn::new(units).activation(Activation::Linear);
@@ -50,7 +50,7 @@ fn a_shift_register_remembers_as_far_as_it_is_long() {
         let memory = measured(&mut model, &sample(6, 60));
         assert_eq!((memory.length, memory.at_least), (Some(back), false));
         assert_eq!((memory.measure, memory.reference, memory.sequences), (Measure::RelativeL2, 0, 6));
-        // Beyond it nothing moves the output, to the bit.
+        // Earlier inputs do not move the output at all, bit for bit.
         assert!(memory.curve.iter().all(|of| (of.lag <= back) == (of.moved > 0.0)), "{:?}", memory.curve);
     }
     let short = measured(&mut register(&[1.0; 41]), &sample(6, 30));
@@ -64,7 +64,7 @@ fn a_shift_register_remembers_as_far_as_it_is_long() {
 fn the_share_decides() {
     let taps: Vec<f32> = (0..20).map(|k| 0.5f32.powi(k)).collect();
     let mut model = register(&taps);
-    // Moves are those of inputs that differ from place to place, but no input is far from another.
+    // The inputs vary between positions, but none is far from another.
     let at = |model: &mut Model, share| memory_length(model, &sample(40, 60), share).unwrap().length.unwrap();
     let (tenth, thousandth) = (at(&mut model, 0.1), at(&mut model, 0.001));
     assert!((2..=4).contains(&tenth) && (9..=11).contains(&thousandth), "{tenth}, {thousandth}");
@@ -77,7 +77,7 @@ fn the_share_decides() {
 fn what_reads_one_place_alone_is_measured_by_that() {
     let mut taps = [0.0; 13];
     taps[12] = 1.0;
-    // Lag 12 is none of those that are looked at.
+    // Lag 12 is not among the tested ones.
     assert_eq!(measured(&mut register(&taps), &sample(5, 60)).length, None);
     taps[12] = 0.0;
     taps[6] = 1.0;
@@ -88,7 +88,7 @@ fn what_reads_one_place_alone_is_measured_by_that() {
     assert!(nothing.section().unwrap().findings[0].contains("At none of the"));
 }
 
-/// The move of one lag, by whole sequences through the public API.
+/// Returns the move of one lag, computed from whole sequences through the public API.
 fn by_hand(model: &mut Model, of: &[Vec<u32>], lag: usize) -> f64 {
     let mut end = |ids: &[u32]| {
         let input = BatchInput { steps: ids.len(), ids: ids.to_vec(), ..BatchInput::default() };

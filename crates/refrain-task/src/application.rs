@@ -1,4 +1,4 @@
-//! Models whose task is not known beforehand.
+//! Models whose task is not known in advance.
 
 use crate::memory::TrainingMemory;
 use crate::task::{Description, Task, TaskModel};
@@ -7,37 +7,38 @@ use serde_json::Value;
 use std::any::Any;
 use std::fmt;
 
-/// A trained model of any task: what a program can ask of it without knowing which.
+/// A trained model of any task, with the operations that do not depend on the task.
 ///
-/// Every [`TaskModel`] is one; a type of an application's own around it becomes one by [`HasTaskModel`].
+/// Every [`TaskModel`] implements it; an application's own type around a [`TaskModel`] gets it through
+/// [`HasTaskModel`].
 pub trait Application: Any + fmt::Debug {
-    /// The task's name.
+    /// Returns the task's name.
     fn task(&self) -> &'static str;
-    /// The network.
+    /// Returns the network.
     fn model(&self) -> &Model;
-    /// The network, to be run.
+    /// Returns the network, mutably, to run it.
     fn model_mut(&mut self) -> &mut Model;
-    /// How it was trained, if its file says so.
+    /// Returns the training record, if the model file has one.
     fn training(&self) -> Option<&Value>;
-    /// What is worth knowing of its assets.
+    /// Describes the assets: a vocabulary, labels.
     fn describe(&self) -> Description;
-    /// What it runs at a time.
+    /// Returns the largest batch that running the model uses.
     fn use_to_run(&self) -> MemoryUse;
-    /// What running it takes.
+    /// Returns the memory needed to run it.
     fn memory_to_run(&self) -> Memory;
-    /// What training it as its file says would take, if the file says how it was trained.
+    /// Returns the memory needed to train it with the recorded settings, if the file records its training.
     fn memory_to_train(&self) -> Option<TrainingMemory>;
 }
 
-/// A type around a [`TaskModel`].
+/// A type that wraps a [`TaskModel`].
 pub trait HasTaskModel: Any + fmt::Debug {
     /// The task.
     type Task: Task + 'static;
-    /// The model inside.
+    /// Returns the wrapped model.
     fn task_model(&self) -> &TaskModel<Self::Task>;
-    /// The model inside, to be run.
+    /// Returns the wrapped model, mutably, to run it.
     fn task_model_mut(&mut self) -> &mut TaskModel<Self::Task>;
-    /// The model inside, alone.
+    /// Returns the wrapped model by value.
     fn into_task_model(self) -> TaskModel<Self::Task>
     where
         Self: Sized;
@@ -93,8 +94,8 @@ impl<M: HasTaskModel> Application for M {
     }
 }
 
-/// Makes a type around a [`TaskModel`] a model of its task: it can be opened, it is what
-/// [`Trained`](crate::Trained) holds, and all that a [`TaskModel`] can do, it can do too.
+/// Makes a wrapper of a [`TaskModel`] a model of its task: it can be opened from a file, returned in
+/// [`Trained`](crate::Trained), and does everything that a [`TaskModel`] does.
 ///
 /// ```text
 /// pub struct LanguageModel(TaskModel<TextTask>);
@@ -108,7 +109,7 @@ macro_rules! task_model {
             /// Reads a model file.
             ///
             /// # Errors
-            /// If it cannot be read, or holds another kind of model.
+            /// If the file cannot be read or holds another kind of model.
             pub fn open(
                 path: impl AsRef<::std::path::Path>,
                 engine: $crate::Engine,
@@ -116,10 +117,10 @@ macro_rules! task_model {
                 Ok(Self($crate::TaskModel::open(path, engine)?))
             }
 
-            /// Takes over a model file that was read already.
+            /// Builds the model from a file that is already read.
             ///
             /// # Errors
-            /// If it holds another kind of model, or contradicts itself.
+            /// If the file holds another kind of model or is inconsistent.
             pub fn from_file(file: $crate::ModelFile) -> $result $(:: $rest)*<Self> {
                 Ok(Self($crate::TaskModel::from_file(file)?))
             }

@@ -1,4 +1,4 @@
-//! What an epoch came to.
+//! The record of an epoch.
 
 use crate::metric::{Metric, Unit};
 use crate::task::Task;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
-/// One epoch of a run. Losses are in the task's unit: nats a token, nats a text.
+/// One epoch of a run. Losses are in the task's unit, such as nats per token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochRecord {
-    /// From 1.
+    /// Counted from 1.
     pub epoch: usize,
-    /// Loss and metrics by name, those of training first, those of validation with `val_` before them.
+    /// Loss and metrics by name: the training ones first, then the validation ones with the prefix `val_`.
     metrics: Vec<Metric>,
-    /// Whether an average of the parameters was validated.
+    /// Whether the averaged parameters were validated.
     pub averaged: bool,
-    /// What was trained on a second, in the task's unit. Validation does not count.
+    /// Training speed, in the task's unit per second. Validation is not counted.
     #[serde(with = "exact")]
     pub per_second: f64,
     /// Seconds of training, without validation.
@@ -32,7 +32,7 @@ pub struct EpochRecord {
 }
 
 impl EpochRecord {
-    /// A record of an epoch with these metrics, and nothing else known of it.
+    /// Creates a record with these metrics and everything else empty.
     pub fn new(epoch: usize, metrics: impl IntoIterator<Item = (String, f64)>) -> Self {
         Self {
             epoch,
@@ -45,35 +45,36 @@ impl EpochRecord {
         }
     }
 
-    /// The loss or metric of this name: `loss`, `accuracy`, `val_loss`.
+    /// Returns the loss or metric of this name: `loss`, `accuracy`, `val_loss`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.metrics().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// Mean training loss, dropout included.
+    /// Returns the mean training loss, with dropout on.
     pub fn loss(&self) -> f64 {
         self.get("loss").unwrap_or(f64::NAN)
     }
 
-    /// Loss on the validation data, if there is any.
+    /// Returns the validation loss, if there is validation data.
     pub fn val_loss(&self) -> Option<f64> {
         self.get("val_loss")
     }
 
-    /// Loss and metrics by name.
+    /// Returns the loss and metrics by name.
     pub fn metrics(&self) -> impl Iterator<Item = (&str, f64)> {
         self.metrics.iter().map(|metric| (&*metric.name, metric.value))
     }
 
-    /// The record with what depends on the machine's speed set to 0: two runs of the same recipe are equal so.
+    /// Returns a copy with the fields that depend on the machine's speed set to 0, so that two runs of the same
+    /// recipe compare equal.
     #[must_use]
     pub fn without_times(mut self) -> Self {
         (self.per_second, self.seconds) = (0.0, 0.0);
         self
     }
 
-    /// Its fields by name, in the order of [`log_columns`]: what `--json` and logs say of an epoch of a task with this unit.
-    /// A number that is not finite is a word: `NaN`, `inf` or `-inf`.
+    /// Returns the fields by name, in the order of [`log_columns`], as `--json` and logs write them for a task with
+    /// this unit. A non-finite number is written as `NaN`, `inf` or `-inf`.
     pub fn fields(&self, unit: Unit) -> Vec<(String, Value)> {
         let mut fields = vec![("epoch".to_owned(), self.epoch.into())];
         fields.extend(self.metrics().map(|(name, value)| (name.to_owned(), number(value))));
@@ -88,13 +89,13 @@ impl EpochRecord {
         fields
     }
 
-    /// The same as an object.
+    /// Returns the fields as a JSON object.
     pub fn to_json(&self, unit: Unit) -> Map<String, Value> {
         self.fields(unit).into_iter().collect()
     }
 }
 
-/// In a line: `epoch 3: loss 0.1234, val_loss 0.2345`.
+/// Formats the epoch in one line: `epoch 3: loss 0.1234, val_loss 0.2345`.
 impl fmt::Display for EpochRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "epoch {}: ", self.epoch)?;
@@ -105,7 +106,7 @@ impl fmt::Display for EpochRecord {
     }
 }
 
-/// The columns of a log of a task's epochs: every field that [`EpochRecord::fields`] may have.
+/// Returns the columns of a task's epoch log: every field that [`EpochRecord::fields`] may have.
 pub fn log_columns<T: Task>() -> Vec<String> {
     let trained =
         T::METRICS.iter().filter(|metric| metric.in_training()).map(|metric| metric.name.to_owned());

@@ -1,4 +1,4 @@
-//! Reading texts that a user names: files, gzip or not, pipes and standard input.
+//! Reading texts that a user names: plain or gzip files, pipes and standard input.
 
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
@@ -7,15 +7,15 @@ use std::fs::{File, FileType};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-/// The largest text that is read into memory in one piece.
+/// The largest text that is read into memory at once.
 const MOST_BYTES: u64 = 4 << 30;
-/// The longest line. Anything longer is not a text.
+/// The longest line. Anything longer is not text.
 const MOST_IN_LINE: u64 = 64 << 20;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Magic bytes of other formats, their names, and what to do about them.
+/// Magic bytes of unsupported formats, their names, and what to do about them.
 const OTHERS: [(&[u8], &str, &str); 5] = [
     (b"\xff\xfe", "UTF-16", "convert it first, for example with `iconv -f utf-16 -t utf-8`"),
     (b"\xfe\xff", "UTF-16", "convert it first, for example with `iconv -f utf-16 -t utf-8`"),
@@ -24,7 +24,7 @@ const OTHERS: [(&[u8], &str, &str); 5] = [
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
 ];
 
-/// A text in UTF-8, plain or compressed with gzip, that is read once from its beginning.
+/// A UTF-8 text, plain or compressed with gzip, that is read once from the beginning.
 ///
 /// ```
 /// use refrain_task::input::Input;
@@ -36,7 +36,7 @@ const OTHERS: [(&[u8], &str, &str); 5] = [
 /// ```
 pub struct Input<'a> {
     name: String,
-    /// An ordinary file.
+    /// A regular file.
     file: Option<PathBuf>,
     compressed: bool,
     reader: BufReader<Box<dyn Read + 'a>>,
@@ -45,9 +45,9 @@ pub struct Input<'a> {
 /// A line of an [`Input`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// From 1.
+    /// Counted from 1.
     pub number: usize,
-    /// Without the line break.
+    /// The line without its line break.
     pub text: String,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Input<'a> {
     /// Opens a file or a named pipe.
     ///
     /// # Errors
-    /// If the file does not exist, it is a folder or a device, it cannot be read, or it is neither a text nor gzip.
+    /// If the file does not exist, is a directory or a device, cannot be read, or is neither text nor gzip.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
@@ -74,15 +74,15 @@ impl<'a> Input<'a> {
     /// Opens standard input.
     ///
     /// # Errors
-    /// As for a file.
+    /// As for [`Input::open`].
     pub fn stdin() -> Result<Self> {
         Self::from_reader("stdin", io::stdin().lock())
     }
 
-    /// Takes what is left in a reader.
+    /// Reads the rest of a reader.
     ///
     /// # Errors
-    /// As for a file.
+    /// As for [`Input::open`].
     pub fn from_reader(name: impl fmt::Display, reader: impl Read + 'a) -> Result<Self> {
         let name = name.to_string();
         let (begin, reader) = peek(reader).map_err(|e| failed(&name, false, e))?;
@@ -97,17 +97,17 @@ impl<'a> Input<'a> {
         Ok(Self { name, file: None, compressed, reader: BufReader::new(reader) })
     }
 
-    /// Returns its name in messages.
+    /// Returns the name used in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the file whose bytes are the text and can be read again; `None` for a pipe, and for gzip.
+    /// Returns the path if the text is a plain file that can be read again; `None` for a pipe or gzip.
     pub fn plain_file(&self) -> Option<&Path> {
         self.file.as_deref().filter(|_| !self.compressed)
     }
 
-    /// Reads all of it and returns the text, without a byte order mark.
+    /// Reads everything and returns the text, without a byte order mark.
     ///
     /// # Errors
     /// If it cannot be read, is not UTF-8, or is larger than 4 GiB.
@@ -130,18 +130,19 @@ impl<'a> Input<'a> {
         Ok(text)
     }
 
-    /// Returns the error for a failure to read from it.
+    /// Builds the error for a failure to read from this input.
     pub fn failed(&self, source: io::Error) -> Error {
         failed(&self.name, self.compressed, source)
     }
 
-    /// Its lines, each as soon as it arrives, without a byte order mark. The iterator ends after the first error.
+    /// Returns an iterator over the lines, each as soon as it arrives, without a byte order mark. It ends after the
+    /// first error.
     pub fn lines(self) -> Lines<'a> {
         Lines { input: Some(self), number: 0, offset: 0 }
     }
 }
 
-/// Its bytes as they are, the byte order mark included.
+/// Reads the bytes unchanged, including a byte order mark.
 impl Read for Input<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer)
@@ -161,10 +162,10 @@ impl fmt::Debug for Input<'_> {
 /// The lines of an [`Input`].
 #[derive(Debug)]
 pub struct Lines<'a> {
-    /// None once it has ended.
+    /// `None` once the iterator has ended.
     input: Option<Input<'a>>,
     number: usize,
-    /// Bytes of the lines so far.
+    /// Bytes of the lines read so far.
     offset: u64,
 }
 
@@ -226,7 +227,7 @@ fn decode(bytes: Vec<u8>, name: &str, offset: u64) -> Result<String> {
     })
 }
 
-/// Reads the first bytes, no more than it takes to know the format (a person may be typing them), and returns them with a
+/// Reads only as many bytes as the format detection needs (a person may be typing them) and returns them with a
 /// reader of all bytes.
 fn peek<'a>(mut reader: impl Read + 'a) -> io::Result<(Vec<u8>, Box<dyn Read + 'a>)> {
     let magics = || OTHERS.iter().map(|(magic, ..)| *magic).chain([GZIP]);
@@ -280,7 +281,7 @@ mod tests {
         let members = [gzip(b"one "), gzip(b""), gzip(b"two")].concat();
         assert_eq!(of(&members).unwrap(), "one two");
         assert_eq!(of(b"").unwrap(), "");
-        // Beginnings that are also those of other formats.
+        // Texts that begin like other formats.
         assert_eq!((of(b"P").unwrap(), of(b"PKW").unwrap()), ("P".to_owned(), "PKW".to_owned()));
     }
 
@@ -289,7 +290,7 @@ mod tests {
         let utf16 = b"\xff\xfeh\0i\0";
         assert_eq!(
             error(utf16),
-            "a text is UTF-16; expected a text in UTF-8: convert it first, for example with `iconv -f utf-16 -t utf-8`"
+            "a text is UTF-16; expected UTF-8 text; convert it first, for example with `iconv -f utf-16 -t utf-8`"
         );
         assert_eq!(error(&gzip(utf16)), error(utf16));
         assert!(error(b"\x28\xb5\x2f\xfd...").contains("is compressed with zstd"));
@@ -297,7 +298,10 @@ mod tests {
         let whole = gzip(&[b'x'; 10_000]);
         for damaged in [&whole[..whole.len() - 9], &[&whole[..], b"more"].concat()] {
             let error = error(damaged);
-            assert!(error.starts_with("a text is damaged: ") && error.contains("copied whole"), "{error}");
+            assert!(
+                error.starts_with("a text is damaged: ") && error.contains("copied completely"),
+                "{error}"
+            );
         }
     }
 
@@ -318,9 +322,9 @@ mod tests {
     fn what_is_too_long_is_not_read_to_its_end() {
         let endless = || Input::from_reader("zeros", io::repeat(b'0')).unwrap();
         let error = endless().text_of_at_most(1 << 20).unwrap_err().to_string();
-        assert_eq!(error, "zeros is too long: more than 1.0 MB; is it a text?");
+        assert_eq!(error, "zeros is too long: more than 1.0 MB; check that it is a text file");
         let error = endless().lines().advance(1 << 10).unwrap_err().to_string();
-        assert_eq!(error, "zeros, line 1 is too long: more than 1.0 kB; is it a text?");
+        assert_eq!(error, "zeros, line 1 is too long: more than 1.0 kB; check that it is a text file");
         let input = Input::from_reader("four", &b"1234"[..]).unwrap();
         assert_eq!(input.text_of_at_most(4).unwrap(), "1234");
     }

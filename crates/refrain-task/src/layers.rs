@@ -1,4 +1,4 @@
-//! Layers as recipes ask for them.
+//! The layers that recipes use.
 
 use crate::error::Result;
 use refrain_nn::layers::{
@@ -19,22 +19,22 @@ pub enum CellKind {
     Gru,
 }
 
-/// How a recurrent layer is made.
+/// The options of a recurrent layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RecurrentOptions {
     /// Hidden units, in each direction.
     pub units: usize,
-    /// Whether it gives every step's output, or the last one's.
+    /// Whether the layer returns the output of every step, or only of the last one.
     pub return_sequences: bool,
-    /// Whether it reads in both directions.
+    /// Whether the layer reads in both directions.
     pub bidirectional: bool,
-    /// Whether the bias of an LSTM's forget gate begins at 1.
+    /// Whether the forget-gate bias of an LSTM is initialised to 1.
     pub forget_bias: bool,
-    /// Dropout of the hidden state, the same units at every step, one mask for all gates.
+    /// Dropout of the hidden state, with the same mask at every step and for all gates.
     pub recurrent_dropout: f64,
-    /// Dropout of the recurrent kernel, one mask a batch (Merity et al. 2017).
+    /// Dropout of the recurrent kernel, one mask per batch (Merity et al. 2017).
     pub weight_drop: f64,
-    /// Both kernels begin uniform in ± this. If `None`, they begin Glorot and orthogonal.
+    /// Both kernels are initialised uniformly in ± this value. If `None`, they are Glorot uniform and orthogonal.
     pub init_range: Option<f64>,
 }
 
@@ -56,7 +56,7 @@ impl CellKind {
     /// Adds a recurrent layer of this cell to a network.
     ///
     /// # Errors
-    /// If the layer cannot read the input.
+    /// If the layer does not accept the input.
     pub fn add(self, net: &mut Network, options: &RecurrentOptions, x: Tensor) -> Result<Tensor> {
         match self {
             CellKind::Rnn => options.add(net, SimpleRnn::new(options.units), x),
@@ -83,8 +83,8 @@ impl RecurrentOptions {
     }
 }
 
-/// Adds dropout to a network: of other units at each step or, `locked`, of the same ones at every step of a batch (Gal
-/// & Ghahramani 2016). A rate of 0 adds nothing.
+/// Adds dropout to a network. The mask differs at each step or, if `locked`, is the same at every step of a batch
+/// (Gal & Ghahramani 2016). A rate of 0 adds nothing.
 ///
 /// # Errors
 /// If the rate is out of range.

@@ -1,9 +1,10 @@
-//! What every application of Refrain shares.
+//! What all of Refrain's applications share.
 //!
-//! An application is data, a recipe, a network, batches, a score and its part of the model file. It says so by a
-//! [`Task`]. All the rest of a training is here, once: [`TrainingRun`] trains with validation, the best epoch, early
-//! stopping, averages and schedules, saves [checkpoints](refrain_nn::checkpoint) and resumes from them to the same bits,
-//! and says what memory a run takes before it takes it; [`TaskModel`] is the trained model with its file.
+//! An application defines its data, recipe, network, batches, score and its part of the model file by implementing
+//! [`Task`]. This crate does the rest of the training. [`TrainingRun`] trains with validation, keeps the best
+//! epoch, applies early stopping, averages and schedules, saves [checkpoints](refrain_nn::checkpoint), resumes from
+//! them bit for bit, and reports the memory that a run needs before allocating it. [`TaskModel`] is the trained
+//! model and its file.
 #![forbid(unsafe_code)]
 
 mod application;

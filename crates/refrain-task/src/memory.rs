@@ -1,4 +1,4 @@
-//! How much memory a run needs, and smaller settings that fit if that is too much.
+//! How much memory a run needs, and smaller settings that fit when that is too much.
 
 use crate::error::{LessMemory, Result, TooMuchMemory};
 use crate::plan::plan;
@@ -8,24 +8,24 @@ use crate::task::{Task, TaskModel};
 use refrain_nn::{Engine, Memory, MemoryUse, Model};
 use serde::Serialize;
 
-/// What training a model as its file says would take.
+/// The memory needed to train a model with the settings that its file records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrainingMemory {
-    /// All of it.
+    /// The memory.
     pub memory: Memory,
     /// Sequences in a batch.
     pub batch: usize,
-    /// Steps of the longest.
+    /// Steps of the longest sequence.
     pub steps: usize,
 }
 
-/// Bytes of the program itself, its threads and what the system's allocator keeps.
+/// Bytes of the program itself, its threads, and the allocator's overhead.
 const PROGRAM_BYTES: u64 = 13_000_000;
-/// Copies of the weights: the best epoch's stays while that of a better one is made, and a file is put together in
-/// memory.
+/// Copies of the weights: the best epoch's weights stay while those of a better one are copied, and a file is
+/// assembled in memory.
 const COPIES: u64 = 2;
 
-/// What a run takes; `network` counts what its network does.
+/// Returns what a run needs, given what its network needs.
 pub(crate) fn memory_of<T: Task>(
     recipe: &T::Recipe,
     sizes: &T::Sizes,
@@ -38,8 +38,8 @@ pub(crate) fn memory_of<T: Task>(
         Average::None => 0,
         _ => parameters.saturating_sub(memory.of("averages")),
     };
-    // A checkpoint copies parameters, slots, averages, gradients that wait and the best epoch; no other copy is made
-    // meanwhile.
+    // A checkpoint copies parameters, optimiser slots, averages, accumulated gradients and the best epoch; no other
+    // copy exists at the same time.
     let waiting = if settings.accumulate > 1 { parameters } else { 0 };
     let kept = [parameters, memory.of("optimizer"), memory.of("averages"), averages, waiting];
     let checkpoint = kept.into_iter().fold(0, u64::saturating_add);
@@ -53,7 +53,7 @@ pub(crate) fn memory_of<T: Task>(
         .with("program", PROGRAM_BYTES)
 }
 
-/// What training takes, without taking it.
+/// Returns the memory that training needs, without allocating it.
 ///
 /// # Errors
 /// If a setting is out of range.
@@ -63,10 +63,10 @@ pub fn memory_to_train<T: Task>(recipe: &T::Recipe, sizes: &T::Sizes, engine: En
     Ok(memory_of::<T>(recipe, sizes, |uses| planned.memory(uses)))
 }
 
-/// Checks what a new run needs against what it may take, before any of it is taken.
+/// Checks a new run's memory against the limit before allocating any.
 ///
 /// # Errors
-/// [`TooMuchMemory`] with settings that fit; errors of the network itself.
+/// [`TooMuchMemory`] with settings that fit, and errors of the network itself.
 pub(crate) fn check_new<T: Task>(
     recipe: &T::Recipe,
     sizes: &T::Sizes,
@@ -81,7 +81,7 @@ pub(crate) fn check_new<T: Task>(
     })
 }
 
-/// The same for a run of a model that is there already.
+/// Does the same for a run that continues an existing model.
 pub(crate) fn check_trained<T: Task>(
     recipe: &T::Recipe,
     sizes: &T::Sizes,
@@ -95,10 +95,10 @@ pub(crate) fn check_trained<T: Task>(
     })
 }
 
-/// Checks what a run needs against what it may take.
+/// Checks a run's memory against the limit.
 ///
 /// # Errors
-/// [`TooMuchMemory`] with values of `reducible_settings` that fit; errors of `memory` for the recipe itself.
+/// [`TooMuchMemory`] with values of `reducible_settings` that fit, and errors of `memory` for the recipe itself.
 fn check<R: Clone>(
     recipe: &R,
     limit: Option<u64>,
@@ -143,7 +143,7 @@ fn check<R: Clone>(
     }
 }
 
-/// The largest halving of one number that fits.
+/// Returns the largest fitting value of one setting found by halving.
 fn alone<R: Clone>(
     recipe: &R,
     limit: u64,
@@ -164,7 +164,7 @@ fn alone<R: Clone>(
 }
 
 impl<T: Task> TaskModel<T> {
-    /// What training it as its file says would take, if the file says how it was trained.
+    /// Returns the memory needed to train with the recorded settings, if the file records its training.
     pub fn memory_to_train(&self) -> Option<TrainingMemory> {
         let training = self.training()?;
         let recipe = self.recipe()?;
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::Error;
 
-    /// Needs 10 bytes for each unit and each lane of each step, and 7 for itself.
+    /// Needs 10 bytes for each unit, 10 for each lane of each step, and 7 more.
     #[derive(Debug, Clone)]
     struct Recipe {
         units: usize,
@@ -223,13 +223,13 @@ mod tests {
         let told = |limit| checked(Some(limit)).unwrap_err().to_string();
         assert_eq!(
             told(2_600),
-            "the run needs 3.0 kB (rows 2.0 kB, units 1.0 kB, rest 7 B), but may take 2.6 kB; `units 50` would need \
-             2.5 kB, `lanes 10` would need 2.0 kB, `steps 5` would need 2.0 kB"
+            "the run needs 3.0 kB (rows 2.0 kB, units 1.0 kB, rest 7 B), but may use at most 2.6 kB; `units 50` \
+             would need 2.5 kB, `lanes 10` would need 2.0 kB, `steps 5` would need 2.0 kB"
         );
         assert_eq!(
             checked(Some(1_300)).unwrap_err().with_prefix("--"),
-            "the run needs 3.0 kB (rows 2.0 kB, units 1.0 kB, rest 7 B), but may take 1.3 kB; `--lanes 2` would need \
-             1.2 kB"
+            "the run needs 3.0 kB (rows 2.0 kB, units 1.0 kB, rest 7 B), but may use at most 1.3 kB; `--lanes 2` \
+             would need 1.2 kB"
         );
     }
 
@@ -242,10 +242,10 @@ mod tests {
 
     #[test]
     fn nothing_is_suggested_that_does_not_fit() {
-        // The least is 300 for units, 40 for a lane of four steps, and 7.
+        // The smallest settings need 300 for the units, 40 for one lane of four steps, and 7 more.
         let much = checked(Some(346)).unwrap_err();
         assert_eq!((much.suggestions.len(), much.least), (0, 347));
-        assert!(much.to_string().ends_with("; the least that options could lower it to is 347 B"), "{much}");
+        assert!(much.to_string().ends_with("; even the smallest settings tried would need 347 B"), "{much}");
         assert_eq!(checked(Some(347)).unwrap_err().suggestions.len(), 3);
     }
 }

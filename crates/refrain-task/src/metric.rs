@@ -1,23 +1,23 @@
-//! What is counted and reported of an epoch.
+//! The units and metrics that epochs report.
 
 use refrain_nn::EpochProgress;
 use refrain_nn::checkpoint::exact;
 use serde::{Deserialize, Serialize};
 
-/// What is counted while training.
+/// What is counted during training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Real steps of the sequences: `tokens_per_second`.
+    /// Unmasked steps of the sequences, reported as `tokens_per_second`.
     Tokens,
-    /// Sequences: `samples_per_second`.
+    /// Sequences, reported as `samples_per_second`.
     Samples {
-        /// What one of them is, in the plural: `texts`.
+        /// The plural of what one sample is: `texts`.
         plural: &'static str,
     },
 }
 
 impl Unit {
-    /// The name of the speed in `--json` and logs.
+    /// Returns the speed's name in `--json` and logs.
     pub fn per_second(self) -> &'static str {
         match self {
             Unit::Tokens => "tokens_per_second",
@@ -25,7 +25,7 @@ impl Unit {
         }
     }
 
-    /// What is counted, in words.
+    /// Returns the plural of the unit's name.
     pub fn plural(self) -> &'static str {
         match self {
             Unit::Tokens => "tokens",
@@ -33,7 +33,7 @@ impl Unit {
         }
     }
 
-    /// How many an epoch has come to.
+    /// Returns how many an epoch has processed so far.
     pub fn count(self, progress: &EpochProgress) -> usize {
         match self {
             Unit::Tokens => progress.tokens,
@@ -41,7 +41,7 @@ impl Unit {
         }
     }
 
-    /// The training speed of an epoch so far.
+    /// Returns the training speed of an epoch so far.
     pub fn speed(self, progress: &EpochProgress) -> f64 {
         self.count(progress) as f64 / progress.seconds
     }
@@ -50,13 +50,13 @@ impl Unit {
 /// A number that epochs report besides the loss.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricInfo {
-    /// Keras's name: `accuracy`. With `val_` before it, it is the one of validation.
+    /// Keras's name: `accuracy`. The validation metric has the prefix `val_`.
     pub name: &'static str,
-    /// What a person reads: `macro-F1`.
+    /// The name shown to a person: `macro-F1`.
     pub label: &'static str,
     /// Where it comes from.
     pub source: MetricSource,
-    /// How it is written.
+    /// How it is formatted.
     pub format: MetricFormat,
 }
 
@@ -65,23 +65,23 @@ pub struct MetricInfo {
 pub enum MetricSource {
     /// Training and validation.
     Both,
-    /// Validation alone.
+    /// Validation only.
     Validation,
-    /// The loss, of which it is a function: it is shown, not recorded.
+    /// A function of the loss; shown, but not recorded.
     Loss(fn(f64) -> f64),
 }
 
-/// How a metric is written.
+/// How a metric is formatted.
 #[derive(Debug, Clone, Copy)]
 pub enum MetricFormat {
-    /// As a percentage of 1.
+    /// As a percentage; 1 is 100 %.
     Percent,
-    /// With this many decimals.
+    /// With this many decimal places.
     Decimals(usize),
 }
 
 impl MetricInfo {
-    /// The share of what was predicted that is right, while training and on validation data.
+    /// The share of correct predictions, in training and validation.
     pub const ACCURACY: Self = Self {
         name: "accuracy",
         label: "accuracy",
@@ -89,22 +89,22 @@ impl MetricInfo {
         format: MetricFormat::Percent,
     };
 
-    /// An F1 of validation data.
+    /// Creates an F1 metric that is computed in validation only.
     pub const fn f1(name: &'static str, label: &'static str) -> Self {
         Self { name, label, source: MetricSource::Validation, format: MetricFormat::Decimals(3) }
     }
 
-    /// Whether training has it.
+    /// Returns whether training computes it.
     pub fn in_training(&self) -> bool {
         matches!(self.source, MetricSource::Both)
     }
 
-    /// Whether records have it.
+    /// Returns whether epoch records contain it.
     pub fn is_reported(&self) -> bool {
         !matches!(self.source, MetricSource::Loss(_))
     }
 
-    /// Its value in words: `55.5 %`, `0.123`.
+    /// Formats a value: `55.5 %`, `0.123`.
     pub fn show(&self, value: f64) -> String {
         match self.format {
             MetricFormat::Percent => format!("{:5.1} %", value * 100.0),

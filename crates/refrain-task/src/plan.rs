@@ -1,11 +1,11 @@
-//! The network of a recipe, as a run compiles it.
+//! The network of a recipe, and how a run compiles it.
 
 use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::task::{Objective, Task};
 use refrain_nn::{Compile, Engine, PlannedModel};
 
-/// The network of a recipe, without memory for its parameters.
+/// Builds the network of a recipe without allocating its parameters.
 pub(crate) fn plan<T: Task>(
     recipe: &T::Recipe,
     sizes: &T::Sizes,
@@ -16,7 +16,7 @@ pub(crate) fn plan<T: Task>(
     Ok(network.plan(&outputs, compile::<T>(recipe, updates, engine)?)?)
 }
 
-/// How a model is compiled for a run of `updates` optimiser steps.
+/// Returns how a model is compiled for a run of `updates` optimiser steps.
 pub(crate) fn compile<T: Task>(recipe: &T::Recipe, updates: u64, engine: Engine) -> Result<Compile> {
     let Objective { loss, metrics, reduction } = T::objective(recipe);
     let settings = recipe.training();

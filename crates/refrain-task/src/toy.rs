@@ -1,4 +1,4 @@
-//! A small task for this crate's tests: whether a row of bits holds an odd number of ones.
+//! A small task for this crate's tests: whether a row of bits has an odd number of ones.
 
 use crate::error::Result;
 use crate::metric::{MetricInfo, Unit};
@@ -13,16 +13,16 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Activation, Error as NnError, InputSpec, MemoryUse, Model, Network, Tensor, Work};
 use serde::{Deserialize, Serialize};
 
-/// Rows of bits, and how many of each part.
+/// Rows of bits: how many in each part of the data.
 #[derive(Debug, Clone)]
 pub(crate) struct Parity {
     pub(crate) assets: Bits,
     pub(crate) training: usize,
     pub(crate) validation: usize,
     pub(crate) test: usize,
-    /// A batch that cannot be read.
+    /// The index of a batch that cannot be read.
     pub(crate) unreadable: Option<usize>,
-    /// The first epoch, from 0, whose rows are not numbers.
+    /// The first epoch, from 0, whose rows are NaN.
     pub(crate) poisoned: Option<usize>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Rows {
     pub(crate) rows: usize,
 }
 
-/// Rows of the data from one on, in batches whose learning rates differ.
+/// Rows of the data, starting from one of them, in batches with different learning rates.
 struct Batches<'a> {
     of: &'a Parity,
     rows: std::ops::Range<usize>,

@@ -3,11 +3,11 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The characters of a training text, each with an id: 0 for characters not among them, then 1, 2, … in order of code
-/// point.
+/// The characters of a training text, each with an id: 0 for characters that do not occur in it, then 1, 2, … in
+/// code point order.
 ///
-/// Nothing is folded or dropped: case, line breaks and any other Unicode scalar value are kept. Build it from the
-/// training part only, so that the validation part is scored as text not seen before.
+/// Nothing is normalised or dropped: case, line breaks and all other Unicode scalar values are kept. Build the
+/// vocabulary from the training part only, so that the validation text is scored as unseen text.
 ///
 /// ```
 /// use refrain_text::CharVocab;
@@ -21,23 +21,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CharVocab {
-    /// Strictly ascending; the character at `i` has id `i + 1`.
+    /// In ascending order; the character at `i` has id `i + 1`.
     chars: Vec<char>,
-    /// The ids of the ASCII characters, 0 where there is none.
+    /// The ids of the ASCII characters; 0 for those not in the vocabulary.
     ascii: [u32; 128],
 }
 
 impl CharVocab {
-    /// The id of every character that is not in the vocabulary.
+    /// The id of all characters that are not in the vocabulary.
     pub const UNKNOWN: u32 = 0;
 
-    /// The vocabulary of all characters in some texts.
+    /// Builds the vocabulary of all characters in some texts.
     pub fn from_texts<I>(texts: I) -> Self
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        // A table of all code points: a set would cost a search for every character of the text.
+        // A table of all code points: a set would need a lookup for every character of the text.
         let mut seen = vec![false; char::MAX as usize + 1];
         for text in texts {
             text.as_ref().chars().for_each(|c| seen[c as usize] = true);
@@ -53,12 +53,12 @@ impl CharVocab {
         Self { chars, ascii }
     }
 
-    /// The number of ids, the unknown one included.
+    /// Returns the number of ids, including the unknown one.
     pub fn vocab_size(&self) -> usize {
         self.chars.len() + 1
     }
 
-    /// The id of a character, [`UNKNOWN`](Self::UNKNOWN) if it is not in the vocabulary.
+    /// Returns the id of a character, or [`UNKNOWN`](Self::UNKNOWN) if it is not in the vocabulary.
     pub fn id(&self, c: char) -> u32 {
         match self.ascii.get(c as usize) {
             Some(&id) => id,
@@ -67,7 +67,7 @@ impl CharVocab {
         }
     }
 
-    /// The character of an id: U+FFFD for the unknown id, `None` for an id that the vocabulary does not have.
+    /// Returns the character of an id: U+FFFD for the unknown id, `None` for an id outside the vocabulary.
     pub fn char(&self, id: u32) -> Option<char> {
         match id {
             Self::UNKNOWN => Some(char::REPLACEMENT_CHARACTER),
@@ -75,21 +75,21 @@ impl CharVocab {
         }
     }
 
-    /// The characters that have an id of their own, in order of id from 1.
+    /// Returns the characters with their own id, in id order from 1.
     pub fn chars(&self) -> &[char] {
         &self.chars
     }
 
-    /// The id of each character.
+    /// Returns the id of each character.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         text.chars().map(|c| self.id(c)).collect()
     }
 
-    /// The text of some ids; the unknown id is written as U+FFFD.
+    /// Returns the text of some ids. The unknown id becomes U+FFFD.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`] for an id that the vocabulary does not have.
+    /// [`Error::UnknownId`] for an id outside the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         let character = |(position, &id): (usize, &u32)| {
             self.char(id).ok_or(Error::UnknownId { id, position, vocab_size: self.vocab_size() })
@@ -110,7 +110,7 @@ impl TryFrom<String> for CharVocab {
     fn try_from(stored: String) -> Result<Self> {
         let chars: Vec<char> = stored.chars().collect();
         if let Some(before) = chars.windows(2).position(|pair| pair[0] >= pair[1]) {
-            let problem = "characters must ascend, each once";
+            let problem = "characters must be unique and in ascending order";
             return Err(Error::Vocabulary {
                 position: before + 1,
                 entry: chars[before + 1].to_string(),

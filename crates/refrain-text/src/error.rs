@@ -1,4 +1,4 @@
-//! What can go wrong between a text and the numbers made of it.
+//! Errors between a text and the numbers made from it.
 
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -7,18 +7,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A part of a tokenizer's JSON is not what Keras writes.
+    /// A part of a tokenizer's JSON differs from what Keras writes.
     #[error(
         "the tokenizer's JSON cannot be read, in {part}: {source}; expected what Keras's Tokenizer.to_json() writes"
     )]
     TokenizerJson {
         /// The part of the document: `the document`, or the name of a table inside it.
         part: &'static str,
-        /// What the JSON reader said.
+        /// The JSON parser's error.
         source: serde_json::Error,
     },
 
-    /// The JSON describes something else than a tokenizer.
+    /// The JSON describes something other than a tokenizer.
     #[error("the JSON's class_name is {got:?}; expected \"Tokenizer\"")]
     TokenizerClass {
         /// The `class_name` that was found.
@@ -32,31 +32,31 @@ pub enum Error {
     TokenizerTable {
         /// The table's name in the JSON.
         table: &'static str,
-        /// The entry at fault.
+        /// The invalid entry.
         entry: String,
         /// What is wrong with it.
         problem: &'static str,
     },
 
-    /// A matrix of words was asked of a tokenizer that has seen none.
-    #[error("the tokenizer has seen no text, so {wanted} is not known; call fit_on_texts first{or}")]
+    /// A tokenizer that has seen no text was asked for a matrix.
+    #[error("the tokenizer has seen no text, so {wanted} is unknown; call fit_on_texts first{or}")]
     NotFitted {
-        /// What depends on the texts.
+        /// The quantity that depends on the texts.
         wanted: &'static str,
-        /// Another way out, or nothing.
+        /// An alternative, or nothing.
         or: &'static str,
     },
 
-    /// An array is too large for the memory.
+    /// An array does not fit in memory.
     #[error(
-        "an array of {rows} x {columns} values does not fit into memory; take fewer rows at a time or {advice}"
+        "an array of {rows} x {columns} values does not fit in memory; take fewer rows at a time or {advice}"
     )]
     TooLarge {
         /// Rows asked for.
         rows: usize,
         /// Columns asked for.
         columns: usize,
-        /// Which option makes the rows shorter.
+        /// The option that makes the rows shorter.
         advice: &'static str,
     },
 
@@ -67,43 +67,41 @@ pub enum Error {
     Label {
         /// The label.
         label: u32,
-        /// Where it stands.
+        /// Its position in the input.
         position: usize,
         /// The number of columns.
         num_classes: usize,
     },
 
-    /// A line or a file of labelled texts is not what it should be.
+    /// A line or a file of labelled texts is malformed.
     #[error("{place}: {got}; expected {expected}")]
     Labelled {
         /// The file, and the line in it.
         place: String,
         /// What was found.
         got: String,
-        /// What belongs there.
+        /// What was expected.
         expected: &'static str,
     },
 
-    /// There are too few labels to tell apart.
-    #[error(
-        "the texts have {}; expected at least two labels, which is what a model tells apart",
-        labels(got)
-    )]
+    /// There are fewer than two labels.
+    #[error("the texts have {}; expected at least two labels", labels(got))]
     Labels {
-        /// The labels there are.
+        /// The labels found.
         got: Vec<String>,
     },
 
-    /// A label has too few texts to learn it.
+    /// A label has too few training texts.
     #[error(
-        "the label `{label}` has {texts} text to learn; expected at least {needed} of each label (is it a heading, or mistyped?)"
+        "the label `{label}` has {texts} text to train on; expected at least {needed} per label; check that it is not a \
+         heading or a typo"
     )]
     RareLabel {
         /// The label.
         label: String,
-        /// Its texts.
+        /// The number of its texts.
         texts: usize,
-        /// Texts that it needs.
+        /// The number of texts needed.
         needed: usize,
     },
 
@@ -112,40 +110,41 @@ pub enum Error {
     UnknownLabel {
         /// The label.
         label: String,
-        /// The labels that were learned.
+        /// The labels of the model.
         known: Vec<String>,
     },
 
-    /// Something is wrong with one part of a run's data.
+    /// One part of a run's data is invalid.
     #[error("in {part}: {source}")]
     Part {
         /// The part: `the test data`.
         part: &'static str,
-        /// What is wrong.
+        /// The error.
         source: Box<Error>,
     },
 
-    /// A text to classify has nothing in it.
+    /// A text to classify is empty.
     #[error("text {} is empty; expected at least one step", position + 1)]
     EmptyText {
-        /// Its place among the texts, from 0.
+        /// Its index among the texts, from 0.
         position: usize,
     },
 
-    /// An id names no entry of a vocabulary.
+    /// An id is outside the vocabulary.
     #[error(
-        "id {id} at position {position} is not in this vocabulary of {vocab_size} ids; was it made with another?"
+        "id {id} at position {position} is not in this vocabulary of {vocab_size} ids; use the vocabulary that \
+         encoded it"
     )]
     UnknownId {
         /// The id.
         id: u32,
-        /// Where it stands in the ids given.
+        /// Its position in the ids given.
         position: usize,
         /// The number of ids that the vocabulary has.
         vocab_size: usize,
     },
 
-    /// A stored vocabulary contradicts itself.
+    /// A stored vocabulary is inconsistent.
     #[error("the stored vocabulary is damaged at entry {position} ({entry:?}): {problem}")]
     Vocabulary {
         /// The entry's position, counted from 0.
@@ -156,104 +155,104 @@ pub enum Error {
         problem: &'static str,
     },
 
-    /// A `tokenizer.json` is of another kind than Refrain makes.
+    /// A `tokenizer.json` is of an unsupported kind.
     #[error(
         "the tokenizer.json cannot be used: {part} is {got}; expected byte-level BPE as `BpeVocab::to_json` writes it"
     )]
     BpeJson {
         /// The part of the document.
         part: String,
-        /// What stands there, cut short.
+        /// What was found there, shortened.
         got: String,
     },
 
-    /// A vocabulary, or a text, has more entries than ids can number.
-    #[error("a vocabulary of {got} entries is larger than 32-bit ids can number; set max_size")]
+    /// A vocabulary or a text has more entries than 32-bit ids allow.
+    #[error("a vocabulary of {got} entries does not fit 32-bit ids; set max_size")]
     VocabularyTooLarge {
         /// The number of entries.
         got: usize,
     },
 
-    /// A text is too short for what is asked of it.
+    /// A text is too short.
     #[error("{text} has {got} tokens, and {purpose} needs at least {needed}; {advice}")]
     TooShort {
-        /// Which text: `the text`, or which of several.
+        /// Which text: `the text`, or one of several.
         text: &'static str,
         /// Tokens in the text.
         got: usize,
         /// Tokens needed.
         needed: usize,
-        /// What the tokens are for.
+        /// What the tokens are needed for.
         purpose: &'static str,
-        /// Which option to lower.
+        /// How to fix it.
         advice: &'static str,
     },
 
-    /// A file is another than when it was first read: what was counted in it does not hold any more.
-    #[error("{name} has changed since it was first read; start again once nobody writes to it")]
+    /// A file has changed since it was first read, so the counts made then are invalid.
+    #[error("{name} has changed since it was first read; run again when nothing writes to it")]
     Changed {
         /// The file.
         name: String,
     },
 
-    /// A text has nothing to learn in it.
-    #[error("{name} {what}; expected a text")]
+    /// A text is empty or blank.
+    #[error("{name} {what}; expected text")]
     Blank {
-        /// The file, or where else the text comes from.
+        /// The file or other source of the text.
         name: String,
-        /// What it is instead.
+        /// What was found instead.
         what: &'static str,
     },
 
-    /// A temporary file cannot be written or read: most often, its disk is full.
+    /// A temporary file cannot be written or read, usually because the disk is full.
     #[error("cannot {action} in {}: {source}; {advice}", folder.display())]
     Temporary {
-        /// What was being done, with the bytes it takes.
+        /// The failed action, with the number of bytes.
         action: String,
         /// Where the file is.
         folder: std::path::PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
         /// What to do.
         advice: &'static str,
     },
 
-    /// A text has more different words than are counted.
+    /// A text has more different words than can be counted.
     #[error(
         "the text has more than {limit} different words; leave out the rare ones with a `min_count` above 1 or a \
          `max_size`, or train on characters"
     )]
     TooManyWords {
-        /// How many are counted.
+        /// The largest number of words that is counted.
         limit: usize,
     },
 
-    /// A logit is not a number that a probability can be made of.
+    /// A logit is NaN or +inf.
     #[error(
-        "logit {value} at position {position} of {len}; expected finite numbers (or -inf for an entry ruled out)"
+        "logit {value} at position {position} of {len}; expected finite numbers (or -inf to exclude an entry)"
     )]
     Logit {
         /// NaN or infinity.
         value: f32,
-        /// The entry at fault.
+        /// The index of the entry.
         position: usize,
         /// The number of logits.
         len: usize,
     },
 
-    /// There is nothing to choose among.
-    #[error("there is nothing to choose among: all {len} logits are -inf or missing")]
+    /// All tokens are excluded.
+    #[error("no token can be chosen: all {len} logits are -inf or missing")]
     NoChoice {
         /// The number of logits.
         len: usize,
     },
 
-    /// An error that is not of texts: of an option, of a model, of a run.
+    /// An error of `refrain-task`: an invalid option, or a failed model or run.
     #[error(transparent)]
     Task(refrain_task::Error),
 }
 
-/// Labels that an error lists before it says how many there are.
+/// The most labels that an error lists.
 const LISTED: usize = 20;
 
 fn shown(labels: &[String]) -> String {
@@ -261,10 +260,10 @@ fn shown(labels: &[String]) -> String {
     if labels.len() > LISTED { format!("{listed} and {} more", labels.len() - LISTED) } else { listed }
 }
 
-/// Characters of a line that an error shows.
+/// The most characters of a line that an error shows.
 const SHOWN: usize = 40;
 
-/// The beginning of a line, for an error about it.
+/// Shortens a line for an error message.
 pub(crate) fn shorten(line: &str) -> String {
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -285,12 +284,12 @@ impl Error {
         Error::Task(refrain_task::Error::read(name, source))
     }
 
-    /// An option is outside the values it can take.
+    /// Builds the error for an option that is out of range.
     pub(crate) fn option(option: &'static str, got: impl ToString, expected: &'static str) -> Self {
         Error::Task(refrain_task::Error::option(option, got, expected))
     }
 
-    /// The option that is outside the values it can take, if that is the error.
+    /// Returns the name of the option that is out of range, if that is the error.
     pub fn option_at_fault(&self) -> Option<&'static str> {
         match self {
             Error::Task(refrain_task::Error::Option { option, .. }) => Some(option),
@@ -299,7 +298,7 @@ impl Error {
     }
 }
 
-/// What this crate gave a run to pass on comes back as it was.
+/// Unwraps an error of this crate that passed through a run.
 impl From<refrain_task::Error> for Error {
     fn from(error: refrain_task::Error) -> Self {
         match error {
@@ -318,7 +317,7 @@ impl From<refrain_nn::Error> for Error {
     }
 }
 
-/// For tasks, whose errors are those of runs.
+/// For tasks, which return errors of `refrain-task`.
 impl From<Error> for refrain_task::Error {
     fn from(error: Error) -> Self {
         match error {
@@ -328,7 +327,7 @@ impl From<Error> for refrain_task::Error {
     }
 }
 
-/// For batch sources, whose errors are the engine's.
+/// For batch sources, which return errors of `refrain-nn`.
 impl From<Error> for refrain_nn::Error {
     fn from(error: Error) -> Self {
         refrain_task::Error::from(error).into()

@@ -1,4 +1,4 @@
-//! A text as contiguous lanes, for training with truncated backpropagation through time.
+//! A text as contiguous lanes, for truncated backpropagation through time.
 
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
@@ -6,10 +6,10 @@ use std::ops::Range;
 
 /// A text cut into `batch` contiguous lanes of equal length, read in chunks of `steps`.
 ///
-/// Row `n` of chunk `i + 1` goes on where row `n` of chunk `i` ended, so a model may keep its state from chunk to
-/// chunk. With `len` tokens a lane has `(len - 1) / batch` steps and the remainder of the text is dropped; the last
-/// chunk may be shorter. `D` is where the tokens are: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`, or a file's
-/// [`StoredTokens`](crate::StoredTokens).
+/// Row `n` of chunk `i + 1` continues where row `n` of chunk `i` ended, so a model can keep its state from chunk to
+/// chunk. With `len` tokens, a lane has `(len - 1) / batch` steps and the rest of the text is dropped; the last
+/// chunk may be shorter. `D` holds the tokens: `&[u32]`, `Vec<u32>`, `Arc<[u32]>`, or
+/// [`StoredTokens`](crate::StoredTokens) in a file.
 ///
 /// ```
 /// use refrain_text::Lanes;
@@ -36,8 +36,8 @@ impl<D: Tokens> Lanes<D> {
     ///
     /// # Errors
     ///
-    /// An error about an option if `batch` or `steps` is 0; [`Error::TooShort`] if a lane would have no step, that is with
-    /// fewer than `batch + 1` tokens.
+    /// An error about an option if `batch` or `steps` is 0; [`Error::TooShort`] if there are fewer than `batch + 1`
+    /// tokens, so that a lane would have no step.
     pub fn new(tokens: D, batch: usize, steps: usize) -> Result<Self> {
         at_least_one("batch", batch)?;
         at_least_one("steps", steps)?;
@@ -47,39 +47,39 @@ impl<D: Tokens> Lanes<D> {
                 text: "the text",
                 got,
                 needed: batch.saturating_add(1),
-                purpose: "a batch of lanes with a token and the token after it in each",
+                purpose: "a batch of lanes with an input and a target token in each",
                 advice: "lower batch, or use a longer text",
             });
         }
         Ok(Self { tokens, batch, steps })
     }
 
-    /// What they are cut from.
+    /// Returns the tokens.
     pub fn tokens(&self) -> &D {
         &self.tokens
     }
 
-    /// The number of lanes.
+    /// Returns the number of lanes.
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// The steps in each lane.
+    /// Returns the number of steps in each lane.
     pub fn lane_len(&self) -> usize {
         (self.tokens.len() - 1) / self.batch
     }
 
-    /// The number of chunks, at least 1.
+    /// Returns the number of chunks, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.lane_len().div_ceil(self.steps)
     }
 
-    /// Replaces `inputs` and `targets` by those of chunk `i`: the steps from `i * steps`, as
-    /// [`fill_range`](Self::fill_range) gives them.
+    /// Replaces `inputs` and `targets` with those of chunk `i`, which starts at step `i * steps`, in the layout of
+    /// [`fill_range`](Self::fill_range).
     ///
     /// # Errors
-    /// When the tokens cannot be read.
+    /// If the tokens cannot be read.
     ///
     /// # Panics
     ///
@@ -90,11 +90,11 @@ impl<D: Tokens> Lanes<D> {
         self.fill_range(from..from.saturating_add(self.steps).min(self.lane_len()), inputs, targets)
     }
 
-    /// Replaces `inputs` and `targets` by those of a range of the lanes' steps, each `(n, t)`, lane after lane; a
-    /// target is the token after its input. Allocates nothing once the two have held as many. Returns `n` and `t`.
+    /// Replaces `inputs` and `targets` with those of a range of steps, each `(n, t)`, lane after lane. A target is
+    /// the token after its input. Reuses the vectors' capacity. Returns `n` and `t`.
     ///
     /// # Errors
-    /// When the tokens cannot be read.
+    /// If the tokens cannot be read.
     ///
     /// # Panics
     ///

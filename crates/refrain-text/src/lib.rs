@@ -1,5 +1,5 @@
-//! Text for recurrent networks: Keras's tokenizer and padding, vocabularies of characters, subwords and words, windows
-//! and lanes, sampling, and the language models, classifiers and taggers that are built from them.
+//! Text for recurrent networks: Keras's tokenizer and padding; vocabularies of characters, subwords and words;
+//! windows and lanes; sampling; and language models, classifiers and taggers.
 #![forbid(unsafe_code)]
 
 pub mod bpe;

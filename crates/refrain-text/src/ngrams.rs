@@ -1,11 +1,11 @@
-//! All runs of `n` neighbouring tokens.
+//! Windows of `n` consecutive tokens.
 
 use ndarray::{Array1, Array2};
 
-/// The windows of `n` neighbouring tokens, one starting at each token that has `n - 1` more after it.
+/// The windows of `n` consecutive tokens, one starting at each token that has `n - 1` more after it.
 ///
-/// A sequence shorter than `n` has no window: that is no error here, and the arrays then have no rows, which training
-/// refuses by itself.
+/// A sequence shorter than `n` has no windows. This is not an error: the arrays then have no rows, and training
+/// returns an error.
 ///
 /// ```
 /// use ndarray::array;
@@ -18,13 +18,13 @@ use ndarray::{Array1, Array2};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ngrams {
     tokens: Vec<u32>,
-    /// Where each window starts in `tokens`.
+    /// The position of each window in `tokens`.
     starts: Vec<usize>,
     n: usize,
 }
 
 impl Ngrams {
-    /// The windows of one sequence.
+    /// Creates the windows of one sequence.
     ///
     /// # Panics
     ///
@@ -33,7 +33,7 @@ impl Ngrams {
         Self::from_sequences([sequence], n)
     }
 
-    /// The windows of each of several sequences, in order; none reaches from one sequence into the next.
+    /// Creates the windows of several sequences, in order. No window spans two sequences.
     ///
     /// # Panics
     ///
@@ -55,28 +55,28 @@ impl Ngrams {
         Self { tokens, starts, n }
     }
 
-    /// The number of windows.
+    /// Returns the number of windows.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Whether there is no window.
+    /// Returns whether there are no windows.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
-    /// The tokens in a window.
+    /// Returns the number of tokens in a window.
     pub fn n(&self) -> usize {
         self.n
     }
 
-    /// The windows in order.
+    /// Returns an iterator over the windows in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> {
         self.starts.iter().map(|&start| &self.tokens[start..start + self.n])
     }
 
-    /// The first `n - 1` tokens of each window, `(windows, n - 1)`, and its last, `(windows)`: what a model reads and
-    /// what it has to guess.
+    /// Returns the first `n - 1` tokens of each window, `(windows, n - 1)`, as inputs and its last token,
+    /// `(windows)`, as targets.
     pub fn split_last(&self) -> (Array2<u32>, Array1<u32>) {
         let mut x = Array2::zeros((self.len(), self.n - 1));
         for (mut row, window) in x.rows_mut().into_iter().zip(self.iter()) {

@@ -1,18 +1,18 @@
-//! Reading from a place in a file, for many readers of one handle.
+//! Reading at an offset of a file, for many readers of one handle.
 //!
-//! Not memory-mapped: the page cache keeps what is read again all the same, and a file that is cut gives an error
-//! where a mapped one would end the process.
+//! The file is not memory-mapped: the page cache keeps repeated reads fast anyway, and a truncated file gives an
+//! error, where a mapped one would crash the process.
 
 use std::fs::File;
 use std::io;
 
-/// Fills `buffer` with the bytes at `at`.
+/// Fills `buffer` with the bytes at offset `at`.
 #[cfg(unix)]
 pub(crate) fn read_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
 }
 
-/// Fills `buffer` with the bytes at `at`.
+/// Fills `buffer` with the bytes at offset `at`.
 #[cfg(windows)]
 pub(crate) fn read_at(file: &File, mut at: u64, mut buffer: &mut [u8]) -> io::Result<()> {
     while !buffer.is_empty() {

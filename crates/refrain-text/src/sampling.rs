@@ -3,21 +3,22 @@
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
-/// How the next token is drawn; the default draws from the model's own distribution.
+/// How the next token is drawn. The default draws from the model's own distribution.
 ///
-/// The stages, in order: the penalty of tokens that were there lately, the temperature, `top_k`, `top_p`.
+/// The steps, in order: repetition penalty, temperature, `top_k`, `top_p`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// The logit of a token that stands among the last ones is divided by this where it is positive and
-    /// multiplied where it is negative (Keskar et al. 2019); 1: no penalty.
+    /// The logit of a recent token is divided by this if positive and multiplied by it if negative (Keskar et al.
+    /// 2019); 1: no penalty.
     pub repetition_penalty: f32,
-    /// How many of the last tokens count for it.
+    /// How many of the last tokens are penalised.
     pub repetition_window: usize,
-    /// The logits are divided by this: below 1 the likely grow likelier, at 0 the likeliest is always taken.
+    /// The logits are divided by this. Values below 1 favour likely tokens; 0 always takes the likeliest.
     pub temperature: f32,
-    /// Only the `k` likeliest are drawn from.
+    /// Only the `k` likeliest tokens are drawn from.
     pub top_k: Option<usize>,
-    /// Only the likeliest are drawn from, as few as have this probability together (after temperature and `top_k`).
+    /// Only the smallest set of likeliest tokens with at least this total probability is drawn from (after
+    /// temperature and `top_k`).
     pub top_p: Option<f32>,
 }
 
@@ -27,7 +28,7 @@ impl Default for Sampling {
     }
 }
 
-/// Draws tokens from logits. Equal logits rank by id, so the same logits and the same random number give the same
+/// Draws tokens from logits. Ties are broken by id, so the same logits and the same random number give the same
 /// token.
 ///
 /// ```
@@ -42,9 +43,9 @@ impl Default for Sampling {
 #[derive(Clone, Debug)]
 pub struct Sampler {
     options: Sampling,
-    /// Ids and unnormalised probabilities; kept so that sampling allocates only for a larger vocabulary than before.
+    /// Ids and unnormalised probabilities; reused, so that sampling allocates only when the vocabulary grows.
     candidates: Vec<Candidate>,
-    /// The logits once they are penalised.
+    /// The logits after the penalty.
     penalised: Vec<f32>,
 }
 
@@ -55,18 +56,18 @@ struct Candidate {
     weight: f64,
 }
 
-/// The likelier first, of equals the one with the lower id.
+/// Orders the likelier first; ties by lower id.
 fn rank(a: &Candidate, b: &Candidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
 }
 
 impl Sampler {
-    /// A sampler with these options.
+    /// Creates a sampler with these options.
     ///
     /// # Errors
     ///
-    /// An error about an option unless the penalty is finite and at least 1, its window at least 1, the temperature finite and
-    /// at least 0, `top_k` at least 1 and `top_p` in (0, 1].
+    /// An error about an option unless the penalty is finite and at least 1, its window at least 1, the temperature
+    /// finite and at least 0, `top_k` at least 1 and `top_p` in (0, 1].
     pub fn new(options: Sampling) -> Result<Self> {
         let Sampling { repetition_penalty, repetition_window, temperature, top_k, top_p } = options;
         let refuse = |option, got, expected| Err(Error::option(option, got, expected));
@@ -93,13 +94,13 @@ impl Sampler {
         Ok(Self { options, candidates: Vec::new(), penalised: Vec::new() })
     }
 
-    /// The options it was made with.
+    /// Returns the options.
     pub fn options(&self) -> Sampling {
         self.options
     }
 
-    /// The token that the random number `uniform`, from [0, 1), draws after the tokens `before`, of which the last
-    /// ones are penalised. Of them only so many are looked at as the window holds.
+    /// Returns the token that the random number `uniform` in [0, 1) draws after the tokens `before`, of which the
+    /// most recent are penalised. Only as many of them as the window holds are read.
     ///
     /// # Errors
     ///
@@ -124,7 +125,7 @@ impl Sampler {
         penalised.clear();
         penalised.extend_from_slice(logits);
         for &id in recent {
-            // From the model's logit, so that a token is penalised once however often it was there.
+            // Uses the model's original logit, so that a repeated token is penalised only once.
             let Some(&logit) = logits.get(id as usize) else { continue };
             penalised[id as usize] = if logit > 0.0 { logit / penalty } else { logit * penalty };
         }
@@ -133,13 +134,13 @@ impl Sampler {
         drawn
     }
 
-    /// The token that the random number `uniform`, from [0, 1), draws where nothing was before. At temperature 0
-    /// `uniform` is not used.
+    /// Returns the token that the random number `uniform` in [0, 1) draws without previous tokens. At temperature
+    /// 0, `uniform` has no effect.
     ///
     /// # Errors
     ///
-    /// [`Error::Logit`] for NaN or +inf among the logits, [`Error::NoChoice`] if none is above -inf,
-    /// An error about an option if `uniform` lies outside [0, 1).
+    /// [`Error::Logit`] if a logit is NaN or +inf, [`Error::NoChoice`] if none is above -inf, and an error about an
+    /// option if `uniform` is outside [0, 1).
     pub fn sample(&mut self, logits: &[f32], uniform: f32) -> Result<u32> {
         if !(0.0..1.0).contains(&uniform) {
             return Err(Error::option("uniform", uniform, "a number in [0, 1)"));
@@ -165,7 +166,7 @@ impl Sampler {
         let Some(k) = self.options.top_k.filter(|&k| k < self.candidates.len()) else { return };
         self.candidates.select_nth_unstable_by(k - 1, rank);
         self.candidates.truncate(k);
-        // The order among the first k is not defined, and the draw depends on it.
+        // The order of the first k is unspecified, and the draw depends on it.
         self.candidates.sort_unstable_by(rank);
     }
 
@@ -198,7 +199,7 @@ fn draw(candidates: &[Candidate], uniform: f32) -> u32 {
     last
 }
 
-/// The first of the largest logits and its value, once all logits have been checked.
+/// Returns the index of the first largest logit and its value, after checking all logits.
 fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
     let mut best = (0, f32::NEG_INFINITY);
     for (position, (id, &value)) in (0..).zip(logits).enumerate() {
@@ -215,11 +216,11 @@ fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
     Ok(best)
 }
 
-/// Replaces `out` by the probabilities of some logits. Allocates nothing once `out` has held as many.
+/// Replaces `out` with the softmax of some logits. Reuses the capacity of `out`.
 ///
 /// # Errors
 ///
-/// As for [`Sampler::sample`]; `out` is left as it was.
+/// As for [`Sampler::sample`]; `out` is unchanged.
 ///
 /// ```
 /// let mut probabilities = Vec::new();
@@ -236,7 +237,7 @@ pub fn softmax_into(logits: &[f32], out: &mut Vec<f32>) -> Result<()> {
     Ok(())
 }
 
-/// The `count` likeliest tokens and their probabilities, likeliest first, of equals the lower id first.
+/// Returns the `count` likeliest tokens with their probabilities, the likeliest first; ties by lower id.
 ///
 /// # Errors
 ///
@@ -261,14 +262,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Absolute; f32 rounding of a probability is at most 6e-8.
+    /// Absolute; the f32 rounding error of a probability is at most 6e-8.
     const PROBABILITY_TOLERANCE: f32 = 1e-6;
 
     fn sampler(temperature: f32, top_k: Option<usize>, top_p: Option<f32>) -> Sampler {
         Sampler::new(Sampling { temperature, top_k, top_p, ..Default::default() }).expect("valid options")
     }
 
-    /// The ids that an even grid of random numbers draws, each with its share.
+    /// Returns the share of each id that an even grid of random numbers draws.
     fn shares(sampler: &mut Sampler, logits: &[f32]) -> Result<Vec<f32>> {
         const DRAWS: u16 = 10_000;
         let mut shares = vec![0.0; logits.len()];
@@ -334,7 +335,7 @@ mod tests {
         assert_close(&shares(&mut sampler(1.0, None, Some(0.65)), &logits)?, &two, GRID_TOLERANCE);
         let three = [0.0, 2.0 / 9.0, 5.0 / 9.0, 2.0 / 9.0];
         assert_close(&shares(&mut sampler(1.0, None, Some(0.75)), &logits)?, &three, GRID_TOLERANCE);
-        // Of the three that top_k leaves, 5/9 + 2/9 reach 0.75 of the rest already.
+        // Of the three that top_k keeps, 5/9 + 2/9 exceed 0.75.
         assert_close(&shares(&mut sampler(1.0, Some(3), Some(0.75)), &logits)?, &two, GRID_TOLERANCE);
         let all = [0.1, 0.2, 0.5, 0.2];
         assert_close(&shares(&mut sampler(1.0, Some(99), Some(1.0)), &logits)?, &all, GRID_TOLERANCE);
@@ -374,7 +375,8 @@ mod tests {
             softmax_into(&logits, &mut out)?;
             Ok(out)
         };
-        // The last three are 0, 3 and 0 again: 2 / 2 and -3 * 2, each once. Ids that there are none of do no harm.
+        // The last three tokens are 0, 3 and 0: 2 / 2 and -3 * 2, each once. Ids outside the vocabulary are
+        // ignored.
         let wanted = softmax([1.0, -1.0, 1.0, -6.0, 0.0])?;
         assert_close(&of(options, &[1, 2, 0, 3, 0])?, &wanted, GRID_TOLERANCE);
         let wanted = softmax([2.0, -2.0, 0.5, -3.0, 0.0])?;
@@ -383,7 +385,7 @@ mod tests {
         let cold = Sampling { temperature: 0.5, ..options };
         let wanted = softmax([2.0, -2.0, 2.0, -12.0, 0.0])?;
         assert_close(&of(cold, &[0, 3])?, &wanted, GRID_TOLERANCE);
-        // Penalised after top_k, 0 would be taken.
+        // If the penalty came after top_k, 0 would be taken.
         let one = Sampling { repetition_penalty: 2.5, top_k: Some(1), ..options };
         assert_eq!(of(one, &[0])?[2].round(), 1.0);
         let greedy = Sampling { repetition_penalty: 2.5, temperature: 0.0, ..options };

@@ -1,4 +1,4 @@
-//! A text as fixed lanes, for scoring: the score depends on the text and the model alone.
+//! A text as fixed lanes for scoring: the score depends only on the text and the model.
 
 use crate::error::{Error, Result};
 use crate::lanes::at_least_one;
@@ -8,7 +8,7 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Compile, Model};
 use std::ops::Range;
 
-/// Compiles a trained model that is only scored.
+/// Compiles a trained model for scoring only.
 pub(crate) fn compile_to_score(model: &mut Model, metrics: Vec<Metric>) -> Result<()> {
     Ok(model.compile(Compile {
         loss: Loss::SparseCategoricalCrossentropy,
@@ -19,16 +19,17 @@ pub(crate) fn compile_to_score(model: &mut Model, metrics: Vec<Metric>) -> Resul
     })?)
 }
 
-/// Tokens that a lane is responsible for.
+/// Tokens that each lane scores.
 pub const SCORE_LANE: usize = 8192;
-/// Tokens before them that a lane reads first, unscored, so that its state has settled.
+/// Tokens that a lane reads before those without scoring them, to warm up its state.
 pub const SCORE_WARM_UP: usize = 512;
 
-/// A text cut into lanes for scoring: every token but the first is scored exactly once.
+/// A text cut into lanes for scoring. Every token except the first is scored exactly once.
 ///
-/// Lane `k` scores the tokens from `k * SCORE_LANE` to before `(k + 1) * SCORE_LANE` and reads up to [`SCORE_WARM_UP`]
-/// tokens before them first. The lanes depend on the text's length alone. They come in groups, each a batch that starts
-/// from a zero state, and a group comes in blocks of `steps` between which the state is kept:
+/// Lane `k` scores the tokens from `k * SCORE_LANE` up to `(k + 1) * SCORE_LANE` (exclusive) and first reads up to
+/// [`SCORE_WARM_UP`] tokens before them. The lanes depend only on the text's length. They are processed in groups;
+/// each group is a batch that starts from a zero state, and it is cut into blocks of `steps` between which the
+/// state is kept:
 ///
 /// ```
 /// use refrain_text::{ScoreBlock, ScoreLanes};
@@ -58,25 +59,26 @@ pub struct ScoreLanes<D> {
     warm_up: usize,
 }
 
-/// One block of a group of lanes. All arrays are `(n, t)`, lane after lane, except `lengths`, `(n)`.
+/// One block of a group of lanes. All arrays are `(n, t)`, lane after lane, except `lengths`, which is `(n)`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScoreBlock {
     /// Lanes in the group.
     pub n: usize,
-    /// Steps in the block: `steps`, or what the group's longest lane has left.
+    /// Steps in the block: `steps`, or the rest of the group's longest lane.
     pub t: usize,
-    /// How many of the `t` steps each lane has; 0 for a lane that has ended. What lies beyond is 0 in all arrays.
+    /// How many of the `t` steps each lane has; 0 for a lane that has ended. All arrays are 0 after that.
     pub lengths: Vec<usize>,
-    /// The tokens to read.
+    /// The input tokens.
     pub inputs: Vec<u32>,
-    /// The tokens after them.
+    /// The target tokens: those after the inputs.
     pub targets: Vec<u32>,
-    /// 1 where the target is scored, else 0.
+    /// 1 if the target is scored, otherwise 0.
     pub weights: Vec<f32>,
 }
 
 impl<D: Tokens> ScoreLanes<D> {
-    /// The fixed lanes of a text, `batch` at a time, in blocks of `steps`. Neither changes the score.
+    /// Creates the fixed lanes of a text, `batch` at a time, in blocks of `steps`. Neither number changes the
+    /// score.
     ///
     /// # Errors
     ///
@@ -85,7 +87,7 @@ impl<D: Tokens> ScoreLanes<D> {
         Self::with_lane(tokens, batch, steps, SCORE_LANE, SCORE_WARM_UP)
     }
 
-    /// The whole text as one lane: slower, and comparable with published figures.
+    /// Creates one lane for the whole text: slower, but comparable with published results.
     ///
     /// # Errors
     ///
@@ -99,7 +101,7 @@ impl<D: Tokens> ScoreLanes<D> {
         at_least_one("steps", steps)?;
         let got = tokens.len();
         if got < 2 {
-            let purpose = "a score (the first token is only read)";
+            let purpose = "scoring (the first token is not scored)";
             return Err(Error::TooShort {
                 text: "the text",
                 got,
@@ -111,17 +113,17 @@ impl<D: Tokens> ScoreLanes<D> {
         Ok(Self { tokens, batch, steps, lane, warm_up })
     }
 
-    /// The tokens that are scored: all but the first.
+    /// Returns the number of tokens that are scored: all but the first.
     pub fn scored(&self) -> usize {
         self.tokens.len() - 1
     }
 
-    /// The number of groups.
+    /// Returns the number of groups.
     pub fn groups(&self) -> usize {
         self.lanes().div_ceil(self.batch)
     }
 
-    /// The lanes in a group: `batch`, or fewer in the last.
+    /// Returns the number of lanes in a group: `batch`, or fewer in the last group.
     ///
     /// # Panics
     ///
@@ -130,7 +132,7 @@ impl<D: Tokens> ScoreLanes<D> {
         self.group(group).len()
     }
 
-    /// The blocks in a group.
+    /// Returns the number of blocks in a group.
     ///
     /// # Panics
     ///
@@ -139,11 +141,11 @@ impl<D: Tokens> ScoreLanes<D> {
         self.longest(group).div_ceil(self.steps)
     }
 
-    /// Makes `block` that of the group's block `i`. Allocates nothing once `block` has held one as large.
+    /// Fills `block` with the group's block `i`. Reuses the capacity of `block`.
     ///
     /// # Errors
     ///
-    /// When the tokens cannot be read.
+    /// If the tokens cannot be read.
     ///
     /// # Panics
     ///
@@ -161,10 +163,10 @@ impl<D: Tokens> ScoreLanes<D> {
         for (row, lane) in self.group(group).enumerate() {
             let inputs = self.inputs(lane);
             let length = inputs.len().saturating_sub(from).min(block.t);
-            // A lane that has ended may lie more than a block behind.
+            // A lane that has ended may have done so more than one block ago.
             let start = inputs.start + from.min(inputs.len());
             block.lengths.push(length);
-            // One more is read than there are steps: it is the last target.
+            // One more token than there are steps: it is the last target.
             self.tokens.read(start..start + length + 1, &mut block.inputs)?;
             block.targets.extend_from_slice(&block.inputs[block.inputs.len() - length..]);
             block.inputs.pop();
@@ -189,7 +191,7 @@ impl<D: Tokens> ScoreLanes<D> {
         first..first.saturating_add(self.batch).min(self.lanes())
     }
 
-    /// Where the tokens lie that a lane reads: all but the last of its tokens, and the warm-up.
+    /// Returns the range of tokens that a lane reads: the warm-up and all its tokens except the last.
     fn inputs(&self, lane: usize) -> Range<usize> {
         let start = lane * self.lane;
         let end = start.saturating_add(self.lane).min(self.tokens.len());
@@ -264,7 +266,7 @@ mod tests {
         Ok(())
     }
 
-    /// How often each token is scored, and what each lane has read.
+    /// Returns how often each token is scored, and what each lane has read.
     fn run(lanes: &ScoreLanes<Vec<u32>>) -> (Vec<u32>, Vec<Vec<u32>>) {
         let mut scored = vec![0; lanes.tokens.len()];
         let mut read = Vec::new();

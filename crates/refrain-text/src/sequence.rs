@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use ndarray::Array2;
 
-/// Where a short sequence is filled up.
+/// Where a short sequence is padded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// Before its first id.
@@ -13,7 +13,7 @@ pub enum Padding {
     Post,
 }
 
-/// Where a long sequence loses ids.
+/// Where a long sequence is truncated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Truncating {
     /// At its beginning.
@@ -23,22 +23,23 @@ pub enum Truncating {
     Post,
 }
 
-/// The options of [`pad_sequences`]; the default is Keras's: the longest sequence's length, both at the beginning, 0.
+/// The options of [`pad_sequences`]. The defaults are Keras's: the longest sequence's length, pad and truncate at
+/// the beginning, value 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pad {
-    /// The number of columns; `None` for the longest sequence's length.
+    /// The number of columns; `None`: the longest sequence's length.
     pub maxlen: Option<usize>,
-    /// Where short sequences are filled up.
+    /// Where short sequences are padded.
     pub padding: Padding,
-    /// Where long sequences are cut.
+    /// Where long sequences are truncated.
     pub truncating: Truncating,
-    /// What fills them up.
+    /// The padding value.
     pub value: u32,
 }
 
-/// Sequences of unequal length as one array `(sequences, maxlen)`; an empty sequence is all padding.
+/// Returns sequences of different lengths as one array `(sequences, maxlen)`. An empty sequence is all padding.
 ///
-/// Where Keras fails (no sequences and no `maxlen`; `maxlen` 0), the array has no columns.
+/// In cases where Keras fails (no sequences and no `maxlen`, or a `maxlen` of 0), the array has no columns.
 ///
 /// ```
 /// use ndarray::array;
@@ -71,14 +72,14 @@ pub fn pad_sequences<S: AsRef<[u32]>>(sequences: &[S], pad: Pad) -> Array2<u32> 
     out
 }
 
-/// One-hot rows: an array `(labels, num_classes)` with a 1 in each row at the label's column.
+/// Returns one-hot rows: an array `(labels, num_classes)` with a 1 in each row at the label's column.
 ///
-/// Without `num_classes` there are as many columns as the largest label needs. Where Keras fails (no labels and no
-/// `num_classes`), the array has none. `Some(0)` means no columns; Keras counts the classes instead.
+/// Without `num_classes`, there are as many columns as the largest label needs. If there are no labels either,
+/// where Keras fails, the array has no columns. `Some(0)` means no columns; Keras counts the classes instead.
 ///
 /// # Errors
 ///
-/// [`Error::Label`] for a label without a column, [`Error::TooLarge`] if the array does not fit into memory.
+/// [`Error::Label`] for a label without a column, [`Error::TooLarge`] if the array does not fit in memory.
 ///
 /// ```
 /// let rows = refrain_text::to_categorical(&[2, 0], None)?;

@@ -1,4 +1,4 @@
-//! Byte-pair encoding as Hugging Face's `tokenizers` do it, over `fixtures/hf_bpe.json`.
+//! Byte-pair encoding gives the results of Hugging Face's `tokenizers`, stored in `fixtures/hf_bpe.json`.
 
 use refrain_text::{BpeOptions, BpeVocab, Result};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Texts, padding and one-hot rows are what Keras's own functions make of them: `fixtures/keras_text.py`.
+//! Tokenizing, padding and one-hot rows give the results of Keras's functions, written by `fixtures/keras_text.py`.
 
 use ndarray::Array2;
 use refrain_text::{
@@ -7,8 +7,8 @@ use refrain_text::{
 };
 use serde::Deserialize;
 
-/// Relative. Both compute in f64 and this crate then rounds to f32: half a unit in the last place. What is above
-/// one half is for logarithms that differ in the last place of f64.
+/// Relative. Both compute in f64 and this crate then rounds to f32: half an ulp. The excess over one half allows
+/// for logarithms that differ in the last place of f64.
 const F32_TOLERANCE: f64 = 0.5001 * f32::EPSILON as f64;
 
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ struct Config {
     oov_token: Option<String>,
 }
 
-/// A text, whole or in the words that it comes as.
+/// A text, whole or already split into words.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Text {
@@ -48,9 +48,9 @@ struct TokenizerCase {
     ids: Vec<Vec<u32>>,
     texts: Vec<String>,
     matrix: Matrix,
-    /// After the first of `fits`, as Keras wrote it.
+    /// The tokenizer after the first of `fits`, as written by Keras.
     keras_json: String,
-    /// After all of them, without the blanks and escapes that JSON does not need.
+    /// The tokenizer after all of them, without the spaces and escapes that JSON does not need.
     json: String,
 }
 
@@ -63,7 +63,7 @@ struct SequenceCase {
     matrix: Matrix,
 }
 
-/// Row, column, and what Keras has there in the order of `MODES`.
+/// Row, column, and Keras's values there in the order of `MODES`.
 #[derive(Deserialize)]
 struct Matrix {
     refused: Vec<String>,
@@ -87,7 +87,7 @@ struct PadCase {
     padding: String,
     truncating: String,
     value: u32,
-    /// Nothing where Keras fails.
+    /// `None` where Keras fails.
     padded: Option<Vec<Vec<u32>>>,
 }
 
@@ -95,7 +95,7 @@ struct PadCase {
 struct CategoricalCase {
     labels: Vec<u32>,
     num_classes: Option<usize>,
-    /// Nothing where Keras fails.
+    /// `None` where Keras fails.
     rows: Option<Vec<Vec<f32>>>,
 }
 
@@ -220,7 +220,7 @@ fn padding_is_that_of_keras() {
         let got = pad_sequences(&case.sequences, pad);
         match case.padded {
             Some(padded) => assert_eq!(rows(&got), padded, "{:?} {pad:?}", case.sequences),
-            // Keras finds no longest among no sequences, and takes the last 0 ids for all of them.
+            // Keras finds no longest of no sequences, and takes the last 0 ids as all of them.
             None => assert_eq!(got.dim(), (case.sequences.len(), 0), "{:?} {pad:?}", case.sequences),
         }
     }
@@ -233,7 +233,7 @@ fn one_hot_rows_are_those_of_keras() {
         let what = format!("{labels:?}, classes {num_classes:?}");
         match wanted {
             Some(wanted) => assert_eq!(rows(&got.expect("Keras makes them")), wanted, "{what}"),
-            // Keras finds no largest among no labels.
+            // Keras finds no largest of no labels.
             None if labels.is_empty() => assert_eq!(got.expect("no rows").dim(), (0, 0), "{what}"),
             None => assert!(matches!(got, Err(Error::Label { .. })), "{what}: {got:?}"),
         }

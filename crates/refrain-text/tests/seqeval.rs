@@ -1,4 +1,4 @@
-//! Spans as seqeval counts them, over `fixtures/seqeval_spans.json`.
+//! Spans are counted as by seqeval, whose results are in `fixtures/seqeval_spans.json`.
 
 use refrain_task::score::ClassScore;
 use refrain_text::tagger::Spans;
@@ -15,7 +15,7 @@ struct Case {
     name: String,
     truth: Vec<Vec<String>>,
     predicted: Vec<Vec<String>>,
-    /// Of the truth: kind, first word and last.
+    /// The true spans: kind, first word and last word.
     spans: Vec<Vec<(String, usize, usize)>>,
     all: Expected,
     kinds: BTreeMap<String, Expected>,
@@ -67,8 +67,8 @@ fn precision_recall_and_f1_are_seqeval_s_for_every_kind_and_together() {
 fn the_spans_of_a_sentence_are_seqeval_s() {
     for Case { name, truth, spans, .. } in cases() {
         for (labels, expected) in truth.iter().zip(spans) {
-            // Of the spans of a sentence against themselves, all are right; against those of a sentence with one span
-            // alone, written soundly, it is.
+            // A sentence's spans compared with themselves are all correct; so is a single span, compared with a
+            // sentence that has only that span, written consistently.
             let mut counted = Spans::default();
             counted.add(&words(labels), &words(labels));
             assert_eq!(

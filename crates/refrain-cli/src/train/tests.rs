@@ -152,7 +152,10 @@ fn a_new_task_is_resumed_refused_for_memory_and_continued() {
 
     let refused = train(folder.path(), &["--memory", "1M"]).unwrap_err();
     let message = refused.message().to_owned();
-    assert!(matches!(refused, Failure::Input(_)) && message.contains("but may take 1.0 MB"), "{message}");
+    assert!(
+        matches!(refused, Failure::Input(_)) && message.contains("but may use at most 1.0 MB"),
+        "{message}"
+    );
 
     let init = folder.path().join("m.safetensors").to_str().unwrap().to_owned();
     let other = tempfile::tempdir().unwrap();

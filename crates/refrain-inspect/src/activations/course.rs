@@ -1,20 +1,20 @@
-//! Which way a recurrent layer goes through which input.
+//! The direction in which a recurrent layer reads, and the input that it reads.
 
 use refrain_nn::Architecture;
 use serde_json::Value;
 
-/// How a recurrent layer's steps belong to the model's inputs.
+/// How a recurrent layer's steps correspond to the steps of the model's inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Course {
-    /// Whether its first step is the sequence's last.
+    /// Whether the layer starts at the end of the sequence.
     pub(crate) backwards: bool,
-    /// The input whose steps they are; none after a layer that makes steps of its own.
+    /// The input whose steps it follows; `None` after a layer that creates its own steps.
     pub(crate) input: Option<usize>,
 }
 
 impl Course {
-    /// That of a layer by the name that [`Recurrence::layer`](refrain_nn::Recurrence::layer) gives it. Of an
-    /// unknown one: the first input, forwards.
+    /// Returns the course of a layer, by the name that [`Recurrence::layer`](refrain_nn::Recurrence::layer) gives
+    /// it. For an unknown layer: the first input, forwards.
     pub(crate) fn of(architecture: &Architecture, layer: &str) -> Self {
         let mut nodes: Vec<Course> = (0..architecture.inputs.len())
             .map(|input| Course { backwards: false, input: Some(input) })
@@ -39,7 +39,7 @@ impl Course {
     }
 }
 
-/// A setting of a recurrent layer's cell, such as its activation, by the same name.
+/// Returns a setting of a recurrent layer's cell, such as its activation.
 pub(crate) fn cell_setting<'a>(
     architecture: &'a Architecture,
     layer: &str,

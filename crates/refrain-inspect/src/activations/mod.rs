@@ -14,22 +14,22 @@ use crate::sample::Sample;
 use refrain_nn::{Model, Recurrence};
 use serde::Serialize;
 
-/// Which part of a sample is shown. What is kept is at most `layers · (units + 1) · steps` numbers a state or gate.
+/// The part of a sample to show. At most `layers · (units + 1) · steps` numbers are kept for each state or gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Show {
-    /// The sequence.
+    /// The index of the sequence.
     pub lane: usize,
-    /// Its first step; without one, the last `steps` steps, whose memory is warm.
+    /// The first step; if `None`, the last `steps` steps are shown, for which the state is warmed up.
     pub first: Option<usize>,
-    /// Steps, up to 1,000: nobody reads a wider picture.
+    /// The number of steps, at most 1,000: a wider picture is unreadable.
     pub steps: usize,
-    /// Units of a layer: those whose hidden state varies most over these steps.
+    /// The number of units per layer: those whose hidden state varies most over these steps.
     pub units: usize,
-    /// Recurrent layers, spread evenly from the first to the last.
+    /// The number of recurrent layers, spread evenly from the first to the last.
     pub layers: usize,
 }
 
-/// All units of all layers are kept over this many steps until it is known which of them vary.
+/// The maximum number of steps: all units of all layers are kept over the steps until it is known which vary most.
 const MOST_STEPS: usize = 1000;
 
 impl Default for Show {
@@ -38,22 +38,22 @@ impl Default for Show {
     }
 }
 
-/// What the recurrent layers did over some steps of a sequence.
+/// The states and gates of the recurrent layers over some steps of a sequence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Activations {
-    /// What was read.
+    /// A description of the data.
     pub of: String,
-    /// Which sequence of the sample.
+    /// The index of the sequence in the sample.
     pub lane: usize,
-    /// The first step shown, from 0.
+    /// The first step shown, counted from 0.
     pub first: usize,
-    /// Steps shown.
+    /// Number of steps shown.
     pub steps: usize,
-    /// What each of them read, if it is text.
+    /// The token read at each step, if it is text.
     pub tokens: Option<Vec<String>>,
     /// The layers shown.
     pub layers: Vec<LayerActivations>,
-    /// The layers that are not shown.
+    /// Names of the layers that are not shown.
     pub left_out: Vec<String>,
 }
 
@@ -64,19 +64,19 @@ pub struct LayerActivations {
     pub layer: String,
     /// `SimpleRNN`, `LSTM` or `GRU`.
     pub class_name: &'static str,
-    /// Its units, all of them.
+    /// Number of its units.
     pub units: usize,
-    /// The units shown, in the order of the rows: those that vary most come first.
+    /// The units shown, in row order: those that vary most come first.
     pub shown: Vec<usize>,
-    /// Whether it reads sequences from their end.
+    /// Whether it reads sequences backwards.
     pub backwards: bool,
-    /// Whether its steps are those of the tokens.
+    /// Whether its steps correspond to the tokens.
     pub reads_tokens: bool,
     /// Its hidden state, cell state and gates.
     pub states: Vec<StateMap>,
 }
 
-/// What a state or gate is.
+/// The kind of a state or gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateKind {
@@ -84,9 +84,9 @@ pub enum StateKind {
     Hidden,
     /// The cell state of an LSTM.
     Cell,
-    /// What enters the state where the gates let it.
+    /// The candidate, which enters the state as far as the gates allow.
     Candidate,
-    /// A gate, from 0, shut, to 1, open.
+    /// A gate: 0 is shut, 1 is open.
     Gate,
 }
 
@@ -95,15 +95,15 @@ pub enum StateKind {
 pub struct StateMap {
     /// Its name, such as `hidden state` or `forget gate`.
     pub name: &'static str,
-    /// What it is.
+    /// Its kind.
     pub kind: StateKind,
     /// The mean over all units of the layer at each step.
     pub mean: Vec<f32>,
-    /// For each unit shown its value at each step; NaN at steps that a mask hides.
+    /// The value of each shown unit at each step; NaN at masked steps.
     pub rows: Vec<Vec<f32>>,
 }
 
-/// The name of a gate by its letter.
+/// Returns the name of a gate from its letter.
 pub(crate) fn gate_name(class_name: &str, letter: &str) -> &'static str {
     match (class_name, letter) {
         ("LSTM", "i") => "input gate",
@@ -116,10 +116,10 @@ pub(crate) fn gate_name(class_name: &str, letter: &str) -> &'static str {
 }
 
 impl Activations {
-    /// Reads a sample and keeps what `show` asks for.
+    /// Runs the model on a sample and keeps the part selected by `show`.
     ///
     /// # Errors
-    /// When the sample is empty or does not fit the model, the model has no recurrent layer, or a setting is out of
+    /// If the sample is empty or does not fit the model, the model has no recurrent layer, or a setting is out of
     /// range.
     pub fn of(model: &mut Model, sample: &Sample, show: &Show) -> Result<Self> {
         let (first, steps) = window(sample, show)?;
@@ -145,7 +145,7 @@ impl Activations {
     }
 }
 
-/// The first step and the number of steps that are shown.
+/// Returns the first step and the number of steps to show.
 fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
     let out_of_range = |setting, got: usize, expected: String| {
         Err(Error::Setting { setting, got: got.to_string(), expected })
@@ -155,7 +155,7 @@ fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
         return out_of_range(
             "the sequence to show",
             show.lane,
-            format!("below {lanes}, the sequences of the sample"),
+            format!("below {lanes}, the number of sequences"),
         );
     }
     for (setting, got) in [("steps", show.steps), ("units", show.units), ("layers", show.layers)] {
@@ -173,12 +173,12 @@ fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
     let length = input.map_or(0, length);
     let first = show.first.unwrap_or(length.saturating_sub(show.steps));
     if first >= length {
-        return out_of_range("the first step", first, format!("below {length}, the steps of the sequence"));
+        return out_of_range("the first step", first, format!("below {length}, the number of steps"));
     }
     Ok((first, show.steps.min(length - first)))
 }
 
-/// So many of `0..count`, spread evenly with both ends.
+/// Returns at most `most` of `0..count`, spread evenly and including both ends.
 fn spread(count: usize, most: usize) -> Vec<usize> {
     match most {
         _ if count <= most => (0..count).collect(),
@@ -188,14 +188,14 @@ fn spread(count: usize, most: usize) -> Vec<usize> {
     }
 }
 
-/// A layer over the steps shown, with all of its units.
+/// A layer over the steps shown, with all its units.
 struct Whole {
     layer: String,
     class_name: &'static str,
     units: usize,
     course: Course,
     steps: usize,
-    /// Each `(steps, units)`.
+    /// Each state is `(steps, units)`.
     states: Vec<(&'static str, StateKind, Vec<f32>)>,
 }
 
@@ -241,7 +241,7 @@ impl Whole {
         }
     }
 
-    /// Without all but the units whose hidden state varies most.
+    /// Keeps only the units whose hidden state varies most.
     fn reduced(self, most: usize) -> LayerActivations {
         let hidden = &self.states[0].2;
         let column = |values: &[f32], unit: usize| -> Vec<f32> {
@@ -273,7 +273,7 @@ fn mean(values: &[f32]) -> f32 {
     (values.iter().map(|&x| f64::from(x)).sum::<f64>() / values.len() as f64) as f32
 }
 
-/// Over the steps that are there; of a unit that is not finite everywhere: below all others.
+/// Returns the variance over the unmasked steps; units that are not finite everywhere rank below all others.
 fn variance(values: &[f32]) -> f64 {
     let there: Vec<f64> = values.iter().filter(|x| !x.is_nan()).map(|&x| f64::from(x)).collect();
     let mean = there.iter().sum::<f64>() / there.len().max(1) as f64;

@@ -1,4 +1,4 @@
-//! Activations against the layers themselves.
+//! Activations compared with the layers' own values.
 
 use super::*;
 use crate::sample::Sample;
@@ -70,15 +70,15 @@ fn rows_are_what_the_layers_did() {
     );
     let section = seen.section().unwrap();
     assert_eq!(section.figures.len(), 2 + 6 + 4);
-    // The forget gate of the LSTM in words: where it was lowest.
+    // The forget gate of the LSTM in the findings: where it was lowest.
     let forget = &seen.layers[0].states[3].mean;
     let at = (0..9).min_by(|&a, &b| forget[a].total_cmp(&forget[b])).unwrap();
-    let expected = format!("at least {:.3} after “{}”.", forget[at], seen.tokens.as_ref().unwrap()[at]);
+    let expected = format!("minimum {:.3} after “{}”.", forget[at], seen.tokens.as_ref().unwrap()[at]);
     assert!(section.findings[2].contains(&expected), "{:?}, expected {expected}", section.findings);
     assert!(section.data["layers"][0]["states"][0]["rows"][0][0].is_f64());
 }
 
-/// A long sequence in parts is the same as at once.
+/// A long sequence in parts gives the same as the whole sequence.
 #[test]
 fn parts_change_nothing() {
     let mut model = stack();
@@ -110,7 +110,7 @@ fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
         .add(Dense::new(1))
         .compile(Compile::default())
         .unwrap();
-    // Only steps 0, 2, 5 and 6 are real; step 5 alone differs between the two.
+    // Only steps 0, 2, 5 and 6 are unmasked; only step 5 differs between the two.
     let real = [0, 2, 5, 6];
     let make = |at5: f32| {
         let features = (0..14).map(|i| if i / 2 == 5 { at5 } else { 0.1 * i as f32 }).collect();
@@ -135,9 +135,9 @@ fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
     let (a, b) = (show_all(read(0.4)), show_all(read(-0.9)));
     let names: Vec<_> = a.iter().map(|l| (l.0.as_str(), l.1)).collect();
     let halves = [("bidirectional/forward_lstm", false), ("bidirectional/backward_lstm", true)];
-    // The last one reads what the one before it gives in its own order.
+    // The last layer reads the output of the one before in that layer's own order.
     assert_eq!(names, [halves[0], halves[1], ("simple_rnn", true), ("simple_rnn_1", true)]);
-    // What is before (after, of a layer that goes backwards) the changed step is the same.
+    // Everything before the changed step is the same; for a backwards layer, everything after it.
     let differs = |layer: usize| {
         let unit = a[layer].3[0];
         let other = b[layer].3.iter().position(|&u| u == unit).unwrap();
@@ -169,7 +169,7 @@ fn what_cannot_be_shown_is_said() {
         Sample { batch: Batch { lanes: 1, inputs: vec![input], ..Batch::default() }, ..Sample::default() };
     let error = Activations::of(&mut flat, &one, &Show::default()).unwrap_err().to_string();
     assert!(error.contains("no recurrent layer"), "{error}");
-    // One step, and parameters that are no numbers, can be shown.
+    // A single step, and NaN parameters, can be shown.
     let spans: Vec<_> = model.params().spans().iter().map(|s| (s.name.clone(), s.len())).collect();
     for (name, len) in spans.iter().filter(|(name, _)| name.starts_with("lstm/")) {
         model.set_weight_flat(name, &vec![f32::NAN; *len]).unwrap();

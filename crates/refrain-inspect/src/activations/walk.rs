@@ -1,30 +1,31 @@
-//! One pass over a batch, in parts that fit into memory, with every recurrent layer seen.
+//! Running a batch in parts that fit in memory, with access to every recurrent layer.
 
 use super::course::Course;
 use crate::error::{Error, Result};
 use refrain_nn::data::{Batch, BatchInput, Extent};
 use refrain_nn::{Model, Recurrence};
 
-/// The most floats of outputs that a part of a batch makes: 32 MiB.
+/// The maximum number of output floats in a part of a batch: 32 MiB.
 const OUTPUTS: usize = 8 << 20;
-/// The least steps of a part.
+/// The minimum steps of a part.
 const LEAST: usize = 16;
 
 /// A recurrent layer after a part of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pass<'a> {
-    /// The layer's place among the recurrent ones.
+    /// The layer's index among the recurrent layers.
     pub(crate) index: usize,
     /// The layer.
     pub(crate) seen: Recurrence<'a>,
-    /// Which way it goes.
+    /// The direction in which it reads.
     pub(crate) course: Course,
-    /// The part's first step.
+    /// The first step of the part.
     first: usize,
 }
 
 impl Pass<'_> {
-    /// The steps of a lane that the layer saw, in the order of the input: the step in the caller's array, and its row.
+    /// Returns the steps of a lane that the layer read, in input order: each step's index in the caller's array,
+    /// and its row.
     pub(crate) fn rows(&self, lane: usize) -> impl Iterator<Item = (usize, usize)> {
         let layout = self.seen.layout();
         let (length, first) = (layout.length(lane), self.first);
@@ -36,18 +37,19 @@ impl Pass<'_> {
     }
 }
 
-/// Runs a batch without noise from an empty memory and shows every recurrent layer, part by part. A model that reads
-/// step by step takes long sequences in parts, its state carried along; others take the batch at once.
+/// Runs a batch in inference mode from a zero state and calls `visit` for every recurrent layer, part by part. A
+/// model that can run step by step processes long sequences in parts, carrying its state; others process the batch
+/// at once.
 ///
 /// # Errors
-/// When the batch is empty or does not fit the model, or the model has no recurrent layer.
+/// If the batch is empty or does not fit the model, or the model has no recurrent layer.
 pub(crate) fn walk(model: &mut Model, batch: &Batch, visit: impl FnMut(&Pass<'_>)) -> Result<()> {
     let widths: usize = (0..model.output_count()).map(|i| model.output_width(i)).sum();
     let part = (OUTPUTS / (widths * batch.lanes).max(1)).max(LEAST);
     walk_in_parts(model, batch, part, visit)
 }
 
-/// [`walk`] in parts of this many steps, where it can be cut.
+/// Does the same as [`walk`] in parts of this many steps, if the batch can be cut.
 pub(super) fn walk_in_parts(
     model: &mut Model,
     batch: &Batch,
@@ -57,7 +59,7 @@ pub(super) fn walk_in_parts(
     let steps = batch.inputs.iter().map(|input| input.steps).max().unwrap_or(0);
     if batch.lanes == 0 || steps == 0 {
         let got = format!("{} sequences of {steps} steps", batch.lanes);
-        return Err(Error::Setting { setting: "the sample", got, expected: "a step or more".to_owned() });
+        return Err(Error::Setting { setting: "the sample", got, expected: "at least one step".to_owned() });
     }
     let part = if part < steps && can_be_cut(model, batch, steps) { part } else { steps };
     let mut state = model.new_state();
@@ -75,14 +77,14 @@ pub(super) fn walk_in_parts(
             any = true;
         }
         if !any {
-            let what = "look at hidden states of this model".to_owned();
+            let what = "read the hidden states of this model".to_owned();
             return Err(Error::Unsupported { what, reason: "it has no recurrent layer".to_owned() });
         }
     }
     Ok(())
 }
 
-/// Whether a batch may be read in parts: the model reads step by step, and all steps are real.
+/// Returns whether a batch can be read in parts: the model runs step by step, and no step is masked.
 fn can_be_cut(model: &mut Model, batch: &Batch, steps: usize) -> bool {
     let rows = batch.lanes * steps;
     let whole = |input: &BatchInput| {
@@ -93,7 +95,7 @@ fn can_be_cut(model: &mut Model, batch: &Batch, steps: usize) -> bool {
     batch.inputs.len() == 1 && whole(&batch.inputs[0]) && model.session(1).is_ok()
 }
 
-/// Some steps of a batch of one input without lengths or mask.
+/// Returns some steps of a batch of one input without lengths or mask.
 fn cut(batch: &Batch, first: usize, steps: usize) -> Batch {
     let whole = &batch.inputs[0];
     let width = whole.features.len() / (batch.lanes * whole.steps);

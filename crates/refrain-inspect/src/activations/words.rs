@@ -1,4 +1,4 @@
-//! Activations in words and pictures.
+//! The report section on activations.
 
 use super::{Activations, LayerActivations, StateKind, StateMap};
 use crate::error::Result;
@@ -7,19 +7,19 @@ use crate::section::{Figure, Section};
 use crate::shown::{display, display_all, thousandths};
 use refrain_plot::{Axis, Chart, Heatmap, Picture, Scale};
 
-/// A gate's mean from which it is called nearly open, and up to which nearly shut.
+/// A gate is called nearly open from this mean, and nearly shut up to the one below.
 const OPEN: f64 = 0.8;
 const SHUT: f64 = 0.2;
 
 impl Activations {
-    /// What was found, in words and pictures.
+    /// Describes the activations in sentences and figures.
     ///
     /// # Errors
-    /// When a picture cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut figures = Vec::new();
         for (i, layer) in self.layers.iter().enumerate() {
-            // Two names may become one when they are written with small letters and hyphens.
+            // Two names may become equal when they are turned into slugs.
             let name = |of: &str| slug(&format!("activations {} {} {of}", i + 1, layer.layer));
             figures.extend(self.gates_over_time(layer, name("gates"))?);
             for state in &layer.states {
@@ -30,8 +30,8 @@ impl Activations {
             name: "activations",
             title: "Gates and states, step by step".to_owned(),
             intro: format!(
-                "Hidden states, cell states and gates while the model read steps {} to {} of {}. Of each layer the \
-                 maps show the units whose hidden state varied most, the most varying above.",
+                "Hidden states, cell states and gates while the model read steps {} to {} of {}. For each layer, \
+                 the maps show the units whose hidden state varied most, in that order from the top.",
                 self.first + 1,
                 self.first + self.steps,
                 self.of
@@ -50,7 +50,7 @@ impl Activations {
                 n if n == layer.units => format!("all {n} units"),
                 n => format!("{n} of {} units", layer.units),
             };
-            let backwards = if layer.backwards { " It reads from the end." } else { "" };
+            let backwards = if layer.backwards { " It reads backwards." } else { "" };
             findings.push(format!("`{}` ({}): {shown} are shown.{backwards}", layer.layer, layer.class_name));
             for gate in layer.states.iter().filter(|state| state.kind == StateKind::Gate) {
                 findings.extend(self.gate_in_words(layer, gate));
@@ -62,7 +62,7 @@ impl Activations {
         findings
     }
 
-    /// A gate's mean over the steps shown, and where it was lowest.
+    /// Describes a gate's mean over the steps shown, and where it was lowest.
     fn gate_in_words(&self, layer: &LayerActivations, gate: &StateMap) -> Option<String> {
         let means: Vec<(usize, f64)> = gate
             .mean
@@ -77,13 +77,13 @@ impl Activations {
         let stands = match mean {
             m if m >= OPEN => "is nearly open",
             m if m <= SHUT => "is nearly shut",
-            _ => "stands between open and shut",
+            _ => "is between open and shut",
         };
         let token = self.tokens.as_ref().filter(|_| layer.reads_tokens).map(|tokens| display(&tokens[at]));
         let there =
             token.map_or(format!("at step {}", self.first + at + 1), |token| format!("after “{token}”"));
         Some(format!(
-            "The {} of `{}` {stands}: {} in the mean, at most {}, at least {} {there}.",
+            "The {} of `{}` {stands}: mean {}, maximum {}, minimum {} {there}.",
             gate.name,
             layer.layer,
             thousandths(mean),
@@ -102,7 +102,7 @@ impl Activations {
             return Ok(None);
         }
         let chart = Chart::new(format!("{}: mean of each gate over {} units", layer.layer, layer.units))
-            .description("Lines of each gate's mean over all units, step by step.")
+            .description("The mean of each gate over all units at each step.")
             .x(Axis::new(self.step_label()).whole())
             .y(Axis::new("gate (0 shut, 1 open)"))
             .wide();
@@ -126,11 +126,11 @@ impl Activations {
             StateKind::Gate => (Scale::sequential(0.0, 1.0), "0 is shut, 1 is open"),
             StateKind::Cell => (
                 Scale::diverging(limit),
-                "the ground's colour is 0; a colour that stays along a row is something the unit remembers",
+                "the background colour is 0; a colour that continues along a row is something the unit remembers",
             ),
             _ => (
                 Scale::diverging(limit.max(1.0)),
-                "the ground's colour is 0; rows that change at spaces or line breaks follow the text's structure",
+                "the background colour is 0; rows that change at spaces or line breaks follow the text's structure",
             ),
         };
         let title = format!("{}: {}", layer.layer, state.name);
@@ -140,7 +140,7 @@ impl Activations {
             .y_label("unit")
             .x_label(self.step_label());
         if let Some(tokens) = self.tokens.as_ref().filter(|_| layer.reads_tokens) {
-            map = map.columns(display_all(tokens)).x_label("what was read");
+            map = map.columns(display_all(tokens)).x_label("token read");
         }
         for (unit, row) in layer.shown.iter().zip(&state.rows) {
             let finite = |x: &f32| if x.is_finite() { f64::from(*x) } else { f64::NAN };
@@ -154,7 +154,7 @@ impl Activations {
     }
 }
 
-/// What all but a fiftieth of the values stay below: single peaks would leave the rest without colour.
+/// Returns the value that 98 % of the values stay below, so that single peaks do not wash out the other colours.
 fn limit(rows: &[Vec<f32>]) -> f64 {
     let mut sizes: Vec<f32> = rows.iter().flatten().filter(|x| x.is_finite()).map(|x| x.abs()).collect();
     sizes.sort_by(f32::total_cmp);

@@ -1,32 +1,32 @@
-//! The adding problem: sequences whose answer needs memory.
+//! The adding problem: sequences whose target requires memory.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refrain_nn::data::{Batch, BatchInput, BatchTarget};
 use std::ops::Range;
 
-/// Features of a step: a number and a mark.
+/// Features per step: a number and a mark.
 pub const FEATURES: usize = 2;
 
-/// The squared error of always saying 1, which is the best without memory: the variance of the sum of two numbers
+/// The squared error of always predicting 1, the best answer without memory: the variance of the sum of two numbers
 /// uniform in [0, 1).
 pub const MEMORYLESS: f64 = 2.0 / 12.0;
 
 /// What sequences are drawn for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A batch of training: its number from 0.
+    /// A training batch, by its number from 0.
     Training(u64),
-    /// The same for every seed.
+    /// Test data, the same for every seed.
     Testing,
 }
 
-/// Draws sequences of the adding problem (Hochreiter & Schmidhuber 1997, section 5.4, in the form of Arjovsky, Shah &
-/// Bengio 2016, section 4.2): `steps` steps of a number uniform in [0, 1) and a mark, which is 1 at one place of each
-/// half and else 0. The target is the sum of the two marked numbers.
+/// Draws sequences of the adding problem (Hochreiter & Schmidhuber 1997, section 5.4, in the form of Arjovsky, Shah
+/// & Bengio 2016, section 4.2). Each of the `steps` steps has a number uniform in [0, 1) and a mark, which is 1 at
+/// one step in each half and 0 elsewhere. The target is the sum of the two marked numbers.
 ///
 /// # Panics
-/// With fewer than 2 steps, where a half is empty.
+/// If `steps` is less than 2, because a half would be empty.
 pub fn adding(steps: usize, lanes: usize, seed: u64, purpose: Purpose) -> Batch {
     assert!(steps >= 2, "a sequence of {steps} steps has no two halves");
     let mut rng = generator(seed, purpose);
@@ -48,7 +48,7 @@ pub fn adding(steps: usize, lanes: usize, seed: u64, purpose: Purpose) -> Batch 
     Batch { lanes, inputs: vec![input], targets: vec![target], weights: Vec::new() }
 }
 
-/// ChaCha8, its key the seed and the purpose, its stream the batch.
+/// Returns a ChaCha8 generator whose key is the seed and the purpose and whose stream is the batch.
 fn generator(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     let (seed, kind, stream) = match purpose {
         Purpose::Training(batch) => (seed, 0, batch),
@@ -62,12 +62,13 @@ fn generator(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     rng
 }
 
-/// 24 random bits as a number in [0, 1).
+/// Returns 24 random bits as a number in [0, 1).
 fn uniform(rng: &mut ChaCha8Rng) -> f32 {
     (rng.next_u32() >> 8) as f32 / (1 << 24) as f32
 }
 
-/// A whole number in a range, from 32 random bits; at these sizes none is likelier by more than one in 10⁷.
+/// Returns an integer in a range from 32 random bits. At these sizes, probabilities differ by at most one part in
+/// 10⁷.
 fn below(rng: &mut ChaCha8Rng, range: Range<usize>) -> usize {
     range.start + ((u64::from(rng.next_u32()) * range.len() as u64) >> 32) as usize
 }
@@ -76,7 +77,8 @@ fn below(rng: &mut ChaCha8Rng, range: Range<usize>) -> usize {
 mod tests {
     use super::*;
 
-    /// Five standard deviations of the mean squared error of 1 over 20000 sequences: that of one is 0.197.
+    /// Five standard deviations of the mean squared error of predicting 1 over 20000 sequences; that of one
+    /// sequence is 0.197.
     const CHANCE: f64 = 5.0 * 0.197 / 141.0;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Cells to compare, and how they begin.
+//! The cells to compare, and their initialisation.
 
 use super::adding::FEATURES;
 use crate::error::{Error, Result};
@@ -9,35 +9,35 @@ use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 
-/// A cell and how its parameters begin; what is not said is Keras's default.
+/// A cell and its initialisation; everything else has Keras's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComparedCell {
-    /// SimpleRNN: tanh, the recurrent kernel orthogonal times `gain`; Keras's default is 1.
+    /// SimpleRNN: tanh, with an orthogonal recurrent kernel times `gain`; Keras's default is 1.
     SimpleRnn {
-        /// What every state's norm is multiplied by, but for the tanh.
+        /// The factor by which the kernel scales the norm of every state, apart from the tanh.
         gain: f32,
     },
-    /// SimpleRNN: tanh, the recurrent kernel normal with standard deviation `gain / √units`: `gain` is about its
-    /// spectral radius.
+    /// SimpleRNN: tanh, with a normal recurrent kernel of standard deviation `gain / √units`, so `gain` is about
+    /// its spectral radius.
     SimpleRnnNormal {
-        /// The spectral radius that many units come to.
+        /// The approximate spectral radius for many units.
         gain: f32,
     },
-    /// SimpleRNN: tanh, the recurrent kernel Glorot uniform as the kernel.
+    /// SimpleRNN: tanh, with a Glorot uniform recurrent kernel, like the input kernel.
     SimpleRnnGlorot,
-    /// SimpleRNN: ReLU, the recurrent kernel the identity, as in the IRNN of Le, Jaitly & Hinton (2015). Their kernel is
-    /// smaller than Keras's default, which this one has; it makes the gradient explode at once.
+    /// SimpleRNN: ReLU, with the identity as recurrent kernel, as in the IRNN of Le, Jaitly & Hinton (2015). The
+    /// input kernel has Keras's default, which is larger than theirs and makes the gradient explode at once.
     Irnn,
-    /// LSTM, its forget gate's bias 1.
+    /// LSTM with forget gate bias 1.
     Lstm,
-    /// LSTM, its forget gate's bias 0.
+    /// LSTM with forget gate bias 0.
     LstmWithoutForgetBias,
-    /// GRU
+    /// GRU.
     Gru,
 }
 
-/// Names, and what they mean.
+/// The names of cells.
 const NAMED: [(&str, ComparedCell); 7] = [
     ("rnn", ComparedCell::SimpleRnn { gain: 1.0 }),
     ("rnn-normal", ComparedCell::SimpleRnnNormal { gain: 1.0 }),
@@ -49,18 +49,18 @@ const NAMED: [(&str, ComparedCell); 7] = [
 ];
 
 impl ComparedCell {
-    /// The three cells as Keras begins them.
+    /// The three cells with Keras's initialisation.
     pub const CELLS: [Self; 3] = [Self::SimpleRnn { gain: 1.0 }, Self::Lstm, Self::Gru];
 
-    /// The names that [`FromStr`] takes.
+    /// Returns the names that [`FromStr`] accepts.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMED.into_iter().map(|(name, _)| name)
     }
 
-    /// A model of this many units that says one number after a sequence of the adding problem.
+    /// Creates a model of this many units that predicts one number after a sequence of the adding problem.
     ///
     /// # Errors
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     pub fn model(self, units: usize, optimizer: Optimizer, seed: u64) -> Result<Model> {
         let input = Sequential::new().input(InputSpec::features(FEATURES));
         let rnn = |kernel| SimpleRnn::new(units).recurrent_initializer(kernel);

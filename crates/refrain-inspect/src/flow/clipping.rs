@@ -1,4 +1,4 @@
-//! What a bound of the gradient's norm does where gradients explode.
+//! The effect of gradient clipping on exploding gradients.
 
 use super::cell::ComparedCell;
 use super::clip_log::ClipLog;
@@ -9,36 +9,36 @@ use refrain_nn::Engine;
 use refrain_nn::optim::Sgd;
 use serde::Serialize;
 
-/// What [`clipping_on_adding`] trains.
+/// The options of [`clipping_on_adding`].
 #[derive(Debug, Clone, Serialize)]
 pub struct ClippingOptions {
     /// The cell.
     pub cell: ComparedCell,
-    /// Its hidden units.
+    /// Number of hidden units.
     pub units: usize,
-    /// Steps of a sequence.
+    /// Steps per sequence.
     pub steps: usize,
-    /// Sequences of a training step.
+    /// Sequences per training step.
     pub batch: usize,
-    /// Steps of training with plain gradient descent.
+    /// Number of training steps with plain gradient descent.
     pub train_steps: usize,
-    /// Its learning rate.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// Learning rates without a bound: whether a lower one would do as well.
+    /// The learning rates to try without clipping, to see whether a lower one does as well.
     pub unclipped_rates: Vec<f64>,
-    /// Its momentum.
+    /// The momentum.
     pub momentum: f64,
-    /// The bound.
+    /// The bound on the gradient norm.
     pub clip: f64,
-    /// Of parameters and sequences.
+    /// The seed of the parameters and sequences.
     pub seed: u64,
-    /// Instructions and threads; all there are when none is given.
+    /// The instruction set and threads; everything available if `None`.
     #[serde(skip)]
     pub engine: Option<Engine>,
 }
 
 impl Default for ClippingOptions {
-    /// A case that explodes at once: 100 steps of ReLU, which bounds no state.
+    /// Returns a case that explodes immediately: 100 steps of ReLU, which does not bound the state.
     fn default() -> Self {
         Self {
             cell: ComparedCell::Irnn,
@@ -56,41 +56,41 @@ impl Default for ClippingOptions {
     }
 }
 
-/// The same training with a bound and without.
+/// The same training with and without clipping.
 #[derive(Debug, Clone, Serialize)]
 pub struct Clipping {
-    /// What was trained.
+    /// The options.
     pub options: ClippingOptions,
-    /// With the bound.
+    /// The run with clipping.
     pub with: ClippingRun,
-    /// Without, at each of the rates.
+    /// The runs without clipping, one for each rate.
     pub without: Vec<ClippingRun>,
-    /// What always saying 1, the best answer without memory, costs on the test sequences.
+    /// The test loss of always predicting 1, the best answer without memory.
     pub memoryless: f64,
 }
 
 /// One of the runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClippingRun {
-    /// Its learning rate.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// Losses and norms, step by step, as far as they are finite and one step further.
+    /// Losses and norms, step by step, up to and including the first that is not finite.
     pub log: ClipLog,
-    /// The share of steps whose gradient was scaled down.
+    /// The share of steps whose gradient was clipped.
     pub share: f64,
     /// The first step, from 1, whose loss or gradient was not finite.
     pub diverged_at: Option<usize>,
-    /// The loss on test sequences before the first step.
+    /// The test loss before the first step.
     pub loss_before: f64,
-    /// The loss on test sequences at the end; none where it diverged.
+    /// The test loss at the end; `None` if the run diverged.
     pub loss_after: Option<f64>,
 }
 
-/// Trains a cell on the adding problem from the same parameters on the same sequences: with a bound of the gradient's
-/// norm, and without one at each of several learning rates.
+/// Trains a cell on the adding problem, from the same parameters and on the same sequences: once with gradient
+/// clipping, and once without it for each of several learning rates.
 ///
 /// # Errors
-/// When a setting is out of range.
+/// If a setting is out of range.
 pub fn clipping_on_adding(
     options: &ClippingOptions,
     progress: &mut dyn FnMut(&Progress),
@@ -107,7 +107,7 @@ pub fn clipping_on_adding(
     Ok(Clipping { options: options.clone(), with, without, memoryless: memoryless(options.steps) })
 }
 
-/// Trains at a rate under a bound or none.
+/// Trains at one learning rate, with or without clipping.
 fn run(
     options: &ClippingOptions,
     (learning_rate, clip): (f64, Option<f64>),

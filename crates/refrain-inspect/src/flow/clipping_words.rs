@@ -1,4 +1,4 @@
-//! What clipping does, in words and figures.
+//! The report section on clipping.
 
 use super::compare_words::smooth;
 use super::{Clipping, ClippingRun};
@@ -8,19 +8,19 @@ use crate::section::{Figure, Section, Table};
 use refrain_plot::{Axis, Chart, Picture};
 
 impl Clipping {
-    /// It in words, a table and figures.
+    /// Describes the runs in sentences, a table and figures.
     ///
     /// # Errors
-    /// When a figure cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let options = &self.options;
         Ok(Section {
             name: "clipping",
             title: "Clipping the gradient".to_owned(),
             intro: format!(
-                "{} with {} units learns the adding problem of {} with plain gradient descent, from the same parameters \
-                 on the same sequences: once with its gradient scaled down to a norm of {} wherever it is larger, and \
-                 without that at {}. Always to say 1, the best answer without memory, costs {} on the test sequences.",
+                "{} with {} units learns the adding problem of {} with plain gradient descent, from the same \
+                 parameters and on the same sequences: once with the gradient norm clipped at {}, and without \
+                 clipping at {}. Always predicting 1, the best answer without memory, has a test loss of {}.",
                 options.cell,
                 options.units,
                 count(options.steps, "step"),
@@ -65,20 +65,20 @@ impl Clipping {
         if self.has_learned(reached(with)) && !self.without.is_empty() {
             findings.push(match (self.has_learned(best), best.is_finite()) {
                 (true, _) => format!(
-                    "Without clipping a learning rate was found that trains too, to a loss of {}.",
+                    "Without clipping, one of the learning rates trains too, to a loss of {}.",
                     number(best)
                 ),
                 (_, true) => format!(
-                    "With clipping it trains; without, at none of the learning rates: the best of them reaches {}.",
+                    "With clipping it trains; without, at none of the learning rates: the best run reaches {}.",
                     number(best)
                 ),
-                _ => "With clipping it trains; without, it trains at none of the learning rates: all diverge.".to_owned(),
+                _ => "With clipping it trains; without, at none of the learning rates: all runs diverge.".to_owned(),
             });
         }
         findings
     }
 
-    /// Whether a loss is far below that of no memory.
+    /// Returns whether a loss is far below the loss without memory.
     fn has_learned(&self, loss: f64) -> bool {
         loss < 0.5 * self.memoryless
     }
@@ -86,14 +86,14 @@ impl Clipping {
     fn outcome(&self, run: &ClippingRun) -> String {
         let before = number(run.loss_before);
         match (run.diverged_at, run.loss_after) {
-            (Some(step), _) => format!("it diverges: loss or gradient are no finite numbers at step {step}"),
-            (None, None) => "it diverges: its loss on test sequences is no finite number".to_owned(),
+            (Some(step), _) => format!("it diverges: the loss or the gradient is not finite at step {step}"),
+            (None, None) => "it diverges: its test loss is not finite".to_owned(),
             (None, Some(after)) => {
                 let against = match after / self.memoryless {
-                    _ if self.has_learned(after) => "less than half of what it costs to remember nothing",
-                    share if share < 0.9 => "less than it costs to remember nothing",
-                    share if share < 1.1 => "about what it costs to remember nothing",
-                    _ => "more than it costs to remember nothing",
+                    _ if self.has_learned(after) => "less than half the loss without memory",
+                    share if share < 0.9 => "less than the loss without memory",
+                    share if share < 1.1 => "about the loss without memory",
+                    _ => "more than the loss without memory",
                 };
                 format!("the test loss goes from {before} to {}, {against}", number(after))
             }
@@ -112,7 +112,7 @@ impl Clipping {
                 run.loss_after.map_or("diverged".to_owned(), number),
             ]
         });
-        let title = "The same training with a bound and without".to_owned();
+        let title = "The same training with and without clipping".to_owned();
         Table { title, head: head.map(str::to_owned).to_vec(), rows: rows.collect() }
     }
 
@@ -129,7 +129,8 @@ impl Clipping {
             }
         }
         let sheet = chart.description(self.findings().join(" ")).draw()?;
-        let reading = "Each point is the mean of 20 steps. What is above 10, or diverges, is not drawn; the table has it.";
+        let reading = "Each point is the mean of 20 steps. Losses above 10 and runs that diverge are not \
+                       drawn; see the table.";
         Ok(Figure { name: "clipping-loss".to_owned(), reading: reading.to_owned(), sheet })
     }
 
@@ -150,12 +151,12 @@ impl Clipping {
         }
         let sheet = chart.description(self.findings()[1].clone()).draw()?;
         let reading =
-            "Where the two part, the step was clipped: its direction is kept, its length is the bound's.";
+            "Where the lines differ, the step was clipped: its direction is kept, its norm is the bound.";
         Ok(Figure { name: "clipping-norm".to_owned(), reading: reading.to_owned(), sheet })
     }
 }
 
-/// Losses beyond it would leave no room for the others.
+/// Larger losses would leave no room for the others.
 const CEILING: f64 = 10.0;
 
 fn name(run: &ClippingRun) -> String {

@@ -10,26 +10,26 @@ use refrain_nn::optim::Adam;
 use refrain_nn::{Engine, Model};
 use serde::Serialize;
 
-/// What [`compare_on_adding`] compares, and how.
+/// The options of [`compare_on_adding`].
 #[derive(Debug, Clone, Serialize)]
 pub struct CompareOptions {
     /// The cells.
     pub cells: Vec<ComparedCell>,
-    /// Hidden units of each.
+    /// Hidden units of each cell.
     pub units: usize,
-    /// Steps of a sequence, at least 2.
+    /// Steps per sequence, at least 2.
     pub steps: usize,
-    /// Sequences of a training step, and those that are looked at.
+    /// Sequences per training step, and in the sample.
     pub batch: usize,
-    /// Steps of training with Adam, each on new sequences; 0 for initialisation alone.
+    /// Number of training steps with Adam, each on new sequences; 0: only the initialisation is compared.
     pub train_steps: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
-    /// The bound of the gradient's norm over all parameters.
+    /// The bound on the global gradient norm, if any.
     pub clip: Option<f64>,
-    /// Of parameters and training sequences.
+    /// The seed of the parameters and training sequences.
     pub seed: u64,
-    /// Instructions and threads; all there are when none is given.
+    /// The instruction set and threads; everything available if `None`.
     #[serde(skip)]
     pub engine: Option<Engine>,
 }
@@ -52,33 +52,33 @@ impl Default for CompareOptions {
     }
 }
 
-/// How far a comparison has come.
+/// The progress of a comparison.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
-    /// What is trained: the name of the case.
+    /// The name of the case being trained.
     pub case: String,
-    /// Its place among the cases, from 0.
+    /// Its index among the cases, from 0.
     pub index: usize,
-    /// Cases.
+    /// Number of cases.
     pub cases: usize,
     /// Training steps done.
     pub step: usize,
-    /// All of them.
+    /// Training steps in total.
     pub steps: usize,
-    /// The loss of the last batch; NaN before the first.
+    /// The loss of the last batch; NaN before the first batch.
     pub loss: f64,
 }
 
 /// Several models on the same sequences.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
-    /// The sequences, in words.
+    /// A description of the sequences.
     pub of: String,
-    /// The models in the order in which they were given.
+    /// The models, in the order given.
     pub cases: Vec<Case>,
-    /// How they came to be, where they were made for the comparison.
+    /// The options, if the models were created for the comparison.
     pub options: Option<CompareOptions>,
-    /// What always saying 1, the best answer without memory, costs on the test sequences of the adding problem.
+    /// The test loss on the adding problem of always predicting 1, the best answer without memory.
     pub memoryless: Option<f64>,
 }
 
@@ -87,31 +87,31 @@ pub struct Comparison {
 pub struct Case {
     /// Its name.
     pub name: String,
-    /// Its parameters.
+    /// Number of its parameters.
     pub parameters: usize,
-    /// Its first recurrent layer: as it begins, or as it is where it was not made for the comparison.
+    /// Its first recurrent layer, at initialisation if the model was created for the comparison.
     pub flow: LayerFlow,
-    /// Its loss on test sequences then, of a model made for the comparison.
+    /// Its test loss at initialisation, if the model was created for the comparison.
     pub loss: Option<f64>,
-    /// What training made of it.
+    /// The model after training.
     pub trained: Option<Trained>,
 }
 
 /// A model of a comparison after training.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trained {
-    /// Its recurrent layer; none where training diverged.
+    /// Its recurrent layer; `None` if training diverged.
     pub flow: Option<LayerFlow>,
-    /// Its loss on test sequences; none where training diverged.
+    /// Its test loss; `None` if training diverged.
     pub loss: Option<f64>,
-    /// Losses and norms of the gradient, step by step.
+    /// Losses and gradient norms, step by step.
     pub log: ClipLog,
 }
 
-/// Sequences that a test's loss is of.
+/// Number of sequences for the test loss.
 const TESTED: usize = 512;
 
-/// Compares models on one sample, by their first recurrent layers.
+/// Compares the first recurrent layers of models on one sample.
 ///
 /// # Errors
 /// As for [`gradient_flow`](super::gradient_flow).
@@ -126,11 +126,11 @@ pub fn compare(models: &[(String, &Model)], sample: &Sample) -> Result<Compariso
     Ok(Comparison { of: sample.of.clone(), cases, options: None, memoryless: None })
 }
 
-/// Compares cells on the adding problem: at initialisation and, with `train_steps`, after training. Same sizes, same
-/// sequences, same seed.
+/// Compares cells on the adding problem, at initialisation and, if `train_steps` is above 0, after training. All
+/// have the same sizes, sequences and seed.
 ///
 /// # Errors
-/// When a setting is out of range.
+/// If a setting is out of range.
 pub fn compare_on_adding(
     options: &CompareOptions,
     progress: &mut dyn FnMut(&Progress),
@@ -168,7 +168,7 @@ pub fn compare_on_adding(
             0 => None,
             _ => {
                 let log = train(&mut model, plan, &mut at, progress)?;
-                let sound = check_parameters(&model, "look at it").is_ok();
+                let sound = check_parameters(&model, "inspect it").is_ok();
                 let flow = if sound { Some(first(&model, &sample)?) } else { None };
                 let loss = if sound { Some(test_loss(&mut model, options.steps)?) } else { None };
                 Some(Trained { flow, loss, log })
@@ -185,7 +185,7 @@ pub fn compare_on_adding(
     })
 }
 
-/// The test sequences that are looked at.
+/// Returns the test sequences on which the gradient is traced.
 fn sample(steps: usize, lanes: usize) -> Sample {
     let of = format!("{lanes} sequences of the adding problem, {steps} steps each");
     Sample::new(adding(steps, lanes, 0, Purpose::Testing), of)
@@ -211,19 +211,19 @@ pub(super) fn check_sizes(steps: usize, batch: usize) -> Result<()> {
     Ok(())
 }
 
-/// The mean squared error on the test sequences.
+/// Returns the mean squared error on the test sequences.
 pub(super) fn test_loss(model: &mut Model, steps: usize) -> Result<f64> {
     model.test_step(&adding(steps, TESTED, 0, Purpose::Testing), None)?;
     Ok(model.last_loss())
 }
 
-/// The mean squared error of 1 on the test sequences.
+/// Returns the mean squared error of predicting 1 on the test sequences.
 pub(super) fn memoryless(steps: usize) -> f64 {
     let sums = &adding(steps, TESTED, 0, Purpose::Testing).targets[0].values;
     sums.iter().map(|&sum| (f64::from(sum) - 1.0).powi(2)).sum::<f64>() / TESTED as f64
 }
 
-/// What a training on the adding problem reads.
+/// The data of a training run on the adding problem.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) steps: usize,
@@ -231,7 +231,7 @@ pub(super) struct Plan {
     pub(super) seed: u64,
 }
 
-/// Trains for `at.steps` steps, or until the loss is no number.
+/// Trains for `at.steps` steps, or until the loss is not finite.
 pub(super) fn train(
     model: &mut Model,
     plan: Plan,

@@ -1,4 +1,4 @@
-//! What a comparison of cells says, in words and figures.
+//! The report section on a comparison of cells.
 
 use super::picture::{READING, add, chart, drawable};
 use super::words::{cells, factor, sentence, thresholds};
@@ -13,10 +13,10 @@ const BEFORE: &str = "at initialisation";
 const AFTER: &str = "after training";
 
 impl Comparison {
-    /// It in words, tables and figures.
+    /// Describes the comparison in sentences, tables and figures.
     ///
     /// # Errors
-    /// When a figure cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut figures = Vec::new();
         for (state, name) in [("h", "hidden"), ("c", "cell")] {
@@ -31,7 +31,7 @@ impl Comparison {
             name: "gradient-flow-compared",
             title: "The gradient through time, cell by cell".to_owned(),
             intro: format!(
-                "The loss of the last step followed back through {}{trained}: how much of its gradient reaches the \
+                "The gradient of the last step's loss, followed back through {}{trained}: how much of it reaches the \
                  state of each earlier step. The cells have the same size and read the same sequences; {}.",
                 self.of,
                 thresholds(),
@@ -47,7 +47,7 @@ impl Comparison {
         self.options.as_ref().map_or(0, |options| options.train_steps)
     }
 
-    /// The name of the first of the two times.
+    /// Returns the name of the first of the two times.
     fn before(&self) -> &'static str {
         if self.options.is_some() { BEFORE } else { "as it is" }
     }
@@ -71,7 +71,7 @@ impl Comparison {
         findings
     }
 
-    /// What training made of a case.
+    /// Describes a case after training.
     fn after(&self, case: &Case) -> Vec<String> {
         let Some(trained) = &case.trained else { return Vec::new() };
         let steps = trained.log.losses.len();
@@ -85,17 +85,17 @@ impl Comparison {
         let compared = self.memoryless.map_or(String::new(), |memoryless| {
             let verdict = match loss / memoryless {
                 share if share < 0.1 => "it has learned to remember",
-                share if share < 0.9 => "it has learned a part",
+                share if share < 0.9 => "it has learned to remember in part",
                 _ => "it has not learned to remember",
             };
-            format!(", where the best answer without memory costs {}: {verdict}", number(memoryless))
+            format!(", compared with {} for the best answer without memory: {verdict}", number(memoryless))
         });
         let loss =
             format!("{}: its loss after {} is {}{compared}.", case.name, count(steps, "step"), number(loss));
         vec![format!("{}: {said}", case.name), loss]
     }
 
-    /// What arrives at the first step, the most first, at each time.
+    /// Ranks the cases by what arrives at the first step, the most first, at each time.
     fn ranking(&self) -> Vec<String> {
         let ratio = |flow: &LayerFlow| flow.hidden.trend.map(|trend| (trend.ratio, trend.factor));
         let before = self.cases.iter().map(|case| (&case.name, ratio(&case.flow))).collect();
@@ -105,20 +105,21 @@ impl Comparison {
         for (when, ratios) in [(self.before(), before), (AFTER, after)] {
             let mut ratios: Vec<_> =
                 ratios.into_iter().filter_map(|(name, ratio)| Some((name, ratio?))).collect();
-            // By the factor: of what is left far below an f32's digits the ratio is chance.
+            // Sorted by the factor, because far below f32 precision the ratio is arbitrary.
             ratios.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
             if ratios.len() > 1 {
                 let said = ratios.iter().map(|(name, (ratio, _))| format!("{name} {}", number(*ratio)));
                 let said = said.collect::<Vec<_>>().join("; ");
                 findings.push(format!(
-                    "Of the gradient by the last hidden state the first one gets, {when}: {said}."
+                    "Share of the last hidden state's gradient that reaches the first, {when}: {said}."
                 ));
             }
         }
         findings
     }
 
-    /// The effects of forget bias and recurrent initialiser, where the cases to tell them by are there.
+    /// Describes the effects of the forget bias and the recurrent initialiser, if the cases needed for it are
+    /// present.
     fn initialisers(&self) -> Vec<String> {
         let kind = |kind: ComparedCell| self.options.as_ref()?.cells.iter().position(|&cell| cell == kind);
         let curve = |place: Option<usize>| self.cases[place?].flow.hidden.trend;
@@ -127,9 +128,9 @@ impl Comparison {
             (curve(kind(ComparedCell::Lstm)), curve(kind(ComparedCell::LstmWithoutForgetBias)))
         {
             findings.push(format!(
-                "The forget bias: at 1 an LSTM's gradient falls by a factor of {} a step at initialisation, at 0 by {}. \
-                 The sigmoid of 1 is 0.731, that of 0 is 0.5, and the cell's gradient is multiplied by the forget gate \
-                 at each step.",
+                "The forget bias: at initialisation, an LSTM's gradient changes by a factor of {} per step \
+                 with a bias of 1, and by {} with 0. The sigmoid of 1 is 0.731, that of 0 is 0.5, and the \
+                 cell's gradient is multiplied by the forget gate at each step.",
                 factor(with.factor),
                 factor(without.factor)
             ));
@@ -138,9 +139,10 @@ impl Comparison {
             for random in [ComparedCell::SimpleRnnNormal { gain: 1.0 }, ComparedCell::SimpleRnnGlorot] {
                 findings.extend(curve(kind(random)).map(|trend| {
                     format!(
-                        "The recurrent initialiser: orthogonal, a SimpleRNN's gradient at the first step is {} of that \
-                         at the last, by a factor of {} a step; {random}, {} by {}. An orthogonal kernel changes no \
-                         norm; what is lost there is lost in the tanh.",
+                        "The recurrent initialiser: with an orthogonal kernel, a SimpleRNN's gradient at the \
+                         first step is {} of the one at the last, by a factor of {} per step; with {random}, \
+                         {} by {}. An orthogonal kernel preserves norms, so its loss of gradient comes from \
+                         the tanh.",
                         number(orthogonal.ratio),
                         factor(orthogonal.factor),
                         number(trend.ratio),
@@ -158,7 +160,7 @@ impl Comparison {
             "when",
             "state",
             "first step / last step",
-            "a step",
+            "per step",
             "steps for a tenth",
             "verdict",
             "test loss",
@@ -183,7 +185,7 @@ impl Comparison {
         Table { title, head: head.map(str::to_owned).to_vec(), rows }
     }
 
-    /// A chart for each time, in which each case has a line.
+    /// Draws a chart for each time, with a line for each case.
     fn figure(&self, state: &'static str, name: &str) -> Result<Option<Figure>> {
         fn of<'a>(flow: &'a LayerFlow, state: &str) -> Option<&'a Curve> {
             if state == "h" { Some(&flow.hidden) } else { flow.cell.as_ref() }
@@ -215,7 +217,7 @@ impl Comparison {
         Ok(Some(Figure { name, reading: READING.to_owned(), sheet }))
     }
 
-    /// The losses of training.
+    /// Draws the training losses.
     fn losses(&self) -> Result<Option<Figure>> {
         let mut chart = Chart::new("The loss of training")
             .x(Axis::new("training steps").whole())
@@ -235,16 +237,18 @@ impl Comparison {
             chart = chart.reference("without memory", memoryless);
         }
         let reading =
-            "Each point is the mean of 20 steps. Clearly below the line the model remembers.".to_owned();
+            "Each point is the mean of 20 steps. A loss clearly below the line means that the model \
+             remembers."
+                .to_owned();
         let sheet = chart.wide().description(self.findings().join(" ")).draw()?;
         Ok(Some(Figure { name: "gradient-flow-compared-loss".to_owned(), reading, sheet }))
     }
 }
 
-/// Steps of training that share a point.
+/// Training steps that are averaged into one point.
 const TOGETHER: usize = 20;
 
-/// Means of positive numbers by step, as far as they are finite.
+/// Returns means of positive numbers by step, up to the first that is not finite.
 pub(super) fn smooth(numbers: &[f64]) -> Vec<(f64, f64)> {
     let mean = |(i, of): (usize, &[f64])| {
         let mean = of.iter().sum::<f64>() / of.len() as f64;

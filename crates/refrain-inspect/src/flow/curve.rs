@@ -1,29 +1,31 @@
-//! Norms over steps, and what becomes of them on the way back.
+//! Norms over steps, and how they change on the way back.
 
 use crate::quantile::{median, quantile};
 use serde::Serialize;
 
-/// A gradient that reaches the first step with less than this share of its norm at the last one has vanished; one with
-/// more than the inverse has exploded.
+/// A gradient has vanished if less than this share of its norm at the last step reaches the first step, and
+/// exploded if more than the inverse does.
 pub const VANISHED: f64 = 0.01;
 
-/// A gradient is kept where at least this share of its norm arrives, and at most the inverse of it …
+/// A gradient is kept if at least this share of its norm arrives, and at most the inverse …
 pub const KEPT: f64 = 0.1;
-/// … and no step leaves less than this of it, or more than the inverse: a few steps prove nothing else.
+/// … and its factor per step is at least this, and at most the inverse: over a few steps the share alone proves
+/// nothing.
 pub const KEPT_A_STEP: f64 = 0.9;
 
-/// Below it an f32 has fewer digits the smaller it is, and in the end none: what is left of a norm says nothing.
+/// Below this, an f32 loses digits until none are left, so the size of a norm is meaningless.
 const EXACT: f64 = f32::MIN_POSITIVE as f64;
 
-/// The share of sequences below the lower and above the upper edge of a band.
+/// The share of sequences below the lower edge and above the upper edge of a band.
 pub const BAND: f64 = 0.1;
 
-/// Norms of a gradient by how many steps before the last one they belong to, over sequences of any lengths.
+/// Norms of a gradient by the number of steps before the last, over sequences of any length.
 ///
-/// A 0 is a gradient that is 0 or too small for an f32 (1.4e-45); infinity, in JSON `null`, one that is too large (3.4e38).
+/// A 0 is a gradient that is 0 or too small for an f32 (1.4e-45); infinity, `null` in JSON, is one that is too
+/// large (3.4e38).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Curve {
-    /// Of each sequence with at least one step, from its last step back to its first.
+    /// The norms of each sequence with at least one step, from its last step back to its first.
     pub norms: Vec<Vec<f64>>,
     /// The median over the sequences that have this many steps.
     pub median: Vec<f64>,
@@ -31,28 +33,28 @@ pub struct Curve {
     pub low: Vec<f64>,
     /// The upper edge: the quantile `1 − BAND`.
     pub high: Vec<f64>,
-    /// What becomes of it on the way back; none where no gradient arrives or all sequences have one step.
+    /// How the gradient changes on the way back; `None` if no gradient arrives or all sequences have one step.
     pub trend: Option<Trend>,
 }
 
-/// What becomes of a gradient on its way back.
+/// How a gradient changes on its way back.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Trend {
-    /// The norm at a sequence's first step over that at its last: the median over sequences.
+    /// The norm at a sequence's first step divided by that at its last step: the median over sequences.
     pub ratio: f64,
-    /// What the norm is multiplied by a step, its geometric mean as far back as an f32 holds the gradient with all its
-    /// digits: the median over sequences.
+    /// The factor per step: the geometric mean, as far back as an f32 holds the gradient with full precision; the
+    /// median over sequences.
     pub factor: f64,
-    /// In how many steps it falls or grows by 10; none where it does neither.
+    /// The number of steps in which the norm falls to a tenth or grows tenfold; `None` if it does neither.
     pub steps_per_ten: Option<f64>,
-    /// The first step before the last one at which the median is too small for an f32 with all its digits (1.2e-38), if
-    /// there is one.
+    /// The first step before the last at which the median is too small for an f32 with full precision (1.2e-38), if
+    /// any.
     pub zero_from: Option<usize>,
-    /// The verdict by [`VANISHED`], [`KEPT`] and [`KEPT_A_STEP`].
+    /// The verdict based on [`VANISHED`], [`KEPT`] and [`KEPT_A_STEP`].
     pub verdict: Verdict,
 }
 
-/// What becomes of a gradient from the last step to the first.
+/// What happens to a gradient between the last step and the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -60,18 +62,18 @@ pub enum Verdict {
     Vanishes,
     /// More than the inverse of [`VANISHED`] arrives.
     Explodes,
-    /// Less than [`KEPT`] of it arrives, or a step leaves less than [`KEPT_A_STEP`].
+    /// Less than [`KEPT`] arrives, or the factor per step is below [`KEPT_A_STEP`].
     Shrinks,
-    /// More than the inverse of either.
+    /// More than the inverse of [`KEPT`] arrives, or the factor per step is above the inverse of [`KEPT_A_STEP`].
     Grows,
-    /// What arrives is between.
+    /// Anything in between.
     IsKept,
 }
 
 impl Curve {
-    /// Of each sequence's norms from its last step back; sequences without steps are left out.
+    /// Creates a curve from each sequence's norms, from its last step back. Sequences without steps are ignored.
     pub fn new(norms: Vec<Vec<f64>>) -> Self {
-        // What is no number comes of numbers that were too large.
+        // A NaN results from numbers that were too large.
         let norms = norms.into_iter().filter(|of| !of.is_empty());
         let norms: Vec<Vec<f64>> = norms
             .map(|of| of.into_iter().map(|norm| if norm.is_nan() { f64::INFINITY } else { norm }).collect())
@@ -88,7 +90,7 @@ impl Curve {
         curve
     }
 
-    /// Steps of the longest sequence.
+    /// Returns the steps of the longest sequence.
     pub fn steps(&self) -> usize {
         self.norms.iter().map(Vec::len).max().unwrap_or(0)
     }
@@ -111,7 +113,7 @@ impl Curve {
     }
 }
 
-/// Of the decimal logarithm of a factor: below it a hundred thousand steps do not make ten.
+/// The smallest decimal logarithm of a factor: below it, a hundred thousand steps do not make a factor of ten.
 const SMALLEST_DECADE: f64 = 1e-5;
 
 impl Verdict {
@@ -129,7 +131,7 @@ impl Verdict {
         }
     }
 
-    /// In words, after "the gradient".
+    /// Returns the verdict in words, to follow "the gradient".
     pub fn words(self) -> &'static str {
         match self {
             Self::Vanishes => "vanishes",
@@ -141,13 +143,13 @@ impl Verdict {
     }
 }
 
-/// The first step's norm over the last one's.
+/// Returns the first step's norm divided by the last step's.
 fn ratio(norms: &[f64]) -> f64 {
     let ratio = norms[norms.len() - 1] / norms[0];
     if ratio.is_nan() { f64::INFINITY } else { ratio }
 }
 
-/// The geometric mean of the factors of a step, as far as the norms are neither too small nor infinite.
+/// Returns the geometric mean of the factors per step, as far back as the norms are neither too small nor infinite.
 fn factor(norms: &[f64]) -> f64 {
     let far = norms.iter().rposition(|&norm| norm >= EXACT && norm.is_finite()).unwrap_or(0);
     if far == 0 {

@@ -1,4 +1,4 @@
-//! The gradient through time: how much of the last step's loss reaches each earlier step.
+//! The gradient through time: how much of the gradient of the last step's loss reaches each earlier step.
 
 pub mod adding;
 mod cell;
@@ -24,18 +24,19 @@ use crate::sample::{Sample, check_parameters};
 use refrain_nn::Model;
 use serde::Serialize;
 
-/// How the gradient of the last step's loss fares on its way back through a model.
+/// The gradient of the last step's loss on its way back through a model.
 #[derive(Debug, Clone, Serialize)]
 pub struct Flow {
-    /// The sequences that were looked at, in words.
+    /// A description of the sequences.
     pub of: String,
-    /// Those of them that have a step.
+    /// Number of sequences that have at least one step.
     pub sequences: usize,
-    /// Steps of the longest.
+    /// Steps of the longest sequence.
     pub steps: usize,
-    /// The recurrent layers as they are.
+    /// The recurrent layers with the current parameters.
     pub now: Vec<LayerFlow>,
-    /// The same architecture with parameters drawn anew; none where they are the model's own.
+    /// The same architecture with newly initialised parameters; `None` if the model's parameters are the initial
+    /// ones.
     pub initial: Option<Vec<LayerFlow>>,
 }
 
@@ -48,28 +49,28 @@ pub struct LayerFlow {
     pub class_name: &'static str,
     /// Hidden units.
     pub units: usize,
-    /// Whether it reads sequences from their end: its last step is then a sequence's first.
+    /// Whether it reads sequences backwards: its last step is then the sequence's first.
     pub backwards: bool,
-    /// Norms of the gradient by the hidden state.
+    /// Norms of the gradient with respect to the hidden state.
     pub hidden: Curve,
-    /// Norms of the gradient by the cell state, of an LSTM.
+    /// Norms of the gradient with respect to the cell state, for an LSTM.
     pub cell: Option<Curve>,
 }
 
 impl LayerFlow {
-    /// The curve that tells whether it remembers: an LSTM's memory is its cell state.
+    /// Returns the curve that shows whether the layer remembers: an LSTM's memory is its cell state.
     pub fn memory(&self) -> &Curve {
         self.cell.as_ref().unwrap_or(&self.hidden)
     }
 }
 
-/// Follows the gradient of each sequence's own loss at its last real step back to its first, without dropout; where an
-/// output has a time axis, a layer that reads backwards is followed from the sequence's first step, which it reads
-/// last. The loss is the one that fits the model's output and the targets. Beside the model as it is, the same
-/// architecture with parameters drawn anew by the model's seed.
+/// Follows the gradient of each sequence's own loss at its last unmasked step back to its first step, in inference
+/// mode. If the output has a time axis, a layer that reads backwards is followed from the sequence's first step,
+/// which it reads last. The loss is chosen to fit the model's output and the targets. For comparison, the result
+/// also has the same architecture with parameters newly initialised from the model's seed.
 ///
 /// # Errors
-/// When the model has no recurrent layer or several outputs, its parameters or its loss are not finite, no sequence
+/// If the model has no recurrent layer or several outputs, its parameters or its loss are not finite, no sequence
 /// has a step, or the sample does not fit.
 pub fn gradient_flow(model: &Model, sample: &Sample) -> Result<Flow> {
     check_parameters(model, trace::WHAT)?;

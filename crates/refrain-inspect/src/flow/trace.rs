@@ -1,4 +1,4 @@
-//! From a model and sequences to norms.
+//! Computing the norms of a model's gradient on sequences.
 
 use super::{Curve, LayerFlow};
 use crate::error::Result;
@@ -10,12 +10,12 @@ use refrain_nn::{Activation, Compile, Model, Recurrence, Reduction};
 
 pub(super) const WHAT: &str = "follow the gradient through time";
 
-/// The recurrent layers of a model as they are.
+/// Traces the recurrent layers of a model with its current parameters.
 pub(crate) fn trace(model: &Model, sample: &Sample) -> Result<Vec<LayerFlow>> {
     let mut model = prepared(model, sample)?;
     let steps = real_steps(&mut model, &sample.batch)?;
     if steps.iter().all(Vec::is_empty) {
-        return Err(unsupported(WHAT, format!("none of the {} sequences has a step", steps.len())));
+        return Err(unsupported(WHAT, format!("none of the {} sequences has any steps", steps.len())));
     }
     let end = |of: &[usize]| of.last().copied();
     let mut flows = layers(&mut model, &weighted(&sample.batch, &steps, end))?;
@@ -33,7 +33,8 @@ pub(crate) fn trace(model: &Model, sample: &Sample) -> Result<Vec<LayerFlow>> {
     }
 }
 
-/// A copy of the model without noise, with a loss whose gradient is each sequence's own over their number.
+/// Copies the model in inference mode, with a loss whose gradient is each sequence's own divided by the number of
+/// sequences.
 fn prepared(model: &Model, sample: &Sample) -> Result<Model> {
     let (outputs, targets) = (model.output_count(), sample.batch.targets.len());
     if outputs != 1 || targets != 1 {
@@ -42,7 +43,7 @@ fn prepared(model: &Model, sample: &Sample) -> Result<Model> {
         return Err(unsupported(WHAT, reason));
     }
     let mut copy = model.without_dropout()?;
-    // Backward passes leave out what no trained parameter needs.
+    // Backward passes skip what no trainable parameter needs.
     copy.set_trainable("", true);
     copy.compile(Compile {
         loss: fitting_loss(model, &sample.batch.targets[0]),
@@ -55,7 +56,7 @@ fn prepared(model: &Model, sample: &Sample) -> Result<Model> {
     Ok(copy)
 }
 
-/// The loss of the output's last activation and the targets' kind.
+/// Returns the loss that fits the output's last activation and the kind of targets.
 fn fitting_loss(model: &Model, target: &BatchTarget) -> Loss {
     let ids = !target.ids.is_empty();
     match model.output_activation(0) {
@@ -68,7 +69,7 @@ fn fitting_loss(model: &Model, target: &BatchTarget) -> Loss {
     }
 }
 
-/// The batch with a loss at one real step of each sequence alone; as it is where the output has no time axis.
+/// Returns the batch with a loss at only one step of each sequence; unchanged if the output has no time axis.
 fn weighted(batch: &Batch, steps: &[Vec<usize>], at: impl Fn(&[usize]) -> Option<usize>) -> Batch {
     let span = batch.targets[0].steps;
     let mut batch = batch.clone();
@@ -86,13 +87,13 @@ fn weighted(batch: &Batch, steps: &[Vec<usize>], at: impl Fn(&[usize]) -> Option
     batch
 }
 
-/// One backward pass, read layer by layer.
+/// Runs one backward pass and reads it layer by layer.
 fn layers(model: &mut Model, batch: &Batch) -> Result<Vec<LayerFlow>> {
     model.reset_states();
     model.gradient_step(batch, None)?;
     if !model.last_loss().is_finite() {
         let reason = format!(
-            "the loss of the sequences is {}; look for numbers that are not finite",
+            "the loss of the sequences is {}; check the data and the parameters for non-finite numbers",
             model.last_loss()
         );
         return Err(unsupported(WHAT, reason));
@@ -118,7 +119,7 @@ fn layer(model: &Model, seen: &Recurrence<'_>, lanes: usize) -> LayerFlow {
     }
 }
 
-/// The Euclidean norm, in f64: squares of f32 may be too small or too large for one.
+/// Returns the Euclidean norm, in f64, because squares may exceed the range of f32.
 pub(crate) fn norm(of: &[f32]) -> f64 {
     of.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
 }

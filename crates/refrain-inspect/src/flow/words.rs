@@ -1,4 +1,4 @@
-//! What the gradient through time says, in words and figures.
+//! The report section on the gradient through time.
 
 use super::picture::{READING, add, chart, drawable};
 use super::{Curve, Flow, LayerFlow, Trend, VANISHED, Verdict};
@@ -12,10 +12,10 @@ const NOW: &str = "as it is";
 const INITIAL: &str = "freshly initialised";
 
 impl Flow {
-    /// It in words, tables and figures.
+    /// Describes the flow in sentences, tables and figures.
     ///
     /// # Errors
-    /// When a figure cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut figures = Vec::new();
         for (state, name) in [("h", "hidden"), ("c", "cell")] {
@@ -25,8 +25,9 @@ impl Flow {
             name: "gradient-flow",
             title: "The gradient through time".to_owned(),
             intro: format!(
-                "The loss of the last step alone, followed back through {} of up to {} each ({}): how much of its \
-                 gradient reaches the state of each earlier step. What does not arrive cannot be learned; {}.",
+                "The gradient of the last step's loss alone, followed back through {} of up to {} each ({}): \
+                 how much of it reaches the state of each earlier step. What does not arrive cannot be \
+                 learned; {}.",
                 count(self.sequences, "sequence"),
                 count(self.steps, "step"),
                 self.of,
@@ -39,7 +40,7 @@ impl Flow {
         })
     }
 
-    /// The freshly drawn layer of the same place.
+    /// Returns the newly initialised layer at the same position.
     fn fresh(&self, i: usize) -> Option<&LayerFlow> {
         self.initial.as_ref().and_then(|layers| layers.get(i))
     }
@@ -58,7 +59,7 @@ impl Flow {
             }
         }
         if self.initial.is_none() {
-            findings.push("The parameters are those of initialisation: it has not been trained.".to_owned());
+            findings.push("The parameters are the initial ones: the model has not been trained.".to_owned());
         }
         findings
     }
@@ -69,7 +70,7 @@ impl Flow {
             "state",
             "parameters",
             "first step / last step",
-            "a step",
+            "per step",
             "steps for a tenth",
             "verdict",
         ];
@@ -87,7 +88,7 @@ impl Flow {
         Table { title, head: head.map(str::to_owned).to_vec(), rows }
     }
 
-    /// A chart for each layer that has the state; none where nothing can be drawn.
+    /// Draws a chart for each layer that has the state; `None` if there is nothing to draw.
     fn figure(&self, state: &'static str, name: &str) -> Result<Option<Figure>> {
         let curve =
             |layer: &'_ LayerFlow| if state == "h" { Some(layer.hidden.clone()) } else { layer.cell.clone() };
@@ -117,28 +118,28 @@ impl Flow {
     }
 }
 
-/// The verdicts' bounds in words.
+/// Describes the thresholds of the verdicts.
 pub(crate) fn thresholds() -> String {
     format!(
-        "below {} of its norm at the last step it has vanished, above {} times it has exploded",
+        "a gradient below {} of its norm at the last step has vanished, one above {} times that norm has exploded",
         number(VANISHED),
         number(1.0 / VANISHED)
     )
 }
 
-/// The last four cells of a table's row.
+/// Returns the last four cells of a table row.
 pub(crate) fn cells(curve: &Curve) -> [String; 4] {
     let Some(trend) = curve.trend else { return ["–", "–", "–", "no gradient"].map(str::to_owned) };
     let tenth = trend.steps_per_ten.map_or("–".to_owned(), number);
     [number(trend.ratio), factor(trend.factor), tenth, trend.verdict.words().to_owned()]
 }
 
-/// What becomes of a gradient, in a sentence; `when` stands before it, as `at initialisation, `.
+/// Describes a gradient in one sentence, preceded by `when`, such as `at initialisation, `.
 pub(crate) fn sentence(curve: &Curve, when: &str, backwards: bool) -> String {
     let steps = curve.steps();
     let Some(trend) = curve.trend else {
         return match steps {
-            1 => "every sequence has one step: there is no way back.".to_owned(),
+            1 => "every sequence has only one step, so there is nothing to follow.".to_owned(),
             _ => format!("{when}no gradient reaches its last step."),
         };
     };
@@ -151,42 +152,42 @@ pub(crate) fn sentence(curve: &Curve, when: &str, backwards: bool) -> String {
     let which = if backwards { ", which this direction reads last," } else { "" };
     let verdict = trend.verdict.words();
     let mut text = format!(
-        "{when}the gradient that reaches {of}{which} is {} of the one at the {last} step: it {verdict}, by a factor of {} a \
-         step",
+        "{when}the gradient that reaches {of}{which} is {} of the one at the {last} step: it {verdict}, by a \
+         factor of {} per step",
         number(trend.ratio),
         factor(trend.factor),
     );
-    // What takes many times the window says nothing about it.
+    // A value of many times the sequence length would be meaningless.
     if let Some(tenth) = trend.steps_per_ten.filter(|tenth| *tenth < 5.0 * steps as f64) {
         let moves = if trend.factor < 1.0 { "falls to a tenth" } else { "grows tenfold" };
         text += &format!("; it {moves} in {} steps", number(tenth));
     }
     if let Some(zero) = trend.zero_from {
-        text += &format!("; from {} before the last it is too small for an f32", count(zero, "step"));
+        text += &format!("; from {} before the last, it is too small for an f32", count(zero, "step"));
     }
     text + "."
 }
 
-/// A factor a step; near 1 with enough digits to tell which side it is on.
+/// Formats a factor per step, with enough digits near 1 to tell which side it is on.
 pub(crate) fn factor(of: f64) -> String {
     if (of - 1.0).abs() < 0.01 { format!("{of:.4}") } else { number(of) }
 }
 
-/// What training, or whatever else, made of a gradient.
+/// Describes how a gradient changed from initialisation.
 fn change(now: Trend, fresh: Trend) -> String {
     let text = format!(
-        "freshly initialised, {} of it would arrive, by a factor of {} a step",
+        "freshly initialised, {} of it would arrive, by a factor of {} per step",
         number(fresh.ratio),
         factor(fresh.factor)
     );
     let same = now.verdict == fresh.verdict && (now.factor.ln() - fresh.factor.ln()).abs() < SAME_FACTOR;
     match (same, now.ratio > fresh.ratio) {
-        (true, _) => format!("{text}; training left it about there."),
+        (true, _) => format!("{text}; training hardly changed this."),
         (false, true) if now.verdict == Verdict::Explodes => format!("{text}; training made it grow."),
         (false, true) => format!("{text}; training made it reach further."),
-        (false, false) => format!("{text}; with training it reaches less far."),
+        (false, false) => format!("{text}; training made it reach less far."),
     }
 }
 
-/// Of the logarithm of a factor a step: 1 % a step, e over a hundred steps.
+/// Tolerance of the logarithm of a factor per step: 1 % per step, or a factor of e over a hundred steps.
 const SAME_FACTOR: f64 = 0.01;

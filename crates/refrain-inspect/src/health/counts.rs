@@ -1,4 +1,4 @@
-//! What is counted while a sample is read.
+//! The counts collected while a sample is read.
 
 use super::{DEAD, ENDLESS, GateHealth, GateMemory, KernelBlock, LayerHealth, SHUT};
 use crate::activations::gate_name;
@@ -11,13 +11,13 @@ pub(super) struct Counts {
     pub(super) class_name: &'static str,
     steps: usize,
     gates: Vec<Gate>,
-    /// Of each unit's hidden state.
+    /// Sums of each unit's hidden state.
     sums: Vec<f64>,
     squares: Vec<f64>,
     saturated: usize,
     largest: f32,
     not_finite: usize,
-    /// Of each unit's keeping gate.
+    /// Sums of each unit's keep gate.
     kept: Vec<f64>,
 }
 
@@ -91,7 +91,7 @@ impl Counts {
             gates: self.gates.iter().map(|gate| gate.finish(values)).collect(),
             saturated: bounded.then_some(self.saturated as f64 / values),
             largest: self.largest,
-            // A single step shows no variation of anything.
+            // With a single step, no variation can be measured.
             dead: if self.steps > 1 { dead } else { Vec::new() },
             not_finite: self.not_finite,
             memory: keeper.and_then(|gate| memory(gate, &self.kept, steps)),
@@ -112,7 +112,7 @@ impl Gate {
     }
 }
 
-/// Of the sums of a gate over this many steps, unit by unit; none where one is not finite.
+/// Computes the memory from the sums of a gate over this many steps, unit by unit; `None` if one is not finite.
 fn memory(gate: &'static str, sums: &[f64], steps: f64) -> Option<GateMemory> {
     let lost = |sum: &f64| (1.0 - sum / steps).max(1.0 / ENDLESS);
     let units: Vec<f64> = sums.iter().map(|sum| 1.0 / lost(sum)).collect();

@@ -1,4 +1,4 @@
-//! What the parameters are like.
+//! The state of the parameters.
 
 use super::spectrum::{largest_singular_value, spectral_radius};
 use crate::activations::gate_name;
@@ -6,41 +6,41 @@ use ndarray::Array2;
 use refrain_nn::Model;
 use serde::Serialize;
 
-/// The most units of a layer whose spectrum is worked out: the work goes with their cube, and takes about two seconds a
-/// gate at so many.
+/// The maximum number of units for which the spectrum is computed. The time grows with the cube of the units; at
+/// this limit it is about two seconds per gate.
 const UNITS: usize = 1024;
 
-/// The part of a recurrent kernel that belongs to a gate.
+/// The part of a recurrent kernel that belongs to one gate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KernelBlock {
-    /// The gate; of a SimpleRNN `hidden state`.
+    /// The gate; `hidden state` for a SimpleRNN.
     pub gate: &'static str,
-    /// The largest absolute value among its eigenvalues, within 0.05 %: what it multiplies a state by, step after step.
+    /// The largest absolute eigenvalue, within 0.05 %: the factor that repeated steps apply to a state.
     pub spectral_radius: Option<f64>,
-    /// The most that it multiplies a state by in one step.
+    /// The largest factor that one step can apply to a state.
     pub largest_singular_value: Option<f64>,
 }
 
-/// How a parameter is.
+/// The state of a parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ParameterHealth {
     /// Its name.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The root of the sum of its squares.
+    /// The square root of the sum of its squares.
     pub l2: f64,
-    /// The root of the mean of its squares.
+    /// The square root of the mean of its squares.
     pub rms: f64,
-    /// Its largest value either way.
+    /// The largest absolute value.
     pub largest: f32,
     /// The share of its values that are 0.
     pub zeros: f64,
-    /// Values that are no finite numbers.
+    /// Number of non-finite values.
     pub not_finite: usize,
 }
 
-/// All parameters.
+/// Measures all parameters.
 pub(super) fn parameters(model: &Model) -> Vec<ParameterHealth> {
     let params = model.params();
     let of = |(id, span): (refrain_nn::SpanId, &refrain_nn::Span)| {
@@ -61,7 +61,7 @@ pub(super) fn parameters(model: &Model) -> Vec<ParameterHealth> {
     params.ids().zip(params.spans()).map(of).collect()
 }
 
-/// A layer's recurrent kernel, gate by gate.
+/// Measures a layer's recurrent kernel, gate by gate.
 pub(super) fn blocks(model: &Model, layer: &str, class_name: &str, threads: usize) -> Vec<KernelBlock> {
     let gates: &[&'static str] = match class_name {
         "LSTM" => &["i", "f", "c", "o"],

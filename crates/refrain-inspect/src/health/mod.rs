@@ -1,4 +1,4 @@
-//! How a model's recurrent layers are: gates that stand still, units that do nothing, kernels that grow or shrink.
+//! The health of a model's recurrent layers: saturated gates, dead units, kernels that grow or shrink states.
 
 mod counts;
 mod kernels;
@@ -16,18 +16,18 @@ use counts::Counts;
 use refrain_nn::Model;
 use serde::Serialize;
 
-/// A gate below this is shut, one above `1 - SHUT` open; a candidate or hidden state beyond `1 - SHUT` either way is
-/// saturated.
+/// A gate is shut below this value and open above `1 - SHUT`. A candidate or hidden state is saturated if its
+/// absolute value is above `1 - SHUT`.
 pub const SHUT: f64 = 0.1;
-/// A unit whose hidden state has a smaller standard deviation over the sample does nothing.
+/// A unit is dead if the standard deviation of its hidden state over the sample is below this.
 pub const DEAD: f64 = 1e-3;
-/// The longest memory that is told apart from an endless one, in steps.
+/// The longest memory that is distinguished from an endless one, in steps.
 pub const ENDLESS: f64 = 1e6;
 
-/// How a model is: over a sample its recurrent layers, and its parameters.
+/// The health of a model: its recurrent layers on a sample, and its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Health {
-    /// What was read.
+    /// A description of the data.
     pub of: String,
     /// The recurrent layers.
     pub layers: Vec<LayerHealth>,
@@ -35,26 +35,26 @@ pub struct Health {
     pub parameters: Vec<ParameterHealth>,
 }
 
-/// How a recurrent layer is.
+/// The health of a recurrent layer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerHealth {
     /// Its name.
     pub layer: String,
     /// `SimpleRNN`, `LSTM` or `GRU`.
     pub class_name: &'static str,
-    /// Its units.
+    /// Number of its units.
     pub units: usize,
-    /// Steps read, those of all sequences.
+    /// Number of steps read, over all sequences.
     pub steps: usize,
     /// Its gates and its candidate.
     pub gates: Vec<GateHealth>,
-    /// The share of its hidden states beyond 0.9 either way; none where the activation has no bound.
+    /// The share of its hidden states beyond ±0.9; `None` if the activation is unbounded.
     pub saturated: Option<f64>,
-    /// The largest hidden state either way.
+    /// The largest absolute hidden state.
     pub largest: f32,
-    /// Units whose hidden state hardly varies, by number.
+    /// Indices of the units whose hidden state hardly varies.
     pub dead: Vec<usize>,
-    /// Hidden states that are no finite numbers.
+    /// Number of non-finite hidden states.
     pub not_finite: usize,
     /// How long its gates let it remember.
     pub memory: Option<GateMemory>,
@@ -62,44 +62,44 @@ pub struct LayerHealth {
     pub kernel: Vec<KernelBlock>,
 }
 
-/// How a gate stands.
+/// The values of a gate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GateHealth {
     /// Its name.
     pub gate: &'static str,
-    /// Its mean.
+    /// Its mean value.
     pub mean: f64,
-    /// The share of its values below 0.1; of a candidate below -0.9.
+    /// The share of its values below 0.1, or below -0.9 for a candidate.
     pub low: f64,
     /// The share of its values above 0.9.
     pub high: f64,
-    /// Whether it goes from 0 to 1; a candidate does not.
+    /// Whether it ranges from 0 to 1; a candidate does not.
     pub is_gate: bool,
 }
 
-/// How long units remember by the mean of the gate that keeps their state: `1 / (1 - mean)` steps.
+/// How long units remember, computed from the mean of the gate that keeps their state: `1 / (1 - mean)` steps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GateMemory {
     /// The gate: the forget gate of an LSTM, the update gate of a GRU.
     pub gate: &'static str,
-    /// Steps of the middle unit.
+    /// The memory of the median unit, in steps.
     pub median: f64,
-    /// Steps that a tenth of the units exceeds.
+    /// The memory that 10 % of the units exceed, in steps.
     pub tenth: f64,
-    /// Steps of the unit that remembers longest.
+    /// The longest memory of any unit, in steps.
     pub longest: f64,
-    /// Its number.
+    /// The index of that unit.
     pub longest_unit: usize,
-    /// Steps of each unit.
+    /// The memory of each unit, in steps.
     pub units: Vec<f32>,
 }
 
 impl Health {
-    /// Reads a sample and looks at layers and parameters. Of a model without recurrent layers there are only the
+    /// Runs the model on a sample and measures its layers and parameters. A model without recurrent layers only has
     /// parameters.
     ///
     /// # Errors
-    /// When the sample is empty or does not fit the model.
+    /// If the sample is empty or does not fit the model.
     pub fn of(model: &mut Model, sample: &Sample) -> Result<Self> {
         let mut counts: Vec<Counts> = Vec::new();
         let lanes = sample.batch.lanes;

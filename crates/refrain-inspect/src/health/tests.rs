@@ -1,4 +1,4 @@
-//! Health against counts by hand and matrices whose spectrum is known.
+//! Health compared with counts made by hand and matrices with a known spectrum.
 
 use super::spectrum::{RADIUS, largest_singular_value, spectral_radius};
 use super::*;
@@ -23,14 +23,14 @@ fn the_spectral_radius_is_that_of_the_eigenvalues() {
     for angle in [0.01, 0.7, std::f64::consts::FRAC_PI_2, 2.0] {
         let (sin, cos) = f64::sin_cos(angle);
         close(&(1.3 * array![[cos, -sin], [sin, cos]]), 1.3);
-        // The pair beside a smaller real eigenvalue.
+        // The pair next to a smaller real eigenvalue.
         close(&array![[0.9 * cos, -0.9 * sin, 5.0], [0.9 * sin, 0.9 * cos, 1.0], [0.0, 0.0, 0.8]], 0.9);
     }
-    // Jordan blocks: of 0, where every vector dies, and of 0.5, where they grow at first.
+    // Jordan blocks: of 0, where every vector goes to 0, and of 0.5, where vectors grow at first.
     close(&array![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], 0.0);
     close(&array![[0.5, 100.0], [0.0, 0.5]], 0.5);
     close(&array![[0.5, 1.0, 0.0], [0.0, 0.5, 1.0], [0.0, 0.0, 0.5]], 0.5);
-    // Opposite eigenvalues, whose odd powers have no trace; a cycle of five, whose powers rarely have one.
+    // Opposite eigenvalues, whose odd powers have trace 0; a cycle of five, most of whose powers have trace 0.
     close(&array![[0.0, 4.0], [1.0, 0.0]], 2.0);
     let cycle = Array2::from_shape_fn((5, 5), |(i, j)| if j == (i + 1) % 5 { 1.1 } else { 0.0 });
     close(&cycle, 1.1);
@@ -43,13 +43,13 @@ fn the_spectral_radius_is_that_of_the_eigenvalues() {
 fn the_largest_singular_value_is_the_most_that_a_vector_grows() {
     let value = |m: &Array2<f64>| largest_singular_value(m).unwrap();
     assert!((value(&array![[3.0, 0.0], [0.0, -4.0]]) - 4.0).abs() < 1e-4);
-    // Of [[1, 1], [0, 1]] the golden ratio.
+    // For [[1, 1], [0, 1]], the golden ratio.
     assert!((value(&array![[1.0, 1.0], [0.0, 1.0]]) - 1.618_034).abs() < 1e-4);
     assert_eq!(value(&Array2::zeros((3, 3))), 0.0);
     assert_eq!(largest_singular_value(&array![[f64::INFINITY]]), None);
 }
 
-/// Two sequences of three steps of one feature.
+/// Returns two sequences of three steps of one feature.
 fn sample(features: [f32; 6]) -> Sample {
     let input = BatchInput { steps: 3, features: features.to_vec(), ..BatchInput::default() };
     Sample {
@@ -71,8 +71,8 @@ fn set(model: &mut Model, name: &str, values: &[f32]) {
 fn gates_are_counted_as_by_hand() {
     let mut model =
         compile(Sequential::new().input(InputSpec::features(1)).add(Lstm::new(2)).add(Dense::new(1)));
-    // Input gate: unit 0 open where the feature is 1, shut where it is -1, ½ where it is 0; unit 1 always ½. Forget
-    // gate: 0.95 and 0.5. Output gate: ½ and, so that unit 1 is dead, 0.
+    // Input gate: unit 0 is open where the feature is 1, shut where it is -1, ½ where it is 0; unit 1 is always ½.
+    // Forget gate: 0.95 and 0.5. Output gate: ½ and 0, so that unit 1 is dead.
     set(&mut model, "lstm/kernel", &[9.0, 0.0, 0.0, 0.0, 9.0, 9.0, 0.0, 0.0]);
     set(&mut model, "lstm/recurrent_kernel", &[0.0; 16]);
     let forget = (0.95_f32 / 0.05).ln();
@@ -89,7 +89,7 @@ fn gates_are_counted_as_by_hand() {
     assert_eq!((layer.steps, layer.dead.as_slice()), (6, [1].as_slice()));
     let memory = layer.memory.as_ref().unwrap();
     assert_eq!((memory.gate, memory.longest_unit), ("forget gate", 0));
-    // 0.95 is met within a rounding of f32, which 1 / (1 - f) makes twenty times larger.
+    // 0.95 is met within f32 rounding, which 1 / (1 - f) makes twenty times larger.
     assert!((memory.units[0] - 20.0).abs() < 1e-3 && (memory.units[1] - 2.0).abs() < 1e-5, "{memory:?}");
     assert!(health.warnings()[0].contains("1 of 2 units"), "{:?}", health.warnings());
     let section = health.section().unwrap();
@@ -164,7 +164,7 @@ fn what_is_broken_is_said_without_a_panic() {
         "{warnings}"
     );
     health.section().unwrap();
-    // One step shows no variation, so nobody is called dead for it.
+    // A single step shows no variation, so no unit is called dead.
     let input = BatchInput { steps: 1, features: vec![1.0], ..BatchInput::default() };
     let one =
         Sample { batch: Batch { lanes: 1, inputs: vec![input], ..Batch::default() }, ..Sample::default() };
@@ -172,7 +172,7 @@ fn what_is_broken_is_said_without_a_panic() {
     set(&mut model, "lstm/recurrent_kernel", &[0.0; 16]);
     assert!(Health::of(&mut model, &one).unwrap().layers[0].dead.is_empty());
     let error = Health::of(&mut model, &Sample::default()).unwrap_err().to_string();
-    assert!(error.contains("a step or more"), "{error}");
+    assert!(error.contains("at least one step"), "{error}");
     let mut flat = compile(Sequential::new().input(InputSpec::flat(2)).add(Dense::new(1)));
     let input = BatchInput { steps: 1, features: vec![0.0; 2], ..BatchInput::default() };
     let one =

@@ -1,4 +1,4 @@
-//! A model's health in words and pictures.
+//! The report section on a model's health.
 
 use super::{GateHealth, Health, LayerHealth, ParameterHealth};
 use crate::error::Result;
@@ -8,37 +8,36 @@ use crate::shown::thousandths;
 use refrain_nn::thousands;
 use refrain_plot::{Axis, Bars, Chart, Picture};
 
-/// The share of units without variation, and of saturated states, from which a layer is suspicious.
+/// The share of dead units, and of saturated states, above which a layer is suspicious.
 const MANY_DEAD: f64 = 0.1;
 const MANY_SATURATED: f64 = 0.5;
-/// The share of a gate's values at one end from which the gate decides nothing.
+/// The share of a gate's values at one end above which the gate has no effect.
 const STUCK: f64 = 0.95;
-/// Spectral radii of a SimpleRNN's kernel outside of these make gradients vanish, or let them explode.
+/// Outside these spectral radii of a SimpleRNN's kernel, gradients vanish or may explode.
 const RADII: std::ops::RangeInclusive<f64> = 0.9..=1.1;
-/// Layers in a figure.
+/// The maximum number of layers in a figure.
 const LAYERS: usize = 8;
 
 impl Health {
-    /// What is suspicious, in sentences; none where nothing is.
+    /// Returns a sentence for everything suspicious.
     pub fn warnings(&self) -> Vec<String> {
         let parameters = self.parameters.iter().filter_map(ParameterHealth::warning);
         let layers = self.layers.iter().flat_map(LayerHealth::warnings);
         parameters.chain(layers).collect()
     }
 
-    /// What was found, in words and pictures.
+    /// Describes the health in sentences and figures.
     ///
     /// # Errors
-    /// When a picture cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut findings = self.warnings();
         if findings.is_empty() {
-            findings.push(
-                "Nothing is suspicious: no dead units, no stuck gates, every parameter finite.".to_owned(),
-            );
+            findings
+                .push("Nothing suspicious: no dead units, no stuck gates, all parameters finite.".to_owned());
         }
         if self.layers.is_empty() {
-            findings.push("The model has no recurrent layer: only its parameters are looked at.".to_owned());
+            findings.push("The model has no recurrent layer: only its parameters were checked.".to_owned());
         }
         findings.extend(self.layers.iter().flat_map(LayerHealth::in_words));
         let figures = [self.gates()?, self.memories()?];
@@ -46,9 +45,9 @@ impl Health {
             name: "health",
             title: "Saturation, dead units, kernels".to_owned(),
             intro: format!(
-                "Where gates and states stood while the model read {}, and what its parameters are like. Shut is a \
-                 gate below 0.1, open one above 0.9; saturated is a state beyond 0.9 either way; dead is a unit whose \
-                 hidden state has a standard deviation below 0.001.",
+                "The gates and states while the model read {}, and its parameters. A gate is shut below 0.1 and open \
+                 above 0.9; a state is saturated beyond ±0.9; a unit is dead if the standard deviation of its hidden \
+                 state is below 0.001.",
                 self.of
             ),
             findings,
@@ -74,7 +73,7 @@ impl Health {
                     "saturated",
                     "largest h",
                     "memory: median",
-                    "a tenth above",
+                    "90 % quantile",
                     "longest",
                 ],
                 self.layers.iter().map(LayerHealth::row).collect(),
@@ -100,7 +99,7 @@ impl Health {
 
     fn gates(&self) -> Result<Option<Figure>> {
         let bars = Bars::new("Share of values at the ends")
-            .description("For each gate the share of its values below 0.1 and above 0.9.")
+            .description("For each gate, the share of its values below 0.1 and above 0.9.")
             .axis(Axis::new("share of all values"));
         let mut any = false;
         let mut bars = bars;
@@ -112,16 +111,16 @@ impl Health {
                 any = true;
             }
         }
-        let reading = "A gate with short bars decides from step to step; one that is mostly open or shut passes on or \
-                       blocks whatever comes.";
+        let reading = "A gate with short bars decides from step to step; one that is mostly open or mostly \
+                       shut passes or blocks everything.";
         let figure = |sheet| Figure { name: "health-gates".to_owned(), reading: reading.to_owned(), sheet };
         Ok(if any { Some(figure(bars.draw()?)) } else { None })
     }
 
     fn memories(&self) -> Result<Option<Figure>> {
         let chart = Chart::new("Memory by the mean of the gate that keeps the state")
-            .description("For each layer the units sorted by 1 / (1 − mean of the gate).")
-            .x(Axis::new("units that remember at least so long").unit("%"))
+            .description("For each layer, the units sorted by 1 / (1 − mean of the gate).")
+            .x(Axis::new("units that remember at least this long").unit("%"))
             .y(Axis::new("memory").unit("steps").log())
             .wide();
         let mut any = false;
@@ -134,8 +133,9 @@ impl Health {
                 chart.line(&layer.layer, steps.iter().enumerate().map(|(i, &s)| (share(i), f64::from(s))));
             any = true;
         }
-        let reading = "A unit whose gate is f in the mean keeps a share of f of its state each step, and half of it is \
-                       gone after about 0.7 / (1 − f) steps. The units on the left are the model's long memory.";
+        let reading = "A unit whose gate has the mean f keeps a share f of its state at each step, and loses \
+                       half of it after about 0.7 / (1 − f) steps. The units on the left are the model's long \
+                       memory.";
         let figure = |sheet| Figure { name: "health-memory".to_owned(), reading: reading.to_owned(), sheet };
         Ok(if any { Some(figure(chart.draw()?)) } else { None })
     }
@@ -145,8 +145,8 @@ impl ParameterHealth {
     fn warning(&self) -> Option<String> {
         (self.not_finite > 0).then(|| {
             format!(
-                "{} of the {} values of `{}` are not finite: training diverged. Go back to an earlier checkpoint, \
-                 with a lower learning rate or gradients clipped.",
+                "{} of the {} values of `{}` are not finite: training diverged. Resume from an earlier \
+                 checkpoint with a lower learning rate or gradient clipping.",
                 thousands(self.not_finite),
                 thousands(self.shape.iter().product()),
                 self.name
@@ -181,24 +181,24 @@ impl LayerHealth {
         let dead = self.dead.len() as f64 / units;
         if dead > MANY_DEAD {
             all.push(format!(
-                "{} of {} units of `{name}` hardly vary: they cost as much as the others and say nothing.",
+                "{} of {} units of `{name}` hardly vary: they cost as much as the others but carry no information.",
                 self.dead.len(),
                 self.units
             ));
         }
         if let Some(share) = self.saturated.filter(|&share| share > MANY_SATURATED) {
             all.push(format!(
-                "{} of the hidden states of `{name}` are saturated: little gradient comes through.",
+                "{} of the hidden states of `{name}` are saturated: little gradient passes through.",
                 percent(share)
             ));
         }
         all.extend(self.gates.iter().filter(|gate| gate.is_gate).filter_map(|gate| gate.warning(name)));
         let simple = self.kernel.iter().filter(|_| self.class_name == "SimpleRNN");
         for radius in simple.filter_map(|block| block.spectral_radius).filter(|r| !RADII.contains(r)) {
-            let effect = if radius > 1.0 { "may grow" } else { "die away" };
+            let effect = if radius > 1.0 { "may grow" } else { "decay" };
             all.push(format!(
-                "The recurrent kernel of `{name}` has the spectral radius {}: what it remembers, and gradients, \
-                 {effect} by that factor a step where the activation lets them.",
+                "The recurrent kernel of `{name}` has the spectral radius {}: its memory and its gradients \
+                 {effect} by that factor per step where the activation allows it.",
                 thousandths(radius)
             ));
         }
@@ -211,8 +211,9 @@ impl LayerHealth {
             let gate = self.gates.iter().find(|gate| gate.gate == memory.gate);
             let open = gate.map_or(0.0, |gate| gate.high);
             all.push(format!(
-                "{} of the {}'s values of `{}` are above 0.9: there units hold on to their memory. By the gate's mean \
-                 the middle unit remembers {:.1} steps, a tenth of them more than {:.1}, and unit {}, the longest, {:.0}.",
+                "{} of the {}'s values in `{}` are above 0.9: there, units keep their memory. By the mean of \
+                 the gate, the median unit remembers {:.1} steps, 10 % of the units remember more than {:.1}, \
+                 and unit {}, the longest, remembers {:.0}.",
                 percent(open),
                 memory.gate,
                 self.layer,
@@ -232,7 +233,7 @@ impl LayerHealth {
         }
         if self.kernel.iter().any(|block| block.spectral_radius.is_none()) && self.not_finite == 0 {
             all.push(format!(
-                "The spectrum of `{}` is left out: it is too large, or not finite.",
+                "The spectrum of `{}` was not computed: the kernel is too large or not finite.",
                 self.layer
             ));
         }
@@ -279,7 +280,7 @@ impl GateHealth {
         let (share, stands) = if self.low >= self.high { (self.low, "shut") } else { (self.high, "open") };
         (share > STUCK).then(|| {
             format!(
-                "{} of the values of the {} of `{layer}` are {stands}: it decides nothing.",
+                "{} of the values of the {} of `{layer}` are {stands}: the gate has no effect.",
                 percent(share),
                 self.gate
             )

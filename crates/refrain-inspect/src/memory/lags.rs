@@ -1,13 +1,13 @@
-//! Which lags are looked at.
+//! The lags that are tested.
 
 use super::Move;
 
-/// Lags up to here are all looked at.
+/// All lags up to this one are tested.
 const ALL: usize = 8;
-/// From one lag to the next after them.
+/// The growth factor from one lag to the next after that.
 const GROWTH: f64 = 1.35;
 
-/// All small lags, then growing ones, to the last of this many steps; ascending.
+/// Returns all small lags, then growing ones up to the last of this many steps, in ascending order.
 pub(super) fn coarse(steps: usize) -> Vec<usize> {
     let Some(last) = steps.checked_sub(1) else { return Vec::new() };
     let mut lags: Vec<usize> = (0..=ALL.min(last)).collect();
@@ -19,8 +19,8 @@ pub(super) fn coarse(steps: usize) -> Vec<usize> {
     lags
 }
 
-/// The lag in the middle between the last that is remembered and the one after it; none where they are neighbours, or
-/// there are not both.
+/// Returns the lag halfway between the last remembered one and the next; `None` if they are adjacent, or if one of
+/// them does not exist.
 pub(super) fn between(curve: &[Move], remembered: impl Fn(&Move) -> bool) -> Option<usize> {
     let last = curve.iter().rposition(remembered)?;
     let (from, to) = (curve[last].lag, curve.get(last + 1)?.lag);

@@ -11,44 +11,44 @@ use probe::Probe;
 use refrain_nn::Model;
 use serde::Serialize;
 
-/// What counts as remembered, unless the caller says: a hundredth of what the last input moves.
+/// The default share that counts as remembered: a hundredth of the effect of the last input.
 pub const SHARE: f64 = 0.01;
 
-/// How far the output at the end moves when one earlier input is another, by how many steps before the end it is.
+/// How far the output at the end moves when one earlier input is replaced, by the number of steps before the end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemoryLength {
-    /// The sequences, in words.
+    /// A description of the sequences.
     pub of: String,
-    /// Those that have a step.
+    /// Number of sequences that have at least one step.
     pub sequences: usize,
-    /// Steps of the longest.
+    /// Steps of the longest sequence.
     pub steps: usize,
     /// How a move is measured.
     pub measure: Measure,
-    /// The share of the reference that counts as remembered.
+    /// The share of the reference move that counts as remembered.
     pub share: f64,
-    /// The lag whose move is the reference: 0, the last input; where that moves nothing, the lag that moves most.
+    /// The lag of the reference move: 0, the last input, or if that moves nothing, the lag with the largest move.
     pub reference: usize,
-    /// The moves, lag by lag: all small ones, then in growing distances, and those around the length.
+    /// The moves by lag: all small lags, then at growing distances, and those around the memory length.
     pub curve: Vec<Move>,
-    /// The largest lag looked at whose move is at least the share of the reference's; none where none moves the output.
+    /// The largest tested lag whose move is at least `share` of the reference; `None` if no input moves the output.
     pub length: Option<usize>,
-    /// Whether that is the largest lag that the sequences have: it may remember longer.
+    /// Whether that is the largest lag of the sequences, so that the memory may be longer.
     pub at_least: bool,
-    /// Whether a layer reads the sequences from their ends, too: their first steps are then the freshest for it.
+    /// Whether a layer also reads the sequences backwards, so that their first steps are the most recent for it.
     pub reads_backwards: bool,
 }
 
-/// How far the output moves when the input this many steps before the end is another.
+/// How far the output moves when the input this many steps before the end is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Move {
     /// Steps before the end; 0 is the last input.
     pub lag: usize,
-    /// The mean over the sequences that are long enough.
+    /// The mean move over the sequences that are long enough.
     pub moved: f64,
-    /// It over the move of the reference.
+    /// The move divided by the reference move.
     pub relative: f64,
-    /// Sequences that are long enough.
+    /// Number of sequences that are long enough.
     pub sequences: usize,
 }
 
@@ -56,26 +56,26 @@ pub struct Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Of probabilities: the largest change of the probability of any event, half the sum of absolute differences
-    /// after a softmax, the mean absolute difference after a sigmoid.
+    /// For probabilities: the largest change in the probability of any event. This is half the sum of absolute
+    /// differences after a softmax, and the mean absolute difference after a sigmoid.
     TotalVariation,
-    /// The Euclidean norm of the difference over the root mean square norm of the outputs.
+    /// The Euclidean norm of the difference divided by the root mean square norm of the outputs.
     RelativeL2,
 }
 
-/// Measures how far back a model's output remembers: replaces one input of each sequence, `k` steps before its end, by
-/// the first different one that stands at that place of another sequence (or, failing that, elsewhere in its own), and
+/// Measures how far back a model's output remembers: replaces one input of each sequence, `k` steps before its end,
+/// with the first different one at the same position of another sequence (or else elsewhere in its own), and
 /// compares the output at the end.
 ///
-/// Not every large lag is looked at: between those of the curve a model may remember single ones that are missed.
+/// Not every large lag is tested, so inputs that the model remembers between the tested lags can be missed.
 ///
-/// It is the output at the last real step, or the output of the whole sequence where it has no time axis. A model that
-/// reads backwards, too, is measured as it is; then the first steps of a sequence may be the freshest.
+/// The output is that of the last unmasked step, or of the whole sequence if it has no time axis. A model that also
+/// reads backwards is measured in the same way; the first steps of a sequence may then be the most recent.
 ///
 /// # Errors
-/// When `share` is not above 0 and at most 1, the model has another number of inputs than one or none with a time
-/// axis, several outputs, or parameters or outputs that are not finite; when no sequence has a step, all inputs are
-/// the same, or the sample does not fit the model.
+/// If `share` is not above 0 and at most 1; the model does not have exactly one input with a time axis and one
+/// output; its parameters or outputs are not finite; no sequence has a step; all inputs are the same; or the sample
+/// does not fit the model.
 pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<MemoryLength> {
     if !(share > 0.0 && share <= 1.0) {
         let expected = "above 0 and at most 1".to_owned();
@@ -89,7 +89,7 @@ pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<M
     let reference = reference(&curve);
     let unit = curve.iter().find(|of| of.lag == reference).map_or(0.0, |of| of.moved);
     let remembered = |of: &Move| unit > 0.0 && of.moved >= share * unit;
-    // Between the last lag that is remembered and the next one, by halves.
+    // Bisects between the last remembered lag and the next one.
     while let Some(lag) = between(&curve, remembered) {
         let found = probe.moves(&[lag])?;
         let place = curve.partition_point(|of| of.lag < lag);
@@ -113,7 +113,7 @@ pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<M
     })
 }
 
-/// The lag that others are compared with.
+/// Returns the lag with which the others are compared.
 fn reference(curve: &[Move]) -> usize {
     if curve.first().is_some_and(|of| of.moved > 0.0) {
         return 0;

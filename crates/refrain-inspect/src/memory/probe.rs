@@ -1,7 +1,7 @@
-//! Outputs with one input replaced.
+//! Outputs of a model with one input replaced.
 //!
-//! What stands before the replaced input is the same for all: its state is computed once and carried on, so that a lag
-//! costs the steps after it. Where a model's state cannot be carried, whole sequences are run again.
+//! What precedes the replaced input is the same for all: its state is computed once and kept, so a lag only costs
+//! the steps after it. If a model's state cannot be carried, whole sequences are run again.
 
 use super::{Measure, Move};
 use crate::error::Result;
@@ -11,19 +11,20 @@ use refrain_nn::{Activation, Architecture, Model, State};
 
 pub(super) const WHAT: &str = "measure how far back the output remembers";
 
-/// A pass has at most this many floats of output: those of all steps are computed, though only the last is read.
+/// The maximum number of output floats of a pass: the outputs of all steps are computed, though only the last is
+/// read.
 const OUTPUT_FLOATS: usize = 1 << 22;
 
-/// Sequences without what is not real, each with at least one step.
+/// Sequences without masked steps, each with at least one step.
 struct Inputs {
-    /// Floats of a step; 0 for ids.
+    /// Floats per step; 0 for ids.
     width: usize,
     ids: Vec<Vec<u32>>,
     features: Vec<Vec<f32>>,
     lengths: Vec<usize>,
 }
 
-/// An input: where it stands.
+/// The position of an input: sequence and step.
 type Place = (usize, usize);
 
 pub(super) struct Probe<'m> {
@@ -31,10 +32,10 @@ pub(super) struct Probe<'m> {
     inputs: Inputs,
     measure: Measure,
     carries: bool,
-    /// Outputs as they are, and what a relative move divides by.
+    /// The original outputs, and what a relative move is divided by.
     as_it_is: Vec<Vec<f32>>,
     scale: f64,
-    /// The states of all sequences before the input of some lag, the largest lags first.
+    /// The states of all sequences before the input of some lags, the largest lags first.
     before: Vec<(usize, State)>,
 }
 
@@ -64,7 +65,7 @@ impl<'m> Probe<'m> {
         Ok(probe)
     }
 
-    /// Steps of the longest sequence.
+    /// Returns the steps of the longest sequence.
     pub(super) fn steps(&self) -> usize {
         self.inputs.lengths.iter().copied().max().unwrap_or(0)
     }
@@ -77,9 +78,9 @@ impl<'m> Probe<'m> {
         self.measure
     }
 
-    /// The moves of lags, in ascending order.
+    /// Returns the moves of lags, in ascending order.
     pub(super) fn moves(&mut self, lags: &[usize]) -> Result<Vec<Move>> {
-        // A state is carried from the start towards the end: the largest lag first.
+        // States are carried from the start to the end, so the largest lag comes first.
         let mut moves = lags.iter().rev().map(|&lag| self.at(lag)).collect::<Result<Vec<_>>>()?;
         moves.reverse();
         Ok(moves)
@@ -112,7 +113,8 @@ impl<'m> Probe<'m> {
         Ok(Move { lag, moved: sum / moves.len() as f64, relative: 0.0, sequences: moves.len() })
     }
 
-    /// The state of each sequence before its input of that lag; of one that is not longer, before its first.
+    /// Returns the state of each sequence before its input of that lag; for shorter sequences, before their first
+    /// input.
     fn state_before(&mut self, lag: usize) -> Result<State> {
         if !self.carries {
             return Ok(self.model.new_state());
@@ -135,8 +137,8 @@ impl<'m> Probe<'m> {
         self.inputs.lengths.iter().map(|&length| of(length)).collect()
     }
 
-    /// Runs some steps of each sequence from a state, inputs replaced by others, and returns the last output of each;
-    /// of one without steps nothing.
+    /// Runs some steps of each sequence from a state, with some inputs replaced, and returns the last output of
+    /// each sequence; none for sequences without steps.
     fn run(
         &mut self,
         state: &mut State,
@@ -167,7 +169,7 @@ impl<'m> Probe<'m> {
         Ok(last)
     }
 
-    /// The root mean square norm of the outputs; 1 where they are all 0.
+    /// Returns the root mean square norm of the outputs; 1 if they are all 0.
     fn scale(&self) -> f64 {
         let squares = self.as_it_is.iter().flatten().map(|&y| f64::from(y).powi(2)).sum::<f64>();
         let scale = (squares / self.as_it_is.len().max(1) as f64).sqrt();
@@ -184,7 +186,7 @@ impl<'m> Probe<'m> {
     }
 }
 
-/// Whether a state that is carried makes parts of a sequence equal the whole.
+/// Returns whether running a sequence in parts with the state carried gives the same as running it whole.
 fn carries(architecture: &Architecture) -> bool {
     architecture.layers.iter().all(|layer| {
         let recurrent = ["SimpleRNN", "LSTM", "GRU"].contains(&layer.class_name.as_str());
@@ -208,7 +210,8 @@ impl Inputs {
         if held != batch.lanes * input.steps * width.max(1) {
             let (lanes, span) = (batch.lanes, input.steps);
             let reason = format!(
-                "the sample holds {held} values for {lanes} sequences of {span} steps, the model reads {width} features a step (0: one id)"
+                "the sample holds {held} values for {lanes} sequences of {span} steps, but the model reads {width} \
+                 features per step (0: one id)"
             );
             return Err(unsupported(WHAT, reason));
         }
@@ -224,13 +227,14 @@ impl Inputs {
             }
         }
         if inputs.lengths.is_empty() {
-            return Err(unsupported(WHAT, format!("none of the {} sequences has a step", steps.len())));
+            return Err(unsupported(WHAT, format!("none of the {} sequences has any steps", steps.len())));
         }
         Ok(inputs)
     }
 
-    /// Another input for that of a sequence this many steps before its end: the first one that differs, at the same place
-    /// of another sequence or elsewhere in its own. None where the sequence is too short or all are the same.
+    /// Returns a replacement for the input of a sequence this many steps before its end: the first different one at
+    /// the same position of another sequence, or elsewhere in its own. `None` if the sequence is too short or all
+    /// inputs are the same.
     fn another(&self, n: usize, lag: usize) -> Option<Place> {
         let step = self.lengths[n].checked_sub(1 + lag)?;
         let others = (1..self.lengths.len()).map(|j| (n + j) % self.lengths.len());
@@ -250,7 +254,7 @@ impl Inputs {
         &self.features[n][step * self.width..][..self.width]
     }
 
-    /// Steps of each sequence as a batch, each of `changes` replaced by what stands elsewhere.
+    /// Returns some steps of each sequence as a batch, with the inputs of `changes` replaced.
     fn batch(&self, parts: &[(usize, usize)], changes: &[(Place, Place)]) -> Batch {
         let steps = parts.iter().map(|(from, to)| to - from).max().unwrap_or(0);
         let mut input = BatchInput { steps, extent: Extent::Lengths, ..BatchInput::default() };

@@ -1,4 +1,4 @@
-//! What a memory's length says, in words and a figure.
+//! The report section on the memory length.
 
 use super::{Measure, MemoryLength, Move};
 use crate::error::Result;
@@ -7,10 +7,10 @@ use crate::section::{Figure, Section, Table};
 use refrain_plot::{Axis, Chart, Picture};
 
 impl MemoryLength {
-    /// It in words, a table and a figure.
+    /// Describes the memory in sentences, a table and a figure.
     ///
     /// # Errors
-    /// When the figure cannot be drawn.
+    /// If the figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let findings = self.findings();
         let figure = self.figure(&findings)?;
@@ -18,8 +18,9 @@ impl MemoryLength {
             name: "memory-length",
             title: "How far back it remembers".to_owned(),
             intro: format!(
-                "One input of {} of up to {} ({}) is replaced by another that stands elsewhere, and the output at the \
-                 end is compared: {}. An input counts as remembered where it moves the output by at least {} of {}.",
+                "One input in each of {} of up to {} ({}) is replaced by another from elsewhere in the data, \
+                 and the output at the end is compared by {}. An input counts as remembered if it moves the \
+                 output by at least {} of {}.",
                 count(self.sequences, "sequence"),
                 count(self.steps, "step"),
                 self.of,
@@ -29,9 +30,9 @@ impl MemoryLength {
                 },
                 percent(self.share),
                 match self.reference {
-                    0 => "what the last one does".to_owned(),
+                    0 => "what the last input does".to_owned(),
                     lag => format!(
-                        "what the one {} before the end does, which moves it most",
+                        "what the input {} before the end does, which moves it most",
                         count(lag, "step")
                     ),
                 },
@@ -50,31 +51,30 @@ impl MemoryLength {
     fn findings(&self) -> Vec<String> {
         let Some(length) = self.length else {
             let lags = count(self.curve.len(), "lag");
-            return vec![format!(
-                "At none of the {lags} looked at does another input move the output at the end."
-            )];
+            return vec![format!("At none of the {lags} tested does replacing the input move the output.")];
         };
         let reference = self.moved(self.reference);
         let measured = match self.measure {
-            Measure::TotalVariation => format!("{} of probability", number(reference)),
+            Measure::TotalVariation => format!("{} in probability", number(reference)),
             Measure::RelativeL2 => format!("{} of its size", percent(reference)),
         };
         let mut findings = vec![if self.at_least && self.reads_backwards {
             format!(
-                "The output depends on inputs {} back, to the sequences' beginnings; but a layer reads them from their ends, \
-                 too, and for it the first steps are the freshest: this is no length of a memory.",
+                "The output depends on inputs {} back, at the beginning of the sequences. But a layer also reads the \
+                 sequences backwards, and for it the first steps are the most recent, so this is not a memory length.",
                 count(length, "step")
             )
         } else if self.at_least {
             format!(
-                "The output remembers at least {}, as long as the sequences are: take longer ones to find the end.",
+                "The output remembers at least {}, the full length of the sequences; use longer ones to find the \
+                 limit.",
                 count(length, "step")
             )
         } else {
             format!("The output remembers {}.", count(length, "step"))
         }];
         findings.push(format!(
-            "Another input {} moves it by {measured}.",
+            "Replacing the input {} moves it by {measured}.",
             match self.reference {
                 0 => "at the end".to_owned(),
                 lag => format!("{} before the end", count(lag, "step")),
@@ -84,7 +84,7 @@ impl MemoryLength {
             let last = self.curve.iter().rev().find(|of| of.relative >= share);
             findings.extend(last.filter(|of| of.lag < length).map(|of| {
                 format!(
-                    "The last of the lags looked at that moves it {} as much is {}.",
+                    "The largest tested lag that moves it {} as much is {}.",
                     percent(share),
                     count(of.lag, "step")
                 )
@@ -94,7 +94,7 @@ impl MemoryLength {
     }
 
     fn table(&self) -> Table {
-        let head = ["steps before the end", "move", "of the reference", "sequences"];
+        let head = ["steps before the end", "move", "share of the reference", "sequences"];
         let row = |of: &Move| {
             vec![of.lag.to_string(), number(of.moved), percent(of.relative), of.sequences.to_string()]
         };
@@ -102,7 +102,7 @@ impl MemoryLength {
         Table { title: "How far the output moves".to_owned(), head: head.map(str::to_owned).to_vec(), rows }
     }
 
-    /// None where nothing moves.
+    /// Returns the figure; `None` if nothing moves.
     fn figure(&self, findings: &[String]) -> Result<Option<Figure>> {
         let Some(length) = self.length else { return Ok(None) };
         let runs: Vec<Vec<(f64, f64)>> = self
@@ -111,7 +111,7 @@ impl MemoryLength {
             .filter(|run| !run.is_empty())
             .map(|run| run.iter().map(|of| (of.lag as f64, of.relative)).collect())
             .collect();
-        let sheet = Chart::new("The move of the output by the age of the input")
+        let sheet = Chart::new("How far the output moves, by the age of the input")
             .x(Axis::new("steps before the end").whole().reversed())
             .y(Axis::new("share of the reference's move").log())
             .segments("move", runs)
@@ -120,8 +120,9 @@ impl MemoryLength {
             .wide()
             .description(findings.join(" "))
             .draw()?;
-        let reading = "The last input is on the right. The line falls as the output forgets; where an input moves nothing at \
-                       all, it has a gap. The vertical line is the last input that counts as remembered.";
+        let reading = "The last input is on the right. The line falls as the output forgets; it has a gap \
+                       where an input does not move the output. The vertical line is the earliest input that \
+                       counts as remembered.";
         Ok(Some(Figure { name: "memory-length".to_owned(), reading: reading.to_owned(), sheet }))
     }
 }

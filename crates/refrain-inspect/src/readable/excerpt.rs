@@ -1,4 +1,4 @@
-//! A part of the text with what a unit made of it.
+//! A part of the text with a unit's values.
 
 use super::FeatureFound;
 use super::features::Feature;
@@ -15,30 +15,31 @@ pub struct Excerpt {
     pub layer: String,
     /// `hidden state` or `cell state`.
     pub state: &'static str,
-    /// Its number in the layer.
+    /// Its index in the layer.
     pub unit: usize,
-    /// What was read.
+    /// The tokens read.
     pub tokens: Vec<String>,
     /// The unit's value after each token.
     pub values: Vec<f32>,
     /// The feature's value after each token.
     pub truth: Vec<f32>,
-    /// Places of the tokens in the sample, counted over all lanes.
+    /// The positions of the tokens in the sample, counted over all lanes.
     #[serde(skip)]
     at: Vec<usize>,
 }
 
-/// From one window that may be shown to the next.
+/// The distance between candidate windows.
 const STRIDE: usize = 50;
 
 impl Excerpt {
-    /// Of the best unit of a feature: the window of the held-out half in which the feature changes most.
+    /// Returns the excerpt for the best unit of a feature: the window of the held-out half in which the feature
+    /// changes most.
     pub(super) fn of(states: &States, found: &FeatureFound, feature: &Feature, tokens: usize) -> Self {
         let unit = &found.units[0];
         let half = states.kept.len() / 2;
         let length = tokens.min(states.kept.len() - half);
         let starts = (half..=states.kept.len() - length).step_by(STRIDE);
-        // Tokens of two lanes do not follow each other: such a window is taken only where there is no other.
+        // Tokens of two lanes are not consecutive, so a window across lanes is used only if there is no other.
         let one_lane = |from: usize| states.kept[from + length - 1] - states.kept[from] == length - 1;
         let best = starts
             .map(|from| (one_lane(from), variation(&feature.values[from..from + length]), from))
@@ -60,12 +61,12 @@ impl Excerpt {
         }
     }
 
-    /// Takes the tokens of the sample, lane after lane.
+    /// Fills in the tokens of the sample, lane after lane.
     pub(super) fn fill(&mut self, tokens: &[&String]) {
         self.tokens = self.at.iter().map(|&at| tokens[at].clone()).collect();
     }
 
-    /// Whether a line ends after a token.
+    /// Returns whether a line ends after a token.
     pub(super) fn ends_line(token: &str) -> bool {
         written(token).contains('\n')
     }

@@ -1,10 +1,11 @@
-//! Units whose value says something of the text that a reader can name, after Karpathy, Johnson & Fei-Fei (2015),
-//! "Visualizing and Understanding Recurrent Networks".
+//! Units whose value follows a feature of the text that a reader can name, after Karpathy, Johnson & Fei-Fei
+//! (2015), "Visualizing and Understanding Recurrent Networks".
 //!
-//! Every unit's hidden and cell state is held against every [`Feature`] of the text. Which units are taken, in which
-//! direction and with which threshold, is decided on the first half of the text; what they are worth is measured on the
-//! second. Among many units some fit by chance: the same search with the features shifted along the text, which keeps
-//! their rhythm and breaks their bond to the text, says how well the best of this many does without knowing anything.
+//! Every unit's hidden and cell state is compared with every [`Feature`] of the text. The units, directions and
+//! thresholds are chosen on the first half of the text, and their effect is measured on the second. Among many
+//! units, some fit by chance. As a control, the same search is done with the features shifted along the text, which
+//! keeps their rhythm but breaks their relation to the text: it shows how well the best of this many units does by
+//! chance.
 
 mod excerpt;
 mod features;
@@ -28,18 +29,18 @@ use score::{Half, Scores};
 use serde::Serialize;
 use states::States;
 
-/// How units are looked for.
+/// The options of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Search {
-    /// Steps of each sequence that are left out: the memory is still cold.
+    /// Steps at the beginning of each sequence that are skipped, because the state is not warmed up yet.
     pub warm_up: usize,
-    /// Shifts of the text that say what chance reaches.
+    /// The number of shifted controls.
     pub controls: usize,
-    /// Units reported for each feature.
+    /// The number of units reported for each feature.
     pub top: usize,
-    /// Features of which a coloured text is kept.
+    /// The number of features for which a coloured excerpt is kept.
     pub excerpts: usize,
-    /// Tokens of each.
+    /// Tokens per excerpt.
     pub excerpt_tokens: usize,
 }
 
@@ -49,31 +50,31 @@ impl Default for Search {
     }
 }
 
-/// Effect from which a unit is called readable: an AUC of 0.8, a correlation of ranks of 0.6.
+/// The effect from which a unit is called readable: an AUC of 0.8, or a rank correlation of 0.6.
 pub const READABLE: f64 = 0.6;
-/// By how much it exceeds the best of the controls.
+/// By how much the effect must exceed the best control.
 pub const ABOVE_CONTROL: f64 = 0.15;
-/// In each half a feature has this many places, and lacks as many.
+/// The minimum number of positions in each half that have a feature, and that lack it.
 const LEAST: usize = 20;
 
-/// What was found.
+/// The result of the search.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Readable {
-    /// What was read.
+    /// A description of the data.
     pub of: String,
-    /// Tokens judged on, the second half of them held out.
+    /// Number of tokens evaluated; the second half is held out.
     pub tokens: usize,
-    /// States of units looked at: the hidden and the cell state of a unit are two.
+    /// Number of unit states examined: the hidden and the cell state of a unit count as two.
     pub candidates: usize,
-    /// Of so many units of a layer one was looked at; 1 is all.
+    /// One in this many units of a layer was examined; 1: all.
     pub every: usize,
-    /// How units were looked for.
+    /// The options of the search.
     pub search: Search,
     /// The features of this text, the best explained first.
     pub features: Vec<FeatureFound>,
-    /// Features that this text has nowhere, or nearly so.
+    /// Features that do not occur in this text, or almost never.
     pub left_out: Vec<&'static str>,
-    /// Coloured texts of the most readable units.
+    /// Coloured excerpts for the most readable units.
     pub excerpts: Vec<Excerpt>,
 }
 
@@ -82,15 +83,15 @@ pub struct Readable {
 pub struct FeatureFound {
     /// Its name.
     pub name: &'static str,
-    /// What it says of a token.
+    /// What it means at a token.
     pub explanation: &'static str,
-    /// What values it has.
+    /// The kind of its values.
     pub kind: FeatureKind,
-    /// Its mean over the tokens: of a binary one the share of tokens that have it.
+    /// Its mean over the tokens; for a binary feature, the share of tokens that have it.
     pub mean: f64,
-    /// The largest effect of any unit with the feature shifted along the held-out text.
+    /// The largest effect of any unit when the feature is shifted along the held-out text.
     pub control: f64,
-    /// The units that followed it best on the first half, best first.
+    /// The units that follow it best on the first half, the best first.
     pub units: Vec<UnitFound>,
 }
 
@@ -101,34 +102,34 @@ pub struct UnitFound {
     pub layer: String,
     /// `hidden state` or `cell state`.
     pub state: &'static str,
-    /// Its number in the layer.
+    /// Its index in the layer.
     pub unit: usize,
-    /// 1 when it is larger where the feature is, -1 when it is smaller.
+    /// 1 if its value is larger where the feature is present, -1 if it is smaller.
     pub sign: i8,
-    /// On the held-out half, in the direction that the first half says: 2 · AUC - 1 of a binary feature, Spearman's
-    /// correlation of a numeric one. 0 says nothing, 1 all.
+    /// The effect on the held-out half, in the direction chosen on the first half: 2 · AUC - 1 for a binary
+    /// feature, Spearman's correlation for a numeric one. 0 is no relation, 1 a perfect one.
     pub effect: f64,
-    /// The same on the first half.
+    /// The effect on the first half.
     pub effect_chosen_on: f64,
-    /// Of binary features: the area under the ROC curve, held out.
+    /// For binary features: the held-out area under the ROC curve.
     pub auc: Option<f64>,
-    /// Of binary features: the mean of the shares found among both classes, held out, with a threshold of the first half.
+    /// For binary features: the held-out mean recall of both classes, with the threshold chosen on the first half.
     pub balanced_accuracy: Option<f64>,
-    /// Of numeric features: the share of the feature's variance that the best straight line explains, held out.
+    /// For numeric features: the held-out share of the feature's variance explained by the best straight line.
     pub r_squared: Option<f64>,
-    /// Whether its effect is at least [`READABLE`] and exceeds the control's by [`ABOVE_CONTROL`].
+    /// Whether the effect is at least [`READABLE`] and exceeds the control by [`ABOVE_CONTROL`].
     pub readable: bool,
 }
 
 impl Readable {
-    /// Reads a sample of text and looks for units that follow its features. Some ten thousand tokens, in lanes of a
-    /// thousand or more that begin where a line does, are enough.
+    /// Runs the model on a sample of text and searches for units that follow its features. Some ten thousand tokens
+    /// are enough, in lanes of at least a thousand that start at the beginning of a line.
     ///
     /// # Errors
-    /// When the sample has no tokens, is empty or does not fit the model, or no recurrent layer reads its tokens.
+    /// If the sample has no tokens, is empty or does not fit the model, or no recurrent layer reads its tokens.
     pub fn of(model: &mut Model, sample: &Sample, search: &Search) -> Result<Self> {
         let Some(lanes) = &sample.tokens else {
-            return Err(unsupported("the sample is no text: its steps have no tokens"));
+            return Err(unsupported("the sample is not text: its steps have no tokens"));
         };
         if lanes.len() != sample.batch.lanes {
             let expected = format!("{}, one for each sequence", sample.batch.lanes);
@@ -159,7 +160,7 @@ fn unsupported(reason: &str) -> Error {
     Error::Unsupported { what: "look for readable units".to_owned(), reason: reason.to_owned() }
 }
 
-/// The search over states and features of the same tokens.
+/// Searches over states and features of the same tokens.
 fn search_in(states: &States, all: &[Feature], search: &Search, threads: usize) -> Readable {
     let half = states.kept.len() / 2;
     let (there, left_out): (Vec<&Feature>, Vec<&Feature>) =
@@ -191,7 +192,7 @@ fn search_in(states: &States, all: &[Feature], search: &Search, threads: usize) 
     }
 }
 
-/// Whether enough values differ from the most frequent one.
+/// Returns whether enough values differ from the most frequent one.
 fn varies(values: &[f32]) -> bool {
     let mut sorted = values.to_vec();
     sorted.sort_by(f32::total_cmp);
@@ -199,7 +200,7 @@ fn varies(values: &[f32]) -> bool {
     values.len() - most >= LEAST
 }
 
-/// The units that follow a feature.
+/// Returns the units that follow a feature.
 fn found(states: &States, scores: &Scores, (f, feature): (usize, &Feature), search: &Search) -> FeatureFound {
     let mut order: Vec<usize> =
         (0..states.candidates()).filter(|&u| scores.chosen_on(u, f).is_finite()).collect();
@@ -236,7 +237,7 @@ fn found(states: &States, scores: &Scores, (f, feature): (usize, &Feature), sear
 }
 
 impl UnitFound {
-    /// With the measures of the feature's kind.
+    /// Adds the measures for the feature's kind.
     fn measured(mut self, values: &[f32], feature: &Feature, sign: f32) -> Self {
         let half = values.len() / 2;
         let ((first, second), (known, held)) = (values.split_at(half), feature.values.split_at(half));

@@ -1,7 +1,8 @@
 //! How well the order of some numbers follows others: ranks, AUC and correlations.
 
-/// Ranks, equal values sharing their mean rank, less the mean rank and over the number of values: each between -½ and
-/// ½. Returns their norm, 0 where all values are equal; none when one is not finite.
+/// Computes centred ranks: equal values share their mean rank, the overall mean rank is subtracted, and the result
+/// is divided by the number of values, so that each is between -½ and ½. Returns their norm, 0 if all values are
+/// equal; `None` if one is not finite.
 pub(super) fn centred_ranks(values: &[f32], order: &mut Vec<u64>, ranks: &mut [f32]) -> Option<f64> {
     if values.iter().any(|x| !x.is_finite()) {
         return None;
@@ -21,15 +22,16 @@ pub(super) fn centred_ranks(values: &[f32], order: &mut Vec<u64>, ranks: &mut [f
     Some(square.sqrt())
 }
 
-/// Bits that stand in the order of the numbers; both zeros have the same.
+/// Returns bits that sort like the numbers; both zeros have the same bits.
 fn ordered(x: f32) -> u32 {
     // -0 + 0 = 0.
     let bits = (x + 0.0).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | (1 << 31) }
 }
 
-/// The chance that a value where the label is above ½ is larger than one where it is not, ties counted half
-/// (Mann & Whitney 1947): ½ says nothing, 1 tells all. None where one of the two is missing.
+/// Returns the probability that a value whose label is above ½ is larger than one whose label is not, with ties
+/// counted as half (Mann & Whitney 1947): ½ is no relation, 1 a perfect one. `None` if one of the two classes is
+/// missing.
 pub fn auc(values: &[f32], labels: &[f32]) -> Option<f64> {
     let mut ranks = vec![0.0; values.len()];
     centred_ranks(values, &mut Vec::new(), &mut ranks)?;
@@ -43,7 +45,7 @@ pub fn auc(values: &[f32], labels: &[f32]) -> Option<f64> {
     Some(0.5 + sum * values.len() as f64 / (positives as f64 * negatives as f64))
 }
 
-/// Pearson's correlation; none where one of the two does not vary.
+/// Returns Pearson's correlation; `None` if one of the two does not vary.
 pub fn pearson(a: &[f32], b: &[f32]) -> Option<f64> {
     let n = a.len().max(1) as f64;
     let mean = |x: &[f32]| x.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
@@ -57,7 +59,7 @@ pub fn pearson(a: &[f32], b: &[f32]) -> Option<f64> {
     r.is_finite().then_some(r)
 }
 
-/// Spearman's correlation: Pearson's of the ranks.
+/// Returns Spearman's correlation: Pearson's correlation of the ranks.
 pub fn spearman(a: &[f32], b: &[f32]) -> Option<f64> {
     let (mut ra, mut rb, mut order) = (vec![0.0; a.len()], vec![0.0; b.len()], Vec::new());
     centred_ranks(a, &mut order, &mut ra)?;
@@ -65,7 +67,7 @@ pub fn spearman(a: &[f32], b: &[f32]) -> Option<f64> {
     pearson(&ra, &rb)
 }
 
-/// A rule: the feature is there where `sign` times the value is above `sign · threshold`.
+/// A classification rule: the feature is present if `sign` times the value is above `sign · threshold`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Threshold {
     pub(super) at: f32,
@@ -73,7 +75,7 @@ pub(super) struct Threshold {
 }
 
 impl Threshold {
-    /// The one with the largest mean of the shares found among both classes, for a direction.
+    /// Returns the rule with the best balanced accuracy for a direction.
     pub(super) fn best(values: &[f32], labels: &[f32], sign: f32) -> Self {
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by(|&a, &b| (sign * values[b]).total_cmp(&(sign * values[a])));
@@ -99,7 +101,7 @@ impl Threshold {
         Self { at: best.1, sign }
     }
 
-    /// The mean of the shares that it finds among both classes: ½ is guessing.
+    /// Returns the balanced accuracy, the mean recall of both classes: ½ is guessing.
     pub(super) fn balanced_accuracy(&self, values: &[f32], labels: &[f32]) -> f64 {
         let mut right = [0.0; 2];
         let mut all = [0.0; 2];

@@ -1,41 +1,41 @@
-//! A text read character by character: what a reader would know at each of its tokens.
+//! Scanning a text character by character: what a reader would know at each token.
 
 use crate::shown::written;
 
-/// What is known after a token's last character. What lies ahead is said where it is used.
+/// What is known after a token's last character. Fields that look ahead say so.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {
     pub(super) c: char,
-    /// The character that follows, within the lane.
+    /// The next character within the lane.
     pub(super) next: Option<char>,
     pub(super) quoted: bool,
-    /// Open brackets.
+    /// Number of open brackets.
     pub(super) depth: usize,
-    /// Within `<…>`.
+    /// Whether the position is inside `<…>`.
     pub(super) tagged: bool,
-    /// Characters of the line up to this one; 0 for the line break before it.
+    /// Characters of the line up to and including this one; 0 for the line break before it.
     pub(super) column: usize,
-    /// Characters of the whole line, its break not counted: looks ahead. 0 in a text without lines.
+    /// Characters of the whole line without its line break (looks ahead); 0 in a text without lines.
     pub(super) line_length: usize,
     pub(super) indentation: usize,
-    /// Letters and digits of the word so far, and the capitals among them.
+    /// Letters and digits of the word so far, and how many of them are capitals.
     pub(super) word: usize,
     pub(super) capitals: usize,
     pub(super) since_punctuation: usize,
-    /// Line breaks in a row.
+    /// Consecutive line breaks.
     pub(super) line_breaks: usize,
-    /// Whether the line is a name: looks ahead.
+    /// Whether the line is a name (looks ahead).
     pub(super) name_line: bool,
 }
 
-/// The share of tokens of one character from which they are characters.
+/// The share of single-character tokens from which the tokens are treated as characters.
 const CHARACTERS: f64 = 0.9;
-/// The share of tokens with a space of their own up to which a space stands between two.
+/// The share of tokens with their own space up to which a space is assumed between tokens.
 const SPACED: f64 = 0.05;
-/// The most characters of a line that ends in a colon and is a name.
+/// The maximum characters of a line that ends in a colon and counts as a name.
 const NAME: usize = 40;
 
-/// What is known at each token, lane after lane; and whether the tokens are characters.
+/// Returns what is known at each token, lane after lane, and whether the tokens are characters.
 pub(super) fn places(lanes: &[Vec<String>]) -> (Vec<Place>, bool) {
     let tokens = || lanes.iter().flatten();
     let share = |which: &dyn Fn(&String) -> bool| {
@@ -49,7 +49,7 @@ pub(super) fn places(lanes: &[Vec<String>]) -> (Vec<Place>, bool) {
 
 fn of_lane(lane: &[String], apart: bool) -> Vec<Place> {
     let mut text: Vec<char> = Vec::new();
-    // For each token the place of its last character; an empty token stands where the one before it does.
+    // The position of each token's last character; an empty token has that of the previous one.
     let mut ends = Vec::with_capacity(lane.len());
     for token in lane {
         let token = written(token);
@@ -81,7 +81,7 @@ fn of_text(text: &[char]) -> Vec<Place> {
     known
 }
 
-/// A short line that ends in a colon.
+/// Returns whether a line is short and ends in a colon.
 fn is_name(line: &[char]) -> bool {
     line.last() == Some(&':') && (2..=NAME).contains(&line.len())
 }

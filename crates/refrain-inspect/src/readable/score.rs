@@ -1,5 +1,5 @@
-//! All units against all features at once. AUC and the correlation of ranks are sums over products of a unit's ranks
-//! with the feature, so all of them are one product of matrices, and so are the controls.
+//! Scores all units against all features at once. AUC and rank correlation are sums of products of a unit's ranks
+//! with the feature, so all of them, and the controls, are one matrix product.
 
 use super::features::{Feature, FeatureKind};
 use super::ranks::centred_ranks;
@@ -7,25 +7,25 @@ use super::states::States;
 use ndarray::{Array2, ArrayView1};
 use std::ops::Range;
 
-/// Units whose ranks are made and multiplied together.
+/// Number of units that are ranked and multiplied together.
 const GROUP: usize = 64;
 
-/// The features over one half of the text, centred, each with its shifted copies.
+/// The centred features of one half of the text, each with its shifted copies.
 #[derive(Debug)]
 pub(super) struct Half {
     range: Range<usize>,
-    /// `(tokens, (1 + controls) · features)`, the features as they are first.
+    /// `(tokens, (1 + controls) · features)`, with the unshifted features first.
     columns: Array2<f32>,
-    /// For each feature how its sums become effects.
+    /// How each feature's sums become effects.
     scales: Vec<Scale>,
 }
 
-/// From a sum over a unit's ranks to an effect.
+/// Converts a sum over a unit's ranks to an effect.
 #[derive(Debug, Clone, Copy)]
 enum Scale {
-    /// 2 · AUC - 1 is this many times the sum.
+    /// 2 · AUC - 1 is the sum times this.
     Binary(f64),
-    /// The correlation is the sum over the norms of the unit's ranks and of these.
+    /// The correlation is the sum divided by the norms of the unit's ranks and of these.
     Numeric(f64),
 }
 
@@ -37,7 +37,7 @@ impl Half {
         for (f, feature) in features.iter().enumerate() {
             let (column, scale) = centred(&feature.values[range.clone()], feature.kind);
             for shift in 0..=controls {
-                // Evenly spread, none near the text as it is.
+                // Evenly spread, and none close to the original text.
                 let by = shift * n / (controls + 1);
                 let mut to = columns.column_mut(shift * features.len() + f);
                 to.iter_mut().enumerate().for_each(|(i, to)| *to = column[(i + by) % n]);
@@ -47,7 +47,7 @@ impl Half {
         Self { range, columns, scales }
     }
 
-    /// The effect of a unit with one of the columns, given the sum and the norm of the unit's ranks.
+    /// Returns the effect of a unit with one of the columns, given the sum and the norm of the unit's ranks.
     fn effect(&self, column: usize, sum: f32, norm: f64) -> f64 {
         match self.scales[column % self.scales.len()] {
             Scale::Binary(scale) => f64::from(sum) * scale,
@@ -55,7 +55,7 @@ impl Half {
         }
     }
 
-    /// The effects of a group of units given as rows of their ranks.
+    /// Returns the effects of a group of units, given as rows of their ranks.
     fn effects<'a>(
         &'a self,
         ranks: &Array2<f32>,
@@ -69,7 +69,7 @@ impl Half {
     }
 }
 
-/// A feature's values less their mean, or their centred ranks.
+/// Returns a feature's centred values, or their centred ranks.
 fn centred(values: &[f32], kind: FeatureKind) -> (Vec<f32>, Scale) {
     let n = values.len() as f64;
     match kind {
@@ -87,12 +87,12 @@ fn centred(values: &[f32], kind: FeatureKind) -> (Vec<f32>, Scale) {
     }
 }
 
-/// The effect of every candidate on every feature, on both halves, and the controls'. NaN of a unit that does not vary
-/// or is not finite.
+/// The effect of every candidate on every feature, on both halves, and that of the controls. NaN for a unit that
+/// does not vary or is not finite.
 #[derive(Debug)]
 pub(super) struct Scores {
     features: usize,
-    /// `(candidates, features)`, on the first and on the second half.
+    /// `(candidates, features)`, on the first and the second half.
     halves: [Vec<f64>; 2],
     controls: Vec<f64>,
 }
@@ -123,17 +123,17 @@ impl Scores {
         all
     }
 
-    /// On the first half.
+    /// Returns the effect on the first half.
     pub(super) fn chosen_on(&self, candidate: usize, feature: usize) -> f64 {
         self.halves[0][candidate * self.features + feature]
     }
 
-    /// On the second half.
+    /// Returns the effect on the second half.
     pub(super) fn held_out(&self, candidate: usize, feature: usize) -> f64 {
         self.halves[1][candidate * self.features + feature]
     }
 
-    /// The largest effect of any candidate with the feature shifted along the second half.
+    /// Returns the largest effect of any candidate when the feature is shifted along the second half.
     pub(super) fn control(&self, feature: usize) -> f64 {
         self.controls[feature]
     }
@@ -151,7 +151,7 @@ fn of_group(states: &States, halves: &[Half; 2], group: Range<usize>) -> Scores 
             .iter()
             .zip(ranks.rows_mut())
             .map(|(values, mut row)| {
-                let row = row.as_slice_mut().expect("rows lie in one piece");
+                let row = row.as_slice_mut().expect("rows are contiguous");
                 let norm = centred_ranks(&values[half.range.clone()], &mut order, row);
                 norm.filter(|&norm| norm > 0.0).unwrap_or(f64::NAN)
             })

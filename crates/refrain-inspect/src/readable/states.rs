@@ -7,31 +7,32 @@ use crate::sample::Sample;
 use refrain_nn::Model;
 use std::ops::Range;
 
-/// The most floats that are kept of a pass: 256 MiB. Of more units than fit, every second, third … is looked at.
+/// The maximum number of floats kept from a pass: 256 MiB. If not all units fit, every second, third, … is
+/// examined.
 const MOST: usize = 64 << 20;
 
-/// A state of a layer's units over the tokens.
+/// One state of a layer's units over the tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) layer: String,
     pub(super) state: &'static str,
-    /// Units looked at: 0, `every`, ….
+    /// Number of units examined: 0, `every`, ….
     pub(super) units: usize,
-    /// `(tokens, units)`, of all tokens.
+    /// `(tokens, units)`, for all tokens.
     pub(super) values: Vec<f32>,
 }
 
-/// The states of all units looked at. A candidate is a unit's state: they are counted block by block.
+/// The states of all examined units. A candidate is one state of a unit; candidates are numbered block by block.
 #[derive(Debug, Clone)]
 pub(super) struct States {
     pub(super) blocks: Vec<Block>,
-    /// The tokens judged on, counted over all lanes.
+    /// The indices of the evaluated tokens, counted over all lanes.
     pub(super) kept: Vec<usize>,
     pub(super) every: usize,
 }
 
 impl States {
-    /// Those of a sample's tokens but for the first few of each lane, and for those that a mask hides.
+    /// Reads the states at a sample's tokens, except at the first few of each lane and at masked ones.
     pub(super) fn read(
         model: &mut Model,
         sample: &Sample,
@@ -81,7 +82,7 @@ impl States {
         self.blocks.iter().map(|block| block.units).sum()
     }
 
-    /// A candidate's block and its place there.
+    /// Returns a candidate's block and its index in it.
     pub(super) fn place(&self, mut candidate: usize) -> (&Block, usize) {
         for block in &self.blocks {
             if candidate < block.units {
@@ -89,20 +90,20 @@ impl States {
             }
             candidate -= block.units;
         }
-        unreachable!("candidates are counted over the blocks")
+        unreachable!("candidates are numbered over the blocks")
     }
 
-    /// A candidate's values at the tokens judged on.
+    /// Returns a candidate's values at the evaluated tokens.
     pub(super) fn values(&self, candidate: usize) -> Vec<f32> {
         let (block, unit) = self.place(candidate);
         self.kept.iter().map(|&at| block.values[at * block.units + unit]).collect()
     }
 
-    /// The values of some candidates.
+    /// Returns the values of some candidates.
     pub(super) fn group(&self, candidates: Range<usize>) -> Vec<Vec<f32>> {
         let mut values: Vec<Vec<f32>> =
             candidates.clone().map(|_| Vec::with_capacity(self.kept.len())).collect();
-        // Token by token: neighbours lie side by side.
+        // Token by token, because neighbours are adjacent in memory.
         let places: Vec<_> = candidates.map(|candidate| self.place(candidate)).collect();
         for &at in &self.kept {
             for (to, (block, unit)) in values.iter_mut().zip(&places) {
@@ -120,7 +121,7 @@ impl Block {
     }
 }
 
-/// Of how many units one can be kept of this many tokens.
+/// Returns `n` if one in `n` units fits in memory for this many tokens.
 fn stride(model: &Model, tokens: usize) -> usize {
     let recurrent = model.params().spans().iter().filter(|span| span.name.ends_with("/recurrent_kernel"));
     let states: usize = recurrent.map(|span| 2 * span.shape[0]).sum();

@@ -1,4 +1,4 @@
-//! Ranks, features and the search against what is worked out by hand.
+//! Ranks, features and the search compared with values worked out by hand.
 
 use super::ranks::Threshold;
 use super::score::{Half, Scores};
@@ -8,10 +8,10 @@ use refrain_nn::data::{Batch, BatchInput};
 use refrain_nn::layers::{Dense, Embedding, Lstm};
 use refrain_nn::{Activation, Compile, Sequential};
 
-/// Of sums of some thousand products in f32, each below ¼, over a sum of about a tenth of them.
+/// The error of sums of a few thousand products in f32, each below ¼, relative to a sum of about a tenth of them.
 const SUMS: f64 = 1e-5;
 
-/// Numbers between 0 and 1, the same ones each time.
+/// Returns reproducible numbers between 0 and 1.
 fn noise(seed: u64) -> impl Iterator<Item = f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
     std::iter::repeat_with(move || {
@@ -72,7 +72,8 @@ fn thresholds_are_the_best_of_all() {
     let values = [0.1, 0.4, 0.35, 0.8, 0.9, 0.2];
     let labels = [0.0, 0.0, 1.0, 1.0, 1.0, 0.0];
     let rule = Threshold::best(&values, &labels, 1.0);
-    // Above 0.4 are two of three and none of the others; above 0.2 three of three and one of the others: as good.
+    // Above 0.4: two of three, and none of the others. Above 0.2: three of three, and one of the others. Both are
+    // equally good.
     assert!((rule.balanced_accuracy(&values, &labels) - 5.0 / 6.0).abs() < 1e-12);
     let falling: Vec<f32> = values.iter().map(|x| -x).collect();
     let rule = Threshold::best(&falling, &labels, -1.0);
@@ -114,7 +115,7 @@ fn features_of_characters_are_what_a_reader_sees() {
     assert_eq!(counts("characters since punctuation")[2..8], [3, 0, 1, 2, 3, 4]);
     let share = value(&all, "share of the line");
     assert_eq!((share[0], share[3]), (0.25, 1.0));
-    // Signs in place of spaces and line breaks say the same.
+    // Symbols in place of spaces and line breaks have the same meaning.
     let signs = lane(&text.replace(' ', "␣").replace('\n', "⏎"));
     assert_eq!(features(&[signs]), all);
 }
@@ -123,7 +124,7 @@ fn features_of_characters_are_what_a_reader_sees() {
 fn lanes_are_texts_of_their_own_and_words_have_spaces_between() {
     let two = features(&[lane("\"ab"), lane("cd\"")]);
     assert_eq!(value(&two, "inside quotes"), [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
-    // A lane's last letter has no next one.
+    // The last letter of a lane has no next one.
     assert_eq!(value(&two, "word ends next"), [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
     let words: Vec<String> = ["the", "DOG", "(", "barks", ")", "\n", "twice"].map(str::to_owned).to_vec();
     let all = features(&[words]);
@@ -135,14 +136,14 @@ fn lanes_are_texts_of_their_own_and_words_have_spaces_between() {
     // Without a line break there are no lines.
     assert_eq!(value(&features(&[lane("ab. c!")]), "share of the line"), [0.0; 6]);
     assert_eq!(value(&features(&[lane("ab. c!")]), "sentence ends"), [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
-    // Parts of words bring their own spaces.
+    // Subwords include their spaces.
     let parts: Vec<String> = ["the", " do", "g", " barks"].map(str::to_owned).to_vec();
     assert_eq!(value(&features(&[parts]), "length of the word"), [3.0, 2.0, 3.0, 5.0]);
     assert!(features(&[]).iter().all(|f| f.values.is_empty()));
     assert!(features(&[vec![String::new()]]).iter().all(|f| f.values.len() == 1));
 }
 
-/// A prose with quotes whose rhythm is no other feature's.
+/// Returns prose with quotes whose rhythm matches no other feature.
 fn prose(n: usize) -> Vec<String> {
     let mut quoted = false;
     let mut letters = noise(7);
@@ -170,7 +171,7 @@ fn prose(n: usize) -> Vec<String> {
 fn planted(n: usize, units: usize, plant: impl Fn(usize) -> f32) -> States {
     let mut noise = noise(3);
     let values = (0..n * units).map(|i| match i % units {
-        // Nearly what is planted; a unit that never varies, and one that is no number.
+        // A unit close to the planted feature, one that never varies, and one that is NaN.
         5 => plant(i / units) + 0.3 * noise.next().unwrap(),
         6 => 0.25,
         7 => {
@@ -203,11 +204,11 @@ fn a_planted_unit_is_found_first_and_noise_is_not_called_readable() {
     assert!(rest.len() > 30 && rest.iter().all(|unit| !unit.readable && unit.effect.abs() < 0.3));
     assert!(found.left_out.contains(&"digit") && found.left_out.contains(&"depth of brackets"));
     assert_eq!(found.excerpts.len(), 1);
-    // One thread or three: the same.
+    // The same with one thread or three.
     assert_eq!(search_in(&states, &all, &Search::default(), 1), found);
 }
 
-/// A unit that follows a feature on the first half alone is chosen there and refuted on the second.
+/// A unit that follows a feature only on the first half is chosen there and rejected on the second.
 #[test]
 fn what_does_not_hold_on_the_second_half_is_not_readable() {
     let text = prose(4000);
@@ -222,7 +223,7 @@ fn what_does_not_hold_on_the_second_half_is_not_readable() {
     assert!(unit.balanced_accuracy.unwrap() < 0.01);
 }
 
-/// The matrix product gives for each unit what the plain functions give.
+/// The matrix product gives the same for each unit as the plain functions.
 #[test]
 fn all_at_once_is_each_alone() {
     let text = prose(3000);
@@ -273,7 +274,7 @@ fn sample(lanes: &[Vec<String>]) -> Sample {
     Sample { batch, tokens: Some(lanes.to_vec()), of: "prose".to_owned() }
 }
 
-/// A unit whose hidden state is large after a space and nowhere else, by its weights.
+/// A unit whose weights make its hidden state large after a space and nowhere else.
 #[test]
 fn a_unit_set_by_hand_is_found_in_a_model() {
     let mut model = model();
@@ -310,10 +311,10 @@ fn what_cannot_be_searched_is_said() {
     let mut error =
         |sample: &Sample| Readable::of(&mut model, sample, &Search::default()).unwrap_err().to_string();
     let good = sample(&[lane("abc")]);
-    assert!(error(&Sample { tokens: None, ..good.clone() }).contains("no text"));
+    assert!(error(&Sample { tokens: None, ..good.clone() }).contains("not text"));
     assert!(error(&Sample { tokens: Some(Vec::new()), ..good.clone() }).contains("expected 1"));
-    assert!(error(&sample(&[Vec::new()])).contains("a step or more"));
-    // Too short, one step, and no numbers: nothing is found, and said.
+    assert!(error(&sample(&[Vec::new()])).contains("at least one step"));
+    // Too short a text, a single step, or NaN: nothing is found, and the report says so.
     for text in ["a", "to be, or not to be"] {
         let found = Readable::of(&mut model, &sample(&[lane(text)]), &Search::default()).unwrap();
         assert!(found.features.is_empty() && found.section().unwrap().findings[0].contains("too few"));

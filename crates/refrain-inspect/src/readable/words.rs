@@ -1,4 +1,4 @@
-//! Readable units in words and pictures.
+//! The report section on readable units.
 
 use super::{ABOVE_CONTROL, Excerpt, FeatureFound, FeatureKind, READABLE, Readable, UnitFound};
 use crate::error::Result;
@@ -9,10 +9,10 @@ use refrain_nn::thousands;
 use refrain_plot::{Axis, Bars, Picture, Scale, TextMap};
 
 impl Readable {
-    /// What was found, in words and pictures.
+    /// Describes the units in sentences and figures.
     ///
     /// # Errors
-    /// When a picture cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut figures = Vec::new();
         for kind in [FeatureKind::Binary, FeatureKind::Numeric] {
@@ -25,10 +25,10 @@ impl Readable {
             name: "readable-units",
             title: "Units that can be read".to_owned(),
             intro: format!(
-                "Each unit's hidden and cell state over {} tokens of {} is held against what a reader knows of the \
-                 text, after Karpathy, Johnson & Fei-Fei (2015). Units, direction and threshold are chosen on the \
-                 first half and measured on the second; the control is the best that any of {} states reaches when \
-                 the feature is shifted along the text, {} times.",
+                "Each unit's hidden and cell state over {} tokens of {} is compared with features of the text \
+                 that a reader can name, after Karpathy, Johnson & Fei-Fei (2015). Units, direction and \
+                 threshold are chosen on the first half and measured on the second; the control is the best \
+                 that any of {} states reaches when the feature is shifted along the text, {} times.",
                 thousands(self.tokens),
                 self.of,
                 thousands(self.candidates),
@@ -44,7 +44,7 @@ impl Readable {
     fn findings(&self) -> Vec<String> {
         if self.features.is_empty() {
             let few = format!(
-                "{} of text after its warm-up are too few, or too alike, to find units on.",
+                "{} of text after the warm-up are too few or too uniform to find units.",
                 count(self.tokens, "token")
             );
             return vec![few];
@@ -64,8 +64,10 @@ impl Readable {
             findings.push(format!("Too rare in this text to be judged: {}.", self.left_out.join(", ")));
         }
         if self.every > 1 {
-            findings
-                .push(format!("Of {} units one was looked at: all would take too much memory.", self.every));
+            findings.push(format!(
+                "Only one in {} units was examined, because all would take too much memory.",
+                self.every
+            ));
         }
         findings
     }
@@ -86,7 +88,7 @@ impl Readable {
                 "Units by yes-or-no features",
                 ["AUC", "control", "balanced accuracy"],
             ),
-            table(FeatureKind::Numeric, "Units by numbers", ["correlation of ranks", "control", "R²"]),
+            table(FeatureKind::Numeric, "Units by numbers", ["rank correlation", "control", "R²"]),
         ];
         all.into_iter().filter(|table| !table.rows.is_empty()).collect()
     }
@@ -94,18 +96,18 @@ impl Readable {
     fn bars(&self, kind: FeatureKind) -> Result<Option<Figure>> {
         let (title, name, axis) = match kind {
             FeatureKind::Binary => ("Best unit of each feature", "binary", "2 · AUC − 1, held out"),
-            FeatureKind::Numeric => ("Best unit of each number", "numeric", "correlation of ranks, held out"),
+            FeatureKind::Numeric => ("Best unit of each number", "numeric", "rank correlation, held out"),
         };
         let found: Vec<_> = self.features.iter().filter(|f| f.kind == kind && !f.units.is_empty()).collect();
         if found.is_empty() {
             return Ok(None);
         }
         let bars = Bars::new(title)
-            .description("For each feature the effect of the best unit, beside the control's.")
+            .description("For each feature, the effects of the best unit and of the best control.")
             .axis(Axis::new(axis));
         let bars = found.iter().fold(bars, |bars, found| {
             let best = found.units[0].effect;
-            bars.named(found.name, "best unit", best).named(found.name, "best of the controls", found.control)
+            bars.named(found.name, "best unit", best).named(found.name, "best control", found.control)
         });
         Ok(Some(Figure {
             name: format!("readable-units-{name}"),
@@ -140,8 +142,8 @@ fn in_words(found: &FeatureFound, unit: &UnitFound) -> String {
     let direction = if unit.sign > 0 { "rises" } else { "falls" };
     match (unit.auc, unit.balanced_accuracy) {
         (Some(auc), Some(accuracy)) => format!(
-            "{who} says whether a place is “{}” ({}): AUC {} on text held out, the best of the controls {}. Its value \
-             {direction} there; one threshold tells {} of such places and of the others, in the mean.",
+            "{who} detects “{}” ({}): AUC {} on held-out text, {} for the best control. Its value {direction} \
+             there; a single threshold has a balanced accuracy of {}.",
             found.name,
             found.explanation,
             thousandths(auc),
@@ -149,8 +151,7 @@ fn in_words(found: &FeatureFound, unit: &UnitFound) -> String {
             percent(accuracy)
         ),
         _ => format!(
-            "{who} {direction} with “{}” ({}): its correlation of ranks is {} on text held out, the best of the \
-             controls {}.",
+            "{who} {direction} with “{}” ({}): rank correlation {} on held-out text, {} for the best control.",
             found.name,
             found.explanation,
             thousandths(unit.effect),
@@ -165,11 +166,13 @@ impl Excerpt {
         let limit = f64::from(limit.max(f32::MIN_POSITIVE));
         let title = format!("Unit {} of {}: {}", self.unit, self.layer, self.state);
         let map = TextMap::new(&title)
-            .description("A text whose characters stand on grounds coloured by the unit's value after each.")
+            .description(
+                "A text in which each character's background is coloured by the unit's value after it.",
+            )
             .scale(Scale::diverging(limit).label(self.state));
         let cells = self.tokens.iter().zip(&self.values);
         let map = cells.fold(map, |map, (token, &value)| {
-            // A space needs no sign here: its ground shows where it is.
+            // A space needs no symbol here: its background shows where it is.
             let shown = if written(token) == " " { " ".to_owned() } else { display(token) };
             let map = map.cell(shown, f64::from(value));
             if Self::ends_line(token) { map.end_line() } else { map }
@@ -177,8 +180,8 @@ impl Excerpt {
         Ok(Figure {
             name: slug(&format!("readable units text {}", self.feature)),
             reading: format!(
-                "The ground of a character is the unit's value after it was read; follow the colour where the text \
-                 is “{}” and where it is not.",
+                "The background of each character is the unit's value after reading it. Compare the colour \
+                 where the text is “{}” with the rest.",
                 self.feature
             ),
             sheet: map.draw()?,

@@ -1,7 +1,7 @@
-//! Texts of strangers, as a page, a terminal and a file system may have them.
+//! Escaping untrusted text for HTML, terminals and file names.
 
-/// A text between tags or in a quoted attribute. Characters that are no text are replaced, and so are those that turn
-/// the direction of all that follows them.
+/// Escapes text between tags or in a quoted attribute. Invalid characters and characters that change the direction
+/// of the following text are replaced.
 pub(super) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -19,11 +19,11 @@ pub(super) fn html(text: &str) -> String {
     escaped
 }
 
-/// A sentence: names between backticks are set as code, and `3.1e-14` as powers of ten.
+/// Formats a sentence: names between backticks become code, and numbers such as `3.1e-14` become powers of ten.
 pub(super) fn prose(sentence: &str) -> String {
     let mut out = String::new();
     let parts: Vec<&str> = sentence.split('`').collect();
-    // A backtick without another one is a backtick.
+    // An unpaired backtick stays a backtick.
     let whole = if parts.len().is_multiple_of(2) { parts.len() - 1 } else { parts.len() };
     for (i, part) in parts.iter().enumerate() {
         match i % 2 {
@@ -35,7 +35,7 @@ pub(super) fn prose(sentence: &str) -> String {
     out
 }
 
-/// Words that are numbers like `3.1e-14`, with what stands around them, as powers of ten.
+/// Formats words that are numbers like `3.1e-14`, with adjacent punctuation, as powers of ten.
 fn powers(text: &str) -> String {
     let words = text.split_inclusive(' ').map(|word| {
         let number = word.trim_start_matches('(').trim_end_matches([' ', '.', ',', ';', ':', ')']);
@@ -52,7 +52,7 @@ fn powers(text: &str) -> String {
     words.collect()
 }
 
-/// A text on one line of a terminal.
+/// Escapes text for one line of a terminal.
 pub(super) fn terminal(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -65,7 +65,7 @@ fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// A name of a file on any system, of ASCII letters, digits, hyphens, underscores and dots within.
+/// Returns a file name that is valid on any system: ASCII letters, digits, hyphens, underscores and inner dots.
 pub(super) fn file_stem(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let stem: String = name.chars().map(plain).take(LONGEST_STEM).collect();
@@ -73,5 +73,5 @@ pub(super) fn file_stem(name: &str) -> String {
     if stem.is_empty() { "figure".to_owned() } else { stem.to_owned() }
 }
 
-/// Bytes of a file's name without its ending; systems allow 255 with it.
+/// The maximum bytes of a file name without its extension; systems allow 255 with it.
 const LONGEST_STEM: usize = 100;

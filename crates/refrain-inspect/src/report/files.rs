@@ -1,4 +1,4 @@
-//! The report and its pictures as files.
+//! Writing the report and its figures to files.
 
 use super::{Report, escape};
 use crate::error::Result;
@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Pixels of a PNG for each of the SVG: enough for print and for screens with small pixels.
+/// Pixels of a PNG per SVG unit: enough for print and high-density screens.
 const PIXELS: f64 = 2.0;
 
-/// What pictures are written as.
+/// The format of figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PictureFormat {
-    /// Sharp at any size, small.
+    /// A vector image: sharp at any size, and small.
     Svg,
-    /// Pixels; with the feature `png`.
+    /// A pixel image; needs the feature `png`.
     Png,
 }
 
@@ -31,8 +31,8 @@ impl PictureFormat {
 }
 
 impl Report {
-    /// The pictures in their order, each with a file's name without its ending: that of the figure, made safe for any
-    /// file system and unlike the others.
+    /// Returns the figures in order, each with a file name without extension: the figure's name, made safe for any
+    /// file system and unique.
     pub fn pictures(&self) -> Vec<(String, &Sheet)> {
         let mut taken = BTreeSet::new();
         let figures = self.sections.iter().flat_map(|section| &section.figures);
@@ -40,7 +40,7 @@ impl Report {
             let stem = escape::file_stem(&figure.name);
             let mut name = stem.clone();
             let mut number = 1;
-            // Some systems hold names for the same that differ in case.
+            // Some file systems ignore case.
             while !taken.insert(name.to_ascii_lowercase()) {
                 number += 1;
                 name = format!("{stem}-{number}");
@@ -50,10 +50,10 @@ impl Report {
         named.collect()
     }
 
-    /// Writes each picture as a file into a folder that is there. The files.
+    /// Writes each figure to a file in an existing folder, and returns the files.
     ///
     /// # Errors
-    /// When a file cannot be written; of PNG without the feature `png`, or when it has too many pixels.
+    /// If a file cannot be written. For PNG, also without the feature `png`, or if the figure has too many pixels.
     pub fn save_pictures(
         &self,
         folder: impl AsRef<Path>,
@@ -73,10 +73,10 @@ impl Report {
         Ok(written)
     }
 
-    /// Writes the page.
+    /// Writes the HTML page.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn save_html(&self, path: impl AsRef<Path>, theme: Theme) -> Result<()> {
         let page = self.html(theme);
         Ok(write_atomically(path.as_ref(), |file| file.write_all(page.as_bytes()))?)

@@ -1,4 +1,4 @@
-//! What was found, as one page, as text, as JSON, and as files of its pictures.
+//! The report: as an HTML page, as text, as JSON, and as figure files.
 
 mod escape;
 mod files;
@@ -12,7 +12,7 @@ pub use files::PictureFormat;
 use crate::section::Section;
 use serde_json::{Map, Value, json};
 
-/// What a look into a model found, topic by topic.
+/// The findings of an inspection, by topic.
 ///
 /// ```
 /// use refrain_inspect::{Report, Section};
@@ -33,18 +33,18 @@ use serde_json::{Map, Value, json};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// What was looked at, in a few words.
+    /// A short title of what was inspected.
     pub title: String,
-    /// What was looked at in full: names and values.
+    /// What was inspected, as names and values.
     pub subject: Vec<(String, String)>,
-    /// The topics, each of another name.
+    /// The topics, each with a different name.
     pub sections: Vec<Section>,
 }
 
 impl Report {
-    /// All numbers and findings for a program: the data of a section under its name, `gradient_flow` for
-    /// `gradient-flow`; the sentences of all of them in `findings`; what was looked at in `subject`. A number that is
-    /// none is null.
+    /// Returns all numbers and findings as JSON. A section's data is under its name, such as `gradient_flow` for
+    /// `gradient-flow`; the sentences of all sections are in `findings`, and what was inspected is in `subject`.
+    /// Non-finite numbers are null.
     pub fn json(&self) -> Map<String, Value> {
         let key = |section: &Section| section.name.replace('-', "_");
         let text = |(name, value): &(String, String)| (name.clone(), json!(value));
@@ -58,7 +58,7 @@ impl Report {
     }
 }
 
-/// Whether a column of a table holds numbers, which are aligned at their ends.
+/// Returns whether a table column has numbers, which are right-aligned.
 fn is_numeric<'a>(mut cells: impl Iterator<Item = &'a str>) -> bool {
     let sign = |c: char| matches!(c, '-' | '+' | '−' | '±' | '≥' | '≤' | '<' | '>' | '≈' | ' ');
     cells.all(|cell| {

@@ -5,7 +5,8 @@ use refrain_plot::{Axis, Chart, Picture, Theme, stylesheet};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::json;
 
-/// What a model file or a text may bring: markup, quotes, controls, a turn of the direction, no character at all.
+/// What a model file or a text may contain: markup, quotes, control characters, a direction override, invalid
+/// characters.
 const HOSTILE: &str = "<script>alert('x')</script>&\"\u{1b}[2J\u{202e}\u{0}\u{ffff}\n</style></title>";
 
 fn figure(name: &str, title: &str) -> Figure {
@@ -39,7 +40,7 @@ fn report(text: &str) -> Report {
     }
 }
 
-/// The page as XML.
+/// Parses the page as XML.
 fn parsed(page: &str) -> Document<'_> {
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     Document::parse_with_options(page, options).unwrap_or_else(|e| panic!("{e} in {page}"))
@@ -118,7 +119,7 @@ fn what_strangers_named_stays_text() {
     assert_eq!(named(&page, "title").filter(|t| t.parent().unwrap().tag_name().name() == "head").count(), 1);
     let heading = text_of(named(&page, "h1").next().unwrap());
     assert!(heading.starts_with("<script>alert('x')</script>&\""), "{heading}");
-    // A direction turned within a picture's text ends with it.
+    // A direction change within a figure's text ends with the figure.
     let around = html.split("<svg").map(|part| part.split("</svg>").last().unwrap()).collect();
     for text in [around, report(HOSTILE).text(true)] {
         assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{0}', '\u{ffff}']));

@@ -3,18 +3,18 @@
 use super::{Report, escape, is_numeric};
 use crate::section::{Section, Table};
 
-/// Columns of a line, as the program's help has them.
+/// The width of a line, the same as that of the program's help.
 const COLUMNS: usize = 100;
-/// Findings of a section that are shown, unless all are wanted.
+/// The findings shown per section, unless all are requested.
 const FINDINGS: usize = 8;
-/// Rows of a table that are shown.
+/// The table rows shown.
 const ROWS: usize = 10;
-/// Characters of a cell that are shown.
+/// The characters shown per cell.
 const CELL: usize = 40;
 
 impl Report {
-    /// What was looked at and what was found, in lines of at most 100 characters: the first eight findings of each
-    /// section; with `whole` all of them, and its tables up to ten rows.
+    /// Returns the subject and findings in lines of at most 100 characters: the first eight findings of each
+    /// section or, with `whole`, all of them and up to ten rows of each table.
     pub fn text(&self, whole: bool) -> String {
         let mut out = String::new();
         let wide = self.subject.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
@@ -47,7 +47,7 @@ fn show(section: &Section, whole: bool, out: &mut String) {
     }
 }
 
-/// Breaks a sentence between words, with something before its first line and its other lines.
+/// Wraps a sentence between words, with a prefix for its first line and one for the others.
 fn wrap(sentence: &str, first: &str, others: &str, out: &mut String) {
     let mut line = first.to_owned();
     let mut empty = true;

@@ -1,15 +1,15 @@
-//! The layers as boxes, each below those it reads.
+//! The layers as boxes, each below the ones it reads.
 
 use super::{LayerBox, Structure};
 use refrain_nn::thousands;
 use refrain_plot::{Arrow, Block, Drawing, Role};
 
-/// The most layers drawn; of more, so many at the beginning and the others at the end.
+/// The maximum number of layers drawn; of more, those in the middle are left out.
 const MOST: usize = 20;
 const FIRST: usize = 12;
 
 impl Structure {
-    /// Layers, shapes and numbers of parameters as boxes from the inputs at the top to the outputs at the bottom.
+    /// Draws layers, shapes and parameter counts as boxes, from the inputs at the top to the outputs at the bottom.
     pub fn graph(&self) -> Drawing {
         let depths = self.depths();
         let cut = self.layers.len() > MOST;
@@ -21,7 +21,7 @@ impl Structure {
             (0..inputs + self.layers.len()).filter(|&n| shown(n)).map(|n| depths[n]).collect();
         levels.sort_unstable();
         levels.dedup();
-        // What is left out stands on a level of its own.
+        // The omitted layers take up a level of their own.
         let gap = if cut { self.layers[head - 1..tail].len() } else { 0 };
         let last_of_head = depths[..inputs + head].iter().copied().max().unwrap_or(0);
         let y = |node: usize| {
@@ -72,7 +72,7 @@ impl Structure {
         }
     }
 
-    /// How many layers lie between each node and the inputs.
+    /// Returns how many layers lie between each node and the inputs.
     fn depths(&self) -> Vec<usize> {
         let mut depths = vec![0; self.inputs.len()];
         for layer in &self.layers {

@@ -1,4 +1,4 @@
-//! What a model is made of, as drawings: its layers, and the network unrolled through time.
+//! The structure of a model as drawings: its layers, and the network unrolled through time.
 
 mod cell;
 mod graph;
@@ -13,18 +13,18 @@ use refrain_nn::Model;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A model's layers with what they read and what they hold.
+/// A model's layers, their connections and their parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Structure {
     /// The inputs: nodes 0, 1, ….
     pub inputs: Vec<InputBox>,
-    /// The layers: the nodes after the inputs, each after those it reads.
+    /// The layers: the nodes after the inputs, each after the nodes it reads.
     pub layers: Vec<LayerBox>,
-    /// The nodes whose outputs are the model's.
+    /// The nodes whose outputs are the model's outputs.
     pub outputs: Vec<usize>,
-    /// Parameters in all, shared ones once.
+    /// Number of parameters; shared ones count once.
     pub parameters: usize,
-    /// Those that training changes.
+    /// Number of trainable parameters.
     pub trainable: usize,
 }
 
@@ -33,9 +33,9 @@ pub struct Structure {
 pub struct InputBox {
     /// Its name.
     pub name: String,
-    /// Its shape in letters, such as `(N, T)`.
+    /// Its symbolic shape, such as `(N, T)`.
     pub shape: String,
-    /// Whether it has steps.
+    /// Whether it has a time axis.
     pub steps: bool,
 }
 
@@ -44,19 +44,19 @@ pub struct InputBox {
 pub struct LayerBox {
     /// Its name.
     pub name: String,
-    /// Its kind, such as `LSTM`.
+    /// Its class, such as `LSTM`.
     pub class_name: String,
-    /// The shape of its output in letters, such as `(N, T, 256)`.
+    /// The symbolic shape of its output, such as `(N, T, 256)`.
     pub shape: String,
-    /// Whether its output has steps.
+    /// Whether its output has a time axis.
     pub steps: bool,
-    /// How many parameters it has.
+    /// Number of its parameters.
     pub parameters: usize,
-    /// Their names and shapes.
+    /// The names and shapes of its parameters.
     pub weights: Vec<(String, Vec<usize>)>,
     /// The nodes that it reads.
     pub reads: Vec<usize>,
-    /// How it remembers, if it does.
+    /// Its recurrence, if it has one.
     pub memory: Option<MemoryBox>,
     /// Its cell, if it is recurrent.
     pub cell: Option<Cell>,
@@ -65,16 +65,16 @@ pub struct LayerBox {
 /// How a layer carries a state from step to step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MemoryBox {
-    /// Whether a cell state goes beside the hidden state.
+    /// Whether there is a cell state in addition to the hidden state.
     pub cell_state: bool,
-    /// Whether a state goes from the first step to the last.
+    /// Whether it reads from the first step to the last.
     pub forwards: bool,
-    /// Whether a state goes from the last step to the first.
+    /// Whether it reads from the last step to the first.
     pub backwards: bool,
 }
 
 impl Structure {
-    /// That of a model.
+    /// Returns the structure of a model.
     pub fn of(model: &Model) -> Self {
         let architecture = model.architecture();
         let summary = model.summary();
@@ -109,12 +109,12 @@ impl Structure {
     }
 }
 
-/// Keras's `(None, None, 64)` as `(N, T, 64)`.
+/// Converts Keras's `(None, None, 64)` to `(N, T, 64)`.
 fn in_letters(shape: &str) -> String {
     shape.replacen("None", "N", 1).replacen("None", "T", 1)
 }
 
-/// A file's names may hold control characters.
+/// Replaces control characters, which a file's names may contain.
 fn printable(name: &str) -> String {
     name.replace(char::is_control, "\u{FFFD}")
 }

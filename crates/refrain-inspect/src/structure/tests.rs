@@ -1,4 +1,4 @@
-//! Drawings of models, chains or not.
+//! Drawings of models that are chains and of others.
 
 use super::*;
 use refrain_nn::layers::{Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru, Lstm, RepeatVector};
@@ -32,7 +32,7 @@ fn shapes_and_weights_are_the_model_s() {
     {
         assert!(svg.contains(text), "{text}");
     }
-    // Dropout gives what it gets. Each of the other layers stands at four steps.
+    // Dropout passes its input through. Each of the other layers is drawn at four steps.
     assert!(!svg.contains("dropout"));
     assert_eq!(svg.matches(">lstm<").count(), 4);
     let section = model.section().unwrap();
@@ -52,7 +52,7 @@ fn many_to_one_has_one_loss_and_both_directions_have_arrows() {
         let layer = Gru::new(8).return_sequences(true);
         (if both { start.add(Bidirectional::new(layer)) } else { start.add(layer) }).add(Dense::new(1))
     };
-    assert_eq!(arrows(with(true)) - arrows(with(false)), 4, "the way back over four gaps");
+    assert_eq!(arrows(with(true)) - arrows(with(false)), 4, "the backward direction over four gaps");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn what_does_not_unroll_is_drawn_as_layers() {
     let model = Structure::of(&net.compile(&[y], Compile::default()).unwrap());
     assert!(model.unrolled().is_none());
     let section = model.section().unwrap();
-    assert!(section.findings[1].contains("no chain"));
+    assert!(section.findings[1].contains("not a chain"));
     let svg = section.figures[0].sheet.svg(Theme::Light);
     assert_eq!((svg.matches("class=\"rf-head\"").count(), svg.matches(">lstm").count()), (5, 2));
 }
@@ -92,21 +92,21 @@ fn deep_models_are_cut() {
                 })
                 .count()
         };
-        // With the dense layer at most 6 and 20.
+        // With the dense layer, at most 6 and 20.
         assert_eq!(drawn(&unrolled), n.min(5), "{n} unrolled");
         assert_eq!(drawn(&graph), n.min(19), "{n} as layers");
         assert_eq!(unrolled.contains(&format!("… {} more layers", n.saturating_sub(5))), n > 5);
-        // Four ways up between any two rows, and for each layer with memory four gaps and the start.
+        // Four upward arrows between any two rows; for each recurrent layer, four gaps and the start.
         let (rows, memories) = (2 + n.min(6) + usize::from(n < 6) + usize::from(n > 5), n.min(5));
         assert_eq!(unrolled.matches("class=\"rf-head\"").count(), 4 * (rows - 1) + 5 * memories, "{n}");
-        // After the layers left out, which give a sequence, each step reads its own.
+        // After the omitted layers, which return a sequence, each step reads its own output.
         let drawing = format!("{:?}", model.unrolled().unwrap());
         assert!(
             drawing.contains(r#"from: "4/3", to: "5/3""#) && !drawing.contains(r#"from: "4/3", to: "5/0""#)
         );
         assert_eq!(graph.contains(&format!("… {} more layers", n.saturating_sub(19))), n > 19);
     }
-    // A sequence to a vector and back to a sequence.
+    // From a sequence to a vector and back to a sequence.
     let there_and_back = Sequential::new()
         .input(InputSpec::features(3))
         .add(Bidirectional::new(Lstm::new(4)))

@@ -1,21 +1,21 @@
-//! A chain of layers at each of its steps.
+//! Drawing a chain of layers at each of its steps.
 
 use super::graph::role;
 use super::{LayerBox, Structure};
 use refrain_plot::{Arrow, Block, Drawing, Role};
 
-/// The steps drawn with their places from left to right; between the third and the last stand those left out.
+/// The steps drawn, with their horizontal positions; the steps between the third and the last are left out.
 const STEPS: [(&str, f64); 4] = [("1", 0.0), ("2", 1.0), ("3", 2.0), ("T", 4.0)];
 const SMALL: [&str; 4] = ["₁", "₂", "₃", "_T"];
 const BETWEEN: f64 = 3.0;
 const LAST: usize = STEPS.len() - 1;
-/// Where the shapes of the weights stand.
+/// The position of the weights' shapes.
 const NOTES: f64 = 5.6;
-/// The most layers drawn; of more, so many at the bottom and the others at the top.
+/// The maximum number of layers drawn; of more, those in the middle are left out.
 const MOST: usize = 6;
 const FIRST: usize = 3;
 
-/// Why a model is not drawn unrolled.
+/// Why a model cannot be drawn unrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotUnrolled {
     NoMemory,
@@ -23,9 +23,9 @@ pub(super) enum NotUnrolled {
 }
 
 impl Structure {
-    /// The network over the steps 1, 2, 3, … T: each layer at each step, states between them, the loss on top. None of
-    /// a model without memory, or one that is no chain of layers. What is only at work in training, such as dropout, is
-    /// left out.
+    /// Draws the network over the steps 1, 2, 3, … T: each layer at each step, the states between them, and the
+    /// loss on top. `None` if the model has no recurrent layer or is not a chain of layers. Layers that only act in
+    /// training, such as dropout, are left out.
     pub fn unrolled(&self) -> Option<Drawing> {
         let chain = self.chain().ok()?;
         let mut canvas = Canvas::new();
@@ -37,7 +37,7 @@ impl Structure {
                 if i == FIRST {
                     canvas.left_out(last - FIRST);
                 }
-                // Its boxes are not drawn, but where it ends decides what the next one reads.
+                // Its boxes are not drawn, but its output steps determine what the next layer reads.
                 canvas.from = ends(layer);
                 canvas.shape.clone_from(&layer.shape);
                 continue;
@@ -48,7 +48,7 @@ impl Structure {
         Some(canvas.drawing)
     }
 
-    /// The layers that change what is passed on, if each reads the one before it.
+    /// Returns the layers that transform their input, if each layer reads the one before it.
     pub(super) fn chain(&self) -> Result<Vec<&LayerBox>, NotUnrolled> {
         if self.layers.iter().all(|layer| layer.memory.is_none()) {
             return Err(NotUnrolled::NoMemory);
@@ -64,12 +64,12 @@ impl Structure {
     }
 }
 
-/// Whether a layer gives what it gets but for training.
+/// Returns whether a layer passes its input through unchanged, except in training.
 pub(super) fn passes_on(layer: &LayerBox) -> bool {
     matches!(layer.class_name.as_str(), "Dropout" | "SpatialDropout1D" | "ActivityPenalty" | "Masking")
 }
 
-/// At which of the steps a layer's output is there.
+/// Returns the steps at which a layer has an output.
 fn ends(layer: &LayerBox) -> Vec<usize> {
     match layer.memory {
         _ if layer.steps => (0..STEPS.len()).collect(),
@@ -85,7 +85,7 @@ struct Canvas {
     drawing: Drawing,
     /// The row drawn last, from 0.
     row: usize,
-    /// At which steps it has an output, and the output's shape.
+    /// The steps at which it has an output, and the output's shape.
     from: Vec<usize>,
     shape: String,
 }
@@ -97,7 +97,7 @@ fn key(row: usize, step: usize) -> String {
 impl Canvas {
     fn new() -> Self {
         let drawing = Drawing::new("The network, unrolled through time").description(
-            "Each layer stands once for each step, always with the same weights; states go from step to step.",
+            "Each layer is drawn once per step, always with the same weights; states pass from step to step.",
         );
         Self { drawing, row: 0, from: Vec::new(), shape: String::new() }
     }
@@ -153,7 +153,7 @@ impl Canvas {
         self.from = ends(layer);
     }
 
-    /// The states that a layer carries, from nothing to the last step.
+    /// Draws the states that a layer carries, from the initial one to the last step.
     fn states(&mut self, layer: &LayerBox, y: f64) {
         let Some(memory) = layer.memory else { return };
         let names: &[&str] = if memory.cell_state { &["h", "c"] } else { &["h"] };
@@ -163,7 +163,7 @@ impl Canvas {
             for (i, name) in names.iter().enumerate() {
                 let arrow = Arrow::new(&from, &to);
                 let arrow = if label { arrow.label(*name) } else { arrow };
-                // Weights are applied to h on its way; c is only gated.
+                // The recurrent weights apply to h; c is only gated.
                 self.arrow(if i == 0 { arrow.shared() } else { arrow });
             }
         };
@@ -199,7 +199,7 @@ impl Canvas {
         }
     }
 
-    /// On top of every output.
+    /// Draws the loss on top of every output.
     fn loss(&mut self) {
         let below = self.row;
         self.row += 1;
@@ -219,7 +219,7 @@ impl Canvas {
     }
 }
 
-/// A layer's output and the shapes of its weights.
+/// Returns a layer's output shape and the shapes of its weights.
 fn in_words(layer: &LayerBox) -> String {
     let mut lines = vec![layer.shape.clone()];
     let both = layer.memory.is_some_and(|memory| memory.forwards && memory.backwards);

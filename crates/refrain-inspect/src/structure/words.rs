@@ -1,4 +1,4 @@
-//! A model's structure in words and pictures.
+//! The report section on a model's structure.
 
 use super::unrolled::{NotUnrolled, passes_on};
 use super::{Cell, Structure};
@@ -8,13 +8,13 @@ use refrain_nn::thousands;
 use refrain_plot::Picture;
 
 impl Structure {
-    /// What the model is, in words and pictures.
+    /// Describes the model in sentences and figures.
     ///
     /// # Errors
-    /// When a picture cannot be drawn.
+    /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut findings = vec![format!(
-            "{} layers with {} parameters, of which training changes {}.",
+            "{} layers with {} parameters, of which {} are trainable.",
             self.layers.len(),
             thousands(self.parameters),
             thousands(self.trainable)
@@ -25,21 +25,27 @@ impl Structure {
                 let left_out: Vec<_> =
                     self.layers.iter().filter(|l| passes_on(l)).map(|l| l.name.as_str()).collect();
                 if !left_out.is_empty() {
-                    findings.push(format!("Not drawn unrolled, as they act in training only: {}.", left_out.join(", ")));
+                    findings.push(format!(
+                        "Left out of the unrolled network, because they only act in training: {}.",
+                        left_out.join(", ")
+                    ));
                 }
             }
-            Err(NotUnrolled::NoMemory) => findings.push("No layer is recurrent: nothing unrolls.".to_owned()),
+            Err(NotUnrolled::NoMemory) => {
+                findings.push("No layer is recurrent, so there is nothing to unroll.".to_owned());
+            }
             Err(NotUnrolled::NotAChain) => findings.push(
-                "The layers are no chain, each reading the one before it, so the network is not drawn unrolled."
+                "The layers are not a chain in which each reads the one before it, so the network is not drawn \
+                 unrolled."
                     .to_owned(),
             ),
         }
         if let Some(drawing) = self.unrolled() {
             figures.push(Figure {
                 name: "structure-unrolled".to_owned(),
-                reading: "Time goes to the right, depth upwards. The boxes of a row are one layer with the same \
-                          weights, which dotted arrows go through; the gradient comes back along all arrows. Plain \
-                          ones, such as those of a cell state c, have no weights on their way."
+                reading: "Time runs to the right, depth upwards. The boxes of a row are one layer with the same \
+                          weights, which the dotted arrows pass through. The gradient flows back along all arrows. \
+                          Solid arrows, such as those of a cell state c, have no weights."
                     .to_owned(),
                 sheet: drawing.draw()?,
             });
@@ -60,8 +66,7 @@ impl Structure {
         Ok(Section {
             name: "structure",
             title: "The network".to_owned(),
-            intro: "The layers, what passes between them, and the same network at each of its steps."
-                .to_owned(),
+            intro: "The layers, their connections, and the same network unrolled through time.".to_owned(),
             findings,
             tables: vec![self.table()],
             figures,

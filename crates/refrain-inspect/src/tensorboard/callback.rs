@@ -1,4 +1,4 @@
-//! The log of `fit`, after Keras's `TensorBoard`.
+//! The log of `fit`, modelled on Keras's `TensorBoard` callback.
 
 use super::{EventWriter, HParam, log_gradients, log_parameters, log_recurrences};
 use crate::error::Error;
@@ -10,13 +10,13 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Writes what `fit` does for TensorBoard, under Keras's names: into `train` the scalars `epoch_loss`,
-/// `epoch_accuracy` and so on, `epoch_learning_rate` and `epoch_gradient_norm` (of the epoch's last step, before
-/// clipping), into `validation` the same of what begins with `val_`.
+/// Writes the progress of `fit` for TensorBoard, with Keras's names. Into `train` go the scalars `epoch_loss`,
+/// `epoch_accuracy` and so on, `epoch_learning_rate`, and `epoch_gradient_norm` (of the epoch's last step, before
+/// clipping); into `validation` go the metrics with the prefix `val_`.
 ///
-/// Unlike Keras's, every step counts batches since the model was compiled, that of an epoch too, so that a run that
-/// resumes from a checkpoint continues at its step in the charts, and what an earlier run wrote after that step is dropped.
-/// A run wants a folder of its own.
+/// Unlike in Keras, every step number, including that of an epoch, counts batches since the model was compiled. A
+/// run that resumes from a checkpoint thus continues at its step in the charts, and what an earlier run wrote after
+/// that step is dropped. Each run needs a folder of its own.
 ///
 /// ```
 /// use refrain_inspect::tensorboard::{TensorBoard, UpdateFreq};
@@ -32,32 +32,33 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct TensorBoard {
-    /// The run's folder. `tensorboard --logdir` takes the one above, to compare runs; otherwise HParams finds no
-    /// scalars.
+    /// The run's folder. Pass its parent folder to `tensorboard --logdir` to compare runs; otherwise HParams finds
+    /// no scalars.
     pub log_dir: PathBuf,
-    /// Epochs from one set of histograms to the next, the first epoch's included; 0 for none. Of the first batch of
-    /// such an epoch there is one of each gradient, `lstm/kernel/gradient`, and what [`log_recurrences`] writes, for
-    /// which [`Model::set_gradient_probe`] is set; at its end one of each parameter, `lstm/kernel/histogram`.
+    /// Epochs between histograms, starting with the first epoch; 0 for none. At the first batch of such an epoch, a
+    /// histogram of each gradient is written, `lstm/kernel/gradient`, and what [`log_recurrences`] writes, for
+    /// which [`Model::set_gradient_probe`] is set. At its end, a histogram of each parameter is written,
+    /// `lstm/kernel/histogram`.
     pub histogram_freq: usize,
-    /// After which batches scalars are written, beside those of epochs: `batch_loss` and so on.
+    /// The batches after which scalars are written, in addition to those of epochs: `batch_loss` and so on.
     pub update_freq: UpdateFreq,
-    /// Settings for TensorBoard to compare with those of other runs, written into `log_dir` itself.
+    /// The settings that TensorBoard compares with those of other runs, written into `log_dir` itself.
     pub hparams: Vec<(String, HParam)>,
-    /// How long events may wait for the disk.
+    /// How long events may be buffered before they are written.
     pub flush_every: Duration,
     /// The open files; leave them at their default.
     pub files: LogFiles,
 }
 
-/// After which batches scalars are written.
+/// The batches after which scalars are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpdateFreq {
-    /// After none: with each epoch.
+    /// No batches: only with each epoch.
     #[default]
     Epoch,
-    /// After each.
+    /// Every batch.
     Batch,
-    /// After those whose number in the run is a multiple of this, which is at least 1.
+    /// Batches whose number in the run is a multiple of this, which must be at least 1.
     Batches(u64),
 }
 
@@ -74,21 +75,21 @@ impl UpdateFreq {
 /// The open files of a [`TensorBoard`].
 #[derive(Debug, Default)]
 pub struct LogFiles {
-    /// In a cell, because what a checkpoint counts on is on the disk before it is.
+    /// In a cell, because events must be on disk before the checkpoint that counts on them.
     train: RefCell<Option<EventWriter>>,
     validation: RefCell<Option<EventWriter>>,
     seen: Seen,
     /// The first step that is written.
     start: u64,
-    /// Whether the next batch is looked into.
+    /// Whether the next batch is probed.
     probing: bool,
 }
 
-/// What a checkpoint holds of a [`TensorBoard`].
+/// What a checkpoint stores of a [`TensorBoard`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seen {
-    /// Of the last batch: the model does not keep it for its checkpoints.
+    /// The norm of the last batch, which the model does not keep for its checkpoints.
     #[serde(with = "exact")]
     gradient_norm: f64,
 }
@@ -96,7 +97,7 @@ struct Seen {
 impl TensorBoard {
     const NAME: &'static str = "TensorBoard";
 
-    /// Keras's defaults: scalars with each epoch, no histograms.
+    /// Creates a log with Keras's defaults: scalars with each epoch, no histograms.
     pub fn new(log_dir: impl Into<PathBuf>) -> Self {
         Self {
             log_dir: log_dir.into(),
@@ -118,7 +119,7 @@ impl TensorBoard {
             });
         }
         self.files = LogFiles { start, ..LogFiles::default() };
-        // Before the first batch, so that a folder that cannot be written ends the run there.
+        // Opened before the first batch, so that a folder that cannot be written to fails early.
         self.train().map(drop)
     }
 
@@ -131,7 +132,7 @@ impl TensorBoard {
         open(&mut self.files.validation, &folder, self.flush_every, self.files.start)
     }
 
-    /// The scalars of the last batch, where they are due.
+    /// Writes the scalars of the last batch, if they are due.
     fn log_batch(&mut self, model: &Model) -> Result<(), NnError> {
         let step = model.steps_done();
         if !self.update_freq.is_due(step) {
@@ -155,7 +156,7 @@ impl TensorBoard {
         for (name, value) in cx.logs.iter() {
             match name.strip_prefix("val_") {
                 Some(name) => log(self.validation()?, name, value)?,
-                // As in Keras the model's own, whoever else has reported one.
+                // As in Keras, the model's own value, even if something else reported one.
                 None if name == "learning_rate" => {}
                 None => log(self.train()?, name, value)?,
             }
@@ -172,7 +173,7 @@ impl TensorBoard {
         self.histogram_freq > 0 && epoch.is_multiple_of(self.histogram_freq)
     }
 
-    /// Writes into `log_dir` itself what the HParams tab reads.
+    /// Writes the data for the HParams tab into `log_dir` itself.
     fn log_session(&self, log: impl FnOnce(&mut EventWriter) -> crate::Result<()>) -> Result<(), NnError> {
         if self.hparams.is_empty() {
             return Ok(());
@@ -194,7 +195,7 @@ impl TensorBoard {
     }
 }
 
-/// The writer of a folder, which is opened when it is first written to.
+/// Returns the writer of a folder, which is opened at its first write.
 fn open<'a>(
     file: &'a mut RefCell<Option<EventWriter>>,
     folder: &Path,
@@ -260,9 +261,10 @@ impl Callback for TensorBoard {
         Part::of(&self.files.seen)
     }
 
-    /// Goes on in new files, at the next step. Within an epoch it is the last batch's, whose scalars are written
-    /// again: the end of the epoch may stand there, which is yet to come. What else an epoch's first batch left
-    /// cannot be written again; an epoch of one batch may so end twice, with the same numbers.
+    /// Continues in new files at the next step. Within an epoch, that is the last batch's step, and its scalars are
+    /// written again, because the end of the epoch may be recorded at that step although it is yet to come. Other
+    /// events of an epoch's first batch cannot be written again. An epoch of one batch may thus end twice, with the
+    /// same numbers.
     fn resume(&mut self, part: Part, cx: &mut ResumeContext<'_>) -> Result<(), NnError> {
         let seen: Seen = part.parse(Self::NAME)?;
         let (done, again) = (cx.model.steps_done(), cx.done > 1);

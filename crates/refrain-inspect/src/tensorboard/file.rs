@@ -1,4 +1,4 @@
-//! The files of a folder of events: their names, and how records get into them.
+//! The files in a folder of events: their names, and how records are written to them.
 
 use super::record::frame;
 use crate::error::{Error, Result};
@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What every name begins with; TensorBoard looks for `tfevents`.
+/// The prefix of every name; TensorBoard looks for `tfevents`.
 const PREFIX: &str = "events.out.tfevents.";
 
-/// Bytes that wait for the disk before they are written, due or not.
+/// The maximum number of bytes that are buffered before they are written.
 const BUFFER: usize = 1 << 16;
 
-/// Tells the files of one process apart.
+/// Distinguishes the files of one process.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
-/// An open file of records. Only whole records reach the disk.
+/// An open file of records. Only whole records are written to disk.
 #[derive(Debug)]
 pub(super) struct EventFile {
     pub(super) path: PathBuf,
     file: File,
-    /// Whole records that wait.
+    /// Buffered whole records.
     buffer: Vec<u8>,
     /// Bytes of the whole records in the file.
     written: u64,
@@ -32,15 +32,15 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in a folder, which is made where it is missing.
+    /// Creates a new file in a folder, which is created if it is missing.
     pub(super) fn create(folder: &Path, flush_every: Duration) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|e| io_error("cannot make the folder", folder, e))?;
+        std::fs::create_dir_all(folder).map_err(|e| io_error("cannot create the folder", folder, e))?;
         let seconds = begins_at(folder).map_err(|e| io_error("cannot read the folder", folder, e))?;
         loop {
             let path = folder.join(name(seconds));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self::new(path, file, flush_every)),
-                // Another process of the same number, on another machine of the same name.
+                // Another process with the same number, on another machine with the same name.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io_error("cannot write", &path, e)),
             }
@@ -51,7 +51,7 @@ impl EventFile {
         Self { path, file, buffer: Vec::new(), written: 0, flushed: Instant::now(), flush_every }
     }
 
-    /// Adds a record, which reaches the disk when enough have come together or the last time is long enough ago.
+    /// Adds a record. It is written to disk when enough records are buffered or the last write was long enough ago.
     pub(super) fn add(&mut self, data: &[u8]) -> Result<()> {
         frame(data, &mut self.buffer);
         if self.buffer.len() >= BUFFER || self.flushed.elapsed() >= self.flush_every {
@@ -65,8 +65,7 @@ impl EventFile {
         let result = self.file.write_all(&self.buffer);
         match &result {
             Ok(()) => self.written += self.buffer.len() as u64,
-            // TensorBoard reads nothing after a record that is cut short. This may fail too; the first error is
-            // told.
+            // TensorBoard reads nothing after a truncated record. This may fail too; the first error is returned.
             Err(_) => {
                 let _ = self
                     .file
@@ -78,7 +77,7 @@ impl EventFile {
         result.map_err(|e| io_error("cannot write", &self.path, e))
     }
 
-    /// Flushes, and waits for the disk.
+    /// Flushes, and waits until the data is on disk.
     pub(super) fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.file.sync_data().map_err(|e| io_error("cannot write", &self.path, e))
@@ -87,7 +86,7 @@ impl EventFile {
 
 impl Drop for EventFile {
     fn drop(&mut self) {
-        // Who wants the error flushes.
+        // Callers that want the error flush explicitly.
         let _ = self.flush();
     }
 }
@@ -96,15 +95,15 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> Error {
     refrain_nn::Error::Io { action, path: path.display().to_string(), source }.into()
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The number at the beginning of a new file's name: the time in seconds, and more than that of every file that is
-/// there. TensorBoard reads a folder's files in the order of their names, one after the other.
+/// Returns the number at the beginning of a new file's name: the time in seconds, but larger than that of every
+/// existing file. TensorBoard reads a folder's files one after the other in name order.
 fn begins_at(folder: &Path) -> io::Result<u64> {
-    /// Ten digits; names with more would come before.
+    /// Ten digits; names with more would sort before.
     const LAST: u64 = 9_999_999_999;
     let mut seconds = now().as_secs();
     for entry in std::fs::read_dir(folder)? {
@@ -119,7 +118,7 @@ fn seconds_of(name: &OsStr) -> Option<u64> {
     name.to_str()?.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()
 }
 
-/// `events.out.tfevents.<seconds>.<host>.<process>.<number>.v2`, as TensorFlow 2 names them.
+/// Returns `events.out.tfevents.<seconds>.<host>.<process>.<number>.v2`, the name that TensorFlow 2 would use.
 fn name(seconds: u64) -> String {
     let host = hostname::get().unwrap_or_default().to_string_lossy().into_owned();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
@@ -138,7 +137,7 @@ mod tests {
     #[test]
     fn files_sort_in_the_order_in_which_they_were_made() {
         let folder = tempfile::tempdir().unwrap();
-        // Of a clock that went ahead, of no clock, and of others.
+        // From a clock that was ahead, without a time, and other names.
         let ahead = now().as_secs() + 1000;
         for name in [
             format!("{PREFIX}{ahead}.host"),
@@ -196,7 +195,7 @@ mod tests {
         for taken in [&file, &file.join("below")] {
             let error = EventFile::create(taken, NEVER).unwrap_err().to_string();
             assert!(
-                error.starts_with("cannot make the folder") && error.contains(taken.to_str().unwrap()),
+                error.starts_with("cannot create the folder") && error.contains(taken.to_str().unwrap()),
                 "{error}"
             );
         }

@@ -1,18 +1,19 @@
-//! Floats counted in buckets.
+//! Counting floats in buckets.
 
 use super::proto::HistogramProto;
 
-/// Sign, exponent and the first three bits of the mantissa: eight buckets to an octave.
+/// Sign, exponent and the first three bits of the mantissa: eight buckets per octave.
 const BUCKETS: usize = 1 << 12;
 const SHIFT: u32 = 32 - 12;
 
-/// Floats counted in fixed buckets that grow with their distance from zero, eight to each power of two, so that 1e-30
-/// and 1e30 are told apart as 1 and 2 are. (TensorFlow's own buckets grow by a tenth: seven to a power of two.)
+/// Floats counted in fixed buckets that grow with their distance from zero, eight to each power of two, so that
+/// 1e-30 and 1e30 are distinguished as well as 1 and 2. (TensorFlow's own buckets grow by a tenth: seven to a power
+/// of two.)
 ///
-/// What is no finite number has no bucket: it is counted apart and is in none of the sums.
+/// Non-finite values have no bucket: they are counted separately and are not in any of the sums.
 #[derive(Clone)]
 pub struct Histogram {
-    /// By the first twelve bits of the float.
+    /// Indexed by the first twelve bits of the float.
     counts: Box<[u64; BUCKETS]>,
     count: u64,
     not_finite: u64,
@@ -37,43 +38,43 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Without values.
+    /// Creates an empty histogram.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Finite values.
+    /// Returns the number of finite values.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// NaN and infinities, which are in nothing else.
+    /// Returns the number of NaN and infinite values, which are not counted anywhere else.
     pub fn not_finite(&self) -> u64 {
         self.not_finite
     }
 
-    /// The smallest finite value.
+    /// Returns the smallest finite value.
     pub fn min(&self) -> Option<f32> {
         (self.count > 0).then_some(self.min)
     }
 
-    /// The largest finite value.
+    /// Returns the largest finite value.
     pub fn max(&self) -> Option<f32> {
         (self.count > 0).then_some(self.max)
     }
 
-    /// The sum of the finite values.
+    /// Returns the sum of the finite values.
     pub fn sum(&self) -> f64 {
         self.sum
     }
 
-    /// The sum of their squares.
+    /// Returns the sum of the squares of the finite values.
     pub fn sum_squares(&self) -> f64 {
         self.sum_squares
     }
 
-    /// The message, with the buckets from the first to the last that hold something; empty ones beside each other are
-    /// one.
+    /// Returns the message, with the buckets from the first to the last non-empty one; adjacent empty buckets are
+    /// merged.
     pub(super) fn to_proto(&self) -> HistogramProto {
         let (mut bucket_limit, mut bucket) = (Vec::new(), Vec::new());
         let half = BUCKETS / 2;
@@ -99,10 +100,10 @@ impl Histogram {
     }
 }
 
-/// The smallest magnitude in the `i`-th bucket from zero.
+/// Returns the smallest magnitude in the `i`-th bucket from zero.
 fn edge(i: usize) -> f64 {
     let edge = f32::from_bits((i as u32) << SHIFT);
-    // After the last finite one: 2^128.
+    // After the last finite edge: 2^128.
     if edge.is_finite() { edge.into() } else { 2.0 * f64::from(f32::from_bits(0x7f00_0000)) }
 }
 
@@ -143,12 +144,12 @@ impl std::fmt::Debug for Histogram {
 mod tests {
     use super::*;
 
-    /// The values in each bucket, one at a time.
+    /// Returns the number of values in each bucket, counted one at a time.
     fn counted(values: &[f32], proto: &HistogramProto) -> Vec<f64> {
         let mut counts = vec![0.0; proto.bucket.len()];
         for &value in values.iter().filter(|v| v.is_finite()) {
             let value = f64::from(value);
-            // An edge belongs to the bucket after it as seen from zero.
+            // An edge belongs to the bucket after it, seen from zero.
             let inside = |i: usize| {
                 let (left, right) = (
                     i.checked_sub(1).map_or(f64::NEG_INFINITY, |i| proto.bucket_limit[i]),

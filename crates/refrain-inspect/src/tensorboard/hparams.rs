@@ -1,4 +1,4 @@
-//! What the HParams plugin reads: the settings of runs beside what came of them.
+//! The data of the HParams plugin: the settings of runs and their results.
 
 use super::file::now;
 use super::proto::{
@@ -18,9 +18,9 @@ pub(super) const SESSION_END: &str = "_hparams_/session_end_info";
 pub enum HParam {
     /// A finite number.
     Number(f64),
-    /// Words.
+    /// A text.
     Text(String),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
 }
 
@@ -48,28 +48,29 @@ impl From<String> for HParam {
     }
 }
 
-/// Which scalar says what came of a run.
+/// A scalar that measures the result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricTag {
-    /// The folder below that of the settings, such as `validation`; empty for the same one.
+    /// The folder below that of the settings, such as `validation`; empty for the same folder.
     pub folder: String,
     /// The scalar's tag.
     pub tag: String,
 }
 
 impl MetricTag {
-    /// A scalar beside the settings or in a folder below.
+    /// Creates a tag for a scalar in the folder of the settings or in a folder below it.
     pub fn new(folder: impl Into<String>, tag: impl Into<String>) -> Self {
         Self { folder: folder.into(), tag: tag.into() }
     }
 }
 
-/// An error for a name that comes twice, and for a number without a form in JSON, in which TensorBoard hands it on.
+/// Returns an error if a name is repeated, or if a number cannot be written in JSON, which TensorBoard uses
+/// internally.
 pub(super) fn validate(hparams: &[(String, HParam)]) -> Result<()> {
     let mut names = HashSet::new();
     for (name, value) in hparams {
         if !names.insert(name) {
-            let (got, expected) = (format!("two settings `{name}`"), "one of each name".into());
+            let (got, expected) = (format!("two settings `{name}`"), "unique names".into());
             return Err(Error::Setting { setting: "hparams", got, expected });
         }
         if let HParam::Number(number) = value
@@ -125,7 +126,7 @@ fn content(data: HParamsData) -> Vec<u8> {
     HParamsPluginData { data: Some(data) }.encode_to_vec()
 }
 
-/// The value beside the metadata, in which all of it stands: no floats.
+/// Returns an empty value, because everything is in the metadata.
 pub(super) fn nothing() -> TensorProto {
     let shape = TensorShape { dim: vec![Dim { size: 0 }] };
     TensorProto { dtype: DataType::Float.into(), tensor_shape: Some(shape), string_val: Vec::new() }

@@ -1,13 +1,13 @@
-//! What a model holds, as events.
+//! Writing the state of a model as events.
 
 use super::EventWriter;
 use crate::error::{Error, Result};
 use refrain_nn::{Model, Recurrence};
 
-/// Writes how the values of each parameter are distributed, as `lstm/kernel/histogram` and so on, Keras's tags.
+/// Writes a histogram of each parameter's values, with Keras's tags: `lstm/kernel/histogram` and so on.
 ///
 /// # Errors
-/// When the step is beyond `i64` or the file cannot be written.
+/// If the step is larger than `i64::MAX` or the file cannot be written.
 pub fn log_parameters(writer: &mut EventWriter, step: u64, model: &Model) -> Result<()> {
     let params = model.params();
     for (id, span) in params.ids().zip(params.spans()) {
@@ -16,8 +16,8 @@ pub fn log_parameters(writer: &mut EventWriter, step: u64, model: &Model) -> Res
     Ok(())
 }
 
-/// Writes how the last gradient of each parameter that is trained is distributed, as `lstm/kernel/gradient` and so
-/// on: before clipping; where several batches make a step, of the sum of theirs so far.
+/// Writes a histogram of the last gradient of each trainable parameter, `lstm/kernel/gradient` and so on, before
+/// clipping. If several batches make one step, it is the sum of their gradients so far.
 ///
 /// # Errors
 /// As for [`log_parameters`].
@@ -29,16 +29,16 @@ pub fn log_gradients(writer: &mut EventWriter, step: u64, model: &Model) -> Resu
     Ok(())
 }
 
-/// Writes what each recurrent layer did with the last batch: how its gates were distributed, `gates/lstm/i` and so on
-/// by Keras's letters, its hidden states and cell states, `states/lstm/h` and `states/lstm/c`; and where
-/// [`Model::set_gradient_probe`] was set before a backward pass, the norm of the gradient of the loss by the hidden
-/// states at the first and at the last step of the sequences, `gradient_through_time/lstm/first_step` and
-/// `…/last_step`.
+/// Writes what each recurrent layer did with the last batch. Histograms show its gates, `gates/lstm/i` and so on
+/// with Keras's letters, and its hidden and cell states, `states/lstm/h` and `states/lstm/c`. If
+/// [`Model::set_gradient_probe`] was set before a backward pass, scalars show the norm of the loss's gradient with
+/// respect to the hidden states at the first and the last step of the sequences,
+/// `gradient_through_time/lstm/first_step` and `…/last_step`.
 ///
-/// Nothing is written of layers that have seen no batch.
+/// Layers that have not processed a batch are skipped.
 ///
 /// # Errors
-/// When the last pass was a backward pass that kept no gates, because no probe was set; also as for
+/// If the last pass was a backward pass that kept no gates, because no probe was set. Also as for
 /// [`log_parameters`].
 pub fn log_recurrences(writer: &mut EventWriter, step: u64, model: &Model) -> Result<()> {
     for layer in model.recurrences() {
@@ -68,7 +68,7 @@ pub fn log_recurrences(writer: &mut EventWriter, step: u64, model: &Model) -> Re
     Ok(())
 }
 
-/// The norm over all sequences and units at their first or last step; nothing where no gradients were kept.
+/// Returns the norm over all sequences and units at their first or last step; `None` if no gradients were kept.
 fn gradient_norm(layer: &Recurrence<'_>, first: bool) -> Option<f64> {
     let layout = layer.layout();
     let mut square = 0.0;

@@ -1,5 +1,6 @@
-//! The protobuf messages of an event file, of TensorBoard's `event.proto`, `summary.proto`, `tensor.proto` and the
-//! HParams plugin's `plugin_data.proto` and `api.proto`: the fields that are written, under their names.
+//! The protobuf messages of an event file, from TensorBoard's `event.proto`, `summary.proto` and `tensor.proto` and
+//! the HParams plugin's `plugin_data.proto` and `api.proto`. Only the fields that are written, with their original
+//! names.
 
 use std::collections::BTreeMap;
 
@@ -135,7 +136,7 @@ pub(super) enum DataClass {
     Tensor = 2,
 }
 
-/// What the HParams plugin finds in the metadata of its tags. Its version is 0, which protobuf leaves out.
+/// What the HParams plugin finds in the metadata of its tags. Its version is 0, which protobuf omits.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct HParamsPluginData {
     #[prost(oneof = "HParamsData", tags = "2, 3, 4")]

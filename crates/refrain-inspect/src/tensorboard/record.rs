@@ -1,4 +1,4 @@
-//! The frames of an event file: TensorFlow's TFRecord.
+//! The record framing of an event file: TensorFlow's TFRecord.
 //!
 //! | bytes | |
 //! |---|---|
@@ -9,16 +9,17 @@
 
 use crc::{CRC_32_ISCSI, Crc, Table};
 
-/// CRC-32C, Castagnoli's.
+/// CRC-32C (Castagnoli).
 const CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
-/// The checksum as TFRecord stores it: turned and shifted, so that data that itself holds checksums stays safe.
+/// Returns the checksum as stored in a TFRecord: rotated and offset, so that data that itself contains checksums
+/// stays safe.
 fn masked_crc(data: &[u8]) -> u32 {
     const DELTA: u32 = 0xa282_ead8;
     CRC.checksum(data).rotate_right(15).wrapping_add(DELTA)
 }
 
-/// Adds one record to `out`.
+/// Appends one record to `out`.
 pub(super) fn frame(data: &[u8], out: &mut Vec<u8>) {
     let length = (data.len() as u64).to_le_bytes();
     out.reserve(data.len() + 16);
@@ -28,7 +29,7 @@ pub(super) fn frame(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&masked_crc(data).to_le_bytes());
 }
 
-/// The records of a file, or what is wrong with the first bad one.
+/// Returns the records of a file, or an error for the first invalid one.
 #[cfg(test)]
 pub(super) fn unframe(mut file: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut records = Vec::new();
@@ -68,7 +69,7 @@ mod tests {
         }
     }
 
-    /// The expected bytes are what `RecordWriter` of TensorBoard 2.21.0 writes for `abc`.
+    /// The expected bytes were written by `RecordWriter` of TensorBoard 2.21.0 for `abc`.
     #[test]
     fn a_record_has_its_length_and_both_checksums() {
         let mut out = Vec::new();

@@ -12,12 +12,13 @@ use prost::Message;
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes one file of events in a folder: a run, as TensorBoard calls it.
+/// Writes one file of events in a folder, which TensorBoard calls a run.
 ///
-/// Steps are the horizontal axis; all of a folder should count the same, batches for example. A tag's parts between
-/// `/` are its groups. Values wait in memory until about 64 KiB have come together or the last write is
-/// [`FLUSH_EVERY`](EventWriter::FLUSH_EVERY) ago, whichever is first, both looked at when something is written; what
-/// waits when the writer is dropped is written then, and an error then goes unseen: call [`EventWriter::flush`].
+/// Steps are the horizontal axis; everything in a folder should count the same unit, for example batches. Tags are
+/// grouped by their parts between `/`. Values are buffered until about 64 KiB have accumulated or the last write
+/// was [`FLUSH_EVERY`](EventWriter::FLUSH_EVERY) ago, whichever comes first; both are checked when something is
+/// written. Dropping the writer also writes the buffer, but ignores errors: call [`EventWriter::flush`] to see
+/// them.
 ///
 /// ```
 /// use refrain_inspect::tensorboard::EventWriter;
@@ -39,47 +40,47 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// How long events wait for the disk by default.
+    /// The default time for which events may be buffered.
     pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
-    /// A new file in a folder, which is made where it is missing. Its name comes after those of the files that are
-    /// there, which stay as they are; TensorBoard shows all of them as one run.
+    /// Creates a new file in a folder, which is created if it is missing. Its name sorts after those of the
+    /// existing files, which are unchanged; TensorBoard shows all of them as one run.
     ///
     /// # Errors
-    /// When the folder cannot be made or read, or the file not be written.
+    /// If the folder cannot be created or read, or the file cannot be written.
     pub fn create(folder: impl AsRef<Path>) -> Result<Self> {
         Self::begin(EventFile::create(folder.as_ref(), Self::FLUSH_EVERY)?)
     }
 
     fn begin(file: EventFile) -> Result<Self> {
         let mut writer = Self { file };
-        // From version 2 on TensorBoard takes a start for what it is, and a smaller step for nothing special.
+        // From version 2 on, TensorBoard recognises a start event, and does not treat a smaller step as a restart.
         writer.event(0, What::FileVersion("brain.Event:2".into()))?;
         writer.flush()?;
         Ok(writer)
     }
 
-    /// Sets how long events may wait for the disk; zero writes each at once.
+    /// Sets how long events may be buffered; zero writes each immediately.
     #[must_use]
     pub fn flush_every(mut self, time: Duration) -> Self {
         self.file.flush_every = time;
         self
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Writes a number, as f32. NaN and infinities are written as such; TensorBoard marks them in its charts.
+    /// Writes a number as f32. NaN and infinities are written as they are; TensorBoard marks them in its charts.
     ///
     /// # Errors
-    /// When the tag is empty, the step beyond `i64`, or the file cannot be written.
+    /// If the tag is empty, the step is larger than `i64::MAX`, or the file cannot be written.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<()> {
         self.value(tag, step, None, Datum::SimpleValue(value as f32))
     }
 
-    /// Counts floats and writes how they are distributed.
+    /// Counts floats and writes their histogram.
     ///
     /// # Errors
     /// As for [`EventWriter::histogram_of`].
@@ -87,8 +88,8 @@ impl EventWriter {
         self.histogram_of(tag, step, &values.into_iter().collect())
     }
 
-    /// Writes how floats are distributed. Where some are NaN or infinite, their number is written too, as the scalar
-    /// `tag/not_finite`: a histogram has no place for them.
+    /// Writes a histogram. If some values are NaN or infinite, their number is written too, as the scalar
+    /// `tag/not_finite`, because a histogram cannot contain them.
     ///
     /// # Errors
     /// As for [`EventWriter::scalar`].
@@ -114,11 +115,11 @@ impl EventWriter {
     }
 
     /// Writes the settings of a run, which TensorBoard compares with those of other runs. `metrics` are the scalars
-    /// that it sets beside them. Without any, it looks at all scalars of all runs itself; with some, it goes by the
-    /// names of settings and metrics of one run that has them, so that all runs should have the same.
+    /// shown next to them. Without any, TensorBoard collects all scalars of all runs itself; otherwise it uses the
+    /// names of settings and metrics of one run that has them, so all runs should have the same.
     ///
     /// # Errors
-    /// When a name comes twice or a number is not finite; also as for [`EventWriter::scalar`].
+    /// If a name is repeated or a number is not finite; also as for [`EventWriter::scalar`].
     pub fn hparams(&mut self, hparams: &[(String, HParam)], metrics: &[MetricTag]) -> Result<()> {
         hparams::validate(hparams)?;
         if !metrics.is_empty() {
@@ -127,7 +128,8 @@ impl EventWriter {
         self.hparams_data(hparams::SESSION_START, hparams::session_start(hparams))
     }
 
-    /// Says that the run whose settings [`EventWriter::hparams`] wrote has ended, and how.
+    /// Records that the run whose settings were written by [`EventWriter::hparams`] has ended, and whether it
+    /// succeeded.
     ///
     /// # Errors
     /// As for [`EventWriter::scalar`].
@@ -139,33 +141,35 @@ impl EventWriter {
         self.value(tag, 0, Some(metadata("hparams", content)), Datum::Tensor(hparams::nothing()))
     }
 
-    /// Says that the run goes on at `step`: TensorBoard forgets what earlier files of the folder hold from there on.
+    /// Records that the run resumes at `step`: TensorBoard drops what earlier files of the folder have from there
+    /// on.
     ///
-    /// Its fast loader forgets a tag's old values only when the tag is written again.
+    /// Its fast loader drops a tag's old values only when the tag is written again.
     ///
     /// # Errors
-    /// When the step is beyond `i64` or the file cannot be written.
+    /// If the step is larger than `i64::MAX` or the file cannot be written.
     pub fn restart(&mut self, step: u64) -> Result<()> {
-        // Twice: the first start of a run is none that TensorBoard takes for another one, and earlier files may have none.
+        // Twice, because TensorBoard does not take the first start of a run for a restart, and earlier files may
+        // have none.
         for _ in 0..2 {
             self.event(step, What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
         }
         Ok(())
     }
 
-    /// Hands everything to the system. After an error what waited is lost, and the file ends with what was written
-    /// before.
+    /// Passes all buffered events to the operating system. After an error, the buffer is lost, and the file ends
+    /// with what was written before.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn flush(&mut self) -> Result<()> {
         self.file.flush()
     }
 
-    /// The same, and waits until it is on the disk.
+    /// Flushes, and waits until the data is on disk.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn sync(&mut self) -> Result<()> {
         self.file.sync()
     }

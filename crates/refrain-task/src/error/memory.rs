@@ -1,31 +1,31 @@
-//! A run that is refused for its memory, and settings that fit.
+//! A run that needs too much memory, and settings that fit.
 
 use refrain_nn::{Bytes, Memory};
 use std::fmt;
 
-/// Why a run is refused for its memory, and what would help.
+/// Why a run was refused for its memory, and which settings would fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TooMuchMemory {
-    /// What it needs.
+    /// What the run needs.
     pub need: Memory,
-    /// What it may take.
+    /// The memory limit, in bytes.
     pub limit: u64,
-    /// Settings that fit, each alone; if none does, several that fit together; empty if nothing helps.
+    /// Settings that each fit alone; if none does, several that fit together; empty if nothing fits.
     pub suggestions: Vec<LessMemory>,
-    /// Whether only all of `suggestions` together fit.
+    /// Whether the `suggestions` fit only all together.
     pub together: bool,
-    /// What the smallest of the settings that were tried would need.
+    /// What the run would need with the smallest settings that were tried.
     pub least: u64,
 }
 
-/// A setting that lowers what a run needs.
+/// A setting that lowers a run's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LessMemory {
     /// The option's name.
     pub option: &'static str,
-    /// The value it would have.
+    /// The suggested value.
     pub value: usize,
-    /// What the run would need with it; if several are needed together, with all of them.
+    /// What the run would need with it, or with all suggestions if they are needed together.
     pub bytes: u64,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for TooMuchMemory {
 }
 
 impl TooMuchMemory {
-    /// The message with `prefix` before each option's name: `--` for a command line.
+    /// Returns the message with `prefix` before each option's name: `--` for a command line.
     pub fn with_prefix(&self, prefix: &str) -> String {
         struct Prefixed<'a>(&'a TooMuchMemory, &'a str);
         impl fmt::Display for Prefixed<'_> {
@@ -48,9 +48,9 @@ impl TooMuchMemory {
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, prefix: &str) -> fmt::Result {
-        write!(f, "the run needs {}, but may take {}", self.need, Bytes(self.limit))?;
+        write!(f, "the run needs {}, but may use at most {}", self.need, Bytes(self.limit))?;
         if self.suggestions.is_empty() {
-            return write!(f, "; the least that options could lower it to is {}", Bytes(self.least));
+            return write!(f, "; even the smallest settings tried would need {}", Bytes(self.least));
         }
         for (i, LessMemory { option, value, bytes }) in self.suggestions.iter().enumerate() {
             let before = if i == 0 {

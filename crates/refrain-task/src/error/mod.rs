@@ -1,4 +1,4 @@
-//! What can go wrong in a training run, whatever it trains.
+//! Errors of training runs, for any task.
 
 mod memory;
 
@@ -13,31 +13,31 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is outside the values it can take.
+    /// A setting is out of range.
     #[error("{option} is {got}; expected {expected}")]
     Option {
-        /// The option's name, as the command line has it.
+        /// The option's name, as on the command line.
         option: &'static str,
-        /// The value it was given.
+        /// The value given.
         got: String,
-        /// The values it takes.
+        /// The allowed values.
         expected: &'static str,
     },
 
-    /// A run needs more memory than it may take.
+    /// A run needs more memory than its limit.
     #[error("{0}")]
     Memory(Box<TooMuchMemory>),
 
-    /// A model file is for another task, or contradicts itself.
+    /// A model file is for another task or is inconsistent.
     #[error("this is not {task}: {reason}")]
     WrongModel {
-        /// What it should be: `a language model`.
+        /// What was expected: `a language model`.
         task: &'static str,
-        /// What it is, or what is wrong with it.
+        /// What the file holds, or what is wrong with it.
         reason: String,
     },
 
-    /// The assets of a task cannot be kept in a file, or are not those that they should be.
+    /// The assets of a task cannot be stored in a file, or are not the expected ones.
     #[error("the assets of the task `{task}` {problem}")]
     Assets {
         /// The task's name.
@@ -46,14 +46,14 @@ pub enum Error {
         problem: &'static str,
     },
 
-    /// There is no file of this name.
+    /// The file does not exist.
     #[error("cannot read {name}: file not found; check the name and the folder")]
     NoSuchFile {
         /// The name.
         name: String,
     },
 
-    /// What a name stands for has no text in it.
+    /// The path is not a file or a pipe.
     #[error("{name} is {what}; expected a file or a pipe")]
     NotAFile {
         /// The name.
@@ -65,71 +65,71 @@ pub enum Error {
     /// A text cannot be read.
     #[error("cannot read {name}: {source}")]
     Read {
-        /// The file, or where else the text comes from.
+        /// The file or other source of the text.
         name: String,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 
-    /// A compressed text ends too early, or is not what was compressed.
-    #[error("{name} is damaged: {source}; was it copied whole?")]
+    /// A compressed text is truncated or corrupt.
+    #[error("{name} is damaged: {source}; check that it was copied completely")]
     Damaged {
-        /// The file, or where else the text comes from.
+        /// The file or other source of the text.
         name: String,
-        /// What is wrong with it.
+        /// The decoder's error.
         source: std::io::Error,
     },
 
-    /// A file holds something else than a text in UTF-8.
-    #[error("{name} is {what}; expected a text in UTF-8: {advice}")]
+    /// A file holds something other than UTF-8 text.
+    #[error("{name} is {what}; expected UTF-8 text; {advice}")]
     OtherFormat {
-        /// The file, or where else the text comes from.
+        /// The file or other source of the text.
         name: String,
-        /// What it is.
+        /// What the file holds.
         what: &'static str,
         /// What to do.
         advice: &'static str,
     },
 
-    /// A text is in another encoding.
+    /// A text is in an encoding other than UTF-8.
     #[error(
-        "{name} is not UTF-8: byte {byte:#04x} at offset {offset} does not belong there; convert it first, for \
+        "{name} is not UTF-8: byte {byte:#04x} at offset {offset} is invalid; convert it first, for \
          example with `iconv -f latin1 -t utf-8`"
     )]
     NotUtf8 {
-        /// The file, or where else the text comes from.
+        /// The file or other source of the text.
         name: String,
-        /// The first byte at fault.
+        /// The first invalid byte.
         byte: u8,
-        /// Where it stands, counted from 0.
+        /// Its offset, counted from 0.
         offset: u64,
     },
 
-    /// A text, or a line of it, is longer than any that is read in one piece.
-    #[error("{name} is too long: more than {}; is it a text?", Bytes(*limit))]
+    /// A text or a line is too long to read in one piece.
+    #[error("{name} is too long: more than {}; check that it is a text file", Bytes(*limit))]
     TooLong {
         /// The file, and the line in it.
         name: String,
-        /// Bytes that are read.
+        /// The limit in bytes.
         limit: u64,
     },
 
-    /// An error of the engine: of a layer, of data that does not fit a model, of a checkpoint.
+    /// An error of `refrain-nn`: from a layer, from data that does not fit a model, or from a checkpoint.
     #[error(transparent)]
     Model(refrain_nn::Error),
 
-    /// An error of the application that is trained.
+    /// An error of the application being trained.
     #[error(transparent)]
     Task(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// [`Error::Option`] of these parts.
+    /// Builds [`Error::Option`].
     pub fn option(option: &'static str, got: impl ToString, expected: &'static str) -> Self {
         Error::Option { option, got: got.to_string(), expected }
     }
 
-    /// [`Error::Read`] of a text of this name.
+    /// Builds [`Error::Read`].
     pub fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
         Error::Read { name: name.to_string(), source }
     }
@@ -141,7 +141,7 @@ impl From<TooMuchMemory> for Error {
     }
 }
 
-/// What an application gave the engine to pass on comes back as it was.
+/// Unwraps an application's error that passed through `refrain-nn`.
 impl From<refrain_nn::Error> for Error {
     fn from(error: refrain_nn::Error) -> Self {
         match error {
@@ -154,7 +154,7 @@ impl From<refrain_nn::Error> for Error {
     }
 }
 
-/// For batch sources and callbacks, whose errors are the engine's.
+/// For batch sources and callbacks, which return the errors of `refrain-nn`.
 impl From<Error> for refrain_nn::Error {
     fn from(error: Error) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! What a run reports.
+//! The events and the result of a run.
 
 use crate::epoch::EpochRecord;
 use crate::task::{Task, TaskModel};
@@ -7,71 +7,72 @@ use refrain_nn::{Memory, Model};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// An event of a run. The report answers it with [`Answer`](refrain_nn::Answer).
+/// An event of a run. The report callback returns an [`Answer`](refrain_nn::Answer) to it.
 #[non_exhaustive]
 pub enum RunEvent<'a, T: Task> {
-    /// All is ready. The answer `Stop` ends the run before its first batch, `Probe` looks into that batch.
+    /// The run is ready. The answer `Stop` ends it before its first batch; `Probe` records that batch's activations
+    /// and gradients.
     Start(RunStart<'a, T>),
     /// A batch was trained.
     Batch(RunBatch<'a>),
     /// An epoch ended.
     Epoch(RunEpoch<'a, T>),
-    /// A checkpoint was taken: of a batch or an epoch whose answer was `Checkpoint`, or because one was due. The answer
-    /// `Stop` ends the run there.
+    /// A checkpoint was taken: after a batch or an epoch whose answer was `Checkpoint`, or because one was due. The
+    /// answer `Stop` ends the run.
     Checkpoint(&'a Checkpoint),
-    /// The model is trained, and is scored on the test data next: it can be saved before. The answer `Stop` leaves the
-    /// scoring out.
+    /// The model is trained and will be scored on the test data next, so it can be saved before. The answer `Stop`
+    /// skips the scoring.
     Test(&'a TaskModel<T>),
 }
 
-/// All that is known before the first batch.
+/// What is known before the first batch.
 #[non_exhaustive]
 pub struct RunStart<'a, T: Task> {
-    /// The model, untrained or as it was given. That of a resumed run gets its parameters after this event.
+    /// The model, untrained or as given. A resumed run's model gets its parameters after this event.
     pub model: &'a Model,
     /// The sizes of the data.
     pub sizes: &'a T::Sizes,
-    /// Batches of the first epoch that is trained.
+    /// Batches in the first epoch to be trained.
     pub batches: usize,
-    /// Epochs that had ended before a resumed run was stopped.
+    /// Epochs that a resumed run had finished before it was stopped.
     pub epochs_done: usize,
-    /// Batches that were trained before a resumed run was stopped.
+    /// Batches that a resumed run had trained before it was stopped.
     pub batches_done: u64,
     /// Whether epochs are validated.
     pub validates: bool,
-    /// What the run takes.
+    /// The memory that the run needs.
     pub memory: &'a Memory,
 }
 
 /// A batch that was trained.
 #[non_exhaustive]
 pub struct RunBatch<'a> {
-    /// The epoch, from 1.
+    /// The epoch, counted from 1.
     pub epoch: usize,
-    /// Batches done in it.
+    /// Batches of this epoch that are done.
     pub done: usize,
-    /// Batches of this epoch.
+    /// Batches in this epoch.
     pub batches: usize,
-    /// Batches done of the whole run.
+    /// Batches of the whole run that are done.
     pub batches_done: u64,
     /// Mean training loss of the epoch so far.
     pub loss: f64,
     /// Training speed of the epoch so far, in the task's unit.
     pub per_second: f64,
-    /// The network after the batch, with what a probe kept of it.
+    /// The network after the batch, with what a probe recorded.
     pub model: &'a Model,
 }
 
 /// An epoch that ended.
 #[non_exhaustive]
 pub struct RunEpoch<'a, T: Task> {
-    /// What it came to.
+    /// The epoch's record.
     pub record: &'a EpochRecord,
-    /// Whether it is the last one of the run.
+    /// Whether it is the run's last epoch.
     pub is_last: bool,
-    /// The model after it; with averages, the averaged one.
+    /// The model after the epoch; if parameters are averaged, the averaged model.
     pub model: &'a Model,
-    /// What running the model needs besides.
+    /// What running the model needs in addition to the network.
     pub assets: &'a T::Assets,
 }
 
@@ -83,31 +84,31 @@ pub enum Stopped {
     Epochs,
     /// The validation loss stopped improving, or a callback stopped the run.
     Early,
-    /// The answer to an event was to stop.
+    /// The answer to an event was `Stop`.
     Interrupted,
-    /// The loss was not a number any more; an earlier epoch's model is kept.
+    /// The loss became NaN; the model of an earlier epoch is kept.
     Diverged,
 }
 
 /// A finished run.
 #[derive(Debug)]
 pub struct Trained<T: Task> {
-    /// The model of the epoch with the lowest validation loss; without validation, of the last one.
+    /// The model of the epoch with the lowest validation loss; without validation, of the last epoch.
     pub model: T::Model,
-    /// Which epoch that is, from 1; 0 if the run was stopped before the first ended.
+    /// That epoch, counted from 1; 0 if the run was stopped before the first epoch ended.
     pub best_epoch: usize,
-    /// Every epoch that ended.
+    /// Every finished epoch.
     pub epochs: Vec<EpochRecord>,
-    /// Why it ended.
+    /// Why the run ended.
     pub stopped: Stopped,
     /// Seconds of training, without validation.
     pub seconds: f64,
     /// The validation score of `model`.
     pub score: Option<T::Score>,
-    /// Its test score. An interrupted run has none.
+    /// The test score of `model`. An interrupted run has none.
     pub test: Option<T::Score>,
-    /// What an interrupted run resumes from; none if nothing was trained, or if the run had a place for its
-    /// checkpoints.
+    /// The checkpoint from which an interrupted run resumes; `None` if nothing was trained or if checkpoints were
+    /// written to a folder.
     pub checkpoint: Option<Checkpoint>,
 }
 

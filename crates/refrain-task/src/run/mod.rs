@@ -1,4 +1,4 @@
-//! A training run: from a recipe and data to a trained model.
+//! Training runs: from a recipe and data to a trained model.
 
 mod event;
 mod observer;
@@ -22,18 +22,18 @@ use saved::Identity;
 use setup::{From, Ready, Setup};
 use std::fmt;
 
-/// A training run, to be set up and started.
+/// A training run, to be configured and started.
 ///
-/// It trains a network of the recipe on the task's data, validates each epoch, keeps the best one, and stops early,
-/// saves checkpoints and resumes from them:
+/// It trains the recipe's network on the task's data, validates each epoch, keeps the best one, stops early, saves
+/// checkpoints and resumes from them:
 ///
 /// ```text
 /// let trained = TrainingRun::new(&recipe, &task).train(&mut |event| Answer::Continue)?;
 /// trained.model.save("model.safetensors")?;
 /// ```
 ///
-/// The same recipe, data and instruction set give the same model file, byte for byte, for any number of threads,
-/// however often the run was stopped and resumed.
+/// The same recipe, data and instruction set give the same model file, byte for byte, with any number of threads
+/// and no matter how often the run is stopped and resumed.
 pub struct TrainingRun<'a, T: Task> {
     recipe: &'a T::Recipe,
     task: &'a T,
@@ -45,7 +45,7 @@ pub struct TrainingRun<'a, T: Task> {
 }
 
 impl<'a, T: Task> TrainingRun<'a, T> {
-    /// A run of a recipe on a task's data.
+    /// Creates a run of a recipe on a task's data.
     pub fn new(recipe: &'a T::Recipe, task: &'a T) -> Self {
         Self {
             recipe,
@@ -58,21 +58,22 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         }
     }
 
-    /// Sets instructions and threads. Default: all there are.
+    /// Sets the instruction set and the threads. Default: everything available.
     #[must_use]
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// Refuses the run, before it allocates anything, if it needs more memory than this many bytes. Default: no limit.
+    /// Refuses the run, before allocating anything, if it needs more than this many bytes of memory. Default: no
+    /// limit.
     #[must_use]
     pub fn memory_limit(mut self, bytes: Option<u64>) -> Self {
         self.memory_limit = bytes;
         self
     }
 
-    /// Continues with a trained model instead of a new network of the recipe. The task's data must be prepared with the
+    /// Continues training a trained model instead of a new network. The task's data must be prepared with the
     /// model's assets.
     #[must_use]
     pub fn from_model(mut self, model: TaskModel<T>) -> Self {
@@ -80,7 +81,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         self
     }
 
-    /// Resumes an earlier run, if there is one, to the same bits as if it had never stopped. Recipe and data must be
+    /// Resumes an earlier run, if given, with the same bits as if it had never stopped. The recipe and data must be
     /// those of that run, and the data must be prepared with its assets.
     #[must_use]
     pub fn resume(mut self, saved: impl Into<Option<SavedRun<T>>>) -> Self {
@@ -90,27 +91,28 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         self
     }
 
-    /// Writes checkpoints as they are due: into a [`CheckpointFolder`](refrain_nn::checkpoint::CheckpointFolder).
+    /// Writes checkpoints when they are due, for example into a
+    /// [`CheckpointFolder`](refrain_nn::checkpoint::CheckpointFolder).
     #[must_use]
     pub fn checkpoints(mut self, place: &'a mut dyn Checkpoints) -> Self {
         self.checkpoints = Some(place);
         self
     }
 
-    /// Adds a callback, such as a log. A resumed run must have the same callbacks. A recipe with the schedule `step` or
-    /// `plateau` sets the learning rate's factor at each epoch, so no callback should.
+    /// Adds a callback, such as a log. A resumed run must have the same callbacks. With the schedules `step` and
+    /// `plateau` the run sets the learning rate factor itself, so callbacks should not.
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
     }
 
-    /// Trains, reporting what happens to `report`.
+    /// Trains the model, passing events to `report`.
     ///
     /// # Errors
-    /// If a setting is out of range or does not fit the data, the run needs too much memory, the data cannot be read,
-    /// the assets cannot be kept in a file or are not the model's, a checkpoint is of another run, or the loss is not a
-    /// number before an epoch was kept.
+    /// If a setting is out of range or does not fit the data, the run needs too much memory, the data cannot be
+    /// read, the assets cannot be stored in a file or are not the model's, a checkpoint belongs to another run, or
+    /// the loss becomes NaN before an epoch was kept.
     pub fn train(self, report: &mut dyn FnMut(&RunEvent<'_, T>) -> Answer) -> Result<Trained<T>> {
         let Self { recipe, task, engine, from, memory_limit, checkpoints, callbacks } = self;
         recipe.check()?;
@@ -128,7 +130,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         let mut observer = Observer::new(recipe, task.assets(), &shared);
         let mut sink = CheckpointSink::new(&identity, &shared, checkpoints);
         let result = if answer == Answer::Stop {
-            // What an earlier run reached is not lost if this one stops at once.
+            // Keep the progress of the earlier run if this one stops immediately.
             if let Some(checkpoint) = resume {
                 let training = checkpoint.part("training")?.clone();
                 model.set_training_state(&TrainingState::from_part(training)?)?;
@@ -148,7 +150,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
             Ok(_) if interrupted => Stopped::Interrupted,
             Ok(stopped) if stopped || stopped_early => Stopped::Early,
             Ok(_) => Stopped::Epochs,
-            // What an earlier epoch reached is worth keeping.
+            // An earlier epoch's model is still usable.
             Err(NnError::Diverged { .. }) if best.is_some() => Stopped::Diverged,
             Err(error) => return Err(error.into()),
         };

@@ -1,4 +1,4 @@
-//! What happens around the batches of a run: records, the best epoch, events, checkpoints.
+//! What a run does around its batches: records, the best epoch, events, checkpoints.
 
 use super::event::{RunBatch, RunEpoch, RunEvent};
 use super::saved::Identity;
@@ -14,12 +14,12 @@ use std::cell::{Cell, RefCell};
 /// The closure that receives a run's events.
 pub(super) type Report<'r, T> = &'r mut dyn FnMut(&RunEvent<'_, T>) -> Answer;
 
-/// What the parts of a run share while `fit` holds them.
+/// State shared by the parts of a run while `fit` borrows them.
 pub(super) struct Shared<'r, T: Task> {
     report: RefCell<Report<'r, T>>,
-    /// Whether the answer to an event was to stop.
+    /// Whether an event was answered with `Stop`.
     interrupted: Cell<bool>,
-    /// The last epoch's validation score, until it is picked up.
+    /// The last epoch's validation score, until it is taken.
     pub(super) score: RefCell<Option<T::Score>>,
 }
 
@@ -28,7 +28,7 @@ impl<'r, T: Task> Shared<'r, T> {
         Self { report: RefCell::new(report), interrupted: Cell::new(false), score: RefCell::new(None) }
     }
 
-    /// Reports an event, and keeps in mind if the answer is to stop.
+    /// Reports an event, and remembers if the answer is `Stop`.
     pub(super) fn event(&self, event: &RunEvent<'_, T>) -> Answer {
         let answer = (self.report.borrow_mut())(event);
         self.interrupted.set(self.interrupted.get() || answer == Answer::Stop);
@@ -47,20 +47,20 @@ pub(super) struct Best<T: Task> {
     pub(super) weights: Vec<f32>,
 }
 
-/// Records epochs, keeps the best, and reports.
+/// Records epochs, keeps the best one, and reports.
 pub(super) struct Observer<'a, 'r, T: Task> {
     recipe: &'a T::Recipe,
     assets: &'a T::Assets,
     shared: &'a Shared<'r, T>,
     pub(super) records: Vec<EpochRecord>,
     pub(super) best: Option<Best<T>>,
-    /// Seconds of the epochs that ended, and of the current one.
+    /// Seconds of the finished epochs, and of the current one.
     seconds: (f64, f64),
     /// Whether the validation loss stopped improving.
     pub(super) stopped_early: bool,
 }
 
-/// What a checkpoint holds of an [`Observer`], besides the weights of the best epoch.
+/// What a checkpoint stores of an [`Observer`], apart from the best epoch's weights.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Values<S> {
@@ -80,7 +80,7 @@ struct BestValues<S> {
 }
 
 const WEIGHTS: &str = "best";
-/// The part of a checkpoint: the observer is the first callback of its `fit`.
+/// The part of a checkpoint: the observer is the first callback of `fit`.
 const PART: &str = "callback-0";
 
 impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
@@ -96,36 +96,36 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
         }
     }
 
-    /// Seconds of training.
+    /// Returns the seconds of training.
     pub(super) fn seconds(&self) -> f64 {
         self.seconds.0 + self.seconds.1
     }
 
-    /// Epochs that had ended when a checkpoint was taken.
+    /// Returns how many epochs were finished when a checkpoint was taken.
     pub(super) fn epochs_in(checkpoint: &Checkpoint) -> Result<usize, Error> {
         Ok(checkpoint.part(PART)?.parse::<Values<T::Score>>("run")?.epochs.len())
     }
 
-    /// Takes over what a checkpoint holds, outside of `fit`.
+    /// Restores the observer from a checkpoint, outside `fit`.
     pub(super) fn restore_from(&mut self, checkpoint: &Checkpoint, parameters: usize) -> Result<(), Error> {
         let part = checkpoint.part(PART)?.clone();
         let epochs = part.parse::<Values<T::Score>>("run")?.epochs.len();
         self.restore(part, epochs, parameters)
     }
 
-    /// Takes over the part of a checkpoint after `epochs` epochs of a model with this many `parameters`.
+    /// Restores the part of a checkpoint after `epochs` epochs of a model with this many `parameters`.
     fn restore(&mut self, mut part: Part, epochs: usize, parameters: usize) -> Result<(), Error> {
         let values: Values<T::Score> = part.parse("run")?;
         if !values.epochs.iter().map(|record| record.epoch).eq(1..=epochs) {
             let got = format!("{} epochs", values.epochs.len());
-            return Err(Error::checkpoint("list of epochs", got, format!("the {epochs} that ended")));
+            return Err(Error::checkpoint("list of epochs", got, format!("the {epochs} finished ones")));
         }
         self.best = match values.best {
             Some(BestValues { epoch, score }) if (1..=epochs).contains(&epoch) => {
                 Some(Best { epoch, score, weights: part.take("run", WEIGHTS, parameters)? })
             }
             Some(BestValues { epoch, .. }) => {
-                let expected = format!("one of the {epochs} that ended");
+                let expected = format!("one of the {epochs} finished ones");
                 return Err(Error::checkpoint("best epoch", epoch, expected));
             }
             None => None,
@@ -139,7 +139,7 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
         self.records.iter().filter_map(EpochRecord::val_loss).collect()
     }
 
-    /// Keeps the weights if they are the best so far; without a score they always are.
+    /// Keeps the weights if they are the best so far; without a score, always.
     fn keep_best(&mut self, epoch: usize, score: Option<T::Score>, model: &Model) {
         use crate::score::Score;
         let loss = |score: &Option<T::Score>| score.as_ref().map_or(0.0, Score::loss);
@@ -238,12 +238,12 @@ impl<T: Task> Callback for Observer<'_, '_, T> {
     }
 }
 
-/// Passes checkpoints to the events, to the run's place for them or, after an interruption, to its result.
+/// Passes checkpoints to the event callback, and to the run's own sink or, after an interruption, to its result.
 pub(super) struct CheckpointSink<'a, 'r, 'p, T: Task> {
     identity: &'a Identity,
     shared: &'a Shared<'r, T>,
     place: Option<&'p mut dyn Checkpoints>,
-    /// What an interrupted run resumes from, if it has no place for its checkpoints.
+    /// The checkpoint of an interrupted run that has no sink of its own.
     pub(super) kept: Option<Checkpoint>,
 }
 
@@ -256,7 +256,7 @@ impl<'a, 'r, 'p, T: Task> CheckpointSink<'a, 'r, 'p, T> {
         Self { identity, shared, place, kept: None }
     }
 
-    /// Keeps the checkpoint of a run that stops where it resumed.
+    /// Keeps the checkpoint of a run that stops exactly where it resumed.
     pub(super) fn keep(&mut self, checkpoint: Checkpoint) -> crate::Result<()> {
         if self.place.is_none() {
             self.kept = Some(self.identity.identify::<T>(checkpoint)?);

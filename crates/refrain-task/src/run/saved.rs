@@ -1,4 +1,4 @@
-//! Which run a checkpoint is of.
+//! The identity of the run that a checkpoint belongs to.
 
 use crate::error::{Error, Result};
 use crate::task::{Fingerprint, Fingerprints, Task, assets_json, parse_assets};
@@ -10,44 +10,44 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The part of a checkpoint that says which run it is of.
+/// The part of a checkpoint that identifies its run.
 const PART: &str = "run";
 
-/// What a resumed run must have too.
+/// What a resumed run must have in common with the saved one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Identity {
     recipe: Value,
     pub(super) data: Fingerprints,
     assets: Map<String, Value>,
-    /// The fingerprint of the model that the run began with, if it began with one.
+    /// The fingerprint of the model that the run started from, if any.
     pub(super) initial_model: Option<String>,
 }
 
 impl Identity {
-    /// Of a run of this recipe on this task's data.
+    /// Builds the identity of a run of this recipe on this task's data.
     ///
     /// # Errors
-    /// If the assets cannot be kept in a file.
+    /// If the assets cannot be stored in a file.
     pub(super) fn new<T: Task>(recipe: &T::Recipe, task: &T) -> Result<Self> {
         let recipe = serde_json::to_value(recipe).map_err(|e| Error::Task(e.into()))?;
         let assets = assets_json(T::NAME, task.assets())?;
         Ok(Self { recipe, data: task.fingerprints(), assets, initial_model: None })
     }
 
-    /// Whether the data is prepared with these assets.
+    /// Returns whether the data is prepared with these assets.
     pub(super) fn has_assets(&self, assets: &Map<String, Value>) -> bool {
         self.assets == *assets
     }
 
-    /// Adds to what `fit` wrote which run it is of.
+    /// Adds the identity to a checkpoint written by `fit`.
     pub(super) fn identify<T: Task>(&self, checkpoint: Checkpoint) -> Result<Checkpoint> {
         let mut checkpoint = checkpoint.with_kind(T::NAME);
         checkpoint.insert(PART, Part::of(self)?);
         Ok(checkpoint)
     }
 
-    /// An error that says what differs if a checkpoint is of another run.
+    /// Returns an error that says what differs if a checkpoint belongs to another run.
     pub(super) fn check(&self, then: &Identity) -> Result<()> {
         same_recipe(&self.recipe, &then.recipe)?;
         let none = || "none".to_owned();
@@ -72,14 +72,14 @@ impl Identity {
     }
 }
 
-/// A checkpoint of a run of a task, opened to resume the run.
+/// A checkpoint of a task's run, opened to resume it.
 ///
-/// The data of a resumed run is prepared with the saved [assets](SavedRun::assets), so that a vocabulary is the same
-/// even where making it again would not be.
+/// Prepare the data of a resumed run with the saved [assets](SavedRun::assets), so that the vocabulary is the same
+/// even if building it again would give another one.
 pub struct SavedRun<T: Task> {
     pub(super) identity: Identity,
     assets: T::Assets,
-    /// As `fit` wrote it.
+    /// The checkpoint as written by `fit`.
     pub(super) checkpoint: Checkpoint,
 }
 
@@ -87,30 +87,30 @@ impl<T: Task> SavedRun<T> {
     /// Opens a checkpoint.
     ///
     /// # Errors
-    /// If it is of another kind of run, or its assets are not those of this task.
+    /// If it belongs to another kind of run, or its assets are not those of this task.
     pub fn open(mut checkpoint: Checkpoint) -> Result<Self> {
         checkpoint.expect_kind(T::NAME)?;
         let identity: Identity = checkpoint.take(PART)?.parse(PART)?;
         let assets = parse_assets::<T>(identity.assets.clone())
-            .map_err(|e| NnError::checkpoint("assets", printable(&e.to_string()), "those of such a model"))?;
+            .map_err(|e| NnError::checkpoint("assets", printable(&e.to_string()), "assets of this task"))?;
         Ok(Self { identity, assets, checkpoint: checkpoint.with_kind("fit") })
     }
 
-    /// Opens the newest complete checkpoint of a folder; `None` if the folder has no checkpoint. Damaged ones that are
-    /// newer are passed over: [`CheckpointFolder::newest`] names them.
+    /// Opens the newest complete checkpoint of a folder; `None` if the folder has no checkpoint. Damaged newer ones
+    /// are skipped: [`CheckpointFolder::newest`] lists them.
     ///
     /// # Errors
-    /// If the folder cannot be read, all its checkpoints are damaged, or the newest is of another kind of run.
+    /// If the folder cannot be read, all its checkpoints are damaged, or the newest belongs to another kind of run.
     pub fn newest(folder: &mut CheckpointFolder) -> Result<Option<Self>> {
         folder.newest()?.checkpoint.map(|(_file, checkpoint)| Self::open(checkpoint)).transpose()
     }
 
-    /// Whether the run began with a model that has this fingerprint.
+    /// Returns whether the run started from a model with this fingerprint.
     pub fn began_with(&self, model: Fingerprint) -> bool {
         self.identity.initial_model == Some(model.to_string())
     }
 
-    /// The recipe of the run.
+    /// Returns the recipe of the run.
     ///
     /// # Errors
     /// If it has settings that this version does not know.
@@ -118,7 +118,7 @@ impl<T: Task> SavedRun<T> {
         Ok(Part { values: self.identity.recipe.clone(), tensors: Vec::new() }.parse("recipe")?)
     }
 
-    /// What running the run's model needs.
+    /// Returns the assets of the run's model.
     pub fn assets(&self) -> &T::Assets {
         &self.assets
     }
@@ -133,7 +133,7 @@ impl<T: Task> fmt::Debug for SavedRun<T> {
     }
 }
 
-/// An error that names every setting in which two recipes, as JSON objects, differ.
+/// Returns an error that names every setting in which two recipes, as JSON objects, differ.
 fn same_recipe(now: &Value, then: &Value) -> Result<()> {
     let [now, then] = [now, then].map(settings);
     let names: BTreeSet<_> = now.keys().chain(then.keys()).collect();
@@ -149,7 +149,8 @@ fn same_recipe(now: &Value, then: &Value) -> Result<()> {
     Err(NnError::resume("the recipe", shown(&now), shown(&then)).into())
 }
 
-/// The settings of a recipe by name, those of its parts (`training`) among them where no other has their name.
+/// Returns the settings of a recipe by name, with those of its groups (`training`) merged in unless another setting
+/// has the same name.
 fn settings(recipe: &Value) -> Map<String, Value> {
     let recipe = recipe.as_object().cloned().unwrap_or_default();
     let (parts, mut settings): (Map<_, _>, Map<_, _>) =
@@ -179,7 +180,7 @@ mod tests {
             "cannot resume: the recipe is clip 0.5, new 1, units 128, but the checkpoint's run has clip 5.0, new null, \
              units 64; use the same settings and data, or start a new run"
         );
-        // A setting of training does not hide the task's own of the same name.
+        // A training setting does not hide the task's own setting of the same name.
         let [now, then] = [1, 2].map(|own| json!({ "decay": own, "training": { "decay": 0.5 } }));
         let error = same_recipe(&now, &then).unwrap_err().to_string();
         assert!(error.contains("the recipe is decay 1, but the checkpoint's run has decay 2;"), "{error}");

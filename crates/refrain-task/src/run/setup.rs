@@ -1,4 +1,4 @@
-//! What a run begins with, and its call of `fit`.
+//! How a run starts, and its call of `fit`.
 
 use super::event::RunStart;
 use super::observer::{CheckpointSink, Observer, Shared};
@@ -14,11 +14,11 @@ use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Engine, Error as NnError, Fit, Memory, Model, Scorer, TrainingCounters};
 
-/// What a run begins with.
+/// What a run starts from.
 pub(super) enum From<T: Task> {
     /// A new network.
     Recipe,
-    /// A trained one.
+    /// A trained model.
     Model(Box<TaskModel<T>>),
     /// An earlier run.
     Checkpoint(Box<SavedRun<T>>),
@@ -31,7 +31,7 @@ pub(super) struct Ready {
     pub(super) resume: Option<Checkpoint>,
 }
 
-/// What a run trains on, and how.
+/// The data and settings of a run.
 pub(super) struct Setup<'a, T: Task> {
     pub(super) recipe: &'a T::Recipe,
     pub(super) task: &'a T,
@@ -41,7 +41,7 @@ pub(super) struct Setup<'a, T: Task> {
 }
 
 impl<T: Task> From<T> {
-    /// The fingerprint of the model that the run began with.
+    /// Returns the fingerprint of the model that the run started from.
     pub(super) fn initial_model(&self) -> Option<String> {
         match self {
             Self::Recipe => None,
@@ -50,7 +50,7 @@ impl<T: Task> From<T> {
         }
     }
 
-    /// Compiles the model, and checks that the run is what it should be and has the memory that it needs.
+    /// Compiles the model, and checks that a resumed run matches its checkpoint and that the memory suffices.
     pub(super) fn ready(
         self,
         setup: &Setup<'_, T>,
@@ -69,7 +69,7 @@ impl<T: Task> From<T> {
             Self::Model(given) => {
                 let (mut model, assets) = given.into_parts();
                 if !setup.identity.has_assets(&assets_json(T::NAME, &assets)?) {
-                    let problem = "are not those of the model that is to be trained further; prepare the data with \
+                    let problem = "are not those of the model being trained; prepare the data with \
                                    `TaskModel::assets`";
                     return Err(Error::Assets { task: T::NAME, problem });
                 }
@@ -81,7 +81,8 @@ impl<T: Task> From<T> {
                 setup.identity.check(&saved.identity)?;
                 let mut model = Model::of_checkpoint(&saved.checkpoint, engine.unwrap_or_default())?;
                 let assets = T::check_assets(task.assets(), &mut model);
-                assets.map_err(|reason| NnError::checkpoint("model", reason, "one that fits its assets"))?;
+                assets
+                    .map_err(|reason| NnError::checkpoint("model", reason, "a model that fits its assets"))?;
                 let engine = model.engine().clone();
                 model.compile(compile::<T>(recipe, updates, engine)?)?;
                 (model, Some(saved.checkpoint))
@@ -93,7 +94,7 @@ impl<T: Task> From<T> {
 }
 
 impl<T: Task> Setup<'_, T> {
-    /// Steps of the optimiser in the whole run, if its schedule asks for them.
+    /// Returns the optimiser steps of the whole run, if its schedule depends on them.
     fn updates(&self) -> u64 {
         let settings = self.recipe.training();
         if !settings.schedule.depends_on_steps() {
@@ -103,7 +104,7 @@ impl<T: Task> Setup<'_, T> {
         (0..settings.epochs).map(of).sum()
     }
 
-    /// What is reported before the first batch.
+    /// Builds the event that is reported before the first batch.
     pub(super) fn start<'s>(
         &'s self,
         model: &'s Model,
@@ -128,7 +129,7 @@ impl<T: Task> Setup<'_, T> {
         })
     }
 
-    /// Trains the epochs that are left, and returns whether they were stopped.
+    /// Trains the remaining epochs, and returns whether they were stopped.
     pub(super) fn fit(
         &self,
         model: &mut Model,

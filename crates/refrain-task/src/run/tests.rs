@@ -21,7 +21,7 @@ fn recipe(change: impl FnOnce(&mut TrainingSettings)) -> ParityRecipe {
     recipe
 }
 
-/// A run from the start or from a checkpoint.
+/// Starts or resumes a run.
 fn run(
     recipe: &ParityRecipe,
     task: &Parity,
@@ -57,7 +57,7 @@ fn timeless(trained: &Trained<Parity>) -> Vec<EpochRecord> {
     trained.epochs.iter().cloned().map(EpochRecord::without_times).collect()
 }
 
-/// Whether two runs left the same, however they were stopped.
+/// Checks that two runs gave the same result, however often they were stopped.
 fn same_run(got: &Trained<Parity>, want: &Trained<Parity>) {
     assert_eq!(timeless(got), timeless(want));
     assert_eq!(
@@ -122,7 +122,7 @@ fn records_have_the_columns_of_logs_in_their_order() {
         names.join(" "),
         "epoch loss accuracy val_loss val_accuracy averaged samples_per_second seconds learning_rate gradient_norm"
     );
-    // The last of four batches has half the rate.
+    // The last of four batches has half the learning rate.
     assert_eq!(trained.epochs[0].learning_rate, 0.01);
 
     let cosine = recipe(|t| (t.epochs, t.schedule) = (3, RateSchedule::Cosine));
@@ -304,7 +304,7 @@ fn a_folder_is_all_that_a_run_needs_to_be_killed_and_resumed() {
     let temporary = tempfile::tempdir().unwrap();
     let log = temporary.path().join("log.csv");
     let path = temporary.path().join("checkpoints");
-    // Each session is given up after some batches, as if it had been killed.
+    // Each session is abandoned after some batches, as if it had been killed.
     let session = |batches: usize| {
         let mut folder = CheckpointFolder::new(&path).every(Every::Batches(3));
         let newest = folder.newest().unwrap().checkpoint;
@@ -333,7 +333,7 @@ fn a_folder_is_all_that_a_run_needs_to_be_killed_and_resumed() {
     let end = session(usize::MAX).unwrap();
     same_run(&end, &straight);
     assert!(end.checkpoint.is_none(), "they are in the folder");
-    // A run that is over has nothing left to train.
+    // A finished run has nothing left to train.
     same_run(&session(0).unwrap(), &straight);
     let rows = std::fs::read_to_string(&log).unwrap();
     assert_eq!(rows.lines().count(), 4, "{rows}");
@@ -417,7 +417,7 @@ fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
     let fits = much.suggestions.iter().find(|way| way.option == "units").unwrap();
     let smaller = ParityRecipe { units: fits.value, ..recipe.clone() };
     assert_eq!(memory_to_train::<Parity>(&smaller, &task.sizes(), engine(1)).unwrap().total(), fits.bytes);
-    // A model that is there already keeps its network.
+    // An existing model keeps its network.
     let trained = whole(&recipe);
     let run = TrainingRun::new(&recipe, &task).memory_limit(Some(1)).from_model(trained.model);
     let Err(Error::Memory(much)) = run.train(&mut |_| Answer::Continue) else { panic!("not refused") };
@@ -437,7 +437,7 @@ fn a_trained_model_is_trained_further_and_its_run_can_be_resumed() {
     let stopped = run_on(&mut stop_at(6));
     let end = run(&again, &task, stopped.checkpoint.as_ref(), 2, &mut |_| Answer::Continue).unwrap();
     same_run(&end, &straight);
-    // It is known which model the run began with, stopped once or twice.
+    // The initial model is recorded even if the run is stopped more than once.
     let saved = SavedRun::<Parity>::open(through_file(stopped.checkpoint.as_ref().unwrap())).unwrap();
     assert!(saved.began_with(first.model.fingerprint()) && !saved.began_with(end.model.fingerprint()));
     let twice = run(&again, &task, stopped.checkpoint.as_ref(), 1, &mut stop_at(7)).unwrap();
@@ -499,7 +499,7 @@ fn another_run_s_checkpoint_is_refused_by_what_differs() {
     let error = refused(&recipe, &task, &checkpoint.clone().with_kind("text")).unwrap_err();
     assert_eq!(error, "the checkpoint's kind of run is `text`; expected `parity`");
 
-    // What a stranger may have altered.
+    // Values that could have been tampered with.
     for name in ["run", "fit", "training", "callback-0"] {
         let mut without = checkpoint.clone();
         let part = without.take(name).unwrap();
@@ -536,7 +536,7 @@ fn another_run_s_checkpoint_is_refused_by_what_differs() {
     );
     assert!(damage("callback-0", &|v| v["best"]["epoch"] = 2.into()).unwrap_err().contains("best epoch"));
     assert!(damage("callback-0", &|v| v["best"]["score"]["more"] = 2.into()).is_err());
-    // Numbers that only tell of time may be any.
+    // Values that only measure time are not checked.
     assert_eq!(damage("callback-0", &|v| v["seconds"] = "inf".into()), Ok(()));
 }
 
@@ -555,8 +555,8 @@ fn files_of_other_models_are_refused_with_what_they_are() {
     };
     assert_eq!(open(Some(serde_json::json!({ "task": "parity", "bits": 5 }))), Ok(()));
     for (task, reason) in [
-        (None, "its file names no task"),
-        (Some(serde_json::json!({ "bits": 5 })), "its file names no task"),
+        (None, "the file names no task"),
+        (Some(serde_json::json!({ "bits": 5 })), "the file names no task"),
         (Some(serde_json::json!([1])), "its task is not a JSON object"),
         (Some(serde_json::json!({ "task": "text" })), "its task is `text`, not `parity`"),
         (Some(serde_json::json!({ "task": "parity" })), "its task cannot be read: missing field `bits`"),

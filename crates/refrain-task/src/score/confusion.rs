@@ -1,9 +1,9 @@
-//! How often each label was taken for each, and what follows from it.
+//! Confusion matrices, and the scores computed from them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How often examples of each label were given each label.
+/// Counts how often examples of each true label were given each label.
 ///
 /// ```
 /// use refrain_task::score::Confusion;
@@ -23,13 +23,12 @@ pub struct Confusion {
     counts: Vec<usize>,
 }
 
-/// The form of a [`Confusion`] in a checkpoint: thousands of labels have millions of pairs, most of which are never
-/// counted.
+/// The serialized form of a [`Confusion`]: thousands of labels have millions of pairs, most of which never occur.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sparse {
     labels: Vec<String>,
-    /// Places in the matrix and their counts.
+    /// Positions in the matrix and their counts.
     counts: Vec<(usize, usize)>,
 }
 
@@ -60,29 +59,29 @@ impl TryFrom<Sparse> for Confusion {
     }
 }
 
-/// The most labels that a model can have: their confusion matrix takes 128 MB.
+/// The largest number of labels of a model: their confusion matrix takes 128 MB.
 pub const MOST_LABELS: usize = 4096;
-/// More examples than anyone scores.
+/// More examples than anyone will score.
 const MOST_EXAMPLES: usize = 1 << 53;
 
-/// How well one label is found. A share of nothing is 0, as in scikit-learn with `zero_division=0`.
+/// The scores of one label. A ratio with denominator 0 is 0, as in scikit-learn with `zero_division=0`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassScore {
     /// The label.
     pub label: String,
-    /// Share of the examples given this label that have it.
+    /// Share of the examples given this label that really have it.
     pub precision: f64,
-    /// Share of the examples that have this label that were given it.
+    /// Share of the examples with this label that were given it.
     pub recall: f64,
-    /// The harmonic mean of the two.
+    /// The harmonic mean of precision and recall.
     pub f1: f64,
-    /// Examples that have this label.
+    /// Examples with this label.
     pub support: usize,
 }
 
 impl ClassScore {
-    /// Of `right` examples that have the label and were given it, out of `predicted` that were given it and `support` that
-    /// have it.
+    /// Computes the scores from `right` examples that have the label and were given it, out of `predicted` that
+    /// were given it and `support` that have it.
     pub fn new(label: impl Into<String>, right: usize, predicted: usize, support: usize) -> Self {
         Self {
             label: label.into(),
@@ -95,47 +94,47 @@ impl ClassScore {
 }
 
 impl Confusion {
-    /// Nothing counted yet.
+    /// Creates a matrix with nothing counted.
     pub fn new(labels: Vec<String>) -> Self {
         let counts = vec![0; labels.len() * labels.len()];
         Self { labels, counts }
     }
 
-    /// Counts one example; labels by their place.
+    /// Counts one example. Labels are given by index.
     ///
     /// # Panics
-    /// When there are fewer labels.
+    /// If an index is not below the number of labels.
     pub fn add(&mut self, truth: usize, predicted: usize) {
         let n = self.labels.len();
         assert!(truth < n && predicted < n, "labels {truth} and {predicted} of {n}");
         self.counts[truth * n + predicted] += 1;
     }
 
-    /// The labels.
+    /// Returns the labels.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// How often examples of one label were given each label.
+    /// Returns how often examples of one label were given each label.
     ///
     /// # Panics
-    /// When there are fewer labels.
+    /// If `truth` is not below the number of labels.
     pub fn row(&self, truth: usize) -> &[usize] {
         let n = self.labels.len();
         &self.counts[truth * n..][..n]
     }
 
-    /// Examples counted.
+    /// Returns the number of examples counted.
     pub fn total(&self) -> usize {
         self.counts.iter().sum()
     }
 
-    /// Share of the examples that were given their own label; 0 if there are no examples.
+    /// Returns the share of the examples that were given their own label; 0 if there are no examples.
     pub fn accuracy(&self) -> f64 {
         share((0..self.labels.len()).map(|i| self.row(i)[i]).sum(), self.total())
     }
 
-    /// How well each label is found, in the labels' order.
+    /// Returns the scores of each label, in the labels' order.
     pub fn classes(&self) -> Vec<ClassScore> {
         let score = |(i, label): (usize, &String)| {
             let row = self.row(i);
@@ -144,8 +143,8 @@ impl Confusion {
         self.labels.iter().enumerate().map(score).collect()
     }
 
-    /// The mean F1 of the labels that any text has or was given, as scikit-learn's `f1_score(…, average="macro")`; 0
-    /// of none.
+    /// Returns the mean F1 of the labels that occur in the data or were predicted, as scikit-learn's
+    /// `f1_score(…, average="macro")`; 0 without examples.
     pub fn macro_f1(&self) -> f64 {
         let classes = self.classes();
         let seen = classes.iter().enumerate().filter(|(i, class)| class.support + self.predicted(*i) > 0);
@@ -153,7 +152,7 @@ impl Confusion {
         if n == 0 { 0.0 } else { sum / n as f64 }
     }
 
-    /// Examples that were given a label.
+    /// Returns how many examples were given a label.
     fn predicted(&self, label: usize) -> usize {
         (0..self.labels.len()).map(|truth| self.row(truth)[label]).sum()
     }
@@ -164,8 +163,8 @@ fn share(part: usize, whole: usize) -> f64 {
 }
 
 impl Confusion {
-    /// As `--json` prints it: `labels`, `classes` (a [`ClassScore`] for each label) and `confusion`, the matrix: a row
-    /// for each true label, a column for each predicted one.
+    /// Returns the fields that `--json` prints: `labels`, `classes` (a [`ClassScore`] for each label) and
+    /// `confusion`, the matrix with a row for each true label and a column for each predicted one.
     pub fn details(&self) -> Map<String, Value> {
         let matrix: Vec<&[usize]> = (0..self.labels.len()).map(|truth| self.row(truth)).collect();
         let fields = serde_json::json!({
@@ -184,7 +183,7 @@ impl Confusion {
 mod tests {
     use super::*;
 
-    /// Of sums and quotients of a few small whole numbers: some units in the last place of 1.
+    /// The rounding error of sums and quotients of a few small integers: a few ulps of 1.
     const ROUNDING: f64 = 1e-15;
 
     fn counted(labels: &[&str], pairs: &[(usize, usize, usize)]) -> Confusion {
@@ -203,8 +202,8 @@ mod tests {
     ///        a  b  c  d
     ///     a  5  2  0  0
     ///     b  1  3  0  0
-    ///     c  1  0  0  0     never given: precision and F1 are 0
-    ///     d  0  0  0  0     neither had nor given: not in the mean
+    ///     c  1  0  0  0     never predicted: precision and F1 are 0
+    ///     d  0  0  0  0     neither true nor predicted: not in the mean
     /// ```
     #[test]
     fn scores_worked_by_hand() {

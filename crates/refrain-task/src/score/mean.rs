@@ -1,4 +1,4 @@
-//! The score of tasks that need no other than the engine's.
+//! The score of tasks that only need the loss and the compiled metrics.
 
 use super::Score;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use refrain_nn::{Evaluate, Model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The mean loss on some data, and the metrics that the model was compiled with.
+/// The mean loss on a data set, and the metrics that the model was compiled with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeanScore {
@@ -19,10 +19,10 @@ pub struct MeanScore {
 }
 
 impl MeanScore {
-    /// Of a compiled model on all batches of a source.
+    /// Scores a compiled model on all batches of a source.
     ///
     /// # Errors
-    /// If the data cannot be read, or does not fit the model.
+    /// If the data cannot be read or does not fit the model.
     pub fn of(model: &mut Model, data: &dyn BatchSource) -> Result<Self> {
         let logs = model.evaluate_source(data, Evaluate::default())?;
         let loss = logs["loss"];
@@ -31,7 +31,7 @@ impl MeanScore {
         Ok(Self { loss, metrics })
     }
 
-    /// A metric by its name: `accuracy`.
+    /// Returns a metric by its name: `accuracy`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
     }

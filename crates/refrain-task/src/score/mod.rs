@@ -1,4 +1,4 @@
-//! How good a model is.
+//! Scores of models.
 
 mod confusion;
 mod mean;
@@ -11,17 +11,17 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// What a model comes to on data that it was not trained on.
+/// The score of a model on data that it was not trained on.
 ///
-/// Serialised, it is what a checkpoint keeps of it; use [`exact`](refrain_nn::checkpoint::exact) for its floats.
+/// Checkpoints store its serialized form; use [`exact`](refrain_nn::checkpoint::exact) for its floats.
 pub trait Score: Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned {
-    /// The loss: lower is better, and the epoch with the lowest is kept.
+    /// Returns the loss. Lower is better: the epoch with the lowest loss is kept.
     fn loss(&self) -> f64;
 
-    /// The metrics that an epoch reports with `val_` before their names, besides the loss.
+    /// Returns the metrics, in addition to the loss, that an epoch reports with the prefix `val_`.
     fn metrics(&self) -> Vec<(String, f64)>;
 
-    /// Its plain numbers by name, the loss included: what a model file and a log keep.
+    /// Returns its plain numbers by name, including the loss, for model files and logs.
     fn summary(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(fields)) => fields,
@@ -29,7 +29,7 @@ pub trait Score: Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned {
         }
     }
 
-    /// All of it, as `--json` prints it.
+    /// Returns everything that `--json` prints.
     fn details(&self) -> Map<String, Value> {
         self.summary()
     }

@@ -1,4 +1,4 @@
-//! The settings of training that every recipe has.
+//! The training settings that every recipe has.
 
 mod range;
 mod rate;
@@ -15,12 +15,13 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Average {
-    /// Those that are trained.
+    /// The trained parameters themselves.
     None,
-    /// A running mean of them, of which each step keeps [`TrainingSettings::average_momentum`].
+    /// An exponential moving average, of which each step keeps [`TrainingSettings::average_momentum`].
     Exponential,
-    /// The mean of all steps since the validation loss stopped improving: it starts after an epoch whose loss is
-    /// higher than the lowest of all epochs but the last [`TrainingSettings::patience`] ones (NT-ASGD, Merity et al. 2017).
+    /// The mean of all steps since the validation loss stopped improving. It starts after an epoch whose loss is
+    /// higher than the lowest loss of all epochs but the last [`TrainingSettings::patience`] (NT-ASGD, Merity et
+    /// al. 2017).
     Triggered,
 }
 
@@ -28,37 +29,37 @@ pub enum Average {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Passes over the data.
+    /// Passes over the training data.
     pub epochs: usize,
     /// Sequences in a batch. If `None`, the task chooses.
     pub batch: Option<usize>,
-    /// Batches whose gradients make one step of the optimiser.
+    /// Batches whose gradients are accumulated for one optimiser step.
     pub accumulate: usize,
-    /// The optimiser's name, with Keras's defaults.
+    /// The optimiser's name. Its other settings are Keras's defaults.
     pub optimizer: String,
-    /// The learning rate, before its schedule.
+    /// The base learning rate, before the schedule.
     pub learning_rate: f64,
     /// How the learning rate changes over the run.
     pub schedule: RateSchedule,
-    /// What the schedules `step` and `plateau` multiply the rate by.
+    /// The factor by which the schedules `step` and `plateau` multiply the rate.
     pub decay: f64,
-    /// Epochs before the schedule `step` begins.
+    /// Epochs before the schedule `step` starts.
     pub decay_after: usize,
-    /// Decoupled decay of the weights.
+    /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// The global norm that gradients are clipped to; 0 for none.
+    /// The global norm to which gradients are clipped; 0: no clipping.
     pub clip: f64,
     /// Which parameters are validated and kept.
     pub average: Average,
     /// How much of an exponential average each step keeps.
     pub average_momentum: f64,
-    /// Epochs without a lower validation loss that trigger an average.
+    /// Epochs without a lower validation loss after which a triggered average starts.
     pub patience: usize,
-    /// Epochs without a lower validation loss after which training stops. If `None`, it never does.
+    /// Epochs without a lower validation loss after which training stops. If `None`, it does not stop early.
     pub early_stopping: Option<usize>,
-    /// Share of the data that is held out for validation.
+    /// Share of the data held out for validation.
     pub validation: f64,
-    /// Seed of the initial weights, of dropout, and of every other draw.
+    /// Seed of the initial weights, of dropout, and of all other random numbers.
     pub seed: u64,
 }
 
@@ -89,7 +90,7 @@ impl TrainingSettings {
     /// Checks every setting against its range.
     ///
     /// # Errors
-    /// [`Error::Option`] for the first that is outside.
+    /// [`Error::Option`] for the first setting that is out of range.
     pub fn check(&self) -> Result<()> {
         for (option, value) in [
             ("epochs", self.epochs),
@@ -109,12 +110,12 @@ impl TrainingSettings {
         self.optimizer(1).map(|_| ())
     }
 
-    /// Checks that nothing waits for a validation loss, in a run without validation.
+    /// Checks that no setting depends on a validation loss, for a run without validation.
     ///
     /// # Errors
-    /// [`Error::Option`] for the first setting that does.
+    /// [`Error::Option`] for the first setting that depends on it.
     pub fn check_without_validation(&self) -> Result<()> {
-        let expected = "a share or a file to validate on: it acts when the validation loss stops falling";
+        let expected = "validation data (a share or a file), because it depends on the validation loss";
         let wrong = |option, got: String| Err(Error::Option { option, got, expected });
         if self.average == Average::Triggered {
             return wrong("average", "triggered without validation".to_owned());
@@ -128,7 +129,7 @@ impl TrainingSettings {
         }
     }
 
-    /// The average as [`Fit`](refrain_nn::Fit) takes it.
+    /// Returns the average in the form that [`Fit`](refrain_nn::Fit) takes.
     pub(crate) fn parameter_average(&self) -> ParameterAverage {
         match self.average {
             Average::None => ParameterAverage::None,
@@ -137,7 +138,7 @@ impl TrainingSettings {
         }
     }
 
-    /// Whether training ends after epochs with these validation losses.
+    /// Returns whether training stops early after epochs with these validation losses.
     pub(crate) fn stops_after(&self, val_losses: &[f64]) -> bool {
         let Some(patience) = self.early_stopping else { return false };
         let mut best = f64::INFINITY;
@@ -150,9 +151,9 @@ impl TrainingSettings {
     }
 }
 
-/// A recipe in which the settings of a group `S` stood among the others, with those in a field of their own.
+/// Moves the settings of a group `S` in a flat recipe into a field of their own.
 ///
-/// Recipes in files of earlier versions were flat.
+/// Recipes in files of earlier versions are flat.
 pub fn group_settings<S: Default + Serialize>(recipe: Value, field: &str) -> Value {
     let Value::Object(flat) = recipe else { return recipe };
     if flat.contains_key(field) {
@@ -203,7 +204,7 @@ mod tests {
             TrainingSettings { early_stopping: Some(3), ..default() },
         ] {
             let error = settings.check_without_validation().unwrap_err().to_string();
-            assert!(error.contains("without validation; expected a share or a file"), "{error}");
+            assert!(error.contains("without validation; expected validation data"), "{error}");
         }
     }
 

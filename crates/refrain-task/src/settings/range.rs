@@ -1,4 +1,4 @@
-//! The values that a setting can take.
+//! The ranges of numeric settings.
 
 use crate::error::{Error, Result};
 
@@ -9,28 +9,28 @@ use crate::error::{Error, Result};
 ///
 /// assert!(Range::SHARE.contains(0.0) && !Range::SHARE.contains(1.0));
 /// let error = Range::SHARE.check("dropout", 1.5).unwrap_err();
-/// assert_eq!(error.to_string(), "dropout is 1.5; expected a number from 0 and below 1");
+/// assert_eq!(error.to_string(), "dropout is 1.5; expected a number of at least 0 and below 1");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
     from: f64,
     to: f64,
-    /// Whether `to` belongs to it.
+    /// Whether `to` is included.
     closed: bool,
     expected: &'static str,
 }
 
 impl Range {
-    /// From 1: for counts.
+    /// At least 1, for counts.
     pub const COUNT: Range = Range::open(1.0, f64::INFINITY, "at least 1");
-    /// From 1 to 1024: layers on top of each other.
+    /// From 1 to 1024, for stacked layers.
     pub const LAYERS: Range = Range { from: 1.0, to: 1024.0, closed: true, expected: "from 1 to 1024" };
-    /// 0 and above.
+    /// At least 0.
     pub const NOT_NEGATIVE: Range = Range::open(0.0, f64::INFINITY, "a number of at least 0");
     /// Above 0.
     pub const POSITIVE: Range = Range::open(f64::MIN_POSITIVE, f64::INFINITY, "a number above 0");
-    /// From 0 and below 1.
-    pub const SHARE: Range = Range::open(0.0, 1.0, "a number from 0 and below 1");
+    /// From 0 to below 1.
+    pub const SHARE: Range = Range::open(0.0, 1.0, "a number of at least 0 and below 1");
     /// Above 0 and at most 1.
     pub const FACTOR: Range =
         Range { from: f64::MIN_POSITIVE, to: 1.0, closed: true, expected: "a number above 0 and at most 1" };
@@ -39,12 +39,12 @@ impl Range {
         Self { from, to, closed: false, expected }
     }
 
-    /// Whether it contains a number. No range contains infinity or what is not a number.
+    /// Returns whether the range contains a number. No range contains infinity or NaN.
     pub fn contains(&self, value: f64) -> bool {
         value >= self.from && (value < self.to || self.closed && value == self.to)
     }
 
-    /// The range in words: `a number above 0`.
+    /// Returns the range in words: `a number above 0`.
     pub fn expected(&self) -> &'static str {
         self.expected
     }

@@ -1,4 +1,4 @@
-//! The optimiser, and its learning rate over a run.
+//! The optimiser, and its learning rate schedule.
 
 use super::TrainingSettings;
 use crate::error::{Error, Result};
@@ -12,35 +12,35 @@ use serde::{Deserialize, Serialize};
 pub enum RateSchedule {
     /// The rate stays constant.
     Constant,
-    /// It rises over the first 2 % of the steps, then falls as a half cosine to 1 % at the end.
+    /// It rises over the first 2 % of the steps, then falls along a half cosine to 1 % at the end.
     Cosine,
-    /// It falls by the same factor each step, to 1 % at the end.
+    /// It falls exponentially, step by step, to 1 % at the end.
     Exponential,
-    /// It stays for [`TrainingSettings::decay_after`] epochs, then is multiplied by [`TrainingSettings::decay`] at
-    /// each epoch.
+    /// It stays constant for [`TrainingSettings::decay_after`] epochs, then is multiplied by
+    /// [`TrainingSettings::decay`] at each epoch.
     Step,
     /// It is multiplied by [`TrainingSettings::decay`] after each epoch whose validation loss is not lower than all
-    /// before.
+    /// previous ones.
     Plateau,
 }
 
-/// Share of the learning rate that a falling schedule ends with.
+/// Final learning rate of a falling schedule, as a share of the base rate.
 const FINAL_RATE: f64 = 0.01;
 /// Share of the steps over which the cosine schedule warms up.
 const WARM_UP: f64 = 0.02;
 
 impl RateSchedule {
-    /// Whether it is stretched over the steps of the whole run.
+    /// Returns whether the schedule spans the steps of the whole run.
     pub(crate) fn depends_on_steps(self) -> bool {
         matches!(self, Self::Cosine | Self::Exponential)
     }
 
-    /// Whether it multiplies the rate by a factor of each epoch.
+    /// Returns whether the schedule multiplies the rate by a factor per epoch.
     pub(crate) fn depends_on_epochs(self) -> bool {
         matches!(self, Self::Step | Self::Plateau)
     }
 
-    /// The rate of each step of a run of `steps` steps, before what epochs multiply it by.
+    /// Returns the rate of each step of a run of `steps` steps, before the factor per epoch.
     fn within(self, rate: f64, steps: u64) -> Schedule {
         match self {
             Self::Constant | Self::Step | Self::Plateau => Schedule::from(rate),
@@ -65,10 +65,10 @@ impl RateSchedule {
 }
 
 impl TrainingSettings {
-    /// The optimiser of a run of `steps` optimiser steps.
+    /// Builds the optimiser for a run of `steps` optimiser steps.
     ///
     /// # Errors
-    /// If its name is unknown or a setting is out of range.
+    /// If the optimiser's name is unknown or a setting is out of range.
     pub fn optimizer(&self, steps: u64) -> Result<Optimizer> {
         let expected = "sgd, rmsprop, adagrad, adadelta, adam, adamw, adamax or nadam";
         let unknown = || Error::option("optimizer", &self.optimizer, expected);
@@ -84,8 +84,7 @@ impl TrainingSettings {
         Ok(optimizer)
     }
 
-    /// What the learning rate of an epoch, counted from 1, is multiplied by. `val_losses` are those of the epochs
-    /// before.
+    /// Returns the learning rate factor of an epoch, counted from 1. `val_losses` are those of the previous epochs.
     pub fn epoch_factor(&self, epoch: usize, val_losses: &[f64]) -> f64 {
         let falls = match self.schedule {
             RateSchedule::Step => epoch.saturating_sub(self.decay_after),

@@ -1,4 +1,4 @@
-//! What tells whether a resumed run has the same data.
+//! Fingerprints, which tell whether a resumed run has the same data.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,23 +7,23 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprints {
-    /// Of the training data.
+    /// The training data's fingerprint.
     pub training: String,
-    /// Of the validation data, if there is any.
+    /// The validation data's fingerprint, if there is any.
     pub validation: Option<String>,
-    /// Of the test data, if there is any.
+    /// The test data's fingerprint, if there is any.
     pub test: Option<String>,
 }
 
 impl Fingerprints {
-    /// Of what is learned, with nothing to validate or to test on.
+    /// Creates the fingerprints of a run without validation and test data.
     pub fn of_training(training: impl Into<String>) -> Self {
         Self { training: training.into(), validation: None, test: None }
     }
 }
 
-/// A fingerprint of bytes (FNV-1a, 64 bits). They may come in parts; where one part ends does not show, so whatever
-/// separates two records is to be added too.
+/// A fingerprint of bytes (FNV-1a, 64 bits). Bytes may be added in parts. Part boundaries do not matter, so add the
+/// separators between records too.
 ///
 /// ```
 /// use refrain_task::Fingerprint;
@@ -45,20 +45,20 @@ impl Default for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of texts, one after the other.
+    /// Returns the fingerprint of texts, one after the other.
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut fingerprint = Self::default();
         texts.into_iter().for_each(|text| fingerprint.add(text.as_bytes()));
         fingerprint
     }
 
-    /// Adds bytes to those before.
+    /// Adds bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         self.0 = bytes.iter().fold(self.0, step);
     }
 
-    /// Returns it as a number.
+    /// Returns the fingerprint as a number.
     pub fn value(self) -> u64 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! What an application tells the library of itself, and its trained model.
+//! What an application implements, and its trained model.
 
 mod fingerprint;
 mod model;
@@ -22,63 +22,65 @@ use std::fmt;
 
 /// A kind of model that can be trained, and the data to train it on.
 ///
-/// The functions without `self` say what such a model is: its network, its loss, what it takes. The methods are of the
-/// data of one run. From these, [`TrainingRun`](crate::TrainingRun) makes training with validation, the best epoch,
-/// early stopping, checkpoints, resuming and a limit of memory, and [`TaskModel`] makes the model's file.
+/// The functions without `self` describe the kind of model: its network, its loss, its memory. The methods describe
+/// the data of one run. [`TrainingRun`](crate::TrainingRun) uses them to train with validation, the best epoch,
+/// early stopping, checkpoints, resuming and a memory limit, and [`TaskModel`] to read and write the model file.
 pub trait Task: Sized {
     /// The task's name in files and on the command line: `text`.
     const NAME: &'static str;
-    /// What a model of it is, for errors: `a language model`.
+    /// The model's title in error messages: `a language model`.
     const TITLE: &'static str;
-    /// What is counted and whose speed is reported.
+    /// The unit that is counted and in which speed is reported.
     const UNIT: Unit;
-    /// What is reported besides the loss, in the order of columns.
+    /// The metrics reported in addition to the loss, in column order.
     const METRICS: &'static [MetricInfo];
 
-    /// Everything that decides a trained model, besides the data.
+    /// Everything that determines a trained model, apart from the data.
     type Recipe: Recipe;
-    /// All that running a trained model needs besides its network: a vocabulary, labels, a scaler. It is written as a
-    /// JSON object, in which the field `task` is taken.
+    /// Everything that running a trained model needs in addition to its network, such as a vocabulary, labels or a
+    /// scaler. It is written as a JSON object, in which the field `task` is reserved.
     type Assets: Clone + fmt::Debug + Serialize + DeserializeOwned;
-    /// All that the network and a run's memory depend on, besides the recipe.
+    /// Everything that the network and a run's memory depend on, apart from the recipe.
     type Sizes: Clone + fmt::Debug + Serialize + DeserializeOwned;
-    /// What a model comes to on data.
+    /// The score of a model on data.
     type Score: Score;
-    /// A trained model. [`TaskModel<Self>`](TaskModel) itself, or a type of the application's own around it.
+    /// A trained model: [`TaskModel<Self>`](TaskModel) itself, or the application's own type around it.
     type Model: From<TaskModel<Self>>;
 
-    /// The untrained network and its outputs. A pure function: it is asked for a run, for its memory, and for smaller
-    /// recipes that fit.
+    /// Builds the untrained network and its outputs. It must be a pure function: it is called for a run, for its
+    /// memory, and for smaller recipes that fit.
     ///
     /// # Errors
     /// If a setting does not fit the sizes.
     fn network(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Result<(Network, Vec<Tensor>)>;
 
-    /// What training lowers, and what it reports.
+    /// Returns the loss and the metrics.
     fn objective(recipe: &Self::Recipe) -> Objective;
 
-    /// Whether metrics are computed while a model is trained. By default they are; those of validation always are.
+    /// Returns whether metrics are computed during training. The default is `true`. Validation metrics are always
+    /// computed.
     fn has_training_metrics(_model: &Model) -> bool {
         true
     }
 
-    /// Checks that assets, which may come from a stranger's file, fit their network. By default anything fits.
+    /// Checks that the assets, which may come from an untrusted file, fit their network. The default accepts
+    /// anything.
     ///
     /// # Errors
-    /// The reason why they do not.
+    /// The reason why they do not fit.
     fn check_assets(_assets: &Self::Assets, _model: &mut Model) -> std::result::Result<(), String> {
         Ok(())
     }
 
-    /// The largest batches that a run trains on and scores, for its memory.
+    /// Returns the largest batches that a run trains on and scores, to compute its memory.
     fn memory_uses(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Vec<MemoryUse>;
 
-    /// What a run keeps in memory besides, in bytes by name. By default nothing.
+    /// Returns what else a run keeps in memory, in bytes by name. The default is nothing.
     fn kept_in_memory(_sizes: &Self::Sizes) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
 
-    /// Settings to turn down when memory is short. By default none.
+    /// Returns the settings to lower when memory is short. The default is none.
     fn reducible_settings(
         _recipe: &Self::Recipe,
         _sizes: &Self::Sizes,
@@ -86,25 +88,25 @@ pub trait Task: Sized {
         Vec::new()
     }
 
-    /// The sizes that the same data has with another recipe. By default the same.
+    /// Returns the sizes that the same data has with another recipe. The default is the same sizes.
     fn sizes_with(_recipe: &Self::Recipe, sizes: &Self::Sizes) -> Self::Sizes {
         sizes.clone()
     }
 
-    /// What running a trained model takes at a time.
+    /// Returns the largest batch that running a trained model uses.
     fn use_to_run(assets: &Self::Assets) -> MemoryUse;
 
-    /// The batch and the steps of the largest training batch, to be shown.
+    /// Returns the batch size and the steps of the largest training batch, for display.
     fn largest_batch(recipe: &Self::Recipe, sizes: &Self::Sizes) -> (usize, usize) {
         Self::memory_uses(recipe, sizes).first().map_or((0, 0), |largest| (largest.lanes, largest.steps))
     }
 
-    /// What is worth knowing of a model's assets. By default nothing.
+    /// Describes a model's assets. The default is empty.
     fn describe(_assets: &Self::Assets) -> Description {
         Description::default()
     }
 
-    /// The sizes of a run as a model file of an earlier version recorded them. By default they are not known.
+    /// Reads the sizes of a run from a model file of an earlier version. By default they are unknown.
     fn sizes_of_old_record(
         _record: &Value,
         _recipe: &Self::Recipe,
@@ -113,22 +115,22 @@ pub trait Task: Sized {
         None
     }
 
-    /// What running the trained model will need.
+    /// Returns what running the trained model will need.
     fn assets(&self) -> &Self::Assets;
 
-    /// The sizes of the data.
+    /// Returns the sizes of the data.
     fn sizes(&self) -> Self::Sizes;
 
-    /// What tells whether a resumed run has the same data.
+    /// Returns the fingerprints that tell whether a resumed run has the same data.
     fn fingerprints(&self) -> Fingerprints;
 
-    /// The batches to train on.
+    /// Returns the training batches.
     ///
     /// # Errors
     /// If a setting does not fit the data.
     fn batches<'a>(&'a self, recipe: &'a Self::Recipe) -> Result<Box<dyn BatchSource + 'a>>;
 
-    /// Scores a compiled model on one part of the data, which [`Task::fingerprints`] says there is.
+    /// Scores a compiled model on one part of the data, which must be present in [`Task::fingerprints`].
     ///
     /// # Errors
     /// If the data cannot be read.
@@ -138,35 +140,35 @@ pub trait Task: Sized {
 /// A part of the data that is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
-    /// After each epoch.
+    /// Scored after each epoch.
     Validation,
-    /// Once, with the finished model.
+    /// Scored once, with the finished model.
     Test,
 }
 
-/// How a network is compiled.
+/// The loss and the metrics that a network is compiled with.
 #[derive(Debug, Clone)]
 pub struct Objective {
-    /// What training lowers.
+    /// The loss that training minimises.
     pub loss: Loss,
-    /// What is reported besides.
+    /// The metrics reported in addition.
     pub metrics: Vec<Metric>,
-    /// What the gradient is of.
+    /// How the loss of a batch is reduced.
     pub reduction: Reduction,
 }
 
 impl Objective {
-    /// The mean of a loss, and what is reported besides.
+    /// Creates an objective with the mean of a loss, and metrics.
     pub fn new(loss: Loss, metrics: impl IntoIterator<Item = Metric>) -> Self {
         Self { loss, metrics: metrics.into_iter().collect(), reduction: Reduction::Mean }
     }
 }
 
-/// What is worth knowing of a model's assets.
+/// A description of a model's assets.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
-    /// By name, for `--json`.
+    /// The fields for `--json`, by name.
     pub fields: Map<String, Value>,
-    /// In lines, for a person.
+    /// The lines for a person.
     pub lines: Vec<String>,
 }

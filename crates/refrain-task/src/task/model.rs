@@ -1,4 +1,4 @@
-//! A trained model with all that running it needs, and its file.
+//! A trained model with its assets, and its file.
 
 use super::{Description, Fingerprint, Fingerprints, Task};
 use crate::error::{Error, Result};
@@ -11,10 +11,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// The name of the task in a model file.
+/// The field for the task's name in a model file.
 const TASK: &str = "task";
 
-/// A trained model of a task: a network with its assets, and what its file says of its training.
+/// A trained model of a task: a network, its assets, and the record of its training.
 pub struct TaskModel<T: Task> {
     model: Model,
     assets: T::Assets,
@@ -22,7 +22,7 @@ pub struct TaskModel<T: Task> {
     task: PhantomData<fn() -> T>,
 }
 
-/// What a model file says of its training: the same names for every task.
+/// The training record of a model file, with the same field names for every task.
 #[derive(Debug, Serialize)]
 pub(crate) struct Record<'a, T: Task> {
     pub(crate) recipe: &'a T::Recipe,
@@ -30,7 +30,7 @@ pub(crate) struct Record<'a, T: Task> {
     pub(crate) sizes: &'a T::Sizes,
     pub(crate) epochs: usize,
     pub(crate) best_epoch: usize,
-    /// Of the validation data.
+    /// Scores on the validation data.
     pub(crate) metrics: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) test: Option<Map<String, Value>>,
@@ -41,22 +41,22 @@ impl<T: Task> TaskModel<T> {
         Self { model, assets, training, task: PhantomData }
     }
 
-    /// The network.
+    /// Returns the network.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The network, to be run.
+    /// Returns the network, mutably, to run it.
     pub fn model_mut(&mut self) -> &mut Model {
         &mut self.model
     }
 
-    /// What running it needs besides the network.
+    /// Returns what running it needs in addition to the network.
     pub fn assets(&self) -> &T::Assets {
         &self.assets
     }
 
-    /// The network to be run, and what running it needs.
+    /// Returns the network, mutably, and its assets.
     pub fn parts_mut(&mut self) -> (&mut Model, &T::Assets) {
         (&mut self.model, &self.assets)
     }
@@ -65,7 +65,7 @@ impl<T: Task> TaskModel<T> {
         (self.model, self.assets)
     }
 
-    /// How it was trained, if its file says so.
+    /// Returns the training record, if the model file has one.
     pub fn training(&self) -> Option<&Value> {
         self.training.as_ref()
     }
@@ -74,7 +74,7 @@ impl<T: Task> TaskModel<T> {
         self.training = Some(training);
     }
 
-    /// The recipe that it was trained with, if its file says so and this version knows all its settings.
+    /// Returns the recipe that it was trained with, if the file records it and this version knows all its settings.
     pub fn recipe(&self) -> Option<T::Recipe> {
         let recipe = self.training.as_ref()?.get("recipe")?.clone();
         serde_json::from_value(T::Recipe::of_earlier_version(recipe)).ok()
@@ -87,10 +87,11 @@ impl<T: Task> TaskModel<T> {
         fingerprint
     }
 
-    /// Copies a model in training, so that the copy can be run without disturbing it: without dropout, not compiled.
+    /// Copies a model in training so that the copy can be run without disturbing it. The copy has no dropout and is
+    /// not compiled.
     ///
     /// # Errors
-    /// If a layer is not one of this library's.
+    /// If a layer is not from this library.
     pub fn without_dropout(model: &Model, assets: &T::Assets) -> Result<Self> {
         Ok(Self::new(model.without_dropout()?, assets.clone(), None))
     }
@@ -98,12 +99,12 @@ impl<T: Task> TaskModel<T> {
     /// Writes the model file.
     ///
     /// # Errors
-    /// If it cannot be written; an existing file is then as it was.
+    /// If the file cannot be written. An existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(file::save(path.as_ref(), &self.model, Some(&self.task_json()?), self.training.as_ref())?)
     }
 
-    /// The assets under the task's name.
+    /// Returns the assets with the task's name.
     fn task_json(&self) -> Result<Value> {
         let mut task = assets_json(T::NAME, &self.assets)?;
         task.insert(TASK.to_owned(), T::NAME.into());
@@ -113,12 +114,12 @@ impl<T: Task> TaskModel<T> {
     /// Reads a model file.
     ///
     /// # Errors
-    /// If it cannot be read, or holds another kind of model.
+    /// If the file cannot be read or holds another kind of model.
     pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Self> {
         Self::from_file(file::load(path.as_ref(), engine)?)
     }
 
-    /// Takes over a model file that was read already.
+    /// Builds the model from a file that is already read.
     ///
     /// # Errors
     /// [`Error::WrongModel`] if it holds another kind of model, or assets that do not fit its network.
@@ -127,12 +128,12 @@ impl<T: Task> TaskModel<T> {
         let (name, assets) = match file.task {
             Some(Value::Object(mut task)) => (task.remove(TASK), task),
             Some(_) => return Err(wrong("its task is not a JSON object".to_owned())),
-            None => return Err(wrong("its file names no task".to_owned())),
+            None => return Err(wrong("the file names no task".to_owned())),
         };
         match name.as_ref().and_then(Value::as_str) {
             Some(name) if name == T::NAME => {}
             Some(name) => return Err(wrong(format!("its task is `{name}`, not `{}`", T::NAME))),
-            None => return Err(wrong("its file names no task".to_owned())),
+            None => return Err(wrong("the file names no task".to_owned())),
         }
         let assets = parse_assets::<T>(assets).map_err(|e| wrong(format!("its task cannot be read: {e}")))?;
         let mut model = file.model;
@@ -140,26 +141,26 @@ impl<T: Task> TaskModel<T> {
         Ok(Self::new(model, assets, file.training))
     }
 
-    /// What running it takes: one sequence at a time.
+    /// Returns the memory needed to run it on one sequence at a time.
     pub fn memory_to_run(&self) -> Memory {
         self.model.memory(&[T::use_to_run(&self.assets)])
     }
 
-    /// What is worth knowing of its assets.
+    /// Describes the assets.
     pub fn describe(&self) -> Description {
         T::describe(&self.assets)
     }
 }
 
-/// Returns the task that a model file names; `None` for a bare network.
+/// Returns the task named in a model file; `None` for a bare network.
 pub fn task_of(file: &ModelFile) -> Option<&str> {
     file.task.as_ref()?.get(TASK)?.as_str()
 }
 
-/// Returns the assets as they stand in files, which must have room for the task's name.
+/// Returns the assets as stored in files, where the field for the task's name must be free.
 ///
 /// # Errors
-/// [`Error::Assets`] if they cannot stand there.
+/// [`Error::Assets`] if they cannot be stored.
 pub(crate) fn assets_json(task: &'static str, assets: &impl Serialize) -> Result<Map<String, Value>> {
     let wrong = |problem| Err(Error::Assets { task, problem });
     match serde_json::to_value(assets).map_err(|e| Error::Task(e.into()))? {
@@ -172,7 +173,7 @@ pub(crate) fn assets_json(task: &'static str, assets: &impl Serialize) -> Result
     }
 }
 
-/// Reads them back. Assets without a field stand in a file as an empty object.
+/// Parses stored assets. Assets without fields are stored as an empty object.
 pub(crate) fn parse_assets<T: Task>(assets: Map<String, Value>) -> serde_json::Result<T::Assets> {
     if assets.is_empty()
         && let Ok(nothing) = serde_json::from_value(Value::Null)

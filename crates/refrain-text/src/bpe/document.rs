@@ -1,4 +1,4 @@
-//! The vocabulary as Hugging Face's `tokenizer.json`.
+//! The vocabulary in Hugging Face's `tokenizer.json` format.
 
 use super::BpeVocab;
 use crate::error::{Error, Result};
@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 use tokenizers::models::bpe::{BPE, Vocab};
 
-/// Characters of a wrong entry that an error shows.
+/// The most characters of an invalid entry that an error shows.
 const SHOWN: usize = 40;
 
-/// The document without its tables. A document that says anything else would encode texts in another way.
+/// Returns the document without its tables. A document that differs from it would encode texts differently.
 fn frame() -> Map<String, Value> {
     let document = json!({
         "version": "1.0",
@@ -39,12 +39,12 @@ fn frame() -> Map<String, Value> {
     });
     match document {
         Value::Object(parts) => parts,
-        _ => unreachable!("an object stands above"),
+        _ => unreachable!("an object is built above"),
     }
 }
 
-/// GPT-2's alphabet: a visible character for each byte. Bytes that are visible in Latin-1 are themselves, the others
-/// follow from U+0100 on.
+/// Returns GPT-2's byte alphabet: a visible character for each byte. Bytes that are visible in Latin-1 are
+/// themselves; the others start at U+0100.
 pub(super) fn alphabet() -> [char; 256] {
     let mut others = 0x100..;
     std::array::from_fn(|byte| match byte {
@@ -54,7 +54,7 @@ pub(super) fn alphabet() -> [char; 256] {
 }
 
 impl BpeVocab {
-    /// The vocabulary as a `tokenizer.json`, which Hugging Face's libraries read.
+    /// Returns the vocabulary as a `tokenizer.json`, which Hugging Face's libraries can read.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(&Value::from(self.clone())).expect("a JSON value can be written") + "\n"
     }
@@ -63,8 +63,8 @@ impl BpeVocab {
     ///
     /// # Errors
     ///
-    /// [`Error::BpeJson`] where it is another kind of tokenizer or no tokenizer at all, [`Error::Vocabulary`] where
-    /// its tables contradict each other.
+    /// [`Error::BpeJson`] if it is another kind of tokenizer or not a tokenizer, [`Error::Vocabulary`] if its
+    /// tables are inconsistent.
     pub fn from_json(json: &str) -> Result<Self> {
         let document: Value = serde_json::from_str(json)
             .map_err(|e| Error::BpeJson { part: "the document".to_owned(), got: e.to_string() })?;
@@ -86,7 +86,9 @@ impl BpeVocab {
                 return Err(damaged(position, text, "a token cannot be empty"));
             }
             let bytes: Option<Vec<u8>> = text.chars().map(|c| bytes_of.get(&c).copied()).collect();
-            tokens.push(bytes.ok_or_else(|| damaged(position, text, "it is not spelt in bytes"))?);
+            tokens.push(
+                bytes.ok_or_else(|| damaged(position, text, "it is not written in the byte alphabet"))?,
+            );
         }
         let Value::Array(stored) = merges else {
             return Err(foreign("model.merges", &merges));
@@ -100,17 +102,17 @@ impl BpeVocab {
             let id = |text: &str| ids.get(text).copied().filter(|&id| id != Self::UNKNOWN);
             let whole = left.clone() + &right;
             let (Some(a), Some(b), Some(c)) = (id(&left), id(&right), id(&whole)) else {
-                return Err(damaged(position, &whole, "a merge of what is not in the vocabulary"));
+                return Err(damaged(position, &whole, "the merge has a token that is not in the vocabulary"));
             };
             if !seen.insert((a, b)) {
-                return Err(damaged(position, &whole, "the merge stands there twice"));
+                return Err(damaged(position, &whole, "the merge appears twice"));
             }
             made[c as usize] = true;
             merges.push((a, b));
             pairs.push((left, right));
         }
         if let Some(position) = (Self::MIN_SIZE..texts.len()).find(|&id| !made[id]) {
-            return Err(damaged(position, &texts[position], "no merge makes it"));
+            return Err(damaged(position, &texts[position], "no merge produces it"));
         }
         let vocab: Vocab = (0..).zip(&texts).map(|(id, text)| (text.clone(), id)).collect();
         let model = BPE::builder().vocab_and_merges(vocab, pairs).build();
@@ -119,7 +121,7 @@ impl BpeVocab {
     }
 }
 
-/// The tokens by id: all ids from 0 on, first the unknown token, then the bytes in order of their characters.
+/// Returns the tokens by id: all ids from 0, first the unknown token, then the bytes in order of their characters.
 fn texts(vocab: Value) -> Result<Vec<String>> {
     let Value::Object(entries) = vocab else {
         return Err(foreign("model.vocab", &vocab));
@@ -140,7 +142,7 @@ fn texts(vocab: Value) -> Result<Vec<String>> {
     first.sort_unstable();
     let expected = std::iter::once(BpeVocab::UNKNOWN_TEXT.to_owned()).chain(first.map(String::from));
     if let Some(position) = texts.iter().zip(expected).position(|(got, expected)| *got != expected) {
-        return Err(damaged(position, &texts[position], "<unk> and the 256 bytes come first, in order"));
+        return Err(damaged(position, &texts[position], "<unk> and the 256 bytes must come first, in order"));
     }
     Ok(texts)
 }

@@ -1,4 +1,4 @@
-//! The vocabulary of a subword language model: byte-pair encoding.
+//! The subword vocabulary of language models: byte-pair encoding.
 
 mod document;
 mod pieces;
@@ -16,10 +16,10 @@ use tokenizers::{AddedToken, Model};
 /// The options of a [`BpeVocab`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpeOptions {
-    /// At most this many ids: the unknown one, the 256 bytes, and what is merged of them. A short text has fewer.
+    /// The maximum number of ids: the unknown one, the 256 bytes, and merged tokens. A short text gives fewer.
     /// Default: 8,000.
     pub vocab_size: usize,
-    /// Pairs seen less often are not merged. Default: 2.
+    /// Pairs that occur less often are not merged. Default: 2.
     pub min_frequency: u64,
 }
 
@@ -29,13 +29,13 @@ impl Default for BpeOptions {
     }
 }
 
-/// Pieces of words, each with an id: byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019).
+/// Subwords, each with an id: byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019).
 ///
-/// A text is cut at blanks, marks and line breaks as GPT-2 does it. Training begins with the 256 bytes and merges the
-/// pair of neighbours that is seen most often, again and again; encoding does the same merges in the same order. So
-/// no text is unknown, and every text comes back exactly: id 0, which is the unknown one in Refrain's other
-/// vocabularies, is never made. No piece reaches over a line break, so a text may be cut after its line breaks
-/// without changing a token.
+/// A text is split at spaces, punctuation and line breaks as in GPT-2. Training starts with the 256 bytes and
+/// repeatedly merges the most frequent pair of neighbours; encoding applies the same merges in the same order. So
+/// no text is unknown, and every text is decoded exactly. Id 0, the unknown id of Refrain's other vocabularies, is
+/// never produced. No token spans a line break, so a text can be cut after its line breaks without changing a
+/// token.
 ///
 /// It is stored as Hugging Face's `tokenizer.json`.
 ///
@@ -54,7 +54,7 @@ impl Default for BpeOptions {
 pub struct BpeVocab {
     /// The bytes of each id.
     tokens: Vec<Vec<u8>>,
-    /// In the order they are done in.
+    /// In the order in which they are applied.
     merges: Vec<(u32, u32)>,
     model: BPE,
 }
@@ -66,22 +66,22 @@ impl PartialEq for BpeVocab {
 }
 
 impl BpeVocab {
-    /// The id that no text has.
+    /// The unknown id, which no text contains.
     pub const UNKNOWN: u32 = 0;
-    /// Its text.
+    /// The text of the unknown id.
     pub const UNKNOWN_TEXT: &str = "<unk>";
-    /// The unknown id and the bytes.
+    /// The smallest vocabulary: the unknown id and the bytes.
     pub const MIN_SIZE: usize = 257;
-    /// The largest vocabulary that is made or read: four times what any published model has.
+    /// The largest vocabulary that is built or read: four times that of any published model.
     pub const MAX_SIZE: usize = 1 << 20;
 
-    /// The vocabulary of a text that comes in chunks, cut after line breaks; only the number of times that each word
-    /// is seen is kept of them. The same text gives the same vocabulary, however it is cut.
+    /// Builds the vocabulary of a text in chunks, cut after line breaks. Only the count of each word is kept in
+    /// memory. The same text gives the same vocabulary, however it is cut.
     ///
     /// # Errors
     ///
-    /// An error about an option for a `vocab_size` outside [`MIN_SIZE`](Self::MIN_SIZE) to [`MAX_SIZE`](Self::MAX_SIZE) or a
-    /// `min_frequency` of 0, and a chunk's own error.
+    /// An error about an option if `vocab_size` is not from [`MIN_SIZE`](Self::MIN_SIZE) to
+    /// [`MAX_SIZE`](Self::MAX_SIZE) or `min_frequency` is 0, and a chunk's own error.
     pub fn train<I, S>(chunks: I, options: &BpeOptions) -> Result<Self>
     where
         I: IntoIterator<Item = Result<S>>,
@@ -112,22 +112,22 @@ impl BpeVocab {
             .build();
         let mut model = BPE::default();
         let counts = counts.into_iter().map(|(piece, count)| (piece.into(), count)).collect();
-        trainer.do_train(&counts, &mut model).expect("the trainer has no way to fail");
+        trainer.do_train(&counts, &mut model).expect("the trainer cannot fail");
         Self::from_trained(&model)
     }
 
-    /// The number of ids, the unknown one included.
+    /// Returns the number of ids, including the unknown one.
     pub fn vocab_size(&self) -> usize {
         self.tokens.len()
     }
 
-    /// The bytes of an id, which need not be whole characters; `<unk>` for the unknown id, `None` for an id that the
-    /// vocabulary does not have.
+    /// Returns the bytes of an id, which need not be whole characters; `<unk>` for the unknown id, `None` for an id
+    /// outside the vocabulary.
     pub fn token(&self, id: u32) -> Option<&[u8]> {
         self.tokens.get(id as usize).map(Vec::as_slice)
     }
 
-    /// The ids of a text.
+    /// Returns the ids of a text.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         for_each_piece(text, |piece| {
@@ -137,11 +137,11 @@ impl BpeVocab {
         ids
     }
 
-    /// The text of some ids; bytes that are no UTF-8 are written as U+FFFD, as [`String::from_utf8_lossy`] does it.
+    /// Returns the text of some ids. Invalid UTF-8 becomes U+FFFD, as in [`String::from_utf8_lossy`].
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`] for an id that the vocabulary does not have.
+    /// [`Error::UnknownId`] for an id outside the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         let mut bytes = Vec::new();
         for (position, &id) in ids.iter().enumerate() {

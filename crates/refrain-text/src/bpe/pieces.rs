@@ -1,16 +1,16 @@
-//! A text as the pieces that no merge reaches over.
+//! Splitting a text into the pieces within which tokens are merged.
 
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
-/// GPT-2's alphabet of bytes spells the line feed so.
+/// The line feed in GPT-2's byte alphabet.
 const LINE_FEED: &str = "Ċ";
 
-/// The pieces of a text in GPT-2's alphabet of bytes, a character for each byte.
+/// Calls `each` with the pieces of a text in GPT-2's byte alphabet, one character per byte.
 ///
-/// Lines go one by one: what is held beside a line is many times its size, and GPT-2's expression may try another way
-/// at every blank of a run. Only where a line has about a million blanks side by side, the expression gives up; the
-/// rest of the line is one piece then.
+/// Lines are processed one by one: the working memory for a line is many times its size, and GPT-2's regular
+/// expression may backtrack at every space of a run. Only if a line has about a million consecutive spaces does the
+/// expression give up; the rest of the line is then one piece.
 pub(super) fn for_each_piece(text: &str, mut each: impl FnMut(&str)) {
     let cutter = ByteLevel::new(false, true, true);
     for (number, line) in text.split('\n').enumerate() {

@@ -11,7 +11,7 @@ static VOCAB: LazyLock<BpeVocab> = LazyLock::new(|| songbook(700));
 
 fn songbook(vocab_size: usize) -> BpeVocab {
     let options = BpeOptions { vocab_size, ..BpeOptions::default() };
-    BpeVocab::train([Ok(SONGBOOK)], &options).expect("the songbook can be learnt")
+    BpeVocab::train([Ok(SONGBOOK)], &options).expect("the songbook is valid training text")
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn a_text_may_be_learnt_line_by_line() -> Result<()> {
     Ok(())
 }
 
-/// Every table of hashes has its own random order, in a process as between processes, so a tie that is left to one
-/// shows here sooner or later.
+/// Every hash table has its own random order, even within a process, so a tie that depends on one shows up here
+/// sooner or later.
 #[test]
 fn the_same_text_gives_the_same_vocabulary_on_any_number_of_threads() {
     let alone = VOCAB.to_json();
@@ -89,9 +89,9 @@ fn the_same_text_gives_the_same_vocabulary_on_any_number_of_threads() {
     let ties: String = (0..3000u32).map(|i| format!("{:b} ", i.wrapping_mul(2_654_435_761) >> 20)).collect();
     let ties = ties.replace('0', "a").replace('1', "b");
     let learn = || BpeVocab::train([Ok(&ties)], &BpeOptions { vocab_size: 900, min_frequency: 1 });
-    let first = learn().expect("the text can be learnt");
+    let first = learn().expect("the text is valid");
     for _ in 0..8 {
-        assert!(learn().expect("the text can be learnt") == first);
+        assert!(learn().expect("the text is valid") == first);
     }
 }
 
@@ -120,7 +120,7 @@ fn what_is_written_is_read_and_is_what_hugging_face_reads() -> Result<()> {
     Ok(())
 }
 
-/// A document with one thing changed is refused, with a word of what it is.
+/// A document with one thing changed is rejected with a message that says what it is.
 #[test]
 fn other_tokenizers_and_damaged_ones_are_refused() {
     let whole: Value = serde_json::from_str(&VOCAB.to_json()).expect("JSON");
@@ -143,7 +143,7 @@ fn other_tokenizers_and_damaged_ones_are_refused() {
     refused(&|d| d["extra"] = json!(1), "extra is 1");
     refused(&|d| d["model"]["merges"] = Value::Null, "model.merges is null");
     refused(&|d| d["model"]["merges"][3] = json!("a b"), "model.merges[3]");
-    refused(&|d| d["model"]["merges"] = json!([]), "no merge makes it");
+    refused(&|d| d["model"]["merges"] = json!([]), "no merge produces it");
     refused(&|d| d["model"]["merges"][3] = d["model"]["merges"][2].clone(), "twice");
     refused(&|d| d["model"]["merges"][0] = json!(["q", "x"]), "not in the vocabulary");
     refused(&|d| d["model"]["merges"][0] = json!(["<unk>", "x"]), "not in the vocabulary");
@@ -163,8 +163,8 @@ fn other_tokenizers_and_damaged_ones_are_refused() {
         vocab.remove(&last);
         vocab.insert("中".repeat(100), json!(699));
     };
-    refused(&misspelt, "not spelt in bytes");
-    // A merge of nothing and nothing would make it.
+    refused(&misspelt, "not written in the byte alphabet");
+    // A merge of two empty tokens would produce it.
     let empty = |d: &mut Value| {
         d["model"]["vocab"][""] = json!(700);
         d["model"]["merges"].as_array_mut().expect("a list").push(json!(["", ""]));

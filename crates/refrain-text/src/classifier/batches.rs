@@ -1,4 +1,4 @@
-//! Labelled texts as batches of ids of any lengths.
+//! Labelled texts as batches of ids, each text with its own length.
 
 use super::examples::LabelledText;
 use crate::error::{Error, Result};
@@ -7,7 +7,7 @@ use refrain_nn::Error as NnError;
 use refrain_nn::data::{Arrays, Batch, BatchSource};
 use std::collections::BTreeMap;
 
-/// Texts with the places of their labels.
+/// Texts with the indices of their labels.
 #[derive(Debug)]
 pub struct Examples {
     pub(super) texts: Encoded,
@@ -18,12 +18,12 @@ impl Examples {
     /// Encodes texts.
     ///
     /// # Errors
-    /// If a text has no ids, or a label that is not among `labels`.
+    /// If a text has no ids, or its label is not among `labels`.
     pub(super) fn new(examples: &[LabelledText], assets: &LabelAssets) -> Result<Self> {
         let LabelAssets { labels, max_length, codec } = assets;
         let texts = Encoded::new(examples.iter().map(|e| e.text.as_str()), codec, *max_length)?;
         let place = |example: &LabelledText| match labels.binary_search(&example.label) {
-            // A model's labels are fewer than its 32-bit ids.
+            // The number of labels fits 32 bits.
             Ok(at) => Ok(at as u32),
             Err(_) => Err(Error::UnknownLabel { label: example.label.clone(), known: labels.clone() }),
         };
@@ -31,8 +31,8 @@ impl Examples {
         Ok(Self { texts, labels })
     }
 
-    /// The weight of each label that makes the labels count the same, as scikit-learn's `balanced`: all texts over
-    /// the number of labels and the label's texts.
+    /// Returns the weight of each label that makes all labels count the same, as scikit-learn's `balanced`: the
+    /// number of texts divided by the number of labels and by the label's number of texts.
     pub(super) fn balanced_weights(&self, labels: usize) -> BTreeMap<u32, f32> {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         self.labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
@@ -51,12 +51,12 @@ impl HasTexts for Examples {
 #[derive(Debug)]
 pub(super) struct Batches<'a> {
     examples: &'a Examples,
-    /// The texts' numbers in place of the texts: their order, labels and weights.
+    /// The index of each text in place of the text, with its label and weight.
     numbers: Arrays<'a>,
 }
 
 impl<'a> Batches<'a> {
-    /// Batches of `size` texts in their order, or shuffled again for each epoch.
+    /// Creates batches of `size` texts, in order or reshuffled for each epoch.
     ///
     /// # Errors
     /// If `size` is 0.

@@ -1,4 +1,4 @@
-//! Texts with their labels: read, checked, and parted.
+//! Labelled texts: parsing, checking and splitting.
 
 use crate::error::{Error, Result, shorten};
 use rand_chacha::ChaCha8Rng;
@@ -8,26 +8,26 @@ use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// Separates the choice of what is held out from other uses of the same seed.
+/// Separates the random choice of the held-out texts from other uses of the same seed.
 const PURPOSE: &[u8; 12] = b"hold out set";
-/// Texts that each label needs to be learned.
+/// The smallest number of training texts per label.
 pub(super) const LEAST_TEXTS: usize = 2;
 
-/// A text and what it is.
+/// A text and its label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelledText {
-    /// What it is.
+    /// The label.
     pub label: String,
     /// The text.
     pub text: String,
 }
 
-/// The lines of a table without a heading: a label, a tab and a text each. Blanks around both are dropped, and blank
-/// lines.
+/// Parses a table without a header: on each line a label, a tab and a text. Whitespace around both is removed, and
+/// blank lines are skipped.
 ///
 /// # Errors
-/// [`Error::Labelled`] with `name` and the line's number where there is not one tab, or no label or text beside it,
-/// or no line at all.
+/// [`Error::Labelled`] with `name` and the line number if a line does not have exactly one tab, if a label or a
+/// text is empty, or if there are no lines.
 pub fn parse_table(table: &str, name: &str) -> Result<Vec<LabelledText>> {
     let mut examples = Vec::new();
     for (number, line) in (1_usize..).zip(table.lines()).filter(|(_, line)| !is_blank(line)) {
@@ -43,7 +43,7 @@ pub fn parse_table(table: &str, name: &str) -> Result<Vec<LabelledText>> {
             (_, _, more) => return Err(wrong(format!("`{}` has {} tabs", shorten(line), more + 1))),
         };
         if label.contains(char::is_control) {
-            return Err(wrong(format!("the label `{}` holds a control character", label.escape_debug())));
+            return Err(wrong(format!("the label `{}` contains a control character", label.escape_debug())));
         }
         if label.is_empty() || text.is_empty() {
             let what = if label.is_empty() { "label" } else { "text" };
@@ -54,14 +54,15 @@ pub fn parse_table(table: &str, name: &str) -> Result<Vec<LabelledText>> {
     some(examples, name)
 }
 
-/// The lines of a text, all of one label. Blanks around a line are dropped, and blank lines.
+/// Parses the lines of a text, all with the same label. Whitespace around a line is removed, and blank lines are
+/// skipped.
 ///
 /// # Errors
-/// [`Error::Labelled`] when there is no line or the label is blank.
+/// [`Error::Labelled`] if there are no lines or the label is blank.
 pub fn parse_lines(text: &str, label: &str, name: &str) -> Result<Vec<LabelledText>> {
     let label = label.trim();
     if label.is_empty() {
-        let got = "the file's name has no label".to_owned();
+        let got = "the file name has no label".to_owned();
         return Err(Error::Labelled { place: name.to_owned(), got, expected: "a name like `<label>.txt`" });
     }
     let lines = text.lines().filter(|line| !is_blank(line));
@@ -69,33 +70,34 @@ pub fn parse_lines(text: &str, label: &str, name: &str) -> Result<Vec<LabelledTe
     some(lines.map(example).collect(), name)
 }
 
-/// A line of tabs alone is not blank: its columns are empty.
+/// Returns whether a line is blank. A line of only tabs is not: it has empty columns.
 fn is_blank(line: &str) -> bool {
     line.chars().all(|c| c.is_whitespace() && c != '\t')
 }
 
 fn some(examples: Vec<LabelledText>, name: &str) -> Result<Vec<LabelledText>> {
     if examples.is_empty() {
-        let got = "there is no line with a text".to_owned();
+        let got = "no labelled texts found".to_owned();
         return Err(Error::Labelled { place: name.to_owned(), got, expected: "at least one" });
     }
     Ok(examples)
 }
 
-/// What becomes of texts that are the same, label and all, when a part is held out.
+/// What happens to identical texts with the same label when part of the data is held out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Identical {
-    /// They stay in one part, so that nothing that was learned by heart is validated on.
+    /// They stay in one part, so that no validation text is also a training text.
     Together,
-    /// Each is drawn for itself, as most published figures have it: those on data with repeated lines are flattered.
+    /// Each is drawn separately, as in most published results. With repeated lines, the scores are too optimistic.
     Apart,
 }
 
-/// Holds out `share` of each label's texts, drawn by `seed`: the parts to train and to validate on, in their old order.
+/// Holds out `share` of each label's texts, drawn with `seed`. Returns the training and validation parts, each in
+/// the original order.
 ///
-/// A label keeps at least two texts to train on, if it has them; what is held out of it is the share rounded to whole
-/// texts, or less where identical texts that stay together do not add up to it.
+/// Each label keeps at least two training texts, if it has them. The number held out is the share rounded to whole
+/// texts, or less if groups of identical texts that stay together do not add up to it.
 pub fn split_labelled(
     examples: Vec<LabelledText>,
     share: f64,
@@ -122,7 +124,7 @@ pub fn split_labelled(
     parts
 }
 
-/// For each label the places of its texts, in order of appearance, those in groups that stay together.
+/// Returns for each label the indices of its texts, in order of appearance, grouped by what stays together.
 fn groups(examples: &[LabelledText], identical: Identical) -> BTreeMap<&str, Vec<Vec<usize>>> {
     let mut groups: BTreeMap<&str, Vec<Vec<usize>>> = BTreeMap::new();
     let mut known: HashMap<(&str, &str), usize> = HashMap::new();
@@ -140,8 +142,8 @@ fn groups(examples: &[LabelledText], identical: Identical) -> BTreeMap<&str, Vec
     groups
 }
 
-/// Fisher and Yates's shuffle, from the end, with an order of its own for each label. The bound of each draw is
-/// multiplied in 128 bits, which is the same on every machine and in every version of the random number crates.
+/// Returns a Fisher–Yates shuffle from the end, different for each label. Each draw is scaled by a 128-bit
+/// multiplication, which gives the same result on every machine and with every version of the random number crates.
 fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -156,16 +158,16 @@ fn shuffled(n: usize, seed: u64, label: &str) -> Vec<usize> {
     order
 }
 
-/// A hash of all texts and labels, to tell whether two runs had the same ones.
+/// Hashes all texts and labels, to tell whether two runs had the same data.
 pub(super) fn fingerprint(examples: &[LabelledText]) -> String {
     let parts = examples.iter().flat_map(|e| [&*e.label, "\t", &*e.text, "\n"]);
     Fingerprint::of(parts).to_string()
 }
 
-/// The labels of texts to learn, sorted.
+/// Returns the labels of the training texts, sorted.
 ///
 /// # Errors
-/// When there are fewer than two labels, or fewer than [`LEAST_TEXTS`] texts of one.
+/// If there are fewer than two labels, or fewer than [`LEAST_TEXTS`] texts of one of them.
 pub(super) fn labels_of(examples: &[LabelledText]) -> Result<Vec<String>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     examples.iter().for_each(|e| *counts.entry(&e.label).or_default() += 1);
@@ -176,7 +178,7 @@ pub(super) fn labels_of(examples: &[LabelledText]) -> Result<Vec<String>> {
         return Err(Error::Labelled {
             place: "the texts".to_owned(),
             got: format!("{} labels", counts.len()),
-            expected: "at most 4096; is the label the first column?",
+            expected: "at most 4096; check that the label is in the first column",
         });
     }
     if let Some((label, &texts)) = counts.iter().find(|(_, texts)| **texts < LEAST_TEXTS) {
@@ -216,7 +218,7 @@ mod tests {
             ("\t\n", &["line 1", "the label is empty"]),
             ("a\tb\tc\n", &["line 1", "2 tabs"]),
             (&long, &["`xxxx", "x…` has no tab"]),
-            (" \n\n", &["t.tsv: there is no line"]),
+            (" \n\n", &["t.tsv: no labelled texts found"]),
         ] {
             let error = parse_table(table, "t.tsv").unwrap_err().to_string();
             assert!(phrases.iter().all(|p| error.contains(p)) && error.len() < 200, "{error}");
@@ -234,7 +236,7 @@ mod tests {
         assert_eq!((of(&held_out, "a"), of(&held_out, "b"), training.len()), (10, 20, 270));
         assert_eq!(split_labelled(all.clone(), 0.1, Identical::Together, 1).1, held_out);
         assert_ne!(split_labelled(all.clone(), 0.1, Identical::Together, 2).1, held_out);
-        // Not the last ones, and not the same places of every label.
+        // Neither the last texts nor the same positions for every label.
         let places = |label: &str| {
             let of_label = all.iter().filter(|e| e.label == label).take(100);
             of_label.enumerate().filter(|(_, e)| held_out.contains(e)).map(|(i, _)| i).collect::<Vec<_>>()

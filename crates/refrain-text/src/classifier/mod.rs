@@ -1,8 +1,8 @@
-//! Classifiers: a recurrent network that reads a text and says which label it has.
+//! Classifiers: a recurrent network that reads a text and predicts its label.
 //!
-//! A [`ClassifierRecipe`] says how one is made; [`ClassifierRecipe::train`] trains it on labelled texts of any
-//! lengths, without padding. The result is a [`Classifier`], which ranks the labels of a text and is scored on
-//! labelled ones, and is one file.
+//! A [`ClassifierRecipe`] holds the settings; [`ClassifierRecipe::train`] trains on labelled texts of any length,
+//! without padding. The result is a [`Classifier`], which ranks the labels of a text, is scored on labelled texts,
+//! and is saved as one file.
 //!
 //! ```
 //! use refrain_nn::{Answer, Engine};
@@ -40,46 +40,46 @@ use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
 use serde::Serialize;
 
-/// A network with the vocabulary of the texts that it reads and the labels that it tells apart.
+/// A network, the vocabulary of the texts that it reads, and its labels.
 ///
-/// Saving it, its network, its recipe and its memory are those of a [`TaskModel`].
+/// Saving, the network, the recipe and the memory are those of [`TaskModel`].
 #[derive(Debug, Clone)]
 pub struct Classifier(TaskModel<ClassifierTask>);
 
 refrain_task::task_model!(Classifier: ClassifierTask, crate::Result);
 
-/// A label that a text may have.
+/// A label and its probability for a text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelProbability {
     /// The label.
     pub label: String,
-    /// How likely the model holds it.
+    /// The model's probability of this label.
     pub probability: f64,
 }
 
 impl Classifier {
-    /// Its vocabulary.
+    /// Returns the vocabulary.
     pub fn codec(&self) -> &Codec {
         &self.assets().codec
     }
 
-    /// The labels, sorted.
+    /// Returns the labels, sorted.
     pub fn labels(&self) -> &[String] {
         &self.assets().labels
     }
 
-    /// Steps of a text that it reads; what follows is cut.
+    /// Returns how many steps of a text the model reads. The rest is cut off.
     pub fn max_length(&self) -> usize {
         self.assets().max_length
     }
 
-    /// Whether it reads only the beginning of a text.
+    /// Returns whether the model reads only the beginning of a text.
     pub fn cuts(&self, text: &str) -> bool {
         self.codec().encode(text).len() > self.max_length()
     }
 
-    /// All labels for each text, the likeliest first, equals in the labels' order; their probabilities together are
-    /// 1. A text's probabilities do not depend on the others.
+    /// Returns all labels for each text, the likeliest first; ties are in label order. The probabilities add up to
+    /// 1. Each text's probabilities are independent of the other texts.
     ///
     /// # Errors
     /// If a text is empty.
@@ -102,12 +102,12 @@ impl Classifier {
     /// Scores the classifier on labelled texts.
     ///
     /// # Errors
-    /// If there is no text, one is empty, or one has a label that the classifier does not have.
+    /// If there are no texts, a text is empty, or the classifier does not know a label.
     pub fn evaluate(&mut self, texts: &[LabelledText]) -> Result<ClassifierScore> {
         let (model, assets) = self.parts_mut();
         let examples = Examples::new(texts, assets)?;
         if texts.is_empty() {
-            let (place, got) = ("the texts to score".to_owned(), "there is none".to_owned());
+            let (place, got) = ("the texts to score".to_owned(), "got none".to_owned());
             return Err(Error::Labelled { place, got, expected: "at least one" });
         }
         if !model.is_compiled() {

@@ -1,4 +1,4 @@
-//! How a classifier is made and trained.
+//! The recipe of a classifier.
 
 use super::examples::Identical;
 use crate::reader::{ReaderSettings, ReadsTexts};
@@ -6,27 +6,27 @@ use refrain_task::{RateSchedule, Recipe, TrainingSettings, group_settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How much the texts of each label count in training.
+/// How texts are weighted in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassWeight {
-    /// Every text the same.
+    /// All texts count the same.
     None,
-    /// Every label the same: texts of rare labels count more.
+    /// All labels count the same: texts with rare labels count more.
     Balanced,
 }
 
-/// Everything that decides what a trained classifier is, besides the texts.
+/// Everything that determines a trained classifier, apart from the texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifierRecipe {
     /// How a text is read.
     pub reader: ReaderSettings,
-    /// How much the texts of each label count.
+    /// How texts are weighted.
     pub class_weight: ClassWeight,
     /// Whether identical texts are held out together.
     pub identical: Identical,
-    /// How it is trained. Without a batch, 64 texts make one.
+    /// The training settings. The default batch is 64 texts.
     pub training: TrainingSettings,
 }
 

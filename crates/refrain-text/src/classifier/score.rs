@@ -1,4 +1,4 @@
-//! How well a classifier tells labels apart.
+//! The score of a classifier.
 
 use super::batches::{Batches, Examples};
 use crate::reader::likeliest;
@@ -10,7 +10,7 @@ use refrain_task::score::Confusion;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Texts that are run at a time; they do not depend on each other.
+/// Texts that are run in one batch. It does not affect the results.
 pub(super) const BATCH: usize = 128;
 
 /// A classifier's score on texts.
@@ -20,7 +20,7 @@ pub struct ClassifierScore {
     /// Mean cross-entropy, in nats a text.
     #[serde(with = "exact")]
     pub loss: f64,
-    /// Which labels were taken for which.
+    /// The confusion matrix of the labels.
     pub confusion: Confusion,
 }
 
@@ -37,7 +37,8 @@ pub(super) fn score(
     for i in 0..batches.len(0) {
         batches.fill(0, 0, i, &mut batch)?;
         model.test_step(&batch, None)?;
-        // The loss is of the logits, which a model keeps to itself; the labels are those of its predictions.
+        // The loss is computed from the logits, which a model does not return; the labels come from its
+        // predictions.
         let output = model.predict_batch(&batch, None)?.swap_remove(0);
         for (row, &truth) in output.rows().into_iter().zip(&batch.targets[0].ids) {
             confusion.add(truth as usize, likeliest(row.iter().copied()).0);
@@ -47,17 +48,17 @@ pub(super) fn score(
 }
 
 impl ClassifierScore {
-    /// Share of the texts that were given their label.
+    /// Returns the share of the texts with the correct prediction.
     pub fn accuracy(&self) -> f64 {
         self.confusion.accuracy()
     }
 
-    /// Mean F1 of the labels, each counting the same.
+    /// Returns the mean F1 of the labels, each with the same weight.
     pub fn macro_f1(&self) -> f64 {
         self.confusion.macro_f1()
     }
 
-    /// Texts scored.
+    /// Returns the number of texts scored.
     pub fn texts(&self) -> usize {
         self.confusion.total()
     }

@@ -1,4 +1,4 @@
-//! Classifiers as a task: a label for each text.
+//! Text classification as a task: one label per text.
 
 use super::Classifier;
 use super::batches::{Batches, Examples};
@@ -15,7 +15,7 @@ use refrain_nn::{Answer, Engine, Error, Model};
 use refrain_task::{MetricInfo, RunEvent, SavedRun, Trained, TrainingRun, Unit};
 use serde_json::Value;
 
-/// The encoded texts of a run: what a classifier is trained, validated and tested on.
+/// The encoded texts on which a classifier is trained, validated and tested.
 pub type ClassifierTask = LabelTask<TextLabelling>;
 
 /// The labelling of whole texts.
@@ -94,12 +94,12 @@ impl Labelling for TextLabelling {
 }
 
 impl ClassifierRecipe {
-    /// Trains a classifier on texts, reporting what happens. [`ClassifierTask::prepare`] with a [`TrainingRun`] is the
-    /// same, and takes a limit of memory, a place for checkpoints and callbacks too.
+    /// Trains a classifier, passing events to `report`. To set a memory limit, checkpoints or callbacks, use
+    /// [`ClassifierTask::prepare`] with a [`TrainingRun`] instead.
     ///
     /// # Errors
-    /// If a setting is out of range, there are fewer than two labels or two texts of one, or a validation text has a
-    /// label that no training text has.
+    /// If a setting is out of range, there are fewer than two labels or fewer than two texts of one, or a
+    /// validation text has a label that no training text has.
     pub fn train(
         &self,
         data: LabelledData<'_, LabelledText>,
@@ -109,11 +109,11 @@ impl ClassifierRecipe {
         ClassifierTask::train(self, data, engine, report)
     }
 
-    /// Resumes a run that was stopped anywhere, with the same recipe and the same texts: to the same bits as if it had
-    /// not been stopped.
+    /// Resumes a stopped run with the same recipe and texts. The result is bit for bit the same as without the
+    /// stop.
     ///
     /// # Errors
-    /// As for [`ClassifierRecipe::train`], and if the checkpoint is of another run.
+    /// As for [`ClassifierRecipe::train`], and if the checkpoint belongs to another run.
     pub fn resume(
         &self,
         checkpoint: Checkpoint,

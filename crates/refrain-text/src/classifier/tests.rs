@@ -11,7 +11,8 @@ fn engine(threads: usize) -> Engine {
     Engine::new(Isa::detect(), threads)
 }
 
-/// Texts whose label is whether `a` comes before `b`, of 3 to 9 letters or words: no count of letters tells them apart.
+/// Returns texts of 3 to 9 letters or words, labelled by whether `a` comes before `b`, so that letter counts do not
+/// help.
 fn texts() -> Vec<LabelledText> {
     let filler = ["c", "d", "e", "f"];
     (0..120)
@@ -38,14 +39,14 @@ fn recipe() -> ClassifierRecipe {
     ClassifierRecipe { reader, training, ..ClassifierRecipe::default() }
 }
 
-/// The recipe with other settings of training.
+/// Returns the recipe with other training settings.
 fn trained_with(change: impl FnOnce(&mut TrainingSettings)) -> ClassifierRecipe {
     let mut recipe = recipe();
     change(&mut recipe.training);
     recipe
 }
 
-/// The recipe with texts read in another way.
+/// Returns the recipe with other reader settings.
 fn read_with(change: impl FnOnce(&mut ReaderSettings)) -> ClassifierRecipe {
     let mut recipe = recipe();
     change(&mut recipe.reader);
@@ -160,7 +161,7 @@ fn only_the_beginning_of_a_long_text_is_read() {
 
 #[test]
 fn balanced_weights_find_the_rare_label() {
-    // One in 24 texts: without weights the likeliest is to find none.
+    // One text in 24: without weights the best guess is never to predict it.
     let texts: Vec<_> = (0..240)
         .map(|i| {
             let label = if i % 24 == 0 { "rare" } else { "common" };
@@ -177,7 +178,7 @@ fn balanced_weights_find_the_rare_label() {
     assert!(recall(ClassWeight::Balanced) > 0.5);
 }
 
-/// A stop after some batches of a session.
+/// Stops after some batches of a session.
 fn stop_after(batches: u64) -> impl FnMut(&RunEvent<'_, ClassifierTask>) -> Answer {
     let mut left = batches;
     move |event| {
@@ -264,9 +265,9 @@ fn files_of_other_or_damaged_models_are_refused() {
     for (field, value, phrase) in [
         ("task", serde_json::json!("text"), "its task is `text`"),
         ("labels", serde_json::json!(["a", "b", "c"]), "3 labels"),
-        ("labels", serde_json::json!(["b", "a"]), "in order"),
+        ("labels", serde_json::json!(["b", "a"]), "in sorted order"),
         ("max_length", serde_json::json!(0), "max_length"),
-        ("vocabulary", serde_json::json!("abcdefghijklmnop"), "does not read its vocabulary"),
+        ("vocabulary", serde_json::json!("abcdefghijklmnop"), "does not accept its vocabulary"),
         ("level", serde_json::json!("runes"), "cannot be read"),
     ] {
         let mut task = good.clone();

@@ -1,4 +1,4 @@
-//! Vocabularies and tokens of texts that need not fit into memory.
+//! Vocabularies and tokens of texts that need not fit in memory.
 
 use super::{Codec, Level, VocabOptions};
 use crate::corpus::{Corpus, Cut};
@@ -6,11 +6,11 @@ use crate::error::Result;
 use crate::tokens::{Store, StoredTokens, TokenWriter};
 
 impl Codec {
-    /// The vocabulary of a corpus. `seen` is told after each chunk how many bytes that were.
+    /// Builds the vocabulary of a corpus. `seen` is called after each chunk with the chunk's size in bytes.
     ///
     /// # Errors
-    /// When the text cannot be read, an option is out of range or not for this level, or there are more different words
-    /// than can be counted.
+    /// If the text cannot be read, an option is out of range or not allowed at this level, or there are more
+    /// different words than can be counted.
     pub fn from_corpus(
         corpus: &Corpus,
         level: Level,
@@ -23,11 +23,11 @@ impl Codec {
         Self::from_chunks(chunks, level, options)
     }
 
-    /// The ids of a corpus, the same as those of its text in one piece. `seen` is told after each chunk how many bytes
-    /// that were.
+    /// Returns the ids of a corpus, the same as for its text in one piece. `seen` is called after each chunk with
+    /// the chunk's size in bytes.
     ///
     /// # Errors
-    /// When the text cannot be read, or its tokens not be kept.
+    /// If the text cannot be read or its tokens cannot be stored.
     pub fn encode_corpus(
         &self,
         corpus: &Corpus,
@@ -45,7 +45,7 @@ impl Codec {
 }
 
 impl Level {
-    /// Where a text may be cut without changing its tokens.
+    /// Returns where a text may be cut without changing its tokens.
     pub fn cut(self) -> Cut {
         match self {
             Level::Char => Cut::Anywhere,

@@ -1,4 +1,4 @@
-//! Between text and ids: the vocabularies of all applications of this crate.
+//! Vocabularies that convert between text and ids, for all applications of this crate.
 
 mod corpus;
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use std::borrow::Cow;
 
-/// What tokens are.
+/// The kind of token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Characters, case and line breaks kept.
+    /// Characters, including case and line breaks.
     Char,
     /// Words, punctuation marks and line breaks.
     Word,
@@ -24,7 +24,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// What a text has many of.
+    /// Returns the plural name of the tokens.
     pub fn plural(self) -> &'static str {
         match self {
             Level::Char => "characters",
@@ -34,18 +34,18 @@ impl Level {
     }
 }
 
-/// How a vocabulary is made of a text.
+/// How a vocabulary is built from a text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct VocabOptions {
-    /// Of words: how the text is cut, and which words are kept.
+    /// For words: how the text is split, and which words are kept.
     pub words: WordOptions,
-    /// Of words and subwords: at most this many ids. Default: no limit of words but their own
+    /// For words and subwords: the maximum number of ids. Default: no limit on words except
     /// [`max_size`](WordOptions::max_size), and 8,000 subwords.
     pub vocab: Option<usize>,
 }
 
 /// A vocabulary of one of the levels.
-#[allow(clippy::large_enum_variant, reason = "there is one for each model")]
+#[allow(clippy::large_enum_variant, reason = "each model has only one")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "level", content = "vocabulary", rename_all = "snake_case")]
 pub enum Codec {
@@ -58,15 +58,16 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The vocabulary of a text.
+    /// Builds the vocabulary of a text.
     ///
     /// # Errors
-    /// When an option is out of range or not for this level, or the text has more different words than there are ids.
+    /// If an option is out of range or not allowed at this level, or the text has more different words than there
+    /// are ids.
     pub fn from_text(text: &str, level: Level, options: &VocabOptions) -> Result<Self> {
         Self::from_chunks([Ok(text)], level, options)
     }
 
-    /// The vocabulary of a text in chunks, each cut where the level may be cut.
+    /// Builds the vocabulary of a text in chunks, each cut where this level allows it.
     pub(crate) fn from_chunks<I, S>(chunks: I, level: Level, options: &VocabOptions) -> Result<Self>
     where
         I: IntoIterator<Item = Result<S>>,
@@ -76,7 +77,7 @@ impl Codec {
         Ok(match level {
             Level::Char => {
                 if let Some(size) = vocab {
-                    let (got, expected) = (size.to_string(), "none with characters, which are all kept");
+                    let (got, expected) = (size.to_string(), "no limit for characters, which are all kept");
                     return Err(Error::option("vocab", got, expected));
                 }
                 let mut failed = None;
@@ -96,16 +97,16 @@ impl Codec {
         })
     }
 
-    /// An error where every token would be the unknown one: a model has nothing to learn then.
+    /// Returns an error if every token would be the unknown one, since a model would have nothing to learn.
     pub(crate) fn check_known(&self, options: &VocabOptions) -> Result<()> {
         if self.vocab_size() > 1 {
             return Ok(());
         }
         let got = options.words.min_count.to_string();
-        Err(Error::option("min-count", got, "a number that some word reaches"))
+        Err(Error::option("min-count", got, "a count that at least one word reaches"))
     }
 
-    /// Which level it is of.
+    /// Returns its level.
     pub fn level(&self) -> Level {
         match self {
             Codec::Char(_) => Level::Char,
@@ -114,7 +115,7 @@ impl Codec {
         }
     }
 
-    /// The number of ids, the unknown one (0) included.
+    /// Returns the number of ids, including the unknown one (0).
     pub fn vocab_size(&self) -> usize {
         match self {
             Codec::Char(v) => v.vocab_size(),
@@ -123,7 +124,7 @@ impl Codec {
         }
     }
 
-    /// The ids of a text.
+    /// Returns the ids of a text.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         match self {
             Codec::Char(v) => v.encode(text),
@@ -132,21 +133,21 @@ impl Codec {
         }
     }
 
-    /// The ids of what a model writes on from, never none: where a text has no token, a line break, and where that is
-    /// none either, the unknown one.
+    /// Returns the ids of a prompt, at least one: if the text has no token, that of a line break; if that has none
+    /// either, the unknown id.
     pub fn encode_prompt(&self, text: &str) -> Vec<u32> {
         let ids = [text, "\n"].map(|text| self.encode(text));
         ids.into_iter().find(|ids| !ids.is_empty()).unwrap_or_else(|| vec![0])
     }
 
-    /// Writes tokens after a text that ended with the token `previous`; without one, at its beginning.
+    /// Returns a decoder that continues a text ending with the token `previous`, or starts a new one if `None`.
     pub fn decoder(&self, previous: Option<u32>) -> Decoder<'_> {
         Decoder { codec: self, previous, held: Vec::new() }
     }
 
-    /// A token alone, as one would read it out; `None` for an id that the vocabulary does not have.
+    /// Returns a single token in readable form; `None` for an id outside the vocabulary.
     ///
-    /// A subword comes with the space before it, and with U+FFFD for what is no whole character.
+    /// A subword includes the space before it, with U+FFFD in place of incomplete characters.
     pub fn show(&self, id: u32) -> Option<String> {
         match self {
             Codec::Char(v) => v.char(id).map(String::from),
@@ -155,8 +156,8 @@ impl Codec {
         }
     }
 
-    /// What a token adds to a text, a word without the space before it; `None` for the unknown id and for one that the
-    /// vocabulary does not have. Those of a subword need not be whole characters.
+    /// Returns the bytes that a token adds to a text, without the space before a word; `None` for the unknown id
+    /// and for ids outside the vocabulary. The bytes of a subword need not be whole characters.
     pub fn token_bytes(&self, id: u32) -> Option<Cow<'_, [u8]>> {
         if id == 0 {
             return None;
@@ -170,7 +171,7 @@ impl Codec {
 }
 
 impl Codec {
-    /// What is worth knowing of a vocabulary.
+    /// Describes a vocabulary.
     pub(crate) fn describe(&self) -> Description {
         let (level, size) = (serde_json::json!(self.level()), self.vocab_size());
         let line = format!("vocabulary: {size} entries, level {}", level.as_str().unwrap_or_default());
@@ -179,29 +180,30 @@ impl Codec {
     }
 }
 
-/// Bytes that a vocabulary takes: for each entry its text, and the tables that find it.
+/// Returns the bytes that a vocabulary takes: the text of each entry and the lookup tables.
 pub(crate) fn vocabulary_bytes(entries: usize) -> u64 {
     const ENTRY: u64 = 256;
     (entries as u64).saturating_mul(ENTRY)
 }
 
-/// Turns tokens into text, one after the other, with the space that belongs between two.
+/// Converts tokens into text one by one, with the spaces that belong between them.
 ///
-/// A subword may end inside a character: its bytes are held back until the character is whole, so a token may add
-/// nothing, or the character that an earlier one began. Bytes that cannot become a character are written as U+FFFD.
+/// A subword may end in the middle of a character. Its bytes are held back until the character is complete, so a
+/// token may add nothing, or also a character that an earlier token started. Bytes that cannot become a character
+/// are written as U+FFFD.
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     codec: &'a Codec,
     previous: Option<u32>,
-    /// The beginning of a character.
+    /// An incomplete character.
     held: Vec<u8>,
 }
 
 impl Decoder<'_> {
-    /// Adds what the token adds to a text.
+    /// Appends the text of a token.
     ///
     /// # Errors
-    /// When the vocabulary does not have the id; nothing is added then.
+    /// If the vocabulary does not have the id. Nothing is appended then.
     pub fn push(&mut self, id: u32, text: &mut String) -> Result<()> {
         match self.codec {
             Codec::Char(v) => text.push_str(&v.decode(&[id])?),
@@ -216,7 +218,7 @@ impl Decoder<'_> {
     }
 }
 
-/// Moves all but a character's beginning from `bytes` into `text`.
+/// Moves all complete characters from `bytes` to `text`.
 fn move_characters(bytes: &mut Vec<u8>, text: &mut String) {
     let mut done = 0;
     for chunk in bytes.utf8_chunks() {
@@ -316,7 +318,7 @@ mod tests {
             let codec = codec("", Level::Bpe);
             let Codec::Bpe(vocab) = &codec else { unreachable!("made of subwords") };
             let (mut decoder, mut text) = (codec.decoder(None), String::new());
-            // A line feed ends any character that is under way.
+            // A line feed ends any incomplete character.
             for id in ids.iter().copied().chain(codec.encode("\n")) {
                 decoder.push(id, &mut text)?;
             }

@@ -1,4 +1,4 @@
-//! A corpus in chunks.
+//! Reading a corpus in chunks.
 
 use super::Part;
 use super::source::{Opened, Source};
@@ -11,12 +11,12 @@ use std::str::Utf8Error;
 pub enum Cut {
     /// Between any two characters.
     Anywhere,
-    /// After a line break or, where none comes, before a single space between two letters: where every tokenizer gives
-    /// the same tokens for both sides as for the whole.
+    /// After a line break or, if there is none, before a single space between two letters. At these places every
+    /// tokenizer gives the same tokens for the two sides as for the whole text.
     BetweenWords,
 }
 
-/// The chunks of a [`Corpus`](super::Corpus). Ends after the first error.
+/// An iterator over the chunks of a [`Corpus`](super::Corpus). It ends after the first error.
 #[derive(Debug)]
 pub struct Chunks<'a> {
     parts: std::slice::Iter<'a, Part>,
@@ -57,18 +57,18 @@ impl Iterator for Chunks<'_> {
     }
 }
 
-/// The chunks of one part: parts meet after line breaks, so that no chunk needs two.
+/// The chunks of one part. Parts meet after line breaks, so no chunk spans two parts.
 #[derive(Debug)]
 pub(super) struct PartChunks<'a> {
     source: &'a Source,
     opened: Opened<'a>,
-    /// Where the source is read next, and where the part ends in it.
+    /// The position in the source to read next, and the part's end.
     at: u64,
     end: u64,
     line_break: bool,
-    /// Read, but not in a chunk yet.
+    /// Bytes that are read but not yet in a chunk.
     pending: Vec<u8>,
-    /// Where the pending bytes begin in the source.
+    /// The position of the pending bytes in the source.
     start: u64,
 }
 
@@ -94,8 +94,8 @@ impl<'a> PartChunks<'a> {
         }
     }
 
-    /// Reads a chunk's worth; where that much is there and had no cut, as much again, so that looking for one takes a
-    /// time that is linear in the text.
+    /// Reads one chunk's worth of bytes. If that much is already pending without a cut, reads as much again, so
+    /// that the search for a cut takes time linear in the text.
     fn read(&mut self, chunk: usize) -> Result<()> {
         let there = self.pending.len();
         let wanted = if there < chunk { chunk - there } else { there };
@@ -123,7 +123,7 @@ impl<'a> PartChunks<'a> {
         })
     }
 
-    /// The text of the pending bytes that come next.
+    /// Returns the next pending bytes as text.
     fn text(&mut self, bytes: Vec<u8>) -> Result<String> {
         let text = String::from_utf8(bytes).map_err(|e| self.not_utf8(e.as_bytes(), e.utf8_error()))?;
         self.start += text.len() as u64;
@@ -137,7 +137,7 @@ impl<'a> PartChunks<'a> {
     }
 }
 
-/// How many of the bytes are left without the beginning of a character that ends after them.
+/// Returns the length of the bytes without an incomplete character at the end.
 fn whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.iter().rposition(|b| b & 0xC0 != 0x80).unwrap_or(0);
     let len = match bytes.get(last) {

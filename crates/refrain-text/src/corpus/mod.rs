@@ -1,18 +1,18 @@
-//! Texts that need not fit into memory.
+//! Texts that need not fit in memory.
 //!
-//! A [`Corpus`] is a list of parts: ranges of bytes of files, or strings. Whoever reads it gets one chunk after the
-//! other, so a vocabulary, a split and tokens are made in memory that does not grow with the text; the tokens go
-//! into [`StoredTokens`](crate::StoredTokens). Files are read as they are, not copied: one that changes between two
+//! A [`Corpus`] is a list of parts: byte ranges of files, or strings. It is read chunk by chunk, so building a
+//! vocabulary, splitting and tokenizing take memory that does not grow with the text. The tokens are stored in
+//! [`StoredTokens`](crate::StoredTokens). Files are read in place, not copied; a file that changes between two
 //! passes is an error.
 //!
 //! # Where a text is cut
 //!
-//! After a line break; where none comes within the chunk's size, before a single space between two letters; else the
-//! chunk grows. At such places no tokenizer of this crate looks across: [`WordVocab`](crate::WordVocab) begins each
-//! line anew, a space between letters belongs to the word after it or to none, and lower-casing a final sigma looks
-//! at neighbouring letters only. So the tokens of the chunks are those of the whole. Characters are tokens wherever
-//! they are cut; a text without spaces and line breaks therefore trains in little memory at that level, and only
-//! there: see [`Cut`].
+//! A chunk ends after a line break or, if there is none within the chunk's size, before a single space between two
+//! letters; otherwise the chunk grows. No tokenizer of this crate looks across such places:
+//! [`WordVocab`](crate::WordVocab) starts afresh on each line, a space between letters belongs to the following
+//! word or to none, and lower-casing a final sigma looks only at neighbouring letters. So the tokens of the chunks
+//! are those of the whole text. Characters can be cut anywhere. A text without spaces and line breaks therefore
+//! trains in little memory at character level, and only there: see [`Cut`].
 
 mod chunks;
 mod open;
@@ -49,15 +49,15 @@ pub struct Corpus {
     chunk: usize,
 }
 
-/// A part of the text. Every part but the last ends with a line break.
+/// A part of the text. Every part except the last ends with a line break.
 #[derive(Debug, Clone)]
 struct Part {
     source: Source,
-    /// Which bytes of the source.
+    /// The byte range in the source.
     range: Range<u64>,
-    /// Characters in them, without the line break that is added.
+    /// Characters in the range, not counting an added line break.
     characters: usize,
-    /// Whether a line break is added: the next text begins on a line of its own.
+    /// Whether a line break is added, so that the next text starts on a new line.
     line_break: bool,
 }
 
@@ -78,38 +78,38 @@ impl Default for Corpus {
 }
 
 impl Corpus {
-    /// A text in memory, as it is.
+    /// Creates a corpus from a text in memory.
     pub fn from_text(text: impl Into<String>) -> Self {
         let mut corpus = Self::default();
         corpus.push_text(text.into());
         corpus
     }
 
-    /// The number of characters.
+    /// Returns the number of characters.
     pub fn characters(&self) -> usize {
         self.parts.iter().map(Part::characters).sum()
     }
 
-    /// The number of bytes, in UTF-8.
+    /// Returns the number of bytes in UTF-8.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(Part::bytes).sum()
     }
 
-    /// Whether there is no character in it.
+    /// Returns whether it has no characters.
     pub fn is_empty(&self) -> bool {
         self.bytes() == 0
     }
 
-    /// The text, chunk by chunk. A chunk has about a megabyte (see [`with_chunk`](Self::with_chunk)), more where it
-    /// could not be cut.
+    /// Returns an iterator over the text in chunks. A chunk has about one megabyte (see
+    /// [`with_chunk`](Self::with_chunk)), or more if it could not be cut.
     pub fn chunks(&self, cut: Cut) -> Chunks<'_> {
         Chunks::new(&self.parts, self.chunk, cut)
     }
 
-    /// The first `characters` characters, or all there are.
+    /// Returns the first `characters` characters, or all if there are fewer.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// If they cannot be read.
     pub fn head(&self, characters: usize) -> Result<String> {
         let mut head = String::new();
         let mut left = characters;
@@ -124,18 +124,18 @@ impl Corpus {
         Ok(head)
     }
 
-    /// All of it, as one string.
+    /// Returns the whole text as one string.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn to_text(&self) -> Result<String> {
         self.chunks(Cut::Anywhere).collect()
     }
 
-    /// A fingerprint of all bytes, to tell whether two runs had the same text.
+    /// Returns a fingerprint of all bytes, to tell whether two runs had the same text.
     ///
     /// # Errors
-    /// When the text cannot be read.
+    /// If the text cannot be read.
     pub fn fingerprint(&self) -> Result<String> {
         let mut fingerprint = Fingerprint::default();
         for chunk in self.chunks(Cut::Anywhere) {
@@ -144,7 +144,7 @@ impl Corpus {
         Ok(fingerprint.to_string())
     }
 
-    /// The same text in chunks of about this many bytes, at least one. Default: a megabyte.
+    /// Sets the approximate chunk size in bytes, at least 1. Default: one megabyte.
     pub fn with_chunk(mut self, bytes: usize) -> Self {
         self.chunk = bytes.max(1);
         self

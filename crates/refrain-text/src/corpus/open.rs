@@ -1,4 +1,4 @@
-//! How texts come into a corpus: each is read once, and checked.
+//! Adding texts to a corpus. Each is read once and checked.
 
 use super::source::Source;
 use super::{Corpus, Cut, Part, PartChunks};
@@ -9,16 +9,16 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A stream longer than this is kept in a file.
+/// Streams longer than this are stored in a file.
 const STREAM_IN_MEMORY: u64 = 8 << 20;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 impl Corpus {
-    /// Files, joined in the order given; each begins on a line of its own. See [`append_file`](Self::append_file).
+    /// Opens files and joins them in order; each starts on a new line. See [`append_file`](Self::append_file).
     ///
     /// # Errors
-    /// Of the first file that is refused.
+    /// The error of the first file that fails.
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self> {
         let mut corpus = Self::default();
         for path in paths {
@@ -27,22 +27,22 @@ impl Corpus {
         Ok(corpus)
     }
 
-    /// Adds a file as [`append`](Self::append) does. What cannot be read again is kept in the system's folder for
-    /// temporary files.
+    /// Adds a file as [`append`](Self::append) does. What cannot be read again is stored in the system's temporary
+    /// folder.
     ///
     /// # Errors
-    /// Those of [`Input::open`] and of [`append`](Self::append).
+    /// Those of [`Input::open`] and [`append`](Self::append).
     pub fn append_file(&mut self, path: &Path) -> Result<()> {
         self.append(Input::open(path)?, &std::env::temp_dir(), &mut |_| {})
     }
 
-    /// Adds a text, on a line of its own and without the mark that some editors put before it. It is read once now, to be
-    /// checked, and again whenever the corpus is; `seen` is told after each chunk how many bytes that were. What cannot be
-    /// read again, of pipes and of gzip, is kept: more than 8 MB in a file in `folder`, which has no name and goes with
-    /// the corpus.
+    /// Adds a text, on a new line and without a byte order mark. It is read once now, to check it, and again on
+    /// each pass over the corpus; `seen` is called after each chunk with the chunk's size in bytes. Pipes and gzip
+    /// files cannot be read again, so their text is stored; more than 8 MB goes to an unnamed file in `folder`,
+    /// which is deleted with the corpus.
     ///
     /// # Errors
-    /// An error of reading; [`Error::Blank`] for a file that holds no text; [`Error::Temporary`] if the folder has no room.
+    /// If it cannot be read; [`Error::Blank`] if it has no text; [`Error::Temporary`] if the folder has no space.
     pub fn append(&mut self, mut input: Input<'_>, folder: &Path, seen: &mut dyn FnMut(u64)) -> Result<()> {
         if let Some(path) = input.plain_file() {
             let (source, bytes) = Source::named(path)?;
@@ -59,7 +59,7 @@ impl Corpus {
         self.append_source(Source::Spooled { name, file: Arc::new(file) }, len, seen)
     }
 
-    /// Adds a text as it is: empty or blank, with or without a line break before it.
+    /// Adds a text unchanged: it may be empty or blank, and need not start on a new line.
     pub(super) fn push_text(&mut self, text: String) {
         let (characters, bytes) = (text.chars().count(), text.into_bytes());
         let range = 0..bytes.len() as u64;
@@ -75,7 +75,7 @@ impl Corpus {
         part.range.start = found.mark;
         part.characters = found.characters;
         if found.blank {
-            let what = if part.range.is_empty() { "is empty" } else { "holds nothing but blanks" };
+            let what = if part.range.is_empty() { "is empty" } else { "contains only whitespace" };
             return Err(Error::Blank { name: part.source.name(), what });
         }
         if let Some(last) = self.parts.last_mut() {
@@ -86,11 +86,11 @@ impl Corpus {
     }
 }
 
-/// What a text was found to be.
+/// The result of checking a text.
 struct Found {
-    /// Bytes of the byte order mark before it.
+    /// Bytes of the byte order mark at its start.
     mark: u64,
-    /// After the mark.
+    /// Characters after the mark.
     characters: usize,
     blank: bool,
 }
@@ -124,15 +124,15 @@ impl Part {
     }
 }
 
-/// A file of `begin` and what the input still gives, and its length.
+/// Writes `begin` and the rest of the input to a file, and returns the file and its length.
 fn spool(begin: Vec<u8>, mut input: Input<'_>, folder: &Path) -> Result<(File, u64)> {
     let mut len = 0;
     let name = input.name().to_owned();
     let failed = |source, len: u64| Error::Temporary {
-        action: format!("keep {name} in a file, {len} bytes so far,"),
+        action: format!("store {name} in a temporary file ({len} bytes so far)"),
         folder: folder.to_owned(),
         source,
-        advice: "make room there, or name a file instead",
+        advice: "free up space there, or pass a regular file",
     };
     let mut file = tempfile::tempfile_in(folder).map_err(|e| failed(e, 0))?;
     let mut block = begin;

@@ -1,4 +1,4 @@
-//! Where the bytes of a corpus are.
+//! Sources of a corpus's bytes.
 
 use crate::error::{Error, Result};
 use crate::position::read_at;
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Where the bytes of a part are.
+/// The source of a part's bytes.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     /// In memory.
     Text { name: Arc<str>, bytes: Arc<[u8]> },
-    /// In a file that is opened for each pass: a thousand files need no thousand handles.
+    /// In a file that is opened for each pass, so that a thousand files do not need a thousand handles.
     Named(Arc<NamedFile>),
-    /// In a file that has no name in any folder.
+    /// In an unnamed temporary file.
     Spooled { name: Arc<str>, file: Arc<File> },
 }
 
@@ -25,7 +25,7 @@ pub(super) struct NamedFile {
     seen: (u64, Option<SystemTime>),
 }
 
-/// A source that can be read from.
+/// A source opened for reading.
 #[derive(Debug)]
 pub(super) enum Opened<'a> {
     Memory(&'a [u8]),
@@ -38,14 +38,14 @@ fn version(found: &Metadata) -> (u64, Option<SystemTime>) {
 }
 
 impl Source {
-    /// A file as it is now, and its length.
+    /// Returns a file in its current state, and its length.
     pub(super) fn named(path: &Path) -> Result<(Self, u64)> {
         let found = path.metadata().map_err(|source| Error::read(path.display(), source))?;
         let seen = version(&found);
         Ok((Source::Named(Arc::new(NamedFile { path: path.to_owned(), seen })), seen.0))
     }
 
-    /// Its name in messages.
+    /// Returns its name for messages.
     pub(super) fn name(&self) -> String {
         match self {
             Source::Text { name, .. } | Source::Spooled { name, .. } => name.to_string(),
@@ -54,7 +54,7 @@ impl Source {
     }
 
     /// # Errors
-    /// When a file cannot be opened, or is another than it was.
+    /// If a file cannot be opened or has changed.
     pub(super) fn open(&self) -> Result<Opened<'_>> {
         Ok(match self {
             Source::Text { bytes, .. } => Opened::Memory(bytes),

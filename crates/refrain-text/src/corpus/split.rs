@@ -1,9 +1,9 @@
-//! The end of a text, held out.
+//! Holding out the end of a text.
 
 use super::{Corpus, Cut, Part};
 use crate::error::Result;
 
-/// A place in a text.
+/// A position in a text.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     bytes: u64,
@@ -11,11 +11,12 @@ struct Place {
 }
 
 impl Corpus {
-    /// Cuts off the last `share` of the characters; between words the cut is after the next line break, where one
-    /// leaves a rest, else after the next space. `split_text` of `language_model` cuts a text in memory at the same place.
+    /// Cuts off the last `share` of the characters. Between words, the cut is after the next line break that has
+    /// more text after it, otherwise after the next such space. `split_text` of `language_model` cuts a text in
+    /// memory at the same place.
     ///
     /// # Errors
-    /// When the text cannot be read.
+    /// If the text cannot be read.
     pub fn split(&self, share: f64, cut: Cut) -> Result<(Corpus, Corpus)> {
         let training = ((self.characters() as f64) * (1.0 - share)).floor() as usize;
         let mut place = self.place(training)?;
@@ -28,7 +29,7 @@ impl Corpus {
         Ok(self.split_at(place))
     }
 
-    /// Where this many characters end; the end for more than there are.
+    /// Returns where this many characters end, or the end of the text if there are fewer.
     fn place(&self, characters: usize) -> Result<Place> {
         let mut place = Place::default();
         for (i, part) in self.parts.iter().enumerate() {
@@ -45,12 +46,12 @@ impl Corpus {
         Ok(place)
     }
 
-    /// The part alone.
+    /// Returns one part as a corpus of its own.
     fn part(&self, i: usize) -> Corpus {
         Corpus { parts: vec![self.parts[i].clone()], chunk: self.chunk }
     }
 
-    /// Bytes of the first `characters` characters.
+    /// Returns the bytes of the first `characters` characters.
     fn inside(&self, characters: usize) -> Result<u64> {
         let (mut bytes, mut left) = (0, characters);
         for chunk in self.chunks(Cut::Anywhere) {
@@ -66,11 +67,11 @@ impl Corpus {
         Ok(bytes)
     }
 
-    /// After the first line break that has more than blanks after it, else after the first such space, else the
-    /// beginning.
+    /// Returns the place after the first line break with non-blank text after it, otherwise after the first such
+    /// space, otherwise the beginning.
     fn word_end(&self) -> Result<Place> {
         let (mut line, mut space): (Option<Place>, Option<Place>) = (None, None);
-        // Where the last character that is no blank begins.
+        // Where the last non-blank character starts.
         let mut solid = None;
         let mut place = Place::default();
         for chunk in self.chunks(Cut::Anywhere) {

@@ -12,7 +12,8 @@ use refrain_task::input::Input;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Texts of what matters where one is cut: blanks, line breaks, marks, letters of two and four bytes, a final sigma.
+/// Generates texts from what matters at a cut: whitespace, line breaks, marks, letters of two and four bytes, a
+/// final sigma.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => prop::sample::select(vec![" ", "\n", "a", "be", "see ", " dear", "é", "ΟΔΟΣ", "ς", "𝒳"]),
@@ -26,7 +27,7 @@ fn is_solid(text: &str) -> bool {
     !text.strip_prefix('\u{feff}').unwrap_or(text).trim().is_empty()
 }
 
-/// Files of some texts, and what they are when joined.
+/// Writes texts to files, and returns their paths and the joined text.
 fn files(folder: &Path, texts: &[String]) -> (Vec<PathBuf>, String) {
     let mut joined = String::new();
     let mut paths = Vec::new();
@@ -100,7 +101,7 @@ proptest! {
                 for (half, text) in [(training, expected.0), (held_out, expected.1)] {
                     prop_assert_eq!((half.characters(), half.bytes()), (text.chars().count(), text.len() as u64));
                     prop_assert_eq!(half.is_empty(), text.is_empty());
-                    // A half is a text like others.
+                    // A half can be split like any other text.
                     prop_assert_eq!(half.split(0.5, level.cut())?.0.to_text()?, split_text(text, 0.5, level).0);
                 }
             }
@@ -120,7 +121,7 @@ proptest! {
                 let at = expected.utf8_error().valid_up_to();
                 prop_assert_eq!((byte, offset), (expected.as_bytes()[at], at as u64));
             }
-            // Bytes that happen to begin as another format does.
+            // Bytes that happen to begin like another format.
             (Err(Error::Task(TaskError::OtherFormat { .. } | TaskError::Read { .. })), Err(_)) => {}
             (opened, Err(_)) => prop_assert!(false, "{opened:?}"),
         }
@@ -166,7 +167,7 @@ fn files_begin_on_lines_of_their_own() -> Result<()> {
 
 #[test]
 fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
-    // The test vector of the function's authors.
+    // The test vector of the hash's authors.
     assert_eq!(Corpus::from_text("foobar").fingerprint()?, "fnv1a-85944171f73967e8");
     assert_eq!(Corpus::from_text("").fingerprint()?, "fnv1a-cbf29ce484222325");
     let text = "The wheel goes round\nand the day goes by";
@@ -180,7 +181,7 @@ fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
 fn texts_without_a_word_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     for (text, what) in
-        [("", "is empty"), ("\u{feff}", "is empty"), ("\u{feff} \n\u{a0}", "holds nothing but blanks")]
+        [("", "is empty"), ("\u{feff}", "is empty"), ("\u{feff} \n\u{a0}", "contains only whitespace")]
     {
         let path = folder.path().join("text");
         std::fs::write(&path, text).expect("it can be written");
@@ -200,7 +201,7 @@ fn a_file_that_changes_is_noticed() {
     std::fs::write(&path, "one two").expect("it can be written");
     let error = corpus.to_text().expect_err("it is shorter");
     assert!(matches!(&error, Error::Changed { name } if name.ends_with("text")), "{error}");
-    assert_eq!(corpus.chunks(Cut::Anywhere).count(), 1, "nothing comes behind the error");
+    assert_eq!(corpus.chunks(Cut::Anywhere).count(), 1, "nothing comes after the error");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The likeliest continuation that a search of limited width finds.
+//! Beam search: the likeliest continuation found by a search of limited width.
 
 use super::LanguageModel;
 use super::stop::StopTexts;
@@ -8,22 +8,22 @@ use crate::sampling::softmax_into;
 use refrain_nn::{Session, State};
 use std::cmp::Ordering;
 
-/// What is searched for.
+/// The options of a beam search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BeamSearch {
-    /// What comes before; a line break where it is empty.
+    /// The text to continue; a line break if empty.
     pub prompt: String,
-    /// Tokens to write at most.
+    /// The maximum number of tokens to write.
     pub length: usize,
-    /// Continuations followed side by side.
+    /// The number of continuations that are followed in parallel.
     pub width: usize,
-    /// A continuation ends before the first of these that it would hold.
+    /// A continuation ends before the first of these texts.
     pub stop: Vec<String>,
-    /// How far long continuations are made up for being long: `a` in `log P / ((5 + tokens) / 6)^a` (Wu et al.
-    /// 2016), by which those that have ended are compared. At 0 the likeliest wins, which is mostly a short one. The
-    /// default is 1: translation uses 0.6, where the source says how long a text is to be, but lines of a song are
-    /// cut short then, and from 1.3 on they do not end. Without stop texts all have the same length, and it
-    /// changes nothing.
+    /// Length normalisation: the exponent `a` in `log P / ((5 + tokens) / 6)^a` (Wu et al. 2016), the score by
+    /// which finished continuations are compared. At 0 the likeliest wins, which is usually a short one. The
+    /// default is 1. Translation uses 0.6, where the source determines the length of the text; but that makes lines
+    /// of a song too short, and from 1.3 on they do not end. Without stop texts all continuations have the same
+    /// length, and it has no effect.
     pub length_penalty: f64,
 }
 
@@ -33,20 +33,20 @@ impl Default for BeamSearch {
     }
 }
 
-/// The best continuation that a search found.
+/// The best continuation found by a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// What it adds to the prompt, without the stop text.
+    /// The text added to the prompt, without the stop text.
     pub text: String,
-    /// The logarithm of its probability, the tokens of the stop text included.
+    /// The logarithm of its probability, including the tokens of the stop text.
     pub log_probability: f64,
-    /// Its tokens, those of the stop text included.
+    /// The number of its tokens, including those of the stop text.
     pub tokens: usize,
-    /// What it was compared by.
+    /// The score by which it was compared.
     pub score: f64,
 }
 
-/// A continuation under way.
+/// An unfinished continuation.
 #[derive(Debug, Clone)]
 struct Hypothesis<'a> {
     /// Its last token, or the prompt's, which is still to be read.
@@ -57,7 +57,7 @@ struct Hypothesis<'a> {
     stop: StopTexts,
 }
 
-/// A hypothesis, one token longer.
+/// A hypothesis extended by one token.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     log_probability: f64,
@@ -65,7 +65,7 @@ struct Candidate {
     id: u32,
 }
 
-/// The likelier first, of equals the one whose parent ranks higher, then the lower id.
+/// Orders the likelier first; ties by the rank of the parent, then by lower id.
 fn rank(a: &Candidate, b: &Candidate) -> Ordering {
     let equals = || (a.parent, a.id).cmp(&(b.parent, b.id));
     b.log_probability.total_cmp(&a.log_probability).then_with(equals)
@@ -77,7 +77,7 @@ impl BeamSearch {
             return Err(Error::option("beam", "0", "at least 1"));
         }
         if !(self.length_penalty.is_finite() && self.length_penalty >= 0.0) {
-            let expected = "a finite number of at least 0 (0: no length is made up for)";
+            let expected = "a finite number of at least 0 (0: no length normalisation)";
             let got = self.length_penalty.to_string();
             return Err(Error::option("length_penalty", got, expected));
         }
@@ -90,13 +90,13 @@ impl BeamSearch {
 }
 
 impl LanguageModel {
-    /// Searches for a likely continuation: of all continuations of the `width` best so far, the `width` best go on.
-    /// One that reaches a stop text has ended; the search is over when none that goes on can still score higher than
-    /// the best that has ended, or after `length` tokens. The unknown token is never written; of equals the one found
-    /// first wins.
+    /// Searches for a likely continuation. At each step the `width` best continuations are extended, and the
+    /// `width` best of the results are kept. A continuation ends when it reaches a stop text. The search ends when
+    /// no unfinished continuation can still score higher than the best finished one, or after `length` tokens. The
+    /// unknown token is never written; ties go to the one found first.
     ///
     /// # Errors
-    /// When an option is out of range, or the model cannot be run step by step.
+    /// If an option is out of range, or the model cannot be run step by step.
     pub fn beam_search(&mut self, options: &BeamSearch) -> Result<Found> {
         options.check()?;
         let stop = StopTexts::new(&options.stop)?;
@@ -127,7 +127,7 @@ impl LanguageModel {
             let state = State::gather(&from);
             session.resume(state, parents.len())?;
             beam = next;
-            // A probability is at most 1, so the most that a hypothesis can score is what it has at full length.
+            // A probability is at most 1, so a hypothesis's upper bound is its current probability at full length.
             let most = options.score(beam[0].log_probability, options.length);
             if best.as_ref().is_some_and(|found| found.score >= most) {
                 beam.clear();
@@ -138,11 +138,11 @@ impl LanguageModel {
             hypothesis.text += &hypothesis.stop.finish();
             end(hypothesis, options, tokens, &mut best);
         }
-        Ok(best.expect("a search ends with what it found"))
+        Ok(best.expect("a search always finds something"))
     }
 }
 
-/// Reads the last token of every hypothesis, and lists what each may be continued by.
+/// Reads the last token of every hypothesis, and lists the candidates to extend each.
 fn candidates(
     session: &mut Session<'_>,
     beam: &[Hypothesis<'_>],
@@ -166,7 +166,8 @@ fn candidates(
     Ok(candidates)
 }
 
-/// The best hypotheses of one token more that go on, and the parent of each; those that end on the way take no place.
+/// Returns the best unfinished hypotheses with one more token, each with its parent. Those that end do not take up
+/// a place.
 fn choose<'a>(
     candidates: &mut [Candidate],
     beam: &[Hypothesis<'a>],
@@ -177,7 +178,7 @@ fn choose<'a>(
     let (mut next, mut parents) = (Vec::new(), Vec::new());
     let mut from = 0;
     while from < candidates.len() && next.len() < options.width {
-        // Only as much is sorted as is looked at.
+        // Sort only as much as is used.
         let rest = &mut candidates[from..];
         let part = rest.len().min(options.width.saturating_mul(2));
         if part < rest.len() {
@@ -204,7 +205,7 @@ fn choose<'a>(
     Ok((next, parents))
 }
 
-/// Compares a continuation that has ended with the best so far.
+/// Compares a finished continuation with the best one so far.
 fn end(hypothesis: Hypothesis<'_>, options: &BeamSearch, tokens: usize, best: &mut Option<Found>) {
     let Hypothesis { text, log_probability, .. } = hypothesis;
     let score = options.score(log_probability, tokens);

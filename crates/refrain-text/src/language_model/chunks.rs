@@ -1,4 +1,4 @@
-//! How the steps of an epoch are cut for truncated backpropagation through time.
+//! How an epoch's steps are cut into chunks for truncated backpropagation through time.
 
 use crate::language_model::TextRecipe;
 use rand_chacha::ChaCha8Rng;
@@ -6,23 +6,23 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
 use std::ops::Range;
 
-/// Share of the varying chunks that are half as long (Merity et al. 2017).
+/// The share of varying chunks that have half the length (Merity et al. 2017).
 const HALF: f64 = 0.05;
-/// Standard deviation of a chunk's steps around that.
+/// The standard deviation of a chunk's steps.
 const SPREAD: f64 = 5.0;
-/// A chunk varies by three standard deviations at most, which bounds the memory of a step.
+/// A chunk varies by at most three standard deviations, which bounds the memory of a step.
 const MOST: f64 = 3.0 * SPREAD;
-/// Steps of a varying chunk at least, where `steps` is not less.
+/// The minimum steps of a varying chunk, unless `steps` is smaller.
 const LEAST: usize = 5;
-/// Keeps the stream of an epoch apart from others of the same seed.
+/// Separates the random stream of an epoch from others with the same seed.
 const PURPOSE: u64 = 0x6368_756e_6b73;
 
-/// Steps that no chunk has more of.
+/// Returns the maximum steps of a chunk.
 pub(super) fn longest_chunk(recipe: &TextRecipe) -> usize {
     recipe.steps.saturating_add(if recipe.variable_steps { MOST as usize } else { 0 })
 }
 
-/// The chunks of an epoch, from 1, over lanes of `lane_len` steps: a pure function of seed and epoch.
+/// Returns the chunks of an epoch, from 1, over lanes of `lane_len` steps: a pure function of seed and epoch.
 pub(super) fn chunks(
     recipe: &TextRecipe,
     lane_len: usize,
@@ -43,7 +43,7 @@ pub(super) fn chunks(
     })
 }
 
-/// `steps`, or now and then half of them, give or take a normal deviation.
+/// Returns `steps`, or occasionally half of it, plus a normally distributed deviation.
 fn varied(steps: usize, random: &mut ChaCha8Rng) -> usize {
     let mut uniform = || (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
     let (short, radius, angle) = (uniform() < HALF, uniform(), uniform());

@@ -1,4 +1,4 @@
-//! The texts of a run, and the tokens made of them.
+//! The texts of a run, and their tokens.
 
 use super::evaluate::ScoredText;
 use super::recipe::TextRecipe;
@@ -14,18 +14,18 @@ use std::path::Path;
 /// The texts of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct TrainingData<'a> {
-    /// What is learned, and where the vocabulary comes from.
+    /// The training text, from which the vocabulary is built.
     pub training: &'a Corpus,
-    /// What the loss is measured on after each epoch.
+    /// The text whose loss is measured after each epoch.
     pub validation: Option<&'a Corpus>,
-    /// What the finished model is scored on, once.
+    /// The text on which the finished model is scored once.
     pub test: Option<&'a Corpus>,
-    /// Where tokens are kept that are too many for the memory, in a file without a name: see [`Store`].
+    /// The folder for tokens that do not fit in memory, in an unnamed file: see [`Store`].
     pub folder: &'a Path,
 }
 
 impl<'a> TrainingData<'a> {
-    /// A text to learn, nothing to score on, and the working folder for what memory does not hold.
+    /// Creates data with only a training text; the folder for tokens is the working directory.
     pub fn new(training: &'a Corpus) -> Self {
         Self { training, validation: None, test: None, folder: Path::new(".") }
     }
@@ -39,28 +39,28 @@ impl<'a> TrainingData<'a> {
     }
 }
 
-/// What happens while texts are prepared.
+/// Progress of preparing texts.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum PrepareEvent<'a> {
-    /// The texts are read, to count words and to make tokens of them.
+    /// The texts are being read, to count words and to tokenize them.
     Tokenizing {
         /// Bytes read, over all passes.
         done: u64,
-        /// Bytes that will be.
+        /// Total bytes, over all passes.
         of: u64,
     },
-    /// The tokens of a text are kept in a file.
+    /// The tokens of a text are stored in a file.
     TokenFile {
-        /// The folder; the file has no name in it.
+        /// The folder; the file is unnamed.
         folder: &'a Path,
-        /// Its size.
+        /// The file's size.
         bytes: u64,
     },
 }
 
-/// Cuts off the last `share` of a text's characters; for words the cut is after the next line break, where one
-/// leaves a rest, else after the next space.
+/// Cuts off the last `share` of a text's characters. For words, the cut is after the next line break that has more
+/// text after it, otherwise after the next space.
 pub fn split_text(text: &str, share: f64, level: Level) -> (&str, &str) {
     let characters = text.chars().count();
     let training = ((characters as f64) * (1.0 - share)).floor() as usize;
@@ -74,7 +74,7 @@ pub fn split_text(text: &str, share: f64, level: Level) -> (&str, &str) {
     text.split_at(at)
 }
 
-/// Reports how much of the texts was read, over all passes.
+/// Reports the progress of reading the texts, over all passes.
 struct Passes<'r> {
     done: u64,
     of: u64,
@@ -82,7 +82,7 @@ struct Passes<'r> {
 }
 
 impl Passes<'_> {
-    /// Some more bytes were read.
+    /// Adds bytes that were read.
     fn advance(&mut self, bytes: u64) {
         self.done += bytes;
         (self.report)(&PrepareEvent::Tokenizing { done: self.done, of: self.of });
@@ -90,11 +90,11 @@ impl Passes<'_> {
 }
 
 impl TextTask {
-    /// Reads and encodes texts for a run of a recipe: with `codec`, which a trained model or a checkpoint has, or with
-    /// the vocabulary that the recipe makes of the training text.
+    /// Reads and encodes texts for a run of a recipe, with the `codec` of a trained model or a checkpoint if given,
+    /// otherwise with a vocabulary built from the training text.
     ///
     /// # Errors
-    /// If an option does not suit the text, the text is too short for `steps`, or it cannot be read.
+    /// If an option does not fit the text, the text is too short for `steps`, or it cannot be read.
     pub fn prepare(
         recipe: &TextRecipe,
         data: TrainingData<'_>,
@@ -147,8 +147,8 @@ impl TextTask {
             }
         };
         let hold_out = "hold out a larger share, or none with a share of 0";
-        let validation = scored(data.validation, "the text to validate on", "validation", hold_out)?;
-        let test = scored(data.test, "the text to test on", "a test", "use a longer text")?;
+        let validation = scored(data.validation, "the validation text", "validation", hold_out)?;
+        let test = scored(data.test, "the test text", "a test", "use a longer text")?;
         let lanes = Lanes::new(tokens, batch, recipe.steps)?;
         Ok(Self { codec, lanes, validation, test, fingerprints: data.fingerprints()? })
     }

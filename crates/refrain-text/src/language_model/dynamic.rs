@@ -1,11 +1,11 @@
-//! Dynamic evaluation: the model goes on learning from what it has just been scored on.
+//! Dynamic evaluation: the model keeps learning from the text that it is scored on.
 //!
-//! After Krause, Kahembwe, Murray & Renals 2018, "Dynamic Evaluation of Neural Sequence Models". The text is read in
-//! one lane, some steps at a time. Each chunk is scored, then its gradient `g` moves the weights `w`, which are drawn
-//! back to the trained ones `w₀`:
+//! After Krause, Kahembwe, Murray & Renals 2018, "Dynamic Evaluation of Neural Sequence Models". The text is read
+//! in one lane, some steps at a time. Each chunk is scored. Then its gradient `g` updates the weights `w`, which
+//! also decay towards the trained weights `w₀`:
 //!
-//! - without statistics `w += decay·(w₀ − w) − rate·g`;
-//! - with the mean square `m` of the gradients of the text that the model was trained on
+//! - without statistics: `w += decay·(w₀ − w) − rate·g`;
+//! - with the mean square `m` of the gradients on the training text:
 //!   `w += min(decay·√m / mean(√m), 1)·(w₀ − w) − rate·g / (√m + ε)`.
 
 use super::LanguageModel;
@@ -20,31 +20,31 @@ use refrain_nn::data::Batch;
 use refrain_nn::metrics::Metric;
 use std::path::Path;
 
-/// Lanes of the text that statistics are gathered from.
+/// Lanes of the text from which statistics are gathered.
 const LANES: usize = 32;
 /// Added to the root of the mean square.
 const EPSILON: f32 = 1e-3;
 
-/// How a model learns from what it is scored on.
+/// How a model learns from the text that it is scored on.
 #[derive(Debug, Clone, Copy)]
 pub struct DynamicEvaluation<'a> {
-    /// Of each step.
+    /// The learning rate of each step.
     pub learning_rate: f64,
-    /// Share of the way back to the trained weights that each step goes.
+    /// The share of the distance to the trained weights by which each step decays.
     pub decay: f64,
-    /// Tokens of a chunk.
+    /// Tokens per chunk.
     pub steps: usize,
-    /// The text that the model was trained on, where each weight's step is measured against its usual gradient.
+    /// The training text, if each weight's step is scaled by the typical size of its gradient there.
     pub statistics: Option<&'a Corpus>,
 }
 
 impl<'a> DynamicEvaluation<'a> {
-    /// The defaults for gradients as they are.
+    /// Returns the defaults for unscaled gradients.
     pub fn plain() -> Self {
         Self { learning_rate: 0.1, decay: 1e-3, steps: 20, statistics: None }
     }
 
-    /// The defaults for gradients over the root of their mean square in the text that the model was trained on.
+    /// Returns the defaults for gradients divided by the root of their mean square on the training text.
     pub fn scaled(statistics: &'a Corpus) -> Self {
         Self { learning_rate: 1e-4, decay: 2e-3, statistics: Some(statistics), ..Self::plain() }
     }
@@ -55,7 +55,7 @@ impl<'a> DynamicEvaluation<'a> {
             return wrong("dynamic-lr", self.learning_rate.to_string(), "a number of at least 0");
         }
         if !(0.0..1.0).contains(&self.decay) {
-            return wrong("dynamic-decay", self.decay.to_string(), "from 0 and below 1");
+            return wrong("dynamic-decay", self.decay.to_string(), "at least 0 and below 1");
         }
         if self.steps == 0 {
             return wrong("dynamic-steps", "0".to_owned(), "at least 1");
@@ -65,11 +65,11 @@ impl<'a> DynamicEvaluation<'a> {
 }
 
 impl LanguageModel {
-    /// Scores a text while learning from it; the model itself stays as it is. `folder` is where the tokens of large
-    /// texts are kept meanwhile; `seen` is told the chunks that are done, and how many there are.
+    /// Scores a text while learning from it. The model itself is unchanged. Tokens of large texts are stored
+    /// temporarily in `folder`; `seen` is called with the number of finished chunks and their total.
     ///
     /// # Errors
-    /// When an option is out of range, or a text is too short or cannot be read.
+    /// If an option is out of range, or a text is too short or cannot be read.
     pub fn evaluate_dynamically(
         &self,
         text: &Corpus,
@@ -78,7 +78,7 @@ impl LanguageModel {
         seen: &mut dyn FnMut(usize, usize),
     ) -> Result<TextScore> {
         options.check()?;
-        // Dropout is for training, and what is scored here is trained on at once.
+        // Dropout is off: each chunk is scored with the same pass whose gradient trains the model.
         let mut model = self.model().without_dropout()?;
         compile_to_score(&mut model, vec![Metric::Accuracy])?;
         let store = Store::in_folder(folder);
@@ -93,7 +93,7 @@ impl LanguageModel {
         };
         let text_lanes = lanes("the text", text, 1)?;
         let known =
-            options.statistics.map(|text| lanes("the text of the statistics", text, LANES)).transpose()?;
+            options.statistics.map(|text| lanes("the text for the statistics", text, LANES)).transpose()?;
         let of = text_lanes.len() + known.as_ref().map_or(0, Lanes::len);
         let mut done = 0;
         let mut chunk = || {
@@ -116,7 +116,7 @@ impl LanguageModel {
     }
 }
 
-/// Computes the gradient of each chunk in turn, the state carried along.
+/// Computes the gradient of each chunk in turn, carrying the state along.
 fn for_each_gradient<D: Tokens>(
     model: &mut Model,
     lanes: &Lanes<D>,
@@ -136,7 +136,7 @@ fn for_each_gradient<D: Tokens>(
     Ok(())
 }
 
-/// `√m` of each weight.
+/// Returns `√m` of each weight.
 fn root_mean_squares<D: Tokens>(
     model: &mut Model,
     lanes: &Lanes<D>,
@@ -156,7 +156,7 @@ fn root_mean_squares<D: Tokens>(
     Ok(squares)
 }
 
-/// The step after a chunk.
+/// The update after a chunk.
 struct Step {
     /// The trained weights.
     start: Vec<f32>,

@@ -1,4 +1,4 @@
-//! How well a model predicts a text.
+//! Scores of a language model on a text.
 
 use super::LanguageModel;
 use crate::codec::Codec;
@@ -11,12 +11,12 @@ use refrain_nn::data::{Batch, Extent};
 use refrain_nn::metrics::Metric;
 use serde::{Deserialize, Serialize};
 
-/// Lanes that are scored side by side.
+/// Lanes that are scored in parallel.
 const LANES: usize = 32;
 /// Steps of a block; the state is carried from block to block.
 const STEPS: usize = 128;
 
-/// Lanes and steps that are scored side by side of a text of this many tokens.
+/// Returns the lanes and steps that are scored at once for a text of this many tokens.
 pub(super) fn scored_at_once(tokens: usize, stream: bool) -> (usize, usize) {
     let lanes = if stream { 1 } else { tokens.div_ceil(SCORE_LANE).min(LANES) };
     (lanes, STEPS.min(tokens))
@@ -25,7 +25,7 @@ pub(super) fn scored_at_once(tokens: usize, stream: bool) -> (usize, usize) {
 /// A model's score on a text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TextScore {
-    /// Mean over the scored tokens, in nats.
+    /// Mean loss over the scored tokens, in nats.
     #[serde(with = "exact")]
     pub loss: f64,
     /// `e^loss`
@@ -34,32 +34,32 @@ pub struct TextScore {
     /// `loss / ln 2`
     #[serde(with = "exact")]
     pub bits_per_token: f64,
-    /// The text's bits shared out among its characters.
+    /// Bits per character of the text.
     #[serde(with = "exact")]
     pub bits_per_character: f64,
-    /// Share of the tokens that were the likeliest.
+    /// Share of the tokens that were the model's likeliest prediction.
     #[serde(with = "exact")]
     pub accuracy: f64,
-    /// Tokens scored: all but the first.
+    /// Number of tokens scored: all but the first.
     pub tokens: usize,
 }
 
 impl LanguageModel {
-    /// Scores a text in fixed lanes of 8,192 tokens, each warmed by the 512 tokens before it; with `stream`
+    /// Scores a text in fixed lanes of 8,192 tokens, each warmed up by the 512 tokens before it, or with `stream`
     /// in one lane from beginning to end. The first token is not scored.
     ///
     /// # Errors
-    /// When the text has fewer than two tokens.
+    /// If the text has fewer than two tokens.
     pub fn evaluate(&mut self, text: &str, stream: bool) -> Result<TextScore> {
         let tokens = self.codec().encode(text);
         self.evaluate_tokens(&tokens, text.chars().count(), stream)
     }
 
-    /// Scores the tokens of a text that has this many characters: as [`evaluate`](Self::evaluate), to the last bit, for
-    /// texts that need not fit into memory.
+    /// Scores the tokens of a text with this many characters. The result is bit for bit that of
+    /// [`evaluate`](Self::evaluate), for texts that need not fit in memory.
     ///
     /// # Errors
-    /// When there are fewer than two tokens, or they cannot be read.
+    /// If there are fewer than two tokens, or they cannot be read.
     pub fn evaluate_tokens(
         &mut self,
         tokens: &impl Tokens,
@@ -74,7 +74,7 @@ impl LanguageModel {
     }
 }
 
-/// The tokens of a text that a run is scored on.
+/// The tokens of a text on which a run is scored.
 #[derive(Debug)]
 pub(super) struct ScoredText {
     pub(super) tokens: StoredTokens,
@@ -82,7 +82,7 @@ pub(super) struct ScoredText {
 }
 
 impl ScoredText {
-    /// The score of a compiled model.
+    /// Returns the score of a compiled model.
     pub(super) fn score(&self, model: &mut Model, codec: &Codec, stream: bool) -> Result<TextScore> {
         score(model, codec, &self.tokens, self.characters, stream)
     }
@@ -121,7 +121,8 @@ pub(super) fn score(
 }
 
 impl TextScore {
-    /// What a model's totals say of a text of this many characters, all of whose tokens but the first were scored.
+    /// Computes the score from a model's totals on a text of this many characters, in which all tokens but the
+    /// first were scored.
     pub(super) fn of_totals(
         model: &Model,
         codec: &Codec,

@@ -1,4 +1,4 @@
-//! Writing on from a prompt.
+//! Continuing a prompt.
 
 use super::LanguageModel;
 use super::stop::StopTexts;
@@ -9,18 +9,18 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refrain_nn::Session;
 
-/// How a text is continued.
+/// The options for continuing a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generate {
-    /// What comes before; a line break where it is empty.
+    /// The text to continue; a line break if empty.
     pub prompt: String,
-    /// Tokens to write.
+    /// The number of tokens to write.
     pub length: usize,
-    /// How each is drawn. The prompt's tokens count for the repetition penalty.
+    /// How each token is drawn. The repetition penalty also counts the prompt's tokens.
     pub sampling: Sampling,
-    /// Of the random numbers.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// The text ends before the first of these that it would hold; the prompt is not searched.
+    /// The text ends before the first of these texts; the prompt is not searched.
     pub stop: Vec<String>,
 }
 
@@ -31,8 +31,8 @@ impl Default for Generate {
     }
 }
 
-/// A text being written: an iterator over its pieces, each with the space that belongs before it. What may be
-/// the beginning of a stop text comes once it is known not to be one.
+/// A text being generated: an iterator over its pieces, each including any space before it. A piece that may be the
+/// beginning of a stop text is held back until it is known not to be one.
 #[derive(Debug)]
 pub struct Generation<'m> {
     session: Session<'m>,
@@ -40,17 +40,17 @@ pub struct Generation<'m> {
     sampler: Sampler,
     random: ChaCha8Rng,
     logits: Vec<f32>,
-    /// The last tokens of the prompt and of what was written.
+    /// The last tokens of the prompt and of the generated text.
     ids: Vec<u32>,
     stop: StopTexts,
     left: usize,
 }
 
 impl LanguageModel {
-    /// Reads the prompt and begins to write; the unknown token is never written.
+    /// Reads the prompt and starts generating. The unknown token is never written.
     ///
     /// # Errors
-    /// When a sampling option is out of range, a stop text empty, or the model cannot be run step by step.
+    /// If a sampling option is out of range, a stop text is empty, or the model cannot be run step by step.
     pub fn generate(&mut self, options: &Generate) -> Result<Generation<'_>> {
         let sampler = Sampler::new(options.sampling)?;
         let stop = StopTexts::new(&options.stop)?;
@@ -69,7 +69,7 @@ impl LanguageModel {
         Ok(Generation { session, writer, sampler, random, logits, ids, stop, left: options.length })
     }
 
-    /// The whole continuation at once.
+    /// Returns the whole continuation at once.
     ///
     /// # Errors
     /// As for [`LanguageModel::generate`].
@@ -88,14 +88,14 @@ impl Generation<'_> {
         let row = self.session.step_ids(&[id])?;
         self.logits.clear();
         self.logits.extend_from_slice(row.row(0));
-        // The unknown token stands for anything; writing it would mean nothing.
+        // The unknown token stands for any word; writing it would be meaningless.
         if self.logits.len() > 1 {
             self.logits[0] = f32::NEG_INFINITY;
         }
         Ok(self.stop.push(&piece))
     }
 
-    /// Keeps as many tokens as the penalty looks at, so that a text may be of any length.
+    /// Keeps only as many tokens as the penalty reads, so that the text may be of any length.
     fn remember(&mut self, id: u32) {
         let window = self.sampler.options().repetition_window;
         if self.ids.len() >= window.saturating_mul(2) {
@@ -112,7 +112,7 @@ impl Iterator for Generation<'_> {
         while self.left > 0 && !self.stop.found() {
             self.left -= 1;
             match self.next_piece() {
-                // Held back, or inside a character.
+                // Held back, or an incomplete character.
                 Ok(piece) if piece.is_empty() => {}
                 piece => return Some(piece),
             }

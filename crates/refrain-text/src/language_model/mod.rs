@@ -1,8 +1,8 @@
 //! Language models: a recurrent network that predicts the next character, subword or word of a text.
 //!
-//! A [`TextRecipe`] says how one is made; [`TextRecipe::train`] trains it with truncated backpropagation
-//! through time over contiguous lanes of the text, its state carried along. The result is a [`LanguageModel`],
-//! which scores text, continues it and suggests what comes next, and is one file.
+//! A [`TextRecipe`] holds the settings; [`TextRecipe::train`] trains with truncated backpropagation through time
+//! over contiguous lanes of the text, carrying the state along. The result is a [`LanguageModel`], which scores
+//! text, continues it, suggests what comes next, and is saved as one file.
 
 mod beam;
 mod chunks;
@@ -30,22 +30,23 @@ use crate::error::Result;
 use refrain_nn::Model;
 use refrain_task::TaskModel;
 
-/// A network with the vocabulary that turns text into its ids and back.
+/// A network and the vocabulary that converts between text and ids.
 ///
-/// Saving it, its network, its recipe and its memory are those of a [`TaskModel`].
+/// Saving, the network, the recipe and the memory are those of [`TaskModel`].
 #[derive(Debug, Clone)]
 pub struct LanguageModel(TaskModel<TextTask>);
 
 impl LanguageModel {
-    /// Its vocabulary.
+    /// Returns the vocabulary.
     pub fn codec(&self) -> &Codec {
         self.0.assets()
     }
 
-    /// A model in training, to be run beside it: the same parameters, without dropout, not compiled.
+    /// Copies a model in training so that the copy can be run alongside: the same parameters, without dropout, not
+    /// compiled.
     ///
     /// # Errors
-    /// If a layer is not one of this library's.
+    /// If a layer is not from this library.
     pub fn without_dropout(model: &Model, codec: &Codec) -> Result<Self> {
         Ok(Self(TaskModel::without_dropout(model, codec)?))
     }

@@ -1,22 +1,22 @@
-//! Ending a text before a stop text, without showing any part of it.
+//! Ending a text before a stop text, without showing any part of the stop text.
 
 use crate::error::{Error, Result};
 
-/// Watches a text that is written piece by piece, and lets through what cannot be the beginning of a stop text.
+/// Watches a text that is written piece by piece, and releases what cannot be the beginning of a stop text.
 ///
-/// The first stop text that is complete ends the text, whatever the pieces are; of those that are complete at
-/// once the longest.
+/// The first complete stop text ends the text, however the text is split into pieces. If several are complete at
+/// the same place, the longest counts.
 #[derive(Debug, Clone)]
 pub(super) struct StopTexts {
     stops: Vec<Vec<char>>,
-    /// What was written and not let through.
+    /// Text that is written but not yet released.
     held: Vec<char>,
     found: bool,
 }
 
 impl StopTexts {
     /// # Errors
-    /// An error about an option for an empty text, which would end every text before it begins.
+    /// An error about an option for an empty stop text, which would end every text before it begins.
     pub(super) fn new(stops: &[String]) -> Result<Self> {
         if stops.iter().any(String::is_empty) {
             let expected = "a text of at least one character";
@@ -26,12 +26,12 @@ impl StopTexts {
         Ok(Self { stops, held: Vec::new(), found: false })
     }
 
-    /// Whether a stop text was found; nothing is let through any more.
+    /// Returns whether a stop text was found. Nothing is released after that.
     pub(super) fn found(&self) -> bool {
         self.found
     }
 
-    /// Takes a piece and returns what may be shown now.
+    /// Adds a piece and returns the text that can be released now.
     pub(super) fn push(&mut self, piece: &str) -> String {
         let mut shown = String::new();
         for c in piece.chars() {
@@ -51,12 +51,12 @@ impl StopTexts {
         shown
     }
 
-    /// What was held back, once the text has ended without a stop text.
+    /// Returns the text that is still held back, after the text has ended without a stop text.
     pub(super) fn finish(&mut self) -> String {
         self.held.drain(..).collect()
     }
 
-    /// How many of the last characters held may be the beginning of a stop text.
+    /// Returns how many of the last held characters may be the beginning of a stop text.
     fn beginning(&self) -> usize {
         let held = &self.held[..];
         let begun = |len: &usize| self.stops.iter().any(|s| s.starts_with(&held[held.len() - len..]));
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(none.push("all"), "all");
     }
 
-    /// The text before the stop text that ends first, found without looking at pieces.
+    /// Returns the text before the stop text that ends first, computed from the whole text.
     fn expected(text: &str, stops: &[String]) -> Option<String> {
         let ends = (1..=text.len()).filter_map(|end| {
             let longest = stops.iter().filter(|s| text[..end].ends_with(&s[..])).map(String::len).max()?;

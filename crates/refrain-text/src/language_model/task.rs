@@ -1,4 +1,4 @@
-//! Language models as a task: truncated backpropagation through time over the lanes of a text.
+//! Language modelling as a task: truncated backpropagation through time over the lanes of a text.
 
 use super::LanguageModel;
 use super::chunks::{chunks, longest_chunk};
@@ -23,64 +23,64 @@ use serde_json::Value;
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// The smallest values that are suggested where memory is short.
+/// The smallest values that are suggested when memory is short.
 const LEAST_STEPS: usize = 8;
 const LEAST_UNITS: usize = 16;
 const LEAST_WORDS: usize = 1_000;
 
-/// The tokens of a run's texts: what a language model is trained, validated and tested on.
+/// The tokens of a run's texts, on which a language model is trained, validated and tested.
 #[derive(Debug)]
 pub struct TextTask {
     pub(super) codec: Codec,
     pub(super) lanes: Lanes<StoredTokens>,
     pub(super) validation: Option<ScoredText>,
     pub(super) test: Option<ScoredText>,
-    /// Taken before the run: the files may be gone when it ends.
+    /// Computed before the run, because the files may be gone when it ends.
     pub(super) fingerprints: Fingerprints,
 }
 
-/// What a run's memory depends on, besides its recipe.
+/// What a run's memory depends on, apart from its recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextSizes {
-    /// Entries of the vocabulary.
+    /// Number of entries in the vocabulary.
     pub vocabulary: usize,
-    /// Tokens to learn.
+    /// Number of training tokens.
     pub tokens: usize,
-    /// Tokens to validate on.
+    /// Number of validation tokens.
     pub validation_tokens: usize,
-    /// Tokens to test on.
+    /// Number of test tokens.
     pub test_tokens: usize,
-    /// Bytes of tokens that are kept in memory. A model file does not record it.
+    /// Bytes of the tokens that are kept in memory. Not stored in model files.
     #[serde(skip)]
     pub held: u64,
 }
 
 impl TextTask {
-    /// Sequences side by side.
+    /// Returns the number of sequences in a batch.
     pub fn batch(&self) -> usize {
         self.lanes.batch()
     }
 }
 
 impl TextSizes {
-    /// Tokens that a run trains on: those that fill the lanes.
+    /// Returns the number of tokens that a run trains on: those that fill the lanes.
     pub fn trained_tokens(&self, recipe: &TextRecipe) -> usize {
         let batch = recipe.batch_for(self.tokens);
         (self.tokens.saturating_sub(1) / batch) * batch
     }
 }
 
-/// The chunks of the lanes.
+/// The lanes of a text in chunks.
 struct Chunks<'a> {
     recipe: &'a TextRecipe,
     lanes: &'a Lanes<StoredTokens>,
-    /// Those of the last epoch that was asked for.
+    /// The chunks of the epoch that was asked for last.
     epoch: Mutex<(usize, Vec<Range<usize>>)>,
 }
 
 impl Chunks<'_> {
-    /// What `get` makes of the chunks of an epoch, from 0.
+    /// Applies `get` to the chunks of an epoch, from 0.
     fn of<R>(&self, epoch: usize, get: impl FnOnce(&[Range<usize>]) -> R) -> R {
         let mut known = self.epoch.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if known.0 != epoch || known.1.is_empty() {
@@ -114,8 +114,8 @@ impl BatchSource for Chunks<'_> {
         Ok(())
     }
 
-    /// A longer chunk's mean is of more steps, and may take a longer step of the optimiser. Several chunks that make one
-    /// step count together.
+    /// Returns a larger factor for a longer chunk, whose mean covers more steps. Several chunks that make one
+    /// optimiser step count together.
     fn rate_factor(&self, _seed: u64, epoch: usize, i: usize) -> f64 {
         if !self.recipe.variable_steps {
             return 1.0;
@@ -162,7 +162,7 @@ impl Task for TextTask {
         }
     }
 
-    /// To rank all tokens of an adaptive softmax costs as much as to train it.
+    /// Returns `false` for an adaptive softmax, for which ranking all tokens costs as much as training.
     fn has_training_metrics(model: &Model) -> bool {
         model.architecture().layers.iter().all(|layer| layer.class_name != "AdaptiveSoftmax")
     }
@@ -170,12 +170,14 @@ impl Task for TextTask {
     fn check_assets(codec: &Codec, model: &mut Model) -> std::result::Result<(), String> {
         if model.output_count() != 1 || model.output_width(0) != codec.vocab_size() {
             let (width, vocabulary) = (model.output_width(0), codec.vocab_size());
-            return Err(format!("its output has {width} features, but its vocabulary {vocabulary} entries"));
+            return Err(format!(
+                "its output has {width} features, but its vocabulary has {vocabulary} entries"
+            ));
         }
-        // Reading the last id shows whether it takes ids, and enough of them.
+        // Reading the last id shows whether the network takes ids, and enough of them.
         let last = codec.vocab_size() as u32 - 1;
         let read = model.session(1).and_then(|mut session| session.step_ids(&[last]).map(|_| ()));
-        read.map_err(|e| format!("its network does not read its vocabulary: {e}"))
+        read.map_err(|e| format!("its network does not accept its vocabulary: {e}"))
     }
 
     fn memory_uses(recipe: &TextRecipe, sizes: &TextSizes) -> Vec<MemoryUse> {
@@ -217,7 +219,7 @@ impl Task for TextTask {
         reducible_settings
     }
 
-    /// Rarer words become the unknown one: the text has as many tokens.
+    /// Keeps the number of tokens, because rarer words become the unknown one.
     fn sizes_with(recipe: &TextRecipe, sizes: &TextSizes) -> TextSizes {
         let vocabulary = recipe.vocabulary.map_or(sizes.vocabulary, |most| most.min(sizes.vocabulary));
         TextSizes { vocabulary, ..*sizes }
@@ -235,7 +237,7 @@ impl Task for TextTask {
         codec.describe()
     }
 
-    /// They had the number of characters, which are at least as many as the tokens.
+    /// Reads the number of characters, which is at least the number of tokens.
     fn sizes_of_old_record(record: &Value, recipe: &TextRecipe, codec: &Codec) -> Option<TextSizes> {
         let tokens = usize::try_from(record.get("characters")?.as_u64()?).ok()?;
         let share = recipe.training.validation;
@@ -278,7 +280,7 @@ impl Task for TextTask {
             Split::Validation => &self.validation,
             Split::Test => &self.test,
         };
-        let text = text.as_ref().expect("a text whose fingerprint there is");
+        let text = text.as_ref().expect("a text that has a fingerprint");
         Ok(text.score(model, &self.codec, recipe.stream)?)
     }
 }
@@ -294,8 +296,8 @@ impl Score for TextScore {
 }
 
 impl TextRecipe {
-    /// Trains a model on a text, reporting what happens. [`TextTask::prepare`] with a [`TrainingRun`] is the same, and
-    /// takes a limit of memory, a place for checkpoints and callbacks too.
+    /// Trains a model on a text, passing events to `report`. To set a memory limit, checkpoints or callbacks, use
+    /// [`TextTask::prepare`] with a [`TrainingRun`] instead.
     ///
     /// # Errors
     /// If a setting is out of range, the text is too short for `steps`, or it cannot be read.
@@ -309,7 +311,7 @@ impl TextRecipe {
         Ok(TrainingRun::new(self, &task).engine(engine).train(report)?)
     }
 
-    /// Trains a model further on a text, with its own vocabulary and layers.
+    /// Continues training a model on a text, with the model's own vocabulary and layers.
     ///
     /// # Errors
     /// As for [`TextRecipe::train`].
@@ -324,11 +326,11 @@ impl TextRecipe {
     }
 
     /// Resumes a run of [`TextRecipe::train`] or [`TextRecipe::continue_training`] from a checkpoint, with the same
-    /// recipe and the same texts: to the same bits as if the run had not been stopped, with any number of threads.
+    /// recipe and texts. The result is bit for bit the same as without the stop, with any number of threads.
     ///
     /// # Errors
-    /// As for [`TextRecipe::train`]; if the checkpoint is of another kind of run, of another recipe or other texts,
-    /// or contradicts itself.
+    /// As for [`TextRecipe::train`], and if the checkpoint belongs to another kind of run, recipe or text, or is
+    /// inconsistent.
     pub fn resume(
         &self,
         checkpoint: Checkpoint,
@@ -341,7 +343,7 @@ impl TextRecipe {
         Ok(TrainingRun::new(self, &task).engine(engine).resume(saved).train(report)?)
     }
 
-    /// What training takes. Nothing of it is taken to answer.
+    /// Returns the memory that training needs, without allocating it.
     ///
     /// # Errors
     /// If a setting is out of range.

@@ -1,10 +1,10 @@
-//! What tokens add to a text, and how a prompt is joined to what follows.
+//! The text of tokens, and how a prompt is joined to its continuation.
 
 use crate::codec::{Codec, Decoder, Level};
 use crate::error::Result;
 use std::borrow::Cow;
 
-/// What a token adds to a text, but for the space that the word level sets between two words.
+/// Returns the text that a token adds, except for the space between two words at word level.
 pub(super) fn token_text(codec: &Codec, id: u32) -> Cow<'_, str> {
     match codec {
         Codec::Word(words) => Cow::Borrowed(words.word(id).unwrap_or_default()),
@@ -12,7 +12,8 @@ pub(super) fn token_text(codec: &Codec, id: u32) -> Cow<'_, str> {
     }
 }
 
-/// Whether tokens bring the space before them along: a blank at a text's end is then the beginning of a token.
+/// Returns whether tokens include the space before them: a space at the end of a text is then the beginning of a
+/// token.
 pub(super) fn space_leads(codec: &Codec) -> bool {
     !matches!(codec.level(), Level::Char | Level::Word)
 }
@@ -23,9 +24,9 @@ pub(super) struct Prompt<'a> {
     codec: &'a Codec,
     /// Its tokens, at least one.
     pub(super) ids: Vec<u32>,
-    /// Whether it ends in a blank that the first token must begin with.
+    /// Whether it ends in a space that the first new token must start with.
     open: bool,
-    /// Whether the blank before the first word stands there already.
+    /// Whether the space before the first new word is already there.
     blank: bool,
 }
 
@@ -38,8 +39,8 @@ impl<'a> Prompt<'a> {
         Self { codec, ids: codec.encode_prompt(read), open, blank }
     }
 
-    /// Rules out what cannot be written first, by its logit or probability of `none`: the unknown token, which
-    /// stands for anything, and what does not continue from the prompt's last blank.
+    /// Excludes tokens that cannot be written first, by setting their logit or probability to `none`: the unknown
+    /// token, which stands for any word, and tokens that do not continue the space at the prompt's end.
     pub(super) fn rule_out(&self, values: &mut [f32], none: f32) {
         if values.len() > 1 {
             values[0] = none;
@@ -53,13 +54,13 @@ impl<'a> Prompt<'a> {
         }
     }
 
-    /// Writes what follows.
+    /// Returns a writer for the continuation.
     pub(super) fn writer(&self) -> Writer<'a> {
         Writer { decoder: self.codec.decoder(self.ids.last().copied()), blank: self.blank }
     }
 }
 
-/// Writes a continuation after its prompt, as a person would.
+/// Writes a continuation after its prompt, with natural spacing.
 #[derive(Debug, Clone)]
 pub(super) struct Writer<'a> {
     decoder: Decoder<'a>,
@@ -67,14 +68,14 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Adds what the token adds to the text.
+    /// Appends the text of a token.
     ///
     /// # Errors
-    /// When the vocabulary does not have the id; nothing is added then.
+    /// If the vocabulary does not have the id. Nothing is appended then.
     pub(super) fn push(&mut self, id: u32, text: &mut String) -> Result<()> {
         let from = text.len();
         self.decoder.push(id, text)?;
-        // A token that is a part of a character may add nothing yet.
+        // A token that is part of a character may add nothing yet.
         if text.len() > from {
             if self.blank && text[from..].starts_with(' ') {
                 text.remove(from);

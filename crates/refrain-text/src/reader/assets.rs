@@ -1,4 +1,4 @@
-//! What running a network that labels texts needs.
+//! The assets of a model that labels texts.
 
 use super::ReaderSettings;
 use crate::codec::Codec;
@@ -8,7 +8,7 @@ use refrain_task::Description;
 use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 
-/// All that running a network that labels texts needs besides the network.
+/// Everything that running a labelling model needs in addition to its network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelAssets {
     /// The labels, sorted.
@@ -21,14 +21,14 @@ pub struct LabelAssets {
 }
 
 impl LabelAssets {
-    /// How texts are read with these, and otherwise as `settings` say.
+    /// Returns `settings` with the level and length of these assets.
     #[must_use]
     pub fn reader(&self, settings: ReaderSettings) -> ReaderSettings {
         ReaderSettings { level: self.codec.level(), max_length: self.max_length, ..settings }
     }
 
-    /// Checks what may come from a stranger's file, against itself and against the network: of a text of one step it
-    /// makes numbers of the shape `before_labels`, and there a row of one for each label.
+    /// Checks assets from a possibly untrusted file: that they are consistent, and that the network fits them. For
+    /// a text of one step, its output must have the shape `before_labels` followed by the number of labels.
     pub(crate) fn check(
         &self,
         model: &mut Model,
@@ -36,21 +36,23 @@ impl LabelAssets {
     ) -> std::result::Result<(), String> {
         let Self { labels, max_length, codec } = self;
         if labels.len() < 2 || !labels.is_sorted_by(|a, b| a < b) {
-            return Err("its labels are not two or more in order, each once".to_owned());
+            return Err("its labels are not two or more different ones in sorted order".to_owned());
         }
         if labels.len() > MOST_LABELS || labels.iter().any(|l| l.contains(char::is_control)) {
-            return Err(format!("it has more than {MOST_LABELS} labels, or one with a control character"));
+            return Err(format!(
+                "it has more than {MOST_LABELS} labels, or a label with a control character"
+            ));
         }
         if *max_length == 0 {
             return Err("its `max_length` is 0".to_owned());
         }
-        // A text of the vocabulary's last id shows whether the network takes ids, and enough of them.
+        // A text with the vocabulary's last id shows whether the network takes ids, and enough of them.
         let mut batch = Batch { lanes: 1, ..Batch::default() };
         batch.inputs.resize_with(1, Default::default);
         batch.inputs[0].steps = 1;
         batch.inputs[0].ids.push((codec.vocab_size() - 1) as u32);
         let outputs = model.predict_batch(&batch, None);
-        let outputs = outputs.map_err(|e| format!("its network does not read its vocabulary: {e}"))?;
+        let outputs = outputs.map_err(|e| format!("its network does not accept its vocabulary: {e}"))?;
         let [output] = &outputs[..] else {
             return Err(format!("its network has {} outputs", outputs.len()));
         };
@@ -58,13 +60,13 @@ impl LabelAssets {
         if output.shape() != [before_labels, &[labels]].concat() {
             let shape = output.shape();
             return Err(format!(
-                "its network makes {shape:?} numbers of a text of one step, and it has {labels} labels"
+                "its network outputs shape {shape:?} for a text of one step, but it has {labels} labels"
             ));
         }
         Ok(())
     }
 
-    /// What running it takes.
+    /// Returns the largest batch that running the model uses.
     pub(crate) fn use_to_run(&self) -> MemoryUse {
         MemoryUse::new(Work::Predict, 1, self.max_length)
     }

@@ -1,15 +1,15 @@
-//! Labelled data in parts, and how much of it there is.
+//! Labelled data and its sizes.
 
 use serde::{Deserialize, Serialize};
 
-/// The texts of a run, each an `E`.
+/// The texts of a run, each of type `E`.
 #[derive(Debug)]
 pub struct LabelledData<'a, E> {
     /// The training texts. The vocabulary and the labels come from them.
     pub training: &'a [E],
     /// Texts that are scored after each epoch; may be empty.
     pub validation: &'a [E],
-    /// Texts that the finished model is scored on once; may be empty.
+    /// Texts on which the finished model is scored once; may be empty.
     pub test: &'a [E],
 }
 
@@ -22,38 +22,38 @@ impl<E> Clone for LabelledData<'_, E> {
 impl<E> Copy for LabelledData<'_, E> {}
 
 impl<'a, E> LabelledData<'a, E> {
-    /// Training texts alone.
+    /// Creates data with training texts only.
     pub fn new(training: &'a [E]) -> Self {
         Self { training, validation: &[], test: &[] }
     }
 
-    /// All texts.
+    /// Returns all texts.
     pub(super) fn all(&self) -> impl Iterator<Item = &'a E> {
         self.training.iter().chain(self.validation).chain(self.test)
     }
 }
 
-/// What a run's memory depends on, besides its recipe.
+/// What a run's memory depends on, apart from its recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelledSizes {
-    /// Entries of the vocabulary.
+    /// Number of entries in the vocabulary.
     pub vocabulary: usize,
-    /// Different labels.
+    /// Number of different labels.
     pub labels: usize,
     /// Steps of the longest text, at most `max_length`.
     pub longest: usize,
-    /// Texts to learn.
+    /// Number of training texts.
     pub texts: usize,
-    /// Texts to validate on.
+    /// Number of validation texts.
     pub validation_texts: usize,
-    /// Texts to test on.
+    /// Number of test texts.
     pub test_texts: usize,
-    /// Sequences to learn. A text that is read in several pieces counts as several.
+    /// Number of training sequences. A text that is read in several pieces counts as several.
     pub pieces: usize,
-    /// Sequences to validate or to test on, the larger of the two.
+    /// Number of validation or test sequences, the larger of the two.
     pub scored_pieces: usize,
-    /// Bytes that the texts take, as they are and encoded. A model file does not record it.
+    /// Bytes of the texts, both as text and encoded. Not stored in model files.
     #[serde(skip)]
     pub held: u64,
 }

@@ -1,4 +1,4 @@
-//! Texts as ids of any lengths.
+//! Texts as ids, each with its own length.
 
 use crate::codec::Codec;
 use crate::error::{Error, Result};
@@ -12,17 +12,17 @@ pub struct Encoded {
     ids: Vec<u32>,
     /// Where each text ends.
     ends: Vec<usize>,
-    /// 0, 1, …: what batches draw in place of the texts.
+    /// 0, 1, …: the text indices that batches draw.
     numbers: Vec<u32>,
-    /// Texts that were cut.
+    /// Number of texts that were cut.
     pub(crate) cut: usize,
 }
 
 impl Encoded {
-    /// The first `max_length` ids of each text.
+    /// Encodes the first `max_length` ids of each text.
     ///
     /// # Errors
-    /// If a text has none.
+    /// If a text has no ids.
     pub(crate) fn new<'a>(
         texts: impl IntoIterator<Item = &'a str>,
         codec: &Codec,
@@ -40,19 +40,19 @@ impl Encoded {
         Ok(encoded)
     }
 
-    /// Adds a text.
+    /// Appends a text.
     pub(crate) fn push(&mut self, ids: &[u32]) {
         self.ids.extend(ids);
         self.numbers.push(self.ends.len() as u32);
         self.ends.push(self.ids.len());
     }
 
-    /// The texts' numbers.
+    /// Returns the text indices.
     pub(crate) fn numbers(&self) -> &Vec<u32> {
         &self.numbers
     }
 
-    /// Fills a batch with the texts whose numbers `order` draws, and returns these.
+    /// Fills a batch with the texts whose indices `order` draws, and returns the indices.
     pub(crate) fn fill(
         &self,
         order: &Arrays<'_>,
@@ -66,32 +66,32 @@ impl Encoded {
         Ok(texts)
     }
 
-    /// The number of texts.
+    /// Returns the number of texts.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// The ids of a text.
+    /// Returns the ids of a text.
     pub(crate) fn text(&self, i: usize) -> &[u32] {
         &self.ids[self.range(i)]
     }
 
-    /// Where the ids of a text are among those of all.
+    /// Returns the range of a text's ids among all ids.
     pub(crate) fn range(&self, i: usize) -> Range<usize> {
         i.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[i]
     }
 
-    /// Steps of the longest text.
+    /// Returns the steps of the longest text.
     pub(crate) fn longest(&self) -> usize {
         (0..self.len()).map(|i| self.text(i).len()).max().unwrap_or(0)
     }
 
-    /// Bytes that the texts take, with a label and a number each.
+    /// Returns the bytes that the texts take, with one label and one index each.
     pub(crate) fn bytes(&self) -> u64 {
         4 * self.ids.len() as u64 + 16 * self.len() as u64
     }
 
-    /// Writes some texts as a batch's input. What follows a text's end is not a step of it.
+    /// Writes some texts as a batch's input. Positions after a text's end are not steps of it.
     pub(crate) fn lay_out(&self, texts: &[u32], input: &mut BatchInput) {
         let lengths = texts.iter().map(|&i| self.text(i as usize).len());
         input.lengths.clear();

@@ -1,7 +1,7 @@
-//! Networks that read labelled texts: what classifiers and taggers share.
+//! Networks that read labelled texts: code shared by classifiers and taggers.
 //!
-//! [`ReaderSettings`] say how a text is read, [`LabelAssets`] are what running such a network needs, [`LabelledData`] is
-//! what one is trained on.
+//! [`ReaderSettings`] are the settings for reading a text, [`LabelAssets`] is what running such a network needs,
+//! and [`LabelledData`] is the data to train it on.
 
 mod assets;
 mod data;
@@ -17,15 +17,15 @@ pub use task::{HasTexts, LabelTask, Labelling};
 
 pub(crate) use encoded::Encoded;
 
-/// The place of the largest; of equals the first.
+/// Returns the index of the largest value, and the value; ties go to the first.
 pub(crate) fn likeliest(probabilities: impl Iterator<Item = f32>) -> (usize, f32) {
     let larger = |best: (usize, f32), (i, p): (usize, f32)| if p > best.1 { (i, p) } else { best };
     probabilities.enumerate().fold((0, f32::NEG_INFINITY), larger)
 }
 
-/// Bytes that a string takes, with what an allocator adds to it.
+/// Returns the bytes that a string takes, including allocator overhead.
 pub(crate) fn string_bytes(string: &String) -> u64 {
-    /// The least that an allocator hands out; it gives multiples of half of it.
+    /// The smallest block of the allocator; larger blocks are multiples of half of it.
     const LEAST: usize = 32;
     let allocated = (string.capacity() + size_of::<usize>()).next_multiple_of(LEAST / 2).max(LEAST);
     (size_of_val(string) + if string.capacity() > 0 { allocated } else { 0 }) as u64

@@ -1,4 +1,4 @@
-//! How a text is read: its vocabulary, an embedding, recurrent layers.
+//! The settings for reading a text: vocabulary, embedding, recurrent layers.
 
 use super::LabelledSizes;
 use crate::codec::{Codec, Level, VocabOptions, vocabulary_bytes};
@@ -10,9 +10,9 @@ use refrain_task::layers::{CellKind, RecurrentOptions, dropout};
 use refrain_task::{Error, Range, Recipe, ReducibleSetting, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
-/// Sequences in a batch, if a recipe does not say.
+/// Sequences in a batch, if the recipe does not set it.
 const BATCH: usize = 64;
-/// The smallest values that are suggested if memory is short.
+/// The smallest values that are suggested when memory is short.
 const LEAST_UNITS: usize = 16;
 const LEAST_LENGTH: usize = 16;
 
@@ -20,21 +20,21 @@ const LEAST_LENGTH: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReaderSettings {
-    /// What a step is: a character, a word or a part of one.
+    /// The token of a step: a character, a word or a subword.
     pub level: Level,
-    /// The recurrence.
+    /// The recurrent cell.
     pub cell: CellKind,
-    /// Hidden units of each layer, in each direction.
+    /// Hidden units of each layer, per direction.
     pub units: usize,
-    /// Recurrent layers.
+    /// Number of recurrent layers.
     pub layers: usize,
     /// Width of the embedding.
     pub embedding: usize,
     /// Whether the layers read texts in both directions.
     pub bidirectional: bool,
-    /// Dropout before, between and after the recurrent layers, fresh each step.
+    /// Dropout before, between and after the recurrent layers, drawn anew at each step.
     pub dropout: f64,
-    /// Words that occur less often become the unknown one.
+    /// Words that occur less often become the unknown word.
     pub min_count: u64,
     /// Steps of a text that are read in one piece.
     pub max_length: usize,
@@ -56,18 +56,18 @@ impl Default for ReaderSettings {
     }
 }
 
-/// A recipe that says how texts are read.
+/// A recipe of a model that reads texts.
 pub trait ReadsTexts: Recipe {
-    /// How they are read.
+    /// Returns the settings for reading a text.
     fn reader(&self) -> &ReaderSettings;
 
-    /// The same, to be changed.
+    /// Returns them mutably.
     fn reader_mut(&mut self) -> &mut ReaderSettings;
 
-    /// How the model is trained, to be changed.
+    /// Returns the training settings mutably.
     fn training_mut(&mut self) -> &mut TrainingSettings;
 
-    /// Sequences in a batch.
+    /// Returns the number of sequences in a batch.
     fn batch(&self) -> usize {
         self.training().batch.unwrap_or(BATCH)
     }
@@ -84,12 +84,12 @@ impl ReaderSettings {
         Range::SHARE.check("dropout", self.dropout)?;
         if self.level != Level::Word && self.min_count > 1 {
             let got = format!("{} with {}", self.min_count, self.level.plural());
-            return Err(Error::option("min-count", got, "1: it is for words"));
+            return Err(Error::option("min-count", got, "1, because it applies to words only"));
         }
         Ok(())
     }
 
-    /// Builds the vocabulary of texts whose words are cut by `split`.
+    /// Builds the vocabulary of texts that are split into words by `split`.
     pub(crate) fn codec(
         &self,
         texts: impl IntoIterator<Item = impl AsRef<str>>,
@@ -102,8 +102,8 @@ impl ReaderSettings {
         Ok(codec)
     }
 
-    /// Adds the embedding and the recurrent layers for a vocabulary of this size; returns the output of every step, or of
-    /// the last one.
+    /// Adds the embedding and the recurrent layers for a vocabulary of this size. Returns the output of every step,
+    /// or of the last one.
     pub(crate) fn add(
         &self,
         net: &mut Network,
@@ -128,13 +128,13 @@ impl ReaderSettings {
         dropout(net, self.dropout, false, x)
     }
 
-    /// Steps of the longest sequence.
+    /// Returns the steps of the longest sequence.
     fn steps(&self, sizes: &LabelledSizes) -> usize {
         self.max_length.min(sizes.longest).max(1)
     }
 }
 
-/// The largest batches of a run that scores `scored` sequences at a time.
+/// Returns the largest batches of a run that scores `scored` sequences at a time.
 pub(super) fn memory_uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, scored: usize) -> Vec<MemoryUse> {
     let steps = recipe.reader().steps(sizes);
     let mut uses = vec![MemoryUse::new(Work::Train, recipe.batch().min(sizes.pieces).max(1), steps)];
@@ -145,20 +145,20 @@ pub(super) fn memory_uses(recipe: &impl ReadsTexts, sizes: &LabelledSizes, score
     uses
 }
 
-/// The largest training batch that a recipe allows, whatever the data, to be shown.
+/// Returns the largest training batch that a recipe allows, for display.
 pub(super) fn largest_batch(recipe: &impl ReadsTexts) -> (usize, usize) {
     (recipe.batch(), recipe.reader().max_length)
 }
 
-/// What a run keeps in memory besides the batches.
+/// Returns what a run keeps in memory in addition to the batches.
 pub(super) fn kept_in_memory(sizes: &LabelledSizes) -> Vec<(&'static str, u64)> {
-    // That of the best epoch, and that of the one that is scored.
+    // One for the best epoch and one for the epoch being scored.
     let confusion = (sizes.labels as u64).saturating_mul(sizes.labels as u64).saturating_mul(2 * 8);
     let vocabulary = vocabulary_bytes(sizes.vocabulary);
     vec![("texts", sizes.held), ("vocabulary", vocabulary), ("confusion", confusion)]
 }
 
-/// Settings to turn down when memory is short.
+/// Returns the settings to lower when memory is short.
 pub(super) fn reducible_settings<R: ReadsTexts>(
     recipe: &R,
     sizes: &LabelledSizes,

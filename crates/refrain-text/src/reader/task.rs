@@ -1,4 +1,4 @@
-//! Labelling as a task: texts of any lengths, and a label for each or for each of its words.
+//! Labelling as a task: texts of any length, with a label for each text or for each word.
 
 use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
@@ -42,25 +42,25 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
     /// [`Task::Model`].
     type Model: From<TaskModel<LabelTask<Self>>>;
 
-    /// Labels and a vocabulary of texts to learn.
+    /// Builds the labels and the vocabulary from the training texts.
     ///
     /// # Errors
-    /// If there are too few labels, or too many.
+    /// If there are too few or too many labels.
     fn assets(recipe: &Self::Recipe, texts: &[Self::Text]) -> Result<LabelAssets>;
 
     /// Encodes texts.
     ///
     /// # Errors
-    /// If a label is not known.
+    /// If a label is unknown.
     fn encode(texts: &[Self::Text], assets: &LabelAssets) -> Result<Self::Examples>;
 
-    /// A fingerprint of texts.
+    /// Returns a fingerprint of texts.
     fn fingerprint(texts: &[Self::Text]) -> String;
 
-    /// Bytes that a text takes in memory, before it is encoded.
+    /// Returns the bytes that a text takes in memory before it is encoded.
     fn bytes(text: &Self::Text) -> u64;
 
-    /// [`Task::batches`].
+    /// Implements [`Task::batches`].
     ///
     /// # Errors
     /// If a setting does not fit the data.
@@ -70,7 +70,7 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
         labels: usize,
     ) -> std::result::Result<Box<dyn BatchSource + 'a>, NnError>;
 
-    /// [`Task::score`].
+    /// Implements [`Task::score`].
     ///
     /// # Errors
     /// If the network fails.
@@ -80,7 +80,7 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
         labels: &[String],
     ) -> std::result::Result<Self::Score, NnError>;
 
-    /// [`Task::sizes_of_old_record`].
+    /// Implements [`Task::sizes_of_old_record`].
     fn sizes_of_old_record(
         _record: &Value,
         _recipe: &Self::Recipe,
@@ -90,33 +90,33 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
     }
 }
 
-/// Names the part of a run's data that something is wrong with.
+/// Adds the name of the data part to an error.
 fn part<T>(part: &'static str, result: Result<T>) -> Result<T> {
     result.map_err(|source| Error::Part { part, source: Box::new(source) })
 }
 
 /// Labelled texts, encoded.
 pub trait HasTexts {
-    /// The texts alone, those that are read in several pieces in pieces.
+    /// Returns the texts without labels; those that are read in several pieces, as pieces.
     fn pieces(&self) -> &Encoded;
 
-    /// The number of texts.
+    /// Returns the number of texts.
     fn count(&self) -> usize {
         self.pieces().len()
     }
 
-    /// Counts the words that are longer than a piece, of which the beginning alone is read.
+    /// Returns how many words are longer than a piece and therefore cut off.
     fn cut_words(&self) -> usize {
         0
     }
 
-    /// Bytes that they take in memory.
+    /// Returns the bytes that they take in memory.
     fn bytes(&self) -> u64 {
         self.pieces().bytes()
     }
 }
 
-/// The encoded texts of a run: what a model that labels is trained, validated and tested on.
+/// The encoded texts on which a labelling model is trained, validated and tested.
 #[derive(Debug)]
 pub struct LabelTask<L: Labelling> {
     assets: LabelAssets,
@@ -129,12 +129,12 @@ pub struct LabelTask<L: Labelling> {
 }
 
 impl<L: Labelling> LabelTask<L> {
-    /// Encodes texts for a run of a recipe: with the `assets` of a trained model or a checkpoint, or with labels and a
-    /// vocabulary made of the texts to learn.
+    /// Encodes texts for a run of a recipe. Uses the `assets` of a trained model or a checkpoint, if given;
+    /// otherwise builds labels and a vocabulary from the training texts.
     ///
     /// # Errors
-    /// If a setting is out of range, there are fewer than two labels (or, of a classifier, two texts of one), or a label
-    /// is not known.
+    /// If a setting is out of range, there are fewer than two labels (or, for a classifier, fewer than two texts of
+    /// one), or a label is unknown.
     pub fn prepare(
         recipe: &L::Recipe,
         data: LabelledData<'_, L::Text>,
@@ -157,12 +157,13 @@ impl<L: Labelling> LabelTask<L> {
         })
     }
 
-    /// Counts the texts that are longer than `max_length`: a classifier cuts them, a tagger reads them in several pieces.
+    /// Returns how many texts are longer than `max_length`. A classifier cuts them off; a tagger reads them in
+    /// several pieces.
     pub fn too_long(&self) -> usize {
         self.parts().iter().map(|part| part.pieces().cut).sum()
     }
 
-    /// Counts the words that are longer than `max_length`, of which a tagger reads the beginning alone.
+    /// Returns how many words are longer than `max_length`. A tagger reads only their beginning.
     pub fn cut_words(&self) -> usize {
         self.parts().iter().map(|part| part.cut_words()).sum()
     }

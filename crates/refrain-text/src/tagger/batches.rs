@@ -1,4 +1,4 @@
-//! Sentences as batches of ids, each label at the last step of its word.
+//! Sentences as batches of ids, with each label at the last step of its word.
 
 use super::sentences::TaggedSentence;
 use crate::error::{Error, Result};
@@ -6,19 +6,19 @@ use crate::reader::{Encoded, HasTexts, LabelAssets};
 use refrain_nn::Error as NnError;
 use refrain_nn::data::{Arrays, Batch, BatchSource};
 
-/// A step at which no word ends.
+/// Marks a step at which no word ends.
 const NO_LABEL: u32 = u32::MAX;
 
-/// Encoded sentences. One that is longer than is read in one piece is split between words.
+/// Encoded sentences. One that is too long to read in one piece is split between words.
 #[derive(Debug, Default)]
 pub struct Sentences {
-    /// Each in one piece or several.
+    /// Each sentence in one or more pieces.
     pieces: Encoded,
-    /// For each step of all pieces the place of the label of the word that ends there, or [`NO_LABEL`].
+    /// For each step of all pieces, the index of the label of the word that ends there, or [`NO_LABEL`].
     labels: Vec<u32>,
-    /// Words of each sentence.
+    /// Number of words in each sentence.
     pub(super) words: Vec<usize>,
-    /// Words that are longer than a piece: their beginning alone is read.
+    /// Number of words that are longer than a piece; only their beginning is read.
     pub(super) cut_words: usize,
 }
 
@@ -26,7 +26,7 @@ impl Sentences {
     /// Encodes labelled sentences.
     ///
     /// # Errors
-    /// If a word has a label that is not among those of `assets`.
+    /// If a word has a label that is not in `assets`.
     pub(super) fn new(sentences: &[TaggedSentence], assets: &LabelAssets) -> Result<Self> {
         let mut encoded = Self::default();
         let mut words = Vec::new();
@@ -37,7 +37,7 @@ impl Sentences {
                     label: word.label.clone(),
                     known: assets.labels.clone(),
                 })?;
-                // A model's labels are fewer than its 32-bit ids.
+                // The number of labels fits 32 bits.
                 words.push((&*word.word, place as u32));
             }
             encoded.push(&words, assets);
@@ -45,7 +45,7 @@ impl Sentences {
         Ok(encoded)
     }
 
-    /// Encodes sentences of words without labels.
+    /// Encodes sentences without labels.
     pub(super) fn unlabelled(sentences: &[Vec<&str>], assets: &LabelAssets) -> Self {
         let mut encoded = Self::default();
         for sentence in sentences {
@@ -55,7 +55,7 @@ impl Sentences {
         encoded
     }
 
-    /// Adds a sentence, a blank before every word but a piece's first.
+    /// Adds a sentence, with a space before every word except a piece's first.
     fn push(&mut self, words: &[(&str, u32)], assets: &LabelAssets) {
         let LabelAssets { max_length, .. } = assets;
         let mut piece = Vec::new();
@@ -82,16 +82,16 @@ impl Sentences {
     }
 
     /// # Errors
-    /// If there is no word.
+    /// If there are no words.
     pub(super) fn must_be_some(&self) -> Result<()> {
         if self.pieces.len() > 0 {
             return Ok(());
         }
-        let (place, got) = ("the sentences to score".to_owned(), "there is no word in them".to_owned());
+        let (place, got) = ("the sentences to score".to_owned(), "no words found".to_owned());
         Err(Error::Labelled { place, got, expected: "at least one" })
     }
 
-    /// All of them.
+    /// Returns all sentences as one batch.
     pub(super) fn in_one_batch(&self) -> std::result::Result<Batch, NnError> {
         let mut batch = Batch::default();
         Batches::new(self, self.pieces.len(), false)?.fill(0, 0, 0, &mut batch)?;
@@ -99,17 +99,17 @@ impl Sentences {
     }
 }
 
-/// The ids of a word, with the blank before it if it follows another one; at least one.
+/// Returns the ids of a word, with a space before it if it follows another word; at least one.
 pub(super) fn ids_of(assets: &LabelAssets, word: &str, follows: bool) -> Vec<u32> {
     let mut ids = if follows { assets.codec.encode(&format!(" {word}")) } else { assets.codec.encode(word) };
     if ids.is_empty() {
-        // What a vocabulary of words takes for blanks alone.
+        // A word vocabulary finds no word in what it treats as whitespace.
         ids.push(0);
     }
     ids
 }
 
-/// The labels of a batch's steps, in the order of its rows; steps at which no word ends have none.
+/// Returns the labels of a batch's steps, in row order; `None` for steps at which no word ends.
 pub(super) fn labels(batch: &Batch) -> impl Iterator<Item = Option<u32>> {
     let steps = batch.targets[0].ids.iter().zip(&batch.weights);
     steps.map(|(&label, &weight)| (weight > 0.0).then_some(label))
@@ -137,14 +137,15 @@ impl HasTexts for Sentences {
 #[derive(Debug)]
 pub(super) struct Batches<'a> {
     sentences: &'a Sentences,
-    /// The pieces' numbers in place of the pieces: their order.
+    /// The index of each piece in place of the piece.
     numbers: Arrays<'a>,
-    /// What a word's label counts: all steps over all words, so that the mean over the steps is that over the words.
+    /// The weight of a word's label: all steps divided by all words, so that the mean over steps equals the mean
+    /// over words.
     weight: f32,
 }
 
 impl<'a> Batches<'a> {
-    /// Batches of `size` pieces in their order, or shuffled again for each epoch.
+    /// Creates batches of `size` pieces, in order or reshuffled for each epoch.
     ///
     /// # Errors
     /// If `size` is 0.
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(pieces, [&[2, 3][..], &[4], &[2, 3], &[3], &[2]]);
         assert_eq!((sentences.pieces.cut, &sentences.words[..]), (2, &[2, 2, 1][..]));
         assert_eq!(sentences.labels, [NO_LABEL, 1, 0, NO_LABEL, 0, 1, 1]);
-        // `abc` alone.
+        // Only `abc`.
         assert_eq!(sentences.cut_words, 1);
     }
 }

@@ -1,8 +1,9 @@
-//! Taggers: a recurrent network that reads a line and gives each of its words a label.
+//! Taggers: a recurrent network that reads a line and predicts a label for each word.
 //!
-//! A [`TaggerRecipe`] says how one is made; [`TaggerRecipe::train`] trains it on sentences whose words have labels. The
-//! label of a word is read off at the word's last step, so that characters, words and parts of words do alike. The
-//! result is a [`Tagger`], which labels the words of a line and is scored on labelled ones, and is one file.
+//! A [`TaggerRecipe`] holds the settings; [`TaggerRecipe::train`] trains on sentences whose words have labels. The
+//! label of a word is predicted at the word's last step, which works for characters, words and subwords alike. The
+//! result is a [`Tagger`], which labels the words of a line, is scored on labelled sentences, and is saved as one
+//! file.
 //!
 //! ```
 //! use refrain_nn::{Answer, Engine};
@@ -43,45 +44,46 @@ use refrain_nn::data::Batch;
 use refrain_task::TaskModel;
 use serde::Serialize;
 
-/// A network with the vocabulary of the lines that it reads and the labels that it tells apart.
+/// A network, the vocabulary of the lines that it reads, and its labels.
 ///
-/// Saving it, its network, its recipe and its memory are those of a [`TaskModel`].
+/// Saving, the network, the recipe and the memory are those of [`TaskModel`].
 #[derive(Debug, Clone)]
 pub struct Tagger(TaskModel<TaggerTask>);
 
 refrain_task::task_model!(Tagger: TaggerTask, crate::Result);
 
-/// A word with the label that a tagger gave it.
+/// A word and its predicted label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WordLabel {
     /// The word.
     pub word: String,
-    /// Its likeliest label; of equals the first.
+    /// Its likeliest label; ties go to the first.
     pub label: String,
-    /// How likely the model holds it.
+    /// The model's probability of this label.
     pub probability: f64,
 }
 
 impl Tagger {
-    /// Its vocabulary.
+    /// Returns the vocabulary.
     pub fn codec(&self) -> &Codec {
         &self.assets().codec
     }
 
-    /// The labels, sorted.
+    /// Returns the labels, sorted.
     pub fn labels(&self) -> &[String] {
         &self.assets().labels
     }
 
-    /// Whether the model reads only the beginning of a word.
+    /// Returns whether the model reads only the beginning of a word.
     pub fn cuts(&self, word: &str) -> bool {
-        // A word has no more steps than bytes.
+        // A word has at most as many steps as bytes.
         let most = self.assets().max_length;
         word.len() > most && ids_of(self.assets(), word, false).len() > most
     }
 
-    /// Labels the words of each line: what stands between blanks. A line without words has no labels. A line's labels do
-    /// not depend on the other lines; one that is longer than the model reads in one piece is read in several.
+    /// Labels the words of each line, which are separated by whitespace. A line without words has no labels. The
+    /// labels of a line are independent of the other lines; a line that is too long to read in one piece is read in
+    /// several.
     ///
     /// # Errors
     /// If the network fails.
@@ -107,11 +109,11 @@ impl Tagger {
         Ok(words.into_iter().map(label).collect())
     }
 
-    /// Sentences as one batch, each label at the last step of its word. One that is longer than `longest` steps, or than
-    /// the model reads in one piece, is several sequences.
+    /// Returns sentences as one batch, with each label at the last step of its word. A sentence that is longer than
+    /// `longest` steps, or too long to read in one piece, becomes several sequences.
     ///
     /// # Errors
-    /// If there is no word, or one has a label that the tagger does not have.
+    /// If there are no words, or the tagger does not know a label.
     pub fn batch(&self, sentences: &[TaggedSentence], longest: usize) -> Result<Batch> {
         let assets = self.assets();
         let max_length = assets.max_length.min(longest.max(1));
@@ -123,7 +125,7 @@ impl Tagger {
     /// Scores the tagger on labelled sentences.
     ///
     /// # Errors
-    /// If there is no sentence, or one has a label that the tagger does not have.
+    /// If there are no sentences, or the tagger does not know a label.
     pub fn evaluate(&mut self, sentences: &[TaggedSentence]) -> Result<TaggerScore> {
         let (model, assets) = self.parts_mut();
         let sentences = Sentences::new(sentences, assets)?;

@@ -1,16 +1,16 @@
-//! How a tagger is made and trained.
+//! The recipe of a tagger.
 
 use crate::reader::{ReaderSettings, ReadsTexts};
 use refrain_task::{RateSchedule, Recipe, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
-/// Everything that decides what a trained tagger is, besides the sentences.
+/// Everything that determines a trained tagger, apart from the sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaggerRecipe {
     /// How a line is read.
     pub reader: ReaderSettings,
-    /// How it is trained.
+    /// The training settings.
     pub training: TrainingSettings,
 }
 

@@ -1,4 +1,4 @@
-//! How well a tagger labels words.
+//! The score of a tagger.
 
 use super::batches::{Batches, Sentences, labels};
 use super::spans::Spans;
@@ -11,7 +11,7 @@ use refrain_task::score::Confusion;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Pieces of lines that are run at a time; they do not depend on each other.
+/// Pieces of lines that are run in one batch. It does not affect the results.
 pub(super) const BATCH: usize = 64;
 
 /// A tagger's score on sentences.
@@ -21,14 +21,14 @@ pub struct TaggerScore {
     /// Mean cross-entropy, in nats a word.
     #[serde(with = "exact")]
     pub loss: f64,
-    /// Which labels words were given for which.
+    /// The confusion matrix of the labels.
     pub confusion: Confusion,
-    /// The spans that labels such as `B-PER` mark; `None` if the labels mark no spans.
+    /// The score of the spans that labels such as `B-PER` mark; `None` if the labels do not mark spans.
     pub spans: Option<Spans>,
 }
 
-/// Runs a model and calls `each` with every word's true label, likeliest label and the probability of that, in order.
-/// With `losses`, the model, which is compiled then, counts its loss too.
+/// Runs a model and calls `each` for every word, in order, with its true label, its likeliest label and that
+/// label's probability. With `losses`, the compiled model also accumulates its loss.
 pub(super) fn predict(
     model: &mut Model,
     sentences: &Sentences,
@@ -42,7 +42,8 @@ pub(super) fn predict(
         if losses {
             model.test_step(&batch, None)?;
         }
-        // The loss is of the logits, which a model keeps to itself; the labels are those of its predictions.
+        // The loss is computed from the logits, which a model does not return; the labels come from its
+        // predictions.
         let output = model.predict_batch(&batch, None)?.swap_remove(0);
         for (row, truth) in output.rows().into_iter().zip(labels(&batch)) {
             if let Some(truth) = truth {
@@ -83,22 +84,22 @@ pub(super) fn score(
 }
 
 impl TaggerScore {
-    /// Share of the words that were given their label.
+    /// Returns the share of the words with the correct prediction.
     pub fn accuracy(&self) -> f64 {
         self.confusion.accuracy()
     }
 
-    /// Mean F1 of the labels, each counting the same.
+    /// Returns the mean F1 of the labels, each with the same weight.
     pub fn macro_f1(&self) -> f64 {
         self.confusion.macro_f1()
     }
 
-    /// F1 over all spans; `None` if the labels mark no spans.
+    /// Returns the F1 over all spans; `None` if the labels do not mark spans.
     pub fn span_f1(&self) -> Option<f64> {
         self.spans.as_ref().map(|spans| spans.all().f1)
     }
 
-    /// Words scored.
+    /// Returns the number of words scored.
     pub fn words(&self) -> usize {
         self.confusion.total()
     }

@@ -1,4 +1,4 @@
-//! Sentences whose words have labels: parsed, checked and split.
+//! Sentences with labelled words: parsing, checking and splitting.
 
 use crate::error::{Error, Result, shorten};
 use refrain_task::Fingerprint;
@@ -6,15 +6,15 @@ use refrain_task::score::MOST_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The first column of the line that begins a document in CoNLL's files.
+/// The first column of the line that starts a document in CoNLL files.
 const DOCUMENT: &str = "-DOCSTART-";
 
-/// A word and what it is.
+/// A word and its label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaggedWord {
     /// The word.
     pub word: String,
-    /// What it is.
+    /// The label.
     pub label: String,
 }
 
@@ -33,11 +33,11 @@ impl TaggedSentence {
     }
 }
 
-/// Parses sentences in one of two forms. The first line that is not blank decides which.
+/// Parses sentences in one of two formats. The first non-blank line decides which.
 ///
-/// - Columns, as in CoNLL's files: one line per word, the word in the first column and its label in the last, and a blank
-///   line between sentences. Columns are separated by tabs, or by spaces if the line has no tab, and every line has the
-///   same number of them. A line that begins with `-DOCSTART-` is no word and ends a sentence.
+/// - Columns, as in CoNLL files: one line per word, with the word in the first column and its label in the last, and
+///   a blank line between sentences. Columns are separated by tabs, or by spaces if the line has no tab, and every
+///   line has the same number of them. A line that starts with `-DOCSTART-` is not a word and ends a sentence.
 /// - `word/LABEL`, one sentence per line, words separated by spaces. The label follows the last slash.
 ///
 /// # Errors
@@ -49,7 +49,7 @@ pub fn parse_tagged(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
     });
     let sentences = if has_slashes { slashes(text, name) } else { columns(text, name) }?;
     if sentences.is_empty() {
-        let got = "there is no word with a label".to_owned();
+        let got = "no labelled words found".to_owned();
         return Err(Error::Labelled { place: name.to_owned(), got, expected: "at least one" });
     }
     Ok(sentences)
@@ -79,7 +79,7 @@ fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
         };
         let (here, first) = (columns.len(), *width.get_or_insert(columns.len()));
         if here != first {
-            return Err(wrong(format!("{here} columns, and {first} in the lines before")));
+            return Err(wrong(format!("{here} columns, but {first} in the previous lines")));
         }
         words.push(tagged(word, label).map_err(wrong)?);
     }
@@ -112,7 +112,7 @@ fn tagged(word: &str, label: &str) -> std::result::Result<TaggedWord, String> {
         return Err(format!("the {} is empty", if word.is_empty() { "word" } else { "label" }));
     }
     if label.contains(char::is_control) {
-        return Err(format!("the label `{}` holds a control character", label.escape_debug()));
+        return Err(format!("the label `{}` contains a control character", label.escape_debug()));
     }
     Ok(TaggedWord { word: word.to_owned(), label: label.to_owned() })
 }
@@ -121,9 +121,9 @@ fn wrong(name: &str, number: usize, got: String, expected: &'static str) -> Erro
     Error::Labelled { place: format!("{name}, line {number}"), got, expected }
 }
 
-/// Splits off the last `share` of the sentences: returns the parts to train and to validate on.
+/// Splits off the last `share` of the sentences. Returns the training and validation parts.
 ///
-/// Neighbouring sentences share their topic, so sentences drawn at random would be easier than new ones are.
+/// Neighbouring sentences are about the same topic, so randomly drawn sentences would be easier than new ones.
 pub fn split_tagged(sentences: &[TaggedSentence], share: f64) -> (&[TaggedSentence], &[TaggedSentence]) {
     let held_out = (sentences.len() as f64 * share).round() as usize;
     sentences.split_at(sentences.len() - held_out.min(sentences.len().saturating_sub(1)))
@@ -152,7 +152,7 @@ pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
         many => Err(Error::Labelled {
             place: "the sentences".to_owned(),
             got: format!("{many} labels"),
-            expected: "at most 4096; is the label the last column?",
+            expected: "at most 4096; check that the label is in the last column",
         }),
     }
 }
@@ -181,7 +181,7 @@ mod tests {
         let columns = "-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\n1/2 CD B-NP O\n\nw/ IN B-PP X\n";
         assert_eq!(read(columns), expected);
         assert_eq!(read("EU B-ORG\n1/2 O\n-DOCSTART-\nw/ X\n"), expected);
-        // With tabs a word may hold blanks.
+        // With tabs, a word may contain spaces.
         assert_eq!(read("New York\tB-LOC\nor\tO\n"), [words(&[("New York", "B-LOC"), ("or", "O")])]);
         assert_eq!(read("a/X\tb/Y\n"), [words(&[("a/X", "b/Y")])]);
     }
@@ -190,13 +190,13 @@ mod tests {
     fn wrong_lines_are_named() {
         for (text, phrases) in [
             ("a X\nb\n", &["t, line 2", "`b` has no label", "a word and its label"][..]),
-            ("a X\n\nb Y Z\n", &["line 3", "3 columns, and 2 in the lines before"]),
+            ("a X\n\nb Y Z\n", &["line 3", "3 columns, but 2 in the previous lines"]),
             ("a\t\n", &["line 1", "the label is empty"]),
             ("\tX\nb\tY", &["line 1", "the word is empty"]),
             ("a/X\n\nb/Y c d/Z\n", &["line 3", "`c` has no label", "as in the first line"]),
             ("a\tX\u{7}\n", &["line 1", "control character"]),
-            ("-DOCSTART- O\n\n", &["t: there is no word with a label"]),
-            ("", &["no word with a label"]),
+            ("-DOCSTART- O\n\n", &["t: no labelled words found"]),
+            ("", &["no labelled words found"]),
         ] {
             let error = parse_tagged(text, "t").map_or_else(|e| e.to_string(), |read| format!("{read:?}"));
             assert!(phrases.iter().all(|p| error.contains(p)), "{text:?}: {error}");

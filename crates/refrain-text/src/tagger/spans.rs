@@ -1,14 +1,14 @@
-//! Spans that labels mark, such as names: how many are found.
+//! Spans marked by labels, such as names, and how many are found.
 
 use refrain_task::score::ClassScore;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A span of words: what it is, its first word and its last.
+/// A span of words: its kind, its first word and its last word.
 type Span<'a> = (&'a str, usize, usize);
 
-/// How well spans of each kind are found, counted as seqeval and conlleval count them: a span is right if its kind, its
-/// first word and its last word are right.
+/// How well spans of each kind are found, counted as seqeval and conlleval do: a span is correct if its kind, its
+/// first word and its last word are correct.
 ///
 /// Labels mark spans if each is `O` (outside) or one of the letters `B` (begin), `I` (inside), `E` (end) and `S` (single
 /// word), followed by a dash and a kind: `B-PER`. Inconsistent labels are read as seqeval reads them without
@@ -22,16 +22,16 @@ pub struct Spans {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Counts {
-    /// There are.
+    /// Number of true spans.
     truth: u32,
-    /// Were given.
+    /// Number of predicted spans.
     predicted: u32,
-    /// Were given rightly.
+    /// Number of correctly predicted spans.
     right: u32,
 }
 
 impl Spans {
-    /// Whether these labels mark spans: all have the form above, and not all are `O`.
+    /// Returns whether these labels mark spans: all have the form above, and not all are `O`.
     pub fn are_marked_by(labels: &[String]) -> bool {
         let is_mark = |label: &str| match label.split_once('-') {
             Some((mark, _)) => matches!(mark, "B" | "I" | "E" | "S"),
@@ -40,7 +40,7 @@ impl Spans {
         labels.iter().all(|label| is_mark(label)) && labels.iter().any(|label| label != "O")
     }
 
-    /// Counts the spans of one sentence: the true labels of its words, and the predicted ones.
+    /// Counts the spans of one sentence, given the true and the predicted labels of its words.
     pub fn add(&mut self, truth: &[&str], predicted: &[&str]) {
         let (truth, predicted) = (spans(truth), spans(predicted));
         let mut count = |spans: &BTreeSet<Span<'_>>, change: fn(&mut Counts)| {
@@ -77,7 +77,8 @@ fn score<'a>(kind: &str, counts: impl IntoIterator<Item = &'a Counts>) -> ClassS
     ClassScore::new(kind, right, predicted, truth)
 }
 
-/// The spans of a sentence. The rules are conlleval's (`endOfChunk`, `startOfChunk`), as seqeval has them.
+/// Returns the spans of a sentence. The rules are conlleval's (`endOfChunk`, `startOfChunk`), as implemented in
+/// seqeval.
 fn spans<'a>(labels: &[&'a str]) -> BTreeSet<Span<'a>> {
     let mut spans = BTreeSet::new();
     let mut begin = 0;
@@ -95,7 +96,7 @@ fn spans<'a>(labels: &[&'a str]) -> BTreeSet<Span<'a>> {
     spans
 }
 
-/// The mark of a label and its kind; of `B` alone the kind is `_`.
+/// Splits a label into its mark and its kind. A mark without a kind, such as `B`, has the kind `_`.
 fn parse(label: &str) -> (char, &str) {
     let mark = label.chars().next().unwrap_or('O');
     let kind = label.split_once('-').map_or("", |(_, kind)| kind);

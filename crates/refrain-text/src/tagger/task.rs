@@ -1,4 +1,4 @@
-//! Taggers as a task: a label for each word.
+//! Tagging as a task: a label for each word.
 
 use super::Tagger;
 use super::batches::{Batches, Sentences};
@@ -11,7 +11,7 @@ use refrain_nn::data::BatchSource;
 use refrain_nn::{Answer, Engine, Error, Model};
 use refrain_task::{MetricInfo, RunEvent, Trained, Unit};
 
-/// The encoded sentences of a run: what a tagger is trained, validated and tested on.
+/// The encoded sentences on which a tagger is trained, validated and tested.
 pub type TaggerTask = LabelTask<WordLabelling>;
 
 /// The labelling of words.
@@ -66,12 +66,12 @@ impl Labelling for WordLabelling {
 }
 
 impl TaggerRecipe {
-    /// Trains a tagger on sentences, reporting what happens. [`TaggerTask::prepare`] with a [`TrainingRun`](refrain_task::TrainingRun) is the same,
-    /// and takes a limit of memory, a place for checkpoints, a checkpoint to resume from and callbacks too.
+    /// Trains a tagger, passing events to `report`. To set a memory limit, checkpoints or callbacks, or to resume a
+    /// run, use [`TaggerTask::prepare`] with a [`TrainingRun`](refrain_task::TrainingRun) instead.
     ///
     /// # Errors
-    /// If a setting is out of range, there are fewer than two labels, or a sentence to validate or to test on has a label
-    /// that none to learn has.
+    /// If a setting is out of range, there are fewer than two labels, or a validation or test sentence has a label
+    /// that no training sentence has.
     pub fn train(
         &self,
         data: LabelledData<'_, TaggedSentence>,

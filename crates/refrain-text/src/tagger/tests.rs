@@ -8,8 +8,8 @@ fn engine(threads: usize) -> Engine {
     Engine::new(Isa::detect(), threads)
 }
 
-/// Lines of `a`, `b` and `c` whose labels depend on what comes before and after: `first` and `last` in the line, `same`
-/// where the next word is the same, else `other`.
+/// Returns lines of `a`, `b` and `c` whose labels depend on the words before and after: `first` and `last` in the
+/// line, `same` if the next word is the same, otherwise `other`.
 fn sentences() -> Vec<TaggedSentence> {
     let mut state = 7_u64;
     let mut draw = |below: u64| {
@@ -107,8 +107,8 @@ fn the_score_is_that_of_the_labels_given_and_its_loss_that_of_the_words() {
         }
     }
     assert_eq!((score.words(), score.accuracy()), (words, right as f64 / words as f64));
-    // The untrained model's loss is near that of four labels that are equally likely, a word: were blanks steps to
-    // label, it would be half of that.
+    // The untrained model's loss per word is close to that of four equally likely labels. If spaces were labelled
+    // steps, it would be half of that.
     let epoch = &trained.epochs[0];
     assert!((0.7..1.7).contains(&epoch.loss()), "{}", epoch.loss());
     let reported =
@@ -181,7 +181,7 @@ fn a_saved_tagger_is_the_same_and_no_other_model_is_one() {
         (
             "labels",
             serde_json::json!(["a", "b"]),
-            "[1, 1, 4] numbers of a text of one step, and it has 2 labels",
+            "shape [1, 1, 4] for a text of one step, but it has 2 labels",
         ),
         ("max_length", serde_json::json!(0), "max_length"),
     ] {

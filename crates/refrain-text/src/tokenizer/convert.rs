@@ -1,10 +1,10 @@
-//! Texts to sequences of ids, and back.
+//! Converting texts to sequences of ids and back.
 
 use super::{Tokenizer, for_each_token, split};
 
 impl Tokenizer {
-    /// The ids of each text's words. Unknown words, and words whose id is `num_words` or more, become `oov_token`'s
-    /// id, or are dropped where there is none: the ids are at most `num_words - 1`.
+    /// Returns the ids of each text's words. Unknown words, and words whose id is at least `num_words`, become the
+    /// id of `oov_token`, or are dropped without one. So all ids are below `num_words`.
     pub fn texts_to_sequences<I>(&self, texts: I) -> Vec<Vec<u32>>
     where
         I: IntoIterator,
@@ -18,8 +18,8 @@ impl Tokenizer {
         texts.into_iter().map(sequence).collect()
     }
 
-    /// As [`texts_to_sequences`](Self::texts_to_sequences), for texts that come as lists of words: `filters` and
-    /// `split` are not used, `lower` is.
+    /// Does the same as [`texts_to_sequences`](Self::texts_to_sequences) for texts that are already lists of words.
+    /// `filters` and `split` are not used; `lower` is.
     pub fn tokens_to_sequences<I>(&self, texts: I) -> Vec<Vec<u32>>
     where
         I: IntoIterator,
@@ -35,8 +35,8 @@ impl Tokenizer {
         texts.into_iter().map(sequence).collect()
     }
 
-    /// The words of each sequence with one space between, also at character level. Ids that are unknown, or
-    /// `num_words` or more, become `oov_token`, or are dropped where there is none.
+    /// Returns the words of each sequence with one space between them, also at character level. Unknown ids and ids
+    /// of at least `num_words` become `oov_token`, or are dropped without one.
     ///
     /// ```
     /// use refrain_text::Tokenizer;

@@ -1,4 +1,5 @@
-//! The JSON that `Tokenizer.to_json()` of Keras writes and `tokenizer_from_json` reads: tables are JSON inside strings.
+//! The JSON format of Keras's `Tokenizer.to_json()` and `tokenizer_from_json`, whose tables are JSON inside
+//! strings.
 
 use super::ordered::OrderedMap;
 use super::{Tally, Tokenizer, TokenizerConfig};
@@ -35,20 +36,20 @@ struct Fields {
 }
 
 impl Tokenizer {
-    /// The tokenizer in the JSON of Keras's `Tokenizer.to_json()`, which `tokenizer_from_json` reads. Serde writes
-    /// the same.
+    /// Returns the tokenizer in the JSON format of Keras's `Tokenizer.to_json()`, which `tokenizer_from_json`
+    /// reads. Serde writes the same.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&Document::from(self.clone()))
             .expect("strings, numbers and booleans are always JSON")
     }
 
-    /// The tokenizer that Keras's `Tokenizer.to_json()`, or [`to_json`](Self::to_json), has written.
+    /// Reads a tokenizer that was written by Keras's `Tokenizer.to_json()` or by [`to_json`](Self::to_json).
     ///
     /// # Errors
     ///
-    /// A typed error for whatever Keras does not write: no JSON, fields missing or unknown, a table that names a word
-    /// twice, an id twice or an id far beyond the number of words, tables of counts that name different words, an
-    /// `oov_token` without an id.
+    /// If the input differs from what Keras writes: it is not JSON, fields are missing or unknown, a table has a
+    /// word or an id twice or an id far above the number of words, the tables of counts have different words, or
+    /// the `oov_token` has no id.
     ///
     /// ```
     /// use refrain_text::Tokenizer;
@@ -70,7 +71,7 @@ impl From<Tokenizer> for Document {
     fn from(tokenizer: Tokenizer) -> Self {
         let index_word =
             tokenizer.word_index.iter().filter_map(|(_, id)| Some((id, &**tokenizer.index_word.get(id)?)));
-        // Words that an edited JSON gave to an id without giving the id to the word.
+        // Words for which an edited JSON has an id, but which are not the words of that id.
         let mut others: Vec<u32> = {
             let known: HashSet<u32> = tokenizer.word_index.iter().map(|(_, &id)| id).collect();
             tokenizer.index_word.keys().copied().filter(|id| !known.contains(id)).collect()
@@ -125,22 +126,22 @@ fn tallies(counts: Vec<(String, u64)>, documents: Vec<(String, u64)>) -> Result<
     let mut tallies = OrderedMap::default();
     for (word, count) in counts {
         if tallies.get(&word).is_some() {
-            return Err(wrong("word_counts", word, "the word stands there twice"));
+            return Err(wrong("word_counts", word, "the word appears twice"));
         }
         tallies.insert(word.into(), Tally { count, documents: 0, last_document: 0 });
     }
     let mut seen = HashSet::with_capacity(tallies.len());
     for (word, documents) in documents {
         let Some(tally) = tallies.get_mut(&word) else {
-            return Err(wrong("word_docs", word, "word_counts does not name the word"));
+            return Err(wrong("word_docs", word, "the word is not in word_counts"));
         };
         tally.documents = documents;
         if let Some(word) = seen.replace(word) {
-            return Err(wrong("word_docs", word, "the word stands there twice"));
+            return Err(wrong("word_docs", word, "the word appears twice"));
         }
     }
     if let Some((word, _)) = tallies.iter().find(|(word, _)| !seen.contains(&***word)) {
-        return Err(wrong("word_counts", word.to_string(), "word_docs does not name the word"));
+        return Err(wrong("word_counts", word.to_string(), "the word is not in word_docs"));
     }
     Ok(tallies)
 }
@@ -151,40 +152,41 @@ fn word_index(pairs: Vec<(String, u32)>) -> Result<OrderedMap<u32>> {
     let mut index = OrderedMap::default();
     for (word, id) in pairs {
         if id as usize > largest {
-            return Err(wrong("word_index", word, "its id lies far beyond the number of words"));
+            return Err(wrong("word_index", word, "its id is far above the number of words"));
         }
         if !ids.insert(id) {
             return Err(wrong("word_index", word, "another word has the same id"));
         }
         if index.get(&word).is_some() {
-            return Err(wrong("word_index", word, "the word stands there twice"));
+            return Err(wrong("word_index", word, "the word appears twice"));
         }
         index.insert(word.into(), id);
     }
     Ok(index)
 }
 
-/// Edited tokenizers give two ids the same word, or a word for the padding: Keras reads them, and so does this.
+/// Returns the words by id. Edited tokenizers may give two ids the same word, or the padding id a word; Keras reads
+/// them too.
 fn index_word(pairs: Vec<(u32, String)>) -> Result<HashMap<u32, Arc<str>>> {
     let mut words = HashMap::with_capacity(pairs.len());
     for (id, word) in pairs {
         if words.insert(id, word.into()).is_some() {
-            return Err(wrong("index_word", id.to_string(), "the id stands there twice"));
+            return Err(wrong("index_word", id.to_string(), "the id appears twice"));
         }
     }
     Ok(words)
 }
 
-/// Before any text an `oov_token` has no id yet; after that, sequences cannot do without.
+/// Checks that the `oov_token` has an id, which sequences need once any text is counted.
 fn check_oov(tokenizer: &Tokenizer) -> Result<()> {
     let Some(oov) = &tokenizer.config.oov_token else { return Ok(()) };
     if tokenizer.word_index.is_empty() {
         return Ok(());
     }
     match tokenizer.id(oov) {
-        None => Err(wrong("word_index", oov.clone(), "it is the oov_token and has no id there")),
+        None => Err(wrong("word_index", oov.clone(), "it is the oov_token but has no id")),
         Some(id) if tokenizer.word(id).is_none() => {
-            Err(wrong("index_word", id.to_string(), "it is the oov_token's id and has no word there"))
+            Err(wrong("index_word", id.to_string(), "it is the oov_token's id but has no word"))
         }
         Some(_) => Ok(()),
     }
@@ -208,7 +210,8 @@ fn parse<K: DeserializeOwned, V: DeserializeOwned>(part: &'static str, json: &st
         .map_err(|source| Error::TokenizerJson { part, source })
 }
 
-/// A JSON object in its own order, which breaks ties when more texts are counted, with repeated keys visible.
+/// The entries of a JSON object in their own order, which breaks ties when more texts are counted, with repeated
+/// keys kept.
 struct Pairs<K, V>(Vec<(K, V)>);
 
 impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Pairs<K, V> {

@@ -1,10 +1,11 @@
-//! One row of word weights for each text.
+//! Matrices with one row of word weights per text.
 
 use super::Tokenizer;
 use crate::error::{Error, Result};
 use ndarray::Array2;
 
-/// What a cell of [`Tokenizer::texts_to_matrix`] holds, for a word that occurs `c` times in a sequence of `l` ids.
+/// The value of a cell of [`Tokenizer::texts_to_matrix`], for a word that occurs `c` times in a sequence of `l`
+/// ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MatrixMode {
     /// 1.
@@ -12,14 +13,15 @@ pub enum MatrixMode {
     Binary,
     /// `c`.
     Count,
-    /// `c / l`; `l` counts the ids beyond the last column too.
+    /// `c / l`; `l` also counts the ids after the last column.
     Freq,
     /// `(1 + ln c) * ln(1 + documents / (1 + documents with the word))`.
     TfIdf,
 }
 
 impl Tokenizer {
-    /// [`texts_to_sequences`](Self::texts_to_sequences), then [`sequences_to_matrix`](Self::sequences_to_matrix).
+    /// Calls [`texts_to_sequences`](Self::texts_to_sequences), then
+    /// [`sequences_to_matrix`](Self::sequences_to_matrix).
     ///
     /// # Errors
     ///
@@ -42,13 +44,14 @@ impl Tokenizer {
         self.sequences_to_matrix(&self.texts_to_sequences(texts), mode)
     }
 
-    /// A matrix `(sequences, columns)` of the weights that `mode` names. There are `num_words` columns, or without it
-    /// as many as words plus 1 (Keras's count); ids beyond them are left out, and id 0 is an id like the others.
+    /// Returns a matrix `(sequences, columns)` of the weights selected by `mode`. It has `num_words` columns or,
+    /// without `num_words`, one more than there are words (as in Keras). Ids beyond the last column are ignored,
+    /// and id 0 is not special.
     ///
     /// # Errors
     ///
     /// [`Error::NotFitted`] if there are neither `num_words` nor words, or no texts for [`MatrixMode::TfIdf`];
-    /// [`Error::TooLarge`] if the matrix does not fit into memory.
+    /// [`Error::TooLarge`] if the matrix does not fit in memory.
     pub fn sequences_to_matrix<S: AsRef<[u32]>>(
         &self,
         sequences: &[S],

@@ -1,15 +1,17 @@
-//! Keras's `Tokenizer`: words (or characters) to ids and back, by frequency.
+//! Keras's `Tokenizer`: converts words (or characters) to ids by frequency, and back.
 //!
-//! The same texts give the same ids, sequences, matrices and JSON as `keras.preprocessing.text.Tokenizer`; a golden file
-//! made with it holds this crate to that. Where the two part:
+//! The same texts give the same ids, sequences, matrices and JSON as `keras.preprocessing.text.Tokenizer`, which
+//! the tests check against a golden file made with Keras. The differences are:
 //!
-//! * Lower case follows the Unicode tables of the Rust release, not those of the Python release; both apply the rule
-//!   for the Greek final sigma and turn `İ` into `i` and a combining dot, so only letters newer than one of the two differ.
-//! * [`Tokenizer::vocab_size`] is the largest id plus 1. In Keras it is usual to write `len(word_index) + 1`, which is the
-//!   same unless `oov_token` also occurs in the texts: then Keras leaves id 1 unused and that sum is one short.
-//! * With `oov_token` set, a Keras tokenizer that has seen no text gives `None` for each word; here words are dropped.
-//! * `word_docs` in the JSON stands in order of first appearance; in Keras its order is that of a Python set.
-//! * The JSON is checked when read (see [`Tokenizer::from_json`]); Keras takes anything.
+//! * Lower-casing follows the Unicode tables of the Rust release, not those of the Python release. Both apply the rule
+//!   for the Greek final sigma and turn `İ` into `i` and a combining dot, so only letters newer than one of the two
+//!   differ.
+//! * [`Tokenizer::vocab_size`] is the largest id plus 1. Keras users usually write `len(word_index) + 1`, which is the
+//!   same unless `oov_token` also occurs in the texts: then Keras leaves id 1 unused and that number is one too small.
+//! * With `oov_token` set, a Keras tokenizer that has seen no text returns `None` for each word; this one drops the
+//!   words.
+//! * `word_docs` in the JSON is in order of first appearance; in Keras it has the order of a Python set.
+//! * The JSON is checked when read (see [`Tokenizer::from_json`]); Keras accepts anything.
 
 mod convert;
 mod keras_json;
@@ -28,20 +30,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// How a [`Tokenizer`] cuts texts and which words it keeps; the default is Keras's.
+/// How a [`Tokenizer`] splits texts and which words it keeps. The defaults are Keras's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenizerConfig {
-    /// Only ids below this leave the tokenizer, so at most `num_words - 1` words; `None` or 0 for all. The word index itself is never cut.
+    /// Only ids below this are returned, so at most `num_words - 1` words; `None` or 0: all. The word index itself
+    /// is never truncated.
     pub num_words: Option<usize>,
-    /// Characters that part words and vanish. Default: [`DEFAULT_FILTERS`]. Not used at character level.
+    /// Characters that are removed and separate words. Default: [`DEFAULT_FILTERS`]. Not used at character level.
     pub filters: String,
-    /// Whether texts are put into lower case first. Default: true.
+    /// Whether texts are lower-cased first. Default: true.
     pub lower: bool,
-    /// What parts words. Default: one space.
+    /// The string that separates words. Default: one space.
     pub split: String,
     /// Whether each character is a token. Default: false.
     pub char_level: bool,
-    /// Stands, with id 1, for words that are not known or lie beyond `num_words`; without it they are dropped.
+    /// The token, with id 1, for words that are unknown or have an id of at least `num_words`. Without it, they are
+    /// dropped.
     pub oov_token: Option<String>,
 }
 
@@ -58,7 +62,8 @@ impl Default for TokenizerConfig {
     }
 }
 
-/// Words to ids by frequency: id 1 for the most frequent (or `oov_token`), ties by first appearance, 0 kept for padding.
+/// Maps words to ids by frequency: id 1 for the most frequent word (or `oov_token`), ties by first appearance, 0
+/// reserved for padding.
 ///
 /// ```
 /// use refrain_text::Tokenizer;
@@ -85,7 +90,7 @@ pub struct Tokenizer {
 struct Tally {
     count: u64,
     documents: u64,
-    /// The number of the text it was last seen in; neither saved nor compared.
+    /// The number of the text in which it was last seen; not saved and not compared.
     last_document: u64,
 }
 
@@ -96,11 +101,11 @@ impl PartialEq for Tally {
 }
 
 impl Tokenizer {
-    /// A tokenizer that has seen nothing yet.
+    /// Creates a tokenizer that has not seen any text.
     ///
     /// # Errors
     ///
-    /// An error about an option if `split` is empty and words are to be split by it.
+    /// An error about an option if `split` is empty and `char_level` is off.
     ///
     /// ```
     /// use refrain_text::{Tokenizer, TokenizerConfig};
@@ -112,18 +117,18 @@ impl Tokenizer {
     /// ```
     pub fn new(config: TokenizerConfig) -> Result<Self> {
         if config.split.is_empty() && !config.char_level {
-            let expected = "at least one character (for a token each character, set char_level)";
+            let expected = "at least one character (to make each character a token, set char_level)";
             return Err(Error::option("split", "empty", expected));
         }
         Ok(Self { config, ..Self::default() })
     }
 
-    /// The options it was made with.
+    /// Returns the options.
     pub fn config(&self) -> &TokenizerConfig {
         &self.config
     }
 
-    /// Counts the words of more texts, then numbers all words anew.
+    /// Counts the words of more texts, then renumbers all words.
     pub fn fit_on_texts<I>(&mut self, texts: I)
     where
         I: IntoIterator,
@@ -137,7 +142,8 @@ impl Tokenizer {
         self.number_words();
     }
 
-    /// As [`fit_on_texts`](Self::fit_on_texts), for texts that come as lists of words: `filters` and `split` are not used, `lower` is.
+    /// Does the same as [`fit_on_texts`](Self::fit_on_texts) for texts that are already lists of words. `filters`
+    /// and `split` are not used; `lower` is.
     pub fn fit_on_tokens<I>(&mut self, texts: I)
     where
         I: IntoIterator,
@@ -153,7 +159,8 @@ impl Tokenizer {
         self.number_words();
     }
 
-    /// Counts texts that are ids already, for the document frequencies of [`MatrixMode::TfIdf`]; the word index stays as it is.
+    /// Counts texts that are already ids, for the document frequencies of [`MatrixMode::TfIdf`]. The word index
+    /// does not change.
     pub fn fit_on_sequences<I>(&mut self, sequences: I)
     where
         I: IntoIterator,
@@ -188,37 +195,38 @@ impl Tokenizer {
         }
     }
 
-    /// The number of ids that a model over this tokenizer needs: the largest id plus 1, for padding has id 0. `num_words` does not lower it.
+    /// Returns the number of ids that a model with this tokenizer needs: the largest id plus 1, because padding has
+    /// id 0. `num_words` does not lower it.
     pub fn vocab_size(&self) -> usize {
         self.word_index.iter().map(|(_, &id)| id as usize).max().unwrap_or(0) + 1
     }
 
-    /// The words and their ids, in order of frequency; `oov_token` first.
+    /// Returns the words and their ids, in order of frequency; `oov_token` first.
     pub fn word_index(&self) -> impl Iterator<Item = (&str, u32)> {
         self.word_index.iter().map(|(word, &id)| (&**word, id))
     }
 
-    /// The id of a word; `num_words` is not looked at.
+    /// Returns the id of a word, regardless of `num_words`.
     pub fn id(&self, word: &str) -> Option<u32> {
         self.word_index.get(word).copied()
     }
 
-    /// The word of an id; `num_words` is not looked at.
+    /// Returns the word of an id, regardless of `num_words`.
     pub fn word(&self, id: u32) -> Option<&str> {
         self.index_word.get(&id).map(|word| &**word)
     }
 
-    /// The words and how often each was seen, in order of first appearance.
+    /// Returns the words and how often each was seen, in order of first appearance.
     pub fn word_counts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.tallies.iter().map(|(word, tally)| (&**word, tally.count))
     }
 
-    /// The words and in how many texts each was seen, in order of first appearance.
+    /// Returns the words and in how many texts each was seen, in order of first appearance.
     pub fn word_docs(&self) -> impl Iterator<Item = (&str, u64)> {
         self.tallies.iter().map(|(word, tally)| (&**word, tally.documents))
     }
 
-    /// The number of texts seen.
+    /// Returns the number of texts seen.
     pub fn document_count(&self) -> u64 {
         self.document_count
     }

@@ -1,16 +1,16 @@
-//! A map in order of insertion, as Python's dict.
+//! A map in insertion order, like Python's dict.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Keys keep the place of their first insertion; inserting again replaces the value only.
+/// Keys keep the position of their first insertion; inserting again only replaces the value.
 #[derive(Clone, Debug)]
 pub(super) struct OrderedMap<V> {
     entries: Vec<(Arc<str>, V)>,
     slots: HashMap<Arc<str>, usize>,
 }
 
-// Derived, it would ask for `V: Default`.
+// The derived implementation would require `V: Default`.
 impl<V> Default for OrderedMap<V> {
     fn default() -> Self {
         Self { entries: Vec::new(), slots: HashMap::new() }

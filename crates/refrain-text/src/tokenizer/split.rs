@@ -1,15 +1,14 @@
-//! From a text to its words, as Keras does it.
+//! Splitting a text into words, as Keras does.
 
 use std::borrow::Cow;
 
-/// The characters that Keras filters out unless told otherwise: ASCII punctuation without the apostrophe, tab and
-/// line feed.
+/// The characters that Keras filters out by default: ASCII punctuation without the apostrophe, tab and line feed.
 pub const DEFAULT_FILTERS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
 
-/// The words of a text: lower case if `lower`, every character of `filters` turned into `split`, then cut at `split`;
-/// empty words are dropped.
+/// Returns the words of a text: lower-cases it if `lower`, replaces every character of `filters` with `split`,
+/// splits at `split` and drops empty words.
 ///
-/// An empty `split`, which Python refuses, leaves the filtered text whole.
+/// An empty `split`, which Python rejects, does not split the filtered text.
 ///
 /// ```
 /// use refrain_text::{text_to_word_sequence, tokenizer::DEFAULT_FILTERS};
@@ -38,7 +37,7 @@ pub(super) fn lowered(text: &str, lower: bool) -> Cow<'_, str> {
     if lower { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
 }
 
-/// All characters at once: a `split` that itself holds filtered characters is not filtered again.
+/// Replaces all characters in one pass: filtered characters inside `split` are not filtered again.
 fn translate<'a>(text: Cow<'a, str>, filters: &str, split: &str) -> Cow<'a, str> {
     let mut ascii = [false; 128];
     for c in filters.chars().filter(char::is_ascii) {

@@ -3,7 +3,7 @@ use ndarray::{Array2, array};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// Relative to the value: Keras computes in f64, this crate gives f32.
+/// Relative to the value: Keras computes in f64, this crate returns f32.
 const F32_TOLERANCE: f64 = 1e-6;
 
 fn fitted(config: TokenizerConfig, texts: &[&str]) -> Tokenizer {
@@ -24,7 +24,7 @@ fn assert_matrix(got: &Array2<f32>, wanted: &Array2<f64>, what: &str) {
     }
 }
 
-/// The document with the tables read.
+/// Returns the document with its tables parsed.
 fn unfolded(json: &str) -> Value {
     let mut document: Value = serde_json::from_str(json).expect("JSON");
     for table in ["word_counts", "word_docs", "index_docs", "index_word", "word_index"] {
@@ -35,14 +35,16 @@ fn unfolded(json: &str) -> Value {
     document
 }
 
-/// The keys of a table as they stand in the document.
+/// Returns the keys of a table in document order.
 fn keys(json: &str, table: &str) -> Vec<String> {
     let document: Value = serde_json::from_str(json).expect("JSON");
     let table = document["config"][table].as_str().expect("a table is a string");
     let mut keys: Vec<(usize, String)> = serde_json::from_str::<HashMap<String, Value>>(table)
         .expect("a table is JSON")
         .into_keys()
-        .map(|key| (table.find(&format!("{}:", serde_json::json!(key))).expect("it stands there"), key))
+        .map(|key| {
+            (table.find(&format!("{}:", serde_json::json!(key))).expect("the key is in the table"), key)
+        })
         .collect();
     keys.sort();
     keys.into_iter().map(|(_, key)| key).collect()
@@ -148,7 +150,7 @@ fn words_are_split_as_python_does() {
     assert_eq!(words(""), [""; 0]);
 }
 
-/// A valid document with one field of its config replaced.
+/// Returns a valid document with one config field replaced.
 fn edited(field: &str, value: Value) -> Result<Tokenizer> {
     let tokenizer = fitted(with_oov("<OOV>"), &["b a a", "c"]);
     let mut document: Value = serde_json::from_str(&tokenizer.to_json()).expect("JSON");

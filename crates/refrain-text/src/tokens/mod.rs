@@ -1,4 +1,4 @@
-//! The tokens of a text: in memory, or in a file where they are many.
+//! The tokens of a text, in memory or in a file if there are many.
 
 mod stored;
 
@@ -8,20 +8,20 @@ use crate::error::Result;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Tokens that can be read from any place.
+/// A sequence of tokens with random access.
 pub trait Tokens {
-    /// The number of tokens.
+    /// Returns the number of tokens.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Appends those of a range to `into`.
+    /// Appends the tokens of a range to `into`.
     ///
     /// # Errors
-    /// When they are in a file that cannot be read.
+    /// If the tokens are in a file that cannot be read.
     ///
     /// # Panics
     /// If the range ends after the last token.

@@ -1,4 +1,4 @@
-//! Tokens in one, two or four bytes each, as the vocabulary asks, in memory or in a temporary file.
+//! Tokens stored in one, two or four bytes each, depending on the vocabulary, in memory or in a temporary file.
 
 use super::Tokens;
 use crate::error::{Error, Result};
@@ -8,27 +8,27 @@ use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Where tokens are kept.
+/// Where tokens are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Store<'a> {
-    /// The folder of the file that they go into where they are many. The file has no name there, and is gone when the
-    /// process is, whatever ends it.
+    /// The folder for the file that many tokens are written to. The file is unnamed and disappears when the process
+    /// ends, for any reason.
     pub folder: &'a Path,
-    /// Bytes of tokens that are kept in memory. A token takes 1, 2 or 4 bytes, as the vocabulary asks.
+    /// The maximum bytes of tokens in memory. A token takes 1, 2 or 4 bytes, depending on the vocabulary size.
     pub memory: usize,
 }
 
 impl<'a> Store<'a> {
-    /// The bytes that are kept in memory unless a store says otherwise: 64 MiB.
+    /// The default of `memory`: 64 MiB.
     pub const MEMORY: usize = 64 << 20;
 
-    /// 64 MiB in memory, what is more in a file in the folder.
+    /// Creates a store that keeps up to 64 MiB in memory and writes more to a file in the folder.
     pub fn in_folder(folder: &'a Path) -> Self {
         Self { folder, memory: Self::MEMORY }
     }
 }
 
-/// Bytes of a token.
+/// Bytes per token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
     One,
@@ -54,7 +54,7 @@ impl Width {
     }
 
     /// # Panics
-    /// If a token is not below the size of the vocabulary that the width is for.
+    /// If a token is not below the vocabulary size that the width is for.
     fn pack(self, tokens: &[u32], into: &mut Vec<u8>) {
         const FITS: &str = "a token is below the vocabulary's size";
         match self {
@@ -86,7 +86,7 @@ pub struct StoredTokens {
 #[derive(Debug)]
 enum Home {
     Memory(Vec<u8>),
-    /// Read from one place at a time rather than mapped: see [`read_at`].
+    /// Read at an offset rather than memory-mapped: see [`read_at`].
     File {
         file: File,
         folder: PathBuf,
@@ -94,7 +94,7 @@ enum Home {
 }
 
 impl StoredTokens {
-    /// The folder of the file that they are in, and its bytes; `None` if they are in memory.
+    /// Returns the folder and the size of the tokens' file; `None` if they are in memory.
     pub fn file(&self) -> Option<(&Path, u64)> {
         match &self.home {
             Home::Memory(_) => None,
@@ -104,7 +104,7 @@ impl StoredTokens {
 }
 
 impl StoredTokens {
-    /// Bytes of memory that they take.
+    /// Returns the bytes of memory that the tokens take.
     pub fn memory(&self) -> u64 {
         match &self.home {
             Home::Memory(packed) => packed.capacity() as u64,
@@ -130,10 +130,10 @@ impl Tokens for StoredTokens {
                 for at in bytes.clone().step_by(BLOCK) {
                     let block = &mut block[..BLOCK.min(bytes.end - at)];
                     read_at(file, at as u64, block).map_err(|source| Error::Temporary {
-                        action: format!("read {} bytes of the text's tokens back from a file", block.len()),
+                        action: format!("read {} bytes of the text's tokens from a file", block.len()),
                         folder: folder.clone(),
                         source,
-                        advice: "is the disk still there?",
+                        advice: "check that the disk is still available",
                     })?;
                     self.width.unpack(block, into);
                 }
@@ -143,27 +143,28 @@ impl Tokens for StoredTokens {
     }
 }
 
-/// Bytes that are read at a time, on the stack: a batch allocates nothing. A multiple of every width.
+/// Bytes that are read at a time, on the stack, so that reading a batch does not allocate. A multiple of every
+/// width.
 const BLOCK: usize = 4096;
 
-/// Writes tokens one after the other.
+/// Writes tokens one after another.
 #[derive(Debug)]
 pub struct TokenWriter<'a> {
     store: Store<'a>,
     width: Width,
     len: usize,
-    /// What is in memory, or on its way to the file.
+    /// Tokens in memory, or waiting to be written to the file.
     packed: Vec<u8>,
     file: Option<BufWriter<File>>,
 }
 
 impl<'a> TokenWriter<'a> {
-    /// For the tokens of a vocabulary of this many ids.
+    /// Creates a writer for the tokens of a vocabulary with this many ids.
     pub fn new(store: Store<'a>, vocab_size: usize) -> Self {
         Self { store, width: Width::of(vocab_size), len: 0, packed: Vec::new(), file: None }
     }
 
-    /// The bytes that were written so far, wherever they are.
+    /// Returns the bytes written so far, in memory and in the file.
     pub fn bytes(&self) -> u64 {
         (self.len * self.width.bytes()) as u64
     }
@@ -171,10 +172,10 @@ impl<'a> TokenWriter<'a> {
     /// Adds tokens.
     ///
     /// # Errors
-    /// [`Error::Temporary`] when there is no room for them: all that were written until then are lost.
+    /// [`Error::Temporary`] if there is no space for them. All tokens written so far are then lost.
     ///
     /// # Panics
-    /// If a token is not below the vocabulary's size.
+    /// If a token is not below the vocabulary size.
     pub fn push(&mut self, tokens: &[u32]) -> Result<()> {
         self.width.pack(tokens, &mut self.packed);
         self.len += tokens.len();
@@ -185,14 +186,14 @@ impl<'a> TokenWriter<'a> {
         if let Some(file) = &mut self.file {
             let written = file.write_all(&self.packed);
             self.packed.clear();
-            // The room of the tokens that were in memory before.
+            // Frees the space of the tokens that were in memory.
             self.packed.shrink_to(ROOM);
             written.map_err(|e| self.failed(e))?;
         }
         Ok(())
     }
 
-    /// The tokens.
+    /// Finishes writing and returns the tokens.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -209,15 +210,15 @@ impl<'a> TokenWriter<'a> {
 
     fn failed(&self, source: io::Error) -> Error {
         Error::Temporary {
-            action: format!("keep the text's tokens, {} bytes so far, in a file", self.bytes()),
+            action: format!("store the text's tokens ({} bytes so far) in a file", self.bytes()),
             folder: self.store.folder.to_owned(),
             source,
-            advice: "make room there, or choose a folder on another disk",
+            advice: "free up space there, or choose a folder on another disk",
         }
     }
 }
 
-/// Bytes that a writer keeps for what is on its way to the file.
+/// Bytes that a writer buffers before writing to the file.
 const ROOM: usize = 4 << 20;
 
 #[cfg(test)]
@@ -282,12 +283,12 @@ mod tests {
         writer.push(&[1, 2]).expect("these are in memory");
         let error = writer.push(&[3; 7]).expect_err("there is no such folder").to_string();
         assert!(
-            error.contains("keep the text's tokens, 36 bytes so far, in a file in /no/such/folder"),
+            error.contains("store the text's tokens (36 bytes so far) in a file in /no/such/folder"),
             "{error}"
         );
     }
 
-    /// A device that is always full stands for a disk that is.
+    /// A device that is always full stands in for a full disk.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_an_error_with_its_bytes() {
@@ -298,7 +299,7 @@ mod tests {
         let Error::Temporary { action, folder, source, .. } = &error else { panic!("{error}") };
         assert_eq!((source.kind(), folder.as_path()), (io::ErrorKind::StorageFull, Path::new("here")));
         assert!(action.contains("100000 bytes"), "{action}");
-        // Little stays in the buffer, and fails at the end.
+        // A little stays in the buffer and fails at the end.
         let full = File::options().write(true).open("/dev/full").expect("Linux has it");
         let mut writer = TokenWriter::new(Store { folder: Path::new("here"), memory: 0 }, 256);
         writer.file = Some(BufWriter::new(full));

@@ -1,4 +1,4 @@
-//! How often each word of a text occurs.
+//! Counting the words of a text.
 
 use super::{WordOptions, for_each_word, is_unknown};
 use crate::error::{Error, Result};
@@ -6,17 +6,17 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Counts of words, in order of first appearance.
+/// Word counts, in order of first appearance.
 ///
-/// With a limit it never holds many more: once there are more different words, the rarest are forgotten until half as
-/// many are left (as in lossy counting, Manku & Motwani 2002). A word that comes back is counted anew, so a count may
-/// come out too low, by no more than [`missed`](Self::missed). Where the options keep the rarest words there is nothing
-/// to forget, and more words than the limit are an error.
+/// With a limit, memory is bounded: once there are more different words, the rarest are forgotten until half as
+/// many are left (as in lossy counting, Manku & Motwani 2002). A word that comes back is counted from zero, so a
+/// count may be too low, by at most [`missed`](Self::missed). If the options keep even the rarest words, nothing
+/// can be forgotten, and more words than the limit are an error.
 pub(super) struct WordCounts<'a> {
     options: &'a WordOptions,
     limit: usize,
     counts: Vec<(Arc<str>, u64)>,
-    /// Where each word stands in `counts`.
+    /// The index of each word in `counts`.
     slots: HashMap<Arc<str>, usize>,
     missed: u64,
 }
@@ -26,7 +26,7 @@ impl<'a> WordCounts<'a> {
         Self { options, limit, counts: Vec::new(), slots: HashMap::new(), missed: 0 }
     }
 
-    /// Counts the words of one more text.
+    /// Counts the words of another text.
     pub(super) fn add(&mut self, text: &str) -> Result<()> {
         let (options, counts, slots) = (self.options, &mut self.counts, &mut self.slots);
         for_each_word(options, text, |word| {
@@ -44,13 +44,13 @@ impl<'a> WordCounts<'a> {
         Ok(())
     }
 
-    /// No count is further below the true one.
+    /// Returns the most by which a count can be too low.
     #[cfg(test)]
     pub(super) fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// The words that the options keep, the most frequent first, ties by first appearance.
+    /// Returns the words that the options keep, the most frequent first, ties by first appearance.
     pub(super) fn into_words(self) -> Vec<Arc<str>> {
         let Self { options, mut counts, .. } = self;
         counts.retain(|&(_, count)| count >= options.min_count);

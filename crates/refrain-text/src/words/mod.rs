@@ -1,4 +1,4 @@
-//! The vocabulary of a word language model, which can write its words down again.
+//! The vocabulary of word language models, which can also decode its words to text.
 
 mod count;
 mod penn;
@@ -17,28 +17,29 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How a text is cut into words.
+/// How a text is split into words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WordSplit {
-    /// Words, punctuation marks and line breaks. Apostrophes inside a word are part of it; all other marks stand for
-    /// themselves, and know on which sides they want a space. Scripts that write no spaces are better served by
-    /// characters.
+    /// Words, punctuation marks and line breaks. Apostrophes inside a word are part of it; all other marks are
+    /// separate tokens that record on which sides they have a space. For scripts without spaces, use characters
+    /// instead.
     #[default]
     Punctuation,
-    /// Whatever stands between blanks, and line breaks: for texts already cut into words, as the Penn Treebank's. The
-    /// word `<unk>` is the unknown word; a line break is the word `<eos>`, as Zaremba et al. (2014) count it.
+    /// Anything between whitespace, and line breaks: for texts that are already split into words, such as the Penn
+    /// Treebank. The word `<unk>` is the unknown word; a line break is the word `<eos>`, as in Zaremba et al.
+    /// (2014).
     ///
-    /// Decoding joins again what was cut, `n't` and `'s`, marks and brackets, so that a person can read it. The text
-    /// that it writes has other blanks then, and is not cut into the same words again.
+    /// Decoding joins what was split, such as `n't` and `'s`, punctuation and brackets, so that a person can read
+    /// it. The decoded text has different spaces, and splitting it does not give the same words again.
     Whitespace,
-    /// As Keras's `text_to_word_sequence`: in lower case, without ASCII's marks but the apostrophe, cut at spaces.
-    /// Line breaks are no tokens, and decoding writes single spaces.
+    /// As Keras's `text_to_word_sequence`: lower-cased, without ASCII punctuation except the apostrophe, split at
+    /// spaces. Line breaks are not tokens, and decoding writes single spaces.
     Keras,
 }
 
 impl WordSplit {
-    /// How a text wants to be cut: as it is if the word `<unk>` stands in it between blanks, else at punctuation.
+    /// Detects how a text should be split: at whitespace if it contains the word `<unk>`, otherwise at punctuation.
     pub fn detect(text: &str) -> Self {
         let cut = text.split_whitespace().any(|word| word == WordVocab::UNKNOWN_TEXT);
         if cut { Self::Whitespace } else { Self::Punctuation }
@@ -49,13 +50,13 @@ impl WordSplit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WordOptions {
-    /// How a text is cut.
+    /// How a text is split.
     pub split: WordSplit,
-    /// Whether texts are put into lower case first; Keras's are anyway. Default: false.
+    /// Whether texts are lower-cased first; Keras's split always does. Default: false.
     pub lowercase: bool,
-    /// Words seen less often are unknown. Default: 1.
+    /// Words that occur less often are unknown. Default: 1.
     pub min_count: u64,
-    /// At most this many ids, the unknown one included; the rarest words are unknown. Default: no limit.
+    /// The maximum number of ids, including the unknown one; the rarest words are unknown. Default: no limit.
     pub max_size: Option<usize>,
 }
 
@@ -65,12 +66,12 @@ impl Default for WordOptions {
     }
 }
 
-/// The words, marks and line breaks of a training text, each with an id: 0 for unknown ones, then by count, ties by
-/// first appearance.
+/// The words, punctuation marks and line breaks of a training text, each with an id: 0 for unknown ones, then in
+/// order of count, ties by first appearance.
 ///
-/// A mark has one entry for each way it stands among spaces, so that [`decode`](Self::decode) writes a text down as a
-/// person would: a text with single spaces, and none at the ends of its lines, comes back exactly. Build the
-/// vocabulary from the training part only.
+/// A punctuation mark has one entry for each combination of spaces around it, so that [`decode`](Self::decode)
+/// writes a text with natural spacing: a text with single spaces, and none at line ends, is reproduced exactly.
+/// Build the vocabulary from the training part only.
 ///
 /// ```
 /// use refrain_text::{WordOptions, WordVocab};
@@ -90,7 +91,7 @@ pub struct WordVocab {
     ids: HashMap<Arc<str>, u32>,
 }
 
-/// A mark is stored with a space on each side that it keeps clear.
+/// A punctuation mark is stored with a space on each side on which it has one.
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     stored: Arc<str>,
@@ -105,14 +106,14 @@ struct Stored {
 }
 
 impl WordVocab {
-    /// The id of every word that is not in the vocabulary.
+    /// The id of all words that are not in the vocabulary.
     pub const UNKNOWN: u32 = 0;
-    /// What [`decode`](Self::decode) writes for it.
+    /// The text that [`decode`](Self::decode) writes for the unknown id.
     pub const UNKNOWN_TEXT: &str = "<unk>";
-    /// Different words that are counted of a corpus, about 300 MB of them.
+    /// The maximum number of different words that are counted in a corpus, about 300 MB.
     pub const MOST_COUNTED: usize = 3_000_000;
 
-    /// The vocabulary of all words in some texts.
+    /// Builds the vocabulary of all words in some texts.
     ///
     /// # Errors
     ///
@@ -131,14 +132,14 @@ impl WordVocab {
         Self::from_words(options, words)
     }
 
-    /// The vocabulary of a text in chunks, counted in memory that does not grow with it: past
-    /// [`MOST_COUNTED`](Self::MOST_COUNTED) different words the rarest are forgotten, which may count a word that comes
-    /// back too low.
+    /// Builds the vocabulary of a text in chunks, with bounded memory: if there are more than
+    /// [`MOST_COUNTED`](Self::MOST_COUNTED) different words, the rarest are forgotten, so the count of a word that
+    /// comes back may be too low.
     ///
     /// # Errors
     ///
-    /// As for [`from_texts`](Self::from_texts), a chunk's own, and [`Error::TooManyWords`] where the options keep the rarest
-    /// words too, so that none can be forgotten.
+    /// As for [`from_texts`](Self::from_texts), a chunk's own error, and [`Error::TooManyWords`] if the options
+    /// keep even the rarest words, so that none can be forgotten.
     pub fn from_chunks<I, S>(chunks: I, options: WordOptions) -> Result<Self>
     where
         I: IntoIterator<Item = Result<S>>,
@@ -171,25 +172,26 @@ impl WordVocab {
                 return Err(damaged("a word cannot be empty"));
             }
             if ids.insert(word.clone(), id).is_some() {
-                return Err(damaged("the word stands there twice"));
+                return Err(damaged("the word appears twice"));
             }
         }
         let entry = |stored: Arc<str>| Entry { clings: clings(options.split, &stored), stored };
         Ok(Self { entries: words.into_iter().map(entry).collect(), options, ids })
     }
 
-    /// The options it was made with.
+    /// Returns the options.
     pub fn options(&self) -> &WordOptions {
         &self.options
     }
 
-    /// The number of ids, the unknown one included.
+    /// Returns the number of ids, including the unknown one.
     pub fn vocab_size(&self) -> usize {
         self.entries.len() + 1
     }
 
-    /// The word, mark or line break of an id, without spaces; `<unk>` for the unknown id, `None` for an id that the
-    /// vocabulary does not have. Several ids may show the same mark. The line break of a text already cut is `<eos>`.
+    /// Returns the word, punctuation mark or line break of an id, without spaces; `<unk>` for the unknown id,
+    /// `None` for an id outside the vocabulary. Several ids may have the same mark. The line break of a text that
+    /// is already split is `<eos>`.
     pub fn word(&self, id: u32) -> Option<&str> {
         match self.entry(id) {
             Some(entry) if self.options.split == WordSplit::Whitespace && &*entry.stored == "\n" => {
@@ -200,7 +202,7 @@ impl WordVocab {
         }
     }
 
-    /// What [`decode`](Self::decode) writes for an id, without the space before it.
+    /// Returns the text that [`decode`](Self::decode) writes for an id, without the space before it.
     pub(crate) fn written(&self, id: u32) -> Option<&str> {
         match self.entry(id) {
             Some(entry) if self.options.split == WordSplit::Whitespace => Some(penn::write(&entry.stored).0),
@@ -213,7 +215,7 @@ impl WordVocab {
         (id as usize).checked_sub(1).and_then(|i| self.entries.get(i))
     }
 
-    /// The ids of a text's words, marks and line breaks.
+    /// Returns the ids of a text's words, punctuation marks and line breaks.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         for_each_word(&self.options, text, |word| {
@@ -222,11 +224,11 @@ impl WordVocab {
         ids
     }
 
-    /// The text of some ids, with spaces as a person would set them; the unknown id is written as `<unk>`.
+    /// Returns the text of some ids, with natural spacing. The unknown id is written as `<unk>`.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`] for an id that the vocabulary does not have.
+    /// [`Error::UnknownId`] for an id outside the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         let mut text = String::new();
         let mut previous = None;
@@ -237,13 +239,13 @@ impl WordVocab {
         Ok(text)
     }
 
-    /// Adds one more id to a text that ends with the id `previous` (`None`: an empty text), with the space between if
-    /// one belongs there. For writing a text while it is made.
+    /// Appends the text of an id to a text that ends with the id `previous` (`None`: an empty text), with a space
+    /// between them if one belongs there. Use it to write a text while it is generated.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`] if the vocabulary lacks `previous` (position 0) or `id` (position 1); nothing is added
-    /// then.
+    /// [`Error::UnknownId`] if the vocabulary lacks `previous` (position 0) or `id` (position 1). Nothing is
+    /// appended then.
     ///
     /// ```
     /// # use refrain_text::{WordOptions, WordVocab};
@@ -318,7 +320,7 @@ fn for_each_word(options: &WordOptions, text: &str, mut each: impl FnMut(&str)) 
             }
         }
         WordSplit::Keras => {
-            // Line by line, since Keras's words of a whole text are many times its size.
+            // Line by line, because Keras's words of a whole text take many times its size.
             for line in text.split('\n') {
                 text_to_word_sequence(line, DEFAULT_FILTERS, true, " ").iter().for_each(|word| each(word));
             }

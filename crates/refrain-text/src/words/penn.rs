@@ -1,8 +1,8 @@
-//! How texts that are already cut into words are written: the Penn Treebank's tokens and those of WikiText.
+//! How tokens of texts that are already split, such as the Penn Treebank and WikiText, are written.
 
 use super::pieces::Sides;
 
-/// What the readers of Zaremba et al. (2014) and of TensorFlow make of a line break.
+/// The line break, as in the readers of Zaremba et al. (2014) and TensorFlow.
 pub(super) const LINE_END: &str = "<eos>";
 
 const LEFT: Sides = Sides { left: true, right: false };
@@ -10,7 +10,7 @@ const RIGHT: Sides = Sides { left: false, right: true };
 const BOTH: Sides = Sides { left: true, right: true };
 const NEITHER: Sides = Sides { left: false, right: false };
 
-/// Tokens that are not written as they stand.
+/// Tokens that are written differently.
 const SPELT: [(&str, &str, Sides); 11] = [
     ("-lrb-", "(", RIGHT),
     ("-rrb-", ")", LEFT),
@@ -25,7 +25,7 @@ const SPELT: [(&str, &str, Sides); 11] = [
     ("@.@", ".", BOTH),
 ];
 
-/// How a token is written, and on which sides it stands without a space.
+/// Returns how a token is written, and on which sides it has no space.
 pub(super) fn write(token: &str) -> (&str, Sides) {
     if let Some((_, written, sides)) = SPELT.iter().find(|(name, ..)| token.eq_ignore_ascii_case(name)) {
         return (written, *sides);

@@ -1,12 +1,12 @@
-//! A text as words, punctuation marks and line breaks, such that the text can be put together again.
+//! A text as words, punctuation marks and line breaks from which the text can be rebuilt.
 //!
-//! A mark knows on which sides it clings to its neighbour, so `"` that opens a quotation and `"` that closes one are
-//! two tokens, and so are the dashes of `a - b` and `a-b`. Between two pieces stands a space unless the left one
-//! clings to the right or the right one to the left. A text whose only blanks are single spaces between other
-//! characters of a line therefore comes back exactly.
+//! A mark records on which sides it attaches to its neighbour, so an opening `"` and a closing `"` are two tokens,
+//! and so are the dashes of `a - b` and `a-b`. There is a space between two pieces unless the left one attaches to
+//! the right or the right one attaches to the left. A text whose only whitespace is single spaces between other
+//! characters of a line is therefore reproduced exactly.
 //!
-//! Where the text leaves a side open (at a line's end, or where the neighbour clings already) the mark takes the side
-//! that it has elsewhere, so that a mark has few forms: see [`Habit`].
+//! If the text does not determine a side (at the end of a line, or if the neighbour already attaches), the mark
+//! takes its usual side, so that each mark has few forms: see [`Habit`].
 
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +16,21 @@ pub(super) enum Piece<'a> {
     Newline,
 }
 
-/// On which sides a piece stands without a space.
+/// The sides on which a piece has no space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sides {
     pub left: bool,
     pub right: bool,
 }
 
-/// What a mark does where the text leaves it open.
+/// The usual sides of a mark, if the text does not determine them.
 #[derive(Clone, Copy)]
 enum Habit {
-    /// As these marks always do: the comma clings to the left, the opening parenthesis to the right.
+    /// Fixed: the comma attaches to the left, the opening parenthesis to the right.
     Fixed(Sides),
-    /// Opens when nothing stands before it, closes otherwise.
+    /// Opening if nothing stands before it, otherwise closing.
     Quote,
-    /// The same on both sides: dashes, strokes, all others.
+    /// The same on both sides: dashes, slashes and all others.
     Even,
 }
 
@@ -49,8 +49,8 @@ fn habit(mark: char) -> Habit {
     }
 }
 
-/// Every other character that is no blank belongs to words: letters of all scripts with their marks, digits, signs,
-/// emoji.
+/// Returns whether a character is a punctuation mark. All other characters except whitespace belong to words:
+/// letters of all scripts with their diacritics, digits, symbols, emoji.
 fn is_mark(c: char) -> bool {
     c.is_ascii_punctuation()
         || matches!(c, '¡' | '§' | '«' | '¶' | '»' | '¿')
@@ -69,19 +69,20 @@ pub(crate) fn is_word(c: char) -> bool {
     !c.is_whitespace() && !is_mark(c)
 }
 
-/// What stands to the left of a mark.
+/// What is to the left of a mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// The text's beginning or a line break.
+    /// The beginning of the text, or a line break.
     Edge,
     Space,
-    /// A word, or a mark that does not cling to the right.
+    /// A word, or a mark that does not attach to the right.
     Touching,
-    /// A mark that clings to the right.
+    /// A mark that attaches to the right.
     Clinging,
 }
 
-/// The pieces of a text. Blanks other than the line feed only part words; a carriage return is one of them.
+/// Returns the pieces of a text. Whitespace other than the line feed, including the carriage return, only separates
+/// words.
 pub(super) fn pieces(text: &str) -> Pieces<'_> {
     Pieces { rest: text, before: Before::Edge }
 }
@@ -119,7 +120,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// An apostrophe between two letters belongs to the word.
+/// Returns the length of the first word. An apostrophe between two letters belongs to the word.
 fn word_len(text: &str) -> usize {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -135,7 +136,7 @@ fn sides(habit: Habit, before: Before, after: &str) -> Sides {
     let touching = before == Before::Touching;
     let right = match after.chars().next() {
         Some(c) if is_word(c) => true,
-        // Blanks at a line's end part nothing.
+        // Whitespace at the end of a line separates nothing.
         Some(c) if c.is_whitespace() && !ends_line(after) => false,
         next => match habit {
             Habit::Fixed(sides) => sides.right,
@@ -157,7 +158,7 @@ fn ends_line(text: &str) -> bool {
 }
 
 impl Sides {
-    /// A mark as its vocabulary entry: with a space on each side that it keeps clear.
+    /// Returns a mark as its vocabulary entry: with a space on each side that has one.
     pub(super) fn spell(self, mark: char, buffer: &mut String) -> &str {
         buffer.clear();
         if !self.left {
@@ -170,7 +171,7 @@ impl Sides {
         buffer
     }
 
-    /// The reverse of [`spell`](Self::spell), also for words and line breaks.
+    /// Does the reverse of [`spell`](Self::spell), also for words and line breaks.
     pub(super) fn of_entry(entry: &str) -> Self {
         let mark = entry.trim_matches(' ').starts_with(is_mark);
         let newline = entry == "\n";

@@ -12,7 +12,7 @@ fn entries(text: &str) -> Vec<String> {
     out
 }
 
-/// Single spaces, none at the ends of lines.
+/// Returns the text with single spaces, and none at line ends.
 fn normalised(text: &str) -> String {
     let lines = text.split('\n').map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     lines.collect::<Vec<_>>().join("\n")
@@ -119,8 +119,8 @@ fn texts_already_cut_are_written_as_a_person_would() -> Result<()> {
     Ok(())
 }
 
-/// `text.replace("\n", " <eos> ").split()`. TensorFlow's and Zaremba's readers set no spaces, and need none: in their
-/// files a space stands at both ends of every line.
+/// Splits as `text.replace("\n", " <eos> ").split()`. TensorFlow's and Zaremba's readers add no spaces and need none:
+/// in their files, every line starts and ends with a space.
 fn penn_words(text: &str) -> Vec<String> {
     text.replace('\n', " <eos> ").split_whitespace().map(str::to_owned).collect()
 }

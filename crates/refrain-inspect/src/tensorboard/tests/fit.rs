@@ -1,4 +1,4 @@
-//! What trainings log.
+//! What `fit` logs.
 
 use super::super::proto::Datum;
 use super::super::*;
@@ -15,7 +15,7 @@ use refrain_nn::{Activation, Answer, Compile, Fit, Model, Sequential};
 use std::path::Path;
 use std::time::Duration;
 
-/// Ten sequences, of which eight are trained on in batches of three: three to an epoch.
+/// Returns ten sequences, of which eight are trained on in batches of three: three batches per epoch.
 fn data() -> (Array2<u32>, Array1<u32>) {
     (
         Array2::from_shape_fn((10, 5), |(n, t)| (n * 3 + t * t) as u32 % 7),
@@ -43,7 +43,7 @@ fn fit<'a>(epochs: usize, log: &'a mut TensorBoard) -> Fit<'a> {
     Fit { epochs, batch_size: 3, validation_split: 0.2, callbacks, ..Fit::default() }
 }
 
-/// Whether the gradient through time was kept, batch by batch.
+/// Records whether the gradient through time was kept, batch by batch.
 struct Probed(Vec<bool>);
 
 impl Callback for Probed {
@@ -131,7 +131,7 @@ fn recurrences_are_logged_as_the_model_shows_them() {
     writer.flush().unwrap();
     let all = series(folder.path());
     let lstm = model.recurrences().next().unwrap();
-    // By the caller's sequences and steps, where the log goes by rows.
+    // By the caller's sequences and steps, while the log goes by rows.
     let steps =
         [(0, 0), (0, 1), (2, 0), (2, 1), (2, 2), (2, 3), (2, 4)].map(|(n, t)| lstm.layout().row(n, t));
     let is = |tag: &str, values: Vec<f32>| {
@@ -158,10 +158,10 @@ fn recurrences_are_logged_as_the_model_shows_them() {
     }
 }
 
-/// Of a number in f32, relative.
+/// Relative error of a number in f32.
 const ROUNDING: f64 = 1e-7;
 
-/// Keeps a checkpoint of each batch and of each epoch, with the number of losses that are in a folder's files then.
+/// Keeps a checkpoint of each batch and each epoch, with the number of losses in a folder's files at that time.
 struct Keep<'a> {
     folder: &'a Path,
     kept: Vec<Checkpoint>,
@@ -236,7 +236,7 @@ fn a_log_that_cannot_be_written_ends_the_run_before_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("train"), "").unwrap();
     for (mut log, told) in [
-        (TensorBoard::new(folder.path()), "cannot make the folder"),
+        (TensorBoard::new(folder.path()), "cannot create the folder"),
         (
             TensorBoard { update_freq: UpdateFreq::Batches(0), ..TensorBoard::new("x") },
             "TensorBoard: update_freq is Batches(0)",

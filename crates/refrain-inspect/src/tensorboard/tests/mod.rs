@@ -1,5 +1,4 @@
-//! Events as they stand in the files, read back with this crate's own messages; `.ci/tensorboard` reads them with
-//! TensorBoard's.
+//! Events in the files, read back with this crate's own messages; `.ci/tensorboard` reads them with TensorBoard's.
 
 mod fit;
 
@@ -16,7 +15,7 @@ fn events(path: &Path) -> Vec<Event> {
     records.iter().map(|record| Event::decode(&record[..]).unwrap()).collect()
 }
 
-/// The values of a file in their order, each with its step, without the version.
+/// Returns the values of a file in order, each with its step, without the version.
 fn values(path: &Path) -> Vec<(i64, SummaryValue)> {
     let one = |event: Event| match event.what {
         Some(What::Summary(mut summary)) => {
@@ -28,14 +27,14 @@ fn values(path: &Path) -> Vec<(i64, SummaryValue)> {
     events(path).into_iter().filter_map(one).collect()
 }
 
-/// The files of a folder in the order in which TensorBoard reads them.
+/// Returns the files of a folder in the order in which TensorBoard reads them.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
 
-/// What a folder comes to, by tag: steps and values. What a start says to forget is not in it.
+/// Returns the contents of a folder by tag, as steps and values, without what a restart drops.
 fn series(folder: &Path) -> BTreeMap<String, Vec<(i64, Datum)>> {
     let mut all: BTreeMap<String, Vec<(i64, Datum)>> = BTreeMap::new();
     for event in files(folder).iter().flat_map(|path| events(path)) {
@@ -55,7 +54,7 @@ fn series(folder: &Path) -> BTreeMap<String, Vec<(i64, Datum)>> {
     all
 }
 
-/// The scalars among them, as bits.
+/// Returns the scalars among them, as bits.
 fn scalars(folder: &Path) -> BTreeMap<String, Vec<(i64, u32)>> {
     let bits = |(step, datum): (i64, Datum)| match datum {
         Datum::SimpleValue(value) => Some((step, value.to_bits())),

@@ -6,7 +6,7 @@ use refrain_task::TrainingSettings;
 /// Relative; a score is the sum of fewer than ten logarithms, each rounded once.
 const SCORE_TOLERANCE: f64 = 1e-12;
 
-/// A model of the characters `a`, `b` and `c`.
+/// Trains a model of the characters `a`, `b` and `c`.
 fn model(text: &str) -> LanguageModel {
     let recipe = TextRecipe {
         units: 8,
@@ -25,13 +25,13 @@ fn abc() -> LanguageModel {
     model(&"abcacbbacabcab".repeat(12))
 }
 
-/// A model of letters without order: what is likeliest next seldom begins what is likeliest in the end.
+/// Trains a model on random letters: the likeliest next letter seldom starts the likeliest continuation.
 fn noise() -> LanguageModel {
     let letters = (0..400_u32).map(|i| ['a', 'b', 'c'][(i.wrapping_mul(2_654_435_761) >> 13) as usize % 3]);
     model(&letters.collect::<String>())
 }
 
-/// Every continuation up to its end, with the logarithm of its probability, stepped alone.
+/// Returns every finished continuation with the logarithm of its probability, computed step by step alone.
 fn all(model: &mut LanguageModel, prompt: &str, stop: &[&str], length: usize) -> Vec<(String, f64, usize)> {
     let mut ended = Vec::new();
     let mut open = vec![(String::new(), 0.0)];
@@ -82,7 +82,7 @@ fn a_beam_of_every_continuation_finds_the_best_there_is() {
 
 #[test]
 fn hypotheses_side_by_side_are_those_alone() {
-    // As the search was before it had lanes: each hypothesis stepped in a session of its own.
+    // The search before it had lanes: each hypothesis runs in its own session.
     let mut model = noise();
     let mut found_texts = std::collections::BTreeSet::new();
     for (width, prompt) in [1, 2, 3, 7].into_iter().flat_map(|w| ["ab", "c", "bb", "ca"].map(|p| (w, p))) {

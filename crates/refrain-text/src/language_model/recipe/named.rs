@@ -1,4 +1,4 @@
-//! Recipes that were published.
+//! Published recipes.
 
 use super::TextRecipe;
 use crate::codec::Level;
@@ -7,7 +7,7 @@ use refrain_nn::Reduction;
 use refrain_task::{Average, RateSchedule, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
-/// A recipe with a name.
+/// A named recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamedRecipe {
@@ -15,18 +15,19 @@ pub enum NamedRecipe {
     #[default]
     Plain,
     /// The small model of Zaremba, Sutskever & Vinyals 2014, "Recurrent Neural Network Regularization": words, two
-    /// layers of 200 units without dropout, 13 epochs of plain gradient descent, the rate halved after the fourth.
+    /// layers of 200 units without dropout, 13 epochs of plain SGD, with the learning rate halved at each epoch
+    /// after the fourth.
     ZarembaSmall,
-    /// Their medium model: 650 units with half of the non-recurrent connections dropped, 39 epochs, the rate divided
-    /// by 1.2 after the sixth.
+    /// The medium model of the same paper: 650 units, 50 % dropout of the non-recurrent connections, 39 epochs,
+    /// with the learning rate divided by 1.2 at each epoch after the sixth.
     ZarembaMedium,
-    /// The AWD-LSTM of Merity, Keskar & Socher 2017, "Regularizing and Optimizing LSTM Language Models", as for the
-    /// Penn Treebank. Weights begin as this library's do.
+    /// The AWD-LSTM of Merity, Keskar & Socher 2017, "Regularizing and Optimizing LSTM Language Models", with the
+    /// settings for the Penn Treebank. Weights are initialised with this library's defaults.
     Awd,
 }
 
 impl TextRecipe {
-    /// The recipe of this name.
+    /// Returns the recipe with this name.
     pub fn named(name: NamedRecipe) -> Self {
         match name {
             NamedRecipe::Plain => Self::default(),
@@ -46,7 +47,7 @@ impl TextRecipe {
     }
 }
 
-/// What their models share, with the number of epochs, what the rate is multiplied by, and after which epoch.
+/// Returns the settings that the two models share, with these epochs, decay factor and epochs before the decay.
 fn zaremba(epochs: usize, decay: f64, decay_after: usize) -> TextRecipe {
     TextRecipe {
         level: Level::Word,
@@ -116,7 +117,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<TextRecipe>(&json).unwrap(), recipe);
         }
         assert_eq!(TextRecipe::named(Plain), TextRecipe::default());
-        // A recipe of an earlier version lacks what came later.
+        // A recipe of an earlier version lacks newer settings.
         let old = serde_json::json!({ "level": "word", "units": 7 });
         let old: TextRecipe = serde_json::from_value(old).unwrap();
         assert_eq!(old, TextRecipe { level: Level::Word, units: 7, ..TextRecipe::default() });

@@ -1,4 +1,4 @@
-//! The network of a recipe.
+//! Building the network of a recipe.
 
 use super::TextRecipe;
 use refrain_nn::layers::{ActivityPenalty, AdaptiveSoftmax, Dense, Embedding, TiedDense};
@@ -7,7 +7,7 @@ use refrain_task::layers::{RecurrentOptions, dropout};
 use refrain_task::{Error, Result};
 
 impl TextRecipe {
-    /// The untrained network for a vocabulary of this many entries.
+    /// Builds the untrained network for a vocabulary of this size.
     pub(in crate::language_model) fn network(&self, vocabulary: usize) -> Result<(Network, Vec<Tensor>)> {
         let mut net = Network::new();
         let ids = net.input(InputSpec::ids().name("tokens"));
@@ -34,7 +34,7 @@ impl TextRecipe {
     }
 
     fn table(&self, vocabulary: usize) -> Embedding {
-        // Keras's ±0.05 costs an epoch; a tied embedding is also the output's kernel, where 1 is too large.
+        // Keras's ±0.05 costs an epoch. A tied embedding is also the output kernel, for which 1 is too large.
         let stddev = if self.tie { (self.embedding as f32).recip().sqrt() } else { 1.0 };
         let initializer = self.uniform().unwrap_or(Initializer::RandomNormal { mean: 0.0, stddev });
         Embedding::new(vocabulary, self.embedding)
@@ -59,7 +59,7 @@ impl TextRecipe {
                 return Err(Error::Option {
                     option: "adaptive",
                     got: format!("{cutoffs:?} for a vocabulary of {vocabulary}"),
-                    expected: "ascending numbers of tokens, at least 1 and below the vocabulary's",
+                    expected: "ascending numbers of at least 1 and below the vocabulary size",
                 });
             }
             let mut adaptive = AdaptiveSoftmax::new(vocabulary).cutoffs(cutoffs).name("output");
@@ -80,7 +80,7 @@ impl TextRecipe {
     }
 }
 
-/// Adds a penalty, unless it costs nothing.
+/// Adds a penalty layer, unless its weight is 0.
 fn penalty(net: &mut Network, layer: ActivityPenalty, x: Tensor) -> Result<Tensor> {
     Ok(if layer.l2 == 0.0 && layer.temporal == 0.0 { x } else { net.add(layer, &[x])? })
 }

@@ -1,4 +1,4 @@
-//! What comes next, as a phone's keyboard offers it: the word being typed completed, or the next one.
+//! Word suggestions, as on a phone's keyboard: completions of the word being typed, or the next word.
 
 mod search;
 mod spelling;
@@ -18,30 +18,30 @@ use spelling::{Target, Token, is_shown, typed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A word that may come next, or a token.
+/// A suggested word or token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Suggestion {
-    /// The whole word; of a completion also the part that is typed already.
+    /// The whole word; for a completion, including the part already typed.
     pub text: String,
-    /// How likely the model holds it; of a completion, given what is typed.
+    /// The model's probability of it; for a completion, given the typed part.
     pub probability: f64,
-    /// Whether it takes the place of the word being typed, rather than standing after it.
+    /// Whether it completes the word being typed, rather than following it.
     #[serde(skip)]
     pub completion: bool,
 }
 
-/// So many states along a text are kept; who goes back further has the text read again.
+/// The number of states kept along a text. Going back further means reading the text again.
 const KEPT_STATES: usize = 1024;
 
-/// Suggests what comes next in a text that grows and shrinks: it keeps the model's states along the text, and
-/// reads only what is new.
+/// Suggests what comes next in a text that grows and shrinks. It keeps the model's states along the text, and reads
+/// only what is new.
 ///
-/// After a blank, a mark or nothing, the next words are suggested. Otherwise the text ends in a word being typed,
-/// and words that begin with it are, this word itself among them where it is one; upper and lower case are only taken
-/// for the same where nothing fits. A model of words shares out the probability among the words of its vocabulary
-/// that fit. A model of smaller tokens is searched: a word's probability is the product of those of its tokens and of
-/// a blank or a mark other than an apostrophe after them. Such a search is bounded by steps, never by time, so the
-/// same text has the same suggestions.
+/// After whitespace, punctuation or nothing, the next words are suggested. Otherwise the text ends in a word being
+/// typed, and the suggestions are words that start with it, including the typed word itself if it is a word. Upper
+/// and lower case are treated as the same only if nothing else matches. A word model divides the probability among
+/// the matching words of its vocabulary. A model with smaller tokens is searched: the probability of a word is the
+/// product of the probabilities of its tokens and of whitespace or punctuation, except an apostrophe, after them.
+/// The search is limited by steps, never by time, so the same text always has the same suggestions.
 ///
 /// ```
 /// # use refrain_nn::Answer;
@@ -64,21 +64,21 @@ const KEPT_STATES: usize = 1024;
 pub struct Suggester<'m> {
     session: Session<'m>,
     codec: &'m Codec,
-    /// What each token adds to a text; empty for a vocabulary of words, which needs no search.
+    /// The text that each token adds; empty for a word vocabulary, which needs no search.
     tokens: Vec<Token>,
-    /// What was read.
+    /// The tokens read.
     ids: Vec<u32>,
     /// The state after each of `ids`; only the last ones are kept.
     states: Vec<Option<Arc<State>>>,
-    /// What the model expects after the last of `ids`.
+    /// The model's prediction after the last of `ids`.
     probabilities: Vec<f32>,
 }
 
 impl LanguageModel {
-    /// Begins to suggest.
+    /// Creates a suggester for this model.
     ///
     /// # Errors
-    /// When the model cannot be run step by step.
+    /// If the model cannot be run step by step.
     pub fn suggester(&mut self) -> Result<Suggester<'_>> {
         let (model, codec) = self.parts_mut();
         let tokens = match codec {
@@ -90,33 +90,33 @@ impl LanguageModel {
         Ok(Suggester { session, codec, tokens, ids, states, probabilities })
     }
 
-    /// The `count` likeliest words for the end of a text; see [`Suggester::suggest`].
+    /// Returns the `count` likeliest words for the end of a text; see [`Suggester::suggest`].
     ///
     /// # Errors
-    /// When the model cannot be run step by step.
+    /// If the model cannot be run step by step.
     pub fn suggest(&mut self, text: &str, count: usize) -> Result<Vec<Suggestion>> {
         self.suggester()?.suggest(text, count)
     }
 
-    /// The `count` likeliest next tokens after a text; see [`Suggester::next_tokens`].
+    /// Returns the `count` likeliest next tokens after a text; see [`Suggester::next_tokens`].
     ///
     /// # Errors
-    /// When the model cannot be run step by step.
+    /// If the model cannot be run step by step.
     pub fn next_tokens(&mut self, text: &str, count: usize) -> Result<Vec<Suggestion>> {
         self.suggester()?.next_tokens(text, count)
     }
 }
 
 impl Suggester<'_> {
-    /// The part of a text that is the word being typed; empty where the next word is wanted.
+    /// Returns the part of a text that is the word being typed; empty if the next word is suggested.
     pub fn typed<'t>(&self, text: &'t str) -> &'t str {
         typed(self.codec, text)
     }
 
-    /// The `count` likeliest words for the end of a text, likeliest first, of equals in alphabetical order.
+    /// Returns the `count` likeliest words for the end of a text, the likeliest first; ties in alphabetical order.
     ///
     /// # Errors
-    /// When the network refuses a step.
+    /// If the network fails at a step.
     pub fn suggest(&mut self, text: &str, count: usize) -> Result<Vec<Suggestion>> {
         let word = self.typed(text);
         let before = &text[..text.len() - word.len()];
@@ -134,12 +134,12 @@ impl Suggester<'_> {
         Ok(words)
     }
 
-    /// The `count` likeliest next tokens, likeliest first: words, marks and line breaks, or characters, as the
-    /// vocabulary has them. The probabilities of all tokens together, the unknown one included, are 1; those that
-    /// read the same are one suggestion.
+    /// Returns the `count` likeliest next tokens, the likeliest first: words, punctuation and line breaks, or
+    /// characters, depending on the vocabulary. The probabilities of all tokens, including the unknown one, add up
+    /// to 1. Tokens with the same text are one suggestion.
     ///
     /// # Errors
-    /// When the network refuses a step.
+    /// If the network fails at a step.
     pub fn next_tokens(&mut self, text: &str, count: usize) -> Result<Vec<Suggestion>> {
         self.read(&self.codec.encode_prompt(text))?;
         let probabilities = &self.probabilities;
@@ -151,7 +151,7 @@ impl Suggester<'_> {
             let probability = f64::from(probabilities[id as usize]);
             match suggestions.iter().position(|s| s.text == text) {
                 Some(known) => suggestions[known].probability += probability,
-                // Twice as many as wanted, since a late twin may lift one over another.
+                // Twice as many as wanted, because a later token with the same text may change the order.
                 None if suggestions.len() < count.saturating_mul(2) => {
                     suggestions.push(Suggestion { text, probability, completion: false });
                 }
@@ -163,7 +163,7 @@ impl Suggester<'_> {
         Ok(suggestions)
     }
 
-    /// The words of the vocabulary that begin as typed, each with its share of their probability.
+    /// Returns the vocabulary's words that start as typed, each with its share of their total probability.
     fn of_vocabulary(&mut self, before: &str, word: &str) -> Result<BTreeMap<String, f64>> {
         self.read(&self.codec.encode_prompt(before))?;
         for fold in [false, true] {
@@ -187,7 +187,7 @@ impl Suggester<'_> {
         Ok(BTreeMap::new())
     }
 
-    /// The words that a search over tokens finds.
+    /// Returns the words found by a search over tokens.
     fn searched(
         &mut self,
         text: &str,
@@ -196,10 +196,10 @@ impl Suggester<'_> {
         count: usize,
     ) -> Result<BTreeMap<String, f64>> {
         if !space_leads(self.codec) && !self.codec.encode(word).contains(&0) {
-            // Every token is a character, so there is one way to have typed the word, and it is read as it stands.
+            // Every token is a character, so the typed word has only one spelling and is read as it is.
             return self.search(text, Target::new(word, false), word.to_owned(), count);
         }
-        // The blank before a word is the beginning of its token.
+        // The space before a word is part of its token.
         let blank = space_leads(self.codec) && before.ends_with(' ');
         let context = &before[..before.len() - usize::from(blank)];
         let spelt = if blank { format!(" {word}") } else { word.to_owned() };
@@ -223,18 +223,18 @@ impl Suggester<'_> {
         self.read(&ids)?;
         let state = self.state(ids.len());
         let root = Root { written, probabilities: &self.probabilities, state };
-        // After a mark a word stands with a blank or without one.
+        // After punctuation, a word may follow with or without a space.
         let marked = context.chars().next_back().is_some_and(|c| !c.is_whitespace() && !is_word(c));
         let blank = target.has_blank() || target.word_chars() == 0 && marked;
         Search::new(&self.tokens, target, blank, count).run(&mut self.session, root)
     }
 
-    /// Reads a text's tokens, as far as they are not read already.
+    /// Reads the tokens of a text that are not read yet.
     fn read(&mut self, ids: &[u32]) -> Result<()> {
         if ids == self.ids && !self.probabilities.is_empty() {
             return Ok(());
         }
-        // The last one is read in any case, for what the model expects after it.
+        // The last one is always read, to get the prediction after it.
         let same = self.ids.iter().zip(ids).take_while(|(a, b)| a == b).count().min(ids.len() - 1);
         let from = (1..=same).rev().find(|&at| self.states[at - 1].is_some()).unwrap_or(0);
         let state = self.state(from);
@@ -256,7 +256,7 @@ impl Suggester<'_> {
         Ok(())
     }
 
-    /// The state after the first `at` tokens read.
+    /// Returns the state after the first `at` tokens read.
     fn state(&self, at: usize) -> Arc<State> {
         let kept = at.checked_sub(1).and_then(|last| self.states[last].clone());
         kept.unwrap_or_else(|| {

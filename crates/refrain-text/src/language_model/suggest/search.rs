@@ -1,4 +1,4 @@
-//! The likeliest words that tokens smaller than words spell.
+//! Search for the likeliest words with tokens smaller than words.
 
 use super::spelling::{Fit, Kind, Target, Token, word_end};
 use crate::error::Result;
@@ -9,41 +9,41 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-/// Beginnings that are read side by side. Sixteen rows keep a matrix product busy.
+/// Prefixes that are read in parallel. Sixteen rows keep a matrix product busy.
 const LANES: usize = 16;
-/// How often so many are read. Words of 24 tokens can be found, and most searches are over in a third of it.
+/// The number of rounds. Words of up to 24 tokens can be found, and most searches end after a third of that.
 const ROUNDS: usize = 24;
-/// What is less likely than this share of the best word is not followed.
+/// Prefixes less likely than this share of the best word are not followed.
 const SHARE: f64 = 1e-3;
-/// The same while no word is known, of all that is searched.
+/// The same limit while no word is known, as a share of the whole search.
 const SHARE_OF_ALL: f64 = 1e-6;
 
-/// Bytes that a word may have after what is asked for. A vocabulary may have tokens of any length, and each
-/// beginning is kept with each token after it.
+/// The maximum bytes of a word after the target. A vocabulary may have tokens of any length, and each prefix is
+/// stored with each token after it.
 const LONGEST: usize = 128;
 
-/// Where a word can be spelt in several ways, a spelling is followed down to this share of the last word wanted.
+/// If a word has several spellings, each is followed down to this share of the last wanted word.
 const SPELLINGS: f64 = 0.05;
 
-/// Where a search begins.
+/// The start of a search.
 #[derive(Debug)]
 pub(super) struct Root<'p> {
-    /// What of the target is read already.
+    /// The part of the target that is already read.
     pub(super) written: String,
-    /// What the model expects there.
+    /// The model's prediction there.
     pub(super) probabilities: &'p [f32],
     /// The model's state there.
     pub(super) state: Arc<State>,
 }
 
-/// A beginning of a word whose last token is still to be read.
+/// A prefix of a word whose last token is still to be read.
 #[derive(Debug)]
 struct Open {
     text: String,
     probability: f64,
-    /// How much of the target is written, while it is not all.
+    /// The written length of the target, until it is complete.
     begun: Option<usize>,
-    /// When it was found: equals are followed in this order.
+    /// The order in which it was found, to break ties.
     number: usize,
     token: u32,
     /// The state before the token, and its lane.
@@ -52,8 +52,8 @@ struct Open {
 }
 
 impl Ord for Open {
-    /// Beginnings of the target come first, or what is found after it could not be told from the whole; then
-    /// the likelier.
+    /// Orders incomplete targets first, because the total of what begins with the target must be known before words
+    /// are compared; then the likelier first.
     fn cmp(&self, other: &Self) -> Ordering {
         let likelier = || self.probability.total_cmp(&other.probability);
         self.begun.cmp(&other.begun).then_with(likelier).then_with(|| other.number.cmp(&self.number))
@@ -74,21 +74,21 @@ impl PartialEq for Open {
 
 impl Eq for Open {}
 
-/// A best-first search, some lanes at a time.
+/// A best-first search, several lanes at a time.
 #[derive(Debug)]
 pub(super) struct Search<'t> {
     tokens: &'t [Token],
     target: Target,
-    /// Whether one blank may stand before the word.
+    /// Whether one space may precede the word.
     blank: bool,
-    /// Whether a word can be spelt in several ways, which are summed.
+    /// Whether a word can have several spellings, whose probabilities are added.
     spellings: bool,
     count: usize,
     open: BinaryHeap<Open>,
     words: BTreeMap<String, f64>,
-    /// Probability of all that begins with the target.
+    /// The total probability of everything that begins with the target.
     all: f64,
-    /// What is less likely need not be followed.
+    /// The probability below which prefixes are not followed.
     floor: f64,
     found: usize,
 }
@@ -100,7 +100,7 @@ impl<'t> Search<'t> {
         Self { tokens, target, blank, spellings, count, open, words, all: 0.0, floor: 0.0, found: 0 }
     }
 
-    /// The words found, each with its share of what begins with the target.
+    /// Returns the words found, each with its share of the probability of everything that begins with the target.
     pub(super) fn run(mut self, session: &mut Session<'_>, root: Root<'_>) -> Result<BTreeMap<String, f64>> {
         if self.target.is_begun_by(&root.written) {
             self.all = 1.0;
@@ -133,7 +133,7 @@ impl<'t> Search<'t> {
         Ok(self.words)
     }
 
-    /// The next ones to be read.
+    /// Returns the next prefixes to read.
     fn choose(&mut self) -> Vec<Open> {
         let mut chosen = Vec::new();
         while chosen.len() < LANES {
@@ -145,8 +145,8 @@ impl<'t> Search<'t> {
         chosen
     }
 
-    /// A spelling is at most as likely as its beginning, so once enough words are known, less likely beginnings are
-    /// of no use.
+    /// Raises the floor: a spelling is at most as likely as its prefix, so once enough words are known, less likely
+    /// prefixes are useless.
     fn raise_floor(&mut self) {
         let mut known: Vec<f64> = self.words.values().copied().collect();
         known.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -156,7 +156,7 @@ impl<'t> Search<'t> {
         self.floor = best.max(last).max(self.all * SHARE_OF_ALL);
     }
 
-    /// Goes on from a beginning by every token.
+    /// Extends a prefix by every token.
     fn expand(&mut self, text: &str, reached: f64, expected: &[f32], state: &Arc<State>, lane: usize) {
         let covered = self.target.is_begun_by(text);
         let word = without_blank(text, self.blank);
@@ -191,7 +191,8 @@ impl<'t> Search<'t> {
                             }
                             let word = without_blank(&text, self.blank);
                             match word_end(word) {
-                                // A quotation's end: a second way to write the word, which is not counted.
+                                // The end of a quotation would be a second spelling of the word, which is not
+                                // counted.
                                 Some(end) if word[end..].starts_with(is_apostrophe) => {}
                                 Some(end) => self.finish(&word[..end], probability),
                                 None if probability >= self.floor => {
@@ -218,7 +219,7 @@ impl<'t> Search<'t> {
     }
 }
 
-/// A text without the one blank that may stand before a word.
+/// Returns a text without the one space that may precede a word.
 fn without_blank(text: &str, may: bool) -> &str {
     text.strip_prefix(' ').filter(|_| may).unwrap_or(text)
 }

@@ -1,11 +1,11 @@
-//! Where words begin and end in a text that is being written.
+//! Where words begin and end in a text being written.
 
 use super::super::token::token_text;
 use crate::codec::Codec;
 use crate::words::{WordSplit, is_apostrophe, is_word};
 
-/// The word being typed at a text's end; empty after a blank, a mark or nothing. An apostrophe after a letter
-/// is taken for one inside the word.
+/// Returns the word being typed at the end of a text; empty after whitespace, punctuation or nothing. An apostrophe
+/// after a letter counts as part of the word.
 pub(super) fn typed<'t>(codec: &Codec, text: &'t str) -> &'t str {
     let by_blanks = matches!(codec, Codec::Word(words) if words.options().split == WordSplit::Whitespace);
     let mut start = text.len();
@@ -24,14 +24,13 @@ pub(super) fn typed<'t>(codec: &Codec, text: &'t str) -> &'t str {
     &text[start..]
 }
 
-/// Whether an entry of a vocabulary is a word: not a mark or a line break, nor one of the names that texts cut into
-/// words have for things, as `<eos>`.
+/// Returns whether a vocabulary entry is a word, not punctuation, a line break or a special token such as `<eos>`.
 pub(super) fn is_shown(entry: &str) -> bool {
     let name = entry.starts_with('<') && entry.ends_with('>');
     !name && entry.chars().any(is_word)
 }
 
-/// Where the word at a text's beginning ends; none while it may go on.
+/// Returns where the word at the beginning of a text ends; `None` if it may continue.
 pub(super) fn word_end(text: &str) -> Option<usize> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -44,20 +43,20 @@ pub(super) fn word_end(text: &str) -> Option<usize> {
     None
 }
 
-/// What a token does after a word's letters.
+/// What a token does after the letters of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Goes on with the word.
+    /// Continues the word.
     Inside,
-    /// Ends it.
+    /// Ends the word.
     End,
     /// Depends on its characters and the word's.
     Mixed,
-    /// Is no text by itself.
+    /// Is not text by itself.
     None,
 }
 
-/// What a token adds to a text.
+/// The text that a token adds.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) text: String,
@@ -71,7 +70,7 @@ impl Token {
 
     pub(super) fn of(text: String) -> Self {
         let kind = match text.chars().next() {
-            // Part of a character, whose other parts are other tokens.
+            // Part of a character whose other parts are in other tokens.
             _ if text.contains(char::REPLACEMENT_CHARACTER) => Kind::None,
             None => Kind::None,
             Some(_) if text.chars().all(is_word) => Kind::Inside,
@@ -82,22 +81,22 @@ impl Token {
     }
 }
 
-/// How a text stands to what it must begin with.
+/// How a text relates to what it must begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It agrees, and is shorter.
+    /// The text matches so far, but is shorter.
     Begun,
-    /// It begins so.
+    /// The text begins with all of it.
     Whole,
-    /// It does not.
+    /// The text does not match.
     Not,
 }
 
-/// What a text must begin with.
+/// The text that a word must begin with.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     text: String,
-    /// Whether upper and lower case are the same.
+    /// Whether case is ignored.
     fold: bool,
 }
 
@@ -106,17 +105,17 @@ impl Target {
         Self { text: text.to_owned(), fold }
     }
 
-    /// Bytes of it.
+    /// Returns its length in bytes.
     pub(super) fn len(&self) -> usize {
         self.text.len()
     }
 
-    /// Whether a blank stands before the word.
+    /// Returns whether it starts with a space before the word.
     pub(super) fn has_blank(&self) -> bool {
         self.text.starts_with(' ')
     }
 
-    /// The characters of the word, without the blank before it.
+    /// Returns the number of characters of the word, without the space before it.
     pub(super) fn word_chars(&self) -> usize {
         self.text.trim_start_matches(' ').chars().count()
     }

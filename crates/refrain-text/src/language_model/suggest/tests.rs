@@ -9,7 +9,7 @@ use refrain_task::TrainingSettings;
 /// Relative; a word's probability is a product of fewer than ten factors, each rounded once.
 const PRODUCT_TOLERANCE: f64 = 1e-12;
 
-/// Relative; of two spellings the less likely may be a twentieth of the last word and not be followed.
+/// Relative; the less likely of two spellings is not followed below a twentieth of the last word.
 const SPELLINGS_TOLERANCE: f64 = 0.05;
 
 fn model(text: &str, level: Level) -> LanguageModel {
@@ -32,13 +32,13 @@ fn letters() -> LanguageModel {
     model(&"ab ba b'a a cab bac, ac ca\ncc b ".repeat(12), Level::Char)
 }
 
-/// What the model expects after a text, by character, from the beginning.
+/// Returns the model's prediction after a text, by character, computed from the beginning.
 fn expected(model: &mut LanguageModel, text: &str) -> Vec<(char, f64)> {
     let tokens = model.next_tokens(text, 100).unwrap();
     tokens.iter().map(|t| (t.text.chars().next().unwrap(), t.probability)).collect()
 }
 
-/// Adds every word of up to `left` letters more that begins with `word`, and its probability.
+/// Adds every word of up to `left` more letters that begins with `word`, with its probability.
 fn spell(
     model: &mut LanguageModel,
     context: &str,
@@ -72,7 +72,7 @@ fn a_word_is_as_likely_as_its_characters_and_its_end() {
         let mut words = BTreeMap::new();
         spell(&mut model, context, begun, 1.0, left, &mut words);
         if context.ends_with(',') {
-            // After a mark the word's own blank is part of its probability.
+            // After a mark, the word's own space is part of its probability.
             let blank = expected(&mut model, context).iter().find(|next| next.0 == ' ').unwrap().1;
             spell(&mut model, &format!("{context} "), begun, blank, left, &mut words);
         }
@@ -91,7 +91,8 @@ fn a_word_is_as_likely_as_its_characters_and_its_end() {
     }
 }
 
-/// Every way to spell a word in tokens, after `ids`, whose text is `text`; `all` is what begins with the target.
+/// Every spelling of a word in tokens after `ids`, whose text is `text`; `all` is the total of what begins with the
+/// target.
 struct Spellings<'t> {
     tokens: &'t [Token],
     target: Target,
@@ -129,7 +130,7 @@ impl Spellings<'_> {
 
 #[test]
 fn a_word_that_can_be_cut_in_several_ways_has_the_probability_of_all() {
-    // The network does not know what its ids stand for, so they can stand for tokens of any length.
+    // The network does not know what its ids mean, so they can stand for tokens of any length.
     let mut model = letters();
     assert_eq!(model.codec().vocab_size(), 8);
     let tokens = ["", " a", "b", "ab", " ", ", ", " ab", "b'a"].map(|text| Token::of(text.to_owned()));
@@ -178,7 +179,7 @@ fn reading_only_what_is_new_gives_the_same_bits() {
             assert_eq!(suggester.suggest(text, 4).unwrap(), fresh.suggest(text, 4).unwrap(), "{text:?}");
             assert_eq!(suggester.next_tokens(text, 4).unwrap(), fresh.next_tokens(text, 4).unwrap());
         }
-        // Longer than states are kept for, and back to its beginning.
+        // Longer than the states are kept for, and back to the beginning.
         let long = text.repeat(8);
         for end in [long.len() - 1, long.len() - 5, 20, 2100] {
             let text = &long[..end];
@@ -210,7 +211,7 @@ fn words_begin_as_typed_and_case_counts_where_something_fits() {
     let completed = model.suggest("saw the qu", 9).unwrap();
     let together: f64 = completed.iter().map(|s| s.probability).sum();
     assert!((together - 1.0).abs() < PRODUCT_TOLERANCE && completed.iter().all(|s| s.completion));
-    // Of the words of the vocabulary, in the proportion that the model holds them after the context.
+    // The vocabulary's words, in proportion to the model's probabilities after the context.
     let tokens = model.next_tokens("saw the", 99).unwrap();
     let of = |word: &str| tokens.iter().find(|t| t.text == word).unwrap().probability;
     let share = of(&completed[0].text) / (of("quick") + of("queen"));
@@ -223,7 +224,7 @@ fn a_character_never_seen_is_taken_in_its_other_case() {
     let [upper, lower] = ["ab CA", "ab ca"].map(|text| model.suggest(text, 5).unwrap());
     assert_eq!(upper.len(), 5);
     for (upper, lower) in upper.iter().zip(&lower) {
-        // One is searched from before the word and divided by the beginning's probability, the other read.
+        // One search starts before the word and divides by the prefix's probability; the other reads the prefix.
         assert_eq!(upper.text, lower.text);
         assert!((upper.probability - lower.probability).abs() <= PRODUCT_TOLERANCE * lower.probability);
     }

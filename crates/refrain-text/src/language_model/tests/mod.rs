@@ -34,7 +34,7 @@ fn recipe(level: Level) -> TextRecipe {
     }
 }
 
-/// A recipe with other settings of training.
+/// Returns a recipe with other training settings.
 fn with(mut recipe: TextRecipe, change: impl FnOnce(&mut TrainingSettings)) -> TextRecipe {
     change(&mut recipe.training);
     recipe
@@ -44,7 +44,7 @@ fn text() -> String {
     TEXT.repeat(12)
 }
 
-/// Nothing here is so large that it would be kept in a file.
+/// Nothing here is large enough to be stored in a file.
 fn data<'a>(training: &'a Corpus, validation: Option<&'a Corpus>) -> TrainingData<'a> {
     TrainingData { validation, folder: Path::new("nowhere"), ..TrainingData::new(training) }
 }
@@ -121,7 +121,7 @@ fn the_reporter_hears_of_every_byte_that_is_read() {
     };
     let (task, done, of) = prepare(None);
     assert_eq!((done, done), (of, 2 * training.bytes() + validation.bytes()));
-    // A vocabulary that is there already needs no pass of its own.
+    // An existing vocabulary needs no pass of its own.
     let (again, done, of) = prepare(Some(task.codec.clone()));
     assert_eq!((done, done), (of, training.bytes() + validation.bytes()));
     assert_eq!(again.codec, task.codec);
@@ -148,7 +148,7 @@ fn a_stream_scores_every_token_but_the_first() {
     let (lanes, stream) = (model.evaluate(&text, false).unwrap(), model.evaluate(&text, true).unwrap());
     assert_eq!(lanes.tokens, text.chars().count() - 1);
     assert_eq!(lanes.tokens, stream.tokens);
-    // The text is shorter than a lane, so both read it from its beginning.
+    // The text is shorter than a lane, so both read it from the beginning.
     assert!((lanes.loss - stream.loss).abs() < 1e-9, "{} {}", lanes.loss, stream.loss);
     assert!((lanes.bits_per_character - lanes.loss / std::f64::consts::LN_2).abs() < 1e-9);
 }
@@ -171,7 +171,7 @@ fn a_text_ends_before_a_stop_text_and_shows_no_part_of_it() {
         let mut model = train(&recipe(level), 1).model;
         let options = Generate { prompt: "The ".into(), length: 80, ..Generate::default() };
         let whole = model.complete(&options).unwrap();
-        // Stop texts that begin and end inside words, and one that is only begun when the text ends.
+        // Stop texts that begin and end inside words, and one that is incomplete when the text ends.
         let inside = whole.char_indices().map(|(at, _)| at).collect::<Vec<_>>();
         let stop = whole[inside[20]..inside[23]].to_owned();
         let begun = format!("{}~", &whole[inside[inside.len() - 3]..]);
@@ -192,12 +192,12 @@ fn a_penalty_keeps_a_greedy_text_from_turning_in_circles() {
     let greedy = crate::Sampling { temperature: 0.0, ..Default::default() };
     let options = Generate { prompt: "T".into(), length: 24, sampling: greedy, ..Generate::default() };
     let plain = model.complete(&options).unwrap();
-    // So large that what was there is only written again once all else was: 23 characters and the prompt's.
+    // So large that a token is repeated only after all others: the 23 characters and the prompt's.
     let sampling = crate::Sampling { repetition_penalty: 1e30, repetition_window: 1000, ..greedy };
     let varied = model.complete(&Generate { sampling, length: 8, ..options.clone() }).unwrap();
     let different = |text: &str| text.chars().collect::<std::collections::BTreeSet<_>>().len();
     assert!(different(&plain[..8]) < 8, "{plain:?}");
-    // The logits that are 0 or above shrink to 0, the others fall: once no positive one is left, 0 repeats.
+    // Logits of at least 0 shrink to 0 and the others fall: once none is positive, 0 repeats.
     assert!(different(&varied) > different(&plain[..8]), "{varied:?} {plain:?}");
     let off = crate::Sampling { repetition_penalty: 1.0, repetition_window: 1, ..greedy };
     assert_eq!(model.complete(&Generate { sampling: off, ..options }).unwrap(), plain);
@@ -280,7 +280,7 @@ fn an_epoch_s_model_can_be_run() {
         }
         Answer::Continue
     });
-    // Without validation the last epoch's model is the one that is kept.
+    // Without validation, the last epoch's model is kept.
     let last = trained.unwrap().model.complete(&options).unwrap();
     assert_eq!((samples.len(), samples.last()), (3, Some(&last)));
 }

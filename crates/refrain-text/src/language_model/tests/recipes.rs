@@ -1,10 +1,10 @@
-//! Every part of a recipe trains, keeps its promises, and goes on as if it had not been stopped.
+//! Every setting of a recipe trains, does what it promises, and resumes as if the run had not been stopped.
 
 use super::*;
 use refrain_nn::Reduction;
 use refrain_task::{Average, RateSchedule};
 
-/// The parts of the AWD-LSTM, and others, each alone and most together.
+/// Returns the settings of the AWD-LSTM and others, each alone and most together.
 pub(super) fn recipes() -> Vec<(&'static str, TextRecipe)> {
     let base = || TextRecipe { layers: 2, dropout: 0.0, ..recipe(Level::Char) };
     let sgd = || with(base(), |t| (t.optimizer, t.learning_rate, t.clip) = ("sgd".into(), 1.0, 0.25));
@@ -80,12 +80,12 @@ fn every_part_learns() {
 #[test]
 fn an_average_begins_when_the_loss_stops_falling_and_is_what_is_kept() {
     let awd = recipes().pop().unwrap().1;
-    // So large a rate that the loss goes up and down.
+    // A rate so large that the loss goes up and down.
     let trained =
         run(&TextRecipe { dropout: 0.0, ..with(awd, |t| (t.epochs, t.learning_rate) = (12, 30.0)) }, 0);
     let losses: Vec<_> = trained.epochs.iter().map(|e| e.val_loss().unwrap()).collect();
     let begun = trained.epochs.iter().position(|e| e.averaged).expect("the loss stopped falling");
-    // With a patience of 1 an epoch that is worse than any but the one before begins it.
+    // With a patience of 1, averaging starts at an epoch that is worse than any except the one before.
     let worse = |i: usize| i > 1 && losses[..i - 1].iter().any(|l| losses[i] > *l);
     assert_eq!((1..begun).find(|&i| worse(i)), Some(begun - 1), "{losses:?}");
     assert!(trained.epochs[begun..].iter().all(|e| e.averaged));
@@ -166,7 +166,7 @@ fn dynamic_evaluation_learns_from_what_it_scored_and_leaves_the_model() {
     );
     assert!(model.model().weights() == weights);
     let stream = model.evaluate(&new.to_text().unwrap(), true).unwrap();
-    // Without a step it is the score of one lane; chunks differ, so sums of f64 do too.
+    // Without a step it is the score of one lane; the chunks differ, so the f64 sums do too.
     assert!((still.loss - stream.loss).abs() < 1e-9 && still.tokens == stream.tokens);
     assert_eq!(still.accuracy, stream.accuracy);
 }
@@ -204,7 +204,7 @@ fn an_adaptive_softmax_trains_words() {
     let recipe = TextRecipe { adaptive: Some(vec![4, 12]), dropout: 0.0, ..recipe(Level::Word) };
     let trained = train(&recipe, 2);
     assert!(trained.epochs[2].loss() < trained.epochs[0].loss());
-    assert_eq!(trained.epochs[0].get("accuracy"), None, "to rank all words would cost as much as training");
+    assert_eq!(trained.epochs[0].get("accuracy"), None, "ranking all words would cost as much as training");
     assert!(trained.epochs[0].get("val_accuracy").is_some());
     assert_eq!(trained.model.model().architecture().layers.last().unwrap().class_name, "AdaptiveSoftmax");
     let mut model = trained.model;

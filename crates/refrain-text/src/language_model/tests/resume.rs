@@ -1,10 +1,10 @@
-//! A run that was stopped, wherever and however often, goes on to the bits of one that never stopped.
+//! A run that is stopped, anywhere and any number of times, resumes to the same bits as one that never stopped.
 
 use super::recipes::{recipes, texts};
 use super::*;
 use refrain_nn::checkpoint::Checkpoint;
 
-/// Through a file's bytes.
+/// Writes a checkpoint to a file and reads it back.
 fn through_file(checkpoint: &Checkpoint) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c");
@@ -26,7 +26,7 @@ fn timeless(trained: &Trained<TextTask>) -> Vec<EpochRecord> {
 fn same(name: &str, got: &Trained<TextTask>, want: &Trained<TextTask>) {
     assert_eq!(timeless(got), timeless(want), "{name}");
     assert_eq!((got.best_epoch, got.score), (want.best_epoch, want.score), "{name}");
-    assert!(file_of(&got.model) == file_of(&want.model), "{name}: another file");
+    assert!(file_of(&got.model) == file_of(&want.model), "{name}: the files differ");
 }
 
 fn whole(recipe: &TextRecipe) -> Trained<TextTask> {
@@ -34,7 +34,7 @@ fn whole(recipe: &TextRecipe) -> Trained<TextTask> {
     recipe.train(data(&training, Some(&validation)), engine(2), &mut |_| Answer::Continue).unwrap()
 }
 
-/// Stops after this many batches of a session, or at the end of an epoch that it comes to before.
+/// Stops after this many batches of a session, or at the end of an epoch that comes before.
 fn stops_after(batches: u64, at_epochs: bool) -> impl FnMut(&RunEvent<'_, TextTask>) -> Answer {
     let mut seen = 0;
     move |event| {
@@ -51,7 +51,7 @@ fn stopped_again_and_again_is_never_stopped() {
         let want = whole(&recipe);
         let (training, validation) = texts();
         let data = data(&training, Some(&validation));
-        // Another pace and another number of threads each time.
+        // A different pace and number of threads each time.
         let pace = |session: usize| 2 + ((7 * session + i) % 11) as u64;
         let mut session = 0;
         let mut got = recipe.train(data, engine(1), &mut stops_after(pace(0), false)).unwrap();
