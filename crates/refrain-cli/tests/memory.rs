@@ -19,7 +19,8 @@ fn follow(place: &Place, arguments: &[&str], options: &[&str]) {
     // Lower by more than the rounding of numbers in messages.
     let limit = (start["memory"]["total"].as_u64().unwrap() * 9 / 10).to_string();
     let too_large = [arguments, &["--memory", &limit]].concat();
-    place.refused(&too_large, &["the run needs ", ", but may use at most ", "is the limit set with --memory"]);
+    place
+        .refused(&too_large, &["the run needs ", ", but may use at most ", "is the limit set with --memory"]);
     let ways = suggested(&place.run(&too_large).stderr);
     for option in options {
         assert!(ways.iter().any(|way| way[0] == *option), "no {option} in {ways:?}");

@@ -2,7 +2,7 @@
 
 /// What training does next, in answer to an event.
 ///
-/// Callbacks answer through their context; [`Checkpoints::write`](crate::checkpoint::Checkpoints::write)
+/// Callbacks answer through their context; `Checkpoints::write`
 /// returns an answer. If an event gets several answers, all of them take effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Answer {

@@ -2,7 +2,7 @@
 
 use super::*;
 use refrain_nn::layers::{Bidirectional, Concatenate, Dense, Dropout, Embedding, Gru, Lstm, RepeatVector};
-use refrain_nn::{Compile, InputSpec, Network, Sequential};
+use refrain_nn::{Activation, Compile, InputSpec, Network, Sequential};
 use refrain_plot::{Picture, Theme};
 
 fn compile(layers: Sequential) -> Structure {
@@ -36,7 +36,8 @@ fn shapes_and_weights_are_the_model_s() {
     assert!(!svg.contains("dropout"));
     assert_eq!(svg.matches(">lstm<").count(), 4);
     let section = model.section().unwrap();
-    assert_eq!(section.figures.len(), 2);
+    let names: Vec<_> = section.figures.iter().map(|figure| figure.name.as_str()).collect();
+    assert_eq!(names, ["structure-unrolled", "structure-layers", "structure-cell-lstm"]);
     assert!(section.findings[1].contains("dropout"));
 }
 
@@ -118,4 +119,32 @@ fn deep_models_are_cut() {
     let svg = texts(&there_and_back);
     assert_eq!(svg.matches(">repeat_vector<").count(), 4);
     assert_eq!(svg.matches(">L₁<").count(), 1);
+}
+
+#[test]
+fn each_kind_of_cell_is_drawn_once_with_its_activations() {
+    let model = compile(
+        Sequential::new()
+            .input(InputSpec::features(3))
+            .add(Lstm::new(4).activation(Activation::Relu).return_sequences(true))
+            .add(Lstm::new(4).return_sequences(true))
+            .add(Bidirectional::new(Gru::new(4).reset_after(false)))
+            .add(Dense::new(1)),
+    );
+    let section = model.section().unwrap();
+    let cells: Vec<_> = section.figures.iter().filter(|f| f.name.starts_with("structure-cell-")).collect();
+    assert_eq!(
+        cells.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(),
+        ["structure-cell-lstm", "structure-cell-gru"]
+    );
+    let lstm = cells[0].sheet.svg(Theme::Light);
+    for text in ["forget gate", "input gate", "output gate", "g = relu(…)", "o × relu(cₜ)"] {
+        assert!(lstm.contains(text), "{text}");
+    }
+    // Ten arrows between parts, and one from the input to each of the four functions.
+    assert_eq!(lstm.matches("class=\"rf-head\"").count(), 14);
+    let gru = cells[1].sheet.svg(Theme::Light);
+    for text in ["update gate", "reset gate", "× (1 − z)", "(r × hₜ₋₁)·U"] {
+        assert!(gru.contains(text), "{text}");
+    }
 }

@@ -13,7 +13,7 @@
 //!
 //! # let (x, y) = (Array3::<f32>::ones((64, 5, 1)), Array2::<f32>::zeros((64, 1)));
 //! # let folder = std::env::temp_dir().join(format!("refrain-doc-checkpoint-{}", std::process::id()));
-//! Run it, stop it, run it again: it resumes.
+//! // Run it, stop it, run it again: it resumes.
 //! let mut run = || -> Result<_, Error> {
 //!     let model = Sequential::new().input(InputSpec::features(1)).add(SimpleRnn::new(8)).add(Dense::new(1));
 //!     let mut model = model.compile(Compile { loss: Loss::MeanSquaredError, ..Default::default() })?;

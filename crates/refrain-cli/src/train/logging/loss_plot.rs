@@ -216,7 +216,7 @@ mod tests {
         let bad =
             |epoch| json!({ "epoch": epoch, "loss": "NaN", "learning_rate": 1e-3, "gradient_norm": "inf" });
         let drawn = svg(&plot(&[bad(1), bad(2)]));
-        assert!(drawn.contains("Learning rate") && !drawn.contains("Loss"), "{drawn}");
+        assert!(drawn.contains("Learning rate") && !drawn.contains(">Loss<"), "{drawn}");
         assert!(!drawn.contains("NaN") && !drawn.contains("inf\""));
         let one =
             json!({ "epoch": 1, "loss": 2.0, "val_loss": 1.5, "gradient_norm": 0.0, "learning_rate": 0.1 });
