@@ -250,3 +250,8 @@ struct OwnTask;
 #[cfg(all(doctest, feature = "inspect"))]
 #[doc = include_str!("../../../docs/looking-inside.md")]
 struct LookingInside;
+
+/// The page's programs, compiled and run with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tutorial.md")]
+struct Tutorial;

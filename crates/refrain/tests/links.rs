@@ -82,3 +82,17 @@ fn anchors_are_those_of_headings() {
     let page = "# A page\n[a](b.md#c)\n```\n[no](no.md)\n```\n![d](e.svg)";
     assert_eq!(links(&prose(page)).collect::<Vec<_>>(), ["b.md#c", "e.svg"]);
 }
+
+#[test]
+fn the_summary_of_the_book_lists_every_page() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let summary = fs::read_to_string(docs.join("SUMMARY.md")).expect("docs/SUMMARY.md");
+    let listed: BTreeSet<String> = links(&summary).map(str::to_owned).collect();
+    let entries =
+        fs::read_dir(&docs).expect("the folder docs").map(|entry| entry.expect("an entry").file_name());
+    let there: BTreeSet<String> = entries
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| name.ends_with(".md") && name != "SUMMARY.md")
+        .collect();
+    assert_eq!(listed, there);
+}
