@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Maximum repetitions in a turn, so that a reply stays one short line.
-const MOST_REPETITIONS: f64 = 1000.0;
+const MAX_REPETITIONS: f64 = 1000.0;
 /// Pause between turns, in which threads that spin while waiting for work go to sleep.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Input of the tutorial program: the sentence of `examples/01-next-word`.
@@ -128,7 +128,7 @@ impl<'a> Stopwatch<'a> {
                 format!("a repetition takes {once:.1} s, more than the limit of {} s", self.pace.longest);
             return Ok((None, Outcome::Unsupported(why)));
         }
-        let repetitions = (self.pace.turn / once).clamp(1.0, MOST_REPETITIONS) as usize;
+        let repetitions = (self.pace.turn / once).clamp(1.0, MAX_REPETITIONS) as usize;
         let outcome = Outcome::Timed { seconds: Vec::new(), memory: None, peak: ready.peak };
         Ok((Some(Turn { peer, repetitions }), outcome))
     }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// Columns assumed for a terminal of unknown width.
 const WIDTH: usize = 80;
 /// Minimum letters of a shortened label.
-const LEAST_LETTERS: usize = 3;
+const MIN_LETTERS: usize = 3;
 /// Minimum letters shown of a row's label.
 const SHORT_SIDE: usize = 8;
 /// Maximum mistakes listed if the matrix does not fit.
@@ -46,7 +46,7 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
     let mut heads: Vec<String> = labels.iter().map(|label| label.chars().take(letters).collect()).collect();
     let mut sides: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
     let distinct = heads.iter().collect::<BTreeSet<_>>().len() == heads.len();
-    if !distinct || (letters < LEAST_LETTERS && letters < full) {
+    if !distinct || (letters < MIN_LETTERS && letters < full) {
         // Number the labels if their beginnings do not tell them apart.
         heads = (1..=labels.len()).map(|n| n.to_string()).collect();
         let number = labels.len().to_string().len();

@@ -91,7 +91,7 @@ impl Needs {
         match opened.application() {
             Some(model) => Self {
                 run: model.memory_to_run(),
-                run_steps: model.use_to_run().steps,
+                run_steps: model.inference_use().steps,
                 train: model.memory_to_train(),
             },
             None => {

@@ -1,7 +1,7 @@
 //! Dropout: the kernels compute the mask from the [`Key`], in the forward pass and again in the backward pass.
 
 use crate::elementwise::{RowKernel, map_rows};
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::gemm::{Rows, RowsMut};
 use crate::isa::Kernel;
 use crate::philox::{Key, Stream, WORDS};
@@ -39,7 +39,7 @@ pub fn mask(engine: &Engine, key: Key, rate: f32, base: &[u64], y: RowsMut<'_>) 
 /// When the lengths differ, or the rate is not at least 0 and below 1.
 pub fn dropout_flat(engine: &Engine, key: Key, rate: f32, x: &[f32], add: bool, y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "input and output lengths of a dropout");
-    let (mask, len, out) = (Mask::new(key, rate), y.len(), Shared::new(y));
+    let (mask, len, out) = (Mask::new(key, rate), y.len(), SharedMut::new(y));
     engine.share(len.div_ceil(BLOCK), len * MASK_COST, |_, blocks| {
         let part = blocks.start * BLOCK..len.min(blocks.end * BLOCK);
         // SAFETY: the part lies inside `y`, and each block belongs to one share.

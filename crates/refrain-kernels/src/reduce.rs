@@ -1,6 +1,6 @@
 //! Sums over flat buffers, in double precision and in fixed blocks.
 
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub fn sum(engine: &Engine, x: &[f32], partials: &mut [f64]) -> f64 {
 fn reduce<const SQUARE: bool>(engine: &Engine, x: &[f32], partials: &mut [f64]) -> f64 {
     let blocks = partials_len(x.len());
     assert!(partials.len() >= blocks, "{} partials for {blocks} blocks", partials.len());
-    let out = Shared::new(partials);
+    let out = SharedMut::new(partials);
     engine.share(blocks, 2 * x.len(), |_, blocks| {
         // SAFETY: there is a partial for each block, and each block belongs to one share.
         let partials = unsafe { out.slice(blocks.clone()) };

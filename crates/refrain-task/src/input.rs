@@ -8,9 +8,9 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// The largest text that is read into memory at once.
-const MOST_BYTES: u64 = 4 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 /// The longest line. Anything longer is not text.
-const MOST_IN_LINE: u64 = 64 << 20;
+const MAX_IN_LINE: u64 = 64 << 20;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -112,7 +112,7 @@ impl<'a> Input<'a> {
     /// # Errors
     /// If it cannot be read, is not UTF-8, or is larger than 4 GiB.
     pub fn text(self) -> Result<String> {
-        self.text_of_at_most(MOST_BYTES)
+        self.text_of_at_most(MAX_BYTES)
     }
 
     fn text_of_at_most(self, limit: u64) -> Result<String> {
@@ -202,7 +202,7 @@ impl Iterator for Lines<'_> {
     type Item = Result<Line>;
 
     fn next(&mut self) -> Option<Result<Line>> {
-        let next = self.advance(MOST_IN_LINE).transpose();
+        let next = self.advance(MAX_IN_LINE).transpose();
         if !matches!(next, Some(Ok(_))) {
             self.input = None;
         }

@@ -1,6 +1,6 @@
 //! How much memory a run needs, and smaller settings that fit when that is too much.
 
-use crate::error::{LessMemory, Result, TooMuchMemory};
+use crate::error::{MemorySuggestion, Result, TooMuchMemory};
 use crate::plan::plan;
 use crate::recipe::{Recipe, ReducibleSetting};
 use crate::settings::Average;
@@ -131,8 +131,9 @@ fn check<R: Clone>(
         if bytes <= limit {
             let changed =
                 reducible_settings.iter().zip(values).filter(|(setting, value)| *value < setting.value);
-            let suggestions =
-                changed.map(|(setting, value)| LessMemory { option: setting.option, value, bytes }).collect();
+            let suggestions = changed
+                .map(|(setting, value)| MemorySuggestion { option: setting.option, value, bytes })
+                .collect();
             return Err(TooMuchMemory { need, limit, suggestions, together: true, least }.into());
         }
         if halvings == usize::BITS - 1
@@ -149,7 +150,7 @@ fn alone<R: Clone>(
     limit: u64,
     setting: &ReducibleSetting<R>,
     total: &impl Fn(&R) -> u64,
-) -> Option<LessMemory> {
+) -> Option<MemorySuggestion> {
     let mut value = setting.value;
     while value > setting.least {
         value = (value / 2).max(setting.least);
@@ -157,7 +158,7 @@ fn alone<R: Clone>(
         (setting.set)(&mut smaller, value);
         let bytes = total(&smaller);
         if bytes <= limit {
-            return Some(LessMemory { option: setting.option, value, bytes });
+            return Some(MemorySuggestion { option: setting.option, value, bytes });
         }
     }
     None

@@ -145,7 +145,7 @@ impl Sampler {
         if !(0.0..1.0).contains(&uniform) {
             return Err(Error::option("uniform", uniform, "a number in [0, 1)"));
         }
-        let (likeliest, max) = likeliest_of(logits)?;
+        let (likeliest, max) = largest_logit(logits)?;
         let temperature = f64::from(self.options.temperature);
         if temperature == 0.0 {
             return Ok(likeliest);
@@ -200,7 +200,7 @@ fn draw(candidates: &[Candidate], uniform: f32) -> u32 {
 }
 
 /// Returns the index of the first largest logit and its value, after checking all logits.
-fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
+fn largest_logit(logits: &[f32]) -> Result<(u32, f32)> {
     let mut best = (0, f32::NEG_INFINITY);
     for (position, (id, &value)) in (0..).zip(logits).enumerate() {
         if value.is_nan() || value == f32::INFINITY {
@@ -229,7 +229,7 @@ fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
 /// # Ok::<(), refrain_text::Error>(())
 /// ```
 pub fn softmax_into(logits: &[f32], out: &mut Vec<f32>) -> Result<()> {
-    let (_, max) = likeliest_of(logits)?;
+    let (_, max) = largest_logit(logits)?;
     let weight = |logit: f32| (f64::from(logit) - f64::from(max)).exp();
     let sum: f64 = logits.iter().map(|&logit| weight(logit)).sum();
     out.clear();
@@ -244,11 +244,11 @@ pub fn softmax_into(logits: &[f32], out: &mut Vec<f32>) -> Result<()> {
 /// As for [`Sampler::sample`].
 ///
 /// ```
-/// let best = refrain_text::likeliest(&[0.0, 9.0, 9.0], 2)?;
+/// let best = refrain_text::most_likely(&[0.0, 9.0, 9.0], 2)?;
 /// assert_eq!(best.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
 /// # Ok::<(), refrain_text::Error>(())
 /// ```
-pub fn likeliest(logits: &[f32], count: usize) -> Result<Vec<(u32, f32)>> {
+pub fn most_likely(logits: &[f32], count: usize) -> Result<Vec<(u32, f32)>> {
     let mut probabilities = Vec::new();
     softmax_into(logits, &mut probabilities)?;
     let candidate = |(id, &logit): (u32, &f32)| Candidate { id, logit: logit + 0.0, weight: 0.0 };
@@ -452,7 +452,7 @@ mod tests {
         #[test]
         fn what_is_drawn_ranks_within_top_k(logits in logits(), k in 1_usize..50, uniform in 0.0_f32..1.0) {
             let drawn = sampler(1.0, Some(k), None).sample(&logits, uniform)?;
-            let best = likeliest(&logits, k)?;
+            let best = most_likely(&logits, k)?;
             prop_assert!(best.iter().any(|&(id, _)| id == drawn));
             if k < logits.len() {
                 prop_assert_eq!(sampler(1.0, Some(k), None).sample(&logits, 0.0)?, best[0].0);
@@ -462,7 +462,7 @@ mod tests {
         #[test]
         fn top_p_keeps_no_more_than_it_must(logits in logits(), p in 0.01_f32..1.0, uniform in 0.0_f32..1.0) {
             let drawn = sampler(1.0, None, Some(p)).sample(&logits, uniform)?;
-            let before: f32 = likeliest(&logits, logits.len())?.iter().take_while(|&&(id, _)| id != drawn).map(|&(_, p)| p).sum();
+            let before: f32 = most_likely(&logits, logits.len())?.iter().take_while(|&&(id, _)| id != drawn).map(|&(_, p)| p).sum();
             prop_assert!(before < p + PROBABILITY_TOLERANCE, "{before} came before, {p} were wanted");
         }
 

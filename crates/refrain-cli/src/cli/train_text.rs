@@ -187,25 +187,25 @@ struct Shape {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularisation")]
 struct Noise {
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout before, between and after the recurrent layers", |r| r.dropout.to_string()))]
     dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout before the first layer", |r| or_dropout(r.input_dropout)))]
     input_dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout after the last layer", |r| or_dropout(r.output_dropout)))]
     output_dropout: Option<f64>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         help = text("Drop the same units at every step of a chunk", |r| r.locked_dropout.to_string()))]
     locked_dropout: Option<bool>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout of whole token embeddings, drawn once per batch", |r| r.embedding_dropout.to_string()))]
     embedding_dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout of the hidden state, the same units at every step", |r| r.recurrent_dropout.to_string()))]
     recurrent_dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout of the recurrent weights, drawn once per batch", |r| r.weight_drop.to_string()))]
     weight_drop: Option<f64>,
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),

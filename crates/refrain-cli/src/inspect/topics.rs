@@ -7,7 +7,7 @@ use crate::material::Material;
 use crate::output::Output;
 use refrain::inspect::memory::SHARE;
 use refrain::inspect::{
-    self, Activations, Health, Readable, Sample, Section, Show, Structure, flow, memory_length,
+    self, Activations, Health, Readable, Sample, Section, ShowOptions, Structure, flow, memory_length,
 };
 use refrain::{Error, ErrorKind, Model};
 
@@ -78,7 +78,7 @@ fn sections_of(
             Some(reading) => vec![Readable::of(model, reading, &material.search)?.section()?],
             None => return Err(no_text()),
         },
-        Topic::Gates => vec![Activations::of(model, sample, &Show::default())?.section()?],
+        Topic::Gates => vec![Activations::of(model, sample, &ShowOptions::default())?.section()?],
         Topic::Health => vec![Health::of(model, sample)?.section()?],
         Topic::Network => vec![Structure::of(model).section()?],
     })

@@ -32,7 +32,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// The size assumed for a terminal that does not report its own.
 const SIZE: (u16, u16) = (80, 24);
 /// Maximum suggestions, since a digit picks one.
-const MOST: usize = 9;
+const MAX_SUGGESTIONS: usize = 9;
 
 /// Returns an error if stdin or stderr is not a terminal.
 pub(crate) fn needs_a_terminal() -> Result<()> {
@@ -46,9 +46,9 @@ pub(crate) fn needs_a_terminal() -> Result<()> {
 
 /// Lets the user edit a line that begins with `text`, and prints it.
 pub(crate) fn run(model: &mut LanguageModel, text: &str, top: usize, output: &Output) -> Result<()> {
-    if top > MOST {
+    if top > MAX_SUGGESTIONS {
         return Err(Failure::input(format!(
-            "--top is {top} with --interactive; expected at most {MOST}, because a digit picks a suggestion"
+            "--top is {top} with --interactive; expected at most {MAX_SUGGESTIONS}, because a digit picks a suggestion"
         )));
     }
     let mut suggester = model.suggester().map_err(refrain::Error::from)?;

@@ -4,7 +4,7 @@ use crate::cli::CheckpointOptions;
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::shell;
-use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, Newest};
+use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, LatestCheckpoint};
 use refrain::task::Task;
 use refrain::thousands;
 use refrain::{Answer, ModelError, RunEvent};
@@ -102,7 +102,7 @@ impl<'a> Checkpoints<'a> {
             )),
             error => Failure::input(error.to_string()),
         })?;
-        let Newest { checkpoint, skipped } = newest;
+        let LatestCheckpoint { checkpoint, skipped } = newest;
         for (_, error) in &skipped {
             self.output.warning(format_args!("{error}; skipping it"));
         }

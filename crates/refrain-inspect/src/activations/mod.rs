@@ -16,7 +16,7 @@ use serde::Serialize;
 
 /// The part of a sample to show. At most `layers · (units + 1) · steps` numbers are kept for each state or gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Show {
+pub struct ShowOptions {
     /// The index of the sequence.
     pub lane: usize,
     /// The first step; if `None`, the last `steps` steps are shown, for which the state is warmed up.
@@ -30,9 +30,9 @@ pub struct Show {
 }
 
 /// The maximum number of steps: all units of all layers are kept over the steps until it is known which vary most.
-const MOST_STEPS: usize = 1000;
+const MAX_STEPS: usize = 1000;
 
-impl Default for Show {
+impl Default for ShowOptions {
     fn default() -> Self {
         Self { lane: 0, first: None, steps: 120, units: 40, layers: 3 }
     }
@@ -121,7 +121,7 @@ impl Activations {
     /// # Errors
     /// If the sample is empty or does not fit the model, the model has no recurrent layer, or a setting is out of
     /// range.
-    pub fn of(model: &mut Model, sample: &Sample, show: &Show) -> Result<Self> {
+    pub fn of(model: &mut Model, sample: &Sample, show: &ShowOptions) -> Result<Self> {
         let (first, steps) = window(sample, show)?;
         let mut seen: Vec<Whole> = Vec::new();
         walk(model, &sample.batch, |pass| {
@@ -146,7 +146,7 @@ impl Activations {
 }
 
 /// Returns the first step and the number of steps to show.
-fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
+fn window(sample: &Sample, show: &ShowOptions) -> Result<(usize, usize)> {
     let out_of_range = |setting, got: usize, expected: String| {
         Err(Error::Setting { setting, got: got.to_string(), expected })
     };
@@ -163,8 +163,8 @@ fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
             return out_of_range(setting, got, "at least 1".to_owned());
         }
     }
-    if show.steps > MOST_STEPS {
-        return out_of_range("steps", show.steps, format!("at most {MOST_STEPS}"));
+    if show.steps > MAX_STEPS {
+        return out_of_range("steps", show.steps, format!("at most {MAX_STEPS}"));
     }
     let input = sample.batch.inputs.first();
     let length = |input: &refrain_nn::data::BatchInput| {

@@ -75,7 +75,7 @@ pub struct Comparison {
     /// A description of the sequences.
     pub of: String,
     /// The models, in the order given.
-    pub cases: Vec<Case>,
+    pub cases: Vec<ComparedModel>,
     /// The options, if the models were created for the comparison.
     pub options: Option<CompareOptions>,
     /// The test loss on the adding problem of always predicting 1, the best answer without memory.
@@ -84,7 +84,7 @@ pub struct Comparison {
 
 /// One model of a [`Comparison`].
 #[derive(Debug, Clone, Serialize)]
-pub struct Case {
+pub struct ComparedModel {
     /// Its name.
     pub name: String,
     /// Number of its parameters.
@@ -120,7 +120,7 @@ pub fn compare(models: &[(String, &Model)], sample: &Sample) -> Result<Compariso
         check_parameters(model, "compare this model")?;
         let flow = first(model, sample)?;
         let parameters = model.params().spans().iter().map(|span| span.len()).sum();
-        Ok(Case { name: name.clone(), parameters, flow, loss: None, trained: None })
+        Ok(ComparedModel { name: name.clone(), parameters, flow, loss: None, trained: None })
     };
     let cases = models.iter().map(case).collect::<Result<_>>()?;
     Ok(Comparison { of: sample.of.clone(), cases, options: None, memoryless: None })
@@ -175,7 +175,7 @@ pub fn compare_on_adding(
             }
         };
         let parameters = model.params().spans().iter().map(|span| span.len()).sum();
-        cases.push(Case { name: cell.to_string(), parameters, flow, loss, trained });
+        cases.push(ComparedModel { name: cell.to_string(), parameters, flow, loss, trained });
     }
     Ok(Comparison {
         of: sample.of,

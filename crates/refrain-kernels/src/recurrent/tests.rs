@@ -236,7 +236,7 @@ impl Case {
 
     fn plain(&self) -> (Vec<f64>, Gradients<f64>) {
         let v = self.numbers();
-        let packed = reference::Packed { active: &v.active, sequences: self.lengths.len() };
+        let packed = reference::PackedShape { active: &v.active, sequences: self.lengths.len() };
         let (kernel, recurrent, bias) = (wide(&v.kernel), wide(&v.recurrent), wide(&v.bias));
         let weights = Weights {
             inputs: self.inputs,

@@ -122,7 +122,7 @@ fn the_newest_complete_one_wins() {
     fs::write(path.join("mine"), "kept").unwrap();
     let mut folder = CheckpointFolder::new(&path);
     assert!(folder.has_checkpoints().unwrap());
-    let Newest { checkpoint: newest, skipped } = folder.newest().unwrap();
+    let LatestCheckpoint { checkpoint: newest, skipped } = folder.newest().unwrap();
     let (file, newest) = newest.unwrap();
     assert!(file.ends_with(&four) && same(&newest, &checkpoint(4)));
     assert_eq!(folder.last(), Some(file));

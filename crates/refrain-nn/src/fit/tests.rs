@@ -173,9 +173,9 @@ fn early_stopping_restores_the_best_epoch() {
         ..Default::default()
     };
     let history = model.fit(&x, &y, fit).unwrap();
-    let best = early.seen.best().unwrap();
-    assert!(history.stopped && early.seen.stopped_epoch() == history.epochs.last().copied());
-    assert_eq!(best, history["val_loss"][early.seen.best_epoch().unwrap()]);
+    let best = early.state.best().unwrap();
+    assert!(history.stopped && early.state.stopped_epoch() == history.epochs.last().copied());
+    assert_eq!(best, history["val_loss"][early.state.best_epoch().unwrap()]);
     assert_eq!(best, history["val_loss"][1..].iter().copied().fold(f64::INFINITY, f64::min));
     let (x, y) = (x.view().split_at(Axis(0), 12).1, y.view().split_at(Axis(0), 12).1);
     let logs = model.evaluate(x, y, Evaluate::default()).unwrap();

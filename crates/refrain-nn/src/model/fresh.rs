@@ -14,7 +14,7 @@ impl Model {
     ///
     /// # Errors
     /// Returns an error if a layer is not part of this library.
-    pub fn initialized_again(&self, seed: u64) -> Result<Model, Error> {
+    pub fn reinitialized(&self, seed: u64) -> Result<Model, Error> {
         let mut model = self
             .planned_again(&self.architecture)
             .map_err(|reason| Error::unsupported("initialising this model again", reason))?;
@@ -109,7 +109,7 @@ mod tests {
         let zeros = vec![0.0; trained.weights().len()];
         trained.set_weights_flat(&zeros).unwrap();
         trained.set_trainable("embedding/", false);
-        let again = trained.initialized_again(7).unwrap();
+        let again = trained.reinitialized(7).unwrap();
         assert_eq!(again.weights(), model(7).weights());
         assert_ne!(again.weights(), model(3).weights());
         assert!(!again.params().spans()[0].trainable && again.params().spans()[1].trainable);

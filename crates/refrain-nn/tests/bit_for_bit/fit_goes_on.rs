@@ -209,7 +209,7 @@ proptest! {
             };
             let history = model.fit(&x, &y, fit).unwrap();
             let rows = std::fs::read_to_string(format!("{path}/log.csv")).unwrap();
-            ((history, model), (early.seen, plateau.seen, best.seen, rows))
+            ((history, model), (early.state, plateau.state, best.state, rows))
         };
         // Batches after the last one or after a callback's stop are never reached.
         let mut keep = Keep { at, after_epochs: at % 2 == 0, ..Keep::default() };

@@ -4,7 +4,7 @@ use crate::colour::{DARK, LIGHT, READABLE, Rgb, distance, to_oklab};
 const SEEN: f64 = 3.0;
 /// Minimum distance between two colours for names in Oklab, where black and white are 1 apart. Okabe & Ito's own
 /// seven colours have 0.076.
-const APART: f64 = 0.095;
+const MIN_DISTANCE: f64 = 0.095;
 /// Maximum ratio of a ramp's longest step to its shortest: sRGB colours are rounded to bytes.
 const EVEN: f64 = 1.6;
 /// Maximum difference in lightness between the halves of a diverging scale: they have different hues at one
@@ -65,7 +65,7 @@ fn colours_of_names_differ_for_all_eyes() {
             for (i, &a) in palette.series.iter().enumerate() {
                 for &b in &palette.series[i + 1..] {
                     let apart = distance(as_seen(eyes, a), as_seen(eyes, b));
-                    assert!(apart >= APART, "{} and {} for {eyes:?}: {apart:.3}", a.hex(), b.hex());
+                    assert!(apart >= MIN_DISTANCE, "{} and {} for {eyes:?}: {apart:.3}", a.hex(), b.hex());
                 }
             }
         }

@@ -43,10 +43,10 @@ fn an_arrow_goes_from_edge_to_edge() {
         (line, tip, rects[0], rects[1])
     };
     let near = |a: f64, b: f64| (a - b).abs() < 0.21;
-    let (line, tip, a, b) = ends(Bend::AcrossFirst);
+    let (line, tip, a, b) = ends(Bend::HorizontalFirst);
     assert!(line.len() == 3 && near(line[0].0, a.0 + a.2) && near(line[1].0, b.0 + b.2 / 2.0), "{line:?}");
     assert!(near(tip.0, b.0 + b.2 / 2.0) && near(tip.1, b.1 + b.3), "{tip:?}");
-    let (line, tip, a, b) = ends(Bend::UprightFirst);
+    let (line, tip, a, b) = ends(Bend::VerticalFirst);
     assert!(line.len() == 3 && near(line[0].1, a.1) && near(line[1].0, a.0 + a.2 / 2.0), "{line:?}");
     assert!(near(tip.0, b.0) && near(tip.1, b.1 + b.3 / 2.0), "{tip:?}");
     let (line, tip, a, b) = ends(Bend::None);
@@ -123,7 +123,7 @@ fn roles_differ_in_shape_and_colour() {
         })
         .collect();
     assert_eq!(looks.len(), roles.len(), "{looks:?}");
-    let bare = checked(&Drawing::new("d").block("a", block(Role::Bare, 0.0, 0.0)));
+    let bare = checked(&Drawing::new("d").block("a", block(Role::Text, 0.0, 0.0)));
     assert!(!bare.contains("\"rf-block") && bare.contains(">name</text>"));
 }
 

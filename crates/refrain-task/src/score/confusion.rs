@@ -44,8 +44,8 @@ impl TryFrom<Sparse> for Confusion {
 
     fn try_from(sparse: Sparse) -> Result<Self, String> {
         let Sparse { labels, counts } = sparse;
-        if labels.len() > MOST_LABELS {
-            return Err(format!("{} labels are more than {MOST_LABELS}", labels.len()));
+        if labels.len() > MAX_LABELS {
+            return Err(format!("{} labels are more than {MAX_LABELS}", labels.len()));
         }
         let mut confusion = Self::new(labels);
         for (at, count) in counts {
@@ -54,15 +54,15 @@ impl TryFrom<Sparse> for Confusion {
             *counted.ok_or_else(|| format!("the pair {at} of {pairs}"))? = count;
         }
         let total = confusion.counts.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
-        let total = total.filter(|&total| total <= MOST_EXAMPLES);
-        total.map(|_| confusion).ok_or_else(|| format!("more than {MOST_EXAMPLES} examples"))
+        let total = total.filter(|&total| total <= MAX_EXAMPLES);
+        total.map(|_| confusion).ok_or_else(|| format!("more than {MAX_EXAMPLES} examples"))
     }
 }
 
 /// The largest number of labels of a model: their confusion matrix takes 128 MB.
-pub const MOST_LABELS: usize = 4096;
+pub const MAX_LABELS: usize = 4096;
 /// More examples than anyone will score.
-const MOST_EXAMPLES: usize = 1 << 53;
+const MAX_EXAMPLES: usize = 1 << 53;
 
 /// The scores of one label. A ratio with denominator 0 is 0, as in scikit-learn with `zero_division=0`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -261,7 +261,7 @@ mod tests {
             damaged["counts"] = counts;
             assert!(serde_json::from_value::<Confusion>(damaged).is_err());
         }
-        let many: Vec<_> = (0..=MOST_LABELS).map(|i| i.to_string()).collect();
+        let many: Vec<_> = (0..=MAX_LABELS).map(|i| i.to_string()).collect();
         let damaged = serde_json::json!({ "labels": many, "counts": [] });
         assert!(serde_json::from_value::<Confusion>(damaged).is_err());
     }

@@ -104,8 +104,8 @@ impl TrainingSettings {
         Range::POSITIVE.check("lr", self.learning_rate)?;
         Range::NOT_NEGATIVE.check("clip", self.clip)?;
         Range::NOT_NEGATIVE.check("weight-decay", self.weight_decay)?;
-        Range::SHARE.check("average-momentum", self.average_momentum)?;
-        Range::SHARE.check("validation", self.validation)?;
+        Range::FRACTION.check("average-momentum", self.average_momentum)?;
+        Range::FRACTION.check("validation", self.validation)?;
         Range::FACTOR.check("decay", self.decay)?;
         self.optimizer(1).map(|_| ())
     }

@@ -143,7 +143,7 @@ impl<T: Task> TaskModel<T> {
 
     /// Returns the memory needed to run it on one sequence at a time.
     pub fn memory_to_run(&self) -> Memory {
-        self.model.memory(&[T::use_to_run(&self.assets)])
+        self.model.memory(&[T::inference_use(&self.assets)])
     }
 
     /// Describes the assets.

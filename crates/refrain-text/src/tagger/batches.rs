@@ -83,7 +83,7 @@ impl Sentences {
 
     /// # Errors
     /// If there are no words.
-    pub(super) fn must_be_some(&self) -> Result<()> {
+    pub(super) fn check_not_empty(&self) -> Result<()> {
         if self.pieces.len() > 0 {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, shorten};
 use refrain_task::Fingerprint;
-use refrain_task::score::MOST_LABELS;
+use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -148,7 +148,7 @@ pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
     let labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
     match labels.len() {
         0..2 => Err(Error::Labels { got: labels }),
-        2..=MOST_LABELS => Ok(labels),
+        2..=MAX_LABELS => Ok(labels),
         many => Err(Error::Labelled {
             place: "the sentences".to_owned(),
             got: format!("{many} labels"),

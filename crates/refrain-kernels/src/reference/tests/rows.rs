@@ -2,7 +2,7 @@
 
 use super::super::activation::{apply, derivative_from_output};
 use super::super::losses::{self, Loss};
-use super::super::{Packed, activity, dense, embedding, layer_norm, softmax};
+use super::super::{PackedShape, activity, dense, embedding, layer_norm, softmax};
 use super::{
     DIFFERENCE, GOLDEN, STEP, assert_close, assert_gradient, assert_same_in_f32, cast, dot, golden, numbers,
     probabilities,
@@ -228,7 +228,7 @@ fn row_layers_agree_in_f32() {
 
 #[test]
 fn activity_gradients() {
-    let packed = Packed { active: &[3, 2, 2, 1], sequences: 4 };
+    let packed = PackedShape { active: &[3, 2, 2, 1], sequences: 4 };
     let factors = activity::Factors { square: 0.3, step: 0.7 };
     let mut state = [numbers(1, packed.rows() * 2)];
     let objective = |s: &[Vec<f64>; 1]| activity::forward(&packed, factors, &s[0], 2);

@@ -248,12 +248,12 @@ fn neighbours_with_equal_flags_are_one_run() {
         (1, true, true),
     ];
     let ranges = |mut p: Params, alone: bool| -> Vec<_> {
-        let Flat { spans, kept, .. } = p.flat();
+        let Flat { spans, row_gradients, .. } = p.flat();
         let range = |run| match run {
             Run::Flat(range) => range,
             Run::Rows(..) => panic!("nothing is kept by rows"),
         };
-        runs(spans, kept, alone).map(|(run, decays)| (range(run), decays)).collect()
+        runs(spans, row_gradients, alone).map(|(run, decays)| (range(run), decays)).collect()
     };
     let together = ranges(params(&flags), false);
     assert_eq!(together, [(0..32, true), (32..37, false), (64..68, false), (80..81, true)]);
@@ -293,7 +293,7 @@ fn a_gradient_by_rows_is_the_whole_one() {
             }
             params.finish_gradients();
         }
-        let kept = params.flat().kept.rows(1).map(|rows| rows.data().len());
+        let kept = params.flat().row_gradients.rows(1).map(|rows| rows.data().len());
         assert_eq!(kept, (by_rows && !added).then_some(3 * WIDTH));
         let seen = params.gradient(table).into_owned();
         let mut state = OptimizerState::new(&optimizer, &params);
