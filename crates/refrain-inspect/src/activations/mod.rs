@@ -1,12 +1,12 @@
 //! Hidden states, cell states and gates at every step of a sequence.
 
-mod course;
+mod reading_direction;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod words;
 
-pub(crate) use course::{Course, cell_setting};
+pub(crate) use reading_direction::{ReadingDirection, cell_setting};
 pub(crate) use walk::{Pass, walk};
 
 use crate::error::{Error, Result};
@@ -123,19 +123,19 @@ impl Activations {
     /// range.
     pub fn of(model: &mut Model, sample: &Sample, show: &ShowOptions) -> Result<Self> {
         let (first, steps) = window(sample, show)?;
-        let mut seen: Vec<Whole> = Vec::new();
+        let mut seen: Vec<FullLayer> = Vec::new();
         walk(model, &sample.batch, |pass| {
             if pass.index == seen.len() {
-                seen.push(Whole::new(&pass.seen, pass.course, steps));
+                seen.push(FullLayer::new(&pass.seen, pass.direction, steps));
             }
             seen[pass.index].take(pass, show.lane, first);
         })?;
         let chosen = spread(seen.len(), show.layers);
         let (mut layers, mut left_out) = (Vec::new(), Vec::new());
-        for (i, whole) in seen.into_iter().enumerate() {
+        for (i, full) in seen.into_iter().enumerate() {
             match chosen.contains(&i) {
-                true => layers.push(whole.reduced(show.units)),
-                false => left_out.push(whole.layer),
+                true => layers.push(full.reduced(show.units)),
+                false => left_out.push(full.layer),
             }
         }
         let tokens = sample.tokens.as_ref().and_then(|lanes| lanes.get(show.lane));
@@ -189,18 +189,18 @@ fn spread(count: usize, most: usize) -> Vec<usize> {
 }
 
 /// A layer over the steps shown, with all its units.
-struct Whole {
+struct FullLayer {
     layer: String,
     class_name: &'static str,
     units: usize,
-    course: Course,
+    direction: ReadingDirection,
     steps: usize,
     /// Each state is `(steps, units)`.
     states: Vec<(&'static str, StateKind, Vec<f32>)>,
 }
 
-impl Whole {
-    fn new(seen: &Recurrence<'_>, course: Course, steps: usize) -> Self {
+impl FullLayer {
+    fn new(seen: &Recurrence<'_>, direction: ReadingDirection, steps: usize) -> Self {
         let mut kinds = vec![("hidden state", StateKind::Hidden)];
         if seen.has_cell_state() {
             kinds.push(("cell state", StateKind::Cell));
@@ -214,7 +214,7 @@ impl Whole {
             layer: seen.layer().to_owned(),
             class_name: seen.class_name(),
             units: seen.units(),
-            course,
+            direction,
             steps,
             states: kinds.into_iter().map(|(name, kind)| (name, kind, empty.clone())).collect(),
         }
@@ -263,8 +263,8 @@ impl Whole {
             class_name: self.class_name,
             units: self.units,
             shown,
-            backwards: self.course.backwards,
-            reads_tokens: self.course.input == Some(0),
+            backwards: self.direction.backwards,
+            reads_tokens: self.direction.input == Some(0),
         }
     }
 }

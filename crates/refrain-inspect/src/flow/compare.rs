@@ -109,7 +109,7 @@ pub struct Trained {
 }
 
 /// Number of sequences for the test loss.
-const TESTED: usize = 512;
+const TEST_SEQUENCES: usize = 512;
 
 /// Compares the first recurrent layers of models on one sample.
 ///
@@ -188,7 +188,7 @@ pub fn compare_on_adding(
 /// Returns the test sequences on which the gradient is traced.
 fn sample(steps: usize, lanes: usize) -> Sample {
     let of = format!("{lanes} sequences of the adding problem, {steps} steps each");
-    Sample::new(adding(steps, lanes, 0, Purpose::Testing), of)
+    Sample::new(adding(steps, lanes, 0, Purpose::Test), of)
 }
 
 fn first(model: &Model, sample: &Sample) -> Result<LayerFlow> {
@@ -213,14 +213,14 @@ pub(super) fn check_sizes(steps: usize, batch: usize) -> Result<()> {
 
 /// Returns the mean squared error on the test sequences.
 pub(super) fn test_loss(model: &mut Model, steps: usize) -> Result<f64> {
-    model.test_step(&adding(steps, TESTED, 0, Purpose::Testing), None)?;
+    model.test_step(&adding(steps, TEST_SEQUENCES, 0, Purpose::Test), None)?;
     Ok(model.last_loss())
 }
 
 /// Returns the mean squared error of predicting 1 on the test sequences.
 pub(super) fn memoryless(steps: usize) -> f64 {
-    let sums = &adding(steps, TESTED, 0, Purpose::Testing).targets[0].values;
-    sums.iter().map(|&sum| (f64::from(sum) - 1.0).powi(2)).sum::<f64>() / TESTED as f64
+    let sums = &adding(steps, TEST_SEQUENCES, 0, Purpose::Test).targets[0].values;
+    sums.iter().map(|&sum| (f64::from(sum) - 1.0).powi(2)).sum::<f64>() / TEST_SEQUENCES as f64
 }
 
 /// The data of a training run on the adding problem.
