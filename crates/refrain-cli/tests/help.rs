@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 use refrain::TextRecipe;
 use refrain::language_model::{BeamSearch, Generate};
 
 /// Returns the help without line breaks, so that a default is found wherever a line ends.
 fn help(arguments: &[&str]) -> String {
-    let ran = Place::new().ok(&[arguments, &["--help"]].concat());
-    ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    let output = TestDir::new().ok(&[arguments, &["--help"]].concat());
+    output.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the part of the help from an option to the next one.
@@ -36,8 +36,8 @@ fn flat(recipe: &serde_json::Value) -> serde_json::Value {
 #[test]
 fn the_defaults_are_those_that_training_uses() {
     let help = help(&["train", "text"]);
-    let place = Place::new();
-    let start = place.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
+    let dir = TestDir::new();
+    let start = dir.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
     let recipe = &flat(&start["recipe"]);
     for (option, field) in [
         ("--level", "level"),
@@ -172,7 +172,7 @@ fn every_command_is_listed_and_the_version_shown() {
     {
         assert!(help.contains(&format!(" {command} ")), "{command}");
     }
-    let version = Place::new().ok(&["--version"]).stdout;
+    let version = TestDir::new().ok(&["--version"]).stdout;
     assert_eq!(version.trim(), format!("refrain {}", env!("CARGO_PKG_VERSION")));
-    assert_eq!(Place::new().run(&[]).code, 2);
+    assert_eq!(TestDir::new().run(&[]).code, 2);
 }

@@ -19,7 +19,7 @@ use crossterm::event::{
 use crossterm::style::Print;
 use crossterm::terminal::{self, Clear, ClearType};
 use crossterm::{execute, queue};
-use editor::{Editor, Key, Then};
+use editor::{Editor, Effect, Key};
 use refrain::LanguageModel;
 use refrain::language_model::Suggester;
 use screen::Screen;
@@ -83,10 +83,10 @@ impl Line<'_, '_> {
                 // Other events, such as a new window size, only redraw the screen.
                 if let Some(key) = read().map_err(|e| no_terminal(&e)).map(key)? {
                     match self.editor.press(key) {
-                        Then::Done => return Ok(self.editor.line()),
-                        Then::Interrupt => return Err(Failure::Interrupted(130)),
-                        Then::Suggest => edited = true,
-                        Then::Nothing => {}
+                        Effect::Done => return Ok(self.editor.line()),
+                        Effect::Interrupt => return Err(Failure::Interrupted(130)),
+                        Effect::Suggest => edited = true,
+                        Effect::Nothing => {}
                     }
                 }
                 // A picked number refers to the suggestions on the screen.

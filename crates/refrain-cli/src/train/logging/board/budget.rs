@@ -27,10 +27,10 @@ impl Budget {
         self.last.is_zero() || (self.spent + self.last) * SHARE <= elapsed
     }
 
-    /// Runs `look` and adds its time.
-    pub(super) fn spend<T>(&mut self, look: impl FnOnce() -> T) -> T {
+    /// Runs `work` and adds its time.
+    pub(super) fn spend<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
-        let result = look();
+        let result = work();
         self.add(begun.elapsed());
         result
     }
