@@ -1,6 +1,6 @@
 //! Tables for people and numbers for programs.
 
-use crate::jobs::{Timed, Unit};
+use crate::jobs::{TimedJob, Unit};
 use crate::picture::Picture;
 use crate::rival::{Contender, Rival};
 use bench_protocol::Result;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// One job with the outcome of each contender.
 pub(crate) struct Row {
-    pub(crate) timed: Timed,
+    pub(crate) timed: TimedJob,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
