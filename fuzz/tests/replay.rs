@@ -55,7 +55,7 @@ fn every_target_has_a_program_and_files() {
 }
 
 #[test]
-fn kept_files_hold() {
+fn stored_files_are_handled() {
     for (name, target) in TARGETS {
         for (path, bytes) in kept(name) {
             let start = Instant::now();
@@ -69,7 +69,7 @@ fn kept_files_hold() {
 
 /// Cuts each file, and changes a byte, at several places: what libFuzzer would try first.
 #[test]
-fn kept_files_hold_with_a_byte_changed_or_cut_off() {
+fn stored_files_are_handled_with_a_byte_changed_or_cut_off() {
     const PLACES: usize = 24;
     for (name, target) in TARGETS {
         target(&[]);

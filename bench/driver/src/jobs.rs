@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn names_are_unique() {
         let mut names: Vec<_> = groups(2).into_iter().flat_map(|g| g.jobs).map(|j| j.name).collect();
         let count = names.len();
         names.sort();

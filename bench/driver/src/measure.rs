@@ -1,4 +1,4 @@
-//! Times contenders in prepared_peers.
+//! Times contenders in turns.
 
 use crate::jobs::TimedJob;
 use crate::report::{Outcome, median};
@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Maximum repetitions in a prepared, so that a reply stays one short line.
+/// Maximum repetitions in a turn, so that a reply stays one short line.
 const MAX_REPETITIONS: f64 = 1000.0;
-/// Pause between prepared_peers, in which threads that spin while waiting for work go to sleep.
+/// Pause between turns, in which threads that spin while waiting for work go to sleep.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Input of the tutorial program: the sentence of `examples/01-next-word`.
 const SENTENCE: &str = "A refrain is the line of a song that comes back, and so does our hidden state too.";
@@ -20,7 +20,7 @@ const SENTENCE: &str = "A refrain is the line of a song that comes back, and so 
 pub(crate) struct Pace {
     /// Turns of each contender.
     pub(crate) rounds: u16,
-    /// Approximate seconds for which a prepared repeats its job.
+    /// Approximate seconds for which a turn repeats its job.
     pub(crate) turn: f64,
     /// Maximum seconds of a rival's repetition; a slower rival is skipped.
     pub(crate) longest: f64,

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_grows_as_the_work_does_is_flat() {
+    fn a_cost_proportional_to_the_work_is_flat() {
         let groups = invented(2);
         let layer = svg("layer", &groups).unwrap();
         // Three sizes, three cells, three contenders: units change the work per step, the others do not.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measure_is_what_its_label_says() {
+    fn a_measure_matches_its_label() {
         let work = groups(2, 2).remove(0).jobs.swap_remove(0).job.work;
         let (steps, flops) = (64.0 * 8.0, 64.0 * 8.0 * 4.0 * 256.0 * 512.0 * 6.0);
         assert_eq!(Measure::Step.of(&work, 0.25), Some(0.25 / steps * 1e6));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_drawn_where_there_are_three_numbers_of_them() {
+    fn threads_are_drawn_from_three_thread_counts() {
         assert!(svg("threads", &invented(1)).is_none() && svg("threads", &invented(2)).is_none());
         let drawn = svg("threads", &invented(4)).unwrap();
         assert_eq!(heights(&drawn).iter().map(Vec::len).collect::<Vec<_>>(), [3; 3]);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_timed_has_no_line_and_one_size_no_chart() {
+    fn untimed_jobs_have_no_line_and_one_size_has_no_chart() {
         let mut groups = invented(2);
         groups.truncate(1);
         for row in &mut groups[0].rows {

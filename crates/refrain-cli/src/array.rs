@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_that_lie_are_refused_before_memory_is_taken() {
+    fn false_shapes_are_rejected_before_allocating() {
         for shape in [vec![usize::MAX, 2], vec![1 << 40], vec![3], vec![2, 2]] {
             assert!(Array::decode(shape, Element::F32, Bytes::Little, &[0; 8]).is_err());
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_takes_what_its_spec_says() {
+    fn an_input_accepts_what_its_spec_allows() {
         let ints = |shape: &[usize], v: &[i64]| Array {
             shape: shape.to_vec(),
             values: Values::Integers(v.to_vec()),

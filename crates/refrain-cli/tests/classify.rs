@@ -49,7 +49,7 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn evaluate_gives_the_figures_that_training_printed() {
+fn evaluate_prints_the_same_figures_as_training() {
     let dir = dir();
     for (data, level) in [("words.tsv", "char"), ("words", "word")] {
         let output = train(&dir, &[data, "--level", level, "--epochs", "6", "--validation", "0.3"]);
@@ -75,7 +75,7 @@ fn evaluate_gives_the_figures_that_training_printed() {
 }
 
 #[test]
-fn a_folder_a_table_and_stdin_are_the_same_texts() {
+fn a_folder_a_table_and_stdin_are_equivalent() {
     let dir = dir();
     // In the order of the folder's files.
     let mut lines: Vec<_> = words();
@@ -140,7 +140,7 @@ fn a_person_reads_epochs_scores_and_the_matrix() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_file_and_info_shows_what_it_holds() {
+fn the_same_seed_gives_the_same_file_and_info_describes_it() {
     let dir = dir();
     let mut files = Vec::new();
     for threads in ["1", "3"] {
@@ -158,7 +158,7 @@ fn the_same_seed_gives_the_same_file_and_info_shows_what_it_holds() {
 }
 
 #[test]
-fn a_file_to_validate_on_is_scored_and_nothing_is_held_out() {
+fn a_validation_file_is_scored_and_nothing_is_held_out() {
     let dir = dir();
     dir.write("other.tsv", "day\tsome friday\nmonth\tsome october\n");
     let output = train(&dir, &["words.tsv", "--epochs", "2", "--validation-file", "other.tsv"]);
@@ -176,7 +176,7 @@ fn a_file_to_validate_on_is_scored_and_nothing_is_held_out() {
 }
 
 #[test]
-fn wrong_input_is_refused_before_anything_is_done() {
+fn wrong_input_is_rejected_first() {
     let dir = dir();
     let cases: [(&str, &[u8], &[&str]); 9] = [
         ("plain.tsv", b"day\tmonday\n\njust a line\n", &["plain.tsv, line 3", "`just a line` has no tab"]),
@@ -218,7 +218,7 @@ fn wrong_input_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn models_go_with_the_commands_of_their_task() {
+fn models_only_work_with_the_commands_of_their_task() {
     let dir = dir();
     train(&dir, &["words.tsv", "--epochs", "1"]);
     dir.train("text.safetensors", &[]);
@@ -233,7 +233,7 @@ fn models_go_with_the_commands_of_their_task() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_beside_the_older_model() {
+fn ctrl_c_does_not_overwrite_the_older_model() {
     use std::io::{BufRead, BufReader, Read};
     let dir = dir();
     dir.write("m.safetensors", "an older model");

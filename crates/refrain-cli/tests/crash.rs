@@ -298,23 +298,23 @@ fn killed(options: &'static [&'static str], kills: usize, seed: u64) -> Landed {
 }
 
 #[test]
-fn kills_lose_nothing_of_a_model_of_text() {
+fn a_killed_language_model_resumes_identically() {
     killed(TEXT, 12, 1);
 }
 
 #[test]
-fn kills_lose_nothing_of_a_classifier() {
+fn a_killed_classifier_resumes_identically() {
     killed(CLASSIFY, 12, 2);
 }
 
 #[test]
-fn kills_lose_nothing_of_a_tagger() {
+fn a_killed_tagger_resumes_identically() {
     killed(TAG, 12, 7);
 }
 
 #[test]
 #[ignore = "a minute; run weekly"]
-fn many_kills_lose_nothing() {
+fn many_kills_resume_identically() {
     for (options, seed) in [(TEXT, 3), (CLASSIFY, 4), (TAG, 8)] {
         let landed = killed(options, 200, seed);
         assert!(landed.while_one_was_written > 0 && landed.between > 0, "{landed:?}");
@@ -358,12 +358,12 @@ fn signalled(options: &'static [&'static str], seed: u64) {
 }
 
 #[test]
-fn signals_lose_nothing_of_a_model_of_text() {
+fn an_interrupted_language_model_resumes_identically() {
     signalled(TEXT, 5);
 }
 
 #[test]
-fn signals_lose_nothing_of_a_classifier() {
+fn an_interrupted_classifier_resumes_identically() {
     signalled(CLASSIFY, 6);
 }
 
@@ -411,7 +411,7 @@ fn a_full_disk_stops_the_run_and_leaves_the_last_checkpoint() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_a_file_leaves_the_one_before() {
+fn a_kill_during_a_write_leaves_the_previous_checkpoint() {
     let training = Training::new(TEXT);
     let sizes = sizes(&training);
     for bytes in [sizes[0] / 2, sizes[0] + 4096] {
@@ -430,7 +430,7 @@ fn a_kill_in_the_middle_of_a_file_leaves_the_one_before() {
 }
 
 #[test]
-fn a_model_in_the_folder_is_not_overwritten_by_half_a_run() {
+fn an_unfinished_run_does_not_overwrite_a_model() {
     let training = Training::new(TEXT);
     fs::create_dir(training.dir.file("ck")).unwrap();
     training.dir.write("ck/model.safetensors", "another model");
@@ -460,7 +460,7 @@ fn disturbed(training: &Training, disturb: impl FnOnce()) -> CliOutput {
 }
 
 #[test]
-fn a_folder_of_checkpoints_that_vanishes_is_an_error() {
+fn a_deleted_checkpoint_folder_is_an_error() {
     let training = Training::new(TEXT);
     let output = disturbed(&training, || fs::remove_dir_all(training.dir.file("ck")).unwrap());
     assert_eq!(output.code, 1, "{}", output.stderr);
@@ -471,7 +471,7 @@ fn a_folder_of_checkpoints_that_vanishes_is_an_error() {
 }
 
 #[test]
-fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
+fn an_unwritable_checkpoint_folder_is_an_error() {
     let training = Training::new(TEXT);
     let folder = training.dir.file("ck");
     let permit = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
@@ -491,7 +491,7 @@ fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
 }
 
 #[test]
-fn a_model_s_folder_that_vanishes_costs_only_the_last_batches() {
+fn a_deleted_output_folder_saves_the_model_elsewhere() {
     let mut training = Training::new(TEXT);
     training.out = "models/m.safetensors";
     let folder = training.dir.file("models");
@@ -583,7 +583,7 @@ fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
 }
 
 #[test]
-fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
+fn a_run_with_only_damaged_checkpoints_does_not_start_again() {
     let training = Training::new(TEXT);
     let files = with_three(&training);
     for (file, bytes) in &files {
@@ -602,7 +602,7 @@ fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_folder_whose_name_is_no_utf_8_takes_checkpoints() {
+fn a_folder_name_may_be_invalid_utf_8() {
     use std::os::unix::ffi::OsStrExt;
     let training = Training::new(TEXT);
     let mut command = training.dir.command(&[&["--json", "train"], TEXT, &["--out=o.safetensors"]].concat());

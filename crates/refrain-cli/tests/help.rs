@@ -34,7 +34,7 @@ fn flat(recipe: &serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
-fn the_defaults_are_those_that_training_uses() {
+fn help_shows_the_defaults_of_training() {
     let help = help(&["train", "text"]);
     let dir = TestDir::new();
     let start = dir.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
@@ -97,7 +97,7 @@ fn the_defaults_are_those_that_training_uses() {
 }
 
 #[test]
-fn the_defaults_of_a_classifier_and_a_tagger_are_those_of_their_recipes() {
+fn help_shows_the_defaults_of_classifiers_and_taggers() {
     let classifier = serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap();
     defaults_are_told(&help(&["train", "classify"]), &flat(&classifier), &["class-weight", "identical"]);
     let tagger = serde_json::to_value(refrain::TaggerRecipe::default()).unwrap();
@@ -138,7 +138,7 @@ fn defaults_are_told(help: &str, recipe: &serde_json::Value, more: &[&str]) {
 }
 
 #[test]
-fn the_other_commands_tell_theirs() {
+fn help_shows_the_defaults_of_the_other_commands() {
     let generate = Generate::default();
     let [length, seed] = [generate.length.to_string(), generate.seed.to_string()];
     let temperature = generate.sampling.temperature.to_string();

@@ -126,7 +126,7 @@ fn same_in_words(output: &CliOutput, result: &Value, headings: &[&str]) {
 }
 
 #[test]
-fn a_model_is_looked_at_with_a_text_and_without() {
+fn a_model_is_inspected_with_and_without_a_text() {
     let dir = dir();
     for data in [&["song.txt"][..], &[]] {
         let arguments = [&["m"], data, &FEW].concat();
@@ -151,7 +151,7 @@ fn a_model_is_looked_at_with_a_text_and_without() {
 
 /// The excerpts are spread evenly over the text; the last one reaches its end.
 #[test]
-fn numbers_are_those_of_the_text_s_excerpts() {
+fn numbers_match_the_excerpts_of_the_text() {
     let dir = dir();
     let result = look(&dir, &[&["m", "song.txt", "--share=0.2"], &FEW[..]].concat());
     // Other instruction sets give numbers that differ in their last digits.
@@ -180,7 +180,7 @@ fn numbers_are_those_of_the_text_s_excerpts() {
 }
 
 #[test]
-fn the_same_look_has_the_same_words_with_any_threads() {
+fn threads_do_not_change_the_report() {
     let dir = dir();
     let arguments = [&["inspect", "m", "song.txt", "--compare"], &FEW[..]].concat();
     let first = dir.ok(&arguments);
@@ -191,7 +191,7 @@ fn the_same_look_has_the_same_words_with_any_threads() {
 }
 
 #[test]
-fn a_page_loads_nothing_and_says_how_it_is_read() {
+fn a_page_is_self_contained_and_explained() {
     let dir = dir();
     let arguments = [&["m", "song.txt", "--compare", "--html=a.html"], &FEW[..]].concat();
     let result = look(&dir, &arguments);
@@ -243,7 +243,7 @@ fn figures_are_written_into_a_folder() {
 }
 
 #[test]
-fn only_what_is_asked_for_is_looked_at() {
+fn only_requested_topics_are_inspected() {
     let dir = dir();
     for [name, heading, key] in TOPICS {
         let arguments = [&["m", "song.txt", "--only", name], &FEW[..]].concat();
@@ -264,7 +264,7 @@ fn only_what_is_asked_for_is_looked_at() {
 }
 
 #[test]
-fn other_models_are_looked_at_as_their_tasks_are() {
+fn other_models_are_inspected_by_task() {
     let dir = dir();
     dir.train("w", &["--level", "word"]);
     let of = |result: &Value| result["subject"]["Looked at with"].as_str().unwrap().to_owned();
@@ -339,7 +339,7 @@ fn a_text_comes_from_stdin_or_from_many_files() {
 }
 
 #[test]
-fn cells_are_set_side_by_side_without_a_model() {
+fn cells_are_compared_without_a_model() {
     let dir = TestDir::new();
     let cells = ["--cell=rnn,lstm,gru", "--units=8", "--steps=20", "--train=5", "--sequences=4"];
     let result = look(&dir, &[&cells[..], &["--html=a.html"]].concat());
@@ -369,7 +369,7 @@ fn cells_are_set_side_by_side_without_a_model() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_before_work() {
+fn invalid_requests_are_rejected_before_work() {
     let dir = dir();
     classifier(&dir);
     array_model(&dir);
@@ -427,7 +427,7 @@ fn what_cannot_be_done_is_refused_before_work() {
 
 /// Markup, quotes, control characters and a change of direction in a text, in labels and in a file name.
 #[test]
-fn what_strangers_write_stays_text() {
+fn texts_from_files_are_escaped() {
     let dir = TestDir::new();
     let hostile = "<script>alert('x')</script> &amp; \"]]>\" \u{1}\u{1b}[31m\u{202e} <!-- </style> </svg>\n";
     dir.write("song.txt", hostile.repeat(60));

@@ -53,7 +53,7 @@ fn the_model_is_saved_and_the_exit_code_names_the_signal() {
 }
 
 #[test]
-fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
+fn weights_are_saved_before_the_end_of_the_first_epoch() {
     let dir = TestDir::new();
     dir.write("song.txt", common::SONG.repeat(2000));
     let often = ["--checkpoint", "ck", "--checkpoint-every", "1", "--epochs", "1000000"];
@@ -64,7 +64,7 @@ fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
 }
 
 #[test]
-fn a_run_that_was_interrupted_twice_leaves_nothing_but_its_model() {
+fn a_run_interrupted_twice_leaves_only_its_model() {
     let dir = TestDir::new();
     dir.write("song.txt", common::SONG.repeat(500));
     let epochs = ["--epochs", "30", "--resume"];
@@ -78,7 +78,7 @@ fn a_run_that_was_interrupted_twice_leaves_nothing_but_its_model() {
 }
 
 #[test]
-fn a_model_that_is_tested_when_two_signals_come_is_saved() {
+fn two_signals_during_the_test_save_the_model() {
     let dir = TestDir::new();
     dir.write("long.txt", common::SONG.repeat(100));
     // Testing takes many seconds.
@@ -105,7 +105,7 @@ fn a_model_that_is_tested_when_two_signals_come_is_saved() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_exits_at_once() {
     let dir = TestDir::new();
     dir.write("song.txt", common::SONG.repeat(200));
     // One step of this takes many seconds.

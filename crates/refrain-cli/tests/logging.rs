@@ -69,7 +69,7 @@ fn same_as_json(dir: &TestDir, output: &CliOutput) {
 }
 
 #[test]
-fn rows_of_epochs_are_what_json_says() {
+fn epoch_rows_match_the_json_events() {
     let dir = dir();
     let output = dir.ok(&text(&["--epochs", "3", "--csv-log", "log.csv"]));
     same_as_json(&dir, &output);
@@ -87,7 +87,7 @@ fn rows_of_epochs_are_what_json_says() {
 }
 
 #[test]
-fn logs_change_nothing_that_is_learned() {
+fn logs_do_not_change_the_model() {
     let dir = dir();
     for train in [text, classify] {
         let checkpoints = ["--checkpoint=ck", "--checkpoint-every=3", "--checkpoint-keep=100"];
@@ -213,7 +213,7 @@ fn drawn(dir: &TestDir) -> (Vec<String>, usize) {
 }
 
 #[test]
-fn a_picture_shows_the_epochs_or_the_batches_of_the_only_one() {
+fn a_plot_shows_epochs_or_the_batches_of_a_single_epoch() {
     let dir = dir();
     let has = |words: &[String], wanted: &[&str]| {
         wanted.iter().for_each(|word| assert!(words.iter().any(|w| w == word), "no {word} in {words:?}"));
@@ -233,7 +233,7 @@ fn a_picture_shows_the_epochs_or_the_batches_of_the_only_one() {
 
 /// A run whose newest checkpoints are lost ends with the logs of an uninterrupted run.
 #[test]
-fn a_run_that_goes_on_goes_on_with_its_logs() {
+fn a_resumed_run_continues_its_logs() {
     for train in [text, classify] {
         let straight = dir();
         straight.ok(&train(&[&["--epochs", "4"], &LOGS[..]].concat()));
@@ -292,7 +292,7 @@ fn same_curves(got: &Events, expected: &Events) {
 }
 
 #[test]
-fn what_cannot_be_written_is_refused_before_training() {
+fn unwritable_logs_are_rejected_before_training() {
     let dir = dir();
     dir.write("other.csv", "date,price\n2024-01-01,3\n");
     dir.write("file", "x");
@@ -328,7 +328,7 @@ fn what_cannot_be_written_is_refused_before_training() {
 }
 
 #[test]
-fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
+fn logs_of_different_runs_are_not_mixed() {
     let dir = dir();
     let run = |more: &[&str]| dir.run(&text(&[&["--checkpoint=ck", "--epochs", "2"], more].concat()));
     assert_eq!(run(&LOGS).code, 0);
@@ -356,7 +356,7 @@ fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
 }
 
 #[test]
-fn help_tells_of_every_log() {
+fn help_describes_every_log() {
     let dir = TestDir::new();
     for what in ["text", "classify"] {
         let help = dir.ok(&["train", what, "--help"]).stdout;
@@ -402,7 +402,7 @@ mod stopped {
     }
 
     #[test]
-    fn an_interrupted_run_leaves_whole_logs() {
+    fn an_interrupted_run_leaves_complete_logs() {
         let dir = dir();
         let (child, reader) = running(&dir);
         let output = interrupted(child, reader);
@@ -416,7 +416,7 @@ mod stopped {
     }
 
     #[test]
-    fn logs_that_vanish_cost_a_warning_and_not_the_run() {
+    fn deleted_logs_give_a_warning_and_do_not_stop_the_run() {
         let dir = dir();
         let (child, mut reader) = running(&dir);
         fs::remove_dir_all(dir.file("logs")).unwrap();
@@ -435,7 +435,7 @@ mod stopped {
 
     /// The file size limit is enough for the model, but not for the TensorBoard logs.
     #[test]
-    fn a_full_disk_costs_a_warning_and_not_the_run() {
+    fn a_full_disk_gives_a_warning_and_does_not_stop_the_run() {
         let dir = dir();
         dir.ok(&text(&["--out", "plain", "--epochs", "20"]));
         let limited = |options: &[&str]| {

@@ -35,14 +35,14 @@ fn follow(dir: &TestDir, arguments: &[&str], options: &[&str]) {
 }
 
 #[test]
-fn a_text_model_that_needs_too_much_is_refused_and_its_suggestions_fit() {
+fn a_too_large_language_model_is_rejected_with_suggestions_that_fit() {
     let dir = TestDir::new();
     let text = tiny(&["train", "text", "song.txt", "--units", "256", "--layers", "2", "--embedding", "64"]);
     follow(&dir, &text, &["--units", "--layers"]);
 }
 
 #[test]
-fn words_and_a_model_that_goes_on_are_told_what_fits_them() {
+fn word_models_and_continued_models_get_fitting_suggestions() {
     let dir = TestDir::new();
     let words: String = (0..12_000).map(|i| format!("w{} ", i % 4_000)).collect();
     dir.write("words.txt", words);
@@ -54,7 +54,7 @@ fn words_and_a_model_that_goes_on_are_told_what_fits_them() {
 }
 
 #[test]
-fn a_classifier_that_needs_too_much_is_refused_and_its_suggestions_fit() {
+fn a_too_large_classifier_is_rejected_with_suggestions_that_fit() {
     let dir = TestDir::new();
     let lines: String =
         (0..40).map(|i| format!("{}\t{}\n", ["a", "b"][i % 2], "xyz ".repeat(20 + i))).collect();
@@ -64,7 +64,7 @@ fn a_classifier_that_needs_too_much_is_refused_and_its_suggestions_fit() {
 }
 
 #[test]
-fn a_tagger_that_needs_too_much_is_refused_and_its_suggestions_fit() {
+fn a_too_large_tagger_is_rejected_with_suggestions_that_fit() {
     let dir = TestDir::new();
     dir.write(
         "tagged.txt",
@@ -75,7 +75,7 @@ fn a_tagger_that_needs_too_much_is_refused_and_its_suggestions_fit() {
 }
 
 #[test]
-fn a_limit_that_nothing_fits_says_so() {
+fn a_limit_that_is_too_small_is_reported() {
     let dir = TestDir::new();
     let nothing = "even the smallest settings tried would need 13";
     dir.refused(&tiny(&["train", "text", "song.txt", "--memory", "1M"]), &[nothing]);
@@ -83,7 +83,7 @@ fn a_limit_that_nothing_fits_says_so() {
 
 /// Its parameters alone need hundreds of gigabytes: allocating any of them would kill the process.
 #[test]
-fn a_giant_is_refused_before_it_is_made() {
+fn a_huge_model_is_rejected_before_allocating() {
     let dir = TestDir::new();
     let giant = [
         "train", "text", "song.txt", "--steps", "16", "--units", "16384", "--layers", "64", "--memory", "8G",
@@ -106,7 +106,7 @@ fn sizes_are_read_with_their_units() {
 }
 
 #[test]
-fn what_a_run_needs_is_said_at_its_start_and_by_info() {
+fn the_memory_of_a_run_is_shown_at_the_start_and_by_info() {
     let dir = TestDir::new();
     let total = |memory: &serde_json::Value| memory["total"].as_u64().unwrap();
     let start = dir.train("model.safetensors", &[]).event("start");

@@ -71,7 +71,7 @@ fn ids_of_any_integer_type_give_the_same_rows() {
 }
 
 #[test]
-fn lengths_and_masks_cut_sequences_off() {
+fn lengths_and_masks_shorten_sequences() {
     let dir = dir();
     let ids: Vec<u8> = vec![1, 2, 3, 4, 5, 6];
     let lengths = bytes_of(&[2_i64, 0], i64::to_le_bytes);
@@ -91,7 +91,7 @@ fn lengths_and_masks_cut_sequences_off() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn mismatches_are_rejected() {
     let dir = dir();
     let refused = |input: &str, contents: Vec<u8>, phrases: &[&str]| {
         dir.write(input, contents);
@@ -119,7 +119,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn names_and_places_are_checked_first() {
+fn names_and_paths_are_checked_first() {
     let dir = dir();
     dir.write("in.npy", npy("|u1", "(1, 1)", &[1]));
     dir.refused(&["predict", "m.safetensors", "in.csv", "out.npy"], &["in.csv", ".npy nor .safetensors"]);

@@ -21,7 +21,7 @@ fn runs(words: &[String]) -> impl Iterator<Item = &[String]> {
 }
 
 #[test]
-fn no_long_run_stands_twice_in_the_songbook() {
+fn the_songbook_has_no_long_repetition() {
     assert!(SONGBOOK.len() >= 80 * 1024 && SONGBOOK.is_ascii());
     let words = words(SONGBOOK);
     let distinct: HashSet<_> = runs(&words).collect();
@@ -30,7 +30,7 @@ fn no_long_run_stands_twice_in_the_songbook() {
 
 #[test]
 #[ignore = "a minute in a release build, half an hour in a debug build; CI runs it in release"]
-fn the_first_command_sings_in_the_songbook_s_words() {
+fn the_first_command_writes_words_of_the_songbook() {
     let dir = TestDir::new();
     let output = dir.ok(&["--json", "train", "text"]);
     let done = output.event("done");

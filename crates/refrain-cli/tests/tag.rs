@@ -50,7 +50,7 @@ fn train<'a>(options: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn evaluate_gives_the_figures_that_training_printed() {
+fn evaluate_prints_the_same_figures_as_training() {
     let dir = dir();
     let options = ["names.conll", "--epochs", "12", "--validation", "0.2", "--test-file", "names.conll"];
     let output = dir.ok(&train(&options));
@@ -82,7 +82,7 @@ fn evaluate_gives_the_figures_that_training_printed() {
 }
 
 #[test]
-fn both_forms_gzip_and_stdin_are_the_same_sentences() {
+fn both_formats_gzip_and_stdin_are_equivalent() {
     let dir = dir();
     let text = slashes();
     dir.write("names.txt", format!("\u{feff}{}", text.replace('\n', "\r\n")));
@@ -98,7 +98,7 @@ fn both_forms_gzip_and_stdin_are_the_same_sentences() {
 }
 
 #[test]
-fn words_are_labelled_as_they_come() {
+fn words_are_labelled_as_they_arrive() {
     let dir = dir();
     dir.ok(&train(&["names.conll", "--epochs", "20", "--threads", "1"]));
     let line = "Ada saw  Kurt in New Ada";
@@ -138,7 +138,7 @@ fn words_are_labelled_as_they_come() {
 }
 
 #[test]
-fn labels_that_mark_no_spans_have_no_span_f1() {
+fn labels_without_spans_have_no_span_f1() {
     let dir = TestDir::new();
     dir.write("long.txt", "the/short wheel/long goes/long by/short\n".repeat(40));
     let options = ["long.txt", "--epochs", "2", "--csv-log", "log.csv", "--max-length", "9"];
@@ -160,7 +160,7 @@ fn labels_that_mark_no_spans_have_no_span_f1() {
 }
 
 #[test]
-fn a_model_goes_on_with_other_sentences() {
+fn a_model_is_trained_further_on_other_sentences() {
     let dir = dir();
     dir.ok(&train(&["names.conll", "--epochs", "6", "--cell", "gru"]));
     let loss = |output: &common::CliOutput| output.events("epoch")[0]["loss"].as_f64().unwrap();
@@ -174,7 +174,7 @@ fn a_model_goes_on_with_other_sentences() {
 }
 
 #[test]
-fn wrong_input_is_refused_before_anything_is_done() {
+fn wrong_input_is_rejected_first() {
     let dir = dir();
     for (name, text, phrases) in [
         ("empty.txt", "", &["empty.txt: no labelled words found"][..]),
@@ -206,7 +206,7 @@ fn wrong_input_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn words_that_are_cut_and_models_that_are_not_used_are_said() {
+fn cut_words_and_unused_models_are_reported() {
     let dir = dir();
     let output = dir.ok(&train(&["names.conll", "--epochs", "1", "--max-length", "4"]));
     assert!(
@@ -231,7 +231,7 @@ fn words_that_are_cut_and_models_that_are_not_used_are_said() {
 }
 
 #[test]
-fn models_go_with_the_commands_of_their_task() {
+fn models_only_work_with_the_commands_of_their_task() {
     let dir = dir();
     dir.ok(&train(&["names.conll", "--epochs", "1"]));
     dir.train("text.safetensors", &[]);

@@ -53,7 +53,7 @@ fn every_cell_and_level_trains_writes_suggests_and_scores() {
 }
 
 #[test]
-fn evaluate_gives_the_loss_that_training_printed() {
+fn evaluate_prints_the_same_loss_as_training() {
     let dir = TestDir::new();
     for level in ["char", "word"] {
         let trained = dir.train("m.safetensors", &["--level", level, "--validation", "0.3", "--epochs", "3"]);
@@ -82,7 +82,7 @@ fn a_validation_file_is_scored_and_nothing_is_held_out() {
 }
 
 #[test]
-fn one_lane_scores_a_short_text_as_many_do() {
+fn one_lane_scores_a_short_text_like_many() {
     let dir = TestDir::new();
     dir.train("m.safetensors", &[]);
     let score = |more: &[&str]| {
@@ -93,7 +93,7 @@ fn one_lane_scores_a_short_text_as_many_do() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_byte() {
+fn the_number_of_threads_does_not_change_the_file() {
     let dir = TestDir::new();
     let mut files = Vec::new();
     for threads in ["1", "2", "3", "5"] {
@@ -140,7 +140,7 @@ fn json_lines_have_their_fields() {
 }
 
 #[test]
-fn the_best_epoch_is_what_is_kept() {
+fn the_best_epoch_is_kept() {
     let dir = TestDir::new();
     // The rate is so large that the loss goes up and down.
     let options = ["--epochs", "6", "--lr", "0.3", "--schedule", "constant", "--dropout", "0"];
@@ -153,7 +153,7 @@ fn the_best_epoch_is_what_is_kept() {
 }
 
 #[test]
-fn files_folders_and_stdin_are_one_text() {
+fn files_folders_and_stdin_are_joined() {
     let dir = TestDir::new();
     std::fs::create_dir(dir.file("songs")).unwrap();
     let (first, second) = SONG.split_at(SONG.find("The cat").unwrap());
@@ -192,7 +192,7 @@ fn a_text_from_a_pipe_that_is_too_large_for_memory_is_scored_too() {
 }
 
 #[test]
-fn a_model_goes_on_from_another() {
+fn a_model_is_trained_further_from_another() {
     let dir = TestDir::new();
     let first = dir.train("a.safetensors", &["--cell", "gru", "--epochs", "4", "--lr", "0.02"]);
     let more = &["--json", "train", "text", "song.txt", "--init", "a.safetensors", "--out", "b.safetensors"];
@@ -249,7 +249,7 @@ fn quiet_and_verbose() {
 }
 
 #[test]
-fn seeds_make_texts_differ_and_the_likeliest_does_not() {
+fn seeds_change_sampled_texts_but_not_greedy_ones() {
     let dir = TestDir::new();
     dir.train("m.safetensors", &["--epochs", "3"]);
     let write = |options: &[&str]| {
@@ -298,7 +298,7 @@ fn a_line_is_not_edited_without_a_terminal() {
 }
 
 #[test]
-fn what_the_model_never_saw_is_told() {
+fn unknown_words_are_reported() {
     let dir = TestDir::new();
     dir.train("m.safetensors", &[]);
     let output = dir.ok(&["generate", "m.safetensors", "--prompt", "Zürich", "--length", "5"]);
@@ -307,7 +307,7 @@ fn what_the_model_never_saw_is_told() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let dir = TestDir::new();
     dir.train("m.safetensors", &[]);
     let mut child = dir
@@ -404,7 +404,7 @@ fn a_recipe_by_name_trains_validates_and_tests() {
 }
 
 #[test]
-fn twenty_bytes_are_too_few_and_the_error_says_what_to_do() {
+fn a_text_that_is_too_short_is_an_error_with_advice() {
     let dir = TestDir::new();
     dir.write("short.txt", "Twenty bytes of text");
     for level in ["char", "word", "bpe"] {
@@ -414,7 +414,7 @@ fn twenty_bytes_are_too_few_and_the_error_says_what_to_do() {
 }
 
 #[test]
-fn a_word_being_typed_is_no_unknown_word() {
+fn a_word_being_typed_is_not_unknown() {
     let dir = TestDir::new();
     dir.train("m.safetensors", &["--level", "word"]);
     assert_eq!(dir.ok(&["suggest", "m.safetensors", "The whe"]).stderr, "");

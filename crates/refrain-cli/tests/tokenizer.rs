@@ -15,7 +15,7 @@ fn dir() -> (TestDir, LanguageModel, CliOutput) {
 }
 
 #[test]
-fn a_model_of_subwords_does_what_others_do() {
+fn a_subword_model_supports_all_commands() {
     let (dir, model, trained) = dir();
     let info = dir.ok(&["--json", "info", "bpe.safetensors"]).event("result");
     assert_eq!((&info["level"], &info["vocabulary"]), (&"bpe".into(), &model.codec().vocab_size().into()));
@@ -48,7 +48,7 @@ fn info_writes_the_tokenizer() {
 }
 
 #[test]
-fn a_tokenizer_is_not_written_where_it_must_not_be() {
+fn invalid_outputs_of_a_tokenizer_are_rejected() {
     let (dir, ..) = dir();
     dir.train("char.safetensors", &[]);
     let before = dir.read("bpe.safetensors");

@@ -163,7 +163,7 @@ fn texts_to_evaluate() {
 }
 
 #[test]
-fn places_that_cannot_be_written_are_found_before_training() {
+fn unwritable_paths_are_found_before_training() {
     let dir = TestDir::new();
     std::fs::create_dir(dir.file("folder")).unwrap();
     let before = dir.names();
@@ -181,7 +181,7 @@ fn places_that_cannot_be_written_are_found_before_training() {
 /// A model is renamed into place, which would replace a device if the user may write to /dev.
 #[test]
 #[cfg(unix)]
-fn what_is_not_an_ordinary_file_is_not_replaced() {
+fn special_files_are_not_replaced() {
     let dir = TestDir::new();
     assert!(std::process::Command::new("mkfifo").arg(dir.file("pipe")).status().unwrap().success());
     let before = dir.names();
@@ -191,7 +191,7 @@ fn what_is_not_an_ordinary_file_is_not_replaced() {
 }
 
 #[test]
-fn a_training_that_fails_leaves_the_old_model() {
+fn failed_training_keeps_the_old_model() {
     let dir = TestDir::new();
     dir.train("m.safetensors", &[]);
     let (before, names) = (dir.read("m.safetensors"), dir.names());
@@ -206,7 +206,7 @@ fn a_training_that_fails_leaves_the_old_model() {
 }
 
 #[test]
-fn a_disk_that_fails_at_the_end_is_told_and_the_model_saved_elsewhere() {
+fn a_write_error_at_the_end_saves_the_model_elsewhere() {
     let dir = TestDir::new();
     for folder in ["out", "fallback"] {
         std::fs::create_dir(dir.file(folder)).unwrap();

@@ -40,7 +40,7 @@ fn model() -> Model {
 }
 
 #[test]
-fn the_callback_sees_every_third_batch_as_a_flow_does() {
+fn the_callback_records_every_third_batch() {
     let mut handed = Vec::new();
     let mut callback = GradientFlow::new(3).each(|seen: &FlowRecord| handed.push(seen.clone()));
     let mut trained = model();
@@ -102,7 +102,7 @@ fn seen(checkpoints: Option<&mut At>, resume: Option<Checkpoint>) -> Vec<FlowRec
 }
 
 #[test]
-fn a_callback_that_goes_on_has_seen_the_same() {
+fn a_resumed_callback_has_the_same_records() {
     let whole = seen(None, None);
     for batch in [2, 3, 5] {
         let mut at = At(batch, None);
@@ -157,7 +157,7 @@ fn a_gru_learns_to_keep_its_gradient_and_a_plain_rnn_does_not() {
 
 /// A step of plain gradient descent moves the parameters by the learning rate times the clipped norm.
 #[test]
-fn the_norm_after_clipping_is_what_the_step_takes() {
+fn the_logged_norm_after_clipping_is_that_of_the_step() {
     const RATE: f64 = 0.01;
     for bound in [Some(0.5), Some(1e6), None] {
         let sgd = Sgd { learning_rate: RATE.into(), ..Sgd::default() };

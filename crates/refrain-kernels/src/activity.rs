@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_the_reference_s() {
+    fn sums_match_the_reference() {
         for (count, width, active, [before, _]) in batches() {
             let x = floats(1, count * width, 3.0);
             let rows = padded(&x, count, width);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn slopes_are_the_reference_s() {
+    fn derivatives_match_the_reference() {
         let (square, step) = (0.7f32, 0.4f32);
         for (count, width, active, [before, after]) in batches() {
             let [x, dy, old] = [1, 2, 3].map(|seed| floats(seed, count * width, 2.0));
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "neighbour 2 of row 1 is out of range: there are 2 rows")]
-    fn a_neighbour_beyond_the_rows_is_refused() {
+    fn a_neighbour_beyond_the_rows_is_rejected() {
         let (x, mut y) = (padded(&[], 2, 1), padded(&[], 2, 1));
         let engine = Engine::new(crate::Isa::portable(), 1);
         let (x, y) = (Rows::new(&x, 2, 1), RowsMut::new(&mut y, 2, 1));

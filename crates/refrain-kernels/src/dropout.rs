@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_are_the_words_of_the_key() {
+    fn masks_follow_the_random_words_of_the_key() {
         for (count, width) in sizes() {
             let base = bases(count, width);
             let (x, before) = (floats(1, count * width, 2.0), floats(2, count * width, 2.0));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_buffers_have_the_words_from_the_first_on() {
+    fn flat_buffers_use_the_words_in_order() {
         for len in WIDTHS.into_iter().chain([BLOCK - 1, BLOCK, BLOCK + 1, 80 * BLOCK + 7]) {
             let (x, before) = (floats(1, len, 2.0), floats(2, len, 2.0));
             for add in [false, true] {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_dropped_elements_is_the_rate() {
+    fn the_fraction_of_dropped_elements_is_the_rate() {
         const ROWS: usize = 64;
         const WIDTH: usize = 1024;
         let base: Vec<u64> = (0..ROWS as u64).map(|r| r * WIDTH as u64).collect();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_zero_whatever_it_was() {
+    fn dropped_elements_are_zero_even_if_not_finite() {
         let mut x = padded(&[f32::NAN; 64], 1, 64);
         let mut y = padded(&[1.0; 64], 1, 64);
         let engine = Engine::new(crate::Isa::detect(), 1);
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "dropout rate 1:")]
-    fn a_rate_of_one_is_refused() {
+    fn a_rate_of_one_is_rejected() {
         let engine = Engine::new(crate::Isa::portable(), 1);
         mask(&engine, KEY, 1.0, &[], RowsMut::new(&mut [], 0, 1));
     }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_scaled_by_what_their_id_has() {
+    fn rows_are_scaled_by_the_factor_of_their_id() {
         let mut factors = floats(4, VOCABULARY, 2.0);
         (factors[0], factors[3]) = (0.0, 0.0);
         for (count, width) in sizes() {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "id 2 in row 1: expected below 2")]
-    fn an_unknown_id_is_refused() {
+    fn an_unknown_id_is_rejected() {
         let d = padded(&[1.0; 6], 2, 3);
         scatter_add(&Engine::new(Isa::portable(), 1), &[1, 2], Rows::new(&d, 2, 3), &mut [0.0; 6]);
     }

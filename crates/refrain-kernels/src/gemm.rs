@@ -608,7 +608,7 @@ mod tests {
     use crate::Isa;
 
     #[test]
-    fn panels_of_gates_are_no_plain_columns() {
+    fn gate_panels_differ_from_plain_columns() {
         let engine = Engine::new(Isa::portable(), 1);
         for gates in 2..=4 {
             let mut w = Packed::new(PanelShape::gates(gates, 1), 1);
@@ -624,7 +624,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "rows of 16 floats")]
-    fn rows_that_overflow_do_not_fit() {
+    fn rows_whose_size_overflows_do_not_fit() {
         RowsMut::new(&mut [], 1 << 60, 16);
     }
 

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn forward_is_the_references() {
+    fn forward_matches_the_reference() {
         for case in cases() {
             let Case { count, width, .. } = case;
             let x = padded(&case.x, count, width);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_the_references() {
+    fn gradients_match_the_reference() {
         for case in cases() {
             let Case { count, width, .. } = case;
             let (x, dy) = (padded(&case.x, count, width), padded(&case.dy, count, width));

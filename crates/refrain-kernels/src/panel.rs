@@ -236,7 +236,7 @@ mod tests {
     use crate::Isa;
 
     #[test]
-    fn pack_and_unpack_are_inverse_for_every_shape() {
+    fn unpack_inverts_pack_for_every_shape() {
         let engine = Engine::new(Isa::portable(), 2);
         for gates in 1..=4 {
             for units in [1, 2, 15, 16, 17, 63, 64, 65, 130] {

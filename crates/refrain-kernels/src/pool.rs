@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_from_inside_a_job_does_all_parts_itself() {
+    fn a_nested_call_runs_all_parts_itself() {
         let pool = Pool::new(3);
         let count = AtomicUsize::new(0);
         pool.run(3, &|_| {
@@ -399,7 +399,7 @@ mod tests {
 
     /// After each barrier, every part sees what all others wrote before it.
     #[test]
-    fn parts_meet() {
+    fn every_part_sees_the_writes_before_a_barrier() {
         for threads in [2, 3, 5, 8] {
             let pool = Pool::new(threads);
             for parts in 1..=threads {

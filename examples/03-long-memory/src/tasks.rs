@@ -248,7 +248,7 @@ mod tests {
     const SAMPLES: usize = 40_000;
 
     #[test]
-    fn without_memory_adding_costs_a_sixth() {
+    fn a_memoryless_model_has_an_adding_loss_of_one_sixth() {
         assert!((adding(100).memoryless() - 0.1667).abs() < 1e-4);
         let sums = batch(adding(4), SAMPLES, Purpose::Test, 1, 0).targets.remove(0).values;
         let cost =
@@ -291,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_copy_costs_the_papers_baseline() {
+    fn a_memoryless_model_has_the_published_copy_loss() {
         // Computed by hand: 20.794 nats over 120 and over 50 steps.
         assert!((copy(100).memoryless() - 0.173_286).abs() < 1e-6);
         assert!((copy(30).memoryless() - 0.415_888).abs() < 1e-6);
     }
 
     #[test]
-    fn training_never_repeats_and_the_test_set_never_changes() {
+    fn training_data_never_repeats_and_the_test_set_never_changes() {
         let sums = |purpose, seed, i| batch(adding(50), 8, purpose, seed, i).targets.remove(0).values;
         let (train, test) = (Purpose::Training, Purpose::Test);
         assert_eq!(sums(train, 1, 0), sums(train, 1, 0));

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_knows_when_the_task_was_solved() {
+    fn a_curve_has_the_step_at_which_the_task_was_solved() {
         let task = Task { kind: TaskKind::Adding, length: 100 };
         let points = vec![(50, 0.2), (100, 0.01), (150, 0.009), (200, 0.02)];
         let mut curve = Curve { cell: CellKind::Gru, points, seconds: 0.0 };

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_the_recipe_is_the_library_s() {
+    fn without_options_the_recipe_is_the_library_default() {
         assert_eq!(parse(&["poem.txt"]).recipe(), TextRecipe::default());
         assert_eq!(parse(&[]).recipe(), songbook_recipe());
         for named in [NamedRecipe::ZarembaSmall, NamedRecipe::ZarembaMedium, NamedRecipe::Awd] {
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_the_shape_are_all_refused_with_init() {
+    fn all_options_of_the_shape_conflict_with_init() {
         let ids = |command: clap::Command| -> Vec<String> {
             command.get_arguments().map(|a| a.get_id().to_string()).collect()
         };

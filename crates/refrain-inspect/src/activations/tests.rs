@@ -35,7 +35,7 @@ fn stack() -> Model {
 }
 
 #[test]
-fn rows_are_what_the_layers_did() {
+fn rows_are_the_values_of_the_layers() {
     let mut model = stack();
     let sample = sample(batch(T));
     let show = ShowOptions { lane: 1, first: Some(4), steps: 9, units: 3, layers: 2 };
@@ -80,7 +80,7 @@ fn rows_are_what_the_layers_did() {
 
 /// A long sequence in parts gives the same as the whole sequence.
 #[test]
-fn parts_change_nothing() {
+fn splitting_a_sequence_changes_nothing() {
     let mut model = stack();
     let whole = batch(100);
     let (mut passes, mut hidden) = (0, vec![0.0; N * 100]);
@@ -101,7 +101,7 @@ fn parts_change_nothing() {
 }
 
 #[test]
-fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
+fn backward_layers_and_masked_steps_are_aligned_with_the_input() {
     let mut model = Sequential::new()
         .input(InputSpec::features(2))
         .add(Bidirectional::new(Lstm::new(3).return_sequences(true)))
@@ -151,7 +151,7 @@ fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_said() {
+fn invalid_requests_are_errors() {
     let mut model = stack();
     let mut refused = |sample: &Sample, show: ShowOptions, phrase: &str| {
         let error = Activations::of(&mut model, sample, &show).unwrap_err().to_string();

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_it_costs_a_sixth() {
+    fn a_memoryless_model_has_a_loss_of_one_sixth() {
         let sums = adding(4, 20_000, 1, Purpose::Test).targets.remove(0).values;
         let cost = |said: f64| sums.iter().map(|&y| (f64::from(y) - said).powi(2)).sum::<f64>() / 20_000.0;
         assert!((cost(1.0) - MEMORYLESS).abs() < CHANCE, "{}", cost(1.0));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn training_never_repeats_and_the_test_never_changes() {
+    fn training_data_never_repeats_and_test_data_never_changes() {
         let sums = |seed, purpose| adding(50, 8, seed, purpose).targets.remove(0).values;
         assert_eq!(sums(1, Purpose::Training(3)), sums(1, Purpose::Training(3)));
         assert_ne!(sums(1, Purpose::Training(3)), sums(1, Purpose::Training(4)));

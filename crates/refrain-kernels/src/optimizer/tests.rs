@@ -61,7 +61,7 @@ fn check<const N: usize>(
 }
 
 #[test]
-fn sgd_is_the_references() {
+fn sgd_matches_the_reference() {
     check(
         "sgd",
         0.0,
@@ -81,7 +81,7 @@ fn sgd_is_the_references() {
 }
 
 #[test]
-fn rmsprop_is_the_references() {
+fn rmsprop_matches_the_reference() {
     let ours = RmsProp { momentum: 0.8, ..Default::default() };
     let twin = |lr| reference::RmsProp { learning_rate: lr, momentum: 0.8, ..reference::RmsProp::default() };
     check(
@@ -111,7 +111,7 @@ fn rmsprop_is_the_references() {
 }
 
 #[test]
-fn adagrad_and_adadelta_are_the_references() {
+fn adagrad_and_adadelta_match_the_reference() {
     check(
         "adagrad",
         reference::Adagrad::INITIAL_ACCUMULATOR as f32,
@@ -129,7 +129,7 @@ fn adagrad_and_adadelta_are_the_references() {
 }
 
 #[test]
-fn the_adam_family_is_the_references() {
+fn the_adam_family_matches_the_reference() {
     let twin = |lr| reference::Adam { learning_rate: lr, ..Default::default() };
     check(
         "adam",
@@ -162,7 +162,7 @@ fn the_adam_family_is_the_references() {
 }
 
 #[test]
-fn averages_are_the_references() {
+fn averages_match_the_reference() {
     for len in lengths() {
         let join = |e: Option<&Engine>| {
             let mut a = floats(1, len, 1.0);
@@ -198,7 +198,7 @@ fn nan_in_a_gradient_reaches_the_parameter_through_clipping() {
 
 #[test]
 #[should_panic(expected = "parameters and slots")]
-fn a_short_slot_is_refused() {
+fn a_short_slot_is_rejected() {
     let engine = Engine::new(Isa::portable(), 1);
     adagrad(&engine, Adagrad::default(), StepScale::rate(0.1), &mut [0.0; 2], &[0.0; 2], &mut [0.0]);
 }

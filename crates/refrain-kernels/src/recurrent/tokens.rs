@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "id 2 in row 1: expected below 2")]
-    fn an_id_beyond_the_table_is_refused() {
+    fn an_id_beyond_the_table_is_rejected() {
         let engine = Engine::new(Isa::portable(), 1);
         gather_gates(&engine, &[0.0; 2 * GATE_ROW], 2, &[0, 2], &mut [0.0; 2 * GATE_ROW]);
     }

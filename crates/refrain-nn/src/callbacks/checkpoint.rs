@@ -123,7 +123,7 @@ mod tests {
 
     /// The expected epochs are the ones that Keras 3.15.1 saved with these values.
     #[test]
-    fn saves_the_epochs_that_keras_saves() {
+    fn saves_the_same_epochs_as_keras() {
         let values = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];
         let best = ModelCheckpoint { save_best_only: true, ..ModelCheckpoint::new("x") };
         for (mut checkpoint, expected) in [

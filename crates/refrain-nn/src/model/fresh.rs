@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_as_a_model_of_that_seed() {
+    fn reinitialising_equals_a_model_of_that_seed() {
         let mut trained = model(3);
         let zeros = vec![0.0; trained.weights().len()];
         trained.set_weights_flat(&zeros).unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_named() {
+    fn the_output_activation_is_that_of_the_last_layer() {
         assert_eq!(model(1).output_activation(0), Some(Activation::Softmax));
         let end = |last: Dense| {
             let model = Sequential::new().add(Embedding::new(9, 3)).add(Lstm::new(5)).add(last);

@@ -17,7 +17,7 @@ fn rects(svg: &str) -> Vec<(f64, f64, f64, f64)> {
 }
 
 #[test]
-fn blocks_stand_on_the_grid_to_the_right_and_up() {
+fn blocks_are_placed_on_the_grid_right_and_up() {
     let drawing = Drawing::new("d")
         .block("a", block(Role::Dense, 0.0, 0.0))
         .block("b", block(Role::Dense, 1.0, 0.0))
@@ -74,7 +74,7 @@ fn arrows_between_the_same_blocks_run_side_by_side() {
 }
 
 #[test]
-fn labels_stand_on_the_outer_sides_of_arrows() {
+fn labels_are_on_the_outer_sides_of_arrows() {
     let of = |x: f64, y: f64| {
         let drawing =
             Drawing::new("d").block("a", block(Role::Dense, 0.0, 0.0)).block("b", block(Role::Dense, x, y));
@@ -128,7 +128,7 @@ fn roles_differ_in_shape_and_colour() {
 }
 
 #[test]
-fn drawings_that_cannot_be_drawn_are_errors() {
+fn invalid_drawings_are_errors() {
     let message = |drawing: Drawing| drawing.draw().unwrap_err().to_string();
     let one = || Drawing::new("d").block("a", block(Role::Other, 0.0, 0.0));
     assert_eq!(message(Drawing::new("d")), "the picture \"d\" has no block; add at least one");

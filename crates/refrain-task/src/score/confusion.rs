@@ -206,7 +206,7 @@ mod tests {
     ///     d  0  0  0  0     neither true nor predicted: not in the mean
     /// ```
     #[test]
-    fn scores_worked_by_hand() {
+    fn scores_match_a_manual_calculation() {
         let confusion =
             counted(&["a", "b", "c", "d"], &[(0, 0, 5), (0, 1, 2), (1, 0, 1), (1, 1, 3), (2, 0, 1)]);
         assert_eq!(
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_is_given_but_had_by_no_text_counts_with_0() {
+    fn a_predicted_label_that_no_text_has_counts_as_0() {
         let confusion = counted(&["a", "b"], &[(0, 0, 3), (0, 1, 1)]);
         close(confusion.macro_f1(), (6.0 / 7.0) / 2.0);
         close(confusion.classes()[1].recall, 0.0);
     }
 
     #[test]
-    fn nothing_counted_is_0_everywhere() {
+    fn an_empty_confusion_has_scores_of_0() {
         let confusion = counted(&["a", "b"], &[]);
         assert_eq!((confusion.accuracy(), confusion.macro_f1(), confusion.total()), (0.0, 0.0, 0));
     }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_checkpoint_keeps_comes_back_and_what_it_cannot_hold_is_refused() {
+    fn a_confusion_survives_a_checkpoint_and_invalid_ones_are_rejected() {
         let confusion = counted(&["a", "b"], &[(0, 1, 2), (1, 1, 1)]);
         let json = serde_json::to_value(&confusion).unwrap();
         assert_eq!(json, serde_json::json!({ "labels": ["a", "b"], "counts": [[1, 2], [3, 1]] }));

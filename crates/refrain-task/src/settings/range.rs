@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borders_belong_to_a_range_or_not() {
+    fn ranges_include_the_documented_bounds() {
         let contained =
             |range: Range| [-1.0, 0.0, 1e-300, 1.0, 2.0, f64::INFINITY, f64::NAN].map(|x| range.contains(x));
         let [no, yes] = [false, true];

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_label_gives_its_share_and_the_seed_decides_which() {
+    fn each_label_is_split_by_its_fraction_and_the_seed() {
         let all: Vec<_> = (0..300)
             .map(|i| LabelledText { label: ["a", "b", "b"][i % 3].to_owned(), text: format!("text {i}") })
             .collect();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_sorted_and_rare_ones_refused() {
+    fn labels_are_sorted_and_rare_ones_are_rejected() {
         let two = texts(&[("b", "x"), ("a", "x"), ("b", "y"), ("a", "y")]);
         assert_eq!(labels_of(&two).unwrap(), ["a", "b"]);
         let error = |pairs| labels_of(&texts(pairs)).unwrap_err().to_string();

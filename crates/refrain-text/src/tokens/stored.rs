@@ -240,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_range_comes_back_from_memory_and_file_at_every_width(
+        fn any_range_round_trips_in_memory_and_in_files(
             len in 1_usize..6000, top in prop::sample::select(vec![1_usize, 255, 256, 257, 65_536, 65_537, 1 << 32]),
             pieces in 1_usize..5000, cuts: (prop::sample::Index, prop::sample::Index),
         ) {
@@ -261,12 +261,12 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "below the vocabulary's size")]
-    fn a_token_outside_the_vocabulary_is_not_cut_to_fit() {
+    fn a_token_outside_the_vocabulary_is_not_truncated() {
         let _ = stored(&[256], 256, 99, 1);
     }
 
     #[test]
-    fn a_file_that_is_cut_is_an_error() {
+    fn a_truncated_file_is_an_error() {
         let kept = stored(&[5; 9000], 300, 0, 4000).expect("there is room");
         let Storage::File { file, .. } = &kept.storage else { panic!("not in a file") };
         file.set_len(17_000).expect("it is our file");
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_room_is_named_with_the_bytes() {
+    fn a_full_folder_is_named_with_the_required_bytes() {
         let store = Store { folder: Path::new("/no/such/folder"), memory: 10 };
         let mut writer = TokenWriter::new(store, 70_000);
         writer.push(&[1, 2]).expect("these are in memory");

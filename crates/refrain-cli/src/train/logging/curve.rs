@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_long_the_run_it_keeps_its_course_in_bounded_memory() {
+    fn a_curve_takes_bounded_memory_however_long_the_run() {
         for batches in [0, 1, MAX_POINTS - 1, MAX_POINTS, 5 * MAX_POINTS + 3, 1_000_000] {
             let mut curve = Curve::default();
             for batch in 1..=batches {

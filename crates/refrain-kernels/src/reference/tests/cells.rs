@@ -182,7 +182,7 @@ impl Case<f64> {
 }
 
 #[test]
-fn outputs_are_keras_s() {
+fn outputs_match_keras() {
     let expected = [
         (golden::RNN, golden::RNN_MASKED),
         (golden::LSTM, golden::LSTM_MASKED),
@@ -211,7 +211,7 @@ fn gradients_with_and_without_bias_and_masks() {
 /// The gradient of the state at a step equals that of the initial state of a run over the later steps, plus the
 /// gradient of the step's own output.
 #[test]
-fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
+fn gradients_of_each_step_equal_those_of_the_initial_state_of_the_remaining_steps() {
     for kind in KINDS {
         for mask_groups in [0, kind.gates()] {
             let case = Case { mask_groups, ..Case::<f64>::new(kind) };
@@ -261,7 +261,7 @@ fn gradients_with_each_activation() {
 }
 
 #[test]
-fn what_is_absent_is_neutral() {
+fn missing_inputs_are_neutral() {
     for kind in KINDS {
         let plain = Case::<f64>::new(kind);
         let gates = kind.gates();
@@ -330,7 +330,7 @@ fn a_sequence_ends_at_its_last_step() {
 }
 
 #[test]
-fn packed_is_what_it_says() {
+fn packed_shape_has_the_documented_rows() {
     assert_eq!(PACKED.rows(), ROWS);
     assert_eq!(PACKED.offsets(), [0, 3, 5, 7]);
     assert_eq!(PACKED.lengths(), LENGTHS);

@@ -356,7 +356,7 @@ fn every_combination_of_options() {
 }
 
 #[test]
-fn masked_steps_are_not_there() {
+fn masked_steps_have_no_effect() {
     for engine in engines() {
         for (go_backwards, return_sequences) in [(false, true), (true, false), (true, true)] {
             let options = Options {

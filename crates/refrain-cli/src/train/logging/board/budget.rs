@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_below_a_hundredth() {
+    fn it_stays_below_one_percent() {
         let mut budget = Budget::new();
         let (mut spent, mut looks) = (0, 0);
         for ms in 0..100_000 {

@@ -293,13 +293,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_cannot_end_its_own_fence() {
+    fn a_sample_cannot_close_its_code_block() {
         assert_eq!(fenced("a\nb"), "```\na\nb\n```");
         assert_eq!(fenced("``` and ````"), "`````\n``` and ````\n`````");
     }
 
     #[test]
-    fn settings_keep_their_kinds_and_their_digits() {
+    fn settings_keep_their_types_and_digits() {
         let recipe = serde_json::json!({ "a": 0.2_f32, "b": true, "c": "lstm", "d": null, "e": [1, 2], "training": { "f": 3 } });
         let expected: [(&str, HParam); 5] = [
             ("a", 0.2.into()),

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_come_at_ends_of_epochs_and_no_closer_than_they_may() {
+    fn probes_come_at_ends_of_epochs_and_not_too_often() {
         let mut probe = ModelProbe::new(5);
         let mut looks = Vec::new();
         for batch in 1..=200_u64 {
