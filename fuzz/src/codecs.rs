@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 /// Maximum characters of a text to encode: encoding is linear, and long texts only slow fuzzing down.
 const LONG: usize = 4096;
 /// Maximum columns of a matrix. The number of rows, and so the memory, is up to the caller.
-const MOST_COLUMNS: usize = 1 << 12;
+const MAX_COLUMNS: usize = 1 << 12;
 
 /// Asserts what holds for any vocabulary: it survives a round trip through its JSON; its ids are below its size, and
 /// each can be shown; decoding ids one by one gives the same text as decoding them at once. Character vocabularies
@@ -141,7 +141,7 @@ fn check_sequences(tokenizer: &Tokenizer, text: &str) {
     }
     assert_eq!(tokenizer.sequences_to_texts(&sequences).len(), 3);
     let columns = config.num_words.filter(|&n| n > 0).unwrap_or(tokenizer.vocab_size());
-    if columns <= MOST_COLUMNS {
+    if columns <= MAX_COLUMNS {
         for mode in [MatrixMode::Binary, MatrixMode::Count, MatrixMode::Freq, MatrixMode::TfIdf] {
             let Ok(matrix) = tokenizer.sequences_to_matrix(&sequences, mode) else { continue };
             assert_eq!(matrix.nrows(), 3);

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 /// Maximum parameters of the models built here: enough for every kind of layer, few enough for thousands of models
 /// per second.
-const MOST_PARAMETERS: usize = 1 << 16;
+const MAX_PARAMETERS: usize = 1 << 16;
 /// The text that an opened model reads.
 const TEXT: &str = "a row, a boat\nÄ 🛶 \u{1F}";
 
@@ -104,7 +104,7 @@ pub fn architecture(bytes: &[u8]) {
     let Ok(architecture) = serde_json::from_value::<Architecture>(config) else { return };
     // An architecture that is rejected here, or has more parameters than allowed, is also rejected as a file without
     // tensors, or has no parameters at all.
-    let parameters = architecture.parameters(MOST_PARAMETERS).unwrap_or_default();
+    let parameters = architecture.parameters(MAX_PARAMETERS).unwrap_or_default();
     model_file(&around(&text, task.as_ref(), &parameters));
 }
 

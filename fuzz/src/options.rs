@@ -15,7 +15,7 @@ mod values;
 /// Asserts that every parser returns a number within its stated range, ascending numbers, or an error.
 pub fn option_values(bytes: &[u8]) {
     let text = &json::text(bytes, 1024)[..];
-    for range in [Range::COUNT, Range::NOT_NEGATIVE, Range::POSITIVE, Range::SHARE, Range::FACTOR] {
+    for range in [Range::COUNT, Range::NOT_NEGATIVE, Range::POSITIVE, Range::FRACTION, Range::FACTOR] {
         within(values::number_in(range)(text), |&x| range.contains(x) && x.is_finite());
     }
     within(values::part(text), |&x| x > 0.0 && x < 1.0);

@@ -9,10 +9,10 @@ use refrain::{Activation, Classifier, Codec, Compile, LanguageModel, Model, Sequ
 use serde_json::Value;
 
 /// Maximum vocabulary entries, and labels, for which a network is built.
-const MOST_ENTRIES: usize = 1 << 12;
+const MAX_ENTRIES: usize = 1 << 12;
 
 fn network(vocabulary: usize, outputs: usize, sequences: bool) -> Option<Model> {
-    if vocabulary > MOST_ENTRIES || !(1..=MOST_ENTRIES).contains(&outputs) {
+    if vocabulary > MAX_ENTRIES || !(1..=MAX_ENTRIES).contains(&outputs) {
         return None;
     }
     let model = Sequential::new()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Maximum time to read an untrusted file. It is far more than any stored file takes, and catches what is not linear.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Maximum total size of the stored files, which are part of every clone.
-const MOST_KEPT: u64 = 300_000;
+const MAX_STORED_BYTES: u64 = 300_000;
 
 fn here(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
@@ -51,11 +51,11 @@ fn every_target_has_a_program_and_files() {
         assert!(kept(name).len() >= 3, "{name} has fewer than 3 stored files");
     }
     let size: u64 = names.iter().flat_map(|name| kept(name)).map(|(_, bytes)| bytes.len() as u64).sum();
-    assert!(size <= MOST_KEPT, "stored files have {size} bytes; expected at most {MOST_KEPT}");
+    assert!(size <= MAX_STORED_BYTES, "stored files have {size} bytes; expected at most {MAX_STORED_BYTES}");
 }
 
 #[test]
-fn kept_files_hold() {
+fn stored_files_are_handled() {
     for (name, target) in TARGETS {
         for (path, bytes) in kept(name) {
             let start = Instant::now();
@@ -69,7 +69,7 @@ fn kept_files_hold() {
 
 /// Cuts each file, and changes a byte, at several places: what libFuzzer would try first.
 #[test]
-fn kept_files_hold_with_a_byte_changed_or_cut_off() {
+fn stored_files_are_handled_with_a_byte_changed_or_cut_off() {
     const PLACES: usize = 24;
     for (name, target) in TARGETS {
         target(&[]);

@@ -1,6 +1,6 @@
 //! The jobs of a run, in groups that share a table.
 
-use crate::picture::Sketch;
+use crate::picture::ChartSpec;
 use bench_protocol::{Cell, Job, Layer, Optimizer, Stream, Train, Work, mix};
 
 /// Sequences and steps in a batch of the layer jobs and the character model.
@@ -21,25 +21,25 @@ const NEAR: f64 = 0.1;
 /// Jobs whose results share a table.
 pub(crate) struct Group {
     pub(crate) title: String,
-    pub(crate) jobs: Vec<Timed>,
+    pub(crate) jobs: Vec<TimedJob>,
     /// Whether to show the memory of each job too.
     pub(crate) memory: bool,
     /// Compares Refrain with itself on these numbers of threads, without rivals. If empty, compares it with the
     /// selected rivals.
-    pub(crate) fewer: Vec<usize>,
+    pub(crate) thread_counts: Vec<usize>,
     /// How to draw its results.
-    pub(crate) sketch: Option<Sketch>,
+    pub(crate) chart: Option<ChartSpec>,
 }
 
 impl Group {
     /// Creates a group whose results are a plain table.
-    pub(crate) fn new(title: String, jobs: Vec<Timed>) -> Self {
-        Self { title, jobs, memory: false, fewer: Vec::new(), sketch: None }
+    pub(crate) fn new(title: String, jobs: Vec<TimedJob>) -> Self {
+        Self { title, jobs, memory: false, thread_counts: Vec::new(), chart: None }
     }
 }
 
 /// A job and how to show its time.
-pub(crate) struct Timed {
+pub(crate) struct TimedJob {
     pub(crate) name: String,
     pub(crate) job: Job,
     pub(crate) unit: Unit,
@@ -48,7 +48,7 @@ pub(crate) struct Timed {
     /// Whether a quick run includes it.
     pub(crate) quick: bool,
     /// Whether Refrain also runs it on fewer threads, if the run asks for that.
-    pub(crate) fewer: bool,
+    pub(crate) on_fewer_threads: bool,
 }
 
 /// The form in which a time is shown.
@@ -103,25 +103,25 @@ pub(crate) fn groups(threads: usize) -> Vec<Group> {
     ]
 }
 
-pub(crate) fn layer(name: String, cell: Cell, units: usize, lengths: Vec<usize>, threads: usize) -> Timed {
+pub(crate) fn layer(name: String, cell: Cell, units: usize, lengths: Vec<usize>, threads: usize) -> TimedJob {
     let work = Work::Layer(Layer { cell, units, lengths });
     let job = Job { threads, work };
-    Timed { name, job, unit: Unit::Whole, tolerance: SAME, quick: units <= 128, fewer: true }
+    TimedJob { name, job, unit: Unit::Whole, tolerance: SAME, quick: units <= 128, on_fewer_threads: true }
 }
 
-fn stream(units: usize, chunk: usize) -> Timed {
+fn stream(units: usize, chunk: usize) -> TimedJob {
     let work = Work::Stream(Stream { units, steps: STREAM_STEPS, chunk });
-    Timed {
+    TimedJob {
         name: format!("stream/lstm/{units}/T{chunk}"),
         job: Job { threads: 1, work },
         unit: Unit::Step(STREAM_STEPS),
         tolerance: SAME,
         quick: units <= 128,
-        fewer: false,
+        on_fewer_threads: false,
     }
 }
 
-fn character(cell: Cell, units: usize, threads: usize) -> Timed {
+fn character(cell: Cell, units: usize, threads: usize) -> TimedJob {
     let work = Train {
         cell,
         units,
@@ -140,7 +140,7 @@ fn character(cell: Cell, units: usize, threads: usize) -> Timed {
 }
 
 /// The medium model of Zaremba et al. 2014, without its dropout.
-fn word(threads: usize) -> Timed {
+fn word(threads: usize) -> TimedJob {
     let work = Train {
         cell: Cell::Lstm,
         units: 650,
@@ -158,13 +158,13 @@ fn word(threads: usize) -> Timed {
     train("word".into(), work, threads, false)
 }
 
-pub(crate) fn train(name: String, work: Train, threads: usize, quick: bool) -> Timed {
+pub(crate) fn train(name: String, work: Train, threads: usize, quick: bool) -> TimedJob {
     let unit = Unit::Tokens(work.rows());
     let job = Job { threads, work: Work::Train(work) };
-    Timed { name, job, unit, tolerance: NEAR, quick, fewer: false }
+    TimedJob { name, job, unit, tolerance: NEAR, quick, on_fewer_threads: false }
 }
 
-fn tutorial(threads: usize) -> Vec<Timed> {
+fn tutorial(threads: usize) -> Vec<TimedJob> {
     let model = Train {
         cell: Cell::Lstm,
         units: 50,
@@ -179,13 +179,13 @@ fn tutorial(threads: usize) -> Vec<Timed> {
         clip: None,
         epochs: None,
     };
-    let job = |name: &str, work, quick| Timed {
+    let job = |name: &str, work, quick| TimedJob {
         name: format!("tutorial/{name}"),
         job: Job { threads, work },
         unit: Unit::Whole,
         tolerance: NEAR,
         quick,
-        fewer: false,
+        on_fewer_threads: false,
     };
     vec![
         job("step", Work::Train(model.clone()), true),
@@ -195,7 +195,7 @@ fn tutorial(threads: usize) -> Vec<Timed> {
 }
 
 /// Lengths spread evenly over 1 to 256, and the same number of real steps in sequences of equal length.
-fn ragged(threads: usize) -> Vec<Timed> {
+fn ragged(threads: usize) -> Vec<TimedJob> {
     let mut lengths: Vec<_> = (0..SEQUENCES).map(|n| 1 + mix(n) as usize % LONGEST).collect();
     let spare = lengths.iter().sum::<usize>() % SEQUENCES;
     if let Some(longest) = lengths.iter_mut().max() {
@@ -203,7 +203,7 @@ fn ragged(threads: usize) -> Vec<Timed> {
     }
     let rows = lengths.iter().sum::<usize>();
     [("uniform", lengths), ("equal", vec![rows / SEQUENCES; SEQUENCES])]
-        .map(|(name, lengths)| Timed {
+        .map(|(name, lengths)| TimedJob {
             unit: Unit::Step(rows),
             quick: true,
             ..layer(format!("ragged/{name}"), Cell::Lstm, 256, lengths, threads)
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn ragged_batches_have_the_same_real_steps() {
-        let rows = |timed: &Timed| match &timed.job.work {
+        let rows = |timed: &TimedJob| match &timed.job.work {
             Work::Layer(layer) => (layer.rows(), layer.lengths.len(), layer.lengths.iter().all(|&l| l > 0)),
             _ => unreachable!("ragged jobs are layers"),
         };
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn names_are_unique() {
         let mut names: Vec<_> = groups(2).into_iter().flat_map(|g| g.jobs).map(|j| j.name).collect();
         let count = names.len();
         names.sort();

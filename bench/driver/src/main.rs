@@ -9,7 +9,7 @@ mod scaling;
 
 use bench_protocol::Result;
 use clap::Parser;
-use jobs::{Group, Timed};
+use jobs::{Group, TimedJob};
 use measure::{Pace, Stopwatch};
 use picture::Measured;
 use report::{Outcome, Row};
@@ -93,8 +93,9 @@ fn run(options: &Options) -> Result<Vec<String>> {
     };
     let mut known: HashMap<String, Vec<Outcome>> = HashMap::new();
     let mut drawn = Vec::new();
-    for Group { title, jobs, memory, fewer, sketch } in groups {
-        let contenders = if fewer.is_empty() { asked.clone() } else { on_threads(&asked[0], &fewer) };
+    for Group { title, jobs, memory, thread_counts, chart } in groups {
+        let contenders =
+            if thread_counts.is_empty() { asked.clone() } else { on_threads(&asked[0], &thread_counts) };
         let mut stopwatch = Stopwatch::new(&contenders, pace);
         let mut rows = Vec::new();
         for timed in jobs.into_iter().filter(|job| wanted(options, job)) {
@@ -111,9 +112,9 @@ fn run(options: &Options) -> Result<Vec<String>> {
         if !rows.is_empty() {
             println!("{}", record.table(&title, &contenders, &rows, memory));
         }
-        if let Some(sketch) = sketch {
+        if let Some(chart) = chart {
             drop(stopwatch);
-            drawn.push(Measured { sketch, contenders, rows });
+            drawn.push(Measured { chart, contenders, rows });
         }
     }
     picture::pictures(&drawn)?.into_iter().for_each(|picture| record.picture(picture));
@@ -133,7 +134,7 @@ fn pace(options: &Options) -> Pace {
     Pace { rounds, turn, longest, stay: options.scaling }
 }
 
-fn wanted(options: &Options, timed: &Timed) -> bool {
+fn wanted(options: &Options, timed: &TimedJob) -> bool {
     let named = options.only.is_empty() || options.only.iter().any(|part| timed.name.contains(part));
     named && (timed.quick || !options.quick)
 }
@@ -144,12 +145,12 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
     if let Some(key) = asked.into_iter().flatten().find(|&key| rival::ALL.iter().all(|r| r.key != key)) {
         return Err(format!("unknown rival `{key}`; --help lists all of them").into());
     }
-    let usual = |rival: &Rival| match options.scaling {
+    let by_default = |rival: &Rival| match options.scaling {
         true => scaling::RIVALS.contains(&rival.key),
-        false => rival.usual,
+        false => rival.by_default,
     };
     let takes_part = |rival: &Rival| {
-        asked.map_or(usual(rival), |keys| keys.iter().any(|key| key == rival.key))
+        asked.map_or(by_default(rival), |keys| keys.iter().any(|key| key == rival.key))
             || options.scaling && rival.key == scaling::ITSELF
     };
     let mut contenders = Vec::new();
@@ -169,9 +170,9 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
 }
 
 /// Returns Refrain on all threads, then on fewer.
-fn on_threads(refrain: &Contender, fewer: &[usize]) -> Vec<Contender> {
+fn on_threads(refrain: &Contender, thread_counts: &[usize]) -> Vec<Contender> {
     let mut contenders = vec![refrain.clone()];
-    contenders.extend(fewer.iter().map(|&threads| refrain.on(threads)));
+    contenders.extend(thread_counts.iter().map(|&threads| refrain.on(threads)));
     contenders
 }
 

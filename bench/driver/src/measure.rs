@@ -1,6 +1,6 @@
 //! Times contenders in turns.
 
-use crate::jobs::Timed;
+use crate::jobs::TimedJob;
 use crate::report::{Outcome, median};
 use crate::rival::{Answer, Contender, Peer};
 use bench_protocol::{Result, Work};
@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Maximum repetitions in a turn, so that a reply stays one short line.
-const MOST_REPETITIONS: f64 = 1000.0;
+const MAX_REPETITIONS: f64 = 1000.0;
 /// Pause between turns, in which threads that spin while waiting for work go to sleep.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Input of the tutorial program: the sentence of `examples/01-next-word`.
@@ -37,7 +37,7 @@ pub(crate) struct Stopwatch<'a> {
 }
 
 /// A contender's process, prepared for the job, and the number of repetitions per turn.
-struct Turn {
+struct PreparedPeer {
     peer: Peer,
     repetitions: usize,
 }
@@ -48,29 +48,29 @@ impl<'a> Stopwatch<'a> {
     }
 
     /// Returns the outcome of each contender for a job.
-    pub(crate) fn time(&mut self, timed: &Timed) -> Result<Vec<Outcome>> {
+    pub(crate) fn time(&mut self, timed: &TimedJob) -> Result<Vec<Outcome>> {
         match timed.job.work {
             Work::Program => programs(self.contenders, self.pace.rounds),
             _ => Ok(self.in_turns(timed)),
         }
     }
 
-    fn in_turns(&mut self, timed: &Timed) -> Vec<Outcome> {
+    fn in_turns(&mut self, timed: &TimedJob) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> = Vec::new();
-        let mut turns: Vec<Option<Turn>> = Vec::new();
+        let mut prepared_peers: Vec<Option<PreparedPeer>> = Vec::new();
         let mut check = Vec::new();
         for i in 0..self.contenders.len() {
-            let (turn, outcome) = match self.prepare(timed, i, &mut check) {
-                Ok((turn, outcome)) => (turn, outcome),
+            let (prepared, outcome) = match self.prepare(timed, i, &mut check) {
+                Ok((prepared, outcome)) => (prepared, outcome),
                 Err(why) => (None, Outcome::Failed(why.to_string())),
             };
-            turns.push(turn);
+            prepared_peers.push(prepared);
             outcomes.push(outcome);
         }
         for _ in 0..self.pace.rounds {
-            for (turn, outcome) in turns.iter_mut().zip(&mut outcomes) {
-                let (Some(Turn { peer, repetitions }), Outcome::Timed { seconds, .. }) =
-                    (turn, &mut *outcome)
+            for (prepared, outcome) in prepared_peers.iter_mut().zip(&mut outcomes) {
+                let (Some(PreparedPeer { peer, repetitions }), Outcome::Timed { seconds, .. }) =
+                    (prepared, &mut *outcome)
                 else {
                     continue;
                 };
@@ -81,13 +81,15 @@ impl<'a> Stopwatch<'a> {
                 }
             }
         }
-        for ((turn, outcome), waiting) in turns.into_iter().zip(&mut outcomes).zip(&mut self.waiting) {
-            if let (Some(mut turn), Outcome::Timed { memory, .. }) = (turn, outcome) {
+        for ((prepared, outcome), waiting) in
+            prepared_peers.into_iter().zip(&mut outcomes).zip(&mut self.waiting)
+        {
+            if let (Some(mut prepared), Outcome::Timed { memory, .. }) = (prepared, outcome) {
                 if self.pace.stay {
                     // Memory that the process holds from other jobs must not count for this one.
-                    *waiting = Some(turn.peer);
+                    *waiting = Some(prepared.peer);
                 } else {
-                    *memory = turn.peer.memory().ok().flatten();
+                    *memory = prepared.peer.memory().ok().flatten();
                 }
             }
         }
@@ -95,11 +97,16 @@ impl<'a> Stopwatch<'a> {
     }
 
     /// Has a contender do the job once, and compares its check values with those of Refrain, which comes first.
-    fn prepare(&mut self, timed: &Timed, i: usize, check: &mut Vec<f64>) -> Result<(Option<Turn>, Outcome)> {
+    fn prepare(
+        &mut self,
+        timed: &TimedJob,
+        i: usize,
+        check: &mut Vec<f64>,
+    ) -> Result<(Option<PreparedPeer>, Outcome)> {
         let contender = &self.contenders[i];
         let mut job = timed.job.clone();
         if let Some(threads) = contender.threads {
-            if !timed.fewer || threads >= job.threads {
+            if !timed.on_fewer_threads || threads >= job.threads {
                 return Ok((None, Outcome::Unsupported("not run on fewer threads".into())));
             }
             job.threads = threads;
@@ -128,9 +135,9 @@ impl<'a> Stopwatch<'a> {
                 format!("a repetition takes {once:.1} s, more than the limit of {} s", self.pace.longest);
             return Ok((None, Outcome::Unsupported(why)));
         }
-        let repetitions = (self.pace.turn / once).clamp(1.0, MOST_REPETITIONS) as usize;
+        let repetitions = (self.pace.turn / once).clamp(1.0, MAX_REPETITIONS) as usize;
         let outcome = Outcome::Timed { seconds: Vec::new(), memory: None, peak: ready.peak };
-        Ok((Some(Turn { peer, repetitions }), outcome))
+        Ok((Some(PreparedPeer { peer, repetitions }), outcome))
     }
 }
 

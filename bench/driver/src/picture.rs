@@ -12,18 +12,18 @@ const SIZES: usize = 2;
 const THREADS: usize = 3;
 
 /// How to draw the results of a group.
-pub(crate) struct Sketch {
+pub(crate) struct ChartSpec {
     /// The picture that its charts belong to, as the suffix of its file name.
     pub(crate) picture: &'static str,
     /// The picture's title.
     pub(crate) title: String,
     /// What is constant in the group.
     pub(crate) held: String,
-    pub(crate) against: Against,
+    pub(crate) x_axis: XAxis,
 }
 
 /// The horizontal axis of a chart.
-pub(crate) enum Against {
+pub(crate) enum XAxis {
     /// A size of the job. There is a chart for each cell and measure, with a line for each contender.
     Size(Size),
     /// Threads, in one chart: the speedup over one thread. There is a line for each job.
@@ -66,7 +66,7 @@ impl Measure {
 
 /// The results of a group.
 pub(crate) struct Measured {
-    pub(crate) sketch: Sketch,
+    pub(crate) chart: ChartSpec,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) rows: Vec<Row>,
 }
@@ -81,28 +81,28 @@ pub(crate) struct Picture {
 
 /// Draws the pictures of a run's groups. Groups with nothing to compare are skipped.
 pub(crate) fn pictures(groups: &[Measured]) -> Result<Vec<Picture>> {
-    let mut pictures: Vec<(&Sketch, Vec<Chart>)> = Vec::new();
+    let mut pictures: Vec<(&ChartSpec, Vec<Chart>)> = Vec::new();
     let peak = groups.iter().flat_map(|group| &group.rows).filter_map(Row::peak).reduce(f64::max);
     for group in groups {
         let charts = group.charts(peak);
-        match pictures.iter_mut().find(|(sketch, _)| sketch.picture == group.sketch.picture) {
+        match pictures.iter_mut().find(|(chart, _)| chart.picture == group.chart.picture) {
             Some((_, all)) => all.extend(charts),
-            None => pictures.push((&group.sketch, charts)),
+            None => pictures.push((&group.chart, charts)),
         }
     }
-    let drawn = pictures.into_iter().filter(|(_, charts)| !charts.is_empty()).map(|(sketch, charts)| {
+    let drawn = pictures.into_iter().filter(|(_, charts)| !charts.is_empty()).map(|(chart, charts)| {
         let columns = COLUMNS.min(charts.len());
-        let figure = charts.into_iter().fold(Figure::new(&sketch.title).columns(columns), Figure::add);
-        Ok(Picture { part: sketch.picture, title: sketch.title.clone(), svg: figure.to_svg()? })
+        let figure = charts.into_iter().fold(Figure::new(&chart.title).columns(columns), Figure::add);
+        Ok(Picture { part: chart.picture, title: chart.title.clone(), svg: figure.to_svg()? })
     });
     drawn.collect()
 }
 
 impl Measured {
     fn charts(&self, peak: Option<f64>) -> Vec<Chart> {
-        let size = match &self.sketch.against {
-            Against::Size(size) => size,
-            Against::Threads => return self.threads().into_iter().collect(),
+        let size = match &self.chart.x_axis {
+            XAxis::Size(size) => size,
+            XAxis::Threads => return self.threads().into_iter().collect(),
         };
         let mut cells: Vec<Cell> = self.rows.iter().filter_map(|row| row.timed.job.work.cell()).collect();
         cells.dedup();
@@ -111,7 +111,7 @@ impl Measured {
     }
 
     fn of_cell(&self, cell: Cell, size: &Size, measure: Measure, peak: Option<f64>) -> Option<Chart> {
-        let title = format!("{}, {}", cell.name().to_uppercase(), self.sketch.held);
+        let title = format!("{}, {}", cell.name().to_uppercase(), self.chart.held);
         let chart = Chart::new(title).x(size.axis.clone()).y(Axis::new(measure.label()).log());
         let lines = self.contenders.iter().enumerate().map(|(i, contender)| {
             let rows = self.rows.iter().filter(|row| row.timed.job.work.cell() == Some(cell));
@@ -130,7 +130,7 @@ impl Measured {
 
     fn threads(&self) -> Option<Chart> {
         let x = Axis::new("threads").log2();
-        let chart = Chart::new(self.sketch.held.as_str()).x(x).y(Axis::new("speedup over one thread").log2());
+        let chart = Chart::new(self.chart.held.as_str()).x(x).y(Axis::new("speedup over one thread").log2());
         let lines = self.rows.iter().filter_map(|row| {
             let job = &row.timed.job;
             let Work::Layer(layer) = &job.work else { return None };
@@ -169,7 +169,7 @@ fn name(contender: &Contender) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::{Group, Timed};
+    use crate::jobs::{Group, TimedJob};
     use crate::rival::ALL;
     use crate::scaling::groups;
 
@@ -188,14 +188,16 @@ mod tests {
     fn invented(cores: usize) -> Vec<Measured> {
         let measured = |group: Group| {
             let refrain = contender("refrain");
-            let contenders = if group.fewer.is_empty() {
+            let contenders = if group.thread_counts.is_empty() {
                 vec![refrain, contender("one-thread"), contender("torch")]
             } else {
-                std::iter::once(refrain.clone()).chain(group.fewer.iter().map(|&n| refrain.on(n))).collect()
+                std::iter::once(refrain.clone())
+                    .chain(group.thread_counts.iter().map(|&n| refrain.on(n)))
+                    .collect()
             };
-            let row = |timed: Timed| {
+            let row = |timed: TimedJob| {
                 let outcome = |(i, contender): (usize, &Contender)| {
-                    let speed = match group.fewer.len() {
+                    let speed = match group.thread_counts.len() {
                         0 => SPEEDS[i],
                         _ => SPEEDS[0] * contender.threads.unwrap_or(timed.job.threads) as f64,
                     };
@@ -206,7 +208,7 @@ mod tests {
                 Row { timed, outcomes }
             };
             let rows = group.jobs.into_iter().map(row).collect();
-            Measured { sketch: group.sketch.unwrap(), contenders, rows }
+            Measured { chart: group.chart.unwrap(), contenders, rows }
         };
         groups(2, cores).into_iter().map(measured).collect()
     }
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_grows_as_the_work_does_is_flat() {
+    fn a_cost_proportional_to_the_work_is_flat() {
         let groups = invented(2);
         let layer = svg("layer", &groups).unwrap();
         // Three sizes, three cells, three contenders: units change the work per step, the others do not.
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measure_is_what_its_label_says() {
+    fn a_measure_matches_its_label() {
         let work = groups(2, 2).remove(0).jobs.swap_remove(0).job.work;
         let (steps, flops) = (64.0 * 8.0, 64.0 * 8.0 * 4.0 * 256.0 * 512.0 * 6.0);
         assert_eq!(Measure::Step.of(&work, 0.25), Some(0.25 / steps * 1e6));
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_drawn_where_there_are_three_numbers_of_them() {
+    fn threads_are_drawn_from_three_thread_counts() {
         assert!(svg("threads", &invented(1)).is_none() && svg("threads", &invented(2)).is_none());
         let drawn = svg("threads", &invented(4)).unwrap();
         assert_eq!(heights(&drawn).iter().map(Vec::len).collect::<Vec<_>>(), [3; 3]);
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_timed_has_no_line_and_one_size_no_chart() {
+    fn untimed_jobs_have_no_line_and_one_size_has_no_chart() {
         let mut groups = invented(2);
         groups.truncate(1);
         for row in &mut groups[0].rows {

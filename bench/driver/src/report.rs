@@ -1,6 +1,6 @@
 //! Tables for people and numbers for programs.
 
-use crate::jobs::{Timed, Unit};
+use crate::jobs::{TimedJob, Unit};
 use crate::picture::Picture;
 use crate::rival::{Contender, Rival};
 use bench_protocol::Result;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// One job with the outcome of each contender.
 pub(crate) struct Row {
-    pub(crate) timed: Timed,
+    pub(crate) timed: TimedJob,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_two_tables_is_kept_once_and_its_threads_are_watched() {
+    fn a_job_in_two_tables_is_recorded_once() {
         let refrain = &crate::rival::ALL[0];
         let refrain = Contender::new(refrain, Vec::new(), String::new(), String::new());
         let contenders = [refrain.clone(), refrain.on(1)];
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_stand_below_each_other() {
+    fn columns_are_aligned() {
         let rows = [["job", "µs"], ["a", "1000"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(aligned(&rows), "| job |   µs |\n|-----|-----:|\n| a   | 1000 |\n");
     }

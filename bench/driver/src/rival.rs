@@ -21,7 +21,7 @@ pub(crate) struct Rival {
     /// How to install it.
     pub(crate) hint: &'static str,
     /// Whether a run includes it by default.
-    pub(crate) usual: bool,
+    pub(crate) by_default: bool,
     /// Maximum relative difference between its check values and Refrain's, if larger than the job's tolerance.
     pub(crate) tolerance: f64,
 }
@@ -38,7 +38,7 @@ enum Source {
 const BF16: f64 = 0.1;
 
 const fn rival(key: &'static str, title: &'static str, source: Source, hint: &'static str) -> Rival {
-    Rival { key, title, source, argument: None, threads: None, hint, usual: true, tolerance: 0.0 }
+    Rival { key, title, source, argument: None, threads: None, hint, by_default: true, tolerance: 0.0 }
 }
 
 const REFRAIN: Source = Source::Cargo("bench-refrain");
@@ -61,8 +61,11 @@ pub(crate) const ALL: [Rival; 9] = [
         ..rival("onnx-empty", "its empty graph", ONNX, "pip install onnx onnxruntime")
     },
     rival("keras", "Keras", Source::Python("keras_peer.py"), "pip install tensorflow keras"),
-    Rival { usual: false, ..rival("candle", "Candle", Source::Cargo("bench-candle"), "cargo builds it") },
-    Rival { usual: false, ..rival("burn", "Burn", Source::Cargo("bench-burn"), "cargo builds it") },
+    Rival {
+        by_default: false,
+        ..rival("candle", "Candle", Source::Cargo("bench-candle"), "cargo builds it")
+    },
+    Rival { by_default: false, ..rival("burn", "Burn", Source::Cargo("bench-burn"), "cargo builds it") },
 ];
 
 /// Returns the folder of this workspace.

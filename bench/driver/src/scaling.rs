@@ -1,7 +1,7 @@
 //! How the cost grows: one size of a job varies at a time, the others stay at a base point.
 
-use crate::jobs::{Group, Timed, Unit, layer, train};
-use crate::picture::{Against, Measure, Size, Sketch};
+use crate::jobs::{Group, TimedJob, Unit, layer, train};
+use crate::picture::{ChartSpec, Measure, Size, XAxis};
 use bench_protocol::{Cell, Optimizer, Train, Work};
 use refrain_plot::Axis;
 
@@ -51,9 +51,9 @@ fn layers(threads: usize) -> Vec<Group> {
             Measure::Step | Measure::Token => "time per step of a sequence",
         };
         let size = Size { axis: Axis::new(label).log2(), of, measures: vec![measure] };
-        let against = Against::Size(size);
+        let x_axis = XAxis::Size(size);
         Group {
-            sketch: Some(Sketch { picture: "layer", title: what.clone(), held: held.clone(), against }),
+            chart: Some(ChartSpec { picture: "layer", title: what.clone(), held: held.clone(), x_axis }),
             ..Group::new(format!("{what}, {held}, {shown}"), of_each_cell(shapes, measure, threads))
         }
     };
@@ -82,7 +82,7 @@ fn layers(threads: usize) -> Vec<Group> {
     ]
 }
 
-fn of_each_cell(shapes: &[Shape], measure: Measure, threads: usize) -> Vec<Timed> {
+fn of_each_cell(shapes: &[Shape], measure: Measure, threads: usize) -> Vec<TimedJob> {
     let one = |cell: Cell, (i, shape): (usize, &Shape)| {
         let &Shape { steps, sequences, units } = shape;
         let name = format!("layer/{}/T{steps}/N{sequences}/H{units}", cell.name());
@@ -91,7 +91,7 @@ fn of_each_cell(shapes: &[Shape], measure: Measure, threads: usize) -> Vec<Timed
             Measure::Step | Measure::Token => Unit::Step(steps * sequences),
         };
         let timed = layer(name, cell, units, vec![steps; sequences], threads);
-        Timed { unit, quick: i < QUICK, ..timed }
+        TimedJob { unit, quick: i < QUICK, ..timed }
     };
     Cell::ALL.iter().flat_map(|&cell| shapes.iter().enumerate().map(move |shape| one(cell, shape))).collect()
 }
@@ -100,8 +100,8 @@ fn models(threads: usize) -> Vec<Group> {
     let Shape { steps, sequences, units } = MODEL;
     let what =
         format!("Training a language model, LSTM {units}, {sequences} × {steps}, Adam, {threads} threads");
-    let group = |jobs, held: String, against| Group {
-        sketch: Some(Sketch { picture: "model", title: what.clone(), held: held.clone(), against }),
+    let group = |jobs, held: String, x_axis| Group {
+        chart: Some(ChartSpec { picture: "model", title: what.clone(), held: held.clone(), x_axis }),
         ..Group::new(format!("{what}, {held}, tokens trained per second"), jobs)
     };
     let jobs = |sizes: &[(usize, usize)]| {
@@ -112,7 +112,7 @@ fn models(threads: usize) -> Vec<Group> {
         group(
             jobs(&VOCABS.map(|vocab| (vocab, BASE_LAYERS))),
             format!("{BASE_LAYERS} layers"),
-            Against::Size(Size {
+            XAxis::Size(Size {
                 axis: Axis::new("vocabulary size").log(),
                 of: |work| trained(work).vocab,
                 measures: vec![Measure::Token, Measure::Speed],
@@ -121,7 +121,7 @@ fn models(threads: usize) -> Vec<Group> {
         group(
             jobs(&LAYERS.map(|layers| (BASE_VOCAB, layers))),
             format!("{BASE_VOCAB} words"),
-            Against::Size(Size {
+            XAxis::Size(Size {
                 axis: Axis::new("layers"),
                 of: |work| trained(work).layers,
                 measures: vec![Measure::Speed],
@@ -130,7 +130,7 @@ fn models(threads: usize) -> Vec<Group> {
     ]
 }
 
-fn model(vocab: usize, layers: usize, threads: usize, quick: bool) -> Timed {
+fn model(vocab: usize, layers: usize, threads: usize, quick: bool) -> TimedJob {
     let Shape { steps, sequences, units } = MODEL;
     let work = Train {
         cell: Cell::Lstm,
@@ -146,26 +146,29 @@ fn model(vocab: usize, layers: usize, threads: usize, quick: bool) -> Timed {
         clip: Some(5.0),
         epochs: None,
     };
-    Timed { fewer: true, ..train(format!("model/V{vocab}/L{layers}"), work, threads, quick) }
+    TimedJob { on_fewer_threads: true, ..train(format!("model/V{vocab}/L{layers}"), work, threads, quick) }
 }
 
 /// Compares all threads of the machine with fewer: 1, 2, 4 and so on.
 fn on_threads(cores: usize) -> Option<Group> {
-    let fewer: Vec<_> = (0..).map(|i| 1 << i).take_while(|&threads| threads < cores).collect();
+    let thread_counts: Vec<_> = (0..).map(|i| 1 << i).take_while(|&threads| threads < cores).collect();
     let Shape { steps, sequences, .. } = BASE;
     let what = "An LSTM layer forward and backward";
     let held = format!("{sequences} sequences of {steps} steps");
     let job = |units: usize| {
         let name = format!("threads/lstm/{units}");
-        Timed { quick: units == THREADED[0], ..layer(name, Cell::Lstm, units, vec![steps; sequences], cores) }
+        TimedJob {
+            quick: units == THREADED[0],
+            ..layer(name, Cell::Lstm, units, vec![steps; sequences], cores)
+        }
     };
-    (!fewer.is_empty()).then(|| Group {
-        fewer,
-        sketch: Some(Sketch {
+    (!thread_counts.is_empty()).then(|| Group {
+        thread_counts,
+        chart: Some(ChartSpec {
             picture: "threads",
             title: format!("An LSTM layer on 1 to {cores} threads"),
             held: format!("{held}, forward and backward"),
-            against: Against::Threads,
+            x_axis: XAxis::Threads,
         }),
         ..Group::new(format!("{what}, {held}, {cores} threads"), THREADED.map(job).into())
     })
@@ -205,8 +208,11 @@ mod tests {
 
     #[test]
     fn threads_are_doubled_up_to_those_of_the_machine() {
-        let fewer = |cores| on_threads(cores).map(|group| group.fewer);
-        assert_eq!([1, 2, 6, 8].map(fewer), [None, Some(vec![1]), Some(vec![1, 2, 4]), Some(vec![1, 2, 4])]);
+        let thread_counts = |cores| on_threads(cores).map(|group| group.thread_counts);
+        assert_eq!(
+            [1, 2, 6, 8].map(thread_counts),
+            [None, Some(vec![1]), Some(vec![1, 2, 4]), Some(vec![1, 2, 4])]
+        );
     }
 
     #[test]

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_those_counted_by_hand() {
+    fn operations_match_a_manual_count() {
         let layer = Work::Layer(Layer { cell: Cell::Gru, units: 2, lengths: vec![1, 2] });
         // 3 steps, 3 gates of 2 units, 4 factors each; times two, for forward once and backward twice.
         assert_eq!((layer.steps(), layer.flops()), (Some(3), Some((3 * 6 * 4 * 2 * 3) as f64)));

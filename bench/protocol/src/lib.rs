@@ -131,13 +131,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_those_of_the_lock_file() {
+    fn versions_match_the_lock_file() {
         assert_eq!(locked("bench-protocol"), env!("CARGO_PKG_VERSION"));
         assert_eq!((locked("burn").is_empty(), locked("bur")), (false, ""));
     }
 
     #[test]
-    fn a_job_reads_as_it_was_written() {
+    fn a_job_round_trips() {
         let stream = Work::Stream(Stream { units: 3, steps: 5, chunk: 1 });
         let line = serde_json::to_string(&Request::Prepare(Job { threads: 2, work: stream })).unwrap();
         assert_eq!(line, r#"{"prepare":{"threads":2,"kind":"stream","units":3,"steps":5,"chunk":1}}"#);

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_the_other_languages() {
+    fn numbers_match_the_other_languages() {
         assert_eq!(
             [mix(0), mix(1), mix(2), mix(123_456_789)],
             [0, 1_753_845_952, 3_507_691_905, 2_834_422_664]

@@ -4,9 +4,9 @@ use bench_protocol::{
     BATCHES, Cell, GRADIENT, Job, Layer, Optimizer as Rule, Prepared, Ready, Result, Stream, Train, Work,
     serve, tokens, uniform,
 };
+use refrain::custom::Mode;
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::gradcheck::{Bench, Input};
-use refrain::custom::Mode;
 use refrain::machine::peak_flops;
 use refrain::ndarray::{Array1, Array2};
 use refrain::prelude::*;

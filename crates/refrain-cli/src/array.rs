@@ -5,7 +5,7 @@ use refrain::data::Data;
 use refrain::ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
 
 /// Maximum axes of an array, NumPy's own limit.
-const MOST_AXES: usize = 64;
+const MAX_AXES: usize = 64;
 /// Maximum characters of a file that an error shows.
 const SHOWN: usize = 40;
 
@@ -112,8 +112,8 @@ impl Array {
         order: Bytes,
         bytes: &[u8],
     ) -> Result<Self, String> {
-        if shape.len() > MOST_AXES {
-            return Err(format!("its shape has {} axes; expected at most {MOST_AXES}", shape.len()));
+        if shape.len() > MAX_AXES {
+            return Err(format!("its shape has {} axes; expected at most {MAX_AXES}", shape.len()));
         }
         let needed = shape.iter().try_fold(element.size(), |n, &d| n.checked_mul(d));
         if needed != Some(bytes.len()) {
@@ -234,11 +234,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_that_lie_are_refused_before_memory_is_taken() {
+    fn false_shapes_are_rejected_before_allocating() {
         for shape in [vec![usize::MAX, 2], vec![1 << 40], vec![3], vec![2, 2]] {
             assert!(Array::decode(shape, Element::F32, Bytes::Little, &[0; 8]).is_err());
         }
-        let axes = Array::decode(vec![1; MOST_AXES + 1], Element::U8, Bytes::Little, &[0]).unwrap_err();
+        let axes = Array::decode(vec![1; MAX_AXES + 1], Element::U8, Bytes::Little, &[0]).unwrap_err();
         assert!(axes.contains("65 axes") && axes.len() < 100, "{axes}");
         let empty = Array::decode(vec![0, 7], Element::F64, Bytes::Little, &[]).unwrap();
         assert_eq!(empty.values, Values::Floats(Vec::new()));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_takes_what_its_spec_says() {
+    fn an_input_accepts_what_its_spec_allows() {
         let ints = |shape: &[usize], v: &[i64]| Array {
             shape: shape.to_vec(),
             values: Values::Integers(v.to_vec()),

@@ -19,9 +19,9 @@ const RUNS: usize = 20;
 /// Floats read to measure bandwidth: more than fit into any cache.
 const MEMORY: usize = 64 << 20;
 /// Minimum runs of a measurement, which is their median.
-const LEAST_RUNS: usize = 5;
+const MIN_RUNS: usize = 5;
 /// Minimum seconds of a measurement.
-const LEAST_SECONDS: f64 = 0.3;
+const MIN_SECONDS: f64 = 0.3;
 /// Steps of a single sequence that are timed together.
 const STREAM_STEPS: usize = 64;
 
@@ -125,7 +125,7 @@ fn stream(cell: Cell, units: usize, engine: &Engine) -> refrain::Result<f64> {
 fn median(mut run: impl FnMut() -> refrain::Result<()>) -> refrain::Result<f64> {
     run()?;
     let (start, mut seconds) = (Instant::now(), Vec::new());
-    while seconds.len() < LEAST_RUNS || start.elapsed().as_secs_f64() < LEAST_SECONDS {
+    while seconds.len() < MIN_RUNS || start.elapsed().as_secs_f64() < MIN_SECONDS {
         let start = Instant::now();
         run()?;
         seconds.push(start.elapsed().as_secs_f64());

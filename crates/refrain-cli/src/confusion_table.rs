@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// Columns assumed for a terminal of unknown width.
 const WIDTH: usize = 80;
 /// Minimum letters of a shortened label.
-const LEAST_LETTERS: usize = 3;
+const MIN_LETTERS: usize = 3;
 /// Minimum letters shown of a row's label.
 const SHORT_SIDE: usize = 8;
 /// Maximum mistakes listed if the matrix does not fit.
@@ -46,7 +46,7 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
     let mut heads: Vec<String> = labels.iter().map(|label| label.chars().take(letters).collect()).collect();
     let mut sides: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
     let distinct = heads.iter().collect::<BTreeSet<_>>().len() == heads.len();
-    if !distinct || (letters < LEAST_LETTERS && letters < full) {
+    if !distinct || (letters < MIN_LETTERS && letters < full) {
         // Number the labels if their beginnings do not tell them apart.
         heads = (1..=labels.len()).map(|n| n.to_string()).collect();
         let number = labels.len().to_string().len();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn long_labels_are_cut_where_that_makes_the_matrix_fit() {
+    fn long_labels_are_cut_if_the_matrix_then_fits() {
         let names: Vec<String> = (0..18).map(|i| format!("{}-language", char::from(b'a' + i))).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let order: Vec<usize> = (0..18).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_begin_the_same_are_numbered() {
+    fn labels_with_equal_beginnings_are_numbered() {
         let names = ["category one", "category two", "category three", "category four", "category five"];
         let confusion = counted(&names, &[(0, 1, 7)]);
         let shown = matrix(&confusion, &[0, 1, 2, 3, 4], 40).unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_listed_by_its_mistakes() {
+    fn labels_that_do_not_fit_are_listed_by_their_mistakes() {
         let names: Vec<String> = (0..60).map(|i| format!("label {i}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let shown = show(&counted(&names, &[(5, 5, 9), (3, 4, 2), (1, 2, 3)]));

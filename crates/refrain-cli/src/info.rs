@@ -91,7 +91,7 @@ impl Needs {
         match opened.application() {
             Some(model) => Self {
                 run: model.memory_to_run(),
-                run_steps: model.use_to_run().steps,
+                run_steps: model.inference_use().steps,
                 train: model.memory_to_train(),
             },
             None => {
@@ -134,7 +134,7 @@ fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Applicatio
             options.model.display()
         )));
     };
-    writable::keep_what_is_read(path, [&options.model], "--tokenizer")?;
+    writable::refuse_input_path(path, [&options.model], "--tokenizer")?;
     writable::check(path, "name another file with --tokenizer")?;
     let json = vocab.to_json();
     write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(refrain::Error::from)?;

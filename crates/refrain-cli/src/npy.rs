@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_what_numpy_writes_and_reads_back() {
+    fn written_files_match_numpy_and_are_read_back() {
         for (shape, tuple) in [(&[3][..], "(3,)"), (&[1, 3], "(1, 3)"), (&[3, 1, 1], "(3, 1, 1)")] {
             let bytes = write(shape, [1.5, -2.0, 0.25].into_iter());
             assert_eq!(bytes.len() % ALIGNMENT, 12);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_array_is_refused() {
+    fn files_that_are_not_arrays_are_rejected() {
         let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }";
         let bytes = file(good, &[0; 4]);
         assert!(read(&bytes).is_ok());

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_says_does_not_steer_the_terminal() {
+    fn control_characters_of_a_file_are_escaped() {
         assert_eq!(printable("`\u{1b}[2J\u{9b}é\r`\nline"), "`\\u{1b}[2J\\u{9b}é\\r`\nline");
         let long = printable(&"é".repeat(LONGEST_NOTE + 1));
         assert_eq!((long.chars().count(), long.ends_with('…')), (LONGEST_NOTE + 1, true));

@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let arrays = Arrays::read(&options.input, from)?;
     let inputs = arrays.inputs(&opened.model().architecture().inputs).map_err(named)?;
     writable::check(&options.output, "name another file for OUT")?;
-    writable::keep_what_is_read(&options.output, [&options.model, &options.input], "OUT")?;
+    writable::refuse_input_path(&options.output, [&options.model, &options.input], "OUT")?;
     let sequences: Vec<Data<'_>> = inputs.iter().map(Prepared::data).collect();
     let outputs = opened
         .model_mut()

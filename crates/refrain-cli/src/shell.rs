@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_part_them() {
+    fn words_are_quoted_if_a_shell_would_split_them() {
         let words = ["poem.txt", "--lr=0.1", "my poem.txt", "", "it's", "$HOME", "größe.txt"];
         let quoted: Vec<_> = words.into_iter().map(quoted).collect();
         assert_eq!(

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_can_be_seen() {
+    fn blanks_are_visible() {
         for (text, shown) in [("sea", "sea"), ("\n", "\"\\n\""), (" ", "\" \""), ("\"", "\"")] {
             assert_eq!(visible(text), shown);
         }

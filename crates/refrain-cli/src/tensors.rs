@@ -66,7 +66,7 @@ mod tests {
     use crate::array::Values;
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn written_tensors_are_read_back() {
         let arrays = [("b".to_owned(), vec![2, 1], vec![1.0, 2.0]), ("a".to_owned(), vec![0, 3], vec![])];
         let read = read(&write(&arrays).unwrap()).unwrap();
         assert_eq!(read["b"], Array { shape: vec![2, 1], values: Values::Floats(vec![1.0, 2.0]) });
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_is_refused() {
+    fn truncated_files_are_rejected() {
         let bytes = write(&[("a".to_owned(), vec![2], vec![1.0, 2.0])]).unwrap();
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut]).is_err(), "cut at {cut}");

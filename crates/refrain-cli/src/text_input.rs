@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_joined_on_lines_of_their_own_and_folders_sorted() {
+    fn texts_are_joined_on_separate_lines_and_folders_are_sorted() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("b.txt.gz", "second\n"), ("a.txt", "\u{feff}first"), ("c.md", "not a text")] {
             fs::write(folder.path().join(name), text).unwrap();
@@ -231,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_tokens_is_said_to_be_temporary() {
+    fn a_temporary_token_file_is_reported() {
         let line = token_file(Path::new("no/folder"), 1_234_567);
         assert_eq!(line, "tokens    1,234,567 bytes are in a temporary file in no/folder, deleted at exit");
     }
 
     #[test]
-    fn the_offset_of_a_wrong_byte_is_told() {
+    fn the_offset_of_an_invalid_byte_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("menu.txt");
         fs::write(&path, b"caf\xe9 noir").unwrap();

@@ -18,7 +18,7 @@ pub(crate) fn check(path: &Path, advice: &str) -> Result<()> {
 }
 
 /// Refuses an output path that is also an input file, which would be overwritten.
-pub(crate) fn keep_what_is_read<'a>(
+pub(crate) fn refuse_input_path<'a>(
     out: &Path,
     read: impl IntoIterator<Item = &'a PathBuf>,
     name: &str,

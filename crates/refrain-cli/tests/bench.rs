@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 
 #[test]
 fn every_cell_is_measured_against_the_machine() {
-    let result = Place::new().ok(&["--json", "bench", "--units", "8,17"]).event("result");
+    let result = TestDir::new().ok(&["--json", "bench", "--units", "8,17"]).event("result");
     let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| panic!("{value} in {result}"));
     for name in ["peak_gflops", "peak_gflops_one_thread", "gigabytes_per_second"] {
         assert!(number(&result[name]) > 0.0, "{name}");
@@ -21,6 +21,6 @@ fn every_cell_is_measured_against_the_machine() {
             assert!(number(&row[time]) > 0.0 && share > 0.0, "{group}: {row}");
         }
     }
-    let table = Place::new().ok(&["bench", "--units", "8"]).stdout;
+    let table = TestDir::new().ok(&["bench", "--units", "8"]).stdout;
     assert!(table.contains("GFLOP/s") && table.contains("gru       8"), "{table}");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, Ran};
+use common::{CliOutput, TestDir};
 use serde_json::Value;
 use std::process::Stdio;
 
@@ -26,22 +26,22 @@ fn table() -> String {
     words().iter().map(|(label, text)| format!("{label}\t{text}\n")).collect()
 }
 
-/// Returns a place with the same texts in `words.tsv` and in the folder `words`.
-fn place() -> Place {
-    let place = Place::new();
-    place.write("words.tsv", table());
-    std::fs::create_dir(place.file("words")).unwrap();
+/// Returns a folder with the same texts in `words.tsv` and in the folder `words`.
+fn dir() -> TestDir {
+    let dir = TestDir::new();
+    dir.write("words.tsv", table());
+    std::fs::create_dir(dir.file("words")).unwrap();
     for label in ["day", "month"] {
         let lines = words().into_iter().filter(|(l, _)| *l == label);
-        place.write(&format!("words/{label}.txt"), lines.map(|(_, text)| text + "\n").collect::<String>());
+        dir.write(&format!("words/{label}.txt"), lines.map(|(_, text)| text + "\n").collect::<String>());
     }
-    place.write("words/README.md", "not a label");
-    place
+    dir.write("words/README.md", "not a label");
+    dir
 }
 
-fn train(place: &Place, options: &[&str]) -> Ran {
+fn train(dir: &TestDir, options: &[&str]) -> CliOutput {
     let all = [&["--json", "train", "classify"], options, &TINY, &["--out", "m.safetensors"]].concat();
-    place.ok(&all)
+    dir.ok(&all)
 }
 
 fn number(value: &Value) -> f64 {
@@ -49,18 +49,18 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn evaluate_gives_the_figures_that_training_printed() {
-    let place = place();
+fn evaluate_prints_the_same_figures_as_training() {
+    let dir = dir();
     for (data, level) in [("words.tsv", "char"), ("words", "word")] {
-        let ran = train(&place, &[data, "--level", level, "--epochs", "6", "--validation", "0.3"]);
-        let done = ran.event("done");
+        let output = train(&dir, &[data, "--level", level, "--epochs", "6", "--validation", "0.3"]);
+        let done = output.event("done");
         let score =
-            place.ok(&["--json", "evaluate", "m.safetensors", data, "--validation", "0.3"]).event("result");
+            dir.ok(&["--json", "evaluate", "m.safetensors", data, "--validation", "0.3"]).event("result");
         for metric in ["loss", "accuracy", "macro_f1", "texts", "labels", "classes", "confusion"] {
             assert_eq!(score[metric], done[format!("val_{metric}")], "{metric}");
         }
         let best = done["best_epoch"].as_u64().unwrap() as usize;
-        let epoch = &ran.events("epoch")[best - 1];
+        let epoch = &output.events("epoch")[best - 1];
         for metric in ["loss", "accuracy", "macro_f1"] {
             assert_eq!(score[metric], epoch[format!("val_{metric}")], "{metric}");
         }
@@ -69,37 +69,37 @@ fn evaluate_gives_the_figures_that_training_printed() {
             matrix.iter().flat_map(|row| row.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
         // Three tenths of 42 days and 48 months.
         assert_eq!((counted, &score["texts"]), (13 + 14, &27.into()));
-        let all = place.ok(&["--json", "evaluate", "m.safetensors", data]).event("result");
+        let all = dir.ok(&["--json", "evaluate", "m.safetensors", data]).event("result");
         assert_eq!(all["texts"], 90);
     }
 }
 
 #[test]
-fn a_folder_a_table_and_stdin_are_the_same_texts() {
-    let place = place();
+fn a_folder_a_table_and_stdin_are_equivalent() {
+    let dir = dir();
     // In the order of the folder's files.
     let mut lines: Vec<_> = words();
     lines.sort_by_key(|(label, _)| *label);
     let sorted: String = lines.iter().map(|(label, text)| format!("{label}\t{text}\r\n")).collect();
-    place.write("sorted.tsv", format!("\u{feff}{sorted}"));
+    dir.write("sorted.tsv", format!("\u{feff}{sorted}"));
     let mut files = Vec::new();
     for data in ["words", "sorted.tsv"] {
-        train(&place, &[data, "--epochs", "1"]);
-        files.push(place.read("m.safetensors"));
+        train(&dir, &[data, "--epochs", "1"]);
+        files.push(dir.read("m.safetensors"));
     }
     let arguments =
         [&["train", "classify", "-", "--epochs", "1", "--out", "m.safetensors"], &TINY[..]].concat();
-    assert_eq!(place.piped(&arguments, sorted.as_bytes()).code, 0);
-    files.push(place.read("m.safetensors"));
+    assert_eq!(dir.piped(&arguments, sorted.as_bytes()).code, 0);
+    files.push(dir.read("m.safetensors"));
     assert!(files[0] == files[1] && files[0] == files[2]);
 }
 
 #[test]
 fn texts_are_labelled_from_the_command_line_and_from_stdin() {
-    let place = place();
-    train(&place, &["words.tsv", "--epochs", "15"]);
-    let ran = place.ok(&["--json", "classify", "m.safetensors", "next monday", "february", "--top", "1"]);
-    let results = ran.events("result");
+    let dir = dir();
+    train(&dir, &["words.tsv", "--epochs", "15"]);
+    let output = dir.ok(&["--json", "classify", "m.safetensors", "next monday", "february", "--top", "1"]);
+    let results = output.events("result");
     assert_eq!((results.len(), &results[0]["text"]), (2, &"next monday".into()));
     for (result, label) in results.iter().zip(["day", "month"]) {
         let labels = result["labels"].as_array().unwrap();
@@ -107,68 +107,68 @@ fn texts_are_labelled_from_the_command_line_and_from_stdin() {
         assert!(number(&labels[0]["probability"]) > 0.5);
     }
     let piped = ["--json", "classify", "m.safetensors", "-", "--top", "1"];
-    assert_eq!(place.piped(&piped, b"next monday\r\nfebruary\n").stdout, ran.stdout);
+    assert_eq!(dir.piped(&piped, b"next monday\r\nfebruary\n").stdout, output.stdout);
 
-    let shown = place.ok(&["classify", "m.safetensors", "last friday"]).stdout;
+    let shown = dir.ok(&["classify", "m.safetensors", "last friday"]).stdout;
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!((lines.len(), lines[0]), (3, "last friday"));
     assert!(lines[1].ends_with(" %  day") && lines[2].ends_with(" %  month"), "{shown}");
-    let odd = place.ok(&["classify", "m.safetensors", "ΩΩ"]);
+    let odd = dir.ok(&["classify", "m.safetensors", "ΩΩ"]);
     assert!(odd.stderr.contains("does not know 2 of the texts' characters"), "{}", odd.stderr);
 }
 
 #[test]
 fn a_person_reads_epochs_scores_and_the_matrix() {
-    let place = place();
+    let dir = dir();
     let options = ["train", "classify", "words", "--epochs", "2", "--max-length", "10"];
-    let ran = place.ok(&[&options[..], &TINY].concat());
+    let output = dir.ok(&[&options[..], &TINY].concat());
     for phrase in
         ["texts are longer than 10 characters", "epoch 2/2  loss", "val_loss", "macro-F1", "81 for training"]
     {
-        assert!(ran.stderr.contains(phrase), "no `{phrase}` in {}", ran.stderr);
+        assert!(output.stderr.contains(phrase), "no `{phrase}` in {}", output.stderr);
     }
     for phrase in ["label  precision  recall", "rows: true label", "refrain classify model.safetensors"] {
-        assert!(ran.stdout.contains(phrase), "no `{phrase}` in {}", ran.stdout);
+        assert!(output.stdout.contains(phrase), "no `{phrase}` in {}", output.stdout);
     }
-    let scored = place.ok(&["evaluate", "model.safetensors", "words", "--validation", "0.1"]);
+    let scored = dir.ok(&["evaluate", "model.safetensors", "words", "--validation", "0.1"]);
     let table = |text: &str| {
         text[text.find("label  precision").unwrap()..].lines().take(7).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(table(&scored.stdout), table(&ran.stdout));
-    let quiet = place.ok(&[&["-q"], &options[..], &TINY].concat());
+    assert_eq!(table(&scored.stdout), table(&output.stdout));
+    let quiet = dir.ok(&[&["-q"], &options[..], &TINY].concat());
     assert_eq!((&quiet.stdout[..], &quiet.stderr[..]), ("", ""));
 }
 
 #[test]
-fn the_same_seed_gives_the_same_file_and_info_shows_what_it_holds() {
-    let place = place();
+fn the_same_seed_gives_the_same_file_and_info_describes_it() {
+    let dir = dir();
     let mut files = Vec::new();
     for threads in ["1", "3"] {
-        train(&place, &["words.tsv", "--epochs", "2", "--threads", threads, "--class-weight", "balanced"]);
-        files.push(place.read("m.safetensors"));
+        train(&dir, &["words.tsv", "--epochs", "2", "--threads", threads, "--class-weight", "balanced"]);
+        files.push(dir.read("m.safetensors"));
     }
     assert!(files[0] == files[1]);
-    let info = place.ok(&["--json", "info", "m.safetensors"]).event("result");
+    let info = dir.ok(&["--json", "info", "m.safetensors"]).event("result");
     assert_eq!((&info["task"], &info["level"]), (&"classify".into(), &"char".into()));
     assert_eq!(info["labels"], serde_json::json!(["day", "month"]));
     let recipe = &info["training"]["recipe"];
     assert_eq!((&recipe["class_weight"], &recipe["reader"]["units"]), (&"balanced".into(), &16.into()));
-    let shown = place.ok(&["info", "m.safetensors"]).stdout;
+    let shown = dir.ok(&["info", "m.safetensors"]).stdout;
     assert!(shown.contains("2 labels: day, month") && shown.contains("level char"), "{shown}");
 }
 
 #[test]
-fn a_file_to_validate_on_is_scored_and_nothing_is_held_out() {
-    let place = place();
-    place.write("other.tsv", "day\tsome friday\nmonth\tsome october\n");
-    let ran = train(&place, &["words.tsv", "--epochs", "2", "--validation-file", "other.tsv"]);
-    let start = ran.event("start");
+fn a_validation_file_is_scored_and_nothing_is_held_out() {
+    let dir = dir();
+    dir.write("other.tsv", "day\tsome friday\nmonth\tsome october\n");
+    let output = train(&dir, &["words.tsv", "--epochs", "2", "--validation-file", "other.tsv"]);
+    let start = output.event("start");
     assert_eq!((&start["texts"], &start["validation_texts"]), (&90.into(), &2.into()));
-    let score = place.ok(&["--json", "evaluate", "m.safetensors", "other.tsv"]).event("result");
-    assert_eq!(score["loss"], ran.event("done")["val_loss"]);
-    let none = train(&place, &["words.tsv", "--epochs", "1", "--validation", "0.001"]);
+    let score = dir.ok(&["--json", "evaluate", "m.safetensors", "other.tsv"]).event("result");
+    assert_eq!(score["loss"], output.event("done")["val_loss"]);
+    let none = train(&dir, &["words.tsv", "--epochs", "1", "--validation", "0.001"]);
     assert!(none.stderr.contains("nothing is validated"), "{}", none.stderr);
-    let none = train(&place, &["words.tsv", "--epochs", "1", "--validation", "0"]);
+    let none = train(&dir, &["words.tsv", "--epochs", "1", "--validation", "0"]);
     assert_eq!(none.stderr, "");
     assert!(
         none.event("done").get("val_loss").is_none() && none.events("epoch")[0].get("val_loss").is_none()
@@ -176,8 +176,8 @@ fn a_file_to_validate_on_is_scored_and_nothing_is_held_out() {
 }
 
 #[test]
-fn wrong_input_is_refused_before_anything_is_done() {
-    let place = place();
+fn wrong_input_is_rejected_first() {
+    let dir = dir();
     let cases: [(&str, &[u8], &[&str]); 9] = [
         ("plain.tsv", b"day\tmonday\n\njust a line\n", &["plain.tsv, line 3", "`just a line` has no tab"]),
         ("three.tsv", b"day\tmonday\tx\n", &["three.tsv, line 1", "2 tabs"]),
@@ -194,51 +194,51 @@ fn wrong_input_is_refused_before_anything_is_done() {
         ("blank.tsv", b"\n \n", &["blank.tsv: no labelled texts found"]),
     ];
     for (name, bytes, _) in cases {
-        place.write(name, bytes);
+        dir.write(name, bytes);
     }
-    std::fs::create_dir(place.file("nothing")).unwrap();
-    let before = place.names();
+    std::fs::create_dir(dir.file("nothing")).unwrap();
+    let before = dir.names();
     for (name, _, phrases) in cases {
-        place.refused(&["train", "classify", name], phrases);
+        dir.refused(&["train", "classify", name], phrases);
     }
-    place.refused(&["train", "classify", "nothing"], &["folder nothing", "no .txt or .txt.gz file"]);
-    place.refused(&["train", "classify", "nowhere.tsv"], &["nowhere.tsv", "file not found"]);
-    place.refused(&["train", "classify"], &["FILE|DIR"]);
-    place.refused(&["train", "classify", "words.tsv", "--out", "words.tsv"], &["overwritten"]);
-    place.refused(&["train", "classify", "words", "--out", "words/day.txt"], &["overwritten"]);
-    place.refused(&["train", "classify", "words", "--out", "nowhere/m"], &["cannot write", "--out"]);
-    place.refused(&["train", "classify", "words", "--min-count", "2"], &["min-count"]);
+    dir.refused(&["train", "classify", "nothing"], &["folder nothing", "no .txt or .txt.gz file"]);
+    dir.refused(&["train", "classify", "nowhere.tsv"], &["nowhere.tsv", "file not found"]);
+    dir.refused(&["train", "classify"], &["FILE|DIR"]);
+    dir.refused(&["train", "classify", "words.tsv", "--out", "words.tsv"], &["overwritten"]);
+    dir.refused(&["train", "classify", "words", "--out", "words/day.txt"], &["overwritten"]);
+    dir.refused(&["train", "classify", "words", "--out", "nowhere/m"], &["cannot write", "--out"]);
+    dir.refused(&["train", "classify", "words", "--min-count", "2"], &["min-count"]);
     for option in ["--units=0", "--max-length=0", "--class-weight=some", "--dropout=1", "--level=rune"] {
-        place.refused(&["train", "classify", "words", option], &["invalid value"]);
+        dir.refused(&["train", "classify", "words", option], &["invalid value"]);
     }
-    assert_eq!(place.names(), before);
-    place.write("more.tsv", "year\t2026\n");
+    assert_eq!(dir.names(), before);
+    dir.write("more.tsv", "year\t2026\n");
     let options = ["train", "classify", "words", "--validation-file", "more.tsv"];
-    place.refused(&options, &["`year`", "day, month"]);
+    dir.refused(&options, &["`year`", "day, month"]);
 }
 
 #[test]
-fn models_go_with_the_commands_of_their_task() {
-    let place = place();
-    train(&place, &["words.tsv", "--epochs", "1"]);
-    place.train("text.safetensors", &[]);
-    place.refused(&["classify", "text.safetensors", "monday"], &["a model for `text`", "train classify"]);
-    place.refused(&["generate", "m.safetensors"], &["a model for `classify`", "train text"]);
-    place.refused(&["evaluate", "m.safetensors", "words", "--stream"], &["--stream", "classifier"]);
-    place.refused(&["evaluate", "m.safetensors", "song.txt"], &["song.txt, line 1", "has no tab"]);
-    place.refused(&["evaluate", "m.safetensors", "words", "--validation", "0.001"], &["90 texts"]);
-    place.refused(&["classify", "m.safetensors", " "], &["text 1 is empty"]);
-    place.refused(&["classify", "m.safetensors"], &["TEXT"]);
+fn models_only_work_with_the_commands_of_their_task() {
+    let dir = dir();
+    train(&dir, &["words.tsv", "--epochs", "1"]);
+    dir.train("text.safetensors", &[]);
+    dir.refused(&["classify", "text.safetensors", "monday"], &["a model for `text`", "train classify"]);
+    dir.refused(&["generate", "m.safetensors"], &["a model for `classify`", "train text"]);
+    dir.refused(&["evaluate", "m.safetensors", "words", "--stream"], &["--stream", "classifier"]);
+    dir.refused(&["evaluate", "m.safetensors", "song.txt"], &["song.txt, line 1", "has no tab"]);
+    dir.refused(&["evaluate", "m.safetensors", "words", "--validation", "0.001"], &["90 texts"]);
+    dir.refused(&["classify", "m.safetensors", " "], &["text 1 is empty"]);
+    dir.refused(&["classify", "m.safetensors"], &["TEXT"]);
 }
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_beside_the_older_model() {
+fn ctrl_c_does_not_overwrite_the_older_model() {
     use std::io::{BufRead, BufReader, Read};
-    let place = place();
-    place.write("m.safetensors", "an older model");
+    let dir = dir();
+    dir.write("m.safetensors", "an older model");
     let options = ["--json", "train", "classify", "words", "--epochs", "1000000", "--out", "m.safetensors"];
-    let mut child = place.command(&[&options[..], &TINY].concat()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = dir.command(&[&options[..], &TINY].concat()).stdout(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("\"epoch\":2") {
@@ -252,8 +252,8 @@ fn ctrl_c_saves_beside_the_older_model() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let done: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
     assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
-    assert_eq!(place.read("m.safetensors"), b"an older model");
+    assert_eq!(dir.read("m.safetensors"), b"an older model");
     let saved = done["model"].as_str().unwrap();
-    let score = place.ok(&["--json", "evaluate", saved, "words", "--validation", "0.1"]).event("result");
+    let score = dir.ok(&["--json", "evaluate", saved, "words", "--validation", "0.1"]).event("result");
     assert_eq!(score["loss"], done["val_loss"]);
 }

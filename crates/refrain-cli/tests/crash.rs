@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Place, Ran, SONG};
+use common::{CliOutput, SONG, TestDir};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -60,12 +60,12 @@ const TAG: &[&str] = &[
 /// The longest wait for something that usually takes milliseconds, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The files of a place that contain a process's output.
+/// The files of a folder that contain a process's output.
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
-/// A training run in its own place.
+/// A training run in its own folder.
 struct Training {
-    place: Place,
+    dir: TestDir,
     options: &'static [&'static str],
     out: &'static str,
     /// The model of an uninterrupted run without checkpoints.
@@ -76,23 +76,23 @@ struct Training {
 
 impl Training {
     fn new(options: &'static [&'static str]) -> Self {
-        let place = Place::new();
-        place.write("song.txt", SONG.repeat(2));
+        let dir = TestDir::new();
+        dir.write("song.txt", SONG.repeat(2));
         let label =
             |line: &str| if line.starts_with("Oh,") || line.starts_with("In") { "refrain" } else { "verse" };
         let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(120);
-        place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+        dir.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
         let tag = |word: &str| format!("{word}/{}", if word.len() > 3 { "long" } else { "short" });
         let tagged = |line: &str| line.split(' ').map(tag).collect::<Vec<_>>().join(" ") + "\n";
         let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(100);
-        place.write("tagged.txt", lines.map(tagged).collect::<String>());
+        dir.write("tagged.txt", lines.map(tagged).collect::<String>());
         let mut training =
-            Self { place, options, out: "m.safetensors", model: Vec::new(), takes: Duration::ZERO };
-        training.place.ok(&[&["--json", "train"], options, &["--out=m.safetensors"]].concat());
-        training.model = training.place.read(training.out);
+            Self { dir, options, out: "m.safetensors", model: Vec::new(), takes: Duration::ZERO };
+        training.dir.ok(&[&["--json", "train"], options, &["--out=m.safetensors"]].concat());
+        training.model = training.dir.read(training.out);
         training.forget();
         let begun = Instant::now();
-        training.ends(&training.start(&[]).end());
+        training.check_completed(&training.start(&[]).end());
         training.takes = begun.elapsed();
         training.forget();
         training
@@ -102,57 +102,54 @@ impl Training {
     fn command(&self, more: &[&str]) -> Command {
         let checkpoints = ["--checkpoint=ck", "--checkpoint-every=3", "--out", self.out];
         let mut command =
-            self.place.command(&[&["--json", "train"], self.options, &checkpoints, more].concat());
+            self.dir.command(&[&["--json", "train"], self.options, &checkpoints, more].concat());
         // A model that cannot be saved to `--out` goes here.
-        command.env("TMPDIR", self.place.path());
+        command.env("TMPDIR", self.dir.path());
         command
     }
 
     fn start(&self, more: &[&str]) -> Running<'_> {
-        let [stdout, stderr] = STREAMS.map(|name| File::create(self.place.file(name)).unwrap());
+        let [stdout, stderr] = STREAMS.map(|name| File::create(self.dir.file(name)).unwrap());
         let child = self.command(more).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
-        Running { place: &self.place, child }
+        Running { dir: &self.dir, child }
     }
 
     /// Starts a run and pauses it after its `count`-th checkpoint. Starts again if the run ended too early.
-    fn caught(&self, more: &[&str], count: usize) -> Running<'_> {
+    fn paused_after(&self, more: &[&str], count: usize) -> Running<'_> {
         for _ in 0..50 {
             let mut running = self.start(more);
             running.wait_for("checkpoint", count);
             running.signal("-STOP");
-            if !self.place.file(self.out).exists() {
+            if !self.dir.file(self.out).exists() {
                 return running;
             }
             drop(running);
             self.forget();
         }
-        panic!("no run was caught before its end");
+        panic!("no run was paused before its end");
     }
 
     /// Resumes the run to its end. Its model must be that of an uninterrupted run.
-    fn goes_on(&self) -> Ran {
-        let ran = self.start(&["--resume"]).end();
-        self.ends(&ran);
-        ran
+    fn resume_to_end(&self) -> CliOutput {
+        let output = self.start(&["--resume"]).end();
+        self.check_completed(&output);
+        output
     }
 
-    fn ends(&self, ran: &Ran) {
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(
-            self.place.read(self.out) == self.model,
-            "the model differs from that of an uninterrupted run"
-        );
+    fn check_completed(&self, output: &CliOutput) {
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(self.dir.read(self.out) == self.model, "the model differs from that of an uninterrupted run");
     }
 
     /// Removes the model and the checkpoints.
     fn forget(&self) {
-        let _ = fs::remove_file(self.place.file(self.out));
-        let _ = fs::remove_dir_all(self.place.file("ck"));
+        let _ = fs::remove_file(self.dir.file(self.out));
+        let _ = fs::remove_dir_all(self.dir.file("ck"));
     }
 
     /// Returns the names of the files in the checkpoint folder.
     fn folder(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.place.file("ck")).into_iter().flatten();
+        let entries = fs::read_dir(self.dir.file("ck")).into_iter().flatten();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
@@ -168,7 +165,7 @@ impl Training {
 
 /// A run in the background of the test.
 struct Running<'a> {
-    place: &'a Place,
+    dir: &'a TestDir,
     child: Child,
 }
 
@@ -179,7 +176,7 @@ impl Running<'_> {
         let name = format!("\"event\":\"{event}\"");
         loop {
             let ended = self.child.try_wait().unwrap().is_some();
-            let stdout = String::from_utf8(self.place.read(STREAMS[0])).unwrap();
+            let stdout = String::from_utf8(self.dir.read(STREAMS[0])).unwrap();
             if stdout.matches(&name).count() >= count {
                 return;
             }
@@ -193,10 +190,10 @@ impl Running<'_> {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    fn end(mut self) -> Ran {
+    fn end(mut self) -> CliOutput {
         let status = self.child.wait().unwrap();
-        let [stdout, stderr] = STREAMS.map(|name| self.place.read(name));
-        Ran::new(Output { status, stdout, stderr })
+        let [stdout, stderr] = STREAMS.map(|name| self.dir.read(name));
+        CliOutput::new(Output { status, stdout, stderr })
     }
 }
 
@@ -244,27 +241,31 @@ impl<'a> Stopped<'a> {
     }
 
     /// Checks the output and the files of a process. Returns whether the run reached its end, so that a new one begins.
-    fn look(&mut self, ran: &Ran) -> bool {
+    fn look(&mut self, output: &CliOutput) -> bool {
         let Self { training, reported, landed } = self;
         let batches = |event: &serde_json::Value| event["batches"].as_u64().unwrap();
-        let resumed = ran.events("resume");
+        let resumed = output.events("resume");
         match resumed.first() {
             Some(event) => assert!(batches(event) >= *reported, "{reported} batches were safe: {event}"),
             None => {
-                assert!(*reported == 0 || ran.events("epoch").is_empty(), "it started again: {}", ran.stdout)
+                assert!(
+                    *reported == 0 || output.events("epoch").is_empty(),
+                    "it started again: {}",
+                    output.stdout
+                )
             }
         }
         assert!(resumed.iter().all(|event| event["skipped"] == serde_json::json!([])), "{resumed:?}");
-        if let Some(event) = ran.events("checkpoint").last() {
+        if let Some(event) = output.events("checkpoint").last() {
             assert!(batches(event) >= *reported, "{reported} batches, then {event}");
             *reported = batches(event);
         }
-        let ended = training.place.file(training.out).exists();
+        let ended = training.dir.file(training.out).exists();
         let files = training.folder();
         if ended {
             landed.after_the_end += 1;
             assert!(
-                training.place.read(training.out) == training.model,
+                training.dir.read(training.out) == training.model,
                 "the model differs from that of an uninterrupted run"
             );
             training.forget();
@@ -291,29 +292,29 @@ fn killed(options: &'static [&'static str], kills: usize, seed: u64) -> Landed {
         running.signal("-KILL");
         stopped.look(&running.end());
     }
-    training.goes_on();
+    training.resume_to_end();
     println!("{kills} kills of {options:?}, which takes {:?}: {:?}", training.takes, stopped.landed);
     stopped.landed
 }
 
 #[test]
-fn kills_lose_nothing_of_a_model_of_text() {
+fn a_killed_language_model_resumes_identically() {
     killed(TEXT, 12, 1);
 }
 
 #[test]
-fn kills_lose_nothing_of_a_classifier() {
+fn a_killed_classifier_resumes_identically() {
     killed(CLASSIFY, 12, 2);
 }
 
 #[test]
-fn kills_lose_nothing_of_a_tagger() {
+fn a_killed_tagger_resumes_identically() {
     killed(TAG, 12, 7);
 }
 
 #[test]
 #[ignore = "a minute; run weekly"]
-fn many_kills_lose_nothing() {
+fn many_kills_resume_identically() {
     for (options, seed) in [(TEXT, 3), (CLASSIFY, 4), (TAG, 8)] {
         let landed = killed(options, 200, seed);
         assert!(landed.while_one_was_written > 0 && landed.between > 0, "{landed:?}");
@@ -334,30 +335,35 @@ fn signalled(options: &'static [&'static str], seed: u64) {
         if twice {
             running.signal(name);
         }
-        let ran = running.end();
-        let ended = stopped.look(&ran);
-        assert!(ran.code == code || (ended && ran.code == 0), "{name}: {} {}", ran.code, ran.stderr);
+        let output = running.end();
+        let ended = stopped.look(&output);
+        assert!(
+            output.code == code || (ended && output.code == 0),
+            "{name}: {} {}",
+            output.code,
+            output.stderr
+        );
         if !ended {
-            let done = ran.event("done");
+            let done = output.event("done");
             assert_eq!(
                 (&done["stopped"], &done["model"]),
                 (&"interrupted".into(), &"ck/model.safetensors".into())
             );
-            training.place.ok(&["info", "ck/model.safetensors"]);
+            training.dir.ok(&["info", "ck/model.safetensors"]);
             assert!(!training.checkpoints().is_empty(), "{:?}", training.folder());
         }
     }
-    training.goes_on();
+    training.resume_to_end();
     println!("8 stops of {options:?}: {:?}", stopped.landed);
 }
 
 #[test]
-fn signals_lose_nothing_of_a_model_of_text() {
+fn an_interrupted_language_model_resumes_identically() {
     signalled(TEXT, 5);
 }
 
 #[test]
-fn signals_lose_nothing_of_a_classifier() {
+fn an_interrupted_classifier_resumes_identically() {
     signalled(CLASSIFY, 6);
 }
 
@@ -368,7 +374,7 @@ fn sizes(training: &Training) -> Vec<u64> {
     running.wait_for("epoch", 3);
     running.signal("-KILL");
     running.end();
-    let size = |name: String| training.place.file(&name).metadata().unwrap().len();
+    let size = |name: String| training.dir.file(&name).metadata().unwrap().len();
     let sizes = training.checkpoints().into_iter().map(size).collect();
     training.forget();
     sizes
@@ -376,12 +382,14 @@ fn sizes(training: &Training) -> Vec<u64> {
 
 /// Runs with files limited to this many bytes, rounded down to a multiple of 512. The shell command `first` decides
 /// whether writing more is an error, as on a full disk, or kills the run in the middle of a file.
-fn limited(training: &Training, bytes: u64, first: &str) -> Ran {
+fn limited(training: &Training, bytes: u64, first: &str) -> CliOutput {
     let run = training.command(&[]);
     let mut shell = Command::new("sh");
     let script = format!("{first}; ulimit -c 0; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
     shell.args(["-c", &script]).arg(run.get_program()).args(run.get_args());
-    Ran::new(shell.current_dir(training.place.path()).env("TMPDIR", training.place.path()).output().unwrap())
+    CliOutput::new(
+        shell.current_dir(training.dir.path()).env("TMPDIR", training.dir.path()).output().unwrap(),
+    )
 }
 
 #[test]
@@ -390,30 +398,30 @@ fn a_full_disk_stops_the_run_and_leaves_the_last_checkpoint() {
     let sizes = sizes(&training);
     let most = *sizes.iter().max().unwrap();
     assert!(sizes[0] + 4096 < most, "{sizes:?}");
-    let ran = limited(&training, most - 2048, "trap '' XFSZ");
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    let safe = ran.events("checkpoint").pop().expect("a first checkpoint");
+    let output = limited(&training, most - 2048, "trap '' XFSZ");
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    let safe = output.events("checkpoint").pop().expect("a first checkpoint");
     let path = safe["path"].as_str().unwrap();
     let next = format!("after {} batches", safe["batches"].as_u64().unwrap() + 3);
-    ran.says_error(&["cannot write ck/checkpoint-", &next, &format!("{path} is safe"), "--resume"]);
-    ran.event("error");
+    output.says_error(&["cannot write ck/checkpoint-", &next, &format!("{path} is safe"), "--resume"]);
+    output.event("error");
     assert_eq!(training.checkpoints().last().unwrap(), path);
     assert!(!training.folder().iter().any(|name| name.ends_with(".tmp")), "{:?}", training.folder());
-    assert_eq!(training.goes_on().event("resume")["path"], path);
+    assert_eq!(training.resume_to_end().event("resume")["path"], path);
 }
 
 #[test]
-fn a_kill_in_the_middle_of_a_file_leaves_the_one_before() {
+fn a_kill_during_a_write_leaves_the_previous_checkpoint() {
     let training = Training::new(TEXT);
     let sizes = sizes(&training);
     for bytes in [sizes[0] / 2, sizes[0] + 4096] {
-        let ran = limited(&training, bytes, ":");
-        assert_eq!(ran.code, -1, "{}", ran.stderr);
+        let output = limited(&training, bytes, ":");
+        assert_eq!(output.code, -1, "{}", output.stderr);
         let half =
             training.folder().into_iter().find(|name| name.ends_with(".tmp")).expect("a file half written");
-        assert_eq!(training.place.file(&format!("ck/{half}")).metadata().unwrap().len(), bytes / 512 * 512);
-        let checkpoint = ran.events("checkpoint").pop();
-        let resumed = training.goes_on().events("resume").pop();
+        assert_eq!(training.dir.file(&format!("ck/{half}")).metadata().unwrap().len(), bytes / 512 * 512);
+        let checkpoint = output.events("checkpoint").pop();
+        let resumed = training.resume_to_end().events("resume").pop();
         assert_eq!(resumed.as_ref().map(|e| &e["path"]), checkpoint.as_ref().map(|e| &e["path"]));
         assert!(resumed.is_none_or(|event| event["skipped"] == serde_json::json!([])));
         assert!(!training.folder().contains(&half), "{:?}", training.folder());
@@ -422,53 +430,53 @@ fn a_kill_in_the_middle_of_a_file_leaves_the_one_before() {
 }
 
 #[test]
-fn a_model_in_the_folder_is_not_overwritten_by_half_a_run() {
+fn an_unfinished_run_does_not_overwrite_a_model() {
     let training = Training::new(TEXT);
-    fs::create_dir(training.place.file("ck")).unwrap();
-    training.place.write("ck/model.safetensors", "another model");
+    fs::create_dir(training.dir.file("ck")).unwrap();
+    training.dir.write("ck/model.safetensors", "another model");
     for more in [&[][..], &["--resume"]] {
-        let ran = Ran::new(training.command(more).output().unwrap());
-        assert_eq!(ran.code, 2, "{}", ran.stderr);
-        ran.says_error(&["ck/model.safetensors", "another folder"]);
-        assert_eq!(training.place.read("ck/model.safetensors"), b"another model");
+        let output = CliOutput::new(training.command(more).output().unwrap());
+        assert_eq!(output.code, 2, "{}", output.stderr);
+        output.says_error(&["ck/model.safetensors", "another folder"]);
+        assert_eq!(training.dir.read("ck/model.safetensors"), b"another model");
     }
-    fs::remove_file(training.place.file("ck/model.safetensors")).unwrap();
+    fs::remove_file(training.dir.file("ck/model.safetensors")).unwrap();
     // The run may replace its own model.
     for more in [&[][..], &["--resume"]] {
-        let running = training.caught(more, 1);
+        let running = training.paused_after(more, 1);
         running.signal("-INT");
         running.signal("-CONT");
         assert!(running.end().event("done")["model"] == "ck/model.safetensors");
     }
-    training.goes_on();
+    training.resume_to_end();
 }
 
 /// Disturbs a run that has written a checkpoint, and returns its result.
-fn disturbed(training: &Training, disturb: impl FnOnce()) -> Ran {
-    let running = training.caught(&[], 1);
+fn disturbed(training: &Training, disturb: impl FnOnce()) -> CliOutput {
+    let running = training.paused_after(&[], 1);
     disturb();
     running.signal("-CONT");
     running.end()
 }
 
 #[test]
-fn a_folder_of_checkpoints_that_vanishes_is_an_error() {
+fn a_deleted_checkpoint_folder_is_an_error() {
     let training = Training::new(TEXT);
-    let ran = disturbed(&training, || fs::remove_dir_all(training.place.file("ck")).unwrap());
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    ran.says_error(&["cannot write ck/checkpoint-"]);
-    assert!(!ran.stderr.contains("is safe"), "{}", ran.stderr);
-    assert!(!training.place.file(training.out).exists());
-    training.goes_on();
+    let output = disturbed(&training, || fs::remove_dir_all(training.dir.file("ck")).unwrap());
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    output.says_error(&["cannot write ck/checkpoint-"]);
+    assert!(!output.stderr.contains("is safe"), "{}", output.stderr);
+    assert!(!training.dir.file(training.out).exists());
+    training.resume_to_end();
 }
 
 #[test]
-fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
+fn an_unwritable_checkpoint_folder_is_an_error() {
     let training = Training::new(TEXT);
-    let folder = training.place.file("ck");
+    let folder = training.dir.file("ck");
     let permit = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
     let mut bound = false;
-    let ran = disturbed(&training, || {
+    let output = disturbed(&training, || {
         permit(0o555);
         bound = File::create(folder.join("probe")).is_err();
     });
@@ -476,29 +484,29 @@ fn a_folder_of_checkpoints_that_nothing_can_be_written_into_is_an_error() {
     if !bound {
         return println!("skipped: permissions do not restrict this user");
     }
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(output.code, 1, "{}", output.stderr);
     let safe = training.checkpoints().pop().unwrap();
-    ran.says_error(&["ck/checkpoint-", &safe]);
-    training.goes_on();
+    output.says_error(&["ck/checkpoint-", &safe]);
+    training.resume_to_end();
 }
 
 #[test]
-fn a_model_s_folder_that_vanishes_costs_only_the_last_batches() {
+fn a_deleted_output_folder_saves_the_model_elsewhere() {
     let mut training = Training::new(TEXT);
     training.out = "models/m.safetensors";
-    let folder = training.place.file("models");
+    let folder = training.dir.file("models");
     fs::create_dir(&folder).unwrap();
-    let ran = disturbed(&training, || fs::remove_dir(&folder).unwrap());
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    ran.says_error(&["models/m.safetensors", "instead"]);
-    let refuge = ran.event("done")["model"].as_str().unwrap().to_owned();
+    let output = disturbed(&training, || fs::remove_dir(&folder).unwrap());
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    output.says_error(&["models/m.safetensors", "instead"]);
+    let fallback = output.event("done")["model"].as_str().unwrap().to_owned();
     assert!(
-        fs::read(refuge).unwrap() == training.model,
+        fs::read(fallback).unwrap() == training.model,
         "the model differs from that of an uninterrupted run"
     );
     let safe = training.checkpoints().pop().expect("checkpoints outlive a model that is not saved");
     fs::create_dir(&folder).unwrap();
-    assert_eq!(training.goes_on().event("resume")["path"], *safe);
+    assert_eq!(training.resume_to_end().event("resume")["path"], *safe);
 }
 
 /// Damages a file.
@@ -527,18 +535,18 @@ const DAMAGES: [(&str, Damage); 7] = [
 
 /// Kills a run with three checkpoints in its folder, and returns them with their bytes, oldest first.
 fn with_three(training: &Training) -> Vec<(PathBuf, Vec<u8>)> {
-    let running = training.caught(&["--checkpoint-keep=3"], 5);
+    let running = training.paused_after(&["--checkpoint-keep=3"], 5);
     // If the run was stopped before it removed an old checkpoint, keep the newest three.
     running.signal("-KILL");
     running.end();
     let mut names = training.checkpoints();
     for older in names.drain(..names.len() - 3) {
-        fs::remove_file(training.place.file(&older)).unwrap();
+        fs::remove_file(training.dir.file(&older)).unwrap();
     }
     names
         .iter()
         .map(PathBuf::from)
-        .map(|file| (file.clone(), training.place.read(file.to_str().unwrap())))
+        .map(|file| (file.clone(), training.dir.read(file.to_str().unwrap())))
         .collect()
 }
 
@@ -547,8 +555,8 @@ fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
     let training = Training::new(TEXT);
     let files = with_three(&training);
     for (i, (what, damage)) in DAMAGES.iter().enumerate() {
-        let _ = fs::remove_dir_all(training.place.file("ck"));
-        fs::create_dir(training.place.file("ck")).unwrap();
+        let _ = fs::remove_dir_all(training.dir.file("ck"));
+        fs::create_dir(training.dir.file("ck")).unwrap();
         // Alternate between the newest and the two newest.
         let damaged = 1 + i % 2;
         for (at, (file, bytes)) in files.iter().enumerate() {
@@ -556,35 +564,35 @@ fn damaged_checkpoints_are_named_and_an_older_one_is_used() {
             if at + damaged >= files.len() {
                 damage(&mut bytes);
             }
-            training.place.write(file.to_str().unwrap(), bytes);
+            training.dir.write(file.to_str().unwrap(), bytes);
         }
-        let ran = training.goes_on();
-        let resumed = ran.event("resume");
+        let output = training.resume_to_end();
+        let resumed = output.event("resume");
         assert_eq!(resumed["path"], files[2 - damaged].0.to_str().unwrap(), "{what}");
         let skipped: Vec<_> =
             files.iter().rev().take(damaged).map(|(file, _)| file.to_str().unwrap()).collect();
         assert_eq!(resumed["skipped"], serde_json::json!(skipped), "{what}");
         for file in skipped {
             assert!(
-                ran.stderr.contains(&format!("warning: {file}")) || ran.stderr.contains(file),
+                output.stderr.contains(&format!("warning: {file}")) || output.stderr.contains(file),
                 "{}",
-                ran.stderr
+                output.stderr
             );
         }
     }
 }
 
 #[test]
-fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
+fn a_run_with_only_damaged_checkpoints_does_not_start_again() {
     let training = Training::new(TEXT);
     let files = with_three(&training);
     for (file, bytes) in &files {
-        training.place.write(file.to_str().unwrap(), &bytes[..bytes.len() / 2]);
+        training.dir.write(file.to_str().unwrap(), &bytes[..bytes.len() / 2]);
     }
     let before = training.checkpoints();
-    let ran = training.start(&["--resume"]).end();
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
-    ran.says_error(&[
+    let output = training.start(&["--resume"]).end();
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    output.says_error(&[
         files.last().unwrap().0.to_str().unwrap(),
         "no older checkpoint can be read",
         "start from the beginning",
@@ -594,29 +602,28 @@ fn where_every_checkpoint_is_damaged_nothing_begins_anew_unasked() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_folder_whose_name_is_no_utf_8_takes_checkpoints() {
+fn a_folder_name_may_be_invalid_utf_8() {
     use std::os::unix::ffi::OsStrExt;
     let training = Training::new(TEXT);
-    let mut command =
-        training.place.command(&[&["--json", "train"], TEXT, &["--out=o.safetensors"]].concat());
+    let mut command = training.dir.command(&[&["--json", "train"], TEXT, &["--out=o.safetensors"]].concat());
     command.arg("--checkpoint").arg(std::ffi::OsStr::from_bytes(b"run\xff")).arg("--checkpoint-every=3");
-    let ran = Ran::new(command.output().unwrap());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(!ran.events("checkpoint").is_empty());
-    assert!(training.place.read("o.safetensors") == training.model);
+    let output = CliOutput::new(command.output().unwrap());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(!output.events("checkpoint").is_empty());
+    assert!(training.dir.read("o.safetensors") == training.model);
 }
 
 #[test]
 fn two_runs_do_not_share_a_folder() {
     let training = Training::new(TEXT);
-    let first = training.caught(&[], 1);
+    let first = training.paused_after(&[], 1);
     for (more, why) in [(&[][..], "an earlier run"), (&["--resume"], "another run")] {
-        let ran = Ran::new(training.command(more).output().unwrap());
-        assert_eq!(ran.code, 2, "{}", ran.stderr);
-        ran.says_error(&["ck", why]);
+        let output = CliOutput::new(training.command(more).output().unwrap());
+        assert_eq!(output.code, 2, "{}", output.stderr);
+        output.says_error(&["ck", why]);
     }
     // A lock is released when its process ends.
     first.signal("-KILL");
     first.end();
-    training.goes_on().event("resume");
+    training.resume_to_end().event("resume");
 }

@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 use refrain::TextRecipe;
 use refrain::language_model::{BeamSearch, Generate};
 
 /// Returns the help without line breaks, so that a default is found wherever a line ends.
 fn help(arguments: &[&str]) -> String {
-    let ran = Place::new().ok(&[arguments, &["--help"]].concat());
-    ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    let output = TestDir::new().ok(&[arguments, &["--help"]].concat());
+    output.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the part of the help from an option to the next one.
@@ -34,10 +34,10 @@ fn flat(recipe: &serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
-fn the_defaults_are_those_that_training_uses() {
+fn help_shows_the_defaults_of_training() {
     let help = help(&["train", "text"]);
-    let place = Place::new();
-    let start = place.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
+    let dir = TestDir::new();
+    let start = dir.ok(&["--json", "train", "text", "song.txt", "--epochs", "1"]).event("start");
     let recipe = &flat(&start["recipe"]);
     for (option, field) in [
         ("--level", "level"),
@@ -97,7 +97,7 @@ fn the_defaults_are_those_that_training_uses() {
 }
 
 #[test]
-fn the_defaults_of_a_classifier_and_a_tagger_are_those_of_their_recipes() {
+fn help_shows_the_defaults_of_classifiers_and_taggers() {
     let classifier = serde_json::to_value(refrain::ClassifierRecipe::default()).unwrap();
     defaults_are_told(&help(&["train", "classify"]), &flat(&classifier), &["class-weight", "identical"]);
     let tagger = serde_json::to_value(refrain::TaggerRecipe::default()).unwrap();
@@ -138,7 +138,7 @@ fn defaults_are_told(help: &str, recipe: &serde_json::Value, more: &[&str]) {
 }
 
 #[test]
-fn the_other_commands_tell_theirs() {
+fn help_shows_the_defaults_of_the_other_commands() {
     let generate = Generate::default();
     let [length, seed] = [generate.length.to_string(), generate.seed.to_string()];
     let temperature = generate.sampling.temperature.to_string();
@@ -172,7 +172,7 @@ fn every_command_is_listed_and_the_version_shown() {
     {
         assert!(help.contains(&format!(" {command} ")), "{command}");
     }
-    let version = Place::new().ok(&["--version"]).stdout;
+    let version = TestDir::new().ok(&["--version"]).stdout;
     assert_eq!(version.trim(), format!("refrain {}", env!("CARGO_PKG_VERSION")));
-    assert_eq!(Place::new().run(&[]).code, 2);
+    assert_eq!(TestDir::new().run(&[]).code, 2);
 }

@@ -5,7 +5,7 @@ mod common;
 #[path = "common/page.rs"]
 mod page;
 
-use common::{Place, Ran, SONG, tiny};
+use common::{CliOutput, SONG, TestDir, tiny};
 use page::{parsed, sections, words};
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::inspect::{Sample, memory_length};
@@ -29,31 +29,31 @@ const COMPARED: &str = "The gradient through time, cell by cell";
 /// Options that keep an inspection short.
 const FEW: [&str; 2] = ["--steps=24", "--sequences=5"];
 
-/// Returns a place with a character model, `m`, and a text of 6368 characters.
-fn place() -> Place {
-    let place = Place::new();
-    place.write("song.txt", SONG.repeat(8));
-    place.train("m", &[]);
-    place
+/// Returns a folder with a character model, `m`, and a text of 6368 characters.
+fn dir() -> TestDir {
+    let dir = TestDir::new();
+    dir.write("song.txt", SONG.repeat(8));
+    dir.train("m", &[]);
+    dir
 }
 
 /// Adds a classifier of lines, `c`, and its `lines.tsv`.
-fn classifier(place: &Place) {
+fn classifier(dir: &TestDir) {
     let label = |line: &str| if line.starts_with("Oh,") { "refrain" } else { "verse" };
     let lines = SONG.lines().filter(|line| !line.is_empty());
-    place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+    dir.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
     let options = ["train", "classify", "lines.tsv", "--units=4", "--embedding=4", "--epochs=1", "--out=c"];
-    place.ok(&options);
+    dir.ok(&options);
 }
 
 /// Adds a model without a task, `a`, that reads (N, T, 2).
-fn array_model(place: &Place) {
+fn array_model(dir: &TestDir) {
     let model = Sequential::new().input(InputSpec::features(2)).add(Gru::new(4)).add(Dense::new(1));
-    model.compile(Compile::default()).unwrap().save(place.file("a")).unwrap();
+    model.compile(Compile::default()).unwrap().save(dir.file("a")).unwrap();
 }
 
 /// Writes 3 sequences of 7 steps of 2 features, with a target for each.
-fn arrays(place: &Place) {
+fn arrays(dir: &TestDir) {
     let bytes = |values: Vec<f32>| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let inputs = bytes((0..42).map(|i| (i as f32 * 0.7).sin()).collect());
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 7, 2), }\n";
@@ -61,21 +61,21 @@ fn arrays(place: &Place) {
     npy.extend((header.len() as u16).to_le_bytes());
     npy.extend(header.as_bytes());
     npy.extend(&inputs);
-    place.write("in.npy", npy);
+    dir.write("in.npy", npy);
     for (file, rows) in [("in.safetensors", 3), ("odd.safetensors", 2)] {
         let targets = bytes(vec![0.5; rows]);
         let views = [("x", vec![3, 7, 2], &inputs), ("target", vec![rows, 1], &targets)];
         let views =
             views.map(|(name, shape, data)| (name, TensorView::new(Dtype::F32, shape, data).unwrap()));
-        place.write(file, safetensors::serialize(views, None).unwrap());
+        dir.write(file, safetensors::serialize(views, None).unwrap());
     }
 }
 
 /// Runs an inspection with `--json` and returns its only line, in which all numbers are finite.
-fn look(place: &Place, arguments: &[&str]) -> Value {
-    let ran = place.ok(&[&["inspect", "--json"], arguments].concat());
-    let result = ran.event("result");
-    assert_eq!(ran.json().len(), 1, "one line");
+fn look(dir: &TestDir, arguments: &[&str]) -> Value {
+    let output = dir.ok(&[&["inspect", "--json"], arguments].concat());
+    let result = output.event("result");
+    assert_eq!(output.json().len(), 1, "one line");
     sound(&result);
     result
 }
@@ -104,20 +104,20 @@ fn sorted(names: &[&'static str]) -> Vec<&'static str> {
 }
 
 /// Checks that the printed report has these headings, the findings and the subject of the JSON result.
-fn same_in_words(ran: &Ran, result: &Value, headings: &[&str]) {
-    let shown: Vec<_> = ran.stdout.split("\n\n").skip(1).collect();
+fn same_in_words(output: &CliOutput, result: &Value, headings: &[&str]) {
+    let shown: Vec<_> = output.stdout.split("\n\n").skip(1).collect();
     assert_eq!(shown.iter().map(|part| part.lines().next().unwrap()).collect::<Vec<_>>(), headings);
     let said = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in &shown {
         assert!(part.lines().skip(1).any(|line| line.contains(|c: char| c.is_ascii_digit())), "{part}");
     }
-    let stdout = said(&ran.stdout);
+    let stdout = said(&output.stdout);
     for (topic, findings) in result["findings"].as_object().unwrap() {
         assert!(result[topic].is_object(), "no numbers for {topic}");
         let findings = findings.as_array().unwrap();
         assert!(!findings.is_empty(), "{topic}");
         for finding in findings.iter().take(8) {
-            assert!(stdout.contains(&said(finding.as_str().unwrap())), "no `{finding}` in {}", ran.stdout);
+            assert!(stdout.contains(&said(finding.as_str().unwrap())), "no `{finding}` in {}", output.stdout);
         }
     }
     for (name, value) in result["subject"].as_object().unwrap() {
@@ -126,38 +126,38 @@ fn same_in_words(ran: &Ran, result: &Value, headings: &[&str]) {
 }
 
 #[test]
-fn a_model_is_looked_at_with_a_text_and_without() {
-    let place = place();
+fn a_model_is_inspected_with_and_without_a_text() {
+    let dir = dir();
     for data in [&["song.txt"][..], &[]] {
         let arguments = [&["m"], data, &FEW].concat();
-        let result = look(&place, &arguments);
+        let result = look(&dir, &arguments);
         assert_eq!(named(&result), sorted(&TOPICS.map(|[_, _, key]| key)));
-        let ran = place.ok(&[&["inspect"], &arguments[..]].concat());
-        same_in_words(&ran, &result, &TOPICS.map(|[_, heading, _]| heading));
+        let output = dir.ok(&[&["inspect"], &arguments[..]].concat());
+        same_in_words(&output, &result, &TOPICS.map(|[_, heading, _]| heading));
         assert_eq!(result["subject"]["Data"].as_str(), data.first().copied());
-        assert_eq!(ran.stderr.contains("no text given"), data.is_empty(), "{}", ran.stderr);
+        assert_eq!(output.stderr.contains("no text given"), data.is_empty(), "{}", output.stderr);
         let of = result["subject"]["Looked at with"].as_str().unwrap();
         assert!(of.starts_with("5 excerpts of 24 characters of "), "{of}");
-        assert!(ran.stderr.contains("--html=inspect.html") && result["files"] == json!([]));
+        assert!(output.stderr.contains("--html=inspect.html") && result["files"] == json!([]));
         assert_eq!(result["structure"]["parameters"], 1088);
         assert_eq!(result["activations"]["steps"], 24);
     }
-    let info = place.ok(&["--json", "info", "m"]).event("result").to_string();
+    let info = dir.ok(&["--json", "info", "m"]).event("result").to_string();
     assert!(info.contains("1088"), "{info}");
     // Another seed generates another text.
-    let own = |seed: &str| look(&place, &["m", "--steps=24", "--sequences=5", "--only=gates", seed]);
+    let own = |seed: &str| look(&dir, &["m", "--steps=24", "--sequences=5", "--only=gates", seed]);
     assert_ne!(own("--seed=1")["activations"]["tokens"], own("--seed=2")["activations"]["tokens"]);
 }
 
 /// The excerpts are spread evenly over the text; the last one reaches its end.
 #[test]
-fn numbers_are_those_of_the_text_s_excerpts() {
-    let place = place();
-    let result = look(&place, &[&["m", "song.txt", "--share=0.2"], &FEW[..]].concat());
+fn numbers_match_the_excerpts_of_the_text() {
+    let dir = dir();
+    let result = look(&dir, &[&["m", "song.txt", "--share=0.2"], &FEW[..]].concat());
     // Other instruction sets give numbers that differ in their last digits.
     let isa =
         std::env::var("REFRAIN_ISA").map_or_else(|_| Isa::detect(), |name| Isa::by_name(&name).unwrap());
-    let opened = refrain::open(place.file("m"), Engine::new(isa, 2)).unwrap();
+    let opened = refrain::open(dir.file("m"), Engine::new(isa, 2)).unwrap();
     let mut model = opened.downcast::<LanguageModel>().unwrap();
     let text = SONG.repeat(8);
     let ids = model.codec().encode(&text);
@@ -180,23 +180,23 @@ fn numbers_are_those_of_the_text_s_excerpts() {
 }
 
 #[test]
-fn the_same_look_has_the_same_words_with_any_threads() {
-    let place = place();
+fn threads_do_not_change_the_report() {
+    let dir = dir();
     let arguments = [&["inspect", "m", "song.txt", "--compare"], &FEW[..]].concat();
-    let first = place.ok(&arguments);
-    assert_eq!(first.stdout, place.ok(&arguments).stdout);
-    let with = |threads: &str| place.ok(&[&["--json", "--threads", threads], &arguments[..]].concat()).stdout;
+    let first = dir.ok(&arguments);
+    assert_eq!(first.stdout, dir.ok(&arguments).stdout);
+    let with = |threads: &str| dir.ok(&[&["--json", "--threads", threads], &arguments[..]].concat()).stdout;
     let one = with("1");
     assert!(one == with("2") && one == with("3"), "threads change the numbers");
 }
 
 #[test]
-fn a_page_loads_nothing_and_says_how_it_is_read() {
-    let place = place();
+fn a_page_is_self_contained_and_explained() {
+    let dir = dir();
     let arguments = [&["m", "song.txt", "--compare", "--html=a.html"], &FEW[..]].concat();
-    let result = look(&place, &arguments);
+    let result = look(&dir, &arguments);
     assert_eq!(result["files"], json!(["a.html"]));
-    let text = String::from_utf8(place.read("a.html")).unwrap();
+    let text = String::from_utf8(dir.read("a.html")).unwrap();
     let page = parsed(&text);
     let found = sections(&page);
     let mut headings: Vec<_> = TOPICS.iter().map(|[_, heading, _]| *heading).collect();
@@ -215,8 +215,8 @@ fn a_page_loads_nothing_and_says_how_it_is_read() {
     }
     assert!(text.contains("prefers-color-scheme"), "auto follows the reader");
     for theme in ["light", "dark"] {
-        look(&place, &[&arguments[..], &["--theme", theme]].concat());
-        let text = String::from_utf8(place.read("a.html")).unwrap();
+        look(&dir, &[&arguments[..], &["--theme", theme]].concat());
+        let text = String::from_utf8(dir.read("a.html")).unwrap();
         parsed(&text);
         assert!(!text.contains("prefers-color-scheme") && text.contains(&format!("color-scheme:{theme}")));
     }
@@ -224,39 +224,39 @@ fn a_page_loads_nothing_and_says_how_it_is_read() {
 
 #[test]
 fn figures_are_written_into_a_folder() {
-    let place = place();
-    let result = look(&place, &[&["m", "song.txt", "--out=new/figures", "--html=a.html"], &FEW[..]].concat());
+    let dir = dir();
+    let result = look(&dir, &[&["m", "song.txt", "--out=new/figures", "--html=a.html"], &FEW[..]].concat());
     let files: Vec<_> = result["files"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
     let (last, figures) = files.split_last().unwrap();
-    let on_page = String::from_utf8(place.read("a.html")).unwrap().matches("<figure>").count();
+    let on_page = String::from_utf8(dir.read("a.html")).unwrap().matches("<figure>").count();
     assert_eq!((*last, figures.len()), ("a.html", on_page));
-    assert_eq!(fs::read_dir(place.file("new/figures")).unwrap().count(), figures.len());
+    assert_eq!(fs::read_dir(dir.file("new/figures")).unwrap().count(), figures.len());
     for file in figures {
-        let svg = String::from_utf8(place.read(file)).unwrap();
+        let svg = String::from_utf8(dir.read(file)).unwrap();
         assert_eq!(parsed(&svg).root_element().tag_name().name(), "svg", "{file}");
     }
     #[cfg(feature = "png")]
     {
-        look(&place, &["m", "song.txt", "--only=memory", "--out=png", "--png"]);
-        assert!(place.read("png/memory-length.png").starts_with(b"\x89PNG"));
+        look(&dir, &["m", "song.txt", "--only=memory", "--out=png", "--png"]);
+        assert!(dir.read("png/memory-length.png").starts_with(b"\x89PNG"));
     }
 }
 
 #[test]
-fn only_what_is_asked_for_is_looked_at() {
-    let place = place();
+fn only_requested_topics_are_inspected() {
+    let dir = dir();
     for [name, heading, key] in TOPICS {
         let arguments = [&["m", "song.txt", "--only", name], &FEW[..]].concat();
-        let result = look(&place, &arguments);
+        let result = look(&dir, &arguments);
         assert_eq!(named(&result), [key]);
         assert!(TOPICS.iter().all(|[_, _, other]| *other == key || result.get(other).is_none()));
-        same_in_words(&place.ok(&[&["inspect"], &arguments[..]].concat()), &result, &[heading]);
+        same_in_words(&dir.ok(&[&["inspect"], &arguments[..]].concat()), &result, &[heading]);
     }
     // In the report's order, whatever order they are named in.
-    let ran = place.ok(&[&["inspect", "m", "song.txt", "--only=health,network"], &FEW[..]].concat());
-    assert!(ran.stdout.find("The network") < ran.stdout.find("Saturation"), "{}", ran.stdout);
+    let output = dir.ok(&[&["inspect", "m", "song.txt", "--only=health,network"], &FEW[..]].concat());
+    assert!(output.stdout.find("The network") < output.stdout.find("Saturation"), "{}", output.stdout);
     // The other cells, freshly initialised.
-    let result = look(&place, &[&["m", "song.txt", "--only=gradient", "--compare"], &FEW[..]].concat());
+    let result = look(&dir, &[&["m", "song.txt", "--only=gradient", "--compare"], &FEW[..]].concat());
     assert_eq!(named(&result), ["gradient_flow", "gradient_flow_compared"]);
     let cases = result["gradient_flow_compared"]["cases"].as_array().unwrap();
     let cells: Vec<_> = cases.iter().map(|case| case["flow"]["class_name"].as_str().unwrap()).collect();
@@ -264,81 +264,85 @@ fn only_what_is_asked_for_is_looked_at() {
 }
 
 #[test]
-fn other_models_are_looked_at_as_their_tasks_are() {
-    let place = place();
-    place.train("w", &["--level", "word"]);
+fn other_models_are_inspected_by_task() {
+    let dir = dir();
+    dir.train("w", &["--level", "word"]);
     let of = |result: &Value| result["subject"]["Looked at with"].as_str().unwrap().to_owned();
     let all = sorted(&TOPICS.map(|[_, _, key]| key));
-    let result = look(&place, &[&["w", "song.txt"], &FEW[..]].concat());
+    let result = look(&dir, &[&["w", "song.txt"], &FEW[..]].concat());
     assert_eq!((of(&result), named(&result)), ("5 excerpts of 24 words of song.txt".to_owned(), all.clone()));
 
-    classifier(&place);
-    let result = look(&place, &["c", "lines.tsv", "--sequences=5"]);
+    classifier(&dir);
+    let result = look(&dir, &["c", "lines.tsv", "--sequences=5"]);
     assert_eq!(
         (of(&result), named(&result)),
         ("5 of 20 labelled texts of lines.tsv".to_owned(), all.clone())
     );
     // Texts are cut at `--steps`, with a warning.
-    let ran = place.ok(&["inspect", "c", "lines.tsv", "--steps=9", "--only=gates", "--json"]);
-    assert_eq!(ran.event("result")["activations"]["tokens"].as_array().unwrap().len(), 9);
-    assert!(ran.stderr.contains("20 texts are longer than 9 characters"), "{}", ran.stderr);
+    let output = dir.ok(&["inspect", "c", "lines.tsv", "--steps=9", "--only=gates", "--json"]);
+    assert_eq!(output.event("result")["activations"]["tokens"].as_array().unwrap().len(), 9);
+    assert!(output.stderr.contains("20 texts are longer than 9 characters"), "{}", output.stderr);
 
-    place.write("tagged.txt", "the/X wheel/Y goes/X round/Y\nby/Y the/X mill/Y\n".repeat(20));
+    dir.write("tagged.txt", "the/X wheel/Y goes/X round/Y\nby/Y the/X mill/Y\n".repeat(20));
     let tag = ["train", "tag", "tagged.txt", "--units=4", "--embedding=4", "--epochs=1", "--out=t"];
-    place.ok(&tag);
-    let result = look(&place, &["t", "tagged.txt", "--sequences=5"]);
+    dir.ok(&tag);
+    let result = look(&dir, &["t", "tagged.txt", "--sequences=5"]);
     assert_eq!(
         (of(&result), named(&result)),
         ("5 of 40 labelled sentences of tagged.txt".to_owned(), all.clone())
     );
-    let steps = &look(&place, &["t", "tagged.txt", "--steps=9", "--only=memory"])["memory_length"]["steps"];
+    let steps = &look(&dir, &["t", "tagged.txt", "--steps=9", "--only=memory"])["memory_length"]["steps"];
     assert!(steps.as_u64().unwrap() <= 9, "{steps}");
 
-    array_model(&place);
-    arrays(&place);
+    array_model(&dir);
+    arrays(&dir);
     let without_text: Vec<_> = all.into_iter().filter(|key| *key != "readable_units").collect();
     for (data, of_data) in [
         (&["in.npy"][..], "3 of 3 sequences of in.npy, with random targets"),
         (&["in.safetensors", "--sequences=2"], "2 of 3 sequences of in.safetensors"),
     ] {
-        let result = look(&place, &[&["a"], data].concat());
+        let result = look(&dir, &[&["a"], data].concat());
         assert_eq!((of(&result), named(&result)), (of_data.to_owned(), without_text.clone()));
         assert_eq!(result["memory_length"]["steps"], 7);
     }
-    assert_eq!(look(&place, &["a", "in.npy", "--steps=4", "--only=memory"])["memory_length"]["steps"], 4);
+    assert_eq!(look(&dir, &["a", "in.npy", "--steps=4", "--only=memory"])["memory_length"]["steps"], 4);
     // Without data, and with a warning about the topics that are left out.
     for model in ["a", "c", "t"] {
-        let ran = place.ok(&["inspect", model, "--sequences=3", "--json"]);
-        let result = ran.event("result");
+        let output = dir.ok(&["inspect", model, "--sequences=3", "--json"]);
+        let result = output.event("result");
         sound(&result);
         assert_eq!(named(&result), without_text);
-        assert!(ran.stderr.contains("random") && ran.stderr.contains("left out units"), "{}", ran.stderr);
+        assert!(
+            output.stderr.contains("random") && output.stderr.contains("left out units"),
+            "{}",
+            output.stderr
+        );
     }
-    place.refused(&["inspect", "a", "in.npy", "--only=units"], &["--only units", "text"]);
+    dir.refused(&["inspect", "a", "in.npy", "--only=units"], &["--only units", "text"]);
 }
 
 #[test]
 fn a_text_comes_from_stdin_or_from_many_files() {
-    let place = place();
+    let dir = dir();
     let arguments = ["inspect", "m", "-", "--only=memory", "--json", "--steps=24", "--sequences=5"];
-    let ran = place.piped(&arguments, SONG.repeat(8).as_bytes());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let from_file = look(&place, &[&["m", "song.txt", "--only=memory"], &FEW[..]].concat());
-    assert_eq!(ran.event("result")["memory_length"]["curve"], from_file["memory_length"]["curve"]);
+    let output = dir.piped(&arguments, SONG.repeat(8).as_bytes());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let from_file = look(&dir, &[&["m", "song.txt", "--only=memory"], &FEW[..]].concat());
+    assert_eq!(output.event("result")["memory_length"]["curve"], from_file["memory_length"]["curve"]);
     // The shortest text, and characters that the model does not know.
-    place.write("three.txt", "Oh,");
-    place.write("greek.txt", "αβγδεζηθικλμ");
-    let ran = place.ok(&["inspect", "m", "three.txt", "--json"]);
-    assert!(ran.stderr.contains("3 characters: using 1 excerpt of 2"), "{}", ran.stderr);
-    let ran = place.ok(&["inspect", "m", "three.txt", "greek.txt", "--steps=6", "--sequences=1", "--json"]);
-    assert!(ran.stderr.contains("unknown to the model"), "{}", ran.stderr);
+    dir.write("three.txt", "Oh,");
+    dir.write("greek.txt", "αβγδεζηθικλμ");
+    let output = dir.ok(&["inspect", "m", "three.txt", "--json"]);
+    assert!(output.stderr.contains("3 characters: using 1 excerpt of 2"), "{}", output.stderr);
+    let output = dir.ok(&["inspect", "m", "three.txt", "greek.txt", "--steps=6", "--sequences=1", "--json"]);
+    assert!(output.stderr.contains("unknown to the model"), "{}", output.stderr);
 }
 
 #[test]
-fn cells_are_set_side_by_side_without_a_model() {
-    let place = Place::new();
+fn cells_are_compared_without_a_model() {
+    let dir = TestDir::new();
     let cells = ["--cell=rnn,lstm,gru", "--units=8", "--steps=20", "--train=5", "--sequences=4"];
-    let result = look(&place, &[&cells[..], &["--html=a.html"]].concat());
+    let result = look(&dir, &[&cells[..], &["--html=a.html"]].concat());
     assert_eq!(named(&result), ["gradient_flow_compared"]);
     let cases = result["gradient_flow_compared"]["cases"].as_array().unwrap();
     let classes: Vec<_> = cases.iter().map(|case| case["flow"]["class_name"].as_str().unwrap()).collect();
@@ -350,13 +354,13 @@ fn cells_are_set_side_by_side_without_a_model() {
         assert_ne!(fresh, trained, "training changes the gradient");
         assert_eq!(case["trained"]["log"]["losses"].as_array().unwrap().len(), 5);
     }
-    let text = String::from_utf8(place.read("a.html")).unwrap();
+    let text = String::from_utf8(dir.read("a.html")).unwrap();
     assert_eq!(sections(&parsed(&text)).len(), 1);
-    let ran = place.ok(&[&["inspect"], &cells[..]].concat());
-    same_in_words(&ran, &result, &[COMPARED]);
-    assert!(ran.stdout.contains("5 steps of Adam, learning rate 0.01, clipped at 1"), "{}", ran.stdout);
+    let output = dir.ok(&[&["inspect"], &cells[..]].concat());
+    same_in_words(&output, &result, &[COMPARED]);
+    assert!(output.stdout.contains("5 steps of Adam, learning rate 0.01, clipped at 1"), "{}", output.stdout);
     // Without training, and with another seed.
-    let fresh = look(&place, &["--cell=gru", "--units=8", "--steps=20", "--sequences=4", "--seed=2"]);
+    let fresh = look(&dir, &["--cell=gru", "--units=8", "--steps=20", "--sequences=4", "--seed=2"]);
     let cases = fresh["gradient_flow_compared"]["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 1);
     assert!(cases[0]["trained"].is_null());
@@ -365,15 +369,15 @@ fn cells_are_set_side_by_side_without_a_model() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_before_work() {
-    let place = place();
-    classifier(&place);
-    array_model(&place);
-    arrays(&place);
-    place.write("short.txt", "ab");
-    place.write("empty.txt", "");
-    place.write("other.tsv", "chorus\tOh, turn\n");
-    let before = place.names();
+fn invalid_requests_are_rejected_before_work() {
+    let dir = dir();
+    classifier(&dir);
+    array_model(&dir);
+    arrays(&dir);
+    dir.write("short.txt", "ab");
+    dir.write("empty.txt", "");
+    dir.write("other.tsv", "chorus\tOh, turn\n");
+    let before = dir.names();
     for (arguments, phrases) in [
         (&["none"][..], &["cannot read none", "check the name"][..]),
         (&["song.txt"], &["song.txt is not a model"]),
@@ -396,11 +400,11 @@ fn what_cannot_be_done_is_refused_before_work() {
         (&["m", "song.txt", "--only=memory", "--compare"], &["--compare", "--only", "gradient"]),
         (&["m", "song.txt", "--only=units", "--share=0.1"], &["--share", "--only", "memory"]),
     ] {
-        place.refused(&[&["inspect"], arguments].concat(), phrases);
-        assert_eq!(place.names(), before, "{arguments:?} left something");
+        dir.refused(&[&["inspect"], arguments].concat(), phrases);
+        assert_eq!(dir.names(), before, "{arguments:?} left something");
     }
     #[cfg(not(feature = "png"))]
-    place.refused(&["inspect", "m", "--out=new", "--png"], &["without PNG", "--features png"]);
+    dir.refused(&["inspect", "m", "--out=new", "--png"], &["without PNG", "--features png"]);
     // Errors from clap name the possible values.
     for (arguments, phrases) in [
         (&["m", "--only=colours"][..], &["colours", "gradient, memory, gates, units, health, network"][..]),
@@ -414,46 +418,46 @@ fn what_cannot_be_done_is_refused_before_work() {
         (&["m", "--steps=1"], &["--steps", "1 is not in 2..=10000"]),
         (&["m", "--share=0"], &["--share", "above 0"]),
     ] {
-        let ran = place.run(&[&["inspect"], arguments].concat());
-        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
-        ran.says_error(phrases);
+        let output = dir.run(&[&["inspect"], arguments].concat());
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{arguments:?}: {}", output.stderr);
+        output.says_error(phrases);
     }
-    assert_eq!(place.names(), before);
+    assert_eq!(dir.names(), before);
 }
 
 /// Markup, quotes, control characters and a change of direction in a text, in labels and in a file name.
 #[test]
-fn what_strangers_write_stays_text() {
-    let place = Place::new();
+fn texts_from_files_are_escaped() {
+    let dir = TestDir::new();
     let hostile = "<script>alert('x')</script> &amp; \"]]>\" \u{1}\u{1b}[31m\u{202e} <!-- </style> </svg>\n";
-    place.write("song.txt", hostile.repeat(60));
-    place.write("<b>.tsv", "<i>\tthe <script> goes\n\u{202e}&\tround \u{1b} and\n".repeat(12));
+    dir.write("song.txt", hostile.repeat(60));
+    dir.write("<b>.tsv", "<i>\tthe <script> goes\n\u{202e}&\tround \u{1b} and\n".repeat(12));
     for level in ["char", "word"] {
-        place.ok(&tiny(&["train", "text", "song.txt", "--out=<b>&'m", "--level", level]));
+        dir.ok(&tiny(&["train", "text", "song.txt", "--out=<b>&'m", "--level", level]));
         let data: [&[&str]; 2] = [&["song.txt"], &[]];
         for data in data {
             let written = ["--html=a.html", "--out=figures"];
-            stays_text(&place, &[&["<b>&'m"], data, &FEW, &written].concat());
+            stays_text(&dir, &[&["<b>&'m"], data, &FEW, &written].concat());
         }
     }
     let classify = ["train", "classify", "<b>.tsv", "--units=4", "--embedding=4", "--epochs=1", "--out=c"];
-    place.ok(&classify);
-    stays_text(&place, &["c", "<b>.tsv", "--html=a.html", "--out=figures"]);
+    dir.ok(&classify);
+    stays_text(&dir, &["c", "<b>.tsv", "--html=a.html", "--out=figures"]);
 }
 
-fn stays_text(place: &Place, arguments: &[&str]) {
-    look(place, arguments);
-    let text = String::from_utf8(place.read("a.html")).unwrap();
+fn stays_text(dir: &TestDir, arguments: &[&str]) {
+    look(dir, arguments);
+    let text = String::from_utf8(dir.read("a.html")).unwrap();
     let page = parsed(&text);
     assert!(page.descendants().all(|node| !["b", "i"].contains(&node.tag_name().name()) || is_ours(node)));
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
-    for file in fs::read_dir(place.file("figures")).unwrap() {
+    for file in fs::read_dir(dir.file("figures")).unwrap() {
         let svg = fs::read_to_string(file.unwrap().path()).unwrap();
         parsed(&svg);
         assert!(!svg.contains(|c: char| c.is_control() && c != '\n'));
     }
-    let ran = place.ok(&[&["inspect", "-v"], arguments].concat());
-    for said in [&ran.stdout, &ran.stderr] {
+    let output = dir.ok(&[&["inspect", "-v"], arguments].concat());
+    for said in [&output.stdout, &output.stderr] {
         assert!(!said.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{said:?}");
     }
 }

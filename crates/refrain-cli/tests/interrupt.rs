@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Ran, tiny};
+use common::{CliOutput, TestDir, tiny};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,11 +16,11 @@ fn signal(child: &Child, name: &str) {
 const ENDLESS: [&str; 2] = ["--epochs", "1000000"];
 
 /// Starts a training run, and signals it after an event.
-fn interrupted(place: &Place, name: &str, after: &str, more: &[&str]) -> (Ran, Vec<String>) {
+fn interrupted(dir: &TestDir, name: &str, after: &str, more: &[&str]) -> (CliOutput, Vec<String>) {
     let options = ["--json", "train", "text", "song.txt", "--out", "m.safetensors"];
     let options = [&options[..], more].concat();
     let mut child =
-        place.command(&tiny(&options)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        dir.command(&tiny(&options)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains(after) {
@@ -30,68 +30,68 @@ fn interrupted(place: &Place, name: &str, after: &str, more: &[&str]) -> (Ran, V
     signal(&child, name);
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
-    let ran = Ran::new(child.wait_with_output().unwrap());
-    (ran, rest.lines().map(str::to_owned).collect())
+    let output = CliOutput::new(child.wait_with_output().unwrap());
+    (output, rest.lines().map(str::to_owned).collect())
 }
 
 #[test]
 fn the_model_is_saved_and_the_exit_code_names_the_signal() {
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
-        let place = Place::new();
-        place.write("m.safetensors", "an older model");
-        let (ran, rest) = interrupted(&place, name, "\"epoch\":2", &ENDLESS);
-        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let dir = TestDir::new();
+        dir.write("m.safetensors", "an older model");
+        let (output, rest) = interrupted(&dir, name, "\"epoch\":2", &ENDLESS);
+        assert_eq!(output.code, code, "{}", output.stderr);
         let done: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
         assert_eq!((&done["event"], &done["stopped"]), (&"done".into(), &"interrupted".into()));
         assert!(done["epochs"].as_u64().unwrap() >= 2);
         let saved = done["model"].as_str().unwrap();
         let score = ["--json", "evaluate", saved, "song.txt", "--validation", "0.1"];
-        assert_eq!(place.ok(&score).event("result")["loss"], done["val_loss"]);
-        assert_eq!(place.names(), ["m.safetensors", "m.safetensors.checkpoint", "song.txt"]);
-        assert_eq!(place.read("m.safetensors"), b"an older model");
+        assert_eq!(dir.ok(&score).event("result")["loss"], done["val_loss"]);
+        assert_eq!(dir.names(), ["m.safetensors", "m.safetensors.checkpoint", "song.txt"]);
+        assert_eq!(dir.read("m.safetensors"), b"an older model");
     }
 }
 
 #[test]
-fn before_the_first_epoch_s_end_the_weights_so_far_are_saved() {
-    let place = Place::new();
-    place.write("song.txt", common::SONG.repeat(2000));
+fn weights_are_saved_before_the_end_of_the_first_epoch() {
+    let dir = TestDir::new();
+    dir.write("song.txt", common::SONG.repeat(2000));
     let often = ["--checkpoint", "ck", "--checkpoint-every", "1", "--epochs", "1000000"];
-    let (ran, rest) = interrupted(&place, "-INT", "\"event\":\"checkpoint\"", &often);
-    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    let (output, rest) = interrupted(&dir, "-INT", "\"event\":\"checkpoint\"", &often);
+    assert_eq!(output.code, 130, "{}", output.stderr);
     assert!(rest.last().unwrap().contains("\"best_epoch\":0"), "{rest:?}");
-    place.ok(&["info", "ck/model.safetensors"]);
+    dir.ok(&["info", "ck/model.safetensors"]);
 }
 
 #[test]
-fn a_run_that_was_interrupted_twice_leaves_nothing_but_its_model() {
-    let place = Place::new();
-    place.write("song.txt", common::SONG.repeat(500));
+fn a_run_interrupted_twice_leaves_only_its_model() {
+    let dir = TestDir::new();
+    dir.write("song.txt", common::SONG.repeat(500));
     let epochs = ["--epochs", "30", "--resume"];
     for after in ["\"epoch\":2", "\"epoch\":5"] {
-        let (ran, _) = interrupted(&place, "-INT", after, &epochs);
-        assert_eq!(ran.code, 130, "{}", ran.stderr);
-        assert_eq!(place.names(), ["m.safetensors.checkpoint", "song.txt"]);
+        let (output, _) = interrupted(&dir, "-INT", after, &epochs);
+        assert_eq!(output.code, 130, "{}", output.stderr);
+        assert_eq!(dir.names(), ["m.safetensors.checkpoint", "song.txt"]);
     }
-    place.ok(&tiny(&[&["train", "text", "song.txt", "--out", "m.safetensors"], &epochs[..]].concat()));
-    assert_eq!(place.names(), ["m.safetensors", "song.txt"]);
+    dir.ok(&tiny(&[&["train", "text", "song.txt", "--out", "m.safetensors"], &epochs[..]].concat()));
+    assert_eq!(dir.names(), ["m.safetensors", "song.txt"]);
 }
 
 #[test]
-fn a_model_that_is_tested_when_two_signals_come_is_saved() {
-    let place = Place::new();
-    place.write("long.txt", common::SONG.repeat(100));
+fn two_signals_during_the_test_save_the_model() {
+    let dir = TestDir::new();
+    dir.write("long.txt", common::SONG.repeat(100));
     // Testing takes many seconds.
     let slow = ["--units", "512", "--steps", "8", "--batch", "8", "--layers", "2", "--threads", "1"];
     let run =
         ["train", "text", "song.txt", "--out", "m.safetensors", "--epochs", "1", "--test-file", "long.txt"];
-    let mut child = place
+    let mut child = dir
         .command(&[&run[..], &slow].concat())
         .env("REFRAIN_ISA", "portable")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let saved = || place.names().contains(&"m.safetensors".to_owned());
+    let saved = || dir.names().contains(&"m.safetensors".to_owned());
     while !saved() {
         assert_eq!(child.try_wait().unwrap(), None, "the run ended without a model");
         std::thread::sleep(Duration::from_millis(20));
@@ -101,16 +101,16 @@ fn a_model_that_is_tested_when_two_signals_come_is_saved() {
         std::thread::sleep(Duration::from_millis(1500));
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    place.ok(&["generate", "m.safetensors"]);
+    dir.ok(&["generate", "m.safetensors"]);
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
-    let place = Place::new();
-    place.write("song.txt", common::SONG.repeat(200));
+fn a_second_signal_exits_at_once() {
+    let dir = TestDir::new();
+    dir.write("song.txt", common::SONG.repeat(200));
     // One step of this takes many seconds.
     let slow = ["--units", "512", "--steps", "128", "--batch", "64", "--layers", "2", "--threads", "1"];
-    let mut child = place
+    let mut child = dir
         .command(&[&["--json", "train", "text", "song.txt"], &slow[..]].concat())
         .env("REFRAIN_ISA", "portable")
         .stdout(Stdio::piped())
@@ -128,5 +128,5 @@ fn a_second_signal_ends_it_at_once() {
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert_eq!((child.wait().unwrap().code(), &rest[..]), (Some(130), ""));
-    assert_eq!(place.names(), ["song.txt"]);
+    assert_eq!(dir.names(), ["song.txt"]);
 }

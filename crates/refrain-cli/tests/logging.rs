@@ -5,7 +5,7 @@ mod common;
 #[path = "common/events.rs"]
 mod events;
 
-use common::{Place, Ran, SONG, tiny};
+use common::{CliOutput, SONG, TestDir, tiny};
 use events::Events;
 use roxmltree::Document;
 use serde_json::Value;
@@ -18,15 +18,15 @@ const LOGS: [&str; 7] =
 /// Relative tolerance for a few f32 roundings.
 const SINGLE: f64 = 1e-6;
 
-/// Returns a place with a text of several batches, and with labelled lines.
-fn place() -> Place {
-    let place = Place::new();
-    place.write("song.txt", SONG.repeat(8));
+/// Returns a folder with a text of several batches, and with labelled lines.
+fn dir() -> TestDir {
+    let dir = TestDir::new();
+    dir.write("song.txt", SONG.repeat(8));
     let label =
         |line: &str| if line.starts_with("Oh,") || line.starts_with("In") { "refrain" } else { "verse" };
     let lines = SONG.lines().filter(|line| !line.is_empty()).cycle().take(96);
-    place.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
-    place
+    dir.write("lines.tsv", lines.map(|line| format!("{}\t{line}\n", label(line))).collect::<String>());
+    dir
 }
 
 fn text<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -41,8 +41,8 @@ fn classify<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Returns the rows of a CSV file of epochs, the header first.
-fn rows(place: &Place, name: &str) -> Vec<Vec<String>> {
-    let text = String::from_utf8(place.read(name)).unwrap();
+fn rows(dir: &TestDir, name: &str) -> Vec<Vec<String>> {
+    let text = String::from_utf8(dir.read(name)).unwrap();
     assert!(text.ends_with('\n'));
     text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
@@ -54,9 +54,9 @@ fn timeless(rows: &[Vec<String>]) -> Vec<Vec<&str>> {
     rows.iter().map(|row| kept.iter().map(|&i| row[i].as_str()).collect()).collect()
 }
 
-fn same_as_json(place: &Place, ran: &Ran) {
-    let rows = rows(place, "log.csv");
-    let epochs = ran.events("epoch");
+fn same_as_json(dir: &TestDir, output: &CliOutput) {
+    let rows = rows(dir, "log.csv");
+    let epochs = output.events("epoch");
     assert_eq!(rows.len(), epochs.len() + 1);
     for (row, epoch) in rows[1..].iter().zip(&epochs) {
         for (name, field) in rows[0].iter().zip(row) {
@@ -69,51 +69,51 @@ fn same_as_json(place: &Place, ran: &Ran) {
 }
 
 #[test]
-fn rows_of_epochs_are_what_json_says() {
-    let place = place();
-    let ran = place.ok(&text(&["--epochs", "3", "--csv-log", "log.csv"]));
-    same_as_json(&place, &ran);
+fn epoch_rows_match_the_json_events() {
+    let dir = dir();
+    let output = dir.ok(&text(&["--epochs", "3", "--csv-log", "log.csv"]));
+    same_as_json(&dir, &output);
     let header = "epoch,loss,accuracy,val_loss,val_accuracy,averaged,tokens_per_second,seconds,learning_rate,gradient_norm";
-    assert_eq!(rows(&place, "log.csv")[0].join(","), header);
+    assert_eq!(rows(&dir, "log.csv")[0].join(","), header);
     // Unknown values are empty, and an earlier run's log is overwritten.
-    let ran = place.ok(&text(&["--epochs", "2", "--validation", "0", "--csv-log", "log.csv"]));
-    same_as_json(&place, &ran);
-    assert_eq!(rows(&place, "log.csv")[1][3..6], ["", "", ""]);
-    fs::remove_file(place.file("log.csv")).unwrap();
-    let ran = place.ok(&classify(&["--csv-log", "log.csv"]));
-    same_as_json(&place, &ran);
-    let header = &rows(&place, "log.csv")[0];
+    let output = dir.ok(&text(&["--epochs", "2", "--validation", "0", "--csv-log", "log.csv"]));
+    same_as_json(&dir, &output);
+    assert_eq!(rows(&dir, "log.csv")[1][3..6], ["", "", ""]);
+    fs::remove_file(dir.file("log.csv")).unwrap();
+    let output = dir.ok(&classify(&["--csv-log", "log.csv"]));
+    same_as_json(&dir, &output);
+    let header = &rows(&dir, "log.csv")[0];
     assert!(["val_macro_f1", "samples_per_second"].iter().all(|name| header.iter().any(|h| h == name)));
 }
 
 #[test]
-fn logs_change_nothing_that_is_learned() {
-    let place = place();
+fn logs_do_not_change_the_model() {
+    let dir = dir();
     for train in [text, classify] {
         let checkpoints = ["--checkpoint=ck", "--checkpoint-every=3", "--checkpoint-keep=100"];
         let written = |name: &str, logs: &[&str]| {
-            place.ok(&train(&[&["--out", name, "--epochs", "3"], &checkpoints[..], logs].concat()));
+            dir.ok(&train(&[&["--out", name, "--epochs", "3"], &checkpoints[..], logs].concat()));
             let mut all: Vec<_> =
-                fs::read_dir(place.file("ck")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+                fs::read_dir(dir.file("ck")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             all.sort();
-            fs::remove_dir_all(place.file("ck")).unwrap();
-            (place.read(name), all)
+            fs::remove_dir_all(dir.file("ck")).unwrap();
+            (dir.read(name), all)
         };
         let (plain, logged) = (written("plain", &[]), written("logged", &LOGS));
         assert!(plain.0 == logged.0, "the models differ");
         assert_eq!(plain.1, logged.1, "the checkpoints differ");
-        fs::remove_dir_all(place.file("logs")).unwrap();
-        fs::remove_file(place.file("log.csv")).unwrap();
+        fs::remove_dir_all(dir.file("logs")).unwrap();
+        fs::remove_file(dir.file("log.csv")).unwrap();
     }
 }
 
 #[test]
 fn tensorboard_has_curves_distributions_and_samples() {
-    let place = place();
-    let ran = place.ok(&text(&[&["--epochs", "3", "--layers", "2"], &LOGS[..]].concat()));
+    let dir = dir();
+    let output = dir.ok(&text(&[&["--epochs", "3", "--layers", "2"], &LOGS[..]].concat()));
     let [root, train, validation] =
-        ["", "train", "validation"].map(|name| Events::read(&place.file("logs/first").join(name)));
-    let (start, epochs) = (ran.event("start"), ran.events("epoch"));
+        ["", "train", "validation"].map(|name| Events::read(&dir.file("logs/first").join(name)));
+    let (start, epochs) = (output.event("start"), output.events("epoch"));
     let batches = start["batches"].as_i64().unwrap();
     assert!(batches > 5, "{start}");
     let steps = |points: &[(i64, f32)]| points.iter().map(|(step, _)| *step).collect::<Vec<_>>();
@@ -152,7 +152,7 @@ fn tensorboard_has_curves_distributions_and_samples() {
     let last = &sample[&(3 * batches)];
     assert!(last.starts_with("```\n") && last.ends_with("\n```"), "{last}");
     assert!((250..=310).contains(&last.chars().count()), "{last}");
-    let done = ran.event("done");
+    let done = output.event("done");
     assert_eq!(root.scalar("final_val_loss"), [(3 * batches, done["val_loss"].as_f64().unwrap() as f32)]);
 }
 
@@ -188,11 +188,11 @@ fn looked_into(train: &Events) {
 
 #[test]
 fn a_classifier_has_its_own_curves() {
-    let place = place();
-    let ran = place.ok(&classify(&LOGS));
+    let dir = dir();
+    let output = dir.ok(&classify(&LOGS));
     let [root, train, validation] =
-        ["", "train", "validation"].map(|name| Events::read(&place.file("logs/first").join(name)));
-    let epochs = ran.events("epoch");
+        ["", "train", "validation"].map(|name| Events::read(&dir.file("logs/first").join(name)));
+    let epochs = output.events("epoch");
     let of = |field: &str| epochs.iter().map(|e| e[field].as_f64().unwrap() as f32).collect::<Vec<_>>();
     let values = |events: &Events, tag: &str| events.scalar(tag).iter().map(|p| p.1).collect::<Vec<_>>();
     assert_eq!(values(&train, "epoch_loss"), of("loss"));
@@ -203,8 +203,8 @@ fn a_classifier_has_its_own_curves() {
 }
 
 /// Returns the texts in a picture, and the number of points of its lines.
-fn drawn(place: &Place) -> (Vec<String>, usize) {
-    let svg = String::from_utf8(place.read("run.svg")).unwrap();
+fn drawn(dir: &TestDir) -> (Vec<String>, usize) {
+    let svg = String::from_utf8(dir.read("run.svg")).unwrap();
     let document = Document::parse(&svg).unwrap();
     let words = document.descendants().filter(|node| node.has_tag_name("text"));
     let words = words.filter_map(|node| node.text().map(str::to_owned)).collect();
@@ -213,56 +213,56 @@ fn drawn(place: &Place) -> (Vec<String>, usize) {
 }
 
 #[test]
-fn a_picture_shows_the_epochs_or_the_batches_of_the_only_one() {
-    let place = place();
+fn a_plot_shows_epochs_or_the_batches_of_a_single_epoch() {
+    let dir = dir();
     let has = |words: &[String], wanted: &[&str]| {
         wanted.iter().for_each(|word| assert!(words.iter().any(|w| w == word), "no {word} in {words:?}"));
     };
-    place.ok(&text(&["--epochs", "4", "--plot", "run.svg"]));
-    let (words, points) = drawn(&place);
+    dir.ok(&text(&["--epochs", "4", "--plot", "run.svg"]));
+    let (words, points) = drawn(&dir);
     has(&words, &["Loss", "Accuracy", "Learning rate", "Gradient norm, before clipping", "epochs", "saved"]);
     has(&words, &["training", "validation"]);
     // Two lines each for loss and accuracy, one each for the others.
     assert_eq!(points, 6 * 4);
-    let ran = place.ok(&text(&["--epochs", "1", "--plot", "run.svg"]));
-    let (words, points) = drawn(&place);
+    let output = dir.ok(&text(&["--epochs", "1", "--plot", "run.svg"]));
+    let (words, points) = drawn(&dir);
     has(&words, &["Loss", "Learning rate", "batches", "training", "validation"]);
     // Plus the validation at the end.
-    assert_eq!(points as u64, 3 * ran.event("start")["batches"].as_u64().unwrap() + 1);
+    assert_eq!(points as u64, 3 * output.event("start")["batches"].as_u64().unwrap() + 1);
 }
 
 /// A run whose newest checkpoints are lost ends with the logs of an uninterrupted run.
 #[test]
-fn a_run_that_goes_on_goes_on_with_its_logs() {
+fn a_resumed_run_continues_its_logs() {
     for train in [text, classify] {
-        let straight = place();
+        let straight = dir();
         straight.ok(&train(&[&["--epochs", "4"], &LOGS[..]].concat()));
         for lost in [1, 2, 6] {
-            let place = place();
+            let dir = dir();
             let checkpoints =
                 ["--epochs", "4", "--checkpoint=ck", "--checkpoint-every=5", "--checkpoint-keep=100"];
             let options = [&checkpoints, &LOGS[..]].concat();
-            place.ok(&train(&options));
+            dir.ok(&train(&options));
             let names = || {
-                let entries = fs::read_dir(place.file("ck")).unwrap();
+                let entries = fs::read_dir(dir.file("ck")).unwrap();
                 let mut names: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
                 names.sort();
                 names
             };
             let newest = names();
             newest.iter().rev().take(lost).for_each(|path| fs::remove_file(path).unwrap());
-            fs::remove_file(place.file("run.svg")).unwrap();
-            place.ok(&train(&[&options[..], &["--resume"]].concat()));
+            fs::remove_file(dir.file("run.svg")).unwrap();
+            dir.ok(&train(&[&options[..], &["--resume"]].concat()));
             assert_eq!(
-                timeless(&rows(&place, "log.csv")),
+                timeless(&rows(&dir, "log.csv")),
                 timeless(&rows(&straight, "log.csv")),
                 "{lost} checkpoints lost"
             );
             // Timings differ, but not the number of points.
-            assert_eq!(drawn(&place).1, drawn(&straight).1);
+            assert_eq!(drawn(&dir).1, drawn(&straight).1);
             for folder in ["train", "validation"] {
                 let [got, expected] =
-                    [&place, &straight].map(|p| Events::read(&p.file("logs/first").join(folder)));
+                    [&dir, &straight].map(|p| Events::read(&p.file("logs/first").join(folder)));
                 same_curves(&got, &expected);
             }
         }
@@ -292,10 +292,10 @@ fn same_curves(got: &Events, expected: &Events) {
 }
 
 #[test]
-fn what_cannot_be_written_is_refused_before_training() {
-    let place = place();
-    place.write("other.csv", "date,price\n2024-01-01,3\n");
-    place.write("file", "x");
+fn unwritable_logs_are_rejected_before_training() {
+    let dir = dir();
+    dir.write("other.csv", "date,price\n2024-01-01,3\n");
+    dir.write("file", "x");
     let song = ["train", "text", "song.txt"];
     for (options, phrases) in [
         (&["--csv-log", "none/a.csv"][..], &["cannot write none/a.csv", "--csv-log"][..]),
@@ -312,54 +312,54 @@ fn what_cannot_be_written_is_refused_before_training() {
         (&["--log-every", "5"], &["--log-dir"]),
         (&["--log-dir", "logs", "--log-every", "0"], &["--log-every"]),
     ] {
-        let ran = place.run(&[&song[..], options].concat());
-        assert_eq!((ran.code, &ran.stdout[..]), (2, ""), "{options:?}: {}", ran.stderr);
-        ran.says_error(phrases);
+        let output = dir.run(&[&song[..], options].concat());
+        assert_eq!((output.code, &output.stdout[..]), (2, ""), "{options:?}: {}", output.stderr);
+        output.says_error(phrases);
     }
-    let names = place.names();
+    let names = dir.names();
     let [a, b, c, d] = ["file", "lines.tsv", "other.csv", "song.txt"];
     assert_eq!(names, [a, b, c, d], "nothing was started");
     #[cfg(not(feature = "png"))]
-    place.refused(&[&song[..], &["--plot", "a.png"]].concat(), &["a.png", "--features png", ".svg"]);
+    dir.refused(&[&song[..], &["--plot", "a.png"]].concat(), &["a.png", "--features png", ".svg"]);
     // Input files must not be overwritten.
-    place.write("song.svg", SONG);
+    dir.write("song.svg", SONG);
     let options = ["train", "text", "song.svg", "--plot", "song.svg"];
-    place.refused(&options, &["--plot song.svg", "would be overwritten"]);
+    dir.refused(&options, &["--plot song.svg", "would be overwritten"]);
 }
 
 #[test]
-fn a_log_of_another_run_is_not_mixed_with_this_one_s() {
-    let place = place();
-    let run = |more: &[&str]| place.run(&text(&[&["--checkpoint=ck", "--epochs", "2"], more].concat()));
+fn logs_of_different_runs_are_not_mixed() {
+    let dir = dir();
+    let run = |more: &[&str]| dir.run(&text(&[&["--checkpoint=ck", "--epochs", "2"], more].concat()));
     assert_eq!(run(&LOGS).code, 0);
     let options = text(&["--out", "other", "--log-dir", "logs/first"]);
-    let ran = place.run(&options);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
-    ran.says_error(&["logs/first contains the log of an earlier run", "another folder"]);
+    let output = dir.run(&options);
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    output.says_error(&["logs/first contains the log of an earlier run", "another folder"]);
     // The run resumes with its own logs, but not with another CSV file.
     assert_eq!(run(&[&LOGS[..], &["--resume"]].concat()).code, 0);
-    let before = place.read("log.csv");
-    place.write(
+    let before = dir.read("log.csv");
+    dir.write(
         "short.csv",
         String::from_utf8(before.clone()).unwrap().lines().next().unwrap().to_owned() + "\n",
     );
     for (file, phrase) in
         [("none.csv", "cannot read"), ("short.csv", "not the row of epoch 1"), ("lines.tsv", "first line")]
     {
-        let kept = fs::read(place.file(file)).ok();
-        let ran = run(&["--resume", "--csv-log", file]);
-        assert_eq!((ran.code, ran.events("done").len()), (2, 0), "{}", ran.stderr);
-        ran.says_error(&[file, phrase]);
-        assert_eq!(fs::read(place.file(file)).ok(), kept);
+        let kept = fs::read(dir.file(file)).ok();
+        let output = run(&["--resume", "--csv-log", file]);
+        assert_eq!((output.code, output.events("done").len()), (2, 0), "{}", output.stderr);
+        output.says_error(&[file, phrase]);
+        assert_eq!(fs::read(dir.file(file)).ok(), kept);
     }
-    assert_eq!(place.read("log.csv"), before);
+    assert_eq!(dir.read("log.csv"), before);
 }
 
 #[test]
-fn help_tells_of_every_log() {
-    let place = Place::new();
+fn help_describes_every_log() {
+    let dir = TestDir::new();
     for what in ["text", "classify"] {
-        let help = place.ok(&["train", what, "--help"]).stdout;
+        let help = dir.ok(&["train", what, "--help"]).stdout;
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for option in ["Logging: --csv-log <FILE>", "--plot <FILE>", "--log-dir <DIR>", "--log-every <N>"] {
             assert!(help.contains(option), "{option}: {help}");
@@ -375,10 +375,9 @@ mod stopped {
     use std::process::{Child, Command, Stdio};
 
     /// Starts a run of many epochs, and reads its stdout up to the end of the second one.
-    fn running(place: &Place) -> (Child, BufReader<std::process::ChildStdout>) {
+    fn running(dir: &TestDir) -> (Child, BufReader<std::process::ChildStdout>) {
         let options = text(&[&["--epochs", "1000000", "--out", "m"], &LOGS[..]].concat());
-        let mut child =
-            place.command(&options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = dir.command(&options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         read_to(&mut reader, "\"epoch\":2,");
         (child, reader)
@@ -393,54 +392,54 @@ mod stopped {
     }
 
     /// Interrupts a run, and returns its output.
-    fn interrupted(child: Child, mut reader: impl BufRead) -> Ran {
+    fn interrupted(child: Child, mut reader: impl BufRead) -> CliOutput {
         assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
-        let ran = Ran::new(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, 130, "{}", ran.stderr);
-        Ran { stdout: rest, ..ran }
+        let output = CliOutput::new(child.wait_with_output().unwrap());
+        assert_eq!(output.code, 130, "{}", output.stderr);
+        CliOutput { stdout: rest, ..output }
     }
 
     #[test]
-    fn an_interrupted_run_leaves_whole_logs() {
-        let place = place();
-        let (child, reader) = running(&place);
-        let ran = interrupted(child, reader);
-        let done = ran.event("done");
+    fn an_interrupted_run_leaves_complete_logs() {
+        let dir = dir();
+        let (child, reader) = running(&dir);
+        let output = interrupted(child, reader);
+        let done = output.event("done");
         let epochs = done["epochs"].as_u64().unwrap() as usize;
-        assert_eq!(rows(&place, "log.csv").len(), epochs + 1);
-        assert_eq!(drawn(&place).1, 6 * epochs);
-        let train = Events::read(&place.file("logs/first/train"));
+        assert_eq!(rows(&dir, "log.csv").len(), epochs + 1);
+        assert_eq!(drawn(&dir).1, 6 * epochs);
+        let train = Events::read(&dir.file("logs/first/train"));
         assert_eq!(train.scalar("epoch_loss").len(), epochs);
         assert!(train.scalar("batch_loss").len() > epochs);
     }
 
     #[test]
-    fn logs_that_vanish_cost_a_warning_and_not_the_run() {
-        let place = place();
-        let (child, mut reader) = running(&place);
-        fs::remove_dir_all(place.file("logs")).unwrap();
-        fs::remove_file(place.file("log.csv")).unwrap();
+    fn deleted_logs_give_a_warning_and_do_not_stop_the_run() {
+        let dir = dir();
+        let (child, mut reader) = running(&dir);
+        fs::remove_dir_all(dir.file("logs")).unwrap();
+        fs::remove_file(dir.file("log.csv")).unwrap();
         for _ in 0..3 {
             read_to(&mut reader, "\"event\":\"epoch\"");
         }
-        let ran = interrupted(child, reader);
+        let output = interrupted(child, reader);
         for option in ["--log-dir", "--csv-log"] {
             let warning = format!("the run continues without {option}\n");
-            assert_eq!(ran.stderr.matches(&warning).count(), 1, "{}", ran.stderr);
+            assert_eq!(output.stderr.matches(&warning).count(), 1, "{}", output.stderr);
         }
-        assert!(!place.file("logs").exists() && !place.file("log.csv").exists());
-        assert!(place.file("run.svg").exists() && ran.event("done")["checkpoint"].is_string());
+        assert!(!dir.file("logs").exists() && !dir.file("log.csv").exists());
+        assert!(dir.file("run.svg").exists() && output.event("done")["checkpoint"].is_string());
     }
 
     /// The file size limit is enough for the model, but not for the TensorBoard logs.
     #[test]
-    fn a_full_disk_costs_a_warning_and_not_the_run() {
-        let place = place();
-        place.ok(&text(&["--out", "plain", "--epochs", "20"]));
+    fn a_full_disk_gives_a_warning_and_does_not_stop_the_run() {
+        let dir = dir();
+        dir.ok(&text(&["--out", "plain", "--epochs", "20"]));
         let limited = |options: &[&str]| {
-            let refrain = place.command(&[]).get_program().to_owned();
+            let refrain = dir.command(&[]).get_program().to_owned();
             let mut command = Command::new("sh");
             // Ignoring the signal makes writing more an error. The limit is in blocks of 512 bytes.
             command
@@ -448,14 +447,19 @@ mod stopped {
                 .arg("trap '' XFSZ; ulimit -f 96; exec \"$0\" \"$@\"")
                 .arg(refrain)
                 .args(options);
-            Ran::new(command.current_dir(place.path()).output().unwrap())
+            CliOutput::new(command.current_dir(dir.path()).output().unwrap())
         };
-        let ran = limited(&text(&[&["--out", "m", "--epochs", "20"], &LOGS[..]].concat()));
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert_eq!(ran.stderr.matches("the run continues without --log-dir\n").count(), 1, "{}", ran.stderr);
-        assert!(place.read("m") == place.read("plain"));
-        assert_eq!(rows(&place, "log.csv").len(), 21);
+        let output = limited(&text(&[&["--out", "m", "--epochs", "20"], &LOGS[..]].concat()));
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert_eq!(
+            output.stderr.matches("the run continues without --log-dir\n").count(),
+            1,
+            "{}",
+            output.stderr
+        );
+        assert!(dir.read("m") == dir.read("plain"));
+        assert_eq!(rows(&dir, "log.csv").len(), 21);
         // What was written before is intact.
-        assert!(!Events::read(&place.file("logs/first/train")).scalar("batch_loss").is_empty());
+        assert!(!Events::read(&dir.file("logs/first/train")).scalar("batch_loss").is_empty());
     }
 }

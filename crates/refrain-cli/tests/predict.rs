@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -35,19 +35,19 @@ fn tensors(entries: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-fn place() -> Place {
-    let place = Place::new();
-    place.train("m.safetensors", &[]);
-    place
+fn dir() -> TestDir {
+    let dir = TestDir::new();
+    dir.train("m.safetensors", &[]);
+    dir
 }
 
 #[test]
 fn ids_of_any_integer_type_give_the_same_rows() {
-    let place = place();
+    let dir = dir();
     let ids = [1_u8, 2, 3, 4, 5, 6];
-    place.write("in.npy", npy("|u1", "(2, 3)", &ids));
-    let result = place.ok(&["--json", "predict", "m.safetensors", "in.npy", "out.npy"]).event("result");
-    let (header, first) = floats(&place.read("out.npy"));
+    dir.write("in.npy", npy("|u1", "(2, 3)", &ids));
+    let result = dir.ok(&["--json", "predict", "m.safetensors", "in.npy", "out.npy"]).event("result");
+    let (header, first) = floats(&dir.read("out.npy"));
     let vocabulary = first.len() / 6;
     assert!(header.contains(&format!("'shape': (2, 3, {vocabulary})")), "{header}");
     assert_eq!(result["shapes"]["output_0"], serde_json::json!([2, 3, vocabulary]));
@@ -55,14 +55,14 @@ fn ids_of_any_integer_type_give_the_same_rows() {
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "a row is a distribution");
     }
     let wide = |x: u8| i64::from(x).to_be_bytes();
-    place.write("in.npy", npy(">i8", "(2, 3)", &bytes_of(&ids, wide)));
-    place.ok(&["predict", "m.safetensors", "in.npy", "out.npy"]);
-    assert_eq!(floats(&place.read("out.npy")).1, first);
+    dir.write("in.npy", npy(">i8", "(2, 3)", &bytes_of(&ids, wide)));
+    dir.ok(&["predict", "m.safetensors", "in.npy", "out.npy"]);
+    assert_eq!(floats(&dir.read("out.npy")).1, first);
     let data = bytes_of(&ids, |x| u16::from(x).to_le_bytes());
     for name in ["tokens", "anything"] {
-        place.write("in.safetensors", tensors(&[(name, Dtype::U16, &[2, 3], &data)]));
-        place.ok(&["predict", "m.safetensors", "in.safetensors", "out.safetensors"]);
-        let out = place.read("out.safetensors");
+        dir.write("in.safetensors", tensors(&[(name, Dtype::U16, &[2, 3], &data)]));
+        dir.ok(&["predict", "m.safetensors", "in.safetensors", "out.safetensors"]);
+        let out = dir.read("out.safetensors");
         let out = SafeTensors::deserialize(&out).unwrap();
         let tensor = out.tensor("output_0").unwrap();
         assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::F32, &[2, 3, vocabulary][..]));
@@ -71,14 +71,14 @@ fn ids_of_any_integer_type_give_the_same_rows() {
 }
 
 #[test]
-fn lengths_and_masks_cut_sequences_off() {
-    let place = place();
+fn lengths_and_masks_shorten_sequences() {
+    let dir = dir();
     let ids: Vec<u8> = vec![1, 2, 3, 4, 5, 6];
     let lengths = bytes_of(&[2_i64, 0], i64::to_le_bytes);
     let run = |entries: &[(&str, Dtype, &[usize], &[u8])]| {
-        place.write("in.safetensors", tensors(entries));
-        place.ok(&["predict", "m.safetensors", "in.safetensors", "out.npy"]);
-        floats(&place.read("out.npy")).1
+        dir.write("in.safetensors", tensors(entries));
+        dir.ok(&["predict", "m.safetensors", "in.safetensors", "out.npy"]);
+        floats(&dir.read("out.npy")).1
     };
     let whole = run(&[("tokens", Dtype::U8, &[2, 3], &ids)]);
     let cut = run(&[("tokens", Dtype::U8, &[2, 3], &ids), ("tokens.lengths", Dtype::I64, &[2], &lengths)]);
@@ -91,12 +91,12 @@ fn lengths_and_masks_cut_sequences_off() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
-    let place = place();
+fn mismatches_are_rejected() {
+    let dir = dir();
     let refused = |input: &str, contents: Vec<u8>, phrases: &[&str]| {
-        place.write(input, contents);
-        place.refused(&["predict", "m.safetensors", input, "out.npy"], &[&[input], phrases].concat());
-        assert!(!place.file("out.npy").exists());
+        dir.write(input, contents);
+        dir.refused(&["predict", "m.safetensors", input, "out.npy"], &[&[input], phrases].concat());
+        assert!(!dir.file("out.npy").exists());
     };
     refused("in.npy", npy("|u1", "(3,)", &[1, 2, 3]), &["integers [3]", "ids (N, T)"]);
     refused("in.npy", npy("<f4", "(1, 1)", &[0; 4]), &["floats [1, 1]", "ids (N, T)"]);
@@ -119,12 +119,12 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn names_and_places_are_checked_first() {
-    let place = place();
-    place.write("in.npy", npy("|u1", "(1, 1)", &[1]));
-    place.refused(&["predict", "m.safetensors", "in.csv", "out.npy"], &["in.csv", ".npy nor .safetensors"]);
-    place.refused(&["predict", "m.safetensors", "in.npy", "out"], &["out ends in"]);
-    place.refused(&["predict", "m.safetensors", "none.npy", "out.npy"], &["none.npy", "file not found"]);
-    place.refused(&["predict", "m.safetensors", "in.npy", "no/out.npy"], &["cannot write no/out.npy", "OUT"]);
-    place.refused(&["predict", "song.txt", "in.npy", "out.npy"], &["song.txt is not a model"]);
+fn names_and_paths_are_checked_first() {
+    let dir = dir();
+    dir.write("in.npy", npy("|u1", "(1, 1)", &[1]));
+    dir.refused(&["predict", "m.safetensors", "in.csv", "out.npy"], &["in.csv", ".npy nor .safetensors"]);
+    dir.refused(&["predict", "m.safetensors", "in.npy", "out"], &["out ends in"]);
+    dir.refused(&["predict", "m.safetensors", "none.npy", "out.npy"], &["none.npy", "file not found"]);
+    dir.refused(&["predict", "m.safetensors", "in.npy", "no/out.npy"], &["cannot write no/out.npy", "OUT"]);
+    dir.refused(&["predict", "song.txt", "in.npy", "out.npy"], &["song.txt is not a model"]);
 }

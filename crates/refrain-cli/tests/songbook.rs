@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 use std::collections::HashSet;
 
 const SONGBOOK: &str = include_str!("../data/songbook.txt");
@@ -21,7 +21,7 @@ fn runs(words: &[String]) -> impl Iterator<Item = &[String]> {
 }
 
 #[test]
-fn no_long_run_stands_twice_in_the_songbook() {
+fn the_songbook_has_no_long_repetition() {
     assert!(SONGBOOK.len() >= 80 * 1024 && SONGBOOK.is_ascii());
     let words = words(SONGBOOK);
     let distinct: HashSet<_> = runs(&words).collect();
@@ -30,12 +30,12 @@ fn no_long_run_stands_twice_in_the_songbook() {
 
 #[test]
 #[ignore = "a minute in a release build, half an hour in a debug build; CI runs it in release"]
-fn the_first_command_sings_in_the_songbook_s_words() {
-    let place = Place::new();
-    let ran = place.ok(&["--json", "train", "text"]);
-    let done = ran.event("done");
+fn the_first_command_writes_words_of_the_songbook() {
+    let dir = TestDir::new();
+    let output = dir.ok(&["--json", "train", "text"]);
+    let done = output.event("done");
     assert!(done["val_loss"].as_f64().is_some_and(|loss| loss < 1.3), "{done}");
-    let text = ran.event("result")["text"].as_str().unwrap_or_default().to_owned();
+    let text = output.event("result")["text"].as_str().unwrap_or_default().to_owned();
 
     let book = words(SONGBOOK);
     let known: HashSet<_> = book.iter().collect();

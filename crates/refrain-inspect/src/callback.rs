@@ -22,16 +22,16 @@ pub struct GradientFlow<'a> {
     every: u64,
     /// Number of batches so far.
     batches: u64,
-    seen: Vec<FlowSeen>,
+    records: Vec<FlowRecord>,
     each: Option<Each<'a>>,
 }
 
-type Each<'a> = Box<dyn FnMut(&FlowSeen) + 'a>;
+type Each<'a> = Box<dyn FnMut(&FlowRecord) + 'a>;
 
 /// One recurrent layer in one training batch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FlowSeen {
+pub struct FlowRecord {
     /// The batch, counted from 0 since the start of training.
     pub batch: u64,
     /// The epoch, counted from 0.
@@ -49,25 +49,26 @@ pub struct FlowSeen {
 #[serde(deny_unknown_fields)]
 struct Saved {
     batches: u64,
-    seen: Vec<FlowSeen>,
+    #[serde(rename = "seen")]
+    records: Vec<FlowRecord>,
 }
 
 impl<'a> GradientFlow<'a> {
     /// Records every `every`-th batch; 0 is treated as 1.
     pub fn new(every: u64) -> Self {
-        Self { every: every.max(1), batches: 0, seen: Vec::new(), each: None }
+        Self { every: every.max(1), batches: 0, records: Vec::new(), each: None }
     }
 
     /// Calls `each` with each record.
     #[must_use]
-    pub fn each(mut self, each: impl FnMut(&FlowSeen) + 'a) -> Self {
+    pub fn each(mut self, each: impl FnMut(&FlowRecord) + 'a) -> Self {
         self.each = Some(Box::new(each));
         self
     }
 
     /// Returns everything recorded since training began.
-    pub fn seen(&self) -> &[FlowSeen] {
-        &self.seen
+    pub fn records(&self) -> &[FlowRecord] {
+        &self.records
     }
 
     fn due(&self) -> bool {
@@ -79,12 +80,12 @@ impl<'a> GradientFlow<'a> {
     /// # Errors
     /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
-        let mut layers: Vec<&str> = self.seen.iter().map(|seen| seen.layer.as_str()).collect();
+        let mut layers: Vec<&str> = self.records.iter().map(|seen| seen.layer.as_str()).collect();
         layers.sort_unstable();
         layers.dedup();
         let (mut findings, mut figures) = (Vec::new(), Vec::new());
         for layer in layers {
-            let of: Vec<_> = self.seen.iter().filter(|seen| seen.layer == layer).collect();
+            let of: Vec<_> = self.records.iter().filter(|seen| seen.layer == layer).collect();
             findings.extend([of.first(), of.last()].into_iter().flatten().map(|seen| sentence(seen)));
             figures.extend(figure(layer, &of)?);
         }
@@ -100,13 +101,13 @@ impl<'a> GradientFlow<'a> {
             findings,
             tables: Vec::new(),
             figures,
-            data: serde_json::json!(self.seen),
+            data: serde_json::json!(self.records),
         })
     }
 }
 
 /// Describes the first and the last step of a batch.
-fn sentence(seen: &FlowSeen) -> String {
+fn sentence(seen: &FlowRecord) -> String {
     let (Some(&last), Some(&first)) = (seen.hidden.first(), seen.hidden.last()) else {
         return format!("`{}`, batch {}: its sequences have no steps.", seen.layer, seen.batch);
     };
@@ -122,9 +123,9 @@ fn sentence(seen: &FlowSeen) -> String {
 }
 
 /// Draws batches from top to bottom and steps from left to right; `None` if there is nothing to draw.
-fn figure(layer: &str, of: &[&FlowSeen]) -> Result<Option<Figure>> {
+fn figure(layer: &str, of: &[&FlowRecord]) -> Result<Option<Figure>> {
     let steps = of.iter().map(|seen| seen.hidden.len()).max().unwrap_or(0);
-    let power = |seen: &FlowSeen, back: usize| match seen.hidden.get(back) {
+    let power = |seen: &FlowRecord, back: usize| match seen.hidden.get(back) {
         Some(&norm) if norm > 0.0 => norm.log10(),
         _ => f64::NAN,
     };
@@ -151,7 +152,7 @@ fn figure(layer: &str, of: &[&FlowSeen]) -> Result<Option<Figure>> {
 }
 
 /// Reads what a probed backward pass recorded.
-fn read(model: &Model, batch: u64, epoch: usize) -> Vec<FlowSeen> {
+fn read(model: &Model, batch: u64, epoch: usize) -> Vec<FlowRecord> {
     let layer = |seen: refrain_nn::Recurrence<'_>| {
         let layout = seen.layout();
         let rms = |of: &dyn Fn(usize) -> Option<f64>| {
@@ -167,14 +168,14 @@ fn read(model: &Model, batch: u64, epoch: usize) -> Vec<FlowSeen> {
         let hidden = rms(&|row| seen.hidden_gradient(row).map(norm));
         let cell =
             if seen.has_cell_state() { rms(&|row| seen.cell_gradient(row).map(norm)) } else { Vec::new() };
-        FlowSeen { batch, epoch, layer: seen.layer().to_owned(), hidden, cell }
+        FlowRecord { batch, epoch, layer: seen.layer().to_owned(), hidden, cell }
     };
     model.recurrences().map(layer).collect()
 }
 
 impl Callback for GradientFlow<'_> {
     fn on_train_begin(&mut self, model: &mut Model) -> std::result::Result<(), refrain_nn::Error> {
-        (self.batches, self.seen) = (0, Vec::new());
+        (self.batches, self.records) = (0, Vec::new());
         model.set_gradient_probe(true);
         Ok(())
     }
@@ -185,7 +186,7 @@ impl Callback for GradientFlow<'_> {
             if let Some(each) = &mut self.each {
                 seen.iter().for_each(each);
             }
-            self.seen.extend(seen);
+            self.records.extend(seen);
         }
         self.batches += 1;
         if self.due() {
@@ -195,7 +196,7 @@ impl Callback for GradientFlow<'_> {
     }
 
     fn checkpoint(&self) -> std::result::Result<Part, refrain_nn::Error> {
-        Part::of(&Saved { batches: self.batches, seen: self.seen.clone() })
+        Part::of(&Saved { batches: self.batches, records: self.records.clone() })
     }
 
     fn resume(
@@ -203,8 +204,8 @@ impl Callback for GradientFlow<'_> {
         part: Part,
         cx: &mut ResumeContext<'_>,
     ) -> std::result::Result<(), refrain_nn::Error> {
-        let Saved { batches, seen } = part.parse("GradientFlow")?;
-        (self.batches, self.seen) = (batches, seen);
+        let Saved { batches, records } = part.parse("GradientFlow")?;
+        (self.batches, self.records) = (batches, records);
         if self.due() {
             cx.answer(Answer::Probe);
         }
@@ -214,7 +215,7 @@ impl Callback for GradientFlow<'_> {
 
 impl fmt::Debug for GradientFlow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = ("every", self.every, "batches", self.batches, "seen", self.seen.len());
+        let shown = ("every", self.every, "batches", self.batches, "seen", self.records.len());
         f.debug_tuple("GradientFlow").field(&shown).finish()
     }
 }

@@ -18,8 +18,8 @@ mod shown;
 mod structure;
 pub mod tensorboard;
 
-pub use activations::{Activations, LayerActivations, Show, StateKind, StateMap};
-pub use callback::{FlowSeen, GradientFlow};
+pub use activations::{Activations, LayerActivations, ShowOptions, StateKind, StateMap};
+pub use callback::{FlowRecord, GradientFlow};
 pub use error::{Error, Result};
 pub use health::{
     DEAD, ENDLESS, GateHealth, GateMemory, Health, KernelBlock, LayerHealth, ParameterHealth, SHUT,

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_numpy_s() {
+    fn quantiles_match_numpy() {
         let sorted = [1.0, 2.0, 4.0, 8.0];
         assert_eq!(quantile(&sorted, 0.5), 3.0);
         assert!((quantile(&sorted, 0.1) - 1.3).abs() < 1e-12);

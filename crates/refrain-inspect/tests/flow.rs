@@ -44,7 +44,7 @@ fn linear(g: f32) -> Model {
 }
 
 #[test]
-fn a_linear_layer_s_gradient_falls_by_its_factor() {
+fn the_gradient_of_a_linear_layer_decays_by_its_factor() {
     let steps = 40;
     // Powers of two are exact in f32.
     let flow = gradient_flow(&linear(0.5), &sums(N, steps)).unwrap();
@@ -62,7 +62,7 @@ fn a_linear_layer_s_gradient_falls_by_its_factor() {
 }
 
 #[test]
-fn what_is_too_small_for_an_f32_is_said_and_not_counted() {
+fn underflow_is_reported_and_not_counted() {
     let flow = gradient_flow(&linear(1e-3), &sums(N, 30)).unwrap();
     let hidden = &flow.now[0].hidden;
     let trend = hidden.trend.unwrap();
@@ -83,7 +83,7 @@ fn what_is_too_small_for_an_f32_is_said_and_not_counted() {
 }
 
 #[test]
-fn an_open_forget_gate_keeps_the_cell_s_gradient() {
+fn an_open_forget_gate_preserves_the_cell_gradient() {
     let mut model =
         chain(Sequential::new().input(InputSpec::features(2)).add(Lstm::new(H)).add(Dense::new(1)));
     let zeros = |model: &mut Model, name: &str| {
@@ -151,7 +151,7 @@ fn slope(model: &mut Model, n: usize, t: usize) -> f64 {
 }
 
 #[test]
-fn norms_are_those_of_differences_of_each_sequence_s_own_loss() {
+fn norms_match_finite_differences_per_sequence() {
     for class in ["SimpleRNN", "LSTM", "GRU"] {
         let mut model = text(class);
         let flow = gradient_flow(&model, &Sample::new(excerpt(0..N, 0..T), "made up")).unwrap();
@@ -179,7 +179,7 @@ fn with_lengths(sample: &Sample, lengths: &[usize]) -> Sample {
 }
 
 #[test]
-fn sequences_of_unequal_lengths_are_each_as_if_alone() {
+fn sequences_of_unequal_lengths_do_not_affect_each_other() {
     let many_to_one =
         chain(Sequential::new().input(InputSpec::features(2)).add(Gru::new(H)).add(Dense::new(1)));
     let lengths = [4, 0, T];
@@ -266,7 +266,7 @@ fn a_backward_direction_counts_its_own_steps() {
 }
 
 #[test]
-fn what_cannot_be_is_said() {
+fn invalid_input_is_an_error() {
     let mut model = text("GRU");
     let sample = Sample::new(excerpt(0..N, 0..T), "made up");
     let mut weights = model.weights();

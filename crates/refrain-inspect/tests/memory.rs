@@ -44,7 +44,7 @@ fn measured(model: &mut Model, sample: &Sample) -> MemoryLength {
 }
 
 #[test]
-fn a_shift_register_remembers_as_far_as_it_is_long() {
+fn a_shift_register_remembers_its_length() {
     for back in [0, 1, 5, 8, 9, 23, 40] {
         let mut model = register(&vec![1.0; back + 1]);
         let memory = measured(&mut model, &sample(6, 60));
@@ -61,7 +61,7 @@ fn a_shift_register_remembers_as_far_as_it_is_long() {
 }
 
 #[test]
-fn the_share_decides() {
+fn the_fraction_decides() {
     let taps: Vec<f32> = (0..20).map(|k| 0.5f32.powi(k)).collect();
     let mut model = register(&taps);
     // The inputs vary between positions, but none is far from another.
@@ -74,7 +74,7 @@ fn the_share_decides() {
 }
 
 #[test]
-fn what_reads_one_place_alone_is_measured_by_that() {
+fn a_model_that_reads_one_position_is_measured_there() {
     let mut taps = [0.0; 13];
     taps[12] = 1.0;
     // Lag 12 is not among the tested ones.
@@ -147,7 +147,7 @@ fn a_carried_state_makes_no_difference() {
 }
 
 #[test]
-fn what_cannot_be_is_said() {
+fn invalid_input_is_an_error() {
     let said =
         |model: &mut Model, sample: &Sample| memory_length(model, sample, SHARE).unwrap_err().to_string();
     let mut model = register(&[1.0; 3]);

@@ -2,10 +2,10 @@
 
 use refrain_inspect::flow::adding::{MEMORYLESS, Purpose, adding};
 use refrain_inspect::flow::{
-    Case, ClipLog, ClippingOptions, CompareOptions, ComparedCell, clipping_on_adding, compare_on_adding,
-    gradient_flow,
+    ClipLog, ClippingOptions, CompareOptions, ComparedCell, ComparedModel, clipping_on_adding,
+    compare_on_adding, gradient_flow,
 };
-use refrain_inspect::{FlowSeen, GradientFlow, Sample};
+use refrain_inspect::{FlowRecord, GradientFlow, Sample};
 use refrain_nn::checkpoint::{Checkpoint, Checkpoints};
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::optim::{Adam, Sgd};
@@ -40,13 +40,13 @@ fn model() -> Model {
 }
 
 #[test]
-fn the_callback_sees_every_third_batch_as_a_flow_does() {
+fn the_callback_records_every_third_batch() {
     let mut handed = Vec::new();
-    let mut callback = GradientFlow::new(3).each(|seen: &FlowSeen| handed.push(seen.clone()));
+    let mut callback = GradientFlow::new(3).each(|seen: &FlowRecord| handed.push(seen.clone()));
     let mut trained = model();
     let fit = Fit { epochs: 2, callbacks: vec![Box::new(&mut callback)], ..Fit::default() };
     trained.fit_source(&Drawn, None, fit).unwrap();
-    let seen = callback.seen().to_vec();
+    let seen = callback.records().to_vec();
     let at: Vec<_> = seen.iter().map(|of| (of.batch, of.epoch, of.layer.as_str())).collect();
     assert_eq!(at, [(0, 0, "lstm"), (3, 0, "lstm"), (6, 1, "lstm")]);
     let section = callback.section().unwrap();
@@ -92,17 +92,17 @@ impl Checkpoints for At {
     }
 }
 
-fn seen(checkpoints: Option<&mut At>, resume: Option<Checkpoint>) -> Vec<FlowSeen> {
+fn seen(checkpoints: Option<&mut At>, resume: Option<Checkpoint>) -> Vec<FlowRecord> {
     let mut callback = GradientFlow::new(3);
     let checkpoints = checkpoints.map(|at| at as &mut dyn Checkpoints);
     let fit =
         Fit { epochs: 2, callbacks: vec![Box::new(&mut callback)], checkpoints, resume, ..Fit::default() };
     model().fit_source(&Drawn, None, fit).unwrap();
-    callback.seen().to_vec()
+    callback.records().to_vec()
 }
 
 #[test]
-fn a_callback_that_goes_on_has_seen_the_same() {
+fn a_resumed_callback_has_the_same_records() {
     let whole = seen(None, None);
     for batch in [2, 3, 5] {
         let mut at = At(batch, None);
@@ -143,13 +143,13 @@ fn a_gru_learns_to_keep_its_gradient_and_a_plain_rnn_does_not() {
     let options = CompareOptions { cells, units: 24, steps: 60, train_steps: 500, ..Default::default() };
     let comparison = compare_on_adding(&options, &mut |_| ()).unwrap();
     let [rnn, gru] = &comparison.cases[..] else { panic!("two cells") };
-    let before = |case: &Case| case.flow.hidden.trend.unwrap().ratio;
-    let trained = |case: &Case| case.trained.clone().unwrap();
-    let after = |case: &Case| trained(case).flow.unwrap().hidden.trend.unwrap().ratio;
+    let before = |case: &ComparedModel| case.flow.hidden.trend.unwrap().ratio;
+    let trained = |case: &ComparedModel| case.trained.clone().unwrap();
+    let after = |case: &ComparedModel| trained(case).flow.unwrap().hidden.trend.unwrap().ratio;
     assert!(before(rnn) > 1e3 * before(gru), "{} and {}", before(rnn), before(gru));
     assert!(after(gru) > 0.01 && after(rnn) < 1e-3 * after(gru), "{} and {}", after(gru), after(rnn));
     let memoryless = comparison.memoryless.unwrap();
-    let loss = |case: &Case| trained(case).loss.unwrap() / memoryless;
+    let loss = |case: &ComparedModel| trained(case).loss.unwrap() / memoryless;
     assert!(loss(gru) < 0.1 && loss(rnn) > 0.5, "{} and {}", loss(gru), loss(rnn));
     let findings = comparison.section().unwrap().findings;
     assert!(findings.iter().any(|said| said.contains("GRU: its loss") && said.contains("it has learned")));
@@ -157,7 +157,7 @@ fn a_gru_learns_to_keep_its_gradient_and_a_plain_rnn_does_not() {
 
 /// A step of plain gradient descent moves the parameters by the learning rate times the clipped norm.
 #[test]
-fn the_norm_after_clipping_is_what_the_step_takes() {
+fn the_logged_norm_after_clipping_is_that_of_the_step() {
     const RATE: f64 = 0.01;
     for bound in [Some(0.5), Some(1e6), None] {
         let sgd = Sgd { learning_rate: RATE.into(), ..Sgd::default() };

@@ -115,7 +115,7 @@ impl RowKernel for Slopes<'_> {
 mod tests {
     use super::*;
     use crate::elementwise::testing::*;
-    use crate::reference::Packed;
+    use crate::reference::PackedShape;
     use crate::reference::activity::{self as reference, Factors};
 
     /// Relative tolerance: a row's squares are summed in single precision.
@@ -132,7 +132,7 @@ mod tests {
                 active.push(most);
                 (left, most) = (left - most, most.saturating_sub(most / 8).max(1));
             }
-            let offsets = Packed { active: &active, sequences: count }.offsets();
+            let offsets = PackedShape { active: &active, sequences: count }.offsets();
             let mut neighbours = [Vec::new(), Vec::new()];
             for (t, &n) in active.iter().enumerate() {
                 for i in 0..n {
@@ -150,11 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_the_reference_s() {
+    fn sums_match_the_reference() {
         for (count, width, active, [before, _]) in batches() {
             let x = floats(1, count * width, 3.0);
             let rows = padded(&x, count, width);
-            let packed = Packed { active: &active, sequences: count };
+            let packed = PackedShape { active: &active, sequences: count };
             let want = [(1.0, 0.0), (0.0, 1.0)].map(|(square, step)| {
                 reference::forward(&packed, Factors { square, step }, &doubles(&x), width)
             });
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn slopes_are_the_reference_s() {
+    fn derivatives_match_the_reference() {
         let (square, step) = (0.7f32, 0.4f32);
         for (count, width, active, [before, after]) in batches() {
             let [x, dy, old] = [1, 2, 3].map(|seed| floats(seed, count * width, 2.0));
             let (x_rows, dy_rows) = (padded(&x, count, width), padded(&dy, count, width));
             let factors = Factors { square: f64::from(square) / 2.0, step: f64::from(step) / 2.0 };
-            let packed = Packed { active: &active, sequences: count };
+            let packed = PackedShape { active: &active, sequences: count };
             let slopes_of = reference::backward(&packed, factors, &doubles(&x), width);
             for (with_dy, add) in [(false, false), (true, false), (true, true)] {
                 let used = |on: bool, x: f32| if on { f64::from(x) } else { 0.0 };
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "neighbour 2 of row 1 is out of range: there are 2 rows")]
-    fn a_neighbour_beyond_the_rows_is_refused() {
+    fn a_neighbour_beyond_the_rows_is_rejected() {
         let (x, mut y) = (padded(&[], 2, 1), padded(&[], 2, 1));
         let engine = Engine::new(crate::Isa::portable(), 1);
         let (x, y) = (Rows::new(&x, 2, 1), RowsMut::new(&mut y, 2, 1));

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lies_on_a_cache_line_and_regrows_with_zeros() {
+    fn is_cache_aligned_and_regrows_with_zeros() {
         let mut v = AlignedVec::zeros(40);
         assert!(EXACT || (v.as_ptr() as usize).is_multiple_of(64));
         v.fill(7.0);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_buffer_keeps_its_floats_and_is_zero_behind_them() {
+    fn a_large_buffer_keeps_its_floats_and_zeroes_the_rest() {
         let mut v = AlignedVec::zeros(40);
         v.fill(7.0);
         v.resize(3 << 20);
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(exact_buffers, ignore = "an exact buffer has no spare capacity")]
-    fn shrinking_and_growing_within_the_mark_allocates_nothing() {
+    fn shrinking_and_growing_within_capacity_does_not_allocate() {
         let mut v = AlignedVec::zeros(100);
         let before = (v.as_ptr(), v.capacity());
         v.resize(5);

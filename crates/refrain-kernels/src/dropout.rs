@@ -1,7 +1,7 @@
 //! Dropout: the kernels compute the mask from the [`Key`], in the forward pass and again in the backward pass.
 
 use crate::elementwise::{RowKernel, map_rows};
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::gemm::{Rows, RowsMut};
 use crate::isa::Kernel;
 use crate::philox::{Key, Stream, WORDS};
@@ -39,7 +39,7 @@ pub fn mask(engine: &Engine, key: Key, rate: f32, base: &[u64], y: RowsMut<'_>) 
 /// When the lengths differ, or the rate is not at least 0 and below 1.
 pub fn dropout_flat(engine: &Engine, key: Key, rate: f32, x: &[f32], add: bool, y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "input and output lengths of a dropout");
-    let (mask, len, out) = (Mask::new(key, rate), y.len(), Shared::new(y));
+    let (mask, len, out) = (Mask::new(key, rate), y.len(), SharedMut::new(y));
     engine.share(len.div_ceil(BLOCK), len * MASK_COST, |_, blocks| {
         let part = blocks.start * BLOCK..len.min(blocks.end * BLOCK);
         // SAFETY: the part lies inside `y`, and each block belongs to one share.
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_are_the_words_of_the_key() {
+    fn masks_follow_the_random_words_of_the_key() {
         for (count, width) in sizes() {
             let base = bases(count, width);
             let (x, before) = (floats(1, count * width, 2.0), floats(2, count * width, 2.0));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_buffers_have_the_words_from_the_first_on() {
+    fn flat_buffers_use_the_words_in_order() {
         for len in WIDTHS.into_iter().chain([BLOCK - 1, BLOCK, BLOCK + 1, 80 * BLOCK + 7]) {
             let (x, before) = (floats(1, len, 2.0), floats(2, len, 2.0));
             for add in [false, true] {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_dropped_elements_is_the_rate() {
+    fn the_fraction_of_dropped_elements_is_the_rate() {
         const ROWS: usize = 64;
         const WIDTH: usize = 1024;
         let base: Vec<u64> = (0..ROWS as u64).map(|r| r * WIDTH as u64).collect();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_zero_whatever_it_was() {
+    fn dropped_elements_are_zero_even_if_not_finite() {
         let mut x = padded(&[f32::NAN; 64], 1, 64);
         let mut y = padded(&[1.0; 64], 1, 64);
         let engine = Engine::new(crate::Isa::detect(), 1);
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "dropout rate 1:")]
-    fn a_rate_of_one_is_refused() {
+    fn a_rate_of_one_is_rejected() {
         let engine = Engine::new(crate::Isa::portable(), 1);
         mask(&engine, KEY, 1.0, &[], RowsMut::new(&mut [], 0, 1));
     }

@@ -1,7 +1,7 @@
 //! Row-wise kernels: the framework they all use, and activations, copies, sums and products.
 
 use crate::activation::Elementwise;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::gemm::{Rows, RowsMut, row_step};
 use crate::isa::Kernel;
 use crate::layout::SLOT;
@@ -38,7 +38,7 @@ pub(crate) fn each_row<T: Copy + Send, const N: usize, K: RowKernel<T, N>>(
     for side in &sides {
         assert_eq!(side.len(), count, "one value per row");
     }
-    let (out, sides) = (Shared::new(out.data()), sides.map(Shared::new));
+    let (out, sides) = (SharedMut::new(out.data()), sides.map(SharedMut::new));
     engine.share(count, count * width * K::COST, |_, rows| {
         engine.isa().run(EachRow { kernel, out, width: out_width, sides, rows });
     });
@@ -56,9 +56,9 @@ pub(crate) fn no_rows<'a>(count: usize) -> RowsMut<'a> {
 
 struct EachRow<'a, K, T, const N: usize> {
     kernel: &'a K,
-    out: Shared<f32>,
+    out: SharedMut<f32>,
     width: usize,
-    sides: [Shared<T>; N],
+    sides: [SharedMut<T>; N],
     rows: Range<usize>,
 }
 

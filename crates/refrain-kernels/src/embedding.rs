@@ -1,7 +1,7 @@
 //! Embeddings: table lookup by id, and its gradient.
 
 use crate::elementwise::{RowKernel, map_rows};
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::gemm::{Rows, RowsMut};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -30,7 +30,7 @@ pub fn scatter_add(engine: &Engine, ids: &[u32], d: Rows<'_>, grad: &mut [f32]) 
     assert_eq!(ids.len(), d.count(), "one id per row");
     let width = d.width();
     check_ids(ids, grad, width);
-    let out = Shared::new(grad);
+    let out = SharedMut::new(grad);
     engine.share(width.div_ceil(COLUMN_BLOCK), ids.len() * width, |_, blocks| {
         let columns = blocks.start * COLUMN_BLOCK..width.min(blocks.end * COLUMN_BLOCK);
         engine.isa().run(ScatterAdd { ids, d, out, columns });
@@ -105,7 +105,7 @@ impl RowKernel for ScaleById<'_> {
 struct ScatterAdd<'a> {
     ids: &'a [u32],
     d: Rows<'a>,
-    out: Shared<f32>,
+    out: SharedMut<f32>,
     columns: Range<usize>,
 }
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_scaled_by_what_their_id_has() {
+    fn rows_are_scaled_by_the_factor_of_their_id() {
         let mut factors = floats(4, VOCABULARY, 2.0);
         (factors[0], factors[3]) = (0.0, 0.0);
         for (count, width) in sizes() {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "id 2 in row 1: expected below 2")]
-    fn an_unknown_id_is_refused() {
+    fn an_unknown_id_is_rejected() {
         let d = padded(&[1.0; 6], 2, 3);
         scatter_add(&Engine::new(Isa::portable(), 1), &[1, 2], Rows::new(&d, 2, 3), &mut [0.0; 6]);
     }

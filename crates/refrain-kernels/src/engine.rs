@@ -1,7 +1,7 @@
 //! The instruction set and threads that every kernel is called with.
 
 use crate::isa::Isa;
-use crate::pool::{Held, Pool};
+use crate::pool::{Pool, PoolGuard};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -75,15 +75,15 @@ impl Engine {
     }
 
     /// Reserves the pool for work whose parts wait for each other.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        self.pool.hold()
+    pub(crate) fn reserve(&self) -> PoolGuard<'_> {
+        self.pool.reserve()
     }
 
     /// Calls `work(0)`, …, `work(parts − 1)`, at most one part per thread.
     ///
     /// # Panics
     /// When `parts` is larger than the pool.
-    pub(crate) fn gang(&self, parts: usize, work: impl Fn(usize) + Sync) {
+    pub(crate) fn run_parts(&self, parts: usize, work: impl Fn(usize) + Sync) {
         self.pool.run(parts, &work);
     }
 }
@@ -98,15 +98,15 @@ impl Default for Engine {
 
 /// A pointer that several threads may hold, each writing its own part of the data.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shared<T>(*mut T);
+pub(crate) struct SharedMut<T>(*mut T);
 
-// SAFETY: a `Shared` only carries the address. Every dereference is `unsafe` and states why no two threads touch the
+// SAFETY: a `SharedMut` only carries the address. Every dereference is `unsafe` and states why no two threads touch the
 // same element.
-unsafe impl<T: Send> Send for Shared<T> {}
+unsafe impl<T: Send> Send for SharedMut<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
+unsafe impl<T: Send> Sync for SharedMut<T> {}
 
-impl<T> Shared<T> {
+impl<T> SharedMut<T> {
     pub(crate) fn new(slice: &mut [T]) -> Self {
         Self(slice.as_mut_ptr())
     }

@@ -3,7 +3,7 @@
 //! Training needs three products: rows times panels (`x·W`), gates times panels (`dz·Wᵀ`), and the whole-sequence
 //! gradient (`xᵀ·dz`), whose right factor is a gate buffer in its own layout.
 
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::isa::Kernel;
 use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
 use crate::panel::Packed;
@@ -24,7 +24,7 @@ const LEFT_STEP: usize = LEFT_BLOCK + SLOT;
 /// Floats of a gate buffer that are multiplied by all panels before the next ones are read: they stay in L2.
 const GATES_BLOCK: usize = 48 << 10;
 /// Minimum number of rows that are multiplied together, so that panels are not read too often.
-const LEAST_ROWS: usize = 24;
+const MIN_ROWS: usize = 24;
 /// Gate panels that are summed over before the next ones are read: that part of a transposed panel, at most 256 KB,
 /// stays in L2 for all rows.
 const PANELS_BLOCK: usize = 16;
@@ -94,7 +94,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Returns the start of row `i` and the distance to the next row.
-    pub(crate) fn place(&self, i: usize) -> (*const f32, usize) {
+    pub(crate) fn row_ptr(&self, i: usize) -> (*const f32, usize) {
         (self.data[i * self.step..].as_ptr(), self.step)
     }
 
@@ -197,7 +197,7 @@ pub fn matmul(engine: &Engine, x: Rows<'_>, w: &Packed, bias: Option<&[f32]>, ad
         (false, Some(b)) => StartAt::Row(b),
         (false, None) => StartAt::Zero,
     };
-    let out = Output { data: Shared::new(y.data), panel_step: GATE_ROW, row_step: y.step };
+    let out = Output { data: SharedMut::new(y.data), panel_step: GATE_ROW, row_step: y.step };
     product(engine, x, w, 0..4, start, out);
 }
 
@@ -217,7 +217,7 @@ pub(crate) fn matmul_gates(
     let panel_step = x.count * GATE_ROW;
     assert_eq!(x.width, w.depth(), "inputs of a recurrent layer");
     assert!(gates.len() >= w.shape().panels() * panel_step, "the gate buffer is too short");
-    let out = Output { data: Shared::new(gates), panel_step, row_step: GATE_ROW };
+    let out = Output { data: SharedMut::new(gates), panel_step, row_step: GATE_ROW };
     product(engine, x, w, which, StartAt::Row(bias), out);
 }
 
@@ -230,7 +230,7 @@ enum StartAt<'a> {
 
 #[derive(Clone, Copy)]
 struct Output {
-    data: Shared<f32>,
+    data: SharedMut<f32>,
     panel_step: usize,
     row_step: usize,
 }
@@ -311,7 +311,7 @@ impl Kernel for RowsTimesPanels<'_> {
 ///
 /// # Panics
 /// When the sizes do not match.
-pub(crate) fn gates_times(
+pub(crate) fn matmul_gates_transposed(
     engine: &Engine,
     gates: &[f32],
     rows: usize,
@@ -327,7 +327,7 @@ pub(crate) fn gates_times(
     assert!(gates.len() >= order.panels() * rows * GATE_ROW, "the gate buffer is too short");
     assert!(wt.is_filled(), "the transpose was not packed");
     let step = dx.step;
-    let out = Shared::new(dx.data);
+    let out = SharedMut::new(dx.data);
     let flops = 2 * rows * order.columns() * wt.shape().columns();
     engine.share(rows, flops, |_, share| {
         engine.isa().run(GatesTimes { gates, rows, share, order, which, slots, wt, add, out, step });
@@ -343,7 +343,7 @@ struct GatesTimes<'a> {
     slots: &'a [usize; 4],
     wt: &'a Packed,
     add: bool,
-    out: Shared<f32>,
+    out: SharedMut<f32>,
     step: usize,
 }
 
@@ -355,10 +355,10 @@ impl Kernel for GatesTimes<'_> {
         let gates_of = GateColumns { order, which, slots, panel_step: rows * GATE_ROW };
         let start = if add { Start::Output } else { Start::Zero };
         let columns = order.columns().min(PANELS_BLOCK * GATE_ROW);
-        let block = (GATES_BLOCK / columns.max(1)).max(LEAST_ROWS);
+        let block = (GATES_BLOCK / columns.max(1)).max(MIN_ROWS);
         for row in share.clone().step_by(block) {
             let count = block.min(share.end - row);
-            // SAFETY: `gates_times` checked the sizes; each row of the output belongs to one share.
+            // SAFETY: `matmul_gates_transposed` checked the sizes; each row of the output belongs to one share.
             unsafe {
                 let first = gates.as_ptr().add(row * GATE_ROW);
                 let all = 0..wt.shape().columns().div_ceil(SLOT);
@@ -469,7 +469,7 @@ pub(crate) fn outer<'a>(
     assert!(deltas.data.len() >= reach, "the delta buffer is too short");
     let (panel_step, flops) = (grad.panel_step(), 2 * deltas.rows * depth * shape.columns());
     assert!(grad.is_filled(), "the gradient was neither packed nor cleared");
-    let out = Shared::new(grad.data_mut());
+    let out = SharedMut::new(grad.data_mut());
     let which = &which;
     let work = |columns: Range<usize>, panels: Range<usize>| {
         let which = which.clone();
@@ -488,7 +488,7 @@ struct Outer<'a, L> {
     which: Range<usize>,
     shape: PanelShape,
     panel_step: usize,
-    out: Shared<f32>,
+    out: SharedMut<f32>,
     columns: Range<usize>,
     panels: Range<usize>,
 }
@@ -575,7 +575,7 @@ pub fn matmul_gradient(engine: &Engine, x: Rows<'_>, dy: Rows<'_>, grad: &mut Pa
 /// When the sizes do not match.
 pub fn bias_gradient(engine: &Engine, dy: Rows<'_>, grad: &mut [f32]) {
     assert_eq!(grad.len(), dy.width, "a bias has one float per column");
-    let out = Shared::new(grad);
+    let out = SharedMut::new(grad);
     engine.share(dy.width.div_ceil(GATE_ROW), dy.count * dy.width, |_, blocks| {
         let columns = blocks.start * GATE_ROW..dy.width.min(blocks.end * GATE_ROW);
         // SAFETY: each block of columns belongs to one share.
@@ -608,7 +608,7 @@ mod tests {
     use crate::Isa;
 
     #[test]
-    fn panels_of_gates_are_no_plain_columns() {
+    fn gate_panels_differ_from_plain_columns() {
         let engine = Engine::new(Isa::portable(), 1);
         for gates in 2..=4 {
             let mut w = Packed::new(PanelShape::gates(gates, 1), 1);
@@ -624,7 +624,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "rows of 16 floats")]
-    fn rows_that_overflow_do_not_fit() {
+    fn rows_whose_size_overflows_do_not_fit() {
         RowsMut::new(&mut [], 1 << 60, 16);
     }
 

@@ -17,7 +17,7 @@ const LINKS: usize = 4_000_000;
 pub fn peak_flops(engine: &Engine, runs: usize) -> f64 {
     let lanes = engine.isa().run(Lanes);
     let operations = (2 * lanes * CHAINS * LINKS * engine.threads()) as f64;
-    let run = || engine.gang(engine.threads(), |_| engine.isa().run(Chains));
+    let run = || engine.run_parts(engine.threads(), |_| engine.isa().run(Chains));
     operations / best(runs, run)
 }
 
@@ -26,7 +26,7 @@ pub fn peak_flops(engine: &Engine, runs: usize) -> f64 {
 pub fn read_bandwidth(engine: &Engine, data: &[f32], runs: usize) -> f64 {
     let threads = engine.threads();
     let run = || {
-        engine.gang(threads, |t| {
+        engine.run_parts(threads, |t| {
             let share = &data[data.len() * t / threads..data.len() * (t + 1) / threads];
             black_box(engine.isa().run(Sum(share)));
         });

@@ -1,7 +1,7 @@
 //! Layer normalisation of rows (Ba et al. 2016).
 
 use crate::elementwise::{RowKernel, Sum, each_row, load, map_rows, store};
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::gemm::{Rows, RowsMut};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -92,7 +92,7 @@ pub fn layer_norm_parameter_gradients(
     let [gamma, beta] = [gamma, beta].map(|parameter| {
         parameter.map(|p| {
             assert_eq!(p.len(), width, "a parameter has one float per column");
-            Shared::new(p)
+            SharedMut::new(p)
         })
     });
     engine.share(width.div_ceil(COLUMN_BLOCK), 4 * rows * width, |_, blocks| {
@@ -197,8 +197,8 @@ struct Parameters<'a> {
     x: Rows<'a>,
     moments: Moments<'a>,
     dy: Rows<'a>,
-    gamma: Option<Shared<f32>>,
-    beta: Option<Shared<f32>>,
+    gamma: Option<SharedMut<f32>>,
+    beta: Option<SharedMut<f32>>,
     blocks: Range<usize>,
 }
 
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn forward_is_the_references() {
+    fn forward_matches_the_reference() {
         for case in cases() {
             let Case { count, width, .. } = case;
             let x = padded(&case.x, count, width);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_the_references() {
+    fn gradients_match_the_reference() {
         for case in cases() {
             let Case { count, width, .. } = case;
             let (x, dy) = (padded(&case.x, count, width), padded(&case.dy, count, width));

@@ -11,7 +11,7 @@
 
 #![allow(clippy::too_many_arguments, reason = "a kernel takes each of its buffers as an argument")]
 
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -25,7 +25,7 @@ const COST: usize = 10;
 
 /// What is applied to every gradient and parameter before the optimiser's own formula, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scale {
+pub struct StepScale {
     /// Multiplies the gradients: loss scale and clipping by norm. 1 leaves them unchanged.
     pub factor: f32,
     /// Clips the gradients to −c..c.
@@ -36,7 +36,7 @@ pub struct Scale {
     pub lr: f32,
 }
 
-impl Scale {
+impl StepScale {
     /// Returns a learning rate without scaling, clipping or decay.
     pub fn rate(lr: f32) -> Self {
         Self { factor: 1.0, clip_value: None, decay: 0.0, lr }
@@ -129,7 +129,14 @@ impl Default for Adam {
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn sgd(engine: &Engine, sgd: Sgd, scale: Scale, w: &mut [f32], g: &[f32], momentum: Option<&mut [f32]>) {
+pub fn sgd(
+    engine: &Engine,
+    sgd: Sgd,
+    scale: StepScale,
+    w: &mut [f32],
+    g: &[f32],
+    momentum: Option<&mut [f32]>,
+) {
     let rule = SgdRule {
         lr: scale.lr,
         mu: sgd.momentum as f32,
@@ -147,7 +154,7 @@ pub fn sgd(engine: &Engine, sgd: Sgd, scale: Scale, w: &mut [f32], g: &[f32], mo
 pub fn rmsprop(
     engine: &Engine,
     rmsprop: RmsProp,
-    scale: Scale,
+    scale: StepScale,
     w: &mut [f32],
     g: &[f32],
     velocity: &mut [f32],
@@ -173,7 +180,7 @@ pub fn rmsprop(
 pub fn adagrad(
     engine: &Engine,
     adagrad: Adagrad,
-    scale: Scale,
+    scale: StepScale,
     w: &mut [f32],
     g: &[f32],
     accumulator: &mut [f32],
@@ -190,7 +197,7 @@ pub fn adagrad(
 pub fn adadelta(
     engine: &Engine,
     adadelta: Adadelta,
-    scale: Scale,
+    scale: StepScale,
     w: &mut [f32],
     g: &[f32],
     accumulated_gradient: &mut [f32],
@@ -215,7 +222,7 @@ pub fn adadelta(
 pub fn adam(
     engine: &Engine,
     adam: Adam,
-    scale: Scale,
+    scale: StepScale,
     t: u64,
     w: &mut [f32],
     g: &[f32],
@@ -240,7 +247,7 @@ pub fn adam(
 pub fn adamax(
     engine: &Engine,
     adam: Adam,
-    scale: Scale,
+    scale: StepScale,
     t: u64,
     w: &mut [f32],
     g: &[f32],
@@ -267,7 +274,7 @@ pub fn adamax(
 pub fn nadam(
     engine: &Engine,
     adam: Adam,
-    scale: Scale,
+    scale: StepScale,
     t: u64,
     product: f32,
     w: &mut [f32],
@@ -295,7 +302,7 @@ pub fn nadam(
 /// # Panics
 /// When the lengths differ.
 pub fn average(engine: &Engine, rate: f32, a: &mut [f32], w: &[f32]) {
-    update(engine, AverageRule { rate }, Scale::rate(0.0), a, w, []);
+    update(engine, AverageRule { rate }, StepScale::rate(0.0), a, w, []);
 }
 
 impl Adam {
@@ -477,7 +484,7 @@ impl Rule<0> for AverageRule {
 fn update<const N: usize, R: Rule<N>>(
     engine: &Engine,
     rule: R,
-    scale: Scale,
+    scale: StepScale,
     w: &mut [f32],
     g: &[f32],
     slots: [Option<&mut [f32]>; N],
@@ -492,10 +499,10 @@ fn update<const N: usize, R: Rule<N>>(
     let slots = slots.map(|slot| {
         slot.map(|slot| {
             assert_eq!(slot.len(), len, "parameters and slots");
-            Shared::new(slot)
+            SharedMut::new(slot)
         })
     });
-    let w = Shared::new(w);
+    let w = SharedMut::new(w);
     engine.share(len.div_ceil(BLOCK), len * COST, |_, blocks| {
         let range = blocks.start * BLOCK..len.min(blocks.end * BLOCK);
         engine.isa().run(Update { rule, scale, w, g, slots, range });
@@ -504,10 +511,10 @@ fn update<const N: usize, R: Rule<N>>(
 
 struct Update<'a, R, const N: usize> {
     rule: R,
-    scale: Scale,
-    w: Shared<f32>,
+    scale: StepScale,
+    w: SharedMut<f32>,
     g: &'a [f32],
-    slots: [Option<Shared<f32>>; N],
+    slots: [Option<SharedMut<f32>>; N],
     range: Range<usize>,
 }
 
@@ -515,13 +522,13 @@ impl<const N: usize, R: Rule<N>> Kernel for Update<'_, R, N> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Scale { factor, clip_value, decay, lr } = self.scale;
+        let StepScale { factor, clip_value, decay, lr } = self.scale;
         let limit = clip_value.unwrap_or(f32::INFINITY);
         for first in self.range.clone().step_by(CHUNK) {
             let len = CHUNK.min(self.range.end - first);
             // SAFETY: `update` checked that all slices are as long as the parameters; each range of them belongs to
             // one share.
-            let part = |slice: Shared<f32>| unsafe { slice.slice(first..first + len) };
+            let part = |slice: SharedMut<f32>| unsafe { slice.slice(first..first + len) };
             let (mut w, mut g, mut slots) = ([0.0; CHUNK], [0.0; CHUNK], [[0.0; CHUNK]; N]);
             w[..len].copy_from_slice(part(self.w));
             g[..len].copy_from_slice(&self.g[first..first + len]);

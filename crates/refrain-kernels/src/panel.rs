@@ -1,7 +1,7 @@
 //! Matrices and biases in the panel layout.
 
 use crate::buffer::AlignedVec;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOTS};
 
 /// Cost of moving a float between a matrix and its panels, in floating-point operations.
@@ -88,7 +88,7 @@ impl Packed {
         check_matrix(matrix.len(), depth, columns, stride);
         self.allocate();
         let (step, row_len) = (self.panel_step(), shape.row_len());
-        let data = Shared::new(&mut self.data);
+        let data = SharedMut::new(&mut self.data);
         // Row by row through all panels, so that the matrix is read from memory along its rows.
         engine.share(depth, depth * columns * MOVE_COST, |_, rows| {
             for k in rows {
@@ -117,7 +117,7 @@ impl Packed {
         check_matrix(matrix.len(), shape.columns(), width, stride);
         self.allocate();
         let step = self.panel_step();
-        let data = Shared::new(&mut self.data);
+        let data = SharedMut::new(&mut self.data);
         engine.share(shape.panels(), depth * shape.columns() * MOVE_COST, |_, panels| {
             for p in panels {
                 // SAFETY: each panel belongs to one share.
@@ -146,7 +146,7 @@ impl Packed {
         let (shape, depth, columns) = (self.shape, self.depth, self.shape.columns());
         check_matrix(matrix.len(), depth, columns, stride);
         let (step, row_len) = (self.panel_step(), shape.row_len());
-        let out = Shared::new(matrix);
+        let out = SharedMut::new(matrix);
         engine.share(depth, depth * columns * MOVE_COST, |_, rows| {
             for k in rows {
                 // SAFETY: each row belongs to one share.
@@ -236,7 +236,7 @@ mod tests {
     use crate::Isa;
 
     #[test]
-    fn pack_and_unpack_are_inverse_for_every_shape() {
+    fn unpack_inverts_pack_for_every_shape() {
         let engine = Engine::new(Isa::portable(), 2);
         for gates in 1..=4 {
             for units in [1, 2, 15, 16, 17, 63, 64, 65, 130] {

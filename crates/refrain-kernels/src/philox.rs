@@ -104,7 +104,7 @@ mod tests {
 
     /// The known answers of Random123 1.14, `tests/kat_vectors`, for philox4x32-10.
     #[test]
-    fn published_vectors() {
+    fn matches_the_published_test_vectors() {
         let pi = [0x243F_6A88, 0x85A3_08D3, 0x1319_8A2E, 0x0370_7344];
         let cases = [
             ([0; 4], [0; 2], [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn many_words_are_the_single_words() {
+    fn words_drawn_together_equal_words_drawn_singly() {
         let key = Key { seed: 0x0123_4567_89AB_CDEF, purpose: 5, counter: 1 << 40 };
         for isa in Isa::available() {
             // The second begins just below a carry into the block's high half.
@@ -154,7 +154,7 @@ mod tests {
 
     /// The mapping from (seed, purpose, counter, element) must not change: results for a seed depend on it.
     #[test]
-    fn the_mapping_is_pinned() {
+    fn the_mapping_does_not_change() {
         // Computed independently with Python integers.
         assert_eq!(word(0x0123_4567_89AB_CDEF, 2, 3, 25), 0x036C_600F);
         assert_eq!(word(u64::MAX, 7, 1 << 33, (1 << 40) + 6), 0x85DE_E1AB);

@@ -4,7 +4,7 @@
 //! one worker per part, gives each its number, and returns when all are done.
 //!
 //! Parts that wait for each other ([`Part::wait`]) must all run at the same time, so they only run on a pool that is
-//! held: [`Pool::hold`] first tells how many parts can run.
+//! reserved: [`Pool::reserve`] says how many parts can run.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -22,7 +22,7 @@ const SPINS: u32 = 500;
 /// serial parts of a training loop are shorter than that millisecond.
 const YIELDS: u32 = 2_000;
 /// Yields, instead of spins, when there are more threads than cores.
-const CROWDED_YIELDS: u32 = 16;
+const OVERSUBSCRIBED_YIELDS: u32 = 16;
 
 type Job = *const (dyn Fn(Part<'_>) + Sync);
 
@@ -34,14 +34,14 @@ struct Counter(AtomicUsize);
 /// The signals from the caller to one worker.
 #[derive(Default)]
 #[repr(align(128))]
-struct Seat {
+struct WorkerSlot {
     /// The number of jobs so far; a change is the signal to start.
     epoch: AtomicUsize,
     asleep: AtomicBool,
 }
 
 struct Shared {
-    seats: Vec<Seat>,
+    slots: Vec<WorkerSlot>,
     /// The job of this call, written only while no worker runs.
     job: UnsafeCell<Option<Job>>,
     /// Number of parts of this call, written together with `job`.
@@ -56,14 +56,14 @@ struct Shared {
     broken: AtomicBool,
     stop: AtomicBool,
     /// Whether there are more threads than cores: the awaited thread may need this core.
-    crowded: bool,
+    oversubscribed: bool,
     /// Number of threads that sleep because they have waited too long to keep spinning.
     sleepers: Counter,
-    bed: Mutex<()>,
-    bell: Condvar,
+    sleep_lock: Mutex<()>,
+    wake: Condvar,
 }
 
-// SAFETY: `job` is written by the holder of the gate before a worker's `epoch` is released and read by that worker
+// SAFETY: `job` is written by the holder of `exclusive` before a worker's `epoch` is released and read by that worker
 // after it acquires it; the pointee is `Sync`, and `run` does not return while a worker may still use it.
 unsafe impl Sync for Shared {}
 // SAFETY: the pointer in `job` is only used under the protocol above, whatever the thread.
@@ -76,35 +76,35 @@ impl Shared {
     /// scheduled as soon as it is woken.
     #[inline]
     fn wait_until(&self, ready: impl Fn() -> bool) {
-        for _ in 0..if self.crowded { CROWDED_YIELDS } else { SPINS } {
+        for _ in 0..if self.oversubscribed { OVERSUBSCRIBED_YIELDS } else { SPINS } {
             if ready() {
                 return;
             }
-            if self.crowded { thread::yield_now() } else { spin_loop() }
+            if self.oversubscribed { thread::yield_now() } else { spin_loop() }
         }
         self.sleep_until(ready);
     }
 
     #[cold]
     fn sleep_until(&self, ready: impl Fn() -> bool) {
-        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleepers.0.fetch_add(1, Ordering::Relaxed);
-        // Either this thread sees the change, or the thread that makes it sees this sleeper: see `tell`.
+        // Either this thread sees the change, or the thread that makes it sees this sleeper: see `wake_sleepers`.
         fence(Ordering::SeqCst);
         while !ready() {
-            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+            sleep_lock = self.wake.wait(sleep_lock).unwrap_or_else(PoisonError::into_inner);
         }
         self.sleepers.0.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Wakes sleeping threads after a change that they may wait for.
     #[inline]
-    fn tell(&self) {
+    fn wake_sleepers(&self) {
         fence(Ordering::SeqCst);
         if self.sleepers.0.load(Ordering::Relaxed) > 0 {
             // A sleeper holds the lock from its check of the change until it sleeps.
-            drop(self.bed.lock());
-            self.bell.notify_all();
+            drop(self.sleep_lock.lock());
+            self.wake.notify_all();
         }
     }
 
@@ -114,14 +114,14 @@ impl Shared {
         let result = catch_unwind(AssertUnwindSafe(|| job(part)));
         if result.is_err() {
             self.broken.store(true, Ordering::Release);
-            self.tell();
+            self.wake_sleepers();
         }
         result
     }
 }
 
 /// The payload with which a part unwinds when the part that it waits for has panicked.
-struct Abandoned;
+struct PeerPanicked;
 
 /// One of the parts of a call that run at the same time.
 #[derive(Clone, Copy)]
@@ -152,62 +152,62 @@ impl Part<'_> {
         if s.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.parts {
             s.arrived.0.store(0, Ordering::Relaxed);
             s.round.0.store(round.wrapping_add(1), Ordering::Release);
-            return s.tell();
+            return s.wake_sleepers();
         }
         let met = || s.round.0.load(Ordering::Acquire) != round;
         s.wait_until(|| met() || s.broken.load(Ordering::Acquire));
         if !met() {
             // Not `panic!`: the part that failed has reported the cause.
-            resume_unwind(Box::new(Abandoned));
+            resume_unwind(Box::new(PeerPanicked));
         }
     }
 }
 
 /// Exclusive use of a pool.
-pub(crate) struct Held<'a> {
+pub(crate) struct PoolGuard<'a> {
     pool: &'a Pool,
-    gate: Option<MutexGuard<'a, ()>>,
+    exclusive: Option<MutexGuard<'a, ()>>,
 }
 
-impl Held<'_> {
+impl PoolGuard<'_> {
     /// Returns how many parts can run at the same time: 1 if the pool was busy.
-    pub(crate) fn members(&self) -> usize {
-        if self.gate.is_some() { self.pool.threads() } else { 1 }
+    pub(crate) fn threads(&self) -> usize {
+        if self.exclusive.is_some() { self.pool.threads() } else { 1 }
     }
 
     /// Runs `parts` parts at the same time and returns when all are done.
     ///
     /// # Panics
-    /// When there are more parts than `members`, or a part panicked.
+    /// When there are more parts than `threads`, or a part panicked.
     pub(crate) fn run(self, parts: usize, job: &(dyn Fn(Part<'_>) + Sync)) {
         let s = &*self.pool.shared;
-        assert!(parts <= self.members(), "{parts} parts for {} threads", self.members());
+        assert!(parts <= self.threads(), "{parts} parts for {} threads", self.threads());
         if parts <= 1 {
-            drop(self.gate);
+            drop(self.exclusive);
             return job(Part { index: 0, parts: 1, shared: s });
         }
         s.pending.0.store(parts - 1, Ordering::Relaxed);
         s.parts.store(parts, Ordering::Relaxed);
         s.arrived.0.store(0, Ordering::Relaxed);
         s.broken.store(false, Ordering::Relaxed);
-        // SAFETY: the gate is held and no worker of an earlier call runs, so none reads the cell. The lifetime is
+        // SAFETY: `exclusive` is held and no worker of an earlier call runs, so none reads the cell. The lifetime is
         // erased only until this function returns, and it waits for every worker.
         unsafe {
             *s.job.get() = Some(std::mem::transmute::<*const (dyn Fn(Part<'_>) + Sync + '_), Job>(job));
         }
-        let seats = &s.seats[..parts - 1];
-        for seat in seats {
-            seat.epoch.fetch_add(1, Ordering::SeqCst);
+        let slots = &s.slots[..parts - 1];
+        for slot in slots {
+            slot.epoch.fetch_add(1, Ordering::SeqCst);
         }
-        for (seat, handle) in seats.iter().zip(&self.pool.handles) {
-            if seat.asleep.load(Ordering::SeqCst) {
+        for (slot, handle) in slots.iter().zip(&self.pool.handles) {
+            if slot.asleep.load(Ordering::SeqCst) {
                 handle.unpark();
             }
         }
         let own = s.part(0, job);
         s.wait_until(|| s.pending.0.load(Ordering::Acquire) == 0);
         if let Err(payload) = own
-            && !payload.is::<Abandoned>()
+            && !payload.is::<PeerPanicked>()
         {
             resume_unwind(payload);
         }
@@ -220,7 +220,7 @@ pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     handles: Vec<Thread>,
-    gate: Mutex<()>,
+    exclusive: Mutex<()>,
 }
 
 impl Pool {
@@ -229,7 +229,7 @@ impl Pool {
         let extra = threads.max(1) - 1;
         let cores = thread::available_parallelism().map_or(1, |n| n.get());
         let shared = Arc::new(Shared {
-            seats: (0..extra).map(|_| Seat::default()).collect(),
+            slots: (0..extra).map(|_| WorkerSlot::default()).collect(),
             job: UnsafeCell::new(None),
             parts: AtomicUsize::new(1),
             pending: Counter::default(),
@@ -237,10 +237,10 @@ impl Pool {
             round: Counter::default(),
             broken: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            crowded: threads > cores,
+            oversubscribed: threads > cores,
             sleepers: Counter::default(),
-            bed: Mutex::new(()),
-            bell: Condvar::new(),
+            sleep_lock: Mutex::new(()),
+            wake: Condvar::new(),
         });
         let workers: Vec<_> = (0..extra)
             .map(|i| {
@@ -252,7 +252,7 @@ impl Pool {
             })
             .collect();
         let handles = workers.iter().map(|w| w.thread().clone()).collect();
-        Self { shared, workers, handles, gate: Mutex::new(()) }
+        Self { shared, workers, handles, exclusive: Mutex::new(()) }
     }
 
     /// Returns the number of threads, including the calling thread.
@@ -262,14 +262,14 @@ impl Pool {
 
     /// Reserves the pool for the caller. If it is busy (a call from inside a job, or from another thread) or has only
     /// one thread, the caller runs alone.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        let gate = match self.gate.try_lock() {
-            Ok(gate) => Some(gate),
+    pub(crate) fn reserve(&self) -> PoolGuard<'_> {
+        let exclusive = match self.exclusive.try_lock() {
+            Ok(exclusive) => Some(exclusive),
             // The panic of an earlier job was already passed on to its caller.
             Err(TryLockError::Poisoned(p)) => Some(p.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         };
-        Held { pool: self, gate }
+        PoolGuard { pool: self, exclusive }
     }
 
     /// Calls `job(0)`, …, `job(parts − 1)` once each, and returns when all have finished.
@@ -282,9 +282,9 @@ impl Pool {
     pub fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
         assert!(parts <= self.threads(), "{parts} parts for {} threads", self.threads());
         if parts > 1 {
-            let held = self.hold();
-            if parts <= held.members() {
-                return held.run(parts, &|part| job(part.index()));
+            let guard = self.reserve();
+            if parts <= guard.threads() {
+                return guard.run(parts, &|part| job(part.index()));
             }
         }
         (0..parts).for_each(job);
@@ -292,23 +292,23 @@ impl Pool {
 }
 
 fn work(s: &Shared, index: usize) {
-    let seat = &s.seats[index];
-    let spins = if s.crowded { 0 } else { SPINS };
+    let slot = &s.slots[index];
+    let spins = if s.oversubscribed { 0 } else { SPINS };
     let mut seen = 0;
     loop {
         let mut turns = 0;
-        while seat.epoch.load(Ordering::Acquire) == seen {
+        while slot.epoch.load(Ordering::Acquire) == seen {
             turns += 1;
             if turns < spins {
                 spin_loop();
             } else if turns < spins + YIELDS {
                 thread::yield_now();
             } else {
-                seat.asleep.store(true, Ordering::SeqCst);
-                while seat.epoch.load(Ordering::SeqCst) == seen {
+                slot.asleep.store(true, Ordering::SeqCst);
+                while slot.epoch.load(Ordering::SeqCst) == seen {
                     thread::park();
                 }
-                seat.asleep.store(false, Ordering::SeqCst);
+                slot.asleep.store(false, Ordering::SeqCst);
             }
         }
         seen = seen.wrapping_add(1);
@@ -323,7 +323,7 @@ fn work(s: &Shared, index: usize) {
             let _ = s.part(index + 1, job);
         }
         if s.pending.0.fetch_sub(1, Ordering::Release) == 1 {
-            s.tell();
+            s.wake_sleepers();
         }
     }
 }
@@ -331,8 +331,8 @@ fn work(s: &Shared, index: usize) {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        for (seat, handle) in self.shared.seats.iter().zip(&self.handles) {
-            seat.epoch.fetch_add(1, Ordering::SeqCst);
+        for (slot, handle) in self.shared.slots.iter().zip(&self.handles) {
+            slot.epoch.fetch_add(1, Ordering::SeqCst);
             handle.unpark();
         }
         for worker in self.workers.drain(..) {
@@ -354,7 +354,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn each_member_works_once_a_call() {
+    fn each_thread_works_once_per_call() {
         for threads in [1, 2, 3, 8] {
             let pool = Pool::new(threads);
             let counts: Vec<_> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_from_inside_a_job_does_all_parts_itself() {
+    fn a_nested_call_runs_all_parts_itself() {
         let pool = Pool::new(3);
         let count = AtomicUsize::new(0);
         pool.run(3, &|_| {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_the_gang_lives_on() {
+    fn a_panic_reaches_the_caller_and_the_pool_survives() {
         let pool = Pool::new(2);
         for part in [0, 1] {
             let result = catch_unwind(AssertUnwindSafe(|| pool.run(2, &|i| assert_ne!(i, part))));
@@ -399,12 +399,12 @@ mod tests {
 
     /// After each barrier, every part sees what all others wrote before it.
     #[test]
-    fn parts_meet() {
+    fn every_part_sees_the_writes_before_a_barrier() {
         for threads in [2, 3, 5, 8] {
             let pool = Pool::new(threads);
             for parts in 1..=threads {
                 let counts: Vec<_> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
-                pool.hold().run(parts, &|part| {
+                pool.reserve().run(parts, &|part| {
                     for round in 1..=100 {
                         counts[part.index()].store(round, Ordering::Relaxed);
                         part.wait();
@@ -425,7 +425,7 @@ mod tests {
         for failing in 0..3 {
             for round in 0..3 {
                 let result = catch_unwind(AssertUnwindSafe(|| {
-                    pool.hold().run(3, &|part| {
+                    pool.reserve().run(3, &|part| {
                         for r in 0..3 {
                             assert_ne!((part.index(), r), (failing, round), "the part that fails");
                             part.wait();
@@ -433,7 +433,7 @@ mod tests {
                     });
                 }));
                 let payload = result.expect_err("a part failed");
-                assert!(!payload.is::<Abandoned>(), "the caller gets the original panic");
+                assert!(!payload.is::<PeerPanicked>(), "the caller gets the original panic");
             }
         }
         each_meets(&pool);
@@ -441,7 +441,7 @@ mod tests {
 
     fn each_meets(pool: &Pool) {
         let count = AtomicUsize::new(0);
-        pool.hold().run(pool.threads(), &|part| {
+        pool.reserve().run(pool.threads(), &|part| {
             count.fetch_add(1, Ordering::Relaxed);
             part.wait();
             assert_eq!(count.load(Ordering::Relaxed), pool.threads());
@@ -449,15 +449,15 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_gang_gives_its_second_holder_one_member() {
+    fn a_busy_pool_gives_its_second_user_one_thread() {
         let pool = Pool::new(2);
-        let held = pool.hold();
-        assert_eq!(held.members(), 2);
-        assert_eq!(pool.hold().members(), 1);
+        let guard = pool.reserve();
+        assert_eq!(guard.threads(), 2);
+        assert_eq!(pool.reserve().threads(), 1);
         // A single part needs no pool and waits for nobody.
-        pool.hold().run(1, &|part| part.wait());
-        held.run(2, &|part| {
-            assert_eq!(pool.hold().members(), 1);
+        pool.reserve().run(1, &|part| part.wait());
+        guard.run(2, &|part| {
+            assert_eq!(pool.reserve().threads(), 1);
             part.wait();
         });
         each_meets(&pool);

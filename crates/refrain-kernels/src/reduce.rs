@@ -1,6 +1,6 @@
 //! Sums over flat buffers, in double precision and in fixed blocks.
 
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub fn sum(engine: &Engine, x: &[f32], partials: &mut [f64]) -> f64 {
 fn reduce<const SQUARE: bool>(engine: &Engine, x: &[f32], partials: &mut [f64]) -> f64 {
     let blocks = partials_len(x.len());
     assert!(partials.len() >= blocks, "{} partials for {blocks} blocks", partials.len());
-    let out = Shared::new(partials);
+    let out = SharedMut::new(partials);
     engine.share(blocks, 2 * x.len(), |_, blocks| {
         // SAFETY: there is a partial for each block, and each block belongs to one share.
         let partials = unsafe { out.slice(blocks.clone()) };
@@ -86,7 +86,7 @@ mod tests {
     const TOLERANCE: f64 = 1e-12;
 
     #[test]
-    fn sums_are_those_of_a_plain_loop_with_the_same_bits_everywhere() {
+    fn sums_match_a_plain_loop_and_are_identical_on_every_engine() {
         let lengths = WIDTHS.into_iter().chain([BLOCK - 1, BLOCK, BLOCK + 1, 300 * BLOCK + 7]);
         for len in lengths {
             let x = floats(1, len, 3.0);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "0 partials for 1 blocks")]
-    fn too_little_scratch_is_refused() {
+    fn too_little_scratch_is_rejected() {
         sum(&Engine::new(Isa::portable(), 1), &[1.0], &mut []);
     }
 }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_and_messages_use_the_kernels_names() {
+    fn activation_names_match_the_kernels() {
         for (kernel, layer) in Elementwise::ALL.into_iter().zip(Activation::ELEMENTWISE) {
             assert_eq!(layer.elementwise(), Some(kernel));
             assert_eq!(layer.to_string(), kernel.name());

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_comes_back_with_its_bits() {
+    fn every_number_survives_bit_for_bit() {
         let values = [0.0, -0.0, 0.1, 1.0, -7.0, 1e300, 5e-324, 2f64.powi(60), f64::MAX, 1.0 / 3.0, -1e18];
         for value in values.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY, f64::NAN]) {
             let json =

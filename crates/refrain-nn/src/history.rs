@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_may_come_late() {
+    fn a_column_may_appear_in_a_later_epoch() {
         let logs =
             |entries: &[(&str, f64)]| entries.iter().map(|&(n, v)| (n.to_owned(), v)).collect::<Logs>();
         let mut history = History::default();

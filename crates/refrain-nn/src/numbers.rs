@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_third_digit_has_a_comma_before_it() {
+    fn thousands_are_separated_by_commas() {
         assert_eq!([0, 999, 1_234_567].map(thousands), ["0", "999", "1,234,567"]);
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gradient_is_the_penalty_s_slope() {
+    fn the_gradient_is_the_derivative_of_the_penalty() {
         let r = Regularizer::l1_l2(0.1, 0.01);
         let w = [0.5, -2.0, 0.0];
         let mut g = [0.0; 3];

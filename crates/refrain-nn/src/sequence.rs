@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_layout_comes_back_after_another() {
+    fn a_full_layout_is_restored_after_another() {
         let mut l = SeqLayout::default();
         for (sequences, steps) in [(2, 3), (2, 3), (3, 3), (3, 2), (0, 2), (1, 6)] {
             l.set_full(sequences, steps);
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_of_the_same_sequence() {
+    fn neighbours_belong_to_the_same_sequence() {
         let mut l = SeqLayout::default();
         l.set_mask(&[true, false, true, true, true, true, false, true, false], 3, 3).unwrap();
         let (mut before, mut after) = (vec![9], vec![9]);

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_part_holds_is_taken_over() {
+    fn state_is_restored_from_a_part() {
         let part = state().to_part();
         assert_eq!((part.values["lanes"].as_u64(), part.tensors.len()), (Some(3), 4));
         let mut other = state();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_another_state_changes_nothing() {
+    fn a_part_of_another_state_is_rejected_unchanged() {
         let (mut state, good) = (state(), state().to_part());
         let before = state.to_part();
         let mut refused = |change: &dyn Fn(&mut Part), phrase: &str| {

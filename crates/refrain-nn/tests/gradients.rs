@@ -229,7 +229,7 @@ fn compile(loss: Loss) -> Compile {
 }
 
 #[test]
-fn every_loss_behind_every_activation_that_fits() {
+fn every_loss_after_every_matching_activation() {
     use Activation::{Linear, Sigmoid, Softmax, Softplus};
     type Make = fn(usize, usize) -> BatchTarget;
     let cases: [(Loss, &[Activation], Make); 9] = [
@@ -483,7 +483,7 @@ impl Op for SquareScaleOp {
 }
 
 #[test]
-fn a_user_s_layer_is_checked_with_one_call() {
+fn a_custom_layer_is_checked_with_one_call() {
     let x = || [Input::random_steps(3, &LENGTHS)];
     let report = gradcheck(&SquareScale { mistake: Mistake::None }, &x()).unwrap();
     let names: Vec<&str> = report.variables.iter().map(|v| v.name.as_str()).collect();
@@ -502,7 +502,7 @@ fn a_user_s_layer_is_checked_with_one_call() {
 }
 
 #[test]
-fn a_repeated_pass_is_the_pass() {
+fn a_repeated_pass_is_identical() {
     let x = [Input::random_steps(3, &LENGTHS)];
     let mut bench = Bench::new(&Lstm::new(UNITS).recurrent_dropout(0.3), &x).unwrap();
     bench.forward(Mode::Train).unwrap();
@@ -517,7 +517,7 @@ fn a_repeated_pass_is_the_pass() {
 }
 
 #[test]
-fn a_check_that_checks_nothing_is_refused() {
+fn a_check_without_anything_to_check_is_rejected() {
     let refused = |settings: GradCheck| {
         let error = settings.layer(&Lstm::new(2), &[Input::random_steps(1, &[2])]).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error}");
@@ -531,7 +531,7 @@ fn a_check_that_checks_nothing_is_refused() {
 }
 
 #[test]
-fn inputs_that_are_no_arrays_are_named() {
+fn inputs_that_are_not_arrays_are_named() {
     let refused = |inputs: &[Input]| gradcheck(&Lstm::new(2), inputs).unwrap_err().to_string();
     assert!(refused(&[Input::steps(2, &[&[1.0, 2.0, 3.0]])]).contains("whole rows of 2"));
     assert!(refused(&[Input::steps(0, &[&[]])]).contains("width 0"));

@@ -86,7 +86,7 @@ fn loss_behind(
 }
 
 #[test]
-fn gradients_through_time_are_differences() {
+fn gradients_through_time_match_finite_differences() {
     for class in CLASSES {
         let mut model = trained(class);
         model.set_gradient_probe(true);
@@ -137,7 +137,7 @@ fn gradients_through_time_are_differences() {
 
 /// Compares each gate of each step with Keras's formulas.
 #[test]
-fn gates_are_what_the_formulas_say() {
+fn gates_match_the_formulas() {
     for class in CLASSES {
         for probed in [false, true] {
             let mut model = trained(class);
@@ -208,7 +208,7 @@ fn gates_are_what_the_formulas_say() {
 }
 
 #[test]
-fn a_probe_changes_no_bit_and_goes_off_again() {
+fn a_probe_changes_nothing_and_is_switched_off() {
     for class in CLASSES {
         let (mut plain, mut probed) = (model(class), model(class));
         assert_eq!(plain.recurrences().count(), 0, "no batch was seen");
@@ -235,7 +235,7 @@ fn a_probe_changes_no_bit_and_goes_off_again() {
 /// Each sequence of a batch of different lengths is reported as if it were alone. Both directions have names,
 /// and the number of threads changes no bit.
 #[test]
-fn each_sequence_is_seen_as_if_it_were_alone() {
+fn each_sequence_is_probed_as_if_alone() {
     let lengths = [4, T, 0, 6];
     let build = |threads| {
         let engine = Engine::new(Isa::detect(), threads);

@@ -44,7 +44,7 @@ fn batch(lanes: usize, steps: usize) -> Batch {
 }
 
 #[test]
-fn a_session_s_state_can_be_kept_and_put_back() {
+fn a_session_state_can_be_saved_and_restored() {
     let mut model = language_model(1);
     let mut session = model.session(1).unwrap();
     session.step_ids(&[3]).unwrap();
@@ -58,7 +58,7 @@ fn a_session_s_state_can_be_kept_and_put_back() {
 }
 
 #[test]
-fn lanes_gathered_from_several_states_go_on_as_they_would_alone() {
+fn lanes_gathered_from_several_states_continue_as_if_alone() {
     let mut model = language_model(2);
     let mut session = model.session(1).unwrap();
     let fresh = session.state().clone();
@@ -93,7 +93,7 @@ fn lanes_gathered_from_several_states_go_on_as_they_would_alone() {
 }
 
 #[test]
-fn what_is_not_causal_refuses_a_session() {
+fn a_non_causal_model_rejects_a_session() {
     fn refused(layer: impl Layer + 'static) -> String {
         let mut model =
             Sequential::new().input(InputSpec::features(2)).add(layer).compile(Compile::default()).unwrap();
@@ -108,7 +108,7 @@ fn what_is_not_causal_refuses_a_session() {
 }
 
 #[test]
-fn a_stateful_layer_begins_anew_when_it_is_told_to() {
+fn a_stateful_layer_can_be_reset() {
     let layer = Lstm::new(4).stateful(true).return_sequences(true);
     let mut model =
         Sequential::new().input(InputSpec::features(2)).add(layer).compile(Compile::default()).unwrap();
@@ -143,7 +143,7 @@ fn a_tied_output_trains_the_embedding() {
 }
 
 #[test]
-fn frozen_layers_stay_as_they_are() {
+fn frozen_layers_do_not_change() {
     let mut model = language_model(1);
     let frozen = model.set_trainable("lstm/", false);
     assert_eq!(frozen, 3);
@@ -155,7 +155,7 @@ fn frozen_layers_stay_as_they_are() {
 }
 
 #[test]
-fn data_that_does_not_fit_is_named() {
+fn mismatched_data_is_named() {
     let mut model = language_model(1);
     let floats = Array3::<f32>::zeros((2, 3, 4));
     let error = model.predict(&floats).unwrap_err().to_string();
@@ -169,7 +169,7 @@ fn data_that_does_not_fit_is_named() {
 }
 
 #[test]
-fn one_frozen_parameter_leaves_the_others_to_learn() {
+fn one_frozen_parameter_does_not_freeze_the_others() {
     let mut model = language_model(1);
     assert_eq!(model.set_trainable("lstm/kernel", false), 1);
     let weights = |model: &Model| {
@@ -184,7 +184,7 @@ fn one_frozen_parameter_leaves_the_others_to_learn() {
 }
 
 #[test]
-fn a_model_that_masks_steps_refuses_a_session() {
+fn a_masking_model_rejects_a_session() {
     let mut model = Sequential::new()
         .add(Embedding::new(5, 3).mask_zero(true))
         .add(Lstm::new(4).return_sequences(true))
@@ -194,7 +194,7 @@ fn a_model_that_masks_steps_refuses_a_session() {
 }
 
 #[test]
-fn logits_are_what_a_softmax_reads_and_nothing_else() {
+fn logits_are_the_inputs_of_the_final_softmax() {
     let build = |activation| {
         Sequential::new()
             .input(InputSpec::features(2))
@@ -214,7 +214,7 @@ fn logits_are_what_a_softmax_reads_and_nothing_else() {
 }
 
 #[test]
-fn a_softmax_that_another_layer_reads_is_run_where_logits_are_asked_for() -> Result<(), Error> {
+fn an_inner_softmax_is_run_when_logits_are_requested() -> Result<(), Error> {
     let mut net = Network::new();
     let x = net.input(InputSpec::features(2));
     let probabilities = net.add(Dense::new(3).activation(Activation::Softmax), &[x])?;
@@ -230,7 +230,7 @@ fn a_softmax_that_another_layer_reads_is_run_where_logits_are_asked_for() -> Res
 }
 
 #[test]
-fn the_state_of_another_model_is_refused() {
+fn the_state_of_another_model_is_rejected() {
     let mut other = Sequential::new()
         .add(Embedding::new(30, 4))
         .add(Lstm::new(3).return_sequences(true))
@@ -243,7 +243,7 @@ fn the_state_of_another_model_is_refused() {
 }
 
 #[test]
-fn a_layer_is_stateful_or_gets_its_state_from_another() {
+fn a_layer_cannot_be_stateful_and_get_its_state_from_another() {
     let mut net = Network::new();
     let x = net.input(InputSpec::features(2));
     let first = net.add_all(Gru::new(3).return_state(true), &[x]).unwrap();
@@ -252,7 +252,7 @@ fn a_layer_is_stateful_or_gets_its_state_from_another() {
 }
 
 #[test]
-fn an_encoder_hands_its_state_to_a_decoder() {
+fn an_encoder_passes_its_state_to_a_decoder() {
     let mut net = Network::new();
     let source = net.input(InputSpec::features(2).name("source"));
     let target = net.input(InputSpec::features(3).name("target"));

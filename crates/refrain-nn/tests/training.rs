@@ -91,7 +91,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 
 /// Without penalties, which are unscaled in both norms.
 #[test]
-fn a_sum_over_steps_is_the_mean_times_the_rows_of_a_sequence() {
+fn a_sum_over_steps_is_the_mean_times_the_steps() {
     for (batch, rows) in [(batch(true, 0, 4), STEPS as f64), (ragged(0, 4), 3.5)] {
         let [mean, sum] = [Reduction::Mean, Reduction::SumOverSteps].map(|reduction| {
             let mut model = Sequential::new()
@@ -110,7 +110,7 @@ fn a_sum_over_steps_is_the_mean_times_the_rows_of_a_sequence() {
 }
 
 #[test]
-fn the_gradient_is_of_the_sum_and_the_penalty_as_it_is() {
+fn the_gradient_is_of_the_sum_plus_the_unscaled_penalty() {
     for reduction in [Reduction::Mean, Reduction::SumOverSteps] {
         let model = model(true, Compile { reduction, ..compile(Sgd::default()) });
         GradCheck::default().model(&model, &ragged(0, 4)).unwrap();
@@ -118,7 +118,7 @@ fn the_gradient_is_of_the_sum_and_the_penalty_as_it_is() {
 }
 
 #[test]
-fn without_a_time_axis_the_reductions_are_one() {
+fn without_a_time_axis_the_reductions_are_equal() {
     let [mean, sum] = [Reduction::Mean, Reduction::SumOverSteps].map(|reduction| {
         let mut model = model(false, Compile { reduction, ..compile(Sgd::default()) });
         model.train_step(&batch(false, 0, 4), None).unwrap();
@@ -136,7 +136,7 @@ fn reductions_have_names() {
 
 /// Each kind of clipping must see the mean, and the penalty must count once.
 #[test]
-fn four_batches_of_two_are_one_of_eight() {
+fn four_batches_of_two_equal_one_of_eight() {
     let sgd = Sgd::default().learning_rate(0.5);
     let optimizers: [Optimizer; 6] = [
         sgd.clone().into(),
@@ -172,7 +172,7 @@ fn four_batches_of_two_are_one_of_eight() {
 }
 
 #[test]
-fn what_has_accumulated_is_flushed_as_a_mean() {
+fn accumulated_gradients_are_applied_as_a_mean() {
     let two =
         |steps| Compile { gradient_accumulation_steps: steps, ..compile(Adam::default().clipnorm(0.1)) };
     let (mut flushed, mut whole) = (model(true, two(4)), model(true, two(2)));
@@ -221,7 +221,7 @@ fn a_batch_that_fails_leaves_no_part_of_its_gradient() {
 
 /// `fit` reports every batch, and gradients left at the end of an epoch wait for the next one.
 #[test]
-fn fit_steps_over_the_borders_of_epochs() {
+fn fit_accumulates_across_epochs() {
     #[derive(Default)]
     struct Moves {
         last: Vec<f32>,
@@ -259,7 +259,7 @@ fn averaged(averaging: Averaging) -> (Vec<Vec<f32>>, Model) {
 }
 
 #[test]
-fn averages_are_those_of_the_weights() {
+fn averages_match_the_mean_of_the_weights() {
     let exponential = Averaging::Exponential { momentum: 0.7 };
     for averaging in [Averaging::Mean, exponential] {
         let (weights, mut model) = averaged(averaging);
@@ -282,7 +282,7 @@ fn averages_are_those_of_the_weights() {
 }
 
 #[test]
-fn averages_take_the_parameters_place_and_leave_it() {
+fn averages_replace_the_parameters_and_are_swapped_back() {
     let (weights, mut model) = averaged(Averaging::Mean);
     let x = Array2::from_shape_fn((2, STEPS), |(n, t)| word(3, n * STEPS + t));
     let predict = |model: &mut Model| model.predict(&x).unwrap();
@@ -318,7 +318,7 @@ fn averages_take_the_parameters_place_and_leave_it() {
 }
 
 #[test]
-fn averages_begin_as_the_parameters() {
+fn averages_start_as_the_parameters() {
     let mut model = model(true, compile(Sgd::default()));
     let before = model.weights();
     model.start_averaging(Averaging::Exponential { momentum: 0.5 }).unwrap();
@@ -331,7 +331,7 @@ fn averages_begin_as_the_parameters() {
 }
 
 #[test]
-fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
+fn a_mismatched_state_is_rejected_and_changes_nothing() {
     let two = |optimizer: Optimizer| Compile { gradient_accumulation_steps: 2, ..compile(optimizer) };
     let mut model = model(true, two(Adam::default().into()));
     model.start_averaging(Averaging::Mean).unwrap();
@@ -383,7 +383,7 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
 
 /// Plain gradient descent may store a table's gradient by rows, whose norm is summed in another order.
 #[test]
-fn a_gradient_that_waits_has_one_norm() {
+fn a_pending_gradient_has_one_norm() {
     let two = || model(true, Compile { gradient_accumulation_steps: 2, ..compile(Sgd::default()) });
     let (mut straight, mut again) = (two(), two());
     for i in 0..20 {
@@ -399,7 +399,7 @@ fn a_gradient_that_waits_has_one_norm() {
 
 /// An external state may contain anything in the gaps between parameters; they must stay zero.
 #[test]
-fn nothing_comes_to_stand_between_parameters() {
+fn gaps_between_parameters_stay_zero() {
     let mut model = model(true, compile(Adam::default()));
     model.start_averaging(Averaging::Mean).unwrap();
     let state = model.training_state().unwrap();

@@ -175,11 +175,11 @@ fn follows(file: &str, runs: usize) {
 }
 
 #[test]
-fn losses_follow_keras() {
+fn losses_match_keras() {
     follows("keras_training.safetensors", 3);
 }
 
 #[test]
-fn losses_follow_pytorch() {
+fn losses_match_pytorch() {
     follows("torch_training.safetensors", 6);
 }

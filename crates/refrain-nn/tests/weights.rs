@@ -10,7 +10,7 @@ fn model() -> Model {
 }
 
 #[test]
-fn a_weight_is_set_by_its_rows_in_whatever_order_they_lie() {
+fn a_weight_is_set_from_any_memory_layout() {
     let kernel = arr2(&[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
     let (mut model, mut of_a_view) = (model(), model());
     model.set_weight("dense/kernel", &kernel).unwrap();
@@ -23,7 +23,7 @@ fn a_weight_is_set_by_its_rows_in_whatever_order_they_lie() {
 }
 
 #[test]
-fn another_shape_is_refused_and_a_transposed_one_named() {
+fn another_shape_is_rejected_and_a_transposed_one_named() {
     let refused =
         |name: &str, values: &Array2<f32>| model().set_weight(name, values).unwrap_err().to_string();
     let transposed = refused("dense/kernel", &Array2::zeros((3, 2)));

@@ -156,7 +156,7 @@ fn unrolled() -> Drawing {
     }
     for (layer, y) in [("a", 2.0), ("b", 3.0)] {
         let gap = format!("{layer}…");
-        drawing = drawing.block(&gap, Block::new(Role::Bare, "⋯", 4.0, y));
+        drawing = drawing.block(&gap, Block::new(Role::Text, "⋯", 4.0, y));
         let chain = [format!("{layer}1"), format!("{layer}2"), format!("{layer}3"), gap, format!("{layer}T")];
         for pair in chain.windows(2) {
             drawing = drawing
@@ -173,7 +173,7 @@ fn folded() -> Drawing {
         .block("x", Block::new(Role::Input, "x", 0.0, 0.0))
         .block("h", Block::new(Role::Recurrent, "GRU", 1.0, 1.0).line("128 units"))
         .block("y", Block::new(Role::Dense, "Dense", 2.0, 2.0))
-        .arrow(Arrow::new("x", "h").bend(Bend::AcrossFirst).label("kernel"))
+        .arrow(Arrow::new("x", "h").bend(Bend::HorizontalFirst).label("kernel"))
         .arrow(Arrow::new("h", "h").label("recurrent_kernel"))
-        .arrow(Arrow::new("h", "y").bend(Bend::UprightFirst))
+        .arrow(Arrow::new("h", "y").bend(Bend::VerticalFirst))
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::legend::{Entry, Legend, Sample, distinct, fill};
 use crate::picture::{MARGIN, Picture, Sheet, heading, heading_height, heading_width};
 use crate::ruler::Ruler;
-use crate::svg::{Anchor, Body, Face, TEXT};
+use crate::svg::{Anchor, Body, TEXT, TextStyle};
 use crate::text::{CAPITAL, width};
 
 /// Horizontal bars that start at 0, in the order they are added: ranked units, shares.
@@ -94,8 +94,8 @@ const WIDTH: f64 = 420.0;
 /// Thickness of a bar: alone, and with others under the same label.
 const ALONE: f64 = 14.0;
 const TOGETHER: f64 = 11.0;
-/// Gap between labels.
-const APART: f64 = 6.0;
+/// Gap between rows.
+const ROW_GAP: f64 = 6.0;
 /// Gap between bars and text.
 const GAP: f64 = 6.0;
 /// Maximum width of a label.
@@ -118,7 +118,7 @@ impl Picture for Bars {
         let legend = Legend::new(names.iter().map(|&name| Entry { name, sample: Sample::Bar }), across);
         let top = MARGIN + heading_height(&self.title) + legend.height() + GAP;
         let thick = if names.is_empty() { ALONE } else { TOGETHER };
-        let height: f64 = self.rows.iter().map(|row| row.bars.len() as f64 * thick + APART).sum();
+        let height: f64 = self.rows.iter().map(|row| row.bars.len() as f64 * thick + ROW_GAP).sum();
         let bottom = top + height;
 
         let mut body = Body::new();
@@ -126,17 +126,17 @@ impl Picture for Bars {
         legend.draw(&mut body, (MARGIN, MARGIN + heading_height(&self.title)));
         let place = Place { ruler, left, top, bottom, thick };
         place.axis(&mut body, &self.axis.name());
-        let mut y = top + APART / 2.0;
+        let mut y = top + ROW_GAP / 2.0;
         for row in &self.rows {
             let middle = y + row.bars.len() as f64 * thick / 2.0 + TEXT * CAPITAL / 2.0;
-            let label = Face::new(Anchor::End, TEXT).within(room);
+            let label = TextStyle::new(Anchor::End, TEXT).within(room);
             body.text((left - negative - GAP, middle), label, &row.label);
             for (name, value) in &row.bars {
                 let colour = names.iter().position(|n| n == name).unwrap_or(0);
                 place.bar(&mut body, y, colour, *value);
                 y += thick;
             }
-            y += APART;
+            y += ROW_GAP;
         }
         body.line((place.x(0.0), top), (place.x(0.0), bottom), "rf-frame");
         let size = (across + 2.0 * MARGIN, bottom + 4.0 * GAP + 2.0 * TEXT + MARGIN);
@@ -162,7 +162,7 @@ impl Place {
         let line = |x: f64| ((x, self.top), (x, self.bottom));
         let grid: Vec<_> = self.ruler.ticks.iter().map(|tick| line(self.x(tick.value))).collect();
         body.strokes(&grid, "rf-grid");
-        let centred = Face::new(Anchor::Middle, TEXT);
+        let centred = TextStyle::new(Anchor::Middle, TEXT);
         let mut free = f64::NEG_INFINITY;
         for (value, text) in self.ruler.labels() {
             let (x, half) = (self.x(value), width(text, TEXT) / 2.0);
@@ -181,7 +181,7 @@ impl Place {
         body.rect((from, y + 1.0), (to - from, self.thick - 2.0), 0.0, &fill(colour));
         let (anchor, at) = if value < 0.0 { (Anchor::End, from - GAP) } else { (Anchor::Start, to + GAP) };
         let baseline = y + self.thick / 2.0 + TEXT * CAPITAL / 2.0;
-        body.text((at, baseline), Face::new(anchor, TEXT).halo(), &number(value));
+        body.text((at, baseline), TextStyle::new(anchor, TEXT).halo(), &number(value));
     }
 }
 

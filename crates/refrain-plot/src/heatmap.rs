@@ -3,8 +3,8 @@
 use crate::axis::{FINITE, LARGEST};
 use crate::error::{Error, Result};
 use crate::picture::{MARGIN, Picture, Sheet, heading, heading_height, heading_width};
-use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, Seen, bar, without_value};
-use crate::svg::{Anchor, Body, Face, Point, SMALL, TEXT};
+use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, SpecialCells, bar, without_value};
+use crate::svg::{Anchor, Body, Point, SMALL, TEXT, TextStyle};
 use crate::text::{CAPITAL, MONO, columns, cut, width};
 
 /// Numbers in rows and columns, each as a coloured cell: units over steps, gates over a text. NaN means a missing
@@ -146,7 +146,7 @@ const GAP: f64 = 6.0;
 const ROW_LABEL: f64 = 150.0;
 const COLUMN_LABEL: f64 = 90.0;
 /// Minimum gap between two numbers below the columns.
-const APART: f64 = 34.0;
+const NUMBER_SPACING: f64 = 34.0;
 /// Room that a line of text takes across its direction.
 const LINE: f64 = TEXT + 2.0;
 
@@ -183,17 +183,17 @@ impl Picture for Heatmap {
         let own = place.corner.0 - MARGIN + map.0.max(BAR_WIDTH);
         let across = own.max(heading_width(&self.title));
         if !self.x_label.is_empty() {
-            let face = Face::new(Anchor::Middle, TEXT);
+            let style = TextStyle::new(Anchor::Middle, TEXT);
             let room = 2.0 * (middle.0 - MARGIN).min(MARGIN + across - middle.0);
-            body.text((middle.0, bottom + TEXT), face.within(room), &self.x_label);
+            body.text((middle.0, bottom + TEXT), style.within(room), &self.x_label);
             bottom += LINE;
         }
         if !self.y_label.is_empty() {
-            let face = Face::new(Anchor::Middle, TEXT).turned();
-            body.text((MARGIN + TEXT, middle.1), face.within(map.1.max(60.0)), &self.y_label);
+            let style = TextStyle::new(Anchor::Middle, TEXT).turned();
+            body.text((MARGIN + TEXT, middle.1), style.within(map.1.max(60.0)), &self.y_label);
         }
         bottom += LINE;
-        bar(&mut body, (place.corner.0, bottom), &scale, Seen::new(&scale, self.values()));
+        bar(&mut body, (place.corner.0, bottom), &scale, SpecialCells::new(&scale, self.values()));
         heading(&mut body, &self.title, across);
         let size = (across + 2.0 * MARGIN, bottom + BAR_HEIGHT + MARGIN);
         Ok(Sheet::new(&self.title, &self.description, size, body))
@@ -237,10 +237,10 @@ impl Heatmap {
 
     fn row_labels(&self, body: &mut Body, map: &Map, room: f64) {
         let stride = (LINE / map.cell.1).ceil() as usize;
-        let face = Face::new(Anchor::End, TEXT).within(room);
+        let style = TextStyle::new(Anchor::End, TEXT).within(room);
         for (row, (label, _)) in self.rows.iter().enumerate().step_by(stride) {
             let y = map.corner.1 + map.cell.1 * (row as f64 + 0.5) + TEXT * CAPITAL / 2.0;
-            body.text((map.corner.0 - GAP, y), face, label);
+            body.text((map.corner.0 - GAP, y), style, label);
         }
     }
 
@@ -251,10 +251,10 @@ impl Heatmap {
         let middle = |column: usize| map.corner.0 + map.cell.0 * (column as f64 + 0.5);
         match below {
             Below::Numbers => {
-                let stride = round_stride(APART / map.cell.0);
+                let stride = round_stride(NUMBER_SPACING / map.cell.0);
                 for column in (0..count).step_by(stride) {
-                    let face = Face::new(Anchor::Middle, TEXT);
-                    body.text((middle(column), bottom + GAP + TEXT), face, &column.to_string());
+                    let style = TextStyle::new(Anchor::Middle, TEXT);
+                    body.text((middle(column), bottom + GAP + TEXT), style, &column.to_string());
                 }
                 2.0 * GAP + TEXT
             }
@@ -271,13 +271,13 @@ impl Heatmap {
                 2.0 * GAP + size
             }
             Below::OnEnd => {
-                let face = Face::new(Anchor::End, SMALL).turned().within(COLUMN_LABEL);
+                let style = TextStyle::new(Anchor::End, SMALL).turned().within(COLUMN_LABEL);
                 let stride = ((SMALL + 1.5) / map.cell.0).ceil() as usize;
                 let mut longest: f64 = 0.0;
                 for (column, label) in self.columns.iter().enumerate().step_by(stride) {
-                    let shown = cut(label, COLUMN_LABEL, |text| face.width(text));
-                    longest = longest.max(face.width(shown.as_deref().unwrap_or(label)));
-                    body.text((middle(column) + SMALL * CAPITAL / 2.0, bottom + GAP), face, label);
+                    let shown = cut(label, COLUMN_LABEL, |text| style.width(text));
+                    longest = longest.max(style.width(shown.as_deref().unwrap_or(label)));
+                    body.text((middle(column) + SMALL * CAPITAL / 2.0, bottom + GAP), style, label);
                 }
                 2.0 * GAP + longest
             }

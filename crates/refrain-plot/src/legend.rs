@@ -1,7 +1,7 @@
 //! Legends: which colour belongs to which name.
 
 use crate::colour::SERIES;
-use crate::svg::{Anchor, Body, Face, Point, TEXT};
+use crate::svg::{Anchor, Body, Point, TEXT, TextStyle};
 use crate::text::{CAPITAL, width};
 
 /// Number of dash patterns. It has no common divisor with the 7 colours, so 28 names differ.
@@ -87,7 +87,7 @@ impl<'a> Legend<'a> {
     }
 
     pub(crate) fn draw(&self, body: &mut Body, corner: Point) {
-        let face = Face::new(Anchor::Start, TEXT).within(self.across - SAMPLE - BEFORE_NAME);
+        let style = TextStyle::new(Anchor::Start, TEXT).within(self.across - SAMPLE - BEFORE_NAME);
         for (i, (entry, x, row)) in self.placed.iter().enumerate() {
             let (x, y) = (corner.0 + x, corner.1 + (*row as f64 + 0.5) * ROW);
             let area = ((x, y - AREA / 2.0), (SAMPLE, AREA));
@@ -101,7 +101,7 @@ impl<'a> Legend<'a> {
             if matches!(entry.sample, Sample::Line | Sample::LineInBand) {
                 body.line((x, y), (x + SAMPLE, y), &stroke(i));
             }
-            body.text((x + SAMPLE + BEFORE_NAME, y + TEXT * CAPITAL / 2.0), face, entry.name);
+            body.text((x + SAMPLE + BEFORE_NAME, y + TEXT * CAPITAL / 2.0), style, entry.name);
         }
     }
 }

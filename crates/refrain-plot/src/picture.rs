@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::png;
-use crate::svg::{Anchor, Body, Face, HEADING, Point, escape, px};
+use crate::svg::{Anchor, Body, HEADING, Point, TextStyle, escape, px};
 use crate::text;
 use crate::theme::{Theme, stylesheet};
 
@@ -137,6 +137,6 @@ pub(crate) fn heading_height(title: &str) -> f64 {
 pub(crate) fn heading(body: &mut Body, title: &str, width: f64) {
     if !title.is_empty() {
         let at: Point = (MARGIN + width / 2.0, MARGIN + HEADING);
-        body.text(at, Face::new(Anchor::Middle, HEADING).bold().within(width), title);
+        body.text(at, TextStyle::new(Anchor::Middle, HEADING).bold().within(width), title);
     }
 }

@@ -5,7 +5,7 @@ use crate::colour::{DIVERGING, SEQUENTIAL};
 use crate::error::{Error, Result};
 use crate::picture::MARGIN;
 use crate::ruler::Ruler;
-use crate::svg::{Anchor, Body, Face, Point, TEXT};
+use crate::svg::{Anchor, Body, Point, TEXT, TextStyle};
 use crate::text::width;
 
 /// A colour scale: numbers between two ends, divided into classes of one colour each. Numbers beyond an end get the
@@ -130,19 +130,19 @@ impl Scale {
 
 /// Which special cases the cells contain, so that the colour bar can explain them.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SpecialCells {
     below: bool,
     above: bool,
     none: bool,
 }
 
-impl Seen {
+impl SpecialCells {
     pub(crate) fn new(scale: &Scale, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = scale.ends();
-        values.fold(Self::default(), |seen, value| Self {
-            below: seen.below || value < low,
-            above: seen.above || value > high,
-            none: seen.none || value.is_nan(),
+        values.fold(Self::default(), |cells, value| Self {
+            below: cells.below || value < low,
+            above: cells.above || value > high,
+            none: cells.none || value.is_nan(),
         })
     }
 }
@@ -154,14 +154,14 @@ const TIP: f64 = 9.0;
 const SAMPLE: f64 = 14.0;
 /// Gaps between the bar and what surrounds it.
 const GAP: f64 = 6.0;
-const APART: f64 = 24.0;
+const SAMPLE_GAP: f64 = 24.0;
 /// Label of the missing-value sample.
 const NONE: &str = "no value";
 
 /// Height of a colour bar including the text around it.
 pub(crate) const BAR_HEIGHT: f64 = TEXT + GAP + BAR.1 + GAP + TEXT + 4.0;
 /// Maximum width of a colour bar.
-pub(crate) const BAR_WIDTH: f64 = 2.0 * TIP + BAR.0 + APART + SAMPLE + GAP + 60.0;
+pub(crate) const BAR_WIDTH: f64 = 2.0 * TIP + BAR.0 + SAMPLE_GAP + SAMPLE + GAP + 60.0;
 
 /// Returns the ends of the stroke through a cell without a value.
 pub(crate) fn without_value((x, y): Point, (width, height): (f64, f64)) -> (Point, Point) {
@@ -169,13 +169,13 @@ pub(crate) fn without_value((x, y): Point, (width, height): (f64, f64)) -> (Poin
 }
 
 /// Draws the colour bar with its upper left corner at `corner`.
-pub(crate) fn bar(body: &mut Body, corner: Point, scale: &Scale, seen: Seen) {
+pub(crate) fn bar(body: &mut Body, corner: Point, scale: &Scale, cells: SpecialCells) {
     let (low, high) = scale.ends();
     let ruler = Ruler::between(low, high);
     let first = ruler.labels().next().map_or(0.0, |(_, text)| width(text, TEXT) / 2.0);
-    let tip = if seen.below { TIP } else { 0.0 };
+    let tip = if cells.below { TIP } else { 0.0 };
     let left = (corner.0 + tip.max(first - MARGIN)).ceil();
-    let label = Face::new(Anchor::Start, TEXT).within(BAR_WIDTH - TIP);
+    let label = TextStyle::new(Anchor::Start, TEXT).within(BAR_WIDTH - TIP);
     let mut top = corner.1;
     if !scale.label.is_empty() {
         body.text((left, corner.1 + TEXT), label, &scale.label);
@@ -189,12 +189,12 @@ pub(crate) fn bar(body: &mut Body, corner: Point, scale: &Scale, seen: Seen) {
     }
     let right = left + BAR.0;
     let mut outline = vec![(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)];
-    if seen.above {
+    if cells.above {
         let tip = [(right, top), (right + TIP, middle), (right, bottom)];
         body.polygon(&tip, &format!("rf-{}", scale.name(scale.classes() - 1)));
         outline.insert(3, tip[1]);
     }
-    if seen.below {
+    if cells.below {
         let tip = [(left, bottom), (left - TIP, middle), (left, top)];
         body.polygon(&tip, &format!("rf-{}", scale.name(0)));
         outline.insert(1, tip[1]);
@@ -205,14 +205,14 @@ pub(crate) fn bar(body: &mut Body, corner: Point, scale: &Scale, seen: Seen) {
         let (x, half) = (left + ruler.place(value) * BAR.0, width(text, TEXT) / 2.0);
         if x - half > free {
             body.line((x, bottom), (x, bottom + 3.0), "rf-frame");
-            body.text((x, bottom + GAP + TEXT), Face::new(Anchor::Middle, TEXT), text);
+            body.text((x, bottom + GAP + TEXT), TextStyle::new(Anchor::Middle, TEXT), text);
             free = x + half + GAP;
         }
     }
-    if seen.none {
-        let sample = (right + APART, middle - SAMPLE / 2.0);
+    if cells.none {
+        let sample = (right + SAMPLE_GAP, middle - SAMPLE / 2.0);
         body.rect(sample, (SAMPLE, SAMPLE), 0.0, "rf-none");
         body.strokes(&[without_value(sample, (SAMPLE, SAMPLE))], "rf-none");
-        body.text((sample.0 + SAMPLE + GAP, bottom - 1.0), Face::new(Anchor::Start, TEXT), NONE);
+        body.text((sample.0 + SAMPLE + GAP, bottom - 1.0), TextStyle::new(Anchor::Start, TEXT), NONE);
     }
 }

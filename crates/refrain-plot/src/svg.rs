@@ -41,7 +41,7 @@ impl Anchor {
 
 /// The style of a text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Face {
+pub(crate) struct TextStyle {
     anchor: Anchor,
     size: f64,
     class: &'static str,
@@ -49,7 +49,7 @@ pub(crate) struct Face {
     room: f64,
 }
 
-impl Face {
+impl TextStyle {
     pub(crate) const fn new(anchor: Anchor, size: f64) -> Self {
         Self { anchor, size, class: "rf-text", turned: false, room: f64::INFINITY }
     }
@@ -111,19 +111,20 @@ impl Body {
     }
 
     /// Draws a text vertically centred at `at`. If it is cut, the tooltip has all of it.
-    pub(crate) fn text(&mut self, at: Point, face: Face, text: &str) {
-        let cut = text::cut(text, face.room, |text| face.width(text));
+    pub(crate) fn text(&mut self, at: Point, style: TextStyle, text: &str) {
+        let cut = text::cut(text, style.room, |text| style.width(text));
         let shown = cut.as_deref().unwrap_or(text);
-        let (width, size) = (face.width(shown), face.size);
-        let (from, to) = (-width * face.anchor.before(), width * (1.0 - face.anchor.before()));
+        let (width, size) = (style.width(shown), style.size);
+        let (from, to) = (-width * style.anchor.before(), width * (1.0 - style.anchor.before()));
         let (above, below) = (-size * 0.95, size * text::DESCENT);
-        if face.turned {
+        if style.turned {
             self.reach([(at.0 + above, at.1 - to), (at.0 + below, at.1 - from)]);
         } else {
             self.reach([(at.0 + from, at.1 + above), (at.0 + to, at.1 + below)]);
         }
-        let (x, y, class, anchor, size) = (px(at.0), px(at.1), face.class, face.anchor.name(), px(face.size));
-        let turn = if face.turned { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
+        let (x, y, class, anchor, size) =
+            (px(at.0), px(at.1), style.class, style.anchor.name(), px(style.size));
+        let turn = if style.turned { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
         let whole = cut.as_ref().map(|_| format!("<title>{}</title>", escape(text))).unwrap_or_default();
         let _ = writeln!(
             self.svg,

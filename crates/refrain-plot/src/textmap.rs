@@ -3,7 +3,7 @@
 use crate::axis::{FINITE, LARGEST};
 use crate::error::{Error, Result};
 use crate::picture::{MARGIN, Picture, Sheet, heading, heading_height, heading_width};
-use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, Seen, bar, without_value};
+use crate::scale::{BAR_HEIGHT, BAR_WIDTH, Scale, SpecialCells, bar, without_value};
 use crate::svg::{Body, Point};
 use crate::text::{MONO, columns};
 
@@ -166,7 +166,7 @@ impl Picture for TextMap {
         let mut body = Body::new();
         heading(&mut body, &self.title, across);
         draw_cells(&mut body, &cells, &scale, top);
-        bar(&mut body, (MARGIN, bottom), &scale, Seen::new(&scale, values()));
+        bar(&mut body, (MARGIN, bottom), &scale, SpecialCells::new(&scale, values()));
         let size = (across + 2.0 * MARGIN, bottom + BAR_HEIGHT + MARGIN);
         Ok(Sheet::new(&self.title, &self.description, size, body))
     }

@@ -23,7 +23,7 @@ pub trait Application: Any + fmt::Debug {
     /// Describes the assets: a vocabulary, labels.
     fn describe(&self) -> Description;
     /// Returns the largest batch that running the model uses.
-    fn use_to_run(&self) -> MemoryUse;
+    fn inference_use(&self) -> MemoryUse;
     /// Returns the memory needed to run it.
     fn memory_to_run(&self) -> Memory;
     /// Returns the memory needed to train it with the recorded settings, if the file records its training.
@@ -81,8 +81,8 @@ impl<M: HasTaskModel> Application for M {
         self.task_model().describe()
     }
 
-    fn use_to_run(&self) -> MemoryUse {
-        M::Task::use_to_run(self.task_model().assets())
+    fn inference_use(&self) -> MemoryUse {
+        M::Task::inference_use(self.task_model().assets())
     }
 
     fn memory_to_run(&self) -> Memory {

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_comes_back_from_json_to_the_bit_whatever_its_numbers() {
+    fn a_record_survives_json_bit_for_bit() {
         let metrics = [("loss", 0.1), ("accuracy", 1.0 / 3.0), ("val_loss", f64::NAN)];
         let record = EpochRecord {
             averaged: true,

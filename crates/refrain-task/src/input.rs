@@ -8,9 +8,9 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// The largest text that is read into memory at once.
-const MOST_BYTES: u64 = 4 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 /// The longest line. Anything longer is not text.
-const MOST_IN_LINE: u64 = 64 << 20;
+const MAX_IN_LINE: u64 = 64 << 20;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -112,7 +112,7 @@ impl<'a> Input<'a> {
     /// # Errors
     /// If it cannot be read, is not UTF-8, or is larger than 4 GiB.
     pub fn text(self) -> Result<String> {
-        self.text_of_at_most(MOST_BYTES)
+        self.text_of_at_most(MAX_BYTES)
     }
 
     fn text_of_at_most(self, limit: u64) -> Result<String> {
@@ -202,7 +202,7 @@ impl Iterator for Lines<'_> {
     type Item = Result<Line>;
 
     fn next(&mut self) -> Option<Result<Line>> {
-        let next = self.advance(MOST_IN_LINE).transpose();
+        let next = self.advance(MAX_IN_LINE).transpose();
         if !matches!(next, Some(Ok(_))) {
             self.input = None;
         }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_and_compressed_texts_are_the_same_also_in_several_members() {
+    fn compressed_texts_with_several_members_equal_plain_ones() {
         assert_eq!(of("Straße\n".as_bytes()).unwrap(), "Straße\n");
         assert_eq!(of(&gzip("\u{feff}Straße\n".as_bytes())).unwrap(), "Straße\n");
         let members = [gzip(b"one "), gzip(b""), gzip(b"two")].concat();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_said_with_what_to_do() {
+    fn invalid_text_is_an_error_with_advice() {
         let utf16 = b"\xff\xfeh\0i\0";
         assert_eq!(
             error(utf16),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_numbered_and_faults_in_them_placed() {
+    fn lines_are_numbered_and_errors_name_the_line() {
         let lines = |bytes| Input::from_reader("t", bytes).unwrap().lines();
         let read: Vec<_> = lines(&b"\xef\xbb\xbfa\r\n\nb"[..]).map(Result::unwrap).collect();
         let expected = [(1, "a"), (2, ""), (3, "b")];
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_not_read_to_its_end() {
+    fn input_that_is_too_long_is_not_read_to_its_end() {
         let endless = || Input::from_reader("zeros", io::repeat(b'0')).unwrap();
         let error = endless().text_of_at_most(1 << 20).unwrap_err().to_string();
         assert_eq!(error, "zeros is too long: more than 1.0 MB; check that it is a text file");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ordinary_files_as_they_are_can_be_read_again() {
+    fn only_uncompressed_regular_files_can_be_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text");
         fs::write(&path, "text").unwrap();
@@ -349,7 +349,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_those_of_the_whole_text(text in "\u{feff}?[a\u{e9}\r\n]{0,40}") {
+        fn lines_match_those_of_the_whole_text(text in "\u{feff}?[a\u{e9}\r\n]{0,40}") {
             let bytes = text.as_bytes();
             for bytes in [bytes.to_vec(), gzip(bytes)] {
                 let text = of(&bytes)?;
@@ -360,7 +360,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = of(&bytes);
             let _ = of(&[GZIP, &bytes].concat());
         }

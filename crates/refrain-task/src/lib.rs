@@ -25,7 +25,7 @@ mod toy;
 
 pub use application::{Application, HasTaskModel};
 pub use epoch::{EpochRecord, log_columns};
-pub use error::{Error, LessMemory, Result, TooMuchMemory};
+pub use error::{Error, MemorySuggestion, Result, TooMuchMemory};
 pub use memory::{TrainingMemory, memory_to_train};
 pub use metric::{MetricFormat, MetricInfo, MetricSource, Unit};
 pub use recipe::{Recipe, ReducibleSetting};

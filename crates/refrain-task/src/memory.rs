@@ -1,6 +1,6 @@
 //! How much memory a run needs, and smaller settings that fit when that is too much.
 
-use crate::error::{LessMemory, Result, TooMuchMemory};
+use crate::error::{MemorySuggestion, Result, TooMuchMemory};
 use crate::plan::plan;
 use crate::recipe::{Recipe, ReducibleSetting};
 use crate::settings::Average;
@@ -131,8 +131,9 @@ fn check<R: Clone>(
         if bytes <= limit {
             let changed =
                 reducible_settings.iter().zip(values).filter(|(setting, value)| *value < setting.value);
-            let suggestions =
-                changed.map(|(setting, value)| LessMemory { option: setting.option, value, bytes }).collect();
+            let suggestions = changed
+                .map(|(setting, value)| MemorySuggestion { option: setting.option, value, bytes })
+                .collect();
             return Err(TooMuchMemory { need, limit, suggestions, together: true, least }.into());
         }
         if halvings == usize::BITS - 1
@@ -149,7 +150,7 @@ fn alone<R: Clone>(
     limit: u64,
     setting: &ReducibleSetting<R>,
     total: &impl Fn(&R) -> u64,
-) -> Option<LessMemory> {
+) -> Option<MemorySuggestion> {
     let mut value = setting.value;
     while value > setting.least {
         value = (value / 2).max(setting.least);
@@ -157,7 +158,7 @@ fn alone<R: Clone>(
         (setting.set)(&mut smaller, value);
         let bytes = total(&smaller);
         if bytes <= limit {
-            return Some(LessMemory { option: setting.option, value, bytes });
+            return Some(MemorySuggestion { option: setting.option, value, bytes });
         }
     }
     None
@@ -212,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_passes_to_the_byte() {
+    fn a_run_fits_up_to_the_exact_byte() {
         assert_eq!(checked(None), Ok(3_007));
         assert_eq!(checked(Some(3_007)), Ok(3_007));
         assert_eq!(checked(Some(3_006)).unwrap_err().need.total(), 3_007);
     }
 
     #[test]
-    fn each_option_that_helps_alone_is_told_at_its_largest_halving() {
+    fn each_option_that_suffices_alone_is_suggested_at_its_largest_value() {
         let told = |limit| checked(Some(limit)).unwrap_err().to_string();
         assert_eq!(
             told(2_600),
@@ -234,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn where_none_helps_alone_all_are_lowered_together() {
+    fn if_no_option_suffices_alone_all_are_lowered_together() {
         let much = checked(Some(800)).unwrap_err();
         let told = "`--units 30` `--lanes 5` `--steps 4` together would need 507 B";
         assert!(much.together && much.with_prefix("--").ends_with(told), "{}", much.with_prefix("--"));
     }
 
     #[test]
-    fn nothing_is_suggested_that_does_not_fit() {
+    fn suggestions_always_fit() {
         // The smallest settings need 300 for the units, 40 for one lane of four steps, and 7 more.
         let much = checked(Some(346)).unwrap_err();
         assert_eq!((much.suggestions.len(), much.least), (0, 347));

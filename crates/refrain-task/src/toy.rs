@@ -161,7 +161,7 @@ impl Task for Parity {
         ]
     }
 
-    fn use_to_run(assets: &Bits) -> MemoryUse {
+    fn inference_use(assets: &Bits) -> MemoryUse {
         MemoryUse::new(Work::Predict, 1, assets.bits)
     }
 

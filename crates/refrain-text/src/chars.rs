@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_combining_mark_is_a_character_of_its_own() {
+    fn a_combining_mark_is_a_separate_character() {
         let vocab = CharVocab::from_texts(["e\u{301}"]);
         assert_eq!(vocab.encode("e\u{301}é"), [1, 2, 0]);
     }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_beyond_the_vocabulary_is_named_with_its_place() {
+    fn an_id_beyond_the_vocabulary_is_named_with_its_position() {
         let vocab = CharVocab::from_texts(["ab"]);
         let error = vocab.decode(&[1, 2, 3]).expect_err("there is no id 3");
         assert!(matches!(error, Error::UnknownId { id: 3, position: 2, vocab_size: 3 }));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_vocabulary_is_refused() {
+    fn a_damaged_vocabulary_is_rejected() {
         for stored in [r#""ba""#, r#""aa""#, "7", "null"] {
             assert!(serde_json::from_str::<CharVocab>(stored).is_err(), "{stored}");
         }

@@ -133,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_text_too_short_says_what_it_needs() {
+    fn a_text_that_is_too_short_is_an_error_with_the_required_length() {
         for len in [0, 1, 4] {
             let error = Lanes::new(vec![0; len], 4, 9).expect_err("four lanes need five tokens");
             assert!(matches!(error, Error::TooShort { got, needed: 5, .. } if got == len));
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn no_lanes_and_no_steps_are_refused() {
+    fn zero_lanes_and_zero_steps_are_rejected() {
         assert!(Lanes::new(vec![1, 2], 0, 1).is_err_and(|e| e.option_at_fault() == Some("batch")));
         assert!(Lanes::new(vec![1, 2], 1, 0).is_err_and(|e| e.option_at_fault() == Some("steps")));
     }
 
     #[test]
     #[should_panic(expected = "chunk 1 of 1")]
-    fn a_chunk_beyond_the_last_is_refused() {
+    fn a_chunk_beyond_the_last_is_rejected() {
         if let Ok(lanes) = Lanes::new(vec![1, 2], 1, usize::MAX) {
             let _ = lanes.fill(1, &mut Vec::new(), &mut Vec::new());
         }
@@ -194,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn ranges_of_any_length_read_what_chunks_do(
+        fn ranges_of_any_length_match_chunks(
             len in 2_u32..200, batch in 1_usize..9, lengths in prop::collection::vec(0_usize..20, 1..40),
         ) {
             prop_assume!(len as usize > batch);

@@ -30,7 +30,7 @@ pub use error::{Error, Result};
 pub use lanes::Lanes;
 pub use language_model::{LanguageModel, TextRecipe};
 pub use ngrams::Ngrams;
-pub use sampling::{Sampler, Sampling, likeliest, softmax_into};
+pub use sampling::{Sampler, Sampling, most_likely, softmax_into};
 pub use score::{SCORE_LANE, SCORE_WARM_UP, ScoreBlock, ScoreLanes};
 pub use sequence::{Pad, Padding, Truncating, pad_sequences, to_categorical};
 pub use tagger::{Tagger, TaggerRecipe};

@@ -94,7 +94,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn too_short_a_sequence_has_no_window() {
+    fn a_sequence_that_is_too_short_has_no_window() {
         for tokens in [&[][..], &[1], &[1, 2]] {
             let windows = Ngrams::new(tokens, 3);
             assert!(windows.is_empty());
@@ -120,13 +120,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "at least 1")]
-    fn a_window_of_no_tokens_is_refused() {
+    fn a_window_of_zero_tokens_is_rejected() {
         Ngrams::new(&[1], 0);
     }
 
     proptest! {
         #[test]
-        fn windows_are_those_of_the_slice(tokens: Vec<u32>, n in 1_usize..6) {
+        fn windows_match_those_of_the_slice(tokens: Vec<u32>, n in 1_usize..6) {
             let windows = Ngrams::new(&tokens, n);
             prop_assert!(windows.iter().eq(tokens.windows(n)));
             prop_assert_eq!(windows.len(), tokens.windows(n).len());

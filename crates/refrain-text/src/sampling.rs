@@ -145,7 +145,7 @@ impl Sampler {
         if !(0.0..1.0).contains(&uniform) {
             return Err(Error::option("uniform", uniform, "a number in [0, 1)"));
         }
-        let (likeliest, max) = likeliest_of(logits)?;
+        let (likeliest, max) = largest_logit(logits)?;
         let temperature = f64::from(self.options.temperature);
         if temperature == 0.0 {
             return Ok(likeliest);
@@ -200,7 +200,7 @@ fn draw(candidates: &[Candidate], uniform: f32) -> u32 {
 }
 
 /// Returns the index of the first largest logit and its value, after checking all logits.
-fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
+fn largest_logit(logits: &[f32]) -> Result<(u32, f32)> {
     let mut best = (0, f32::NEG_INFINITY);
     for (position, (id, &value)) in (0..).zip(logits).enumerate() {
         if value.is_nan() || value == f32::INFINITY {
@@ -229,7 +229,7 @@ fn likeliest_of(logits: &[f32]) -> Result<(u32, f32)> {
 /// # Ok::<(), refrain_text::Error>(())
 /// ```
 pub fn softmax_into(logits: &[f32], out: &mut Vec<f32>) -> Result<()> {
-    let (_, max) = likeliest_of(logits)?;
+    let (_, max) = largest_logit(logits)?;
     let weight = |logit: f32| (f64::from(logit) - f64::from(max)).exp();
     let sum: f64 = logits.iter().map(|&logit| weight(logit)).sum();
     out.clear();
@@ -244,11 +244,11 @@ pub fn softmax_into(logits: &[f32], out: &mut Vec<f32>) -> Result<()> {
 /// As for [`Sampler::sample`].
 ///
 /// ```
-/// let best = refrain_text::likeliest(&[0.0, 9.0, 9.0], 2)?;
+/// let best = refrain_text::most_likely(&[0.0, 9.0, 9.0], 2)?;
 /// assert_eq!(best.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
 /// # Ok::<(), refrain_text::Error>(())
 /// ```
-pub fn likeliest(logits: &[f32], count: usize) -> Result<Vec<(u32, f32)>> {
+pub fn most_likely(logits: &[f32], count: usize) -> Result<Vec<(u32, f32)>> {
     let mut probabilities = Vec::new();
     softmax_into(logits, &mut probabilities)?;
     let candidate = |(id, &logit): (u32, &f32)| Candidate { id, logit: logit + 0.0, weight: 0.0 };
@@ -294,7 +294,7 @@ mod tests {
     const GRID_TOLERANCE: f32 = 5e-4;
 
     #[test]
-    fn options_outside_their_range_are_refused() {
+    fn options_outside_their_range_are_rejected() {
         let named = |options| match Sampler::new(options) {
             Err(error) => error.option_at_fault().expect("an option"),
             other => panic!("expected a refusal, got {other:?}"),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn top_k_and_top_p_keep_the_likeliest() -> Result<()> {
+    fn top_k_and_top_p_keep_the_most_likely() -> Result<()> {
         let logits = [1.0_f32.ln(), 2.0_f32.ln(), 5.0_f32.ln(), 2.0_f32.ln()];
         let two = [0.0, 2.0 / 7.0, 5.0 / 7.0, 0.0];
         assert_close(&shares(&mut sampler(1.0, Some(2), None), &logits)?, &two, GRID_TOLERANCE);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn the_likeliest_is_taken_at_temperature_zero_and_at_its_limits() -> Result<()> {
+    fn the_most_likely_token_is_taken_at_temperature_zero() -> Result<()> {
         let logits = [-4.0, 3.0, 3.0, f32::NEG_INFINITY];
         for mut sampler in
             [sampler(0.0, None, None), sampler(1.0, Some(1), None), sampler(1.0, None, Some(1e-9))]
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_lately_is_penalised_before_all_else() -> Result<()> {
+    fn recent_tokens_are_penalised_first() -> Result<()> {
         let options = Sampling { repetition_penalty: 2.0, repetition_window: 3, ..Default::default() };
         let logits = [2.0, -1.0, 1.0, -3.0, 0.0];
         let of = |options: Sampling, before: &[u32]| -> Result<Vec<f32>> {
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_logits_are_no_trouble() -> Result<()> {
+    fn huge_logits_do_not_overflow() -> Result<()> {
         let mut sampler = sampler(1.0, None, None);
         assert_eq!(sampler.sample(&[f32::MIN, f32::MAX, f32::MIN], 0.999)?, 1);
         assert_eq!(sampler.sample(&[f32::MIN, f32::MIN], 0.5)?, 1);
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_distribution_is_refused() {
+    fn invalid_logits_are_rejected() {
         for mut sampler in [sampler(1.0, None, None), sampler(0.0, None, None)] {
             let nan = sampler.sample(&[0.0, f32::NAN], 0.5);
             assert!(matches!(nan, Err(Error::Logit { position: 1, len: 2, .. })));
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn sampling_again_keeps_the_scratch() -> Result<()> {
+    fn sampling_again_does_not_allocate() -> Result<()> {
         let mut sampler = sampler(0.8, Some(5), Some(0.9));
         let logits: Vec<f32> = (0_u8..200).map(|i| f32::from(i % 17)).collect();
         sampler.sample(&logits, 0.1)?;
@@ -450,9 +450,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_drawn_ranks_within_top_k(logits in logits(), k in 1_usize..50, uniform in 0.0_f32..1.0) {
+        fn sampled_tokens_are_within_top_k(logits in logits(), k in 1_usize..50, uniform in 0.0_f32..1.0) {
             let drawn = sampler(1.0, Some(k), None).sample(&logits, uniform)?;
-            let best = likeliest(&logits, k)?;
+            let best = most_likely(&logits, k)?;
             prop_assert!(best.iter().any(|&(id, _)| id == drawn));
             if k < logits.len() {
                 prop_assert_eq!(sampler(1.0, Some(k), None).sample(&logits, 0.0)?, best[0].0);
@@ -460,9 +460,9 @@ mod tests {
         }
 
         #[test]
-        fn top_p_keeps_no_more_than_it_must(logits in logits(), p in 0.01_f32..1.0, uniform in 0.0_f32..1.0) {
+        fn top_p_keeps_the_smallest_set(logits in logits(), p in 0.01_f32..1.0, uniform in 0.0_f32..1.0) {
             let drawn = sampler(1.0, None, Some(p)).sample(&logits, uniform)?;
-            let before: f32 = likeliest(&logits, logits.len())?.iter().take_while(|&&(id, _)| id != drawn).map(|&(_, p)| p).sum();
+            let before: f32 = most_likely(&logits, logits.len())?.iter().take_while(|&&(id, _)| id != drawn).map(|&(_, p)| p).sum();
             prop_assert!(before < p + PROBABILITY_TOLERANCE, "{before} came before, {p} were wanted");
         }
 

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_reads_its_warm_up_and_scores_its_own() -> Result<()> {
+    fn a_lane_reads_its_warm_up_and_scores_the_rest() -> Result<()> {
         let lanes = ScoreLanes::new(tokens(2 * SCORE_LANE), 4, SCORE_LANE * 2)?;
         assert_eq!((lanes.groups(), lanes.rows(0), lanes.blocks(0)), (1, 2, 1));
         let mut block = ScoreBlock::default();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_sizes_are_refused() {
+    fn wrong_sizes_are_rejected() {
         for len in [0, 1] {
             assert!(matches!(ScoreLanes::new(tokens(len), 1, 1), Err(Error::TooShort { needed: 2, .. })));
             assert!(matches!(ScoreLanes::stream(tokens(len), 1), Err(Error::TooShort { needed: 2, .. })));

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_pad_gives_an_array_without_cells() {
+    fn padding_nothing_gives_an_empty_array() {
         assert_eq!(pad_sequences(&NO_IDS, Pad::default()).dim(), (0, 0));
         assert_eq!(pad_sequences(&NO_IDS, Pad { maxlen: Some(3), ..Pad::default() }).dim(), (0, 3));
         assert_eq!(pad_sequences(&[[], []] as &[[u32; 0]], Pad::default()).dim(), (2, 0));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_beyond_the_memory_is_an_error() {
+    fn an_array_that_is_too_large_is_an_error() {
         let error = to_categorical(&[0; 8], Some(usize::MAX / 2)).expect_err("no machine holds it");
         assert!(matches!(error, Error::TooLarge { rows: 8, .. }));
         assert!(to_categorical(&[0], Some(usize::MAX / 4)).is_err());
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unpadding_gives_the_kept_ids_back(sequences: Vec<Vec<u32>>, maxlen in 0_usize..20) {
+        fn unpadding_returns_the_kept_ids(sequences: Vec<Vec<u32>>, maxlen in 0_usize..20) {
             let padded = pad_sequences(&sequences, Pad { maxlen: Some(maxlen), ..Pad::default() });
             prop_assert_eq!(padded.dim(), (sequences.len(), maxlen));
             for (row, sequence) in padded.rows().into_iter().zip(&sequences) {

@@ -25,7 +25,7 @@ fn golden() -> Golden {
 }
 
 #[test]
-fn the_same_text_teaches_the_same_tokens_and_merges() -> Result<()> {
+fn the_same_text_gives_the_same_tokens_and_merges() -> Result<()> {
     let golden = golden();
     let theirs = BpeVocab::try_from(golden.tokenizer.clone())?;
     assert_eq!(theirs.vocab_size(), 420);
@@ -37,7 +37,7 @@ fn the_same_text_teaches_the_same_tokens_and_merges() -> Result<()> {
 }
 
 #[test]
-fn the_same_ids_and_the_same_texts() -> Result<()> {
+fn ids_and_texts_match() -> Result<()> {
     let golden = golden();
     let vocab = BpeVocab::try_from(golden.tokenizer)?;
     for Case { text, ids } in &golden.cases {

@@ -173,7 +173,7 @@ impl Matrix {
 }
 
 #[test]
-fn tokenizers_are_those_of_keras() {
+fn tokenizers_match_keras() {
     for case in golden().tokenizers {
         let what = format!("{:?} {:?}", case.config, case.fits);
         let mut tokenizer = case.config.tokenizer();
@@ -191,7 +191,7 @@ fn tokenizers_are_those_of_keras() {
 }
 
 #[test]
-fn matrices_of_sequences_are_those_of_keras() {
+fn matrices_of_sequences_match_keras() {
     for case in golden().sequences {
         let mut tokenizer = case.config.tokenizer();
         fit(&mut tokenizer, &case.texts);
@@ -201,7 +201,7 @@ fn matrices_of_sequences_are_those_of_keras() {
 }
 
 #[test]
-fn words_are_those_of_keras() {
+fn words_match_keras() {
     for SplitCase { filters, lower, split, text, words } in golden().splits {
         let got = text_to_word_sequence(&text, &filters, lower, &split);
         assert_eq!(got, words, "{text:?}, filters {filters:?}, lower {lower}, split {split:?}");
@@ -209,7 +209,7 @@ fn words_are_those_of_keras() {
 }
 
 #[test]
-fn padding_is_that_of_keras() {
+fn padding_matches_keras() {
     for case in golden().pads {
         let pad = Pad {
             maxlen: case.maxlen,
@@ -227,7 +227,7 @@ fn padding_is_that_of_keras() {
 }
 
 #[test]
-fn one_hot_rows_are_those_of_keras() {
+fn one_hot_rows_match_keras() {
     for CategoricalCase { labels, num_classes, rows: wanted } in golden().categoricals {
         let got = to_categorical(&labels, num_classes);
         let what = format!("{labels:?}, classes {num_classes:?}");

@@ -48,7 +48,7 @@ fn words(labels: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn precision_recall_and_f1_are_seqeval_s_for_every_kind_and_together() {
+fn precision_recall_and_f1_match_seqeval_per_kind_and_overall() {
     for Case { name, truth, predicted, all, kinds, .. } in cases() {
         let mut spans = Spans::default();
         for (truth, predicted) in truth.iter().zip(&predicted) {
@@ -64,7 +64,7 @@ fn precision_recall_and_f1_are_seqeval_s_for_every_kind_and_together() {
 }
 
 #[test]
-fn the_spans_of_a_sentence_are_seqeval_s() {
+fn the_spans_of_a_sentence_match_seqeval() {
     for Case { name, truth, spans, .. } in cases() {
         for (labels, expected) in truth.iter().zip(spans) {
             // A sentence's spans compared with themselves are all correct; so is a single span, compared with a

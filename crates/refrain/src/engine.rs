@@ -3,15 +3,17 @@
 /// Callbacks: what may watch, steer and stop a training.
 pub mod callbacks {
     pub use refrain_nn::callbacks::{
-        BatchContext, Callback, CheckpointSeen, CsvFile, CsvLogger, EarlyStopping, EarlyStoppingSeen,
-        EpochContext, Logs, Mode, ModelCheckpoint, OnEpochEnd, PlateauSeen, ReduceLrOnPlateau, ResumeContext,
-        TerminateOnNan,
+        BatchContext, Callback, CsvFile, CsvLogger, EarlyStopping, EarlyStoppingState, EpochContext, Logs,
+        Mode, ModelCheckpoint, ModelCheckpointState, OnEpochEnd, PlateauState, ReduceLrOnPlateau,
+        ResumeContext, TerminateOnNan,
     };
 }
 
 /// Checkpoints: files from which an interrupted run resumes.
 pub mod checkpoint {
-    pub use refrain_nn::checkpoint::{Checkpoint, CheckpointFolder, Checkpoints, Every, Newest, Part, exact};
+    pub use refrain_nn::checkpoint::{
+        Checkpoint, CheckpointFolder, Checkpoints, Every, LatestCheckpoint, Part, exact,
+    };
 }
 
 /// Layers and operations of your own. They are saved and loaded with a [`LayerRegistry`](custom::LayerRegistry), and
@@ -21,7 +23,7 @@ pub mod checkpoint {
 pub mod custom {
     pub use refrain_nn::graph::{
         Axis, Backward, Causality, EdgeId, EdgeSpec, Forward, GradientSlot, Kind, LayoutId, Mode, Op,
-        OpMemory, PassSize, Plan, RandomKey, Recurrence, StateShape, Surroundings, Value,
+        OpMemory, PassSize, Plan, RandomKey, Recurrence, RecurrenceContext, StateShape, Value,
     };
     pub use refrain_nn::layers::{Layer, LayerRegistry, RecurrentLayer};
     pub use refrain_nn::{ParamSpec, Params, SeqLayout, Span, SpanId};

@@ -220,14 +220,14 @@ pub use refrain_plot as plot;
 pub use refrain_task as task;
 pub use refrain_task::layers::CellKind;
 pub use refrain_task::{
-    Application, Average, LessMemory, RateSchedule, RunEvent, SavedRun, Stopped, TooMuchMemory, Trained,
-    TrainingRun, TrainingSettings,
+    Application, Average, MemorySuggestion, RateSchedule, RunEvent, SavedRun, Stopped, TooMuchMemory,
+    Trained, TrainingRun, TrainingSettings,
 };
 pub use refrain_text::{
     BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Codec, Corpus, Lanes, LanguageModel,
     Level, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, Tagger, TaggerRecipe,
     TextRecipe, TokenWriter, Tokenizer, TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit,
-    WordVocab, classifier, codec, corpus, language_model, likeliest, pad_sequences, softmax_into, tagger,
+    WordVocab, classifier, codec, corpus, language_model, most_likely, pad_sequences, softmax_into, tagger,
     text_to_word_sequence, to_categorical,
 };
 

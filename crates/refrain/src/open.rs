@@ -148,7 +148,7 @@ mod tests {
     use crate::{Compile, InputSpec, Sequential};
 
     #[test]
-    fn a_file_opens_as_what_its_task_says() {
+    fn a_file_opens_as_its_task() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         let model = Sequential::new()

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn epoch_lines_are_keras_s() {
+    fn epoch_lines_match_keras() {
         let first = logs(&[("accuracy", 0.08), ("loss", 2.893_14)]);
         let begin = Event::EpochBegin { epoch: 0, epochs: 200, batches: 4 };
         assert_eq!(
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn times_as_keras_writes_them() {
+    fn times_are_formatted_as_in_keras() {
         for (seconds, text) in
             [(0.0, "0s/step"), (2.5, "2s/step"), (0.0126, "13ms/step"), (1.2e-4, "120us/step")]
         {

@@ -49,7 +49,7 @@ fn is_example(package: &Value) -> bool {
 }
 
 #[test]
-fn arrows_point_down() {
+fn crates_only_depend_on_lower_layers() {
     let packages = packages();
     let inside: Vec<&str> = packages.iter().map(name).collect();
     assert!(inside.contains(&"refrain"), "no workspace was read: {inside:?}");
@@ -72,7 +72,7 @@ fn arrows_point_down() {
 }
 
 #[test]
-fn only_the_ground_floor_may_be_unsafe() {
+fn only_the_kernels_may_be_unsafe() {
     for package in packages().iter().filter(|p| name(p) != GROUND_FLOOR && !is_example(p)) {
         let targets = package["targets"].as_array().expect("targets");
         let is_code =

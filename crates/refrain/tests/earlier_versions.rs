@@ -20,7 +20,7 @@ fn opened<M: HasTaskModel>(name: &str) -> M {
 
 /// In recipes of version 1, the training settings are among the others.
 #[test]
-fn models_open_with_their_recipes_and_what_training_them_takes() {
+fn old_models_open_with_their_recipes_and_memory() {
     let mut text: LanguageModel = opened("text.safetensors");
     let recipe = text.recipe().expect("a recipe");
     assert_eq!((recipe.units, recipe.steps), (2, 4));
@@ -43,7 +43,7 @@ fn models_open_with_their_recipes_and_what_training_them_takes() {
 }
 
 #[test]
-fn checkpoints_are_refused_with_what_to_do() {
+fn old_checkpoints_are_rejected_with_advice() {
     let error = Checkpoint::read(file("checkpoint.safetensors")).expect_err("a checkpoint of version 1");
     assert!(matches!(error, ModelError::CheckpointFile { .. }));
     let message = error.to_string();

@@ -203,7 +203,7 @@ fn read_and_go_on(run: &Run, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn any_bytes_give_a_run_or_an_error_soon_and_in_little_memory() {
+fn any_bytes_give_a_run_or_an_error_quickly_in_little_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut failures = Vec::new();
     let mut outcomes: BTreeMap<(bool, String), usize> = BTreeMap::new();

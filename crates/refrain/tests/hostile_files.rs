@@ -345,7 +345,7 @@ fn forgeries(files: &BTreeMap<&str, Vec<u8>>) -> Vec<(&'static str, Vec<u8>, &'s
 }
 
 #[test]
-fn any_bytes_give_a_model_or_an_error_soon_and_in_little_memory() {
+fn any_bytes_give_a_model_or_an_error_quickly_in_little_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hostile");
     let mut failures = Vec::new();

@@ -34,11 +34,11 @@ struct Options {
 }
 
 /// The gain of PyTorch's default recurrent kernel: uniform in ±1/√units has a standard deviation of 0.577/√units.
-const AS_IN_PYTORCH: f32 = 0.577;
+const PYTORCH_GAIN: f32 = 0.577;
 
 /// Cells that differ in their initialisation.
-const BEGINNINGS: [ComparedCell; 5] = [
-    ComparedCell::SimpleRnnNormal { gain: AS_IN_PYTORCH },
+const INITIALISATIONS: [ComparedCell; 5] = [
+    ComparedCell::SimpleRnnNormal { gain: PYTORCH_GAIN },
     ComparedCell::SimpleRnn { gain: 1.0 },
     ComparedCell::LstmWithoutForgetBias,
     ComparedCell::Lstm,
@@ -66,7 +66,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         fs::write(options.out.join("unrolled.svg"), drawing.svg(Theme::Auto)?)?;
     }
 
-    let begin = CompareOptions { cells: BEGINNINGS.to_vec(), steps, seed, ..Default::default() };
+    let begin = CompareOptions { cells: INITIALISATIONS.to_vec(), steps, seed, ..Default::default() };
     show(&compare_on_adding(&begin, quiet)?.section()?, "begin", &options.out)?;
 
     let trained = CompareOptions { steps, train_steps, seed, ..Default::default() };

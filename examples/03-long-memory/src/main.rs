@@ -36,7 +36,7 @@ struct Options {
     length: usize,
 
     /// Training steps, a multiple of 50; the test set is scored after every 50
-    #[arg(long, default_value_t = 1500, value_parser = whole_looks)]
+    #[arg(long, default_value_t = 1500, value_parser = multiple_of_every)]
     steps: usize,
 
     /// Cell to train; may be repeated [default: all three]
@@ -74,14 +74,14 @@ const ADDING_RATE: f64 = 0.01;
 /// The learning rate of the copy task.
 const COPY_RATE: f64 = 0.005;
 
-fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
+fn at_least<const MIN: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number) if number >= LEAST => Ok(number),
-        _ => Err(format!("expected a whole number of at least {LEAST}")),
+        Ok(number) if number >= MIN => Ok(number),
+        _ => Err(format!("expected a whole number of at least {MIN}")),
     }
 }
 
-fn whole_looks(text: &str) -> Result<usize, String> {
+fn multiple_of_every(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(steps) if steps > 0 && steps % EVERY == 0 => Ok(steps),
         _ => Err(format!("expected a multiple of {EVERY}")),
@@ -126,7 +126,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         let settings = Settings {
             units: options.units,
             batch_size: options.batch,
-            looks: steps / EVERY,
+            scores: steps / EVERY,
             learning_rate,
             clip: options.clip,
             seed: options.seed,

@@ -152,7 +152,7 @@ pub(crate) enum Purpose {
     /// New sequences in every batch of every epoch, from the model's seed.
     Training,
     /// Always the same sequences, whatever the model's seed.
-    Testing,
+    Test,
 }
 
 /// Batches of a task, generated on demand.
@@ -177,7 +177,7 @@ impl BatchSource for Drawn {
 
     fn fill(&self, seed: u64, epoch: usize, i: usize, batch: &mut Batch) -> Result<(), ModelError> {
         let mut key = [0; 32];
-        let seed = if self.purpose == Purpose::Testing { TEST_SEED } else { seed };
+        let seed = if self.purpose == Purpose::Test { TEST_SEED } else { seed };
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8] = self.purpose as u8;
         let mut rng = ChaCha8Rng::from_seed(key);
@@ -248,9 +248,9 @@ mod tests {
     const SAMPLES: usize = 40_000;
 
     #[test]
-    fn without_memory_adding_costs_a_sixth() {
+    fn a_memoryless_model_has_an_adding_loss_of_one_sixth() {
         assert!((adding(100).memoryless() - 0.1667).abs() < 1e-4);
-        let sums = batch(adding(4), SAMPLES, Purpose::Testing, 1, 0).targets.remove(0).values;
+        let sums = batch(adding(4), SAMPLES, Purpose::Test, 1, 0).targets.remove(0).values;
         let cost =
             |said: f64| sums.iter().map(|&y| (f64::from(y) - said).powi(2)).sum::<f64>() / SAMPLES as f64;
         let got = cost(1.0);
@@ -291,16 +291,16 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_copy_costs_the_papers_baseline() {
+    fn a_memoryless_model_has_the_published_copy_loss() {
         // Computed by hand: 20.794 nats over 120 and over 50 steps.
         assert!((copy(100).memoryless() - 0.173_286).abs() < 1e-6);
         assert!((copy(30).memoryless() - 0.415_888).abs() < 1e-6);
     }
 
     #[test]
-    fn training_never_repeats_and_the_test_set_never_changes() {
+    fn training_data_never_repeats_and_the_test_set_never_changes() {
         let sums = |purpose, seed, i| batch(adding(50), 8, purpose, seed, i).targets.remove(0).values;
-        let (train, test) = (Purpose::Training, Purpose::Testing);
+        let (train, test) = (Purpose::Training, Purpose::Test);
         assert_eq!(sums(train, 1, 0), sums(train, 1, 0));
         assert_ne!(sums(train, 1, 0), sums(train, 1, 1));
         assert_ne!(sums(train, 1, 0), sums(train, 2, 0));

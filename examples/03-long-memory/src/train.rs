@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     pub(crate) units: usize,
     pub(crate) batch_size: usize,
     /// The number of scores on the test set, one after every [`EVERY`] steps.
-    pub(crate) looks: usize,
+    pub(crate) scores: usize,
     pub(crate) learning_rate: f64,
     /// The maximum global norm of the gradient.
     pub(crate) clip: f64,
@@ -84,10 +84,10 @@ pub(crate) fn train(task: Task, cell: CellKind, settings: &Settings) -> refrain:
     let mut model = build(task, cell, settings)?;
     let drawn = |purpose, batch_size, batches| Drawn { task, batch_size, batches, purpose };
     let training = drawn(Purpose::Training, settings.batch_size, EVERY);
-    let testing = drawn(Purpose::Testing, TEST_BATCH, TEST_SEQUENCES / TEST_BATCH);
+    let testing = drawn(Purpose::Test, TEST_BATCH, TEST_SEQUENCES / TEST_BATCH);
     let start = Instant::now();
     let fit = Fit {
-        epochs: settings.looks,
+        epochs: settings.scores,
         callbacks: vec![Box::new(TerminateOnNan { raise_error: true })],
         ..Fit::default()
     };
@@ -125,12 +125,12 @@ mod tests {
     /// on [`TEST_SEQUENCES`]: four standard deviations of 0.0062 below 0.1667.
     const UNSOLVED: f64 = 0.85;
 
-    fn settings(looks: usize, seed: u64) -> Settings {
-        Settings { units: 64, batch_size: 32, looks, learning_rate: crate::ADDING_RATE, clip: 1.0, seed }
+    fn settings(scores: usize, seed: u64) -> Settings {
+        Settings { units: 64, batch_size: 32, scores, learning_rate: crate::ADDING_RATE, clip: 1.0, seed }
     }
 
     #[test]
-    fn a_curve_knows_when_the_task_was_solved() {
+    fn a_curve_has_the_step_at_which_the_task_was_solved() {
         let task = Task { kind: TaskKind::Adding, length: 100 };
         let points = vec![(50, 0.2), (100, 0.01), (150, 0.009), (200, 0.02)];
         let mut curve = Curve { cell: CellKind::Gru, points, seconds: 0.0 };

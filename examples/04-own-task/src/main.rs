@@ -41,15 +41,15 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Trains, resuming an earlier run in this folder if there is one. If `ends`, the process aborts in the fifth epoch.
-fn train(recipe: &ParityRecipe, task: &Parity, folder: &Path, ends: bool) -> Result<Trained<Parity>> {
+/// Trains, resuming an earlier run in this folder if there is one. If `abort_midway`, the process aborts in the fifth epoch.
+fn train(recipe: &ParityRecipe, task: &Parity, folder: &Path, abort_midway: bool) -> Result<Trained<Parity>> {
     let mut checkpoints = CheckpointFolder::new(folder.join("checkpoints")).every(Every::Batches(20));
     let saved = SavedRun::<Parity>::newest(&mut checkpoints)?;
     let log = CsvLogger::new(folder.join("log.csv").to_string_lossy());
     let run = TrainingRun::new(recipe, task).checkpoints(&mut checkpoints).callback(log).resume(saved);
     let trained = run.train(&mut |event| {
         match event {
-            RunEvent::Batch(batch) if ends && (batch.epoch, batch.done) == (5, 7) => process::abort(),
+            RunEvent::Batch(batch) if abort_midway && (batch.epoch, batch.done) == (5, 7) => process::abort(),
             RunEvent::Epoch(epoch) => println!("{}", epoch.record),
             _ => {}
         }

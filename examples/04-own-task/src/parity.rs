@@ -107,7 +107,7 @@ impl Task for Parity {
         vec![ReducibleSetting::of_network("units", recipe.units, 1, |recipe, units| recipe.units = units)]
     }
 
-    fn use_to_run(bits: &Bits) -> MemoryUse {
+    fn inference_use(bits: &Bits) -> MemoryUse {
         MemoryUse::new(Work::Predict, 1, bits.bits)
     }
 

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_have_as_many_words_as_are_read() {
+    fn lines_have_the_number_of_words_that_are_read() {
         let lengths: Vec<_> =
             labelled(&"Two words. ".repeat(70)).iter().map(|line| line.words.len()).collect();
         assert_eq!(lengths, [60, 60, 20]);

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_the_recipe_is_the_library_s() {
+    fn without_options_the_recipe_is_the_library_default() {
         assert_eq!(parse(&[]).recipe(), ClassifierRecipe::default());
     }
 
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_the_network_are_all_refused_with_init() {
+    fn all_options_of_the_network_conflict_with_init() {
         let command = ReaderOptions::<TrainClassify>::augment_args(clap::Command::new("reader"));
         let ids: Vec<_> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
         assert_eq!(ids, READER_OPTIONS);

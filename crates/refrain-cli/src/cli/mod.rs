@@ -184,7 +184,7 @@ pub(crate) struct Dynamic {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::NOT_NEGATIVE),
         help = of_dynamic("Learning rate", |d| d.learning_rate.to_string()))]
     pub(crate) dynamic_lr: Option<f64>,
-    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, requires = "dynamic", value_parser = number_in(Range::FRACTION),
         help = of_dynamic("Fraction by which weights move back to the trained ones after each chunk", |d| d.decay.to_string()))]
     pub(crate) dynamic_decay: Option<f64>,
     #[arg(long, value_name = "N", requires = "dynamic", value_parser = count(1..=65_536),
@@ -227,7 +227,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 }

@@ -49,7 +49,7 @@ pub(crate) struct ReaderOptions<D: ReadsLongTexts> {
     /// Read texts forwards only
     #[arg(long)]
     one_direction: bool,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = reads::<D>("Dropout before, between and after the recurrent layers, drawn anew each step", |r| r.dropout.to_string()))]
     dropout: Option<f64>,
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),

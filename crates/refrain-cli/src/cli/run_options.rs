@@ -137,7 +137,7 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
     #[arg(long, help = training::<D>("Parameter average to validate and save", |t| name(&t.average)),
         value_parser = choice::<Average, 3>(["none", "exponential", "triggered"]))]
     average: Option<Average>,
-    #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = training::<D>("Momentum of the exponential average", |t| t.average_momentum.to_string()))]
     average_momentum: Option<f64>,
     #[arg(long, value_name = "EPOCHS", value_parser = count(1..=1_000_000),
@@ -153,7 +153,7 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Validation and test")]
 pub(crate) struct ScoredData<D: TrainOptions> {
-    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = training::<D>(D::VALIDATION, |t| t.validation.to_string()), conflicts_with = "validation_file")]
     validation: Option<f64>,
     #[arg(long, value_name = D::PATH, help = D::VALIDATION_FILE)]

@@ -74,7 +74,7 @@ mod tests {
     use refrain::{Average, CellKind};
 
     #[test]
-    fn the_recipe_is_the_library_s_but_for_the_options() {
+    fn the_recipe_is_the_library_default_except_for_the_options() {
         let recipe = |options: &[&str]| {
             let all = ["refrain", "train", "tag", "names.conll"].iter().chain(options);
             match Cli::try_parse_from(all).unwrap().command {

@@ -18,14 +18,14 @@ pub(crate) struct TrainText {
     #[command(flatten)]
     shape: Shape,
     #[command(flatten)]
-    noise: Noise,
+    regularisation: Regularisation,
     #[command(flatten)]
     steps: Steps,
     #[command(flatten)]
     run: RunOptions<TrainText>,
 }
 
-/// The ids of the options in [`Shape`] and [`Noise`], which conflict with `--init`.
+/// The ids of the options in [`Shape`] and [`Regularisation`], which conflict with `--init`.
 const SHAPE_OPTIONS: &[&str] = &[
     "recipe",
     "level",
@@ -79,7 +79,7 @@ impl TrainOptions for TrainText {
     }
 
     fn recipe(&self) -> TextRecipe {
-        let (shape, noise, base) = (&self.shape, &self.noise, self.base());
+        let (shape, regularisation, base) = (&self.shape, &self.regularisation, self.base());
         let units = shape.units.unwrap_or(base.units);
         let tied_now = shape.tie == Some(true) && !base.tie;
         let narrow = if tied_now { units } else { base.embedding };
@@ -96,15 +96,15 @@ impl TrainOptions for TrainText {
             adaptive: shape.adaptive.as_ref().map(|c| c.0.clone()).or(base.adaptive.clone()),
             init_range: shape.init_range.or(base.init_range),
             forget_bias: shape.forget_bias.unwrap_or(base.forget_bias),
-            dropout: noise.dropout.unwrap_or(base.dropout),
-            input_dropout: noise.input_dropout.or(base.input_dropout),
-            output_dropout: noise.output_dropout.or(base.output_dropout),
-            locked_dropout: noise.locked_dropout.unwrap_or(base.locked_dropout),
-            embedding_dropout: noise.embedding_dropout.unwrap_or(base.embedding_dropout),
-            recurrent_dropout: noise.recurrent_dropout.unwrap_or(base.recurrent_dropout),
-            weight_drop: noise.weight_drop.unwrap_or(base.weight_drop),
-            activation_penalty: noise.activation_penalty.unwrap_or(base.activation_penalty),
-            temporal_penalty: noise.temporal_penalty.unwrap_or(base.temporal_penalty),
+            dropout: regularisation.dropout.unwrap_or(base.dropout),
+            input_dropout: regularisation.input_dropout.or(base.input_dropout),
+            output_dropout: regularisation.output_dropout.or(base.output_dropout),
+            locked_dropout: regularisation.locked_dropout.unwrap_or(base.locked_dropout),
+            embedding_dropout: regularisation.embedding_dropout.unwrap_or(base.embedding_dropout),
+            recurrent_dropout: regularisation.recurrent_dropout.unwrap_or(base.recurrent_dropout),
+            weight_drop: regularisation.weight_drop.unwrap_or(base.weight_drop),
+            activation_penalty: regularisation.activation_penalty.unwrap_or(base.activation_penalty),
+            temporal_penalty: regularisation.temporal_penalty.unwrap_or(base.temporal_penalty),
             ..base
         })
     }
@@ -122,7 +122,7 @@ impl TrainOptions for TrainText {
     }
 
     fn without_effect(&self, recipe: &TextRecipe) -> Vec<(&'static str, &'static str)> {
-        let (shape, noise, scored) = (&self.shape, &self.noise, &self.run.scored);
+        let (shape, regularisation, scored) = (&self.shape, &self.regularisation, &self.run.scored);
         let drops = recipe.dropout > 0.0
             || [recipe.input_dropout, recipe.output_dropout].iter().flatten().any(|&rate| rate > 0.0);
         let scores = recipe.training.validation > 0.0
@@ -130,7 +130,7 @@ impl TrainOptions for TrainText {
             || scored.test_file.is_some();
         let own = [
             ("--forget-bias", shape.forget_bias.is_some() && recipe.cell != CellKind::Lstm, "--cell lstm"),
-            ("--locked-dropout", noise.locked_dropout == Some(true) && !drops, "--dropout"),
+            ("--locked-dropout", regularisation.locked_dropout == Some(true) && !drops, "--dropout"),
             ("--stream", self.steps.stream && !scores, "a text to validate or test on"),
         ];
         let own =
@@ -186,26 +186,26 @@ struct Shape {
 /// Options of regularisation.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularisation")]
-struct Noise {
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+struct Regularisation {
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout before, between and after the recurrent layers", |r| r.dropout.to_string()))]
     dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout before the first layer", |r| or_dropout(r.input_dropout)))]
     input_dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout after the last layer", |r| or_dropout(r.output_dropout)))]
     output_dropout: Option<f64>,
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         help = text("Drop the same units at every step of a chunk", |r| r.locked_dropout.to_string()))]
     locked_dropout: Option<bool>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout of whole token embeddings, drawn once per batch", |r| r.embedding_dropout.to_string()))]
     embedding_dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout of the hidden state, the same units at every step", |r| r.recurrent_dropout.to_string()))]
     recurrent_dropout: Option<f64>,
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::SHARE),
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number_in(Range::FRACTION),
         help = text("Dropout of the recurrent weights, drawn once per batch", |r| r.weight_drop.to_string()))]
     weight_drop: Option<f64>,
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number_in(Range::NOT_NEGATIVE),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_the_recipe_is_the_library_s() {
+    fn without_options_the_recipe_is_the_library_default() {
         assert_eq!(parse(&["poem.txt"]).recipe(), TextRecipe::default());
         assert_eq!(parse(&[]).recipe(), songbook_recipe());
         for named in [NamedRecipe::ZarembaSmall, NamedRecipe::ZarembaMedium, NamedRecipe::Awd] {
@@ -410,12 +410,12 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_the_shape_are_all_refused_with_init() {
+    fn all_options_of_the_shape_conflict_with_init() {
         let ids = |command: clap::Command| -> Vec<String> {
             command.get_arguments().map(|a| a.get_id().to_string()).collect()
         };
         let shape = Shape::augment_args(clap::Command::new("shape"));
-        assert_eq!(ids(Noise::augment_args(shape)), SHAPE_OPTIONS);
+        assert_eq!(ids(Regularisation::augment_args(shape)), SHAPE_OPTIONS);
     }
 
     #[test]

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_times_are_told_apart() {
+    fn counts_and_times_are_distinguished() {
         let time = |seconds| Every::Time(Duration::from_secs(seconds));
         for (text, expected) in
             [("500", Every::Batches(500)), ("90s", time(90)), ("10m", time(600)), ("2h", time(7200))]

@@ -3,8 +3,8 @@
 use crate::array::{Array, Values};
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
-use crate::material::labelled::spread;
-use crate::material::{Material, STEPS};
+use crate::inspection_data::labelled::spread;
+use crate::inspection_data::{InspectionData, STEPS};
 use crate::output::Output;
 use crate::predict::{Arrays, Format, Prepared};
 use refrain::data::{Batch, BatchInput, BatchTarget, Data, Sequences};
@@ -13,7 +13,11 @@ use refrain::{Error, Model};
 use std::path::Path;
 
 /// Returns sequences from a file, or random ones.
-pub(super) fn material(model: &mut Model, options: &Options, output: &Output) -> Result<Material> {
+pub(super) fn inspection_data(
+    model: &mut Model,
+    options: &Options,
+    output: &Output,
+) -> Result<InspectionData> {
     let sample = match &options.data[..] {
         [] => {
             output.warning("no data given: inspecting the model on random sequences; name a file of arrays");
@@ -28,7 +32,7 @@ pub(super) fn material(model: &mut Model, options: &Options, output: &Output) ->
             )));
         }
     };
-    Ok(Material { sample, reading: None, search: Search::default() })
+    Ok(InspectionData { sample, reading: None, search: Search::default() })
 }
 
 fn of_file(path: &Path, model: &mut Model, options: &Options) -> Result<Sample> {

@@ -35,7 +35,7 @@ impl<'a> Delivery<'a> {
         }
         if let Some(html) = &options.html {
             writable::check(html, "name another file with --html")?;
-            writable::keep_what_is_read(html, read, "--html")?;
+            writable::refuse_input_path(html, read, "--html")?;
         }
         let folder = options.out.as_deref().map(Folder::new).transpose()?;
         Ok(Self { options, folder })

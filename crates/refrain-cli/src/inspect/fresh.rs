@@ -4,7 +4,7 @@ use super::delivery::Delivery;
 use crate::bar::bar_for;
 use crate::cli::Inspect as Options;
 use crate::error::Result;
-use crate::material::STEPS;
+use crate::inspection_data::STEPS;
 use crate::output::Output;
 use indicatif::ProgressBar;
 use refrain::inspect::flow::{
@@ -55,23 +55,23 @@ pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<
 }
 
 fn compare(options: &CompareOptions, output: &Output) -> Result<Section> {
-    let shown = Shown::new(output);
+    let shown = ProgressBarGuard::new(output);
     let comparison = compare_on_adding(options, &mut |at| shown.advance(at)).map_err(Error::from)?;
     Ok(comparison.section().map_err(Error::from)?)
 }
 
 fn clip(options: &ClippingOptions, output: &Output) -> Result<Section> {
-    let shown = Shown::new(output);
+    let shown = ProgressBarGuard::new(output);
     let clipping = clipping_on_adding(options, &mut |at| shown.advance(at)).map_err(Error::from)?;
     Ok(clipping.section().map_err(Error::from)?)
 }
 
 /// A progress bar on a terminal.
-struct Shown {
+struct ProgressBarGuard {
     bar: ProgressBar,
 }
 
-impl Shown {
+impl ProgressBarGuard {
     fn new(output: &Output) -> Self {
         Self { bar: bar_for(output, 1) }
     }
@@ -84,7 +84,7 @@ impl Shown {
     }
 }
 
-impl Drop for Shown {
+impl Drop for ProgressBarGuard {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -8,7 +8,7 @@ mod topics;
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{Failure, Result};
 use crate::format::shape;
-use crate::material::Material;
+use crate::inspection_data::InspectionData;
 use crate::model::open_any;
 use crate::output::Output;
 use crate::tasks::{TaskCommands, commands_of};
@@ -39,14 +39,14 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let delivery = Delivery::new(&options.write, &read)?;
     match commands_of(opened) {
         Ok(mut model) => {
-            let material = model.material(options, output)?;
+            let inspection_data = model.inspection_data(options, output)?;
             let task = TaskCommands::subject(&*model);
-            report(path, options, (model.model_mut(), task), material, delivery, output)
+            report(path, options, (model.model_mut(), task), inspection_data, delivery, output)
         }
         Err(mut opened) => {
-            let material = arrays::material(opened.model_mut(), options, output)?;
+            let inspection_data = arrays::inspection_data(opened.model_mut(), options, output)?;
             let task = opened.task().unwrap_or("none").to_owned();
-            report(path, options, (opened.model_mut(), task), material, delivery, output)
+            report(path, options, (opened.model_mut(), task), inspection_data, delivery, output)
         }
     }
 }
@@ -56,12 +56,12 @@ fn report(
     path: &Path,
     options: &Options,
     (model, task): (&mut Model, String),
-    material: Material,
+    inspection_data: InspectionData,
     delivery: Delivery,
     output: &Output,
 ) -> Result<()> {
-    let subject = subject(path, &options.data, (model, task), &material.sample);
-    let sections = topics::sections(model, &material, options, output)?;
+    let subject = subject(path, &options.data, (model, task), &inspection_data.sample);
+    let sections = topics::sections(model, &inspection_data, options, output)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     delivery.deliver(&Report { title: format!("Inside {name}"), subject, sections }, output)
 }

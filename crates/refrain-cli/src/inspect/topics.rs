@@ -3,11 +3,11 @@
 use crate::bar::bar_for;
 use crate::cli::{Inspect as Options, Topic};
 use crate::error::{self, Failure};
-use crate::material::Material;
+use crate::inspection_data::InspectionData;
 use crate::output::Output;
 use refrain::inspect::memory::SHARE;
 use refrain::inspect::{
-    self, Activations, Health, Readable, Sample, Section, Show, Structure, flow, memory_length,
+    self, Activations, Health, Readable, Sample, Section, ShowOptions, Structure, flow, memory_length,
 };
 use refrain::{Error, ErrorKind, Model};
 
@@ -19,7 +19,7 @@ const ALL: [Topic; 6] =
 /// warning; if it was named in `--only`, it is an error.
 pub(super) fn sections(
     model: &mut Model,
-    material: &Material,
+    inspection_data: &InspectionData,
     options: &Options,
     output: &Output,
 ) -> error::Result<Vec<Section>> {
@@ -29,7 +29,7 @@ pub(super) fn sections(
     let mut refused = None;
     for topic in wanted {
         bar.set_message(name(topic));
-        match sections_of(topic, model, material, options) {
+        match sections_of(topic, model, inspection_data, options) {
             Ok(sections) => found.extend(sections),
             Err(error) => {
                 let error = Error::from(error);
@@ -64,21 +64,21 @@ fn name(topic: Topic) -> &'static str {
 fn sections_of(
     topic: Topic,
     model: &mut Model,
-    material: &Material,
+    inspection_data: &InspectionData,
     options: &Options,
 ) -> inspect::Result<Vec<Section>> {
-    let sample = &material.sample;
+    let sample = &inspection_data.sample;
     Ok(match topic {
         Topic::Gradient if options.compare => {
             vec![flow::gradient_flow(model, sample)?.section()?, compare(model, sample, options)?]
         }
         Topic::Gradient => vec![flow::gradient_flow(model, sample)?.section()?],
         Topic::Memory => vec![memory_length(model, sample, options.share.unwrap_or(SHARE))?.section()?],
-        Topic::Units => match &material.reading {
-            Some(reading) => vec![Readable::of(model, reading, &material.search)?.section()?],
+        Topic::Units => match &inspection_data.reading {
+            Some(reading) => vec![Readable::of(model, reading, &inspection_data.search)?.section()?],
             None => return Err(no_text()),
         },
-        Topic::Gates => vec![Activations::of(model, sample, &Show::default())?.section()?],
+        Topic::Gates => vec![Activations::of(model, sample, &ShowOptions::default())?.section()?],
         Topic::Health => vec![Health::of(model, sample)?.section()?],
         Topic::Network => vec![Structure::of(model).section()?],
     })

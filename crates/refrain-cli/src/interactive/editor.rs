@@ -27,7 +27,7 @@ pub(super) enum Key {
 
 /// What to do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum Effect {
     Nothing,
     /// Suggest again: the text before the cursor has changed.
     Suggest,
@@ -84,11 +84,11 @@ impl Editor {
         self.offer(Vec::new(), 0);
     }
 
-    pub(super) fn press(&mut self, key: Key) -> Then {
+    pub(super) fn press(&mut self, key: Key) -> Effect {
         let before = (self.line.clone(), self.cursor);
         match key {
-            Key::Done => return Then::Done,
-            Key::Interrupt => return Then::Interrupt,
+            Key::Done => return Effect::Done,
+            Key::Interrupt => return Effect::Interrupt,
             Key::Char(c) => match self.numbered(c) {
                 Some(number) => self.take(number),
                 None => self.write([c]),
@@ -106,7 +106,7 @@ impl Editor {
             Key::EraseBefore => self.erase(0),
         }
         // The text after the cursor does not affect the suggestions.
-        if before.0[..before.1] == self.line[..self.cursor] { Then::Nothing } else { Then::Suggest }
+        if before.0[..before.1] == self.line[..self.cursor] { Effect::Nothing } else { Effect::Suggest }
     }
 
     /// Returns the suggestion that a digit picks.

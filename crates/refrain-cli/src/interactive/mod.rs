@@ -19,7 +19,7 @@ use crossterm::event::{
 use crossterm::style::Print;
 use crossterm::terminal::{self, Clear, ClearType};
 use crossterm::{execute, queue};
-use editor::{Editor, Key, Then};
+use editor::{Editor, Effect, Key};
 use refrain::LanguageModel;
 use refrain::language_model::Suggester;
 use screen::Screen;
@@ -32,7 +32,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// The size assumed for a terminal that does not report its own.
 const SIZE: (u16, u16) = (80, 24);
 /// Maximum suggestions, since a digit picks one.
-const MOST: usize = 9;
+const MAX_SUGGESTIONS: usize = 9;
 
 /// Returns an error if stdin or stderr is not a terminal.
 pub(crate) fn needs_a_terminal() -> Result<()> {
@@ -46,9 +46,9 @@ pub(crate) fn needs_a_terminal() -> Result<()> {
 
 /// Lets the user edit a line that begins with `text`, and prints it.
 pub(crate) fn run(model: &mut LanguageModel, text: &str, top: usize, output: &Output) -> Result<()> {
-    if top > MOST {
+    if top > MAX_SUGGESTIONS {
         return Err(Failure::input(format!(
-            "--top is {top} with --interactive; expected at most {MOST}, because a digit picks a suggestion"
+            "--top is {top} with --interactive; expected at most {MAX_SUGGESTIONS}, because a digit picks a suggestion"
         )));
     }
     let mut suggester = model.suggester().map_err(refrain::Error::from)?;
@@ -83,10 +83,10 @@ impl Line<'_, '_> {
                 // Other events, such as a new window size, only redraw the screen.
                 if let Some(key) = read().map_err(|e| no_terminal(&e)).map(key)? {
                     match self.editor.press(key) {
-                        Then::Done => return Ok(self.editor.line()),
-                        Then::Interrupt => return Err(Failure::Interrupted(130)),
-                        Then::Suggest => edited = true,
-                        Then::Nothing => {}
+                        Effect::Done => return Ok(self.editor.line()),
+                        Effect::Interrupt => return Err(Failure::Interrupted(130)),
+                        Effect::Suggest => edited = true,
+                        Effect::Nothing => {}
                     }
                 }
                 // A picked number refers to the suggestions on the screen.

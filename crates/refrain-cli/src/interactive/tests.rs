@@ -1,4 +1,4 @@
-use super::editor::{Editor, Key, Then};
+use super::editor::{Editor, Effect, Key};
 use super::screen::{Screen, width};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use refrain::language_model::Suggestion;
@@ -20,23 +20,23 @@ fn keys_edit_the_line() {
     let mut editor = Editor::new("the\told\nmill");
     assert_eq!(shown(&editor), "the old mill|");
     for (key, line, then) in [
-        (Key::EraseWord, "the old |", Then::Suggest),
-        (Key::Char('ä'), "the old ä|", Then::Suggest),
-        (Key::Left, "the old |ä", Then::Suggest),
-        (Key::Delete, "the old |", Then::Nothing),
-        (Key::Delete, "the old |", Then::Nothing),
-        (Key::Right, "the old |", Then::Nothing),
-        (Key::Backspace, "the old|", Then::Suggest),
-        (Key::Home, "|the old", Then::Suggest),
-        (Key::Backspace, "|the old", Then::Nothing),
-        (Key::EraseWord, "|the old", Then::Nothing),
-        (Key::Paste("see,\r\n\u{1b}".into()), "see,  |the old", Then::Suggest),
-        (Key::EraseWord, "|the old", Then::Suggest),
-        (Key::End, "the old|", Then::Suggest),
-        (Key::Left, "the ol|d", Then::Suggest),
-        (Key::EraseBefore, "|d", Then::Suggest),
-        (Key::Interrupt, "|d", Then::Interrupt),
-        (Key::Done, "|d", Then::Done),
+        (Key::EraseWord, "the old |", Effect::Suggest),
+        (Key::Char('ä'), "the old ä|", Effect::Suggest),
+        (Key::Left, "the old |ä", Effect::Suggest),
+        (Key::Delete, "the old |", Effect::Nothing),
+        (Key::Delete, "the old |", Effect::Nothing),
+        (Key::Right, "the old |", Effect::Nothing),
+        (Key::Backspace, "the old|", Effect::Suggest),
+        (Key::Home, "|the old", Effect::Suggest),
+        (Key::Backspace, "|the old", Effect::Nothing),
+        (Key::EraseWord, "|the old", Effect::Nothing),
+        (Key::Paste("see,\r\n\u{1b}".into()), "see,  |the old", Effect::Suggest),
+        (Key::EraseWord, "|the old", Effect::Suggest),
+        (Key::End, "the old|", Effect::Suggest),
+        (Key::Left, "the ol|d", Effect::Suggest),
+        (Key::EraseBefore, "|d", Effect::Suggest),
+        (Key::Interrupt, "|d", Effect::Interrupt),
+        (Key::Done, "|d", Effect::Done),
     ] {
         assert_eq!(editor.press(key.clone()), then, "{key:?}");
         assert_eq!(shown(&editor), line, "{key:?}");
@@ -47,10 +47,10 @@ fn keys_edit_the_line() {
 fn suggestions_complete_the_word_or_follow_it() {
     let mut editor = Editor::new("THE qu");
     offer(&mut editor, &["quick", "queen"], 2);
-    assert_eq!(editor.press(Key::Char('2')), Then::Suggest);
+    assert_eq!(editor.press(Key::Char('2')), Effect::Suggest);
     assert_eq!(shown(&editor), "THE queen |");
     // The old suggestions are gone.
-    assert_eq!(editor.press(Key::Take(0)), Then::Nothing);
+    assert_eq!(editor.press(Key::Take(0)), Effect::Nothing);
     offer(&mut editor, &["sang"], 0);
     editor.press(Key::Take(0));
     assert_eq!(shown(&editor), "THE queen sang |");

@@ -1,11 +1,11 @@
 //! Classifiers.
 
-use super::{TaskCommands, must_be_some, warn_of_share, without_options_for_text};
+use super::{TaskCommands, ensure_not_empty, warn_of_share, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
+use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
-use crate::material::{self, Material};
 use crate::output::Output;
 use refrain::Classifier;
 use refrain::classifier::{ClassifierScore, split_labelled};
@@ -16,8 +16,8 @@ impl TaskCommands for Classifier {
         evaluate(self, options, output)
     }
 
-    fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
-        material::labelled::material(self, options, output)
+    fn inspection_data(&mut self, options: &Inspect, output: &Output) -> Result<InspectionData> {
+        inspection_data::labelled::inspection_data(self, options, output)
     }
 
     fn subject(&self) -> String {
@@ -38,7 +38,7 @@ fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Resu
         })?;
         let total = texts.len();
         texts = split_labelled(texts, share, recipe.identical, recipe.training.seed).1;
-        must_be_some(&texts, &data.name, (total, "texts"))?;
+        ensure_not_empty(&texts, &data.name, (total, "texts"))?;
     }
     warn_of_share(options.validation, model.recipe().as_ref(), output);
     let score =

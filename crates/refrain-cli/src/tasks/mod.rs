@@ -6,7 +6,7 @@ mod text;
 
 use crate::cli::{Evaluate, Inspect};
 use crate::error::{Failure, Result};
-use crate::material::Material;
+use crate::inspection_data::InspectionData;
 use crate::output::Output;
 use refrain::task::Recipe;
 use refrain::{Application, Classifier, LanguageModel, Opened, Tagger};
@@ -16,7 +16,7 @@ pub(crate) trait TaskCommands: Application {
     /// Runs `refrain evaluate`.
     fn evaluate(&mut self, options: &Evaluate, output: &Output) -> Result<()>;
     /// Prepares the data that `refrain inspect` runs the model on.
-    fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material>;
+    fn inspection_data(&mut self, options: &Inspect, output: &Output) -> Result<InspectionData>;
     /// Describes the model in a few words: `text: 75 characters`.
     fn subject(&self) -> String;
 }
@@ -60,7 +60,7 @@ fn without_options_for_text(options: &Evaluate, what: &str) -> Result<()> {
 }
 
 /// Returns an error if none of the `total` examples is left to score.
-fn must_be_some<E>(texts: &[E], name: &str, (total, what): (usize, &str)) -> Result<()> {
+fn ensure_not_empty<E>(texts: &[E], name: &str, (total, what): (usize, &str)) -> Result<()> {
     if !texts.is_empty() {
         return Ok(());
     }

@@ -1,11 +1,11 @@
 //! Taggers.
 
-use super::{TaskCommands, must_be_some, warn_of_share, without_options_for_text};
+use super::{TaskCommands, ensure_not_empty, warn_of_share, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
+use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
-use crate::material::{self, Material};
 use crate::output::Output;
 use refrain::tagger::{TaggerScore, split_tagged};
 use refrain::task::Score;
@@ -20,7 +20,7 @@ impl TaskCommands for Tagger {
             Some(share) => split_tagged(&data.texts, share).1,
             None => &data.texts,
         };
-        must_be_some(sentences, &data.name, (data.texts.len(), "sentences"))?;
+        ensure_not_empty(sentences, &data.name, (data.texts.len(), "sentences"))?;
         warn_of_share(options.validation, self.recipe().as_ref(), output);
         let score = Tagger::evaluate(self, sentences);
         let score = score.map_err(|e| Failure::from(Error::from(e)).context(&data.name))?;
@@ -34,8 +34,8 @@ impl TaskCommands for Tagger {
         })
     }
 
-    fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
-        material::tagged::material(self, options, output)
+    fn inspection_data(&mut self, options: &Inspect, output: &Output) -> Result<InspectionData> {
+        inspection_data::tagged::inspection_data(self, options, output)
     }
 
     fn subject(&self) -> String {

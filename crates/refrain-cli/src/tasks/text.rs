@@ -4,7 +4,7 @@ use super::{TaskCommands, warn_of_share};
 use crate::bar::bar_for;
 use crate::cli::{Dynamic, Evaluate, Inspect};
 use crate::error::{Failure, Result};
-use crate::material::{self, Material};
+use crate::inspection_data::{self, InspectionData};
 use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, token_file, work_if_io};
@@ -18,8 +18,8 @@ impl TaskCommands for LanguageModel {
         evaluate(self, options, output)
     }
 
-    fn material(&mut self, options: &Inspect, output: &Output) -> Result<Material> {
-        material::text::material(self, options, output)
+    fn inspection_data(&mut self, options: &Inspect, output: &Output) -> Result<InspectionData> {
+        inspection_data::text::inspection_data(self, options, output)
     }
 
     fn subject(&self) -> String {

@@ -4,7 +4,7 @@ use crate::cli::CheckpointOptions;
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::shell;
-use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, Newest};
+use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, LatestCheckpoint};
 use refrain::task::Task;
 use refrain::thousands;
 use refrain::{Answer, ModelError, RunEvent};
@@ -22,11 +22,11 @@ pub(crate) struct Checkpoints<'a> {
     wanted: bool,
     resumed: Option<Resumed>,
     /// The progress of the run.
-    now: Reached,
+    now: RunProgress,
     /// Whether its last epoch has ended.
     is_over: bool,
     /// The newest checkpoint that was written, and the progress of the run in it.
-    safe: Option<(PathBuf, Reached)>,
+    safe: Option<(PathBuf, RunProgress)>,
     /// Why the last checkpoint could not be written.
     failed: Option<ModelError>,
 }
@@ -40,14 +40,14 @@ struct Resumed {
 
 /// The progress of a run.
 #[derive(Debug, Clone, Copy, Default)]
-struct Reached {
+struct RunProgress {
     /// The current epoch, from 1.
     epoch: usize,
     /// Batches trained in the whole run.
     batches: u64,
 }
 
-impl Reached {
+impl RunProgress {
     fn in_words(self) -> String {
         let s = if self.batches == 1 { "" } else { "es" };
         format!("in epoch {}, after {} batch{s} of the run", self.epoch, thousands(self.batches as usize))
@@ -72,7 +72,7 @@ impl<'a> Checkpoints<'a> {
             folder,
             wanted,
             resumed: None,
-            now: Reached::default(),
+            now: RunProgress::default(),
             is_over: false,
             safe: None,
             failed: None,
@@ -102,7 +102,7 @@ impl<'a> Checkpoints<'a> {
             )),
             error => Failure::input(error.to_string()),
         })?;
-        let Newest { checkpoint, skipped } = newest;
+        let LatestCheckpoint { checkpoint, skipped } = newest;
         for (_, error) in &skipped {
             self.output.warning(format_args!("{error}; skipping it"));
         }
@@ -171,9 +171,9 @@ impl<'a> Checkpoints<'a> {
 
     /// Handles the start of a run, or its resumption after this many epochs and batches.
     fn started(&mut self, (done, epochs): (usize, usize), batches: u64) {
-        self.now = Reached { epoch: epochs.min(done + 1), batches };
+        self.now = RunProgress { epoch: epochs.min(done + 1), batches };
         if let Some(Resumed { path, skipped }) = &self.resumed {
-            let Reached { epoch, batches } = self.now;
+            let RunProgress { epoch, batches } = self.now;
             let skipped: Vec<_> = skipped.iter().map(|path| path.display().to_string()).collect();
             let event = json!({
                 "path": path.display().to_string(),
@@ -191,7 +191,7 @@ impl<'a> Checkpoints<'a> {
 
     /// Handles the end of a batch.
     fn trained(&mut self, epoch: usize, batches: u64) -> Answer {
-        self.now = Reached { epoch, batches };
+        self.now = RunProgress { epoch, batches };
         if self.folder.is_due(batches) { Answer::Checkpoint } else { Answer::Continue }
     }
 
@@ -205,7 +205,7 @@ impl<'a> Checkpoints<'a> {
     fn write(&mut self, checkpoint: &Checkpoint) -> Answer {
         match self.folder.write(checkpoint) {
             Ok(path) => {
-                let Reached { epoch, batches } = self.now;
+                let RunProgress { epoch, batches } = self.now;
                 let event = json!({ "path": path.display().to_string(), "epoch": epoch, "batches": batches });
                 let _ = self.output.event("checkpoint", event);
                 self.output.detail(format_args!("checkpoint {}: {}", path.display(), self.now.in_words()));
@@ -248,7 +248,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// Returns the newest checkpoint that was written, unless it has been removed since.
-    fn still_there(&self) -> Option<&(PathBuf, Reached)> {
+    fn still_there(&self) -> Option<&(PathBuf, RunProgress)> {
         self.safe.as_ref().filter(|(path, _)| path.is_file())
     }
 

@@ -47,14 +47,14 @@ impl TrainCommand for TrainClassify {
         let data = LabelledData { training: &training, validation: &held_out, test: &test };
         let task = ClassifierTask::prepare(recipe, data, assets);
         let task = task.map_err(|e| Failure::from(Error::from(e)))?;
-        let known = learned_by_heart(&training, &held_out);
-        if known > 0 {
+        let duplicates = duplicates_of_training(&training, &held_out);
+        if duplicates > 0 {
             let advice = match is_split {
                 true => "`--identical together` keeps them in one part",
                 false => "remove them from one of the files",
             };
             output.warning(format_args!(
-                "{known} of the {} validation texts are also training texts with the same label, which makes the score \
+                "{duplicates} of the {} validation texts are also training texts with the same label, which makes the score \
                  too good; {advice}",
                 held_out.len(),
             ));
@@ -94,7 +94,7 @@ impl TrainCommand for TrainClassify {
 }
 
 /// Counts the validation texts that are also training texts with the same label.
-fn learned_by_heart(training: &[LabelledText], validation: &[LabelledText]) -> usize {
+fn duplicates_of_training(training: &[LabelledText], validation: &[LabelledText]) -> usize {
     fn key(e: &LabelledText) -> (&str, &str) {
         (&e.label, &e.text)
     }

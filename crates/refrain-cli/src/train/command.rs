@@ -106,8 +106,8 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let mut logging = Logging::open(&options.logging, info, options.checkpoints.resume, out, output)?;
     let folder = folder_of(out);
     let mut input = command.read(folder, output)?;
-    writable::keep_what_is_read(out, &input.files, "--out")?;
-    logging.keep_what_is_read(input.files.iter().chain(&options.files.init))?;
+    writable::refuse_input_path(out, &input.files, "--out")?;
+    logging.refuse_input_path(input.files.iter().chain(&options.files.init))?;
     let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
     let saved = saved.map_err(|e| about(e.into(), &checkpoints, &input.name))?;
     let origin = Origin::open(command, saved, &engine, output)?;

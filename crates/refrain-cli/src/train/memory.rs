@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_of_addresses_is_the_soft_one() {
+    fn the_address_space_limit_is_the_soft_one() {
         let of = |line: &str| address_space(&format!("Limit  Soft Limit  Hard Limit  Units\n{line}\n"));
         assert_eq!(
             of("Max address space         4096000000           8192000000           bytes"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_stands_above_the_machine() {
+    fn an_option_overrides_the_memory_of_the_machine() {
         let machine = Limit::new(None);
         assert!(machine.bytes.is_none_or(|bytes| bytes > 1 << 20), "{machine:?}");
         let limit = Limit::new(Some(u64::MAX));

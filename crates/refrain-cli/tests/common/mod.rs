@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder with a small text in it, where `refrain` runs.
-pub struct Place {
+pub struct TestDir {
     folder: TempDir,
 }
 
@@ -61,11 +61,11 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-impl Place {
+impl TestDir {
     pub fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
-        place.write("song.txt", SONG);
-        place
+        let dir = Self { folder: tempfile::tempdir().unwrap() };
+        dir.write("song.txt", SONG);
+        dir
     }
 
     pub fn path(&self) -> &Path {
@@ -100,12 +100,12 @@ impl Place {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::new(self.command(arguments).output().unwrap())
+    pub fn run(&self, arguments: &[&str]) -> CliOutput {
+        CliOutput::new(self.command(arguments).output().unwrap())
     }
 
     /// Runs a command with these bytes on stdin.
-    pub fn piped(&self, arguments: &[&str], bytes: &[u8]) -> Ran {
+    pub fn piped(&self, arguments: &[&str], bytes: &[u8]) -> CliOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -113,44 +113,44 @@ impl Place {
         // A refused command may not read all of its input.
         let _ = stdin.write_all(bytes);
         drop(stdin);
-        Ran::new(child.wait_with_output().unwrap())
+        CliOutput::new(child.wait_with_output().unwrap())
     }
 
     /// Runs a command that must succeed.
-    pub fn ok(&self, arguments: &[&str]) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
-        ran
+    pub fn ok(&self, arguments: &[&str]) -> CliOutput {
+        let output = self.run(arguments);
+        assert_eq!(output.code, 0, "{arguments:?}: {}", output.stderr);
+        output
     }
 
     /// Runs a command that must be refused as invalid input, with all of `phrases` in the message.
     pub fn refused(&self, arguments: &[&str], phrases: &[&str]) {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 2, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
-        ran.says_error(phrases);
-        assert_eq!(ran.stdout, "", "{arguments:?}");
+        let output = self.run(arguments);
+        assert_eq!(output.code, 2, "{arguments:?}: {}{}", output.stdout, output.stderr);
+        output.says_error(phrases);
+        assert_eq!(output.stdout, "", "{arguments:?}");
         // Clap accepts `--json` anywhere before `--`.
-        let ran = self.run(&[&["--json"], arguments].concat());
-        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
-        let error = ran.events("error");
+        let output = self.run(&[&["--json"], arguments].concat());
+        assert_eq!(output.code, 2, "{arguments:?}: {}", output.stderr);
+        let error = output.events("error");
         let message = error[0]["message"].as_str().unwrap();
         assert!(phrases.iter().all(|phrase| message.contains(phrase)), "{message}");
     }
 
     /// Trains a tiny model on `song.txt` into `model`.
-    pub fn train(&self, model: &str, options: &[&str]) -> Ran {
+    pub fn train(&self, model: &str, options: &[&str]) -> CliOutput {
         self.ok(&tiny(&[&["--json", "train", "text", "song.txt", "--out", model], options].concat()))
     }
 }
 
 /// The exit code and output of a run.
-pub struct Ran {
+pub struct CliOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ran {
+impl CliOutput {
     pub fn new(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),

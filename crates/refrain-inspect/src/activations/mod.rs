@@ -1,12 +1,12 @@
 //! Hidden states, cell states and gates at every step of a sequence.
 
-mod course;
+mod reading_direction;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod words;
 
-pub(crate) use course::{Course, cell_setting};
+pub(crate) use reading_direction::{ReadingDirection, cell_setting};
 pub(crate) use walk::{Pass, walk};
 
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 /// The part of a sample to show. At most `layers · (units + 1) · steps` numbers are kept for each state or gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Show {
+pub struct ShowOptions {
     /// The index of the sequence.
     pub lane: usize,
     /// The first step; if `None`, the last `steps` steps are shown, for which the state is warmed up.
@@ -30,9 +30,9 @@ pub struct Show {
 }
 
 /// The maximum number of steps: all units of all layers are kept over the steps until it is known which vary most.
-const MOST_STEPS: usize = 1000;
+const MAX_STEPS: usize = 1000;
 
-impl Default for Show {
+impl Default for ShowOptions {
     fn default() -> Self {
         Self { lane: 0, first: None, steps: 120, units: 40, layers: 3 }
     }
@@ -121,21 +121,21 @@ impl Activations {
     /// # Errors
     /// If the sample is empty or does not fit the model, the model has no recurrent layer, or a setting is out of
     /// range.
-    pub fn of(model: &mut Model, sample: &Sample, show: &Show) -> Result<Self> {
+    pub fn of(model: &mut Model, sample: &Sample, show: &ShowOptions) -> Result<Self> {
         let (first, steps) = window(sample, show)?;
-        let mut seen: Vec<Whole> = Vec::new();
+        let mut seen: Vec<FullLayer> = Vec::new();
         walk(model, &sample.batch, |pass| {
             if pass.index == seen.len() {
-                seen.push(Whole::new(&pass.seen, pass.course, steps));
+                seen.push(FullLayer::new(&pass.seen, pass.direction, steps));
             }
             seen[pass.index].take(pass, show.lane, first);
         })?;
         let chosen = spread(seen.len(), show.layers);
         let (mut layers, mut left_out) = (Vec::new(), Vec::new());
-        for (i, whole) in seen.into_iter().enumerate() {
+        for (i, full) in seen.into_iter().enumerate() {
             match chosen.contains(&i) {
-                true => layers.push(whole.reduced(show.units)),
-                false => left_out.push(whole.layer),
+                true => layers.push(full.reduced(show.units)),
+                false => left_out.push(full.layer),
             }
         }
         let tokens = sample.tokens.as_ref().and_then(|lanes| lanes.get(show.lane));
@@ -146,7 +146,7 @@ impl Activations {
 }
 
 /// Returns the first step and the number of steps to show.
-fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
+fn window(sample: &Sample, show: &ShowOptions) -> Result<(usize, usize)> {
     let out_of_range = |setting, got: usize, expected: String| {
         Err(Error::Setting { setting, got: got.to_string(), expected })
     };
@@ -163,8 +163,8 @@ fn window(sample: &Sample, show: &Show) -> Result<(usize, usize)> {
             return out_of_range(setting, got, "at least 1".to_owned());
         }
     }
-    if show.steps > MOST_STEPS {
-        return out_of_range("steps", show.steps, format!("at most {MOST_STEPS}"));
+    if show.steps > MAX_STEPS {
+        return out_of_range("steps", show.steps, format!("at most {MAX_STEPS}"));
     }
     let input = sample.batch.inputs.first();
     let length = |input: &refrain_nn::data::BatchInput| {
@@ -189,18 +189,18 @@ fn spread(count: usize, most: usize) -> Vec<usize> {
 }
 
 /// A layer over the steps shown, with all its units.
-struct Whole {
+struct FullLayer {
     layer: String,
     class_name: &'static str,
     units: usize,
-    course: Course,
+    direction: ReadingDirection,
     steps: usize,
     /// Each state is `(steps, units)`.
     states: Vec<(&'static str, StateKind, Vec<f32>)>,
 }
 
-impl Whole {
-    fn new(seen: &Recurrence<'_>, course: Course, steps: usize) -> Self {
+impl FullLayer {
+    fn new(seen: &Recurrence<'_>, direction: ReadingDirection, steps: usize) -> Self {
         let mut kinds = vec![("hidden state", StateKind::Hidden)];
         if seen.has_cell_state() {
             kinds.push(("cell state", StateKind::Cell));
@@ -214,7 +214,7 @@ impl Whole {
             layer: seen.layer().to_owned(),
             class_name: seen.class_name(),
             units: seen.units(),
-            course,
+            direction,
             steps,
             states: kinds.into_iter().map(|(name, kind)| (name, kind, empty.clone())).collect(),
         }
@@ -263,8 +263,8 @@ impl Whole {
             class_name: self.class_name,
             units: self.units,
             shown,
-            backwards: self.course.backwards,
-            reads_tokens: self.course.input == Some(0),
+            backwards: self.direction.backwards,
+            reads_tokens: self.direction.input == Some(0),
         }
     }
 }

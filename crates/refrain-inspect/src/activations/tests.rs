@@ -35,10 +35,10 @@ fn stack() -> Model {
 }
 
 #[test]
-fn rows_are_what_the_layers_did() {
+fn rows_are_the_values_of_the_layers() {
     let mut model = stack();
     let sample = sample(batch(T));
-    let show = Show { lane: 1, first: Some(4), steps: 9, units: 3, layers: 2 };
+    let show = ShowOptions { lane: 1, first: Some(4), steps: 9, units: 3, layers: 2 };
     let seen = Activations::of(&mut model, &sample, &show).unwrap();
     model.predict_batch(&sample.batch, None).unwrap();
     assert_eq!((seen.first, seen.steps, seen.layers.len()), (4, 9, 2));
@@ -80,7 +80,7 @@ fn rows_are_what_the_layers_did() {
 
 /// A long sequence in parts gives the same as the whole sequence.
 #[test]
-fn parts_change_nothing() {
+fn splitting_a_sequence_changes_nothing() {
     let mut model = stack();
     let whole = batch(100);
     let (mut passes, mut hidden) = (0, vec![0.0; N * 100]);
@@ -101,7 +101,7 @@ fn parts_change_nothing() {
 }
 
 #[test]
-fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
+fn backward_layers_and_masked_steps_are_aligned_with_the_input() {
     let mut model = Sequential::new()
         .input(InputSpec::features(2))
         .add(Bidirectional::new(Lstm::new(3).return_sequences(true)))
@@ -123,7 +123,7 @@ fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
         }
     };
     let mut read = |at5| {
-        let show = Show { first: Some(0), layers: 4, ..Show::default() };
+        let show = ShowOptions { first: Some(0), layers: 4, ..ShowOptions::default() };
         Activations::of(&mut model, &make(at5), &show).unwrap()
     };
     let show_all = |seen: Activations| {
@@ -151,30 +151,30 @@ fn backward_layers_and_masks_are_told_by_the_step_that_was_read() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_said() {
+fn invalid_requests_are_errors() {
     let mut model = stack();
-    let mut refused = |sample: &Sample, show: Show, phrase: &str| {
+    let mut refused = |sample: &Sample, show: ShowOptions, phrase: &str| {
         let error = Activations::of(&mut model, sample, &show).unwrap_err().to_string();
         assert!(error.contains(phrase), "{error}");
     };
-    refused(&Sample::default(), Show::default(), "below 0");
-    refused(&sample(batch(T)), Show { lane: 3, ..Show::default() }, "below 3");
-    refused(&sample(batch(T)), Show { units: 0, ..Show::default() }, "at least 1");
-    refused(&sample(batch(T)), Show { steps: 1001, ..Show::default() }, "at most 1000");
-    refused(&sample(batch(T)), Show { first: Some(T), ..Show::default() }, "below 30");
+    refused(&Sample::default(), ShowOptions::default(), "below 0");
+    refused(&sample(batch(T)), ShowOptions { lane: 3, ..ShowOptions::default() }, "below 3");
+    refused(&sample(batch(T)), ShowOptions { units: 0, ..ShowOptions::default() }, "at least 1");
+    refused(&sample(batch(T)), ShowOptions { steps: 1001, ..ShowOptions::default() }, "at most 1000");
+    refused(&sample(batch(T)), ShowOptions { first: Some(T), ..ShowOptions::default() }, "below 30");
     let mut flat =
         Sequential::new().input(InputSpec::flat(2)).add(Dense::new(1)).compile(Compile::default()).unwrap();
     let input = BatchInput { steps: 1, features: vec![0.0; 2], ..BatchInput::default() };
     let one =
         Sample { batch: Batch { lanes: 1, inputs: vec![input], ..Batch::default() }, ..Sample::default() };
-    let error = Activations::of(&mut flat, &one, &Show::default()).unwrap_err().to_string();
+    let error = Activations::of(&mut flat, &one, &ShowOptions::default()).unwrap_err().to_string();
     assert!(error.contains("no recurrent layer"), "{error}");
     // A single step, and NaN parameters, can be shown.
     let spans: Vec<_> = model.params().spans().iter().map(|s| (s.name.clone(), s.len())).collect();
     for (name, len) in spans.iter().filter(|(name, _)| name.starts_with("lstm/")) {
         model.set_weight_flat(name, &vec![f32::NAN; *len]).unwrap();
     }
-    let seen = Activations::of(&mut model, &sample(batch(1)), &Show::default()).unwrap();
+    let seen = Activations::of(&mut model, &sample(batch(1)), &ShowOptions::default()).unwrap();
     assert_eq!(seen.steps, 1);
     seen.section().unwrap();
 }

@@ -1,6 +1,6 @@
 //! Running a batch in parts that fit in memory, with access to every recurrent layer.
 
-use super::course::Course;
+use super::reading_direction::ReadingDirection;
 use crate::error::{Error, Result};
 use refrain_nn::data::{Batch, BatchInput, Extent};
 use refrain_nn::{Model, Recurrence};
@@ -8,7 +8,7 @@ use refrain_nn::{Model, Recurrence};
 /// The maximum number of output floats in a part of a batch: 32 MiB.
 const OUTPUTS: usize = 8 << 20;
 /// The minimum steps of a part.
-const LEAST: usize = 16;
+const MIN_STEPS: usize = 16;
 
 /// A recurrent layer after a part of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub(crate) struct Pass<'a> {
     /// The layer.
     pub(crate) seen: Recurrence<'a>,
     /// The direction in which it reads.
-    pub(crate) course: Course,
+    pub(crate) direction: ReadingDirection,
     /// The first step of the part.
     first: usize,
 }
@@ -29,7 +29,7 @@ impl Pass<'_> {
     pub(crate) fn rows(&self, lane: usize) -> impl Iterator<Item = (usize, usize)> {
         let layout = self.seen.layout();
         let (length, first) = (layout.length(lane), self.first);
-        let backwards = self.course.backwards;
+        let backwards = self.direction.backwards;
         (0..length).map(move |t| {
             let walked = if backwards { length - 1 - t } else { t };
             (first + layout.source(layout.row(lane, t)), layout.row(lane, walked))
@@ -45,7 +45,7 @@ impl Pass<'_> {
 /// If the batch is empty or does not fit the model, or the model has no recurrent layer.
 pub(crate) fn walk(model: &mut Model, batch: &Batch, visit: impl FnMut(&Pass<'_>)) -> Result<()> {
     let widths: usize = (0..model.output_count()).map(|i| model.output_width(i)).sum();
-    let part = (OUTPUTS / (widths * batch.lanes).max(1)).max(LEAST);
+    let part = (OUTPUTS / (widths * batch.lanes).max(1)).max(MIN_STEPS);
     walk_in_parts(model, batch, part, visit)
 }
 
@@ -72,8 +72,8 @@ pub(super) fn walk_in_parts(
         let model = &*model;
         let mut any = false;
         for (index, seen) in model.recurrences().enumerate() {
-            let course = Course::of(model.architecture(), seen.layer());
-            visit(&Pass { index, seen, course, first });
+            let direction = ReadingDirection::of(model.architecture(), seen.layer());
+            visit(&Pass { index, seen, direction, first });
             any = true;
         }
         if !any {

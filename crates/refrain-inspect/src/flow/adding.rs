@@ -18,7 +18,7 @@ pub enum Purpose {
     /// A training batch, by its number from 0.
     Training(u64),
     /// Test data, the same for every seed.
-    Testing,
+    Test,
 }
 
 /// Draws sequences of the adding problem (Hochreiter & Schmidhuber 1997, section 5.4, in the form of Arjovsky, Shah
@@ -52,7 +52,7 @@ pub fn adding(steps: usize, lanes: usize, seed: u64, purpose: Purpose) -> Batch 
 fn generator(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     let (seed, kind, stream) = match purpose {
         Purpose::Training(batch) => (seed, 0, batch),
-        Purpose::Testing => (0, 1, 0),
+        Purpose::Test => (0, 1, 0),
     };
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -98,20 +98,20 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_it_costs_a_sixth() {
-        let sums = adding(4, 20_000, 1, Purpose::Testing).targets.remove(0).values;
+    fn a_memoryless_model_has_a_loss_of_one_sixth() {
+        let sums = adding(4, 20_000, 1, Purpose::Test).targets.remove(0).values;
         let cost = |said: f64| sums.iter().map(|&y| (f64::from(y) - said).powi(2)).sum::<f64>() / 20_000.0;
         assert!((cost(1.0) - MEMORYLESS).abs() < CHANCE, "{}", cost(1.0));
         assert!(cost(0.8) > cost(1.0) + CHANCE && cost(1.2) > cost(1.0) + CHANCE);
     }
 
     #[test]
-    fn training_never_repeats_and_the_test_never_changes() {
+    fn training_data_never_repeats_and_test_data_never_changes() {
         let sums = |seed, purpose| adding(50, 8, seed, purpose).targets.remove(0).values;
         assert_eq!(sums(1, Purpose::Training(3)), sums(1, Purpose::Training(3)));
         assert_ne!(sums(1, Purpose::Training(3)), sums(1, Purpose::Training(4)));
         assert_ne!(sums(1, Purpose::Training(3)), sums(2, Purpose::Training(3)));
-        assert_eq!(sums(1, Purpose::Testing), sums(2, Purpose::Testing));
-        assert_ne!(sums(0, Purpose::Testing), sums(0, Purpose::Training(0)));
+        assert_eq!(sums(1, Purpose::Test), sums(2, Purpose::Test));
+        assert_ne!(sums(0, Purpose::Test), sums(0, Purpose::Training(0)));
     }
 }

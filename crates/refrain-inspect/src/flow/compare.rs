@@ -75,7 +75,7 @@ pub struct Comparison {
     /// A description of the sequences.
     pub of: String,
     /// The models, in the order given.
-    pub cases: Vec<Case>,
+    pub cases: Vec<ComparedModel>,
     /// The options, if the models were created for the comparison.
     pub options: Option<CompareOptions>,
     /// The test loss on the adding problem of always predicting 1, the best answer without memory.
@@ -84,7 +84,7 @@ pub struct Comparison {
 
 /// One model of a [`Comparison`].
 #[derive(Debug, Clone, Serialize)]
-pub struct Case {
+pub struct ComparedModel {
     /// Its name.
     pub name: String,
     /// Number of its parameters.
@@ -109,7 +109,7 @@ pub struct Trained {
 }
 
 /// Number of sequences for the test loss.
-const TESTED: usize = 512;
+const TEST_SEQUENCES: usize = 512;
 
 /// Compares the first recurrent layers of models on one sample.
 ///
@@ -120,7 +120,7 @@ pub fn compare(models: &[(String, &Model)], sample: &Sample) -> Result<Compariso
         check_parameters(model, "compare this model")?;
         let flow = first(model, sample)?;
         let parameters = model.params().spans().iter().map(|span| span.len()).sum();
-        Ok(Case { name: name.clone(), parameters, flow, loss: None, trained: None })
+        Ok(ComparedModel { name: name.clone(), parameters, flow, loss: None, trained: None })
     };
     let cases = models.iter().map(case).collect::<Result<_>>()?;
     Ok(Comparison { of: sample.of.clone(), cases, options: None, memoryless: None })
@@ -175,7 +175,7 @@ pub fn compare_on_adding(
             }
         };
         let parameters = model.params().spans().iter().map(|span| span.len()).sum();
-        cases.push(Case { name: cell.to_string(), parameters, flow, loss, trained });
+        cases.push(ComparedModel { name: cell.to_string(), parameters, flow, loss, trained });
     }
     Ok(Comparison {
         of: sample.of,
@@ -188,7 +188,7 @@ pub fn compare_on_adding(
 /// Returns the test sequences on which the gradient is traced.
 fn sample(steps: usize, lanes: usize) -> Sample {
     let of = format!("{lanes} sequences of the adding problem, {steps} steps each");
-    Sample::new(adding(steps, lanes, 0, Purpose::Testing), of)
+    Sample::new(adding(steps, lanes, 0, Purpose::Test), of)
 }
 
 fn first(model: &Model, sample: &Sample) -> Result<LayerFlow> {
@@ -213,14 +213,14 @@ pub(super) fn check_sizes(steps: usize, batch: usize) -> Result<()> {
 
 /// Returns the mean squared error on the test sequences.
 pub(super) fn test_loss(model: &mut Model, steps: usize) -> Result<f64> {
-    model.test_step(&adding(steps, TESTED, 0, Purpose::Testing), None)?;
+    model.test_step(&adding(steps, TEST_SEQUENCES, 0, Purpose::Test), None)?;
     Ok(model.last_loss())
 }
 
 /// Returns the mean squared error of predicting 1 on the test sequences.
 pub(super) fn memoryless(steps: usize) -> f64 {
-    let sums = &adding(steps, TESTED, 0, Purpose::Testing).targets[0].values;
-    sums.iter().map(|&sum| (f64::from(sum) - 1.0).powi(2)).sum::<f64>() / TESTED as f64
+    let sums = &adding(steps, TEST_SEQUENCES, 0, Purpose::Test).targets[0].values;
+    sums.iter().map(|&sum| (f64::from(sum) - 1.0).powi(2)).sum::<f64>() / TEST_SEQUENCES as f64
 }
 
 /// The data of a training run on the adding problem.

@@ -2,7 +2,7 @@
 
 use super::picture::{READING, add, chart, drawable};
 use super::words::{cells, factor, sentence, thresholds};
-use super::{Case, ComparedCell, Comparison, Curve, LayerFlow};
+use super::{ComparedCell, ComparedModel, Comparison, Curve, LayerFlow};
 use crate::error::Result;
 use crate::say::{count, number};
 use crate::section::{Figure, Section, Table};
@@ -72,7 +72,7 @@ impl Comparison {
     }
 
     /// Describes a case after training.
-    fn after(&self, case: &Case) -> Vec<String> {
+    fn after(&self, case: &ComparedModel) -> Vec<String> {
         let Some(trained) = &case.trained else { return Vec::new() };
         let steps = trained.log.losses.len();
         let (Some(flow), Some(loss)) = (&trained.flow, trained.loss) else {
@@ -99,7 +99,8 @@ impl Comparison {
     fn ranking(&self) -> Vec<String> {
         let ratio = |flow: &LayerFlow| flow.hidden.trend.map(|trend| (trend.ratio, trend.factor));
         let before = self.cases.iter().map(|case| (&case.name, ratio(&case.flow))).collect();
-        let after = |case: &Case| case.trained.as_ref().and_then(|trained| ratio(trained.flow.as_ref()?));
+        let after =
+            |case: &ComparedModel| case.trained.as_ref().and_then(|trained| ratio(trained.flow.as_ref()?));
         let after: Vec<_> = self.cases.iter().map(|case| (&case.name, after(case))).collect();
         let mut findings = Vec::new();
         for (when, ratios) in [(self.before(), before), (AFTER, after)] {
@@ -190,7 +191,7 @@ impl Comparison {
         fn of<'a>(flow: &'a LayerFlow, state: &str) -> Option<&'a Curve> {
             if state == "h" { Some(&flow.hidden) } else { flow.cell.as_ref() }
         }
-        let after = |case: &'_ Case| case.trained.as_ref().and_then(|trained| trained.flow.clone());
+        let after = |case: &'_ ComparedModel| case.trained.as_ref().and_then(|trained| trained.flow.clone());
         let before: Vec<_> = self.cases.iter().map(|case| (case, Some(case.flow.clone()))).collect();
         let after: Vec<_> = self.cases.iter().map(|case| (case, after(case))).collect();
         let mut charts = Vec::new();

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_explodes() {
+    fn an_overflowing_norm_is_called_exploding() {
         let curve = Curve::new(vec![vec![1.0, 1e20, f64::INFINITY, f64::NAN]]);
         let trend = curve.trend.unwrap();
         assert_eq!((trend.verdict, trend.ratio, trend.factor), (Verdict::Explodes, f64::INFINITY, 1e20));

@@ -15,7 +15,7 @@ mod words;
 pub use cell::ComparedCell;
 pub use clip_log::ClipLog;
 pub use clipping::{Clipping, ClippingOptions, ClippingRun, clipping_on_adding};
-pub use compare::{Case, CompareOptions, Comparison, Progress, Trained, compare, compare_on_adding};
+pub use compare::{CompareOptions, ComparedModel, Comparison, Progress, Trained, compare, compare_on_adding};
 pub use curve::{BAND, Curve, KEPT, KEPT_A_STEP, Trend, VANISHED, Verdict};
 pub(crate) use trace::{norm, trace};
 
@@ -75,7 +75,7 @@ impl LayerFlow {
 pub fn gradient_flow(model: &Model, sample: &Sample) -> Result<Flow> {
     check_parameters(model, trace::WHAT)?;
     let now = trace(model, sample)?;
-    let fresh = model.initialized_again(model.seed())?;
+    let fresh = model.reinitialized(model.seed())?;
     let initial = if fresh.weights() == model.weights() { None } else { Some(trace(&fresh, sample)?) };
     let curves = now.iter().map(|layer| &layer.hidden);
     let sequences = curves.clone().map(|curve| curve.norms.len()).max().unwrap_or(0);

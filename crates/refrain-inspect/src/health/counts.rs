@@ -125,7 +125,7 @@ fn memory(gate: &'static str, sums: &[f64], steps: f64) -> Option<GateMemory> {
     Some(GateMemory {
         gate,
         median: sorted[sorted.len() / 2],
-        tenth: sorted[sorted.len() * 9 / 10],
+        quantile_90: sorted[sorted.len() * 9 / 10],
         longest,
         longest_unit: units.iter().position(|&steps| steps == longest).unwrap_or(0),
         units: units.into_iter().map(|steps| steps as f32).collect(),

@@ -85,7 +85,8 @@ pub struct GateMemory {
     /// The memory of the median unit, in steps.
     pub median: f64,
     /// The memory that 10 % of the units exceed, in steps.
-    pub tenth: f64,
+    #[serde(rename = "tenth")]
+    pub quantile_90: f64,
     /// The longest memory of any unit, in steps.
     pub longest: f64,
     /// The index of that unit.

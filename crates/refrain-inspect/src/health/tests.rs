@@ -16,7 +16,7 @@ fn close(matrix: &Array2<f64>, expected: f64) {
 }
 
 #[test]
-fn the_spectral_radius_is_that_of_the_eigenvalues() {
+fn the_spectral_radius_matches_the_eigenvalues() {
     close(&Array2::zeros((4, 4)), 0.0);
     close(&Array2::eye(7), 1.0);
     close(&Array2::from_diag(&array![0.3, -2.5, 1.0]), 2.5);
@@ -40,7 +40,7 @@ fn the_spectral_radius_is_that_of_the_eigenvalues() {
 }
 
 #[test]
-fn the_largest_singular_value_is_the_most_that_a_vector_grows() {
+fn the_largest_singular_value_bounds_the_growth_of_a_vector() {
     let value = |m: &Array2<f64>| largest_singular_value(m).unwrap();
     assert!((value(&array![[3.0, 0.0], [0.0, -4.0]]) - 4.0).abs() < 1e-4);
     // For [[1, 1], [0, 1]], the golden ratio.
@@ -68,7 +68,7 @@ fn set(model: &mut Model, name: &str, values: &[f32]) {
 }
 
 #[test]
-fn gates_are_counted_as_by_hand() {
+fn gate_counts_match_a_manual_count() {
     let mut model =
         compile(Sequential::new().input(InputSpec::features(1)).add(Lstm::new(2)).add(Dense::new(1)));
     // Input gate: unit 0 is open where the feature is 1, shut where it is -1, ½ where it is 0; unit 1 is always ½.
@@ -100,7 +100,7 @@ fn gates_are_counted_as_by_hand() {
 }
 
 #[test]
-fn kernels_are_looked_at_gate_by_gate() {
+fn kernels_are_examined_gate_by_gate() {
     let mut model =
         compile(Sequential::new().input(InputSpec::features(1)).add(Gru::new(2)).add(Dense::new(1)));
     // z: a rotation by a right angle times 0.5; r: 0; h: a Jordan block of 0.9.
@@ -152,7 +152,7 @@ fn unbounded_states_are_not_called_saturated_and_dead_ones_are_found() {
 }
 
 #[test]
-fn what_is_broken_is_said_without_a_panic() {
+fn non_finite_weights_are_reported_without_a_panic() {
     let mut model =
         compile(Sequential::new().input(InputSpec::features(1)).add(Lstm::new(2)).add(Dense::new(1)));
     set(&mut model, "lstm/kernel", &[f32::NAN; 8]);

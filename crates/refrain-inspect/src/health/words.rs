@@ -218,7 +218,7 @@ impl LayerHealth {
                 memory.gate,
                 self.layer,
                 memory.median,
-                memory.tenth,
+                memory.quantile_90,
                 memory.longest_unit,
                 memory.longest
             ));
@@ -251,7 +251,7 @@ impl LayerHealth {
             self.saturated.map_or("–".to_owned(), percent),
             format!("{:.3}", self.largest),
             steps(|m| m.median),
-            steps(|m| m.tenth),
+            steps(|m| m.quantile_90),
             steps(|m| m.longest),
         ]
     }

@@ -1,6 +1,6 @@
 //! The lags that are tested.
 
-use super::Move;
+use super::OutputMove;
 
 /// All lags up to this one are tested.
 const ALL: usize = 8;
@@ -21,7 +21,7 @@ pub(super) fn coarse(steps: usize) -> Vec<usize> {
 
 /// Returns the lag halfway between the last remembered one and the next; `None` if they are adjacent, or if one of
 /// them does not exist.
-pub(super) fn between(curve: &[Move], remembered: impl Fn(&Move) -> bool) -> Option<usize> {
+pub(super) fn between(curve: &[OutputMove], remembered: impl Fn(&OutputMove) -> bool) -> Option<usize> {
     let last = curve.iter().rposition(remembered)?;
     let (from, to) = (curve[last].lag, curve.get(last + 1)?.lag);
     (to - from > 1).then_some((from + to) / 2)
@@ -45,8 +45,8 @@ mod tests {
 
     #[test]
     fn the_middle_is_between_the_last_remembered_and_the_next() {
-        let of = |lag, moved| Move { lag, moved, relative: 0.0, sequences: 1 };
-        let remembered = |of: &Move| of.moved > 0.5;
+        let of = |lag, moved| OutputMove { lag, moved, relative: 0.0, sequences: 1 };
+        let remembered = |of: &OutputMove| of.moved > 0.5;
         let curve = [of(0, 1.0), of(1, 0.0), of(2, 1.0), of(10, 0.0)];
         assert_eq!(between(&curve, remembered), Some(6));
         assert_eq!(between(&curve[..3], remembered), None, "as far as it goes");

@@ -30,7 +30,7 @@ pub struct MemoryLength {
     /// The lag of the reference move: 0, the last input, or if that moves nothing, the lag with the largest move.
     pub reference: usize,
     /// The moves by lag: all small lags, then at growing distances, and those around the memory length.
-    pub curve: Vec<Move>,
+    pub curve: Vec<OutputMove>,
     /// The largest tested lag whose move is at least `share` of the reference; `None` if no input moves the output.
     pub length: Option<usize>,
     /// Whether that is the largest lag of the sequences, so that the memory may be longer.
@@ -41,7 +41,7 @@ pub struct MemoryLength {
 
 /// How far the output moves when the input this many steps before the end is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Move {
+pub struct OutputMove {
     /// Steps before the end; 0 is the last input.
     pub lag: usize,
     /// The mean move over the sequences that are long enough.
@@ -88,7 +88,7 @@ pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<M
     let mut curve = probe.moves(&coarse(steps))?;
     let reference = reference(&curve);
     let unit = curve.iter().find(|of| of.lag == reference).map_or(0.0, |of| of.moved);
-    let remembered = |of: &Move| unit > 0.0 && of.moved >= share * unit;
+    let remembered = |of: &OutputMove| unit > 0.0 && of.moved >= share * unit;
     // Bisects between the last remembered lag and the next one.
     while let Some(lag) = between(&curve, remembered) {
         let found = probe.moves(&[lag])?;
@@ -114,7 +114,7 @@ pub fn memory_length(model: &mut Model, sample: &Sample, share: f64) -> Result<M
 }
 
 /// Returns the lag with which the others are compared.
-fn reference(curve: &[Move]) -> usize {
+fn reference(curve: &[OutputMove]) -> usize {
     if curve.first().is_some_and(|of| of.moved > 0.0) {
         return 0;
     }

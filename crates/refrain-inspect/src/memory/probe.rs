@@ -3,7 +3,7 @@
 //! What precedes the replaced input is the same for all: its state is computed once and kept, so a lag only costs
 //! the steps after it. If a model's state cannot be carried, whole sequences are run again.
 
-use super::{Measure, Move};
+use super::{Measure, OutputMove};
 use crate::error::Result;
 use crate::sample::{Sample, real_steps, unsupported};
 use refrain_nn::data::{Batch, BatchInput, Extent};
@@ -79,14 +79,14 @@ impl<'m> Probe<'m> {
     }
 
     /// Returns the moves of lags, in ascending order.
-    pub(super) fn moves(&mut self, lags: &[usize]) -> Result<Vec<Move>> {
+    pub(super) fn moves(&mut self, lags: &[usize]) -> Result<Vec<OutputMove>> {
         // States are carried from the start to the end, so the largest lag comes first.
         let mut moves = lags.iter().rev().map(|&lag| self.at(lag)).collect::<Result<Vec<_>>>()?;
         moves.reverse();
         Ok(moves)
     }
 
-    fn at(&mut self, lag: usize) -> Result<Move> {
+    fn at(&mut self, lag: usize) -> Result<OutputMove> {
         let replaced: Vec<Option<Place>> =
             (0..self.sequences()).map(|n| self.inputs.another(n, lag)).collect();
         let moves: Vec<usize> = (0..self.sequences()).filter(|&n| replaced[n].is_some()).collect();
@@ -110,7 +110,7 @@ impl<'m> Probe<'m> {
             .collect();
         let outputs = self.run(&mut state, &spans, &changes)?;
         let sum: f64 = moves.iter().map(|&n| self.distance(&self.as_it_is[n], &outputs[n])).sum();
-        Ok(Move { lag, moved: sum / moves.len() as f64, relative: 0.0, sequences: moves.len() })
+        Ok(OutputMove { lag, moved: sum / moves.len() as f64, relative: 0.0, sequences: moves.len() })
     }
 
     /// Returns the state of each sequence before its input of that lag; for shorter sequences, before their first

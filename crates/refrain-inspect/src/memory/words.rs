@@ -1,6 +1,6 @@
 //! The report section on the memory length.
 
-use super::{Measure, MemoryLength, Move};
+use super::{Measure, MemoryLength, OutputMove};
 use crate::error::Result;
 use crate::say::{count, number, percent};
 use crate::section::{Figure, Section, Table};
@@ -95,7 +95,7 @@ impl MemoryLength {
 
     fn table(&self) -> Table {
         let head = ["steps before the end", "move", "share of the reference", "sequences"];
-        let row = |of: &Move| {
+        let row = |of: &OutputMove| {
             vec![of.lag.to_string(), number(of.moved), percent(of.relative), of.sequences.to_string()]
         };
         let rows = self.curve.iter().map(row).collect();

@@ -55,7 +55,7 @@ pub const READABLE: f64 = 0.6;
 /// By how much the effect must exceed the best control.
 pub const ABOVE_CONTROL: f64 = 0.15;
 /// The minimum number of positions in each half that have a feature, and that lack it.
-const LEAST: usize = 20;
+const MIN_POSITIONS: usize = 20;
 
 /// The result of the search.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -197,7 +197,7 @@ fn varies(values: &[f32]) -> bool {
     let mut sorted = values.to_vec();
     sorted.sort_by(f32::total_cmp);
     let most = sorted.chunk_by(|a, b| a == b).map(<[f32]>::len).max().unwrap_or(0);
-    values.len() - most >= LEAST
+    values.len() - most >= MIN_POSITIONS
 }
 
 /// Returns the units that follow a feature.

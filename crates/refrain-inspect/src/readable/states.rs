@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// The maximum number of floats kept from a pass: 256 MiB. If not all units fit, every second, third, … is
 /// examined.
-const MOST: usize = 64 << 20;
+const MAX_FLOATS: usize = 64 << 20;
 
 /// One state of a layer's units over the tokens.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl States {
         let (mut blocks, mut places) = (Vec::<Block>::new(), Vec::new());
         walk(model, &sample.batch, |pass| {
             if pass.index == places.len() {
-                let reads = pass.course.input == Some(0);
+                let reads = pass.direction.input == Some(0);
                 places.push(reads.then_some(blocks.len()));
                 let states = ["hidden state", "cell state"].into_iter();
                 let states = states.take(if reads { 1 + usize::from(pass.seen.has_cell_state()) } else { 0 });
@@ -125,5 +125,5 @@ impl Block {
 fn stride(model: &Model, tokens: usize) -> usize {
     let recurrent = model.params().spans().iter().filter(|span| span.name.ends_with("/recurrent_kernel"));
     let states: usize = recurrent.map(|span| 2 * span.shape[0]).sum();
-    (states * tokens).div_ceil(MOST).max(1)
+    (states * tokens).div_ceil(MAX_FLOATS).max(1)
 }

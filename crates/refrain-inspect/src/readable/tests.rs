@@ -68,7 +68,7 @@ fn correlations_have_their_closed_forms() {
 }
 
 #[test]
-fn thresholds_are_the_best_of_all() {
+fn the_best_threshold_is_found() {
     let values = [0.1, 0.4, 0.35, 0.8, 0.9, 0.2];
     let labels = [0.0, 0.0, 1.0, 1.0, 1.0, 0.0];
     let rule = Threshold::best(&values, &labels, 1.0);
@@ -85,7 +85,7 @@ fn value<'a>(features: &'a [Feature], name: &str) -> &'a [f32] {
 }
 
 #[test]
-fn features_of_characters_are_what_a_reader_sees() {
+fn features_of_characters_match_a_reader() {
     let text = "KIM:\n  \"Oh, (no)\" 42\n\n\"A";
     let all = features(&[lane(text)]);
     let marks = |name: &str| -> String {
@@ -121,7 +121,7 @@ fn features_of_characters_are_what_a_reader_sees() {
 }
 
 #[test]
-fn lanes_are_texts_of_their_own_and_words_have_spaces_between() {
+fn lanes_are_independent_and_words_are_separated_by_spaces() {
     let two = features(&[lane("\"ab"), lane("cd\"")]);
     assert_eq!(value(&two, "inside quotes"), [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
     // The last letter of a lane has no next one.
@@ -210,7 +210,7 @@ fn a_planted_unit_is_found_first_and_noise_is_not_called_readable() {
 
 /// A unit that follows a feature only on the first half is chosen there and rejected on the second.
 #[test]
-fn what_does_not_hold_on_the_second_half_is_not_readable() {
+fn units_that_fail_on_the_second_half_are_not_readable() {
     let text = prose(4000);
     let all = features(std::slice::from_ref(&text));
     let quoted = value(&all, "inside quotes").to_vec();
@@ -225,7 +225,7 @@ fn what_does_not_hold_on_the_second_half_is_not_readable() {
 
 /// The matrix product gives the same for each unit as the plain functions.
 #[test]
-fn all_at_once_is_each_alone() {
+fn all_units_at_once_equal_each_alone() {
     let text = prose(3000);
     let all = features(std::slice::from_ref(&text));
     let length = value(&all, "length of the word").to_vec();
@@ -306,7 +306,7 @@ fn a_unit_set_by_hand_is_found_in_a_model() {
 }
 
 #[test]
-fn what_cannot_be_searched_is_said() {
+fn invalid_searches_are_errors() {
     let mut model = model();
     let mut error =
         |sample: &Sample| Readable::of(&mut model, sample, &Search::default()).unwrap_err().to_string();

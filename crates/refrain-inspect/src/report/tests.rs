@@ -55,7 +55,7 @@ fn text_of(node: Node<'_, '_>) -> String {
 }
 
 #[test]
-fn a_page_has_all_that_was_found_and_loads_nothing() {
+fn a_page_is_complete_and_self_contained() {
     for theme in [Theme::Auto, Theme::Light, Theme::Dark] {
         let html = report("the ␣ char model").html(theme);
         let page = parsed(&html);
@@ -93,7 +93,7 @@ fn a_page_has_all_that_was_found_and_loads_nothing() {
 }
 
 #[test]
-fn the_page_has_the_ground_of_its_pictures() {
+fn the_page_has_the_background_of_its_pictures() {
     for (theme, colours) in [(Theme::Light, LIGHT), (Theme::Dark, DARK)] {
         let css = stylesheet(theme);
         let of = |rule: &str, end: char| {
@@ -112,7 +112,7 @@ fn the_page_has_the_ground_of_its_pictures() {
 }
 
 #[test]
-fn what_strangers_named_stays_text() {
+fn names_from_files_are_escaped() {
     let html = report(HOSTILE).html(Theme::Auto);
     let page = parsed(&html);
     assert_eq!(named(&page, "script").count(), 0);
@@ -150,7 +150,7 @@ fn json_has_numbers_under_the_sections_names() {
 }
 
 #[test]
-fn files_are_named_safely_and_apart() {
+fn file_names_are_safe_and_unique() {
     let folder = tempfile::tempdir().unwrap();
     let report = report("../../Lstm/<b>");
     let files = report.save_pictures(folder.path(), PictureFormat::Svg, Theme::Dark).unwrap();
@@ -168,7 +168,7 @@ fn files_are_named_safely_and_apart() {
 }
 
 #[test]
-fn stems_of_any_name_are_short_ascii() {
+fn file_stems_are_short_ascii() {
     for (name, stem) in [("", "figure"), ("...", "figure"), ("a b/c", "a-b-c"), ("é", "figure"), (".x", "x")]
     {
         assert_eq!(escape::file_stem(name), stem);

@@ -5,16 +5,16 @@ use refrain_nn::thousands;
 use refrain_plot::{Arrow, Block, Drawing, Role};
 
 /// The maximum number of layers drawn; of more, those in the middle are left out.
-const MOST: usize = 20;
+const MAX_LAYERS: usize = 20;
 const FIRST: usize = 12;
 
 impl Structure {
     /// Draws layers, shapes and parameter counts as boxes, from the inputs at the top to the outputs at the bottom.
     pub fn graph(&self) -> Drawing {
         let depths = self.depths();
-        let cut = self.layers.len() > MOST;
+        let cut = self.layers.len() > MAX_LAYERS;
         let (head, tail) =
-            if cut { (FIRST, self.layers.len() - (MOST - FIRST)) } else { (self.layers.len(), 0) };
+            if cut { (FIRST, self.layers.len() - (MAX_LAYERS - FIRST)) } else { (self.layers.len(), 0) };
         let inputs = self.inputs.len();
         let shown = |node: usize| node < inputs + head || (cut && node >= inputs + tail);
         let mut levels: Vec<usize> =
@@ -47,7 +47,7 @@ impl Structure {
             let text = format!("… {} more layers", gap - 1);
             let (before, after) = ((inputs + head - 1).to_string(), (inputs + tail).to_string());
             drawing = drawing
-                .block("more", Block::new(Role::Bare, text, 0.0, y))
+                .block("more", Block::new(Role::Text, text, 0.0, y))
                 .arrow(Arrow::new(before, "more").dashed())
                 .arrow(Arrow::new("more", after).dashed());
         }

@@ -14,7 +14,7 @@ fn texts(structure: &Structure) -> String {
 }
 
 #[test]
-fn shapes_and_weights_are_the_model_s() {
+fn shapes_and_weights_match_the_model() {
     let model = compile(
         Sequential::new()
             .add(Embedding::new(66, 64))
@@ -57,7 +57,7 @@ fn many_to_one_has_one_loss_and_both_directions_have_arrows() {
 }
 
 #[test]
-fn what_does_not_unroll_is_drawn_as_layers() {
+fn models_that_do_not_unroll_are_drawn_as_layers() {
     let flat = compile(Sequential::new().input(InputSpec::flat(2)).add(Dense::new(1)));
     assert!(flat.unrolled().is_none());
     assert!(flat.section().unwrap().findings[1].contains("No layer is recurrent"));

@@ -12,7 +12,7 @@ const LAST: usize = STEPS.len() - 1;
 /// The position of the weights' shapes.
 const NOTES: f64 = 5.6;
 /// The maximum number of layers drawn; of more, those in the middle are left out.
-const MOST: usize = 6;
+const MAX_LAYERS: usize = 6;
 const FIRST: usize = 3;
 
 /// Why a model cannot be drawn unrolled.
@@ -30,8 +30,8 @@ impl Structure {
         let chain = self.chain().ok()?;
         let mut canvas = Canvas::new();
         canvas.inputs(self.inputs[0].steps, &self.inputs[0].shape);
-        let cut = chain.len() > MOST;
-        let last = chain.len().saturating_sub(MOST - FIRST);
+        let cut = chain.len() > MAX_LAYERS;
+        let last = chain.len().saturating_sub(MAX_LAYERS - FIRST);
         for (i, layer) in chain.iter().enumerate() {
             if cut && (FIRST..last).contains(&i) {
                 if i == FIRST {
@@ -121,7 +121,7 @@ impl Canvas {
             self.block(key(0, step), Block::new(Role::Input, name, STEPS[step].1, 0.0));
         }
         if steps {
-            self.block(key(0, 99), Block::new(Role::Bare, "…", BETWEEN, 0.0));
+            self.block(key(0, 99), Block::new(Role::Text, "…", BETWEEN, 0.0));
         }
         self.note(0.0, format!("input {shape}"));
         self.shape = shape.to_owned();
@@ -145,7 +145,7 @@ impl Canvas {
             }
         }
         if here.len() > 1 {
-            self.block(key(self.row, 99), Block::new(Role::Bare, "…", BETWEEN, y));
+            self.block(key(self.row, 99), Block::new(Role::Text, "…", BETWEEN, y));
         }
         self.states(layer, y);
         self.note(y, format!("{} → {}", self.shape, in_words(layer)));
@@ -191,7 +191,7 @@ impl Canvas {
         self.row += 1;
         let text = format!("… {count} more layers");
         for (step, (_, x)) in STEPS.into_iter().enumerate() {
-            let block = Block::new(Role::Bare, if step == 1 { &text } else { "⋮" }, x, self.row as f64);
+            let block = Block::new(Role::Text, if step == 1 { &text } else { "⋮" }, x, self.row as f64);
             self.block(key(self.row, step), block);
         }
         for from in std::mem::take(&mut self.from) {

@@ -135,7 +135,7 @@ mod tests {
     const NEVER: Duration = Duration::MAX;
 
     #[test]
-    fn files_sort_in_the_order_in_which_they_were_made() {
+    fn file_names_sort_by_creation() {
         let folder = tempfile::tempdir().unwrap();
         // From a clock that was ahead, without a time, and other names.
         let ahead = now().as_secs() + 1000;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_made_at_once_are_different() {
+    fn files_created_at_once_have_different_names() {
         let folder = tempfile::tempdir().unwrap();
         let make = || EventFile::create(folder.path(), NEVER).unwrap().path.clone();
         let mut made: Vec<_> = std::thread::scope(|scope| {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn records_reach_the_disk_when_they_are_due() {
+    fn records_are_flushed_when_due() {
         let folder = tempfile::tempdir().unwrap();
         let on_disk = |file: &EventFile| unframe(&std::fs::read(&file.path).unwrap()).unwrap().len();
         let mut patient = EventFile::create(folder.path(), NEVER).unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_named() {
+    fn errors_name_the_file_that_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();

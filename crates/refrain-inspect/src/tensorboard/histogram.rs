@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn empty_buckets_beside_each_other_are_one() {
+    fn neighbouring_empty_buckets_are_merged() {
         let proto = [-2.0, 1.0, 1.2].into_iter().collect::<Histogram>().to_proto();
         assert_eq!(proto.bucket_limit, [-2.0, 1.0, 1.125, 1.25]);
         assert_eq!(proto.bucket, [1.0, 0.0, 1.0, 1.0]);
     }
 
     #[test]
-    fn a_sum_may_be_of_several_calls() {
+    fn values_of_several_calls_add_up() {
         let mut parts = Histogram::new();
         parts.extend([1.0, f32::NAN]);
         parts.extend([-3.0]);

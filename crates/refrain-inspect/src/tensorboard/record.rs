@@ -55,7 +55,7 @@ mod tests {
 
     /// RFC 3720, B.4.
     #[test]
-    fn the_checksum_is_that_of_iscsi() {
+    fn the_checksum_matches_iscsi() {
         let ascending: Vec<u8> = (0..32).collect();
         let descending: Vec<u8> = (0..32).rev().collect();
         for (data, crc) in [

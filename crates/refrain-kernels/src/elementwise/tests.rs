@@ -17,7 +17,7 @@ fn in_place(
 }
 
 #[test]
-fn activations_and_their_gradients_are_the_references() {
+fn activations_and_their_gradients_match_the_reference() {
     for (count, width) in sizes() {
         let x = floats(1, count * width, 6.0);
         let dy = floats(2, count * width, 2.0);
@@ -87,7 +87,7 @@ fn sums_and_products_are_exact() {
 }
 
 #[test]
-fn columns_go_into_wider_rows_and_back() {
+fn columns_are_copied_into_wider_rows_and_back() {
     for (count, width) in sizes() {
         for (first, rest) in [(0, 0), (3, 0), (16, 5)] {
             let wide = first + width + rest;
@@ -144,7 +144,7 @@ fn rows_are_taken_by_index() {
 
 #[test]
 #[should_panic(expected = "index 2 of row 1 is out of range: there are 2 rows")]
-fn an_index_behind_the_last_row_is_refused() {
+fn an_index_after_the_last_row_is_rejected() {
     let (x, mut y) = (padded(&[0.0; 6], 2, 3), padded(&[0.0; 6], 2, 3));
     let engine = Engine::new(crate::Isa::portable(), 1);
     permute_rows(&engine, &[0, 2], Rows::new(&x, 2, 3), false, RowsMut::new(&mut y, 2, 3));

@@ -150,7 +150,7 @@ fn edges() -> impl Iterator<Item = f32> {
 }
 
 #[test]
-fn edges_and_a_sample_of_all_floats_keep_the_promises() {
+fn errors_are_within_the_documented_bounds_for_edge_cases_and_a_sample() {
     for function in BASIC {
         sweep(function, edges());
         // A prime step, so that every lane and every low bit occurs.
@@ -160,7 +160,7 @@ fn edges_and_a_sample_of_all_floats_keep_the_promises() {
 
 #[test]
 #[ignore = "takes minutes: every float on every instruction set"]
-fn every_float_keeps_the_promises() {
+fn errors_are_within_the_documented_bounds_for_every_float() {
     const PARTS: u32 = 256;
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     for function in BASIC {
@@ -213,7 +213,7 @@ fn other_bound(activation: Elementwise) -> f64 {
 }
 
 #[test]
-fn the_other_activations_are_within_their_bounds() {
+fn other_activations_are_within_their_bounds() {
     for activation in Elementwise::ALL.into_iter().filter(|a| !BASIC.contains(a)) {
         let inputs: Vec<f32> = edges().chain((0..=u32::MAX).step_by(9_973).map(f32::from_bits)).collect();
         for isa in Isa::available() {

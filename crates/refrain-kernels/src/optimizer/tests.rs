@@ -5,10 +5,10 @@ use crate::reference::optimizer as reference;
 
 const STEPS: u64 = 4;
 
-const SCALES: [Scale; 3] = [
-    Scale { factor: 1.0, clip_value: None, decay: 0.0, lr: 0.01 },
-    Scale { factor: 0.3, clip_value: None, decay: 0.004, lr: 0.1 },
-    Scale { factor: 1.0, clip_value: Some(0.5), decay: 0.1, lr: 0.001 },
+const SCALES: [StepScale; 3] = [
+    StepScale { factor: 1.0, clip_value: None, decay: 0.0, lr: 0.01 },
+    StepScale { factor: 0.3, clip_value: None, decay: 0.004, lr: 0.1 },
+    StepScale { factor: 1.0, clip_value: Some(0.5), decay: 0.1, lr: 0.001 },
 ];
 
 fn lengths() -> impl Iterator<Item = usize> {
@@ -30,12 +30,12 @@ fn train<const N: usize>(
     w
 }
 
-/// Runs a kernel and its reference, which gets gradients and parameters after [`Scale`] is applied. They must agree
+/// Runs a kernel and its reference, which gets gradients and parameters after [`StepScale`] is applied. They must agree
 /// to the bit, because both round in Keras's order.
 fn check<const N: usize>(
     name: &str,
     start: f32,
-    kernel: impl Fn(&Engine, Scale, u64, &mut [f32], &[f32], [&mut [f32]; N]),
+    kernel: impl Fn(&Engine, StepScale, u64, &mut [f32], &[f32], [&mut [f32]; N]),
     twin: impl Fn(f64, u64, &mut [f32], &[f32], [&mut [f32]; N]),
 ) {
     for len in lengths() {
@@ -61,7 +61,7 @@ fn check<const N: usize>(
 }
 
 #[test]
-fn sgd_is_the_references() {
+fn sgd_matches_the_reference() {
     check(
         "sgd",
         0.0,
@@ -81,7 +81,7 @@ fn sgd_is_the_references() {
 }
 
 #[test]
-fn rmsprop_is_the_references() {
+fn rmsprop_matches_the_reference() {
     let ours = RmsProp { momentum: 0.8, ..Default::default() };
     let twin = |lr| reference::RmsProp { learning_rate: lr, momentum: 0.8, ..reference::RmsProp::default() };
     check(
@@ -111,7 +111,7 @@ fn rmsprop_is_the_references() {
 }
 
 #[test]
-fn adagrad_and_adadelta_are_the_references() {
+fn adagrad_and_adadelta_match_the_reference() {
     check(
         "adagrad",
         reference::Adagrad::INITIAL_ACCUMULATOR as f32,
@@ -129,7 +129,7 @@ fn adagrad_and_adadelta_are_the_references() {
 }
 
 #[test]
-fn the_adam_family_is_the_references() {
+fn the_adam_family_matches_the_reference() {
     let twin = |lr| reference::Adam { learning_rate: lr, ..Default::default() };
     check(
         "adam",
@@ -162,7 +162,7 @@ fn the_adam_family_is_the_references() {
 }
 
 #[test]
-fn averages_are_the_references() {
+fn averages_match_the_reference() {
     for len in lengths() {
         let join = |e: Option<&Engine>| {
             let mut a = floats(1, len, 1.0);
@@ -189,7 +189,7 @@ fn averages_are_the_references() {
 #[test]
 fn nan_in_a_gradient_reaches_the_parameter_through_clipping() {
     let engine = Engine::new(Isa::detect(), 1);
-    let scale = Scale { clip_value: Some(1.0), ..Scale::rate(0.1) };
+    let scale = StepScale { clip_value: Some(1.0), ..StepScale::rate(0.1) };
     let mut w = [1.0; 3];
     sgd(&engine, Sgd::default(), scale, &mut w, &[f32::NAN, f32::INFINITY, -0.5], None);
     assert!(w[0].is_nan());
@@ -198,7 +198,7 @@ fn nan_in_a_gradient_reaches_the_parameter_through_clipping() {
 
 #[test]
 #[should_panic(expected = "parameters and slots")]
-fn a_short_slot_is_refused() {
+fn a_short_slot_is_rejected() {
     let engine = Engine::new(Isa::portable(), 1);
-    adagrad(&engine, Adagrad::default(), Scale::rate(0.1), &mut [0.0; 2], &[0.0; 2], &mut [0.0]);
+    adagrad(&engine, Adagrad::default(), StepScale::rate(0.1), &mut [0.0; 2], &[0.0; 2], &mut [0.0]);
 }

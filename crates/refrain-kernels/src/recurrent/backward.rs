@@ -1,10 +1,12 @@
 //! Backpropagation through time, and the gradients of the weights over the whole sequence.
 
-use super::cell::{self, At, Pointwise, with_pointwise};
+use super::cell::{self, CellPointers, Pointwise, with_pointwise};
 use super::plan::{Plan, Share};
 use super::{Cell, StateMasks, Steps};
-use crate::engine::{Engine, Shared};
-use crate::gemm::{Deltas, GateColumns, Rows, RowsMut, gates_times, outer, row_step, rows_from_gates};
+use crate::engine::{Engine, SharedMut};
+use crate::gemm::{
+    Deltas, GateColumns, Rows, RowsMut, matmul_gates_transposed, outer, row_step, rows_from_gates,
+};
 use crate::isa::Kernel;
 use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
 use crate::panel::Packed;
@@ -111,8 +113,8 @@ impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
         let Run { engine, cell, recurrent_t, buffers: b } = self;
         let units = recurrent_t.shape().columns();
-        let gang = engine.hold();
-        let plan = Plan::new(engine.split(), gang.members(), cell, units, b.steps);
+        let pool = engine.reserve();
+        let plan = Plan::new(engine.split(), pool.threads(), cell, units, b.steps);
         let pass = Pass {
             cell,
             shape: cell.arrangement(units),
@@ -127,13 +129,13 @@ impl cell::Pass for Run<'_> {
             c: b.c,
             masked: b.masked,
             dy: b.dy,
-            gates: Shared::new(b.gates),
-            dh: Shared::new(b.dh),
-            dc: Shared::new(b.dc),
-            scratch: Shared::new(b.scratch),
-            probe: b.probe.map(|probe| (Shared::new(probe.dh), Shared::new(probe.dc))),
+            gates: SharedMut::new(b.gates),
+            dh: SharedMut::new(b.dh),
+            dc: SharedMut::new(b.dc),
+            scratch: SharedMut::new(b.scratch),
+            probe: b.probe.map(|probe| (SharedMut::new(probe.dh), SharedMut::new(probe.dc))),
         };
-        gang.run(plan.parts(), &|part| {
+        pool.run(plan.parts(), &|part| {
             engine.isa().run(PartOf { pass: &pass, share: plan.share(part) });
         });
     }
@@ -153,12 +155,12 @@ struct Pass<'a, P> {
     c: &'a [f32],
     masked: &'a [f32],
     dy: Option<&'a [f32]>,
-    gates: Shared<f32>,
-    dh: Shared<f32>,
-    dc: Shared<f32>,
-    scratch: Shared<f32>,
+    gates: SharedMut<f32>,
+    dh: SharedMut<f32>,
+    dc: SharedMut<f32>,
+    scratch: SharedMut<f32>,
     /// The destinations for dh and dc.
-    probe: Option<(Shared<f32>, Shared<f32>)>,
+    probe: Option<(SharedMut<f32>, SharedMut<f32>)>,
 }
 
 struct PartOf<'a, P> {
@@ -211,7 +213,7 @@ impl<P: Pointwise> Pass<'_, P> {
                 let (there, state) = (i * self.step + unit, (first + i) * self.step + unit);
                 let group =
                     |m: StateMasks<'_>, count: usize, at: usize| m.group_of(2) * count * self.step + at;
-                At {
+                CellPointers {
                     slots: to - from,
                     gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + from * SLOT + lane),
                     h_prev: h_prev.add(there),
@@ -232,7 +234,7 @@ impl<P: Pointwise> Pass<'_, P> {
                         None => std::ptr::null(),
                         Some(m) => m.data.as_ptr().wrapping_add(group(m, self.steps.sequences(), state)),
                     },
-                    ..At::NONE
+                    ..CellPointers::NONE
                 }
             };
             let dy = self.dy.map(|dy| dy[row * self.step..][..count * self.step].as_ptr());
@@ -366,7 +368,7 @@ pub fn input_gradient(
 ) {
     let which = gate.map_or(0..4, |g| g..g + 1);
     let order = cell.arrangement(kernel_t.depth() / cell.gates());
-    gates_times(engine, gates, rows, order, which, &SLOT_OFFSETS, kernel_t, add, dx);
+    matmul_gates_transposed(engine, gates, rows, order, which, &SLOT_OFFSETS, kernel_t, add, dx);
 }
 
 /// Computes `grad += xᵀ · dz`, the kernel's gradient in the kernel's panel layout; with `gate`, only that gate's
@@ -441,7 +443,7 @@ pub fn bias_gradient(
     assert_eq!(grad.len(), cell.bias_len(units), "the length of the bias gradient of a recurrent layer");
     assert!(gates.len() >= cell.gates_len(units, rows), "the gate buffer is too short");
     let shape = cell.arrangement(units);
-    let grad = Shared::new(grad);
+    let grad = SharedMut::new(grad);
     engine.share(shape.panels(), rows * shape.columns(), |_, panels| {
         engine.isa().run(BiasSums { cell, shape, gates, rows, panels, grad });
     });
@@ -453,7 +455,7 @@ struct BiasSums<'a> {
     gates: &'a [f32],
     rows: usize,
     panels: Range<usize>,
-    grad: Shared<f32>,
+    grad: SharedMut<f32>,
 }
 
 impl Kernel for BiasSums<'_> {

@@ -11,7 +11,7 @@ use std::ptr::{null, null_mut};
 /// `gates` points at the panel's row of sixty-four floats, all others at the panel's first unit in a row of units.
 /// Pointers that a cell does not use (`c` outside the LSTM) are not dereferenced.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct CellPointers {
     /// Unit vectors of the panel: 1, or up to 4 for a cell without gates.
     pub(super) slots: usize,
     pub(super) gates: *mut f32,
@@ -35,9 +35,9 @@ pub(super) struct At {
     pub(super) reset_mask: *const f32,
 }
 
-impl At {
+impl CellPointers {
     /// Only null pointers, to be replaced with those that the pass has.
-    pub(super) const NONE: At = At {
+    pub(super) const NONE: CellPointers = CellPointers {
         slots: 0,
         gates: null_mut(),
         h_prev: null(),
@@ -65,13 +65,13 @@ pub(super) trait Pointwise: Copy + Sync {
     /// Gates whose recurrent product comes first. The candidate of a reset-before GRU follows in a second product.
     const FIRST_GATES: usize = 4;
 
-    unsafe fn forward<S: Simd>(self, s: S, at: At);
-    unsafe fn backward<S: Simd>(self, s: S, at: At);
+    unsafe fn forward<S: Simd>(self, s: S, at: CellPointers);
+    unsafe fn backward<S: Simd>(self, s: S, at: CellPointers);
 
     /// Runs between the two products of a step: activates the gates and writes r ⊙ h.
-    unsafe fn reset_forward<S: Simd>(self, _: S, _: At) {}
+    unsafe fn reset_forward<S: Simd>(self, _: S, _: CellPointers) {}
     /// Runs once the gradient of r ⊙ h is known.
-    unsafe fn reset_backward<S: Simd>(self, _: S, _: At) {}
+    unsafe fn reset_backward<S: Simd>(self, _: S, _: CellPointers) {}
 }
 
 /// A pass over a batch, generic over the cell.

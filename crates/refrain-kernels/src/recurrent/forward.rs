@@ -1,9 +1,9 @@
 //! The forward pass of a recurrent layer.
 
-use super::cell::{self, At, Pointwise, with_pointwise};
+use super::cell::{self, CellPointers, Pointwise, with_pointwise};
 use super::plan::{Plan, Share};
 use super::{Biases, Cell, StateMasks, Steps};
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::gemm::{Rows, matmul_gates, row_step};
 use crate::isa::Kernel;
 use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
@@ -155,8 +155,8 @@ impl cell::Pass for Run<'_> {
     fn run<P: Pointwise>(self, pointwise: P) {
         let Run { engine, cell, recurrent, input, buffers: b } = self;
         let (shape, units) = (recurrent.shape(), recurrent.depth());
-        let gang = engine.hold();
-        let plan = Plan::new(engine.split(), gang.members(), cell, units, b.steps);
+        let pool = engine.reserve();
+        let plan = Plan::new(engine.split(), pool.threads(), cell, units, b.steps);
         let pass = Pass {
             cell,
             shape,
@@ -168,13 +168,13 @@ impl cell::Pass for Run<'_> {
             h0: b.h0,
             c0: b.c0,
             masks: b.masks,
-            gates: Shared::new(b.gates),
-            h: Shared::new(b.h),
-            c: Shared::new(b.c),
-            reset: Shared::new(b.reset),
-            masked: Shared::new(b.masked),
+            gates: SharedMut::new(b.gates),
+            h: SharedMut::new(b.h),
+            c: SharedMut::new(b.c),
+            reset: SharedMut::new(b.reset),
+            masked: SharedMut::new(b.masked),
         };
-        gang.run(plan.parts(), &|part| {
+        pool.run(plan.parts(), &|part| {
             engine.isa().run(PartOf { pass: &pass, share: plan.share(part) });
         });
     }
@@ -191,11 +191,11 @@ struct Pass<'a, P> {
     h0: &'a [f32],
     c0: &'a [f32],
     masks: Option<StateMasks<'a>>,
-    gates: Shared<f32>,
-    h: Shared<f32>,
-    c: Shared<f32>,
-    reset: Shared<f32>,
-    masked: Shared<f32>,
+    gates: SharedMut<f32>,
+    h: SharedMut<f32>,
+    c: SharedMut<f32>,
+    reset: SharedMut<f32>,
+    masked: SharedMut<f32>,
 }
 
 struct PartOf<'a, P> {
@@ -253,7 +253,7 @@ impl<P: Pointwise> Pass<'_, P> {
                 let unit = (p * P::UNIT_SLOTS + from) * SLOT + lane;
                 let here = (row + i) * self.step + unit;
                 let there = i * self.step + unit;
-                At {
+                CellPointers {
                     slots: to - from,
                     gates: self.gates.ptr().add((p * rows + row + i) * GATE_ROW + from * SLOT + lane),
                     h_prev: h_prev.add(there),
@@ -267,7 +267,7 @@ impl<P: Pointwise> Pass<'_, P> {
                             self.masked.ptr().add(m.group_of(2) * rows * self.step + here).cast_const()
                         }
                     },
-                    ..At::NONE
+                    ..CellPointers::NONE
                 }
             };
             let slots = share.slots();
@@ -380,7 +380,7 @@ impl<P: Pointwise> Pass<'_, P> {
     unsafe fn input_product<S: Simd>(&self, s: S, p: usize, part: (usize, usize), row: usize, count: usize) {
         let Some(StepInput { x, kernel, biases, .. }) = self.input else { return };
         let (from, to) = if P::UNIT_SLOTS == 1 { (0, self.shape.slots(p)) } else { part };
-        let (left, left_row) = x.place(row);
+        let (left, left_row) = x.row_ptr(row);
         let row_len = self.shape.row_len();
         // SAFETY: the caller's promise; `forward` checked rows, kernel and biases.
         unsafe {

@@ -1,6 +1,6 @@
 //! GRU: `h = z⊙h + (1−z)⊙hh`, in its two variants. Gate slots: z, r, then the candidate.
 
-use super::cell::{At, Pointwise};
+use super::cell::{CellPointers, Pointwise};
 use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
 use crate::simd::Simd;
@@ -22,7 +22,7 @@ pub(super) struct ResetBefore<A, R> {
 /// # Safety
 /// `h` must be writable and `h_prev` readable for `LANES` floats.
 #[inline(always)]
-unsafe fn blend<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) {
+unsafe fn blend<S: Simd>(s: S, z: S::F, candidate: S::F, at: CellPointers) {
     // SAFETY: the caller's promise.
     unsafe {
         let h_prev = s.load(at.h_prev);
@@ -36,7 +36,7 @@ unsafe fn blend<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) {
 /// # Safety
 /// `dh` must be writable and `h_prev` readable for `LANES` floats.
 #[inline(always)]
-unsafe fn blend_backward<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) -> (S::F, S::F) {
+unsafe fn blend_backward<S: Simd>(s: S, z: S::F, candidate: S::F, at: CellPointers) -> (S::F, S::F) {
     // SAFETY: the caller's promise.
     unsafe {
         let dh = s.load(at.dh);
@@ -49,7 +49,7 @@ unsafe fn blend_backward<S: Simd>(s: S, z: S::F, candidate: S::F, at: At) -> (S:
 
 impl<A: Activate, R: Activate> Pointwise for ResetAfter<A, R> {
     #[inline(always)]
-    unsafe fn forward<S: Simd>(self, s: S, at: At) {
+    unsafe fn forward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let gate = |slot: usize| at.gates.add(slot * SLOT);
@@ -65,7 +65,7 @@ impl<A: Activate, R: Activate> Pointwise for ResetAfter<A, R> {
     }
 
     #[inline(always)]
-    unsafe fn backward<S: Simd>(self, s: S, at: At) {
+    unsafe fn backward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let gate = |slot: usize| at.gates.add(slot * SLOT);
@@ -84,7 +84,7 @@ impl<A: Activate, R: Activate> Pointwise for ResetBefore<A, R> {
     const FIRST_GATES: usize = 2;
 
     #[inline(always)]
-    unsafe fn reset_forward<S: Simd>(self, s: S, at: At) {
+    unsafe fn reset_forward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let (gz, gr) = (at.gates, at.gates.add(SLOT));
@@ -96,7 +96,7 @@ impl<A: Activate, R: Activate> Pointwise for ResetBefore<A, R> {
     }
 
     #[inline(always)]
-    unsafe fn forward<S: Simd>(self, s: S, at: At) {
+    unsafe fn forward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let g = at.gates.add(2 * SLOT);
@@ -107,7 +107,7 @@ impl<A: Activate, R: Activate> Pointwise for ResetBefore<A, R> {
     }
 
     #[inline(always)]
-    unsafe fn backward<S: Simd>(self, s: S, at: At) {
+    unsafe fn backward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let (gz, gh) = (at.gates, at.gates.add(2 * SLOT));
@@ -119,7 +119,7 @@ impl<A: Activate, R: Activate> Pointwise for ResetBefore<A, R> {
     }
 
     #[inline(always)]
-    unsafe fn reset_backward<S: Simd>(self, s: S, at: At) {
+    unsafe fn reset_backward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let gr = at.gates.add(SLOT);

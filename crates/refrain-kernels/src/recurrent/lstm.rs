@@ -1,6 +1,6 @@
 //! LSTM: `c = f⊙c + i⊙g`, `h = o⊙act(c)`. Gate slots: i, f, g (Keras's c), o.
 
-use super::cell::{At, Pointwise};
+use super::cell::{CellPointers, Pointwise};
 use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
 use crate::simd::Simd;
@@ -13,7 +13,7 @@ pub(super) struct Lstm<A, R> {
 
 impl<A: Activate, R: Activate> Pointwise for Lstm<A, R> {
     #[inline(always)]
-    unsafe fn forward<S: Simd>(self, s: S, at: At) {
+    unsafe fn forward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let gate = |slot: usize| at.gates.add(slot * SLOT);
@@ -32,7 +32,7 @@ impl<A: Activate, R: Activate> Pointwise for Lstm<A, R> {
     }
 
     #[inline(always)]
-    unsafe fn backward<S: Simd>(self, s: S, at: At) {
+    unsafe fn backward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             let gate = |slot: usize| at.gates.add(slot * SLOT);

@@ -10,7 +10,7 @@ use std::ops::Range;
 /// Sequences that a register tile processes at once.
 const TILE: usize = 6;
 /// Number of weights that stay in a core's L2 cache; more are read from L3 at every step.
-const NEAR: u64 = 1 << 17;
+const L2_WEIGHTS: u64 = 1 << 17;
 /// Cost of a tile and of a row in it, for each weight. A tile of one row, which waits for the weights, takes nearly
 /// half the time of one of six. A unit of cost is about 0.6 picoseconds of one thread with AVX-512.
 const TILE_COST: (u64, u64) = (30, 11);
@@ -25,10 +25,10 @@ const FETCH_COST: u64 = 1_000;
 /// Cost of one barrier, for each thread.
 const WAIT_COST: u64 = 200_000;
 /// Cost of handing the parts to the thread pool.
-const GANG_COST: u64 = 8_000_000;
+const POOL_COST: u64 = 8_000_000;
 /// Maximum cost of splitting by units, in sixteenths of the alternative's cost, for it to be chosen: when another
 /// process takes a core, every step waits for it.
-const CLEARLY_LESS: u64 = 15;
+const MAX_COST_16THS: u64 = 15;
 
 /// How a pass is divided.
 pub(super) struct Plan<'a> {
@@ -40,18 +40,18 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Chooses the given `split`, or the cheapest one for `members` threads, by shapes alone.
+    /// Chooses the given `split`, or the cheapest one for `threads` threads, by shapes alone.
     pub(super) fn new(
         split: Option<Split>,
-        members: usize,
+        threads: usize,
         cell: Cell,
         units: usize,
         steps: Steps<'a>,
     ) -> Self {
         let slots = units.div_ceil(SLOT);
         let cut = |split, parts| Self { steps, slots, split, parts };
-        let sequences = cut(Split::Sequences, members.min(steps.sequences()).max(1));
-        let in_units = cut(Split::Units, members.min(slots).max(1));
+        let sequences = cut(Split::Sequences, threads.min(steps.sequences()).max(1));
+        let in_units = cut(Split::Units, threads.min(slots).max(1));
         match split {
             Some(Split::Sequences) => return sequences,
             Some(Split::Units) => return in_units,
@@ -60,14 +60,14 @@ impl<'a> Plan<'a> {
         let alone = cut(Split::Sequences, 1);
         let cost = |plan: &Self| plan.cost(cell, units);
         let best = if cost(&sequences) < cost(&alone) { sequences } else { alone };
-        if cost(&in_units) < cost(&best) / 16 * CLEARLY_LESS { in_units } else { best }
+        if cost(&in_units) < cost(&best) / 16 * MAX_COST_16THS { in_units } else { best }
     }
 
     /// Returns the predicted time of the slowest part.
     fn cost(&self, cell: Cell, units: usize) -> u64 {
         let weights = (cell.gates() * units * units) as u64;
         let (parts, all) = (self.parts as u64, 0..self.steps.sequences());
-        let near = self.parts == 1 || weights <= NEAR;
+        let near = self.parts == 1 || weights <= L2_WEIGHTS;
         let of = |sequences: Range<usize>, (tile, row): (u64, u64)| {
             let (tiles, rows) = self.steps.tiles_and_rows(sequences);
             let unit = if parts > 1 { UNIT_COST + FETCH_COST } else { UNIT_COST };
@@ -77,14 +77,14 @@ impl<'a> Plan<'a> {
             Split::Sequences => {
                 let each = if near { TILE_COST } else { STREAMED_COST };
                 let shares = (0..self.parts).map(|i| of(self.steps.share(i, self.parts), each));
-                shares.max().unwrap_or(0) + if parts > 1 { GANG_COST } else { 0 }
+                shares.max().unwrap_or(0) + if parts > 1 { POOL_COST } else { 0 }
             }
             Split::Units => {
                 let waits = if cell.resets_before() { 2 } else { 1 };
                 let largest = self.slots.div_ceil(self.parts) as u64;
                 of(all, TILE_COST) * largest / self.slots.max(1) as u64
                     + WAIT_COST * parts * waits * self.steps.len() as u64
-                    + GANG_COST
+                    + POOL_COST
             }
         }
     }
@@ -190,9 +190,9 @@ mod tests {
         (active, offsets)
     }
 
-    fn chosen(members: usize, units: usize, lengths: &[usize]) -> (Split, usize) {
+    fn chosen(threads: usize, units: usize, lengths: &[usize]) -> (Split, usize) {
         let (active, offsets) = batch(lengths);
-        let plan = Plan::new(None, members, LSTM, units, Steps::new(&active, &offsets, lengths));
+        let plan = Plan::new(None, threads, LSTM, units, Steps::new(&active, &offsets, lengths));
         (plan.split, plan.parts)
     }
 

@@ -1,6 +1,6 @@
 //! SimpleRNN: `h = act(x·W + b + h·U)`.
 
-use super::cell::{At, Pointwise};
+use super::cell::{CellPointers, Pointwise};
 use crate::layout::SLOT;
 use crate::math::{Activate, activate, derive};
 use crate::simd::Simd;
@@ -14,7 +14,7 @@ impl<A: Activate> Pointwise for SimpleRnn<A> {
     const UNIT_SLOTS: usize = 4;
 
     #[inline(always)]
-    unsafe fn forward<S: Simd>(self, s: S, at: At) {
+    unsafe fn forward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             for slot in 0..at.slots {
@@ -27,7 +27,7 @@ impl<A: Activate> Pointwise for SimpleRnn<A> {
     }
 
     #[inline(always)]
-    unsafe fn backward<S: Simd>(self, s: S, at: At) {
+    unsafe fn backward<S: Simd>(self, s: S, at: CellPointers) {
         // SAFETY: the trait's contract.
         unsafe {
             for slot in 0..at.slots {

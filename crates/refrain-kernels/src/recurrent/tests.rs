@@ -236,7 +236,7 @@ impl Case {
 
     fn plain(&self) -> (Vec<f64>, Gradients<f64>) {
         let v = self.numbers();
-        let packed = reference::Packed { active: &v.active, sequences: self.lengths.len() };
+        let packed = reference::PackedShape { active: &v.active, sequences: self.lengths.len() };
         let (kernel, recurrent, bias) = (wide(&v.kernel), wide(&v.recurrent), wide(&v.bias));
         let weights = Weights {
             inputs: self.inputs,
@@ -324,7 +324,7 @@ fn engines() -> Vec<Engine> {
 }
 
 #[test]
-fn awkward_sizes_equal_the_reference() {
+fn awkward_sizes_match_the_reference() {
     for engine in engines() {
         for cell in cells() {
             for (inputs, units) in [(1, 1), (3, 15), (5, 16), (16, 17), (2, 33), (17, 64), (4, 65), (31, 100)]
@@ -338,7 +338,7 @@ fn awkward_sizes_equal_the_reference() {
 
 /// Batches of one step also compute the input product within the pass: see [`Case::fast`].
 #[test]
-fn single_steps_equal_the_reference() {
+fn single_steps_match_the_reference() {
     for engine in engines() {
         for cell in cells() {
             for (inputs, units, sequences) in [(1, 1, 1), (3, 15, 2), (16, 17, 1), (20, 70, 7), (4, 130, 3)] {
@@ -353,7 +353,7 @@ fn single_steps_equal_the_reference() {
 }
 
 #[test]
-fn every_number_of_sequences_equals_the_reference() {
+fn every_number_of_sequences_matches_the_reference() {
     for engine in engines() {
         for cell in cells() {
             for sequences in [0, 1, 2, 5, 6, 7, 8, 9, 13, 25] {
@@ -365,7 +365,7 @@ fn every_number_of_sequences_equals_the_reference() {
 }
 
 #[test]
-fn state_masks_equal_the_reference() {
+fn state_masks_match_the_reference() {
     for engine in engines() {
         for cell in cells() {
             for mask_groups in [1, cell.gates()] {
@@ -377,7 +377,7 @@ fn state_masks_equal_the_reference() {
 }
 
 #[test]
-fn every_activation_equals_the_reference() {
+fn every_activation_matches_the_reference() {
     for engine in engines() {
         for activation in Elementwise::ALL {
             // e^(e^x) of a growing state overflows f32 at the second step.
@@ -399,7 +399,7 @@ fn every_activation_equals_the_reference() {
 
 /// Includes more threads than sequences or unit slots, and slots that end inside a panel.
 #[test]
-fn threads_do_not_change_a_bit() {
+fn threads_do_not_change_the_result() {
     for isa in Isa::available() {
         for cell in cells() {
             for (units, lengths, mask_groups) in [

@@ -4,7 +4,7 @@
 //! gathers the products. The backward pass sums the gates' gradients per token, and computes the gradients of kernel,
 //! table and bias from the sums.
 
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, SharedMut};
 use crate::isa::Kernel;
 use crate::layout::GATE_ROW;
 use crate::simd::Simd;
@@ -16,7 +16,7 @@ use std::ops::Range;
 /// When the sizes do not match, or an id is not below `V`.
 pub fn gather_gates(engine: &Engine, products: &[f32], tokens: usize, ids: &[u32], gates: &mut [f32]) {
     let panels = check(products, tokens, ids, gates.len());
-    let out = Shared::new(gates);
+    let out = SharedMut::new(gates);
     engine.share(panels, panels * ids.len() * GATE_ROW, |_, panels| {
         engine.isa().run(Gather { products, tokens, ids, out, panels });
     });
@@ -29,7 +29,7 @@ pub fn gather_gates(engine: &Engine, products: &[f32], tokens: usize, ids: &[u32
 /// When the sizes do not match, or an id is not below `V`.
 pub fn sum_gates(engine: &Engine, gates: &[f32], ids: &[u32], tokens: usize, sums: &mut [f32]) {
     let panels = check(sums, tokens, ids, gates.len());
-    let out = Shared::new(sums);
+    let out = SharedMut::new(sums);
     engine.share(panels, panels * ids.len() * GATE_ROW, |_, panels| {
         engine.isa().run(Sum { gates, tokens, ids, out, panels });
     });
@@ -53,7 +53,7 @@ struct Gather<'a> {
     products: &'a [f32],
     tokens: usize,
     ids: &'a [u32],
-    out: Shared<f32>,
+    out: SharedMut<f32>,
     panels: Range<usize>,
 }
 
@@ -77,7 +77,7 @@ struct Sum<'a> {
     gates: &'a [f32],
     tokens: usize,
     ids: &'a [u32],
-    out: Shared<f32>,
+    out: SharedMut<f32>,
     panels: Range<usize>,
 }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "id 2 in row 1: expected below 2")]
-    fn an_id_beyond_the_table_is_refused() {
+    fn an_id_beyond_the_table_is_rejected() {
         let engine = Engine::new(Isa::portable(), 1);
         gather_gates(&engine, &[0.0; 2 * GATE_ROW], 2, &[0, 2], &mut [0.0; 2 * GATE_ROW]);
     }

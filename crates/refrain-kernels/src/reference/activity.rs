@@ -1,7 +1,7 @@
 //! Activity regularisation and temporal activity regularisation (Merity, McCann & Socher 2017):
 //! `square · Σ x² + step · Σ (x[t+1] − x[t])²` over the rows of a packed batch.
 
-use super::{Packed, Real, check_shape, row, row_mut};
+use super::{PackedShape, Real, check_shape, row, row_mut};
 
 /// The factors of the two sums.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub struct Factors<T> {
 }
 
 /// Returns the penalty of x (R, width).
-pub fn forward<T: Real>(packed: &Packed, factors: Factors<T>, x: &[T], width: usize) -> T {
+pub fn forward<T: Real>(packed: &PackedShape, factors: Factors<T>, x: &[T], width: usize) -> T {
     check_shape("x", x, packed.rows(), width);
     let mut penalty = T::ZERO;
     for place in packed.places() {
@@ -28,7 +28,7 @@ pub fn forward<T: Real>(packed: &Packed, factors: Factors<T>, x: &[T], width: us
 }
 
 /// Returns the gradient (R, width) of x.
-pub fn backward<T: Real>(packed: &Packed, factors: Factors<T>, x: &[T], width: usize) -> Vec<T> {
+pub fn backward<T: Real>(packed: &PackedShape, factors: Factors<T>, x: &[T], width: usize) -> Vec<T> {
     check_shape("x", x, packed.rows(), width);
     let two = T::ONE + T::ONE;
     let mut dx: Vec<T> = x.iter().map(|&x| two * factors.square * x).collect();

@@ -1,7 +1,7 @@
 //! What the three cells share: weights, dropout masks, states, and the products before the activations.
 
 use super::matrix::{Columns, add, add_outer, add_product, product_transposed};
-use super::{Packed, Place, Real, check_shape, row, row_mut};
+use super::{BatchRow, PackedShape, Real, check_shape, row, row_mut};
 
 /// The weights of a recurrent layer; the columns of gate `g` are `g·H..(g + 1)·H`.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ pub struct Gradients<T> {
 
 /// A recurrent layer whose shapes have been checked.
 pub(super) struct Layer<'a, T> {
-    pub(super) packed: &'a Packed<'a>,
+    pub(super) packed: &'a PackedShape<'a>,
     weights: &'a Weights<'a, T>,
     dropout: &'a Dropout<'a, T>,
     gates: usize,
@@ -93,7 +93,7 @@ pub(super) struct Layer<'a, T> {
 impl<'a, T: Real> Layer<'a, T> {
     /// Checks the shapes. `bias_rows` is 2 if input and state have separate biases.
     pub(super) fn new(
-        packed: &'a Packed<'a>,
+        packed: &'a PackedShape<'a>,
         weights: &'a Weights<'a, T>,
         dropout: &'a Dropout<'a, T>,
         gates: usize,
@@ -129,7 +129,7 @@ impl<'a, T: Real> Layer<'a, T> {
     }
 
     fn check_state(&self, name: &str, state: &State<T>, has_c: bool) {
-        let Packed { sequences, .. } = *self.packed;
+        let PackedShape { sequences, .. } = *self.packed;
         check_shape(&format!("{name} h"), state.h, sequences, self.weights.units);
         check_shape(&format!("{name} c"), state.c, if has_c { sequences } else { 0 }, self.weights.units);
     }
@@ -211,7 +211,14 @@ impl<'a, T: Real> Layer<'a, T> {
     }
 
     /// The backward of [`Self::add_input_product`]: `dW_g += (x⊙mask)ᵀ·d`, `dx += (d·W_gᵀ)⊙mask`
-    pub(super) fn input_backward(&self, d: &[T], gate: usize, place: Place, x: &[T], to: &mut Gradients<T>) {
+    pub(super) fn input_backward(
+        &self,
+        d: &[T],
+        gate: usize,
+        place: BatchRow,
+        x: &[T],
+        to: &mut Gradients<T>,
+    ) {
         let inputs = self.weights.inputs;
         let mask = self.input_mask(gate, place.sequence);
         let x = times(row(x, place.row, inputs), &mask);
@@ -251,7 +258,7 @@ impl<'a, T: Real> Layer<'a, T> {
         &self,
         d: &[T],
         gate: usize,
-        place: Place,
+        place: BatchRow,
         (x, h): (&[T], &[T]),
         to: &mut Gradients<T>,
     ) {

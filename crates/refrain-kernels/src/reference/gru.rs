@@ -12,7 +12,7 @@
 use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights, times};
 use super::matrix::add;
-use super::{Packed, Place, Real, row, row_mut};
+use super::{BatchRow, PackedShape, Real, row, row_mut};
 use crate::Elementwise;
 
 /// Gates `G`.
@@ -66,7 +66,7 @@ pub struct Forward<T> {
 
 /// Runs all steps on x (R, I) from the initial state (c is empty).
 pub fn forward<T: Real>(
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<T>,
     options: &Options<T>,
     x: &[T],
@@ -80,7 +80,7 @@ pub fn forward<T: Real>(
     let mut gates = vec![T::ZERO; rows * GATES * units];
     let mut reset_input = vec![T::ZERO; rows * units];
     let mut h = initial.h.to_vec();
-    for Place { sequence: n, row: r, .. } in packed.places() {
+    for BatchRow { sequence: n, row: r, .. } in packed.places() {
         let x = row(x, r, weights.inputs);
         let h = row_mut(&mut h, n, units);
         let [z_gate, r_gate] = [Z, R].map(|gate| {
@@ -115,7 +115,7 @@ pub fn forward<T: Real>(
 
 /// Returns the gradients of `Σ d.y·y + Σ d.state.h·h`.
 pub fn backward<T: Real>(
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<T>,
     options: &Options<T>,
     x: &[T],
@@ -130,7 +130,7 @@ pub fn backward<T: Real>(
     let sigma = options.recurrent_activation;
     let mut to = layer.start(&d.state);
     for place in packed.places().into_iter().rev() {
-        let Place { sequence: n, row: r, .. } = place;
+        let BatchRow { sequence: n, row: r, .. } = place;
         let h_prev = place.before(&forward.y, initial.h, units);
         let gates = row(&forward.gates, r, GATES * units);
         let [z_gate, r_gate, candidate] = std::array::from_fn(|gate| row(gates, gate, units));

@@ -10,7 +10,7 @@
 
 use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights};
-use super::{Packed, Place, Real, row, row_mut};
+use super::{BatchRow, PackedShape, Real, row, row_mut};
 use crate::Elementwise;
 
 /// Gates `G`.
@@ -61,7 +61,7 @@ pub struct Forward<T> {
 
 /// Runs all steps on x (R, I) from the initial state.
 pub fn forward<T: Real>(
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<T>,
     options: &Options<T>,
     x: &[T],
@@ -75,7 +75,7 @@ pub fn forward<T: Real>(
     let mut cells = vec![T::ZERO; rows * units];
     let mut gates = vec![T::ZERO; rows * GATES * units];
     let (mut h, mut c) = (initial.h.to_vec(), initial.c.to_vec());
-    for Place { sequence: n, row: r, .. } in packed.places() {
+    for BatchRow { sequence: n, row: r, .. } in packed.places() {
         let gates = row_mut(&mut gates, r, GATES * units);
         for (gate, activation) in options.gate_activations().into_iter().enumerate() {
             let a = layer.pre_activation(gate, n, row(x, r, weights.inputs), row(&h, n, units));
@@ -97,7 +97,7 @@ pub fn forward<T: Real>(
 
 /// Returns the gradients of `Σ d.y·y + Σ d.state.h·h + Σ d.state.c·c`.
 pub fn backward<T: Real>(
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<T>,
     options: &Options<T>,
     x: &[T],
@@ -112,7 +112,7 @@ pub fn backward<T: Real>(
     let mut to = layer.start(&d.state);
     to.each_c = vec![T::ZERO; packed.rows() * units];
     for place in packed.places().into_iter().rev() {
-        let Place { sequence: n, row: r, .. } = place;
+        let BatchRow { sequence: n, row: r, .. } = place;
         let h_prev = place.before(&forward.y, initial.h, units);
         let c_prev = place.before(&forward.cells, initial.c, units);
         let gates = row(&forward.gates, r, GATES * units);

@@ -128,7 +128,7 @@ real!(f64);
 
 /// The shape of a packed batch in time: sequences sorted by length, longest first, time-major, no padding rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Packed<'a> {
+pub struct PackedShape<'a> {
     /// The number of sequences `n_t` at each step `t`, those longer than `t`. Positive and non-increasing.
     pub active: &'a [usize],
     /// `N`, including sequences of length 0.
@@ -137,7 +137,7 @@ pub struct Packed<'a> {
 
 /// One row of a packed batch.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct BatchRow {
     /// The sorted sequence that the row belongs to.
     sequence: usize,
     /// The index of the row.
@@ -146,7 +146,7 @@ struct Place {
     previous: Option<usize>,
 }
 
-impl Packed<'_> {
+impl PackedShape<'_> {
     /// `R = Σ n_t`
     pub fn rows(&self) -> usize {
         self.active.iter().sum()
@@ -170,14 +170,14 @@ impl Packed<'_> {
     ///
     /// # Panics
     /// When `active` increases, contains a zero, or exceeds `sequences`.
-    fn places(&self) -> Vec<Place> {
+    fn places(&self) -> Vec<BatchRow> {
         let descending = self.active.is_sorted_by(|a, b| a >= b) && self.active.last() != Some(&0);
         assert!(descending, "active {:?}: expected positive and non-increasing", self.active);
         let first = self.active.first().copied().unwrap_or(0);
         assert!(first <= self.sequences, "step 0 has {first} of {} sequences", self.sequences);
         let offsets = self.offsets();
         let step = |t: usize| {
-            let place = |n| Place {
+            let place = |n| BatchRow {
                 sequence: n,
                 row: offsets[t] + n,
                 previous: t.checked_sub(1).map(|before| offsets[before] + n),
@@ -188,7 +188,7 @@ impl Packed<'_> {
     }
 }
 
-impl Place {
+impl BatchRow {
     /// Returns the state before this row: `rows` (R, width) one step earlier, or `initial` (N, width) at step 0.
     fn before<'a, T>(&self, rows: &'a [T], initial: &'a [T], width: usize) -> &'a [T] {
         match self.previous {

@@ -2,7 +2,7 @@
 
 use super::activation::{apply, derivative_from_output};
 use super::cell::{Dropout, Gradients, Layer, OutputGradients, State, Weights};
-use super::{Packed, Place, Real, row, row_mut};
+use super::{BatchRow, PackedShape, Real, row, row_mut};
 use crate::Elementwise;
 
 /// Gates `G`.
@@ -34,7 +34,7 @@ pub struct Forward<T> {
 
 /// Runs all steps on x (R, I) from the initial state (c is empty).
 pub fn forward<T: Real>(
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<T>,
     options: &Options<T>,
     x: &[T],
@@ -45,7 +45,7 @@ pub fn forward<T: Real>(
     let units = weights.units;
     let mut y = vec![T::ZERO; packed.rows() * units];
     let mut h = initial.h.to_vec();
-    for Place { sequence: n, row: r, .. } in packed.places() {
+    for BatchRow { sequence: n, row: r, .. } in packed.places() {
         let a = layer.pre_activation(0, n, row(x, r, weights.inputs), row(&h, n, units));
         for (j, &a) in a.iter().enumerate() {
             row_mut(&mut h, n, units)[j] = apply(options.activation, a);
@@ -57,7 +57,7 @@ pub fn forward<T: Real>(
 
 /// Returns the gradients of `Σ d.y·y + Σ d.state.h·h`.
 pub fn backward<T: Real>(
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<T>,
     options: &Options<T>,
     x: &[T],
@@ -71,7 +71,7 @@ pub fn backward<T: Real>(
     let units = weights.units;
     let mut to = layer.start(&d.state);
     for place in packed.places().into_iter().rev() {
-        let Place { sequence: n, row: r, .. } = place;
+        let BatchRow { sequence: n, row: r, .. } = place;
         let h_prev = place.before(&forward.y, initial.h, units);
         let da: Vec<T> = (0..units)
             .map(|j| {

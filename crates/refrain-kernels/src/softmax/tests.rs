@@ -16,7 +16,7 @@ fn targets(count: usize, classes: usize) -> Vec<u32> {
 }
 
 #[test]
-fn softmax_and_its_gradient_are_the_references() {
+fn softmax_and_its_gradient_match_the_reference() {
     for (count, width) in sizes_with_classes() {
         let (x, d) = (floats(1, count * width, 8.0), floats(2, count * width, 2.0));
         let want = reference::softmax::forward(&doubles(&x), width);
@@ -43,7 +43,7 @@ fn softmax_and_its_gradient_are_the_references() {
 }
 
 #[test]
-fn log_softmax_is_the_reference_s() {
+fn log_softmax_matches_the_reference() {
     for (count, width) in sizes_with_classes() {
         let (x, shift) = (floats(1, count * width, 8.0), floats(3, count, 2.0));
         let logs = reference::softmax::log_forward(&doubles(&x), width);
@@ -68,7 +68,7 @@ fn log_softmax_is_the_reference_s() {
 }
 
 #[test]
-fn no_columns_are_no_work() {
+fn zero_columns_need_no_work() {
     let engine = Engine::new(Isa::detect(), 1);
     softmax(&engine, no_rows(3));
     let mut losses = [7.0; 3];
@@ -109,7 +109,7 @@ fn check(
 }
 
 #[test]
-fn cross_entropies_are_the_references() {
+fn cross_entropies_match_the_reference() {
     for size @ (count, width) in sizes_with_classes() {
         let logits = floats(1, count * width, 8.0);
         let targets = targets(count, width);
@@ -143,7 +143,7 @@ fn cross_entropies_are_the_references() {
 }
 
 #[test]
-fn a_row_is_the_same_alone_and_among_others() {
+fn a_row_does_not_depend_on_the_others() {
     let (count, width) = (7, 33);
     let x = floats(1, count * width, 8.0);
     for isa in Isa::available() {
@@ -246,7 +246,7 @@ fn probabilities_sum_to_one_and_gradients_to_zero() {
 }
 
 #[test]
-fn what_has_no_logarithm_is_nan() {
+fn the_loss_of_invalid_logits_is_nan() {
     let (inf, nan) = (f32::INFINITY, f32::NAN);
     for row in [vec![nan], vec![-inf; 3], vec![0.0, inf], vec![inf; 40], vec![1.0, -inf, nan]] {
         for isa in Isa::available() {
@@ -262,7 +262,7 @@ fn what_has_no_logarithm_is_nan() {
 }
 
 #[test]
-fn large_logits_do_not_overflow_and_nan_is_seen() {
+fn large_logits_do_not_overflow_and_nan_propagates() {
     for isa in Isa::available() {
         let engine = Engine::new(isa, 1);
         let loss = |x: &[f32]| {
@@ -296,7 +296,7 @@ fn a_row_of_a_hundred_thousand_equal_logits() {
 }
 
 #[test]
-fn places_of_the_largest_and_of_the_target() {
+fn argmax_and_the_rank_of_the_target() {
     for (count, width) in sizes_with_classes() {
         // Few distinct values, so that there are ties.
         let x: Vec<f32> = floats(5, count * width, 4.0).iter().map(|x| x.round()).collect();
@@ -328,7 +328,7 @@ fn places_of_the_largest_and_of_the_target() {
 }
 
 #[test]
-fn nan_is_never_a_hit() {
+fn nan_never_counts_as_correct() {
     let engine = Engine::new(Isa::detect(), 1);
     let (mut ranks, mut first) = ([0; 2], [0; 2]);
     let x = padded(&[1.0, f32::NAN, 0.0, f32::NAN, f32::NAN, f32::NAN], 2, 3);
@@ -339,7 +339,7 @@ fn nan_is_never_a_hit() {
 
 #[test]
 #[should_panic(expected = "target 3 in row 0: expected below 3")]
-fn a_target_behind_the_classes_is_refused() {
+fn a_target_beyond_the_classes_is_rejected() {
     let x = padded(&[0.0; 3], 1, 3);
     let engine = Engine::new(Isa::portable(), 1);
     sparse_cross_entropy_loss(&engine, Rows::new(&x, 1, 3), &[3], None, &mut [0.0]);

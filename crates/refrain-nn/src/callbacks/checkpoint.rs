@@ -32,19 +32,19 @@ pub struct ModelCheckpoint {
     /// The task to store in the file; see [`file::save`].
     pub task: Option<serde_json::Value>,
     /// The state during training; leave it at its default.
-    pub seen: CheckpointSeen,
+    pub state: ModelCheckpointState,
 }
 
-/// What a [`ModelCheckpoint`] has seen so far. As in Keras, the next call of `fit` continues from it.
+/// The state of a [`ModelCheckpoint`] during training. As in Keras, the next call of `fit` continues from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CheckpointSeen {
+pub struct ModelCheckpointState {
     #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     last_path: Option<String>,
 }
 
-impl CheckpointSeen {
+impl ModelCheckpointState {
     /// Returns the value of the best model.
     pub fn best(&self) -> Option<f64> {
         self.best
@@ -66,16 +66,16 @@ impl ModelCheckpoint {
             mode: Mode::Auto,
             initial_value_threshold: None,
             task: None,
-            seen: CheckpointSeen::default(),
+            state: ModelCheckpointState::default(),
         }
     }
 
     /// Returns whether to save a model with this value.
     fn decide(&mut self, current: f64) -> Result<bool, Error> {
-        let reference = self.seen.best.or(self.initial_value_threshold);
+        let reference = self.state.best.or(self.initial_value_threshold);
         let better = self.watch().improves(current, reference)?;
         if better {
-            self.seen.best = Some(current);
+            self.state.best = Some(current);
         }
         Ok(better)
     }
@@ -103,16 +103,16 @@ impl Callback for ModelCheckpoint {
             })?;
         }
         file::save(target, cx.model, self.task.as_ref(), None)?;
-        self.seen.last_path = Some(filled);
+        self.state.last_path = Some(filled);
         Ok(())
     }
 
     fn checkpoint(&self) -> Result<Part, Error> {
-        Part::of(&self.seen)
+        Part::of(&self.state)
     }
 
     fn resume(&mut self, part: Part, _cx: &mut ResumeContext<'_>) -> Result<(), Error> {
-        self.seen = part.parse("ModelCheckpoint")?;
+        self.state = part.parse("ModelCheckpoint")?;
         Ok(())
     }
 }
@@ -123,7 +123,7 @@ mod tests {
 
     /// The expected epochs are the ones that Keras 3.15.1 saved with these values.
     #[test]
-    fn saves_the_epochs_that_keras_saves() {
+    fn saves_the_same_epochs_as_keras() {
         let values = [1.0, 0.8, 0.9, 0.79, 0.85, 0.86, 0.5, 0.6, 0.7, 0.4];
         let best = ModelCheckpoint { save_best_only: true, ..ModelCheckpoint::new("x") };
         for (mut checkpoint, expected) in [

@@ -189,7 +189,7 @@ mod tests {
 
     /// The expected files are Keras 3.15.1's, except that it writes `1e-05` and we write `1e-5`.
     #[test]
-    fn writes_the_files_that_keras_writes() {
+    fn writes_the_same_files_as_keras() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.csv").to_str().unwrap().to_owned();
         let mut logger = CsvLogger::new(&path);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn going_on_keeps_the_rows_before_the_checkpoint_and_no_others() {
+    fn resuming_keeps_only_the_rows_before_the_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.csv").to_str().unwrap().to_owned();
         let rows = [0.5, 0.25, 0.125].map(|loss| logs(&[("loss", loss)]));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_named() {
+    fn errors_name_the_file_that_cannot_be_written() {
         for separator in ['.', 'e', '1', '_', '"', '\n'] {
             let error = CsvLogger { separator, ..CsvLogger::new("x.csv") }.open().unwrap_err();
             assert!(matches!(error, Error::Setting { setting: "separator", .. }));

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 /// let mut early = EarlyStopping { patience: 5, restore_best_weights: true, ..Default::default() };
 /// let fit = Fit { epochs: 200, callbacks: vec![Box::new(&mut early)], ..Default::default() };
 /// # drop(fit);
-/// // After `fit`, `early.seen.stopped_epoch()` says whether it stopped.
-/// # assert_eq!(early.seen.stopped_epoch(), None);
+/// // After `fit`, `early.state.stopped_epoch()` says whether it stopped.
+/// # assert_eq!(early.state.stopped_epoch(), None);
 /// ```
 #[derive(Debug, Clone)]
 pub struct EarlyStopping {
@@ -36,13 +36,13 @@ pub struct EarlyStopping {
     /// Epochs before this one, counted from 0, are ignored.
     pub start_from_epoch: usize,
     /// The state during training; leave it at its default.
-    pub seen: EarlyStoppingSeen,
+    pub state: EarlyStoppingState,
 }
 
-/// What an [`EarlyStopping`] has seen since training began.
+/// The state of an [`EarlyStopping`] during training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EarlyStoppingSeen {
+pub struct EarlyStoppingState {
     wait: usize,
     #[serde(with = "crate::exact::option")]
     best: Option<f64>,
@@ -55,7 +55,7 @@ pub struct EarlyStoppingSeen {
 
 const WEIGHTS: &str = "best_weights";
 
-impl EarlyStoppingSeen {
+impl EarlyStoppingState {
     /// Returns the best value.
     pub fn best(&self) -> Option<f64> {
         self.best
@@ -82,7 +82,7 @@ impl Default for EarlyStopping {
             baseline: None,
             restore_best_weights: false,
             start_from_epoch: 0,
-            seen: EarlyStoppingSeen::default(),
+            state: EarlyStoppingState::default(),
         }
     }
 }
@@ -104,18 +104,18 @@ impl EarlyStopping {
         if epoch < self.start_from_epoch {
             return Ok(Decision { keep_weights: false, stop: false });
         }
-        self.seen.wait = self.seen.wait.saturating_add(1);
-        if self.watch().improves(current, self.seen.best)? {
-            self.seen.best = Some(current);
-            self.seen.best_epoch = epoch;
+        self.state.wait = self.state.wait.saturating_add(1);
+        if self.watch().improves(current, self.state.best)? {
+            self.state.best = Some(current);
+            self.state.best_epoch = epoch;
             if self.baseline.is_none() || self.watch().improves(current, self.baseline)? {
-                self.seen.wait = 0;
+                self.state.wait = 0;
             }
             return Ok(Decision { keep_weights: self.restore_best_weights, stop: false });
         }
-        let stop = self.seen.wait >= self.patience && epoch > 0;
+        let stop = self.state.wait >= self.patience && epoch > 0;
         if stop {
-            self.seen.stopped_epoch = Some(epoch);
+            self.state.stopped_epoch = Some(epoch);
         }
         Ok(Decision { keep_weights: false, stop })
     }
@@ -123,7 +123,7 @@ impl EarlyStopping {
 
 impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
-        self.seen = EarlyStoppingSeen::default();
+        self.state = EarlyStoppingState::default();
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl Callback for EarlyStopping {
         let current = self.watch().value(cx.logs)?;
         let decision = self.decide(cx.epoch, current)?;
         if decision.keep_weights {
-            self.seen.best_weights = Some(cx.model.weights());
+            self.state.best_weights = Some(cx.model.weights());
         }
         if decision.stop {
             cx.answer(Answer::Stop);
@@ -140,19 +140,19 @@ impl Callback for EarlyStopping {
     }
 
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), Error> {
-        match self.seen.best_weights.take() {
+        match self.state.best_weights.take() {
             Some(weights) => model.set_weights_flat(&weights),
             None => Ok(()),
         }
     }
 
     fn checkpoint(&self) -> Result<Part, Error> {
-        let weights = self.seen.best_weights.iter().map(|weights| (WEIGHTS.to_owned(), weights.clone()));
-        Ok(Part { tensors: weights.collect(), ..Part::of(&self.seen)? })
+        let weights = self.state.best_weights.iter().map(|weights| (WEIGHTS.to_owned(), weights.clone()));
+        Ok(Part { tensors: weights.collect(), ..Part::of(&self.state)? })
     }
 
     fn resume(&mut self, mut part: Part, cx: &mut ResumeContext<'_>) -> Result<(), Error> {
-        let mut seen: EarlyStoppingSeen = part.parse("EarlyStopping")?;
+        let mut seen: EarlyStoppingState = part.parse("EarlyStopping")?;
         if !part.tensors.is_empty() {
             seen.best_weights =
                 Some(part.take("EarlyStopping", WEIGHTS, cx.model.params().values().len())?);
@@ -160,7 +160,7 @@ impl Callback for EarlyStopping {
         if seen.stopped_epoch.is_some() {
             cx.answer(Answer::Stop);
         }
-        self.seen = seen;
+        self.state = seen;
         Ok(())
     }
 }
@@ -180,11 +180,11 @@ mod tests {
                 kept = Some(epoch);
             }
             if decision.stop {
-                assert_eq!(early.seen.stopped_epoch(), Some(epoch));
+                assert_eq!(early.state.stopped_epoch(), Some(epoch));
                 return (epoch, true, kept);
             }
         }
-        assert_eq!(early.seen.stopped_epoch(), None);
+        assert_eq!(early.state.stopped_epoch(), None);
         (values.len() - 1, false, kept)
     }
 

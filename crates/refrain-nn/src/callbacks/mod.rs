@@ -9,11 +9,11 @@ mod plateau;
 mod simple;
 
 pub use crate::logs::Logs;
-pub use checkpoint::{CheckpointSeen, ModelCheckpoint};
+pub use checkpoint::{ModelCheckpoint, ModelCheckpointState};
 pub use csv::{CsvFile, CsvLogger};
-pub use early::{EarlyStopping, EarlyStoppingSeen};
+pub use early::{EarlyStopping, EarlyStoppingState};
 pub use monitor::Mode;
-pub use plateau::{PlateauSeen, ReduceLrOnPlateau};
+pub use plateau::{PlateauState, ReduceLrOnPlateau};
 pub use simple::{OnEpochEnd, TerminateOnNan};
 
 use crate::answer::{Answer, Answers};

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_lists_those_there_are() {
+    fn an_unknown_name_lists_the_known_ones() {
         let logs: Logs = [("accuracy".to_owned(), 0.5), ("loss".to_owned(), 1.0)].into_iter().collect();
         let error = monitor("val_loss", Mode::Auto, 0.0).value(&logs).unwrap_err().to_string();
         assert_eq!(

@@ -28,13 +28,13 @@ pub struct ReduceLrOnPlateau {
     /// The lower limit of the rate.
     pub min_lr: f64,
     /// The state during training; leave it at its default.
-    pub seen: PlateauSeen,
+    pub state: PlateauState,
 }
 
-/// What a [`ReduceLrOnPlateau`] has seen since training began.
+/// The state of a [`ReduceLrOnPlateau`] during training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlateauSeen {
+pub struct PlateauState {
     wait: usize,
     cooldown: usize,
     #[serde(with = "crate::exact::option")]
@@ -51,7 +51,7 @@ impl Default for ReduceLrOnPlateau {
             min_delta: 1e-4,
             cooldown: 0,
             min_lr: 0.0,
-            seen: PlateauSeen::default(),
+            state: PlateauState::default(),
         }
     }
 }
@@ -66,19 +66,19 @@ impl ReduceLrOnPlateau {
 
     /// Returns the new learning rate, if it changes.
     fn decide(&mut self, current: f64, rate: f64) -> Result<Option<f64>, Error> {
-        if self.seen.cooldown > 0 {
-            self.seen.cooldown -= 1;
-            self.seen.wait = 0;
+        if self.state.cooldown > 0 {
+            self.state.cooldown -= 1;
+            self.state.wait = 0;
         }
-        if self.watch().improves(current, self.seen.best)? {
-            self.seen.best = Some(current);
-            self.seen.wait = 0;
-        } else if self.seen.cooldown == 0 {
-            self.seen.wait = self.seen.wait.saturating_add(1);
+        if self.watch().improves(current, self.state.best)? {
+            self.state.best = Some(current);
+            self.state.wait = 0;
+        } else if self.state.cooldown == 0 {
+            self.state.wait = self.state.wait.saturating_add(1);
             // Compared as f32: a rate that was set to `min_lr` may differ from it in the last bit of an f64.
-            if self.seen.wait >= self.patience && rate as f32 > self.min_lr as f32 {
-                self.seen.cooldown = self.cooldown;
-                self.seen.wait = 0;
+            if self.state.wait >= self.patience && rate as f32 > self.min_lr as f32 {
+                self.state.cooldown = self.cooldown;
+                self.state.wait = 0;
                 return Ok(Some((rate * self.factor).max(self.min_lr)));
             }
         }
@@ -98,7 +98,7 @@ impl ReduceLrOnPlateau {
 
 impl Callback for ReduceLrOnPlateau {
     fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
-        self.seen = PlateauSeen::default();
+        self.state = PlateauState::default();
         self.validate()
     }
 
@@ -113,13 +113,13 @@ impl Callback for ReduceLrOnPlateau {
     }
 
     fn checkpoint(&self) -> Result<Part, Error> {
-        Part::of(&self.seen)
+        Part::of(&self.state)
     }
 
     /// The lowered rate is restored with the model.
     fn resume(&mut self, part: Part, _cx: &mut ResumeContext<'_>) -> Result<(), Error> {
         self.validate()?;
-        self.seen = part.parse(Self::NAME)?;
+        self.state = part.parse(Self::NAME)?;
         Ok(())
     }
 }
@@ -141,7 +141,7 @@ mod tests {
             assert!(near(rate, rates[epoch]), "{plateau:?} in epoch {epoch}: {rate}");
             // Computed as the model does: the first rate times a factor.
             rate = plateau.decide(value, rate).unwrap().map_or(rate, |lower| 0.1 * (lower / 0.1));
-            assert_eq!((plateau.seen.wait, plateau.seen.cooldown), counters[epoch], "epoch {epoch}");
+            assert_eq!((plateau.state.wait, plateau.state.cooldown), counters[epoch], "epoch {epoch}");
         }
         assert!(near(rate, last), "{rate} for {last}");
     }

@@ -48,7 +48,7 @@ pub struct CheckpointFolder {
 
 /// The checkpoint to resume from.
 #[derive(Debug)]
-pub struct Newest {
+pub struct LatestCheckpoint {
     /// The newest complete checkpoint and its file.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
     /// Each newer file that cannot be read, with the reason.
@@ -57,7 +57,7 @@ pub struct Newest {
 
 const LOCK: &str = ".refrain-lock";
 /// An upper limit that no run reaches.
-const MOST: u64 = 1 << 53;
+const MAX_NUMBER: u64 = 1 << 53;
 const PREFIX: &str = "checkpoint-";
 const SUFFIX: &str = ".safetensors";
 
@@ -132,8 +132,8 @@ impl CheckpointFolder {
     /// # Errors
     /// Returns an error if the folder or a file in it cannot be read, if there are checkpoints but none is
     /// complete, or if another run has locked the folder.
-    pub fn newest(&mut self) -> Result<Newest, Error> {
-        let mut newest = Newest { checkpoint: None, skipped: Vec::new() };
+    pub fn newest(&mut self) -> Result<LatestCheckpoint, Error> {
+        let mut newest = LatestCheckpoint { checkpoint: None, skipped: Vec::new() };
         if !self.path.is_dir() {
             return Ok(newest);
         }
@@ -206,7 +206,9 @@ impl CheckpointFolder {
             // Only names in this type's own form, so that a number identifies one file.
             let digits = number.filter(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit()));
             numbers.extend(
-                digits.and_then(|n| n.parse().ok()).filter(|n| *n < MOST && self.file(*n).ends_with(&name)),
+                digits
+                    .and_then(|n| n.parse().ok())
+                    .filter(|n| *n < MAX_NUMBER && self.file(*n).ends_with(&name)),
             );
         }
         numbers.sort_unstable();

@@ -52,7 +52,7 @@ mod tests;
 pub use crate::exact;
 pub use crate::part::Part;
 pub use checkpoints::Checkpoints;
-pub use folder::{CheckpointFolder, Every, Newest};
+pub use folder::{CheckpointFolder, Every, LatestCheckpoint};
 
 use crate::error::Error;
 use crate::storage::{printable, write_atomically};

@@ -26,7 +26,7 @@ fn same(got: &Checkpoint, want: &Checkpoint) -> bool {
 }
 
 #[test]
-fn what_is_written_is_read_bit_for_bit() {
+fn checkpoints_are_read_back_bit_for_bit() {
     let want = checkpoint(7);
     let mut got = Checkpoint::from_bytes(&bytes(&want)).unwrap();
     assert!(same(&got, &want));
@@ -72,7 +72,7 @@ fn every_cut_and_every_flipped_byte_is_an_error() {
 }
 
 #[test]
-fn a_writer_that_fails_anywhere_says_so() {
+fn a_write_error_anywhere_is_reported() {
     struct Failing(usize);
     impl std::io::Write for Failing {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -96,7 +96,7 @@ fn a_writer_that_fails_anywhere_says_so() {
 }
 
 #[test]
-fn the_newest_complete_one_wins() {
+fn the_newest_complete_checkpoint_is_used() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("a/b");
     let mut folder = CheckpointFolder::new(&path).keep(3);
@@ -122,7 +122,7 @@ fn the_newest_complete_one_wins() {
     fs::write(path.join("mine"), "kept").unwrap();
     let mut folder = CheckpointFolder::new(&path);
     assert!(folder.has_checkpoints().unwrap());
-    let Newest { checkpoint: newest, skipped } = folder.newest().unwrap();
+    let LatestCheckpoint { checkpoint: newest, skipped } = folder.newest().unwrap();
     let (file, newest) = newest.unwrap();
     assert!(file.ends_with(&four) && same(&newest, &checkpoint(4)));
     assert_eq!(folder.last(), Some(file));
@@ -137,7 +137,7 @@ fn the_newest_complete_one_wins() {
 }
 
 #[test]
-fn a_folder_is_of_one_run_at_a_time() {
+fn a_folder_belongs_to_one_run_at_a_time() {
     let temporary = tempfile::tempdir().unwrap();
     let mut first = CheckpointFolder::new(temporary.path());
     first.write(&checkpoint(1)).unwrap();
@@ -150,7 +150,7 @@ fn a_folder_is_of_one_run_at_a_time() {
 }
 
 #[test]
-fn where_none_can_be_read_none_is_removed() {
+fn unreadable_checkpoints_are_not_removed() {
     let temporary = tempfile::tempdir().unwrap();
     for number in 1..=3 {
         fs::write(temporary.path().join(format!("checkpoint-{number:06}.safetensors")), "damaged").unwrap();
@@ -163,7 +163,7 @@ fn where_none_can_be_read_none_is_removed() {
 }
 
 #[test]
-fn a_run_that_starts_anew_removes_only_its_own() {
+fn a_new_run_removes_only_its_own_checkpoints() {
     let temporary = tempfile::tempdir().unwrap();
     CheckpointFolder::new(temporary.path()).write(&checkpoint(1)).unwrap();
     let mut anew = CheckpointFolder::new(temporary.path()).keep(1);
@@ -180,7 +180,7 @@ fn a_run_that_starts_anew_removes_only_its_own() {
 }
 
 #[test]
-fn a_folder_that_vanishes_is_an_error() {
+fn a_deleted_folder_is_an_error() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("gone");
     let mut folder = CheckpointFolder::new(&path);
@@ -190,7 +190,7 @@ fn a_folder_that_vanishes_is_an_error() {
 }
 
 #[test]
-fn one_is_due_by_count_or_by_time() {
+fn checkpoints_are_due_by_count_or_by_time() {
     let every = |every| CheckpointFolder::new("no/such/folder").every(every);
     let by_count = every(Every::Batches(3));
     assert_eq!([1, 2, 3, 4, 6].map(|n| by_count.is_due(n)), [false, false, true, false, true]);
@@ -200,7 +200,7 @@ fn one_is_due_by_count_or_by_time() {
 
 /// A value takes many times more memory than its text.
 #[test]
-fn a_text_of_nothing_but_zeros_is_neither_written_nor_parsed() {
+fn a_checkpoint_of_too_many_values_is_not_written() {
     let mut hostile = Checkpoint::new("test");
     hostile.insert("run", Part::of(&vec![0; 1 << 20]).unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -210,7 +210,7 @@ fn a_text_of_nothing_but_zeros_is_neither_written_nor_parsed() {
 }
 
 #[test]
-fn a_run_that_takes_none_as_it_goes_owns_the_one_that_it_went_on_from() {
+fn a_resumed_run_without_checkpoints_owns_the_one_it_resumed_from() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("c");
     let new = || CheckpointFolder::new(&path).every(Every::Never);
@@ -227,7 +227,7 @@ fn a_run_that_takes_none_as_it_goes_owns_the_one_that_it_went_on_from() {
 }
 
 #[test]
-fn what_stands_in_a_folder_is_not_touched_and_an_empty_one_not_left() {
+fn other_files_in_a_folder_are_kept_and_an_empty_folder_is_removed() {
     let temporary = tempfile::tempdir().unwrap();
     fs::write(temporary.path().join("lock"), "mine").unwrap();
     drop(CheckpointFolder::new(temporary.path()).open());

@@ -381,7 +381,7 @@ mod tests {
     const FIRST: [usize; 10] = [5, 2, 8, 3, 4, 7, 0, 6, 9, 1];
 
     #[test]
-    fn every_place_is_as_likely() {
+    fn every_position_is_equally_likely() {
         let mut counts = [[0_u32; 6]; 6];
         for epoch in 0..6000 {
             for (place, row) in shuffled(0..6, 7, epoch).into_iter().enumerate() {
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_examples_are_refused() {
+    fn wrong_examples_are_rejected() {
         let (x, y) = ids(4);
         let text = |result: Result<Arrays<'_>, Error>| result.unwrap_err().to_string();
         assert_eq!(

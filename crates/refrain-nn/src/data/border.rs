@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn mismatches_are_named() {
         let (a, b) = (Array2::<u32>::zeros((3, 4)), Array2::<f32>::zeros((2, 5)));
         let mask = Array2::from_elem((3, 3), true);
         let cases: [(Sequences<'_>, &str); 7] = [

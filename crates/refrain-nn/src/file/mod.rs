@@ -19,7 +19,7 @@
 pub use crate::storage::{check_writable, printable, write_atomically};
 
 use crate::error::Error;
-use crate::graph::{Backing, Budget};
+use crate::graph::{Budget, FileTensor};
 use crate::layers::LayerRegistry;
 use crate::model::{Architecture, Model, Network};
 use crate::params::Span;
@@ -206,12 +206,12 @@ fn from_bytes(bytes: &[u8], engine: Engine, layers: &LayerRegistry) -> Result<Mo
 /// Returns the limits for the layers: each parameter must be a tensor of the file, and other memory must be
 /// in proportion to the file.
 fn budget(bytes: usize, file: &SafeTensors<'_>) -> Budget {
-    let backing = |tensor: TensorView<'_>| Backing {
+    let file_tensor = |tensor: TensorView<'_>| FileTensor {
         f32: tensor.dtype() == Dtype::F32,
         kind: format!("{:?}", tensor.dtype()),
         shape: tensor.shape().to_vec(),
     };
-    Budget::of_file(bytes, file.iter().map(|(name, tensor)| (name.to_owned(), backing(tensor))).collect())
+    Budget::of_file(bytes, file.iter().map(|(name, tensor)| (name.to_owned(), file_tensor(tensor))).collect())
 }
 
 fn check_format(metadata: &HashMap<String, String>) -> Result<(), String> {

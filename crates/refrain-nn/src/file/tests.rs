@@ -35,7 +35,7 @@ fn reason(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_is_saved_is_loaded_bit_for_bit() {
+fn a_saved_model_is_loaded_bit_for_bit() {
     let (original, bytes) = (model(), bytes());
     let file = from_bytes(&bytes, Engine::default(), &LayerRegistry::default()).unwrap();
     assert_eq!(file.model.weights(), original.weights());
@@ -123,7 +123,7 @@ fn an_earlier_version_s_file_and_another_program_s_keys_load() {
 }
 
 #[test]
-fn other_files_are_told_apart() {
+fn other_files_are_recognised() {
     assert!(reason(b"").contains("cut off"));
     assert!(reason(b"just some text that is no model at all").contains("safetensors"));
     let foreign = write_header(&[("format", "pt".into())], []);
@@ -135,7 +135,7 @@ fn other_files_are_told_apart() {
 /// A small file that claims to hold a giant model must be rejected because of its missing tensors, not by
 /// running out of memory.
 #[test]
-fn a_giant_claim_takes_no_memory() {
+fn a_huge_claimed_size_allocates_nothing() {
     let text = String::from_utf8_lossy(&bytes()).into_owned();
     let start = text.find('{').unwrap();
     let config = model();
@@ -168,7 +168,7 @@ fn an_existing_file_survives_a_failed_write() {
 }
 
 #[test]
-fn sizes_that_overflow_are_refused() {
+fn sizes_that_overflow_are_rejected() {
     let architecture = model().architecture().clone();
     for (layer, units) in [(1, 1u64 << 62), (1, (1 << 60) + 1), (2, 1 << 60), (1, 0)] {
         let mut hostile = architecture.clone();
@@ -197,7 +197,7 @@ fn node(class: &str, name: &str, config: serde_json::Value, inputs: &[usize]) ->
 
 /// Layers without parameters, which no tensor limits, in numbers and widths that do not fit in memory.
 #[test]
-fn what_no_tensor_warrants_is_refused() {
+fn layers_too_large_for_their_tensors_are_rejected() {
     let wide = |width: usize| serde_json::json!([{ "name": "x", "features": width, "sequence": true }]);
     let flat = serde_json::json!([{ "name": "x", "features": 3, "sequence": false }]);
     let doubled = (0..60).map(|i| node("Concatenate", &format!("c{i}"), serde_json::json!({}), &[i, i]));
@@ -222,7 +222,7 @@ fn what_no_tensor_warrants_is_refused() {
 }
 
 #[test]
-fn what_an_honest_model_repeats_is_loaded() {
+fn models_with_repeated_layers_are_loaded() {
     let inputs = serde_json::json!([{ "name": "x", "features": 512, "sequence": false }]);
     let layers = vec![
         node("RepeatVector", "r", serde_json::json!({ "n": 1000 }), &[0]),
@@ -234,7 +234,7 @@ fn what_an_honest_model_repeats_is_loaded() {
 
 /// A checkpoint has all parameters in one tensor.
 #[test]
-fn what_a_checkpoint_s_parameters_do_not_warrant_is_refused() {
+fn layers_too_large_for_the_parameters_of_a_checkpoint_are_rejected() {
     let model = model();
     let counters = TrainingCounters {
         batches: 0,
@@ -266,7 +266,7 @@ fn what_a_checkpoint_s_parameters_do_not_warrant_is_refused() {
 
 /// One small tensor that each of thousands of layers would pack separately.
 #[test]
-fn a_parameter_that_is_used_too_often_is_refused() {
+fn a_parameter_that_is_used_too_often_is_rejected() {
     let shared = |uses: usize| {
         let (inputs, width) = (serde_json::json!([{ "name": "x", "features": 64, "sequence": false }]), 64);
         let config = serde_json::json!({ "units": width, "use_bias": false });
@@ -288,7 +288,7 @@ fn a_parameter_that_is_used_too_often_is_refused() {
 
 /// Names, inputs and layers in such numbers that a linear search for each would take minutes.
 #[test]
-fn many_of_everything_take_no_time() {
+fn files_with_many_entries_load_quickly() {
     let started = std::time::Instant::now();
     let input = serde_json::json!({ "name": "x", "features": 1, "sequence": false });
     let many = 100_000;
@@ -308,7 +308,7 @@ fn many_of_everything_take_no_time() {
 }
 
 #[test]
-fn metadata_of_nothing_but_values_is_refused() {
+fn metadata_of_too_many_values_is_rejected() {
     let zeros = format!("[{}0]", "0,".repeat(4 << 20));
     let config = serde_json::to_string(model().architecture()).unwrap();
     for key in ["refrain.task", "refrain.training", "refrain.config"] {
@@ -321,7 +321,7 @@ fn metadata_of_nothing_but_values_is_refused() {
 }
 
 #[test]
-fn a_reason_is_short_and_rings_no_bell() {
+fn a_reason_is_short_and_without_control_characters() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     let name = format!("\u{1b}]0;title\u{7}{}", "x".repeat(1 << 16));
@@ -336,7 +336,7 @@ fn a_reason_is_short_and_rings_no_bell() {
 }
 
 #[test]
-fn a_dead_writer_s_leftovers_are_in_nobody_s_way() {
+fn leftover_temporary_files_do_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     let leftover = folder.path().join(format!(".m.{}-0.tmp", std::process::id()));

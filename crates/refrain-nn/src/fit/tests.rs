@@ -78,7 +78,7 @@ fn it_learns_and_reports_each_epoch() {
 }
 
 #[test]
-fn going_on_is_the_same_as_never_stopping() {
+fn a_resumed_fit_equals_an_uninterrupted_one() {
     let (x, y) = data(30);
     let fit = |initial_epoch, epochs| Fit { initial_epoch, epochs, batch_size: 7, ..Default::default() };
     let (mut whole, mut parts) = (model(0.01), model(0.01));
@@ -173,9 +173,9 @@ fn early_stopping_restores_the_best_epoch() {
         ..Default::default()
     };
     let history = model.fit(&x, &y, fit).unwrap();
-    let best = early.seen.best().unwrap();
-    assert!(history.stopped && early.seen.stopped_epoch() == history.epochs.last().copied());
-    assert_eq!(best, history["val_loss"][early.seen.best_epoch().unwrap()]);
+    let best = early.state.best().unwrap();
+    assert!(history.stopped && early.state.stopped_epoch() == history.epochs.last().copied());
+    assert_eq!(best, history["val_loss"][early.state.best_epoch().unwrap()]);
     assert_eq!(best, history["val_loss"][1..].iter().copied().fold(f64::INFINITY, f64::min));
     let (x, y) = (x.view().split_at(Axis(0), 12).1, y.view().split_at(Axis(0), 12).1);
     let logs = model.evaluate(x, y, Evaluate::default()).unwrap();
@@ -217,7 +217,7 @@ fn checkpoints_are_written_and_read_back() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_goes_on_unless_a_callback_ends_it() {
+fn training_continues_after_a_nan_loss_unless_a_callback_stops_it() {
     let (x, y) = (Array3::<f32>::ones((8, 2, 1)), Array1::from_elem(8, 1e30_f32));
     let explode = |callback: Option<TerminateOnNan>| {
         let mut model = Sequential::new()
@@ -351,7 +351,7 @@ fn several_inputs_by_name() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused() {
+fn invalid_calls_are_rejected() {
     let ((x, y), mut model) = (data(10), model(0.01));
     for (fit, message) in [
         (

@@ -85,7 +85,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         validation: Option<&dyn BatchSource>,
     ) -> Result<History, Error> {
         let history = self.run(train, validation);
-        self.model.take_metrics(true);
+        self.model.set_metrics_enabled(true);
         self.model.set_gradient_probe(false);
         self.model.set_batch_rate_factor(1.0);
         history
@@ -171,7 +171,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
                 "at least one",
             ));
         }
-        self.model.take_metrics(self.settings.training_metrics);
+        self.model.set_metrics_enabled(self.settings.training_metrics);
         self.reporters.event(&Event::EpochBegin { epoch, epochs, batches });
         let mut now = match resumed {
             Some(resumed) => resumed,
@@ -185,7 +185,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         let mut progress = now.progress;
         self.flush(&mut progress)?;
         let mut logs = self.training_logs();
-        self.model.take_metrics(true);
+        self.model.set_metrics_enabled(true);
         let mut answers = Answers::default();
         // Validation and callbacks see the averaged parameters; checkpoints always hold the trained ones.
         let averaged = self.settings.average != ParameterAverage::None && self.model.is_averaging();

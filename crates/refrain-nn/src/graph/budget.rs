@@ -12,7 +12,7 @@ const DESCRIPTION: usize = 512;
 
 /// Why a file's layers are rejected.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum BudgetError {
     #[error("it has no tensor `{0}`, which its layers need")]
     Missing(String),
     #[error("tensor `{name}` is {got}, but its layer needs F32 {needed:?}")]
@@ -28,7 +28,7 @@ pub(crate) enum Refused {
 
 /// A tensor of the file.
 #[derive(Debug)]
-pub(crate) struct Backing {
+pub(crate) struct FileTensor {
     /// Whether its type is the one that parameters have.
     pub(crate) f32: bool,
     /// The type, for error messages.
@@ -39,7 +39,7 @@ pub(crate) struct Backing {
 /// The parameters that a file contains.
 #[derive(Debug)]
 enum Parameters {
-    ByName(HashMap<String, Backing>),
+    ByName(HashMap<String, FileTensor>),
     /// All in one tensor with this many values.
     Flat(usize),
 }
@@ -56,7 +56,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// Returns the budget of a file with this many bytes and these tensors.
-    pub(crate) fn of_file(bytes: usize, tensors: HashMap<String, Backing>) -> Self {
+    pub(crate) fn of_file(bytes: usize, tensors: HashMap<String, FileTensor>) -> Self {
         Self { file: Some((bytes, Parameters::ByName(tensors))), ..Self::default() }
     }
 
@@ -68,25 +68,25 @@ impl Budget {
 
     /// Checks that the file contains a new parameter with the shape that its layer needs, after `before`
     /// values of others.
-    pub(super) fn check_backed(&self, name: &str, shape: &[usize], before: usize) -> Result<(), Refused> {
+    pub(super) fn check_backed(&self, name: &str, shape: &[usize], before: usize) -> Result<(), BudgetError> {
         let tensors = match &self.file {
             None => return Ok(()),
             Some((_, Parameters::ByName(tensors))) => tensors,
             Some((_, Parameters::Flat(values))) => {
                 let end = before.saturating_add(floats(shape));
-                return if end <= *values { Ok(()) } else { Err(Refused::Parameters(*values)) };
+                return if end <= *values { Ok(()) } else { Err(BudgetError::Parameters(*values)) };
             }
         };
-        let tensor = tensors.get(name).ok_or_else(|| Refused::Missing(name.to_owned()))?;
+        let tensor = tensors.get(name).ok_or_else(|| BudgetError::Missing(name.to_owned()))?;
         if tensor.f32 && tensor.shape == shape {
             return Ok(());
         }
         let got = format!("{} {:?}", tensor.kind, tensor.shape);
-        Err(Refused::Shape { name: name.to_owned(), got, needed: shape.to_vec() })
+        Err(BudgetError::Shape { name: name.to_owned(), got, needed: shape.to_vec() })
     }
 
     /// Checks that the memory counted so far is within the limit.
-    pub(crate) fn check(&self) -> Result<(), Refused> {
+    pub(crate) fn check(&self) -> Result<(), BudgetError> {
         let Some((bytes, _)) = self.file else { return Ok(()) };
         let limit = bytes.saturating_mul(PER_BYTE).saturating_add(FREE);
         if self.spent <= limit {
@@ -94,7 +94,7 @@ impl Budget {
         }
         let needed =
             if self.spent == usize::MAX { "far too many".to_owned() } else { self.spent.to_string() };
-        Err(Refused::TooLarge { needed, bytes, limit })
+        Err(BudgetError::TooLarge { needed, bytes, limit })
     }
 
     /// Counts a parameter that an operation uses.

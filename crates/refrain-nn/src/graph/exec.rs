@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::edge::{EdgeId, EdgeSpec, Kind, LayoutId, Value};
 use super::op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey};
-use super::recurrence::{Recurrence, Surroundings};
+use super::recurrence::{Recurrence, RecurrenceContext};
 use crate::error::Error;
 use crate::params::Params;
 use crate::sequence::SeqLayout;
@@ -105,7 +105,7 @@ impl Graph {
     pub(crate) fn recurrences<'a>(&'a self, params: &'a Params) -> impl Iterator<Item = Recurrence<'a>> {
         self.nodes.iter().filter_map(move |node| {
             let (input, output) = (self.specs[node.inputs.first()?.0], &self.values[node.outputs.first()?.0]);
-            node.op.recurrence(&Surroundings { params, input, output, layouts: &self.layouts })
+            node.op.recurrence(&RecurrenceContext { params, input, output, layouts: &self.layouts })
         })
     }
 

@@ -13,11 +13,11 @@ mod plan;
 mod recurrence;
 
 pub use crate::state::StateShape;
-pub(crate) use budget::{Backing, Budget, Refused};
+pub(crate) use budget::{Budget, BudgetError, FileTensor};
 pub use edge::{Axis, EdgeId, EdgeSpec, Kind, LayoutId, Value};
 pub(crate) use exec::{Graph, Single};
 pub(crate) use memory::{GraphMemory, GraphPass, grown, of_floats, of_packed, of_rows, raise, total_of};
 pub use memory::{OpMemory, PassSize};
 pub use op::{Backward, Causality, Forward, GradientSlot, Mode, Op, RandomKey};
 pub use plan::Plan;
-pub use recurrence::{Recurrence, Surroundings};
+pub use recurrence::{Recurrence, RecurrenceContext};

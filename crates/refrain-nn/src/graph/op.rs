@@ -2,7 +2,7 @@
 
 use super::edge::{Axis, EdgeId, EdgeSpec, LayoutId, Value};
 use super::memory::{OpMemory, PassSize};
-use super::recurrence::{Recurrence, Surroundings};
+use super::recurrence::{Recurrence, RecurrenceContext};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::params::{Params, SpanId};
@@ -97,7 +97,7 @@ pub trait Op: fmt::Debug + Send + Any {
     fn set_probe(&mut self, _on: bool) {}
 
     /// Returns the results of the last batch, if the operation is recurrent and has seen one.
-    fn recurrence<'a>(&'a self, _around: &Surroundings<'a>) -> Option<Recurrence<'a>> {
+    fn recurrence<'a>(&'a self, _around: &RecurrenceContext<'a>) -> Option<Recurrence<'a>> {
         None
     }
 

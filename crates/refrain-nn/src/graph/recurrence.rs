@@ -8,7 +8,7 @@ use refrain_kernels::row_step;
 
 /// The context of an operation after a pass.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct RecurrenceContext<'a> {
     /// All parameters.
     pub params: &'a Params,
     pub(super) input: EdgeSpec,
@@ -16,7 +16,7 @@ pub struct Surroundings<'a> {
     pub(super) layouts: &'a [SeqLayout],
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> RecurrenceContext<'a> {
     /// Returns the first output.
     pub fn output(&self) -> &'a Value {
         self.output

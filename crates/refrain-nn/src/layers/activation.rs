@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn relu_leaves_its_input_alone() {
+    fn relu_does_not_change_its_input() {
         let layer = ActivationLayer::new(Activation::Relu);
         let mut h = Bench::new(&layer, &[Input::lanes(3, &[-1.0, 0.0, 2.0])]).unwrap();
         h.forward(Mode::Infer).unwrap();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn linear_is_the_edge_itself() {
+    fn linear_returns_its_input_edge() {
         let h = Bench::new(&ActivationLayer::new(Activation::Linear), &[Input::lanes(1, &[1.0])]).unwrap();
         assert_eq!(h.operations(), 0);
     }

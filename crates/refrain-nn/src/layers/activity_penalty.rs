@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn means_are_over_real_elements_and_their_neighbours() {
+    fn means_cover_real_elements_and_their_neighbours() {
         let squares = (4.0 + 5.0 + 34.0 + 32.0) / 8.0;
         let steps = (4.0 + 9.0 + 1.0 + 1.0) / 4.0;
         for (l2, temporal) in [(2.0, 0.0), (0.0, 0.5), (2.0, 0.5)] {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_the_real_steps_beside_a_hole() {
+    fn masked_steps_are_skipped_between_neighbours() {
         let mask: [&[bool]; 2] = [&[true, false, true], &[false, false, true]];
         let x = Input::steps(1, &[&[1.0, 100.0, 4.0], &[50.0, 60.0, 2.0]]).mask(&mask);
         let got = penalty(&ActivityPenalty::new(0.0, 1.0), x, Mode::Train);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_none_outside_of_training_nor_of_nothing() {
+    fn there_is_no_penalty_outside_of_training_or_without_steps() {
         let layer = ActivityPenalty::new(1.0, 1.0);
         assert_eq!(penalty(&layer, x(), Mode::Infer), 0.0);
         assert_eq!(penalty(&layer, Input::steps(1, &[&[], &[]]), Mode::Train), 0.0);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_out_of_range_and_steps_that_are_not_there_are_refused() {
+    fn factors_out_of_range_and_missing_steps_are_rejected() {
         for factor in [-0.1, f32::NAN, f32::INFINITY] {
             let x = [Input::random_steps(1, &[2])];
             let error = Bench::new(&ActivityPenalty::new(factor, 0.0), &x).unwrap_err();

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_rows_are_the_bits_of_all_rows() {
+    fn blocks_of_rows_equal_all_rows_bit_for_bit() {
         for transposed in [false, true] {
             let whole = run(transposed, &[ROWS]);
             assert_eq!(run(transposed, &[7, 8, ROWS]), whole);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_the_products_of_plain_loops() {
+    fn products_of_pieces_match_plain_loops() {
         let (y, dx, dw, _) = run(false, &[ROWS]);
         let (yt, dxt, dwt, _) = run(true, &[ROWS]);
         let mut params = Params::default();

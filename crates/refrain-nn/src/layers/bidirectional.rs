@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_holds_what_both_directions_made_of_it() {
+    fn a_step_has_the_outputs_of_both_directions() {
         let h = run(&Bidirectional::new(sums(true, false)), &[x()]);
         let expected =
             [vec![1.0, 1.0], vec![1.0, 111.0, 11.0, 110.0, 111.0, 100.0], vec![], vec![2.0, 5.0, 5.0, 3.0]];
@@ -359,14 +359,14 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_goes_backwards_already_is_refused() {
+    fn a_backward_layer_is_rejected() {
         let layer = RunningSum { go_backwards: true, ..sums(false, false) };
         let error = Bench::new(&Bidirectional::new(layer), &[x()]).unwrap_err();
         assert!(matches!(error, Error::Setting { setting: "go_backwards", .. }), "{error}");
     }
 
     #[test]
-    fn the_halves_are_named_after_the_layer_inside() {
+    fn the_halves_are_named_after_the_inner_layer() {
         let parameters = |layer: crate::layers::Lstm| {
             let h = Bench::new(&Bidirectional::new(layer), &[x()]).unwrap();
             h.weights().into_iter().map(|(name, _)| name).collect::<Vec<_>>()

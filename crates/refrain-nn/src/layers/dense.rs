@@ -48,13 +48,13 @@ pub struct Dense {
 
 /// The largest width: far beyond practical models, and small enough that products of a few sizes do not
 /// overflow.
-pub(super) const MOST_UNITS: usize = 1 << 24;
+pub(super) const MAX_UNITS: usize = 1 << 24;
 
 pub(super) fn check_units(layer: &str, units: usize) -> Result<(), Error> {
-    if (1..=MOST_UNITS).contains(&units) {
+    if (1..=MAX_UNITS).contains(&units) {
         return Ok(());
     }
-    Err(Error::setting(layer, "units", units, format!("from 1 to {MOST_UNITS}")))
+    Err(Error::setting(layer, "units", units, format!("from 1 to {MAX_UNITS}")))
 }
 
 pub(super) fn yes() -> bool {

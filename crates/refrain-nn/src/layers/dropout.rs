@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn training_draws_each_element_by_its_place_in_the_caller_s_array() {
+    fn masks_follow_the_order_of_the_array() {
         let mut h = Bench::new(&Dropout::new(0.5), &[ones(3)]).unwrap();
         h.forward(Mode::Train).unwrap();
         let span = h.span(0);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_outside_its_range_is_refused() {
+    fn a_rate_outside_its_range_is_rejected() {
         for rate in [1.0, -0.1, f32::NAN] {
             let error = Bench::new(&Dropout::new(rate), &[ones(1)]).unwrap_err();
             assert!(matches!(error, Error::Setting { setting: "rate", .. }), "{error}");

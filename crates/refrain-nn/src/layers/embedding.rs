@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_reach_the_rows_that_were_used() {
+    fn only_used_rows_get_gradients() {
         let ids = Input::ids(&[&[1], &[3, 1, 1, 0], &[], &[0, 3]]);
         for mask_zero in [false, true] {
             let h = check(&Embedding::new(4, 17).mask_zero(mask_zero), std::slice::from_ref(&ids));
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_outside_its_range_is_refused_and_one_of_zero_is_no_setting() {
+    fn a_rate_outside_its_range_is_rejected_and_zero_is_not_stored() {
         for rate in [1.0, -0.1, f32::NAN] {
             let layer = Embedding::new(4, 2).dropout(rate);
             let error = Bench::new(&layer, &[Input::lane_ids(&[0])]).unwrap_err();
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_beyond_the_table_is_named_with_its_place() {
+    fn an_id_beyond_the_table_is_named_with_its_position() {
         let mut h = Bench::new(&Embedding::new(4, 2), &[Input::ids(&[&[1], &[1, 2, 4]])]).unwrap();
         let message = h.forward(Mode::Infer).unwrap_err().to_string();
         let expected = "embedding: the id of sequence 1 at step 2 is 4, but the model expects an id below 4, its input_dim";
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_features_empty_tables_and_a_mask_without_steps() {
+    fn rejects_features_empty_tables_and_a_mask_without_steps() {
         let error = Bench::new(&Embedding::new(4, 2), &[Input::lanes(1, &[1.0])]).unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error}");
         for layer in [Embedding::new(0, 2), Embedding::new(4, 0)] {

@@ -135,7 +135,7 @@ mod tests {
     use crate::layers::tests::support::check;
 
     #[test]
-    fn drops_only_steps_that_are_all_mask() {
+    fn masks_only_steps_whose_features_all_equal_the_mask_value() {
         let x = Input::steps(2, &[&[1.0, 2.0], &[0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 4.0], &[0.0, 0.0], &[]]);
         let mut h = Bench::new(&Masking::default(), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn another_mask_value_and_a_nan_that_is_not_it() {
+    fn other_mask_values_and_nan() {
         let x = Input::steps(1, &[&[-1.0, 0.0], &[f32::NAN, -1.0]]);
         let mut h = Bench::new(&Masking::new(-1.0), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_pass_by_the_dropped_steps() {
+    fn gradients_skip_the_masked_steps() {
         let x = Input::steps(1, &[&[9.0, 0.5], &[0.25, 9.0, 9.0, 0.75], &[9.0]]);
         let mut h = Bench::new(&Masking::new(9.0), &[x]).unwrap();
         h.differentiate().unwrap();

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn mismatches_are_named() {
         let refused = |layer: &dyn Layer, data: &[Input]| match Bench::new(layer, data) {
             Err(error @ Error::Connection { .. }) => error.to_string(),
             other => panic!("{other:?}"),

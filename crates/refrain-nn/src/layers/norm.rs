@@ -176,7 +176,7 @@ mod tests {
     use crate::layers::tests::support::check;
 
     #[test]
-    fn normalises_each_step_by_itself() {
+    fn normalises_each_step_separately() {
         let layer = LayerNormalization::new().epsilon(0.5);
         let x = Input::steps(2, &[&[1.0, 3.0], &[0.0, 0.0, -2.0, 6.0], &[]]);
         let mut h = Bench::new(&layer, &[x]).unwrap();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn keras_s_names_and_defaults() {
+    fn names_and_defaults_match_keras() {
         let h = Bench::new(&LayerNormalization::new(), &[Input::lanes(3, &[1.0; 3])]).unwrap();
         let shape = |name: &str| (name.to_owned(), vec![3]);
         assert_eq!(h.weights(), [shape("gamma"), shape("beta")]);

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_config_makes_its_layer_again() {
+    fn every_config_recreates_its_layer() {
         let samples = samples();
         for layer in &samples {
             let (class, config) = (layer.class_name(), layer.config());
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_invalid_setting() {
         let cases = [
             ("Conv1D", json!({}), "unknown layer \"Conv1D\", expected one of Activation"),
             ("Dense", json!({}), "Dense: missing field `units`"),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_are_left_out_have_their_defaults() {
+    fn missing_settings_have_their_defaults() {
         let layer = layer_from_config("LayerNormalization", json!({})).unwrap();
         assert_eq!(layer.config(), LayerNormalization::new().config());
         let layer = layer_from_config("Embedding", json!({ "input_dim": 7, "output_dim": 3 })).unwrap();

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_no_steps_and_a_sequence() {
+    fn rejects_zero_steps_and_a_sequence() {
         let error = Bench::new(&RepeatVector::new(0), &[Input::lanes(1, &[1.0])]).unwrap_err();
         assert!(matches!(error, Error::Setting { setting: "n", .. }), "{error}");
         let error = Bench::new(&RepeatVector::new(2), &[Input::steps(1, &[&[1.0]])]).unwrap_err();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_each_sequence_round_in_its_own_length() {
+    fn reverses_each_sequence_within_its_length() {
         let x = Input::steps(2, &[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0], &[], &[7.0, 8.0, 9.0, 0.0, 1.0, 2.0]]);
         let mut h = Bench::new(&reverse(), &[x]).unwrap();
         h.forward(Mode::Infer).unwrap();

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_outside_its_range_and_an_input_without_steps_are_refused() {
+    fn a_rate_outside_its_range_and_an_input_without_steps_are_rejected() {
         for rate in [1.0, -0.1, f32::NAN] {
             let error =
                 Bench::new(&SpatialDropout1D::new(rate), &[Input::random_steps(1, &[2])]).unwrap_err();

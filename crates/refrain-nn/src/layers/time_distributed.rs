@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_of_every_layer_that_it_takes() {
+    fn gradients_of_every_supported_layer() {
         let layers: [Box<dyn Layer>; 4] = [
             Box::new(Dense::new(3)),
             Box::new(ActivationLayer::new(Activation::Tanh)),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_layers_and_rows_without_time() {
+    fn rejects_other_layers_and_rows_without_time() {
         let layer = TimeDistributed::new(RepeatVector::new(2));
         let error = Bench::new(&layer, &[Input::random_steps(1, &[1])]).unwrap_err();
         assert!(matches!(&error, Error::Setting { got, .. } if got == "RepeatVector"), "{error}");

@@ -117,7 +117,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn every_loss_is_its_formula_and_every_gradient_its_difference() {
+fn losses_match_formulas_and_gradients_match_finite_differences() {
     for isa in Isa::available() {
         let engine = Engine::new(isa, 2);
         for case in cases() {
@@ -175,7 +175,7 @@ fn evaluate(loss: Loss, form: Form, output: &Value, targets: &RowTargets) -> (Ve
 /// Losses and gradients from Keras 3.15.1 on TensorFlow 2.21, at probabilities inside, at and outside the
 /// bounds of the clipping.
 #[test]
-fn clipped_probabilities_are_those_of_keras_on_tensorflow() {
+fn clipped_probabilities_match_keras() {
     const P: [f32; 12] = [0.7, 0.2, 0.6, 0.0, 0.5, 0.5, 1.0, 0.0, 0.0, 1e-7, 0.3, 0.1];
     const T: [u32; 4] = [2, 0, 0, 0];
     let mut one_hot = [0.0; 12];
@@ -224,7 +224,7 @@ fn clipped_probabilities_are_those_of_keras_on_tensorflow() {
 }
 
 #[test]
-fn nothing_overflows_and_nan_is_not_hidden() {
+fn nothing_overflows_and_nan_propagates() {
     let large = [1e4, 0.0, -1e4];
     let (losses, slopes) = evaluate(
         Loss::SparseCategoricalCrossentropyFromLogits,
@@ -251,7 +251,7 @@ fn nothing_overflows_and_nan_is_not_hidden() {
 }
 
 #[test]
-fn equal_values_have_no_slope() {
+fn equal_values_have_a_gradient_of_zero() {
     for loss in [Loss::MeanSquaredError, Loss::MeanAbsoluteError, Loss::Huber { delta: 1.0 }] {
         let (losses, slopes) =
             evaluate(loss, Form::Values, &output(2, &[3.0, -1.0]), &values(2, &[3.0, -1.0], &[]));
@@ -272,7 +272,7 @@ fn weights_scale_the_sum_and_the_gradient_but_not_the_losses() {
 }
 
 #[test]
-fn threads_change_no_bit() {
+fn threads_do_not_change_the_result() {
     const LARGE: (usize, usize) = (1031, 257);
     let (rows, width) = LARGE;
     let x = output(width, &floats(3, rows * width));
@@ -295,7 +295,7 @@ fn threads_change_no_bit() {
 }
 
 #[test]
-fn a_smaller_batch_allocates_nothing() {
+fn a_smaller_batch_does_not_allocate() {
     for loss in NAMED {
         let form = if loss.is_crossentropy() { Form::SoftmaxLogits } else { Form::Values };
         let (mut losses, mut gradient) = ([f32::NAN; 9], Value::default());
@@ -315,7 +315,7 @@ fn a_smaller_batch_allocates_nothing() {
 }
 
 #[test]
-fn no_rows_have_no_loss() {
+fn zero_rows_have_a_loss_of_zero() {
     for loss in NAMED {
         let mut x = Value::default();
         x.shape(0, Kind::Features(3));
@@ -327,7 +327,7 @@ fn no_rows_have_no_loss() {
 }
 
 #[test]
-fn names_and_json_lead_back() {
+fn names_and_json_round_trip() {
     for loss in NAMED {
         assert_eq!(Loss::from_name(loss.name()), Some(loss));
         let json = serde_json::to_string(&loss).unwrap();
@@ -343,7 +343,7 @@ fn names_and_json_lead_back() {
 
 /// As in Keras 3.15.1 on TensorFlow 2.21, every cross-entropy uses the logits of either activation.
 #[test]
-fn crossentropies_see_through_a_final_softmax_or_sigmoid() {
+fn cross_entropies_use_the_logits_of_a_final_softmax_or_sigmoid() {
     for loss in NAMED {
         let skips = |activation| loss.skips(Some(activation));
         let crossentropy = loss.name().contains("crossentropy");
@@ -357,7 +357,7 @@ fn crossentropies_see_through_a_final_softmax_or_sigmoid() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_what_to_do() {
+fn mismatches_are_rejected_with_advice() {
     let lanes = EdgeSpec::lanes;
     let steps = EdgeSpec::steps(LayoutId(0), 5);
     let three = values(3, &[0.5; 6], &[]);

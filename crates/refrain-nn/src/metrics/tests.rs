@@ -56,7 +56,7 @@ fn accuracy_follows_the_kind_of_target() {
 }
 
 #[test]
-fn of_equal_columns_the_first_is_the_prediction() {
+fn ties_predict_the_first_column() {
     let x = output(4, &[0.1, 0.4, 0.4, 0.1]);
     check(Metric::Accuracy, &x, &ids(&[1], &[]), 1.0);
     check(Metric::Accuracy, &x, &ids(&[2], &[]), 0.0);
@@ -75,7 +75,7 @@ fn binary_accuracy_is_the_mean_over_the_width_and_strict_at_the_threshold() {
 
 /// The values are those of Keras 3.15.1's `sparse_top_k_categorical_accuracy` on TensorFlow 2.21.
 #[test]
-fn top_k_is_that_of_keras_on_tensorflow() {
+fn top_k_matches_keras() {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     let rows = [
         [0.1, 0.4, 0.4, 0.1],
@@ -115,7 +115,7 @@ fn errors_are_means_over_width_then_rows() {
 }
 
 #[test]
-fn perplexity_is_weighted_as_the_loss() {
+fn perplexity_is_weighted_like_the_loss() {
     let x = output(2, &[0.0; 6]);
     let losses = [1.0, 2.0, 6.0];
     let of = |weights| of(Metric::Perplexity, Form::Values, &[(&x, &ids(&[0, 1, 0], weights), &losses)]);
@@ -124,7 +124,7 @@ fn perplexity_is_weighted_as_the_loss() {
 }
 
 #[test]
-fn unequal_batches_are_one() {
+fn unequal_batches_equal_one_batch() {
     let (x, t) = (floats(1, 5 * 6), floats(2, 5 * 6));
     let losses = floats(3, 5);
     let weights = [1.0, 0.5, 2.0, 0.0, 3.0];
@@ -173,7 +173,7 @@ fn metrics_read_predictions_where_the_loss_reads_logits() {
 }
 
 #[test]
-fn nothing_seen_is_zero() {
+fn metrics_without_data_are_zero() {
     for metric in ALL {
         let want = if metric == Metric::Perplexity { 1.0 } else { 0.0 };
         assert_eq!(Accumulator::new(metric).result(), want, "{metric}");
@@ -185,7 +185,7 @@ fn nothing_seen_is_zero() {
 }
 
 #[test]
-fn names_and_json_lead_back() {
+fn names_and_json_round_trip() {
     for metric in ALL {
         assert_eq!(Metric::from_name(&metric.name()), Some(metric));
         let json = serde_json::to_string(&metric).unwrap();
@@ -209,7 +209,7 @@ fn names_and_json_lead_back() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn mismatches_are_rejected() {
     let lanes = EdgeSpec::lanes;
     let (ce, mse) = (Loss::SparseCategoricalCrossentropy, Loss::MeanSquaredError);
     let none = RowTargets::default();

@@ -14,7 +14,7 @@ impl Model {
     ///
     /// # Errors
     /// Returns an error if a layer is not part of this library.
-    pub fn initialized_again(&self, seed: u64) -> Result<Model, Error> {
+    pub fn reinitialized(&self, seed: u64) -> Result<Model, Error> {
         let mut model = self
             .planned_again(&self.architecture)
             .map_err(|reason| Error::unsupported("initialising this model again", reason))?;
@@ -104,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_as_a_model_of_that_seed() {
+    fn reinitialising_equals_a_model_of_that_seed() {
         let mut trained = model(3);
         let zeros = vec![0.0; trained.weights().len()];
         trained.set_weights_flat(&zeros).unwrap();
         trained.set_trainable("embedding/", false);
-        let again = trained.initialized_again(7).unwrap();
+        let again = trained.reinitialized(7).unwrap();
         assert_eq!(again.weights(), model(7).weights());
         assert_ne!(again.weights(), model(3).weights());
         assert!(!again.params().spans()[0].trainable && again.params().spans()[1].trainable);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_named() {
+    fn the_output_activation_is_that_of_the_last_layer() {
         assert_eq!(model(1).output_activation(0), Some(Activation::Softmax));
         let end = |last: Dense| {
             let model = Sequential::new().add(Embedding::new(9, 3)).add(Lstm::new(5)).add(last);

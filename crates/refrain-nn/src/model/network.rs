@@ -5,7 +5,7 @@ use super::architecture::{Architecture, ArchitectureNode, InputSpec};
 use super::compile::{Compile, DEFAULT_SEED};
 use super::memory::PlannedModel;
 use crate::error::Error;
-use crate::graph::{Axis, Budget, EdgeId, EdgeSpec, Graph, Kind, Plan, Refused};
+use crate::graph::{Axis, Budget, BudgetError, EdgeId, EdgeSpec, Graph, Kind, Plan};
 use crate::layers::{Layer, LayerRegistry, snake_case};
 use crate::params::Params;
 use refrain_kernels::Engine;
@@ -212,7 +212,7 @@ impl Network {
     ) -> Result<Model, String> {
         let mut network = Self { registry: registry.clone(), ..Self::new() };
         network.graph.budget = budget;
-        let refused = |refused: Refused| refused.to_string();
+        let refused = |refused: BudgetError| refused.to_string();
         for input in &architecture.inputs {
             let width = input.features.unwrap_or(0);
             network.graph.budget.edge(EdgeSpec::lanes(width));

@@ -35,7 +35,7 @@ mod tests {
     use crate::{Activation, Compile, Sequential};
 
     #[test]
-    fn its_training_loss_is_the_loss_and_its_parameters_are_the_model_s() {
+    fn training_without_dropout_has_the_plain_loss_and_the_same_parameters() {
         let compile = || Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() };
         let mut noisy = Sequential::new()
             .add(Embedding::new(9, 6).dropout(0.4))

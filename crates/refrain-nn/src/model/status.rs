@@ -11,8 +11,11 @@ impl Model {
     /// Sets whether further batches update the metrics in addition to the loss. After [`Model::compile`] they
     /// do. The accuracy of an adaptive softmax may cost as much as training it. Metrics without data are 0 in
     /// [`Model::totals`].
-    pub fn take_metrics(&mut self, take: bool) {
-        self.training.iter_mut().flat_map(|t| &mut t.heads).for_each(|head| head.take_metrics(take));
+    pub fn set_metrics_enabled(&mut self, enabled: bool) {
+        self.training
+            .iter_mut()
+            .flat_map(|t| &mut t.heads)
+            .for_each(|head| head.set_metrics_enabled(enabled));
     }
 
     /// Resets the totals.

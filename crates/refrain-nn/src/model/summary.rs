@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_keras_writes_them() {
+    fn numbers_are_formatted_as_in_keras() {
         assert_eq!(bytes(100), "400.00 B");
         assert_eq!(bytes(877_250), "3.35 MB");
     }

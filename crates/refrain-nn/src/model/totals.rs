@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_goes_on_with_the_sums_that_it_had() {
+    fn an_epoch_resumes_with_its_sums() {
         let metrics = [Metric::MeanAbsoluteError];
         let mut whole = model(&metrics);
         step(&mut whole, 0.7);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn other_metrics_are_refused_and_numbers_of_any_kind_kept() {
+    fn other_metrics_are_rejected_and_all_numbers_are_kept() {
         let mut one = model(&[]);
         let before = one.running_totals().unwrap();
         assert!(before.last_loss.is_nan(), "no batch yet");

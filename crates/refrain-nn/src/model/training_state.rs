@@ -169,7 +169,7 @@ impl TrainingState {
 
 /// An upper limit on batches that no training reaches, so that sums neither overflow nor lose precision in
 /// f64.
-const MOST_BATCHES: u64 = 1 << 53;
+const MAX_BATCHES: u64 = 1 << 53;
 
 impl TrainingCounters {
     fn check(&self, training: &Training) -> Result<(), Error> {
@@ -190,7 +190,7 @@ impl TrainingCounters {
         // Each step takes at least one batch, and each average one step.
         let count = self.averages.map_or(0, |averages| averages.count);
         let counts = [
-            ("batches", self.batches, MOST_BATCHES),
+            ("batches", self.batches, MAX_BATCHES),
             ("steps", self.steps, self.batches),
             ("accumulated", u64::from(self.accumulated), self.batches),
             ("averages", count, self.steps),

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_keras_s() {
+    fn defaults_match_keras() {
         let kinds = [
             OptimizerKind::Sgd { momentum: 0.0, nesterov: false },
             OptimizerKind::RmsProp { rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false },

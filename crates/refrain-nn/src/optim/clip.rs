@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_worked_out_by_hand() {
+    fn scales_match_a_manual_calculation() {
         assert_eq!(global_scale(10.0, 2.5), 0.25);
         assert_eq!(global_scale(2.0, 4.0), 1.0);
         // 49 · (1/49) is not 1.

@@ -2,8 +2,8 @@
 
 use super::clip::{global_scale, span_scale};
 use super::{Optimizer, OptimizerKind};
-use crate::params::{Flat, Kept, Params, RowGradient, Span};
-use refrain_kernels::optimizer::{self as kernel, Scale};
+use crate::params::{Flat, Params, RowGradient, RowGradients, Span};
+use refrain_kernels::optimizer::{self as kernel, StepScale};
 use refrain_kernels::reduce::{partials_len, square_norm};
 use refrain_kernels::{AlignedVec, Engine};
 use std::ops::Range;
@@ -94,22 +94,22 @@ impl OptimizerState {
         if let OptimizerKind::Nadam { beta_1, beta_2, epsilon } = optimizer.kind {
             self.product = kernel::Adam { beta_1, beta_2, epsilon }.nadam_product(self.product, self.steps);
         }
-        let Flat { spans, values, gradients, kept } = params.flat();
+        let Flat { spans, values, gradients, row_gradients } = params.flat();
         let per_span = optimizer.clip.clipnorm;
         let mut square = 0.0;
-        for (run, _) in runs(spans, kept, false) {
+        for (run, _) in runs(spans, row_gradients, false) {
             square += square_norm(engine, run.gradient(gradients), &mut self.partials);
         }
         let batches = f64::from(batches);
         let gradient_norm = square.sqrt() / batches;
         let scale = optimizer.clip.global_clipnorm.map_or(1.0, |bound| global_scale(gradient_norm, bound));
-        for (run, decays) in runs(spans, kept, per_span.is_some()) {
+        for (run, decays) in runs(spans, row_gradients, per_span.is_some()) {
             let mut factor = scale;
             if let Some(bound) = per_span {
                 let norm = square_norm(engine, run.gradient(gradients), &mut self.partials).sqrt() / batches;
                 factor = span_scale(norm, bound);
             }
-            let scale = Scale {
+            let scale = StepScale {
                 factor: (factor / batches) as f32,
                 clip_value: optimizer.clip.clipvalue.map(|c| c as f32),
                 decay: optimizer.weight_decay.filter(|_| decays).unwrap_or(0.0) as f32,
@@ -135,7 +135,7 @@ impl OptimizerState {
         &mut self,
         engine: &Engine,
         kind: OptimizerKind,
-        scale: Scale,
+        scale: StepScale,
         w: &mut [f32],
         g: &[f32],
         run: Range<usize>,
@@ -200,7 +200,7 @@ impl Run<'_> {
 /// flags are joined, including the gap between them, which is zero and stays zero.
 fn runs<'a>(
     spans: &'a [Span],
-    kept: Kept<'a>,
+    row_gradients: RowGradients<'a>,
     alone: bool,
 ) -> impl Iterator<Item = (Run<'a>, bool)> + use<'a> {
     let mut next = 0;
@@ -210,12 +210,12 @@ fn runs<'a>(
         }
         let first = next;
         next += 1;
-        if let Some(rows) = kept.rows(first) {
+        if let Some(rows) = row_gradients.rows(first) {
             return Some((Run::Rows(spans[first].range().start, rows), spans[first].decay));
         }
         if !alone {
             let like = |s: &Span| s.trainable && s.decay == spans[first].decay;
-            let same = |i: usize| like(&spans[i]) && kept.rows(i).is_none();
+            let same = |i: usize| like(&spans[i]) && row_gradients.rows(i).is_none();
             next += (next..spans.len()).take_while(|&i| same(i)).count();
         }
         Some((Run::Flat(spans[first].range().start..spans[next - 1].range().end), spans[first].decay))

@@ -74,7 +74,7 @@ pub struct Params {
     values: AlignedVec,
     gradients: AlignedVec,
     /// Where each span's gradient is stored.
-    held: Vec<Held>,
+    storage: Vec<GradientStorage>,
     rows: Vec<RowGradient>,
     /// Whether gradients of tables may be stored by rows.
     by_rows: bool,
@@ -82,7 +82,7 @@ pub struct Params {
 
 /// Where a span's gradient of the current batch is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
+enum GradientStorage {
     /// There is none yet: the flat buffer holds an earlier batch's.
     Nothing,
     /// In the flat buffer.
@@ -97,20 +97,20 @@ pub(crate) struct Flat<'a> {
     pub(crate) values: &'a mut [f32],
     /// Gradients of the spans that are not stored by rows.
     pub(crate) gradients: &'a mut [f32],
-    pub(crate) kept: Kept<'a>,
+    pub(crate) row_gradients: RowGradients<'a>,
 }
 
 /// The gradients that are stored by rows.
 #[derive(Clone, Copy)]
-pub(crate) struct Kept<'a> {
-    held: &'a [Held],
+pub(crate) struct RowGradients<'a> {
+    storage: &'a [GradientStorage],
     rows: &'a [RowGradient],
 }
 
-impl<'a> Kept<'a> {
+impl<'a> RowGradients<'a> {
     /// Returns a span's gradient if it is stored by rows.
     pub(crate) fn rows(self, span: usize) -> Option<&'a RowGradient> {
-        (self.held[span] == Held::Rows).then(|| &self.rows[span])
+        (self.storage[span] == GradientStorage::Rows).then(|| &self.rows[span])
     }
 }
 
@@ -155,7 +155,7 @@ impl Params {
         let total = self.flat_len();
         self.values = AlignedVec::zeros(total);
         self.gradients = AlignedVec::zeros(total);
-        self.held = vec![Held::Flat; self.spans.len()];
+        self.storage = vec![GradientStorage::Flat; self.spans.len()];
         self.rows = vec![RowGradient::default(); self.spans.len()];
     }
 
@@ -195,8 +195,8 @@ impl Params {
     /// rows.
     pub fn gradient(&self, id: SpanId) -> Cow<'_, [f32]> {
         let span = &self.spans[id.0];
-        match self.held[id.0] {
-            Held::Rows => {
+        match self.storage[id.0] {
+            GradientStorage::Rows => {
                 let mut table = vec![0.0; span.len];
                 self.rows[id.0].spread(&mut table);
                 table.into()
@@ -230,18 +230,18 @@ impl Params {
     /// Announces that a gradient will be written completely. Returns whether it holds a sum to be added to;
     /// otherwise it must be overwritten, which saves a pass over it.
     pub(crate) fn claim_gradient(&mut self, id: SpanId) -> bool {
-        let held = std::mem::replace(&mut self.held[id.0], Held::Flat);
-        if held == Held::Rows {
+        let held = std::mem::replace(&mut self.storage[id.0], GradientStorage::Flat);
+        if held == GradientStorage::Rows {
             self.rows[id.0].spread(&mut self.gradients[self.spans[id.0].range()]);
         }
-        held != Held::Nothing
+        held != GradientStorage::Nothing
     }
 
     /// Adds row `r` of `d` to row `ids[r]` of a table's gradient.
     pub(crate) fn add_rows(&mut self, engine: &Engine, id: SpanId, ids: &[u32], d: Rows<'_>) {
-        if self.by_rows && self.held[id.0] == Held::Nothing {
+        if self.by_rows && self.storage[id.0] == GradientStorage::Nothing {
             self.rows[id.0].set(engine, ids, d);
-            self.held[id.0] = Held::Rows;
+            self.storage[id.0] = GradientStorage::Rows;
         } else {
             scatter_add(engine, ids, d, self.gradient_mut(id));
         }
@@ -266,13 +266,13 @@ impl Params {
 
     /// Discards the gradients of earlier batches: the next one is the first of a sum.
     pub(crate) fn begin_gradients(&mut self) {
-        self.held.fill(Held::Nothing);
+        self.storage.fill(GradientStorage::Nothing);
     }
 
     /// Sets gradients that no layer wrote to zero.
     pub(crate) fn finish_gradients(&mut self) {
         for id in (0..self.spans.len()).map(SpanId) {
-            if self.held[id.0] == Held::Nothing {
+            if self.storage[id.0] == GradientStorage::Nothing {
                 self.gradient_mut(id);
             }
         }
@@ -292,13 +292,13 @@ impl Params {
         for span in &self.spans {
             self.gradients[span.range()].copy_from_slice(&all[span.range()]);
         }
-        self.held.fill(Held::Flat);
+        self.storage.fill(GradientStorage::Flat);
     }
 
     /// Returns all values, gradients and spans at once.
     pub(crate) fn flat(&mut self) -> Flat<'_> {
-        let Self { spans, values, gradients, held, rows, .. } = self;
-        Flat { spans, values, gradients, kept: Kept { held, rows } }
+        let Self { spans, values, gradients, storage, rows, .. } = self;
+        Flat { spans, values, gradients, row_gradients: RowGradients { storage, rows } }
     }
 
     /// Returns all values, flat.

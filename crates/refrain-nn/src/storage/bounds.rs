@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_between_quotes_is_one_value() {
+    fn text_between_quotes_is_one_value() {
         assert_eq!(count_values(r#"{"a,[{":["\"{",1],"b":{}}"#), 6);
     }
 }

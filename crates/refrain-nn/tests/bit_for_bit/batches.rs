@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn a_sequence_in_a_batch_is_the_sequence_alone(
+    fn a_sequence_in_a_batch_equals_the_sequence_alone(
         net in architecture(ANY),
         shape in shapes(),
         engine in engine(),
@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn the_seed_decides(
+    fn the_seed_determines_the_model(
         net in architecture(TRAINABLE),
         shape in shapes_of(1..=9),
         engine in engine(),
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn what_ran_before_leaves_no_trace(
+    fn earlier_runs_leave_no_trace(
         net in architecture(TRAINABLE),
         shapes in [shapes_of(1..=9), shapes_of(1..=9)],
         engine in engine(),

@@ -10,7 +10,7 @@ proptest! {
     #![proptest_config(config(64))]
 
     #[test]
-    fn saved_and_loaded_is_the_same(
+    fn a_loaded_model_equals_the_saved_one(
         net in architecture(TRAINABLE),
         shape in shapes_of(1..=9),
         engine in engine(),

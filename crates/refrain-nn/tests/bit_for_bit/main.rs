@@ -12,7 +12,7 @@ mod architecture;
 mod batches;
 mod engines;
 mod files;
-mod fit_goes_on;
+mod fit_resumes;
 mod masks;
 mod resume;
 mod sample;

@@ -11,7 +11,7 @@ proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn a_masked_step_is_one_that_is_not_there(
+    fn a_masked_step_equals_a_missing_step(
         net in architecture(ANY),
         shape in shapes(),
         engine in engine(),
@@ -38,7 +38,7 @@ proptest! {
     }
 
     #[test]
-    fn a_model_that_masks_drops_what_a_mask_drops(
+    fn a_masking_model_equals_an_explicit_mask(
         net in architecture(ANY),
         shape in shapes(),
         engine in engine(),
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_real_is_never_read(
+    fn masked_and_padded_steps_are_never_read(
         net in architecture(TRAINABLE),
         shape in shapes_of(1..=9),
         engine in engine(),

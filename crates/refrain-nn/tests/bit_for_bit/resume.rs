@@ -47,7 +47,7 @@ proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn taken_up_again_is_never_stopped(
+    fn a_resumed_run_equals_an_uninterrupted_one(
         mut net in architecture(TRAINABLE),
         stateful in any::<bool>(),
         shape in shapes_of(1..=9),

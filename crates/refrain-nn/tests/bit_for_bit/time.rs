@@ -11,7 +11,7 @@ proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn steps_of_a_session_are_one_pass(
+    fn session_steps_equal_one_pass(
         net in architecture(CAUSAL),
         (lanes, steps) in (0..=9_usize, 1..=12_usize),
         engine in engine(),
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn a_sequence_may_be_cut_anywhere(
+    fn a_sequence_can_be_split_anywhere(
         net in architecture(CAUSAL),
         (shape, cuts) in shapes().prop_flat_map(|shape| {
             let cuts = prop::collection::vec(0..=shape.steps, 1..4);
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn backwards_is_forwards_over_the_reversed_sequence(
+    fn backward_equals_forward_over_the_reversed_sequence(
         net in architecture(CAUSAL),
         shape in shapes(),
         engine in engine(),
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn both_ways_are_the_two_halves_merged(
+    fn bidirectional_equals_both_halves_merged(
         layer in layer(CAUSAL),
         features in 1..20_usize,
         sequences in any::<bool>(),

@@ -44,7 +44,7 @@ groups! {
 }
 
 #[test]
-fn every_array_belongs_to_a_case_of_a_group() {
+fn every_array_belongs_to_a_case() {
     let fixture = Fixture::open(FILE);
     let cases: Vec<_> = cases(&fixture).iter().map(name).collect();
     for array in fixture.names() {

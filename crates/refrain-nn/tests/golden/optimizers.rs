@@ -50,7 +50,7 @@ fn every_optimizer_is_compared() {
 }
 
 #[test]
-fn defaults_are_keras_s() {
+fn defaults_match_keras() {
     let fixture = Fixture::open(FILE);
     let defaults = fixture.cases()["defaults"].as_object().expect("defaults");
     assert_eq!(defaults.len(), CLASSES.len());

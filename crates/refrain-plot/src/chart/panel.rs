@@ -6,14 +6,14 @@ use crate::axis::Axis;
 use crate::error::{Error, Result};
 use crate::legend::{fill, stroke};
 use crate::ruler::Ruler;
-use crate::svg::{Anchor, Body, Face, Point, TEXT, TITLE};
+use crate::svg::{Anchor, Body, Point, TEXT, TITLE, TextStyle};
 use crate::text::{CAPITAL, width};
 
 /// Gap between a reference line, the plot's edge and the label; and the height of the label.
 const INSET: f64 = 5.0;
 const LABEL: f64 = 16.0;
 /// Minimum gap between two numbers below the axis.
-const APART: f64 = 8.0;
+const NUMBER_GAP: f64 = 8.0;
 /// A line with at most this many points shows each as a dot.
 const DOTS: usize = 12;
 /// Radius of a dot.
@@ -43,8 +43,8 @@ impl<'a> Panel<'a> {
 
     /// Draws the title above the plot.
     pub(super) fn title(&self, body: &mut Body, (corner, size): (Point, Point)) {
-        let face = Face::new(Anchor::Middle, TITLE).bold().within(size.0 + 2.0 * RIGHT);
-        body.text((corner.0 + size.0 / 2.0, corner.1 - 9.0), face, &self.chart.title);
+        let style = TextStyle::new(Anchor::Middle, TITLE).bold().within(size.0 + 2.0 * RIGHT);
+        body.text((corner.0 + size.0 / 2.0, corner.1 - 9.0), style, &self.chart.title);
     }
 
     /// Draws the chart with the plot at this upper left corner and size; `left` is the room to the left of it.
@@ -160,7 +160,7 @@ impl Plot<'_> {
     fn texts(&self, body: &mut Body, left: f64) {
         let chart = self.panel.chart;
         let middle = (self.corner.0 + self.size.0 / 2.0, self.corner.1 + self.size.1 / 2.0);
-        let centred = Face::new(Anchor::Middle, TEXT);
+        let centred = TextStyle::new(Anchor::Middle, TEXT);
         let all: Vec<(f64, &str)> =
             self.panel.x.labels().map(|(value, label)| (self.x(value), label)).collect();
         let widest = all.iter().map(|(_, label)| width(label, TEXT)).fold(0.0, f64::max);
@@ -168,11 +168,11 @@ impl Plot<'_> {
             [first, .., last] => (last.0 - first.0).abs() / (all.len() - 1) as f64,
             _ => f64::INFINITY,
         };
-        let stride = ((widest + APART) / step).ceil().max(1.0) as usize;
+        let stride = ((widest + NUMBER_GAP) / step).ceil().max(1.0) as usize;
         for &(x, label) in all.iter().step_by(stride) {
             body.text((x, self.bottom() + GAP + TEXT), centred, label);
         }
-        let numbers = Face::new(Anchor::End, TEXT);
+        let numbers = TextStyle::new(Anchor::End, TEXT);
         for (value, label) in self.panel.y.labels() {
             body.text((self.corner.0 - GAP, self.y(value) + TEXT * CAPITAL / 2.0), numbers, label);
         }
@@ -221,8 +221,8 @@ impl Plot<'_> {
         } else {
             line + INSET + TEXT * CAPITAL
         };
-        let face = Face::new(Anchor::End, TEXT).halo().within(room);
-        body.text((self.right() - INSET, baseline), face, &reference.label);
+        let style = TextStyle::new(Anchor::End, TEXT).halo().within(room);
+        body.text((self.right() - INSET, baseline), style, &reference.label);
     }
 
     /// Draws the labels of vertical lines: to the right or left of the line, at the upper or lower end of the plot,
@@ -259,7 +259,7 @@ impl Plot<'_> {
             rows[row].push((from, to));
             let inset = LABEL * (row as f64).min(last) + INSET;
             let y = if lower { bottom - inset } else { top + inset + TEXT * CAPITAL };
-            body.text((at, y), Face::new(anchor, TEXT).halo().within(room), &reference.label);
+            body.text((at, y), TextStyle::new(anchor, TEXT).halo().within(room), &reference.label);
         }
     }
 }

@@ -3,13 +3,13 @@
 use super::{Arrow, Bend, Block, Drawing, Role};
 use crate::error::{Error, Result};
 use crate::picture::{MARGIN, Sheet, heading, heading_height, heading_width};
-use crate::svg::{Anchor, Body, Face, Point, TEXT, TITLE};
+use crate::svg::{Anchor, Body, Point, TEXT, TITLE, TextStyle};
 use crate::text::{CAPITAL, bold, width};
 use std::collections::HashMap;
 
 /// Padding around the text of a block, and the minimum block size.
 const PADDING: (f64, f64) = (12.0, 8.0);
-const LEAST: f64 = 34.0;
+const MIN_BLOCK_SIZE: f64 = 34.0;
 /// Maximum width of a text.
 const ROOM: f64 = 220.0;
 /// Line height.
@@ -17,11 +17,11 @@ const LINE: f64 = 15.0;
 /// Minimum gap between neighbouring blocks.
 const GAP: (f64, f64) = (44.0, 38.0);
 /// Maximum distance from the grid's origin, in grid steps.
-const FAR: f64 = 1000.0;
+const MAX_GRID_DISTANCE: f64 = 1000.0;
 /// Distance between parallel arrows.
-const BESIDE: f64 = 14.0;
+const PARALLEL_ARROW_GAP: f64 = 14.0;
 /// Gap between an arrow and its label.
-const APART: f64 = 5.0;
+const ARROW_LABEL_GAP: f64 = 5.0;
 /// Length and half the width of an arrow head.
 const HEAD: (f64, f64) = (8.0, 3.6);
 /// How far an arrow from a block to itself extends, and half its height.
@@ -40,7 +40,7 @@ pub(super) fn draw(drawing: &Drawing) -> Result<Sheet> {
     let inner = (trial.high.0 - trial.low.0, trial.high.1 - trial.low.1);
     let shared = drawing.arrows.iter().any(|arrow| arrow.shared);
     let below = if shared { 2.0 * LINE } else { 0.0 };
-    let explained = if shared { SAMPLE + 2.0 * APART + width(SHARED, TEXT) } else { 0.0 };
+    let explained = if shared { SAMPLE + 2.0 * ARROW_LABEL_GAP + width(SHARED, TEXT) } else { 0.0 };
     let across = inner.0.max(explained).max(heading_width(&drawing.title));
     let top = MARGIN + heading_height(&drawing.title);
     let origin = (MARGIN + (across - inner.0) / 2.0 - trial.low.0, top - trial.low.1);
@@ -51,8 +51,8 @@ pub(super) fn draw(drawing: &Drawing) -> Result<Sheet> {
     if shared {
         let y = size.1 - MARGIN - TEXT / 2.0;
         body.line((MARGIN, y), (MARGIN + SAMPLE, y), "rf-arrow rf-shared");
-        let at = (MARGIN + SAMPLE + 2.0 * APART, y + TEXT * CAPITAL / 2.0);
-        body.text(at, Face::new(Anchor::Start, TEXT), SHARED);
+        let at = (MARGIN + SAMPLE + 2.0 * ARROW_LABEL_GAP, y + TEXT * CAPITAL / 2.0);
+        body.text(at, TextStyle::new(Anchor::Start, TEXT), SHARED);
     }
     Ok(Sheet::new(&drawing.title, &drawing.description, size, body))
 }
@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
         let largest =
             sizes.iter().fold((0.0_f64, 0.0_f64), |most, size| (most.0.max(size.0), most.1.max(size.1)));
         let labels = drawing.arrows.iter().map(|arrow| width(&arrow.label, TEXT).min(ROOM));
-        let gap = labels.fold(GAP.0, |gap, label| gap.max(label + 2.0 * HEAD.0 + APART));
+        let gap = labels.fold(GAP.0, |gap, label| gap.max(label + 2.0 * HEAD.0 + ARROW_LABEL_GAP));
         Ok(Self { drawing, index, sizes, pitch: (largest.0 + gap, largest.1 + GAP.1) })
     }
 
@@ -115,8 +115,8 @@ impl<'a> Plan<'a> {
             let lines: Vec<&str> = text.lines().collect();
             let first = y - (lines.len() as f64 - 1.0) * LINE / 2.0 + TEXT * CAPITAL / 2.0;
             for (i, line) in lines.into_iter().enumerate() {
-                let face = Face::new(Anchor::Middle, TEXT).soft().within(2.0 * ROOM);
-                body.text((x, first + i as f64 * LINE), face, line);
+                let style = TextStyle::new(Anchor::Middle, TEXT).soft().within(2.0 * ROOM);
+                body.text((x, first + i as f64 * LINE), style, line);
             }
         }
     }
@@ -133,14 +133,14 @@ impl<'a> Plan<'a> {
         }
         let before = self.drawing.arrows[..i].iter().filter(|other| pair(other)).count();
         let all = self.drawing.arrows.iter().filter(|other| pair(other)).count();
-        (before as f64 - (all as f64 - 1.0) / 2.0) * BESIDE
+        (before as f64 - (all as f64 - 1.0) / 2.0) * PARALLEL_ARROW_GAP
     }
 }
 
 fn near(drawing: &Drawing, what: &str, (x, y): (f64, f64)) -> Result<()> {
     for (axis, value) in [("x", x), ("y", y)] {
         // Written as a range check so that NaN is rejected too.
-        if !(-FAR..=FAR).contains(&value) {
+        if !(-MAX_GRID_DISTANCE..=MAX_GRID_DISTANCE).contains(&value) {
             let place = format!("{axis} of {what}");
             let (picture, expected) = (drawing.title.clone(), "-1000 to 1000 steps of the grid");
             return Err(Error::Number { picture, place, value, expected });
@@ -155,7 +155,7 @@ fn sizes(drawing: &Drawing) -> Vec<(f64, f64)> {
         let name = bold(&block.lines[0], TITLE);
         let widest = block.lines[1..].iter().map(|line| width(line, TEXT)).fold(name, f64::max).min(ROOM);
         let padding = if block.role == Role::Input { PADDING.0 * 1.4 } else { PADDING.0 };
-        ((widest + 2.0 * padding).max(LEAST), block.lines.len() as f64 * LINE + 2.0 * PADDING.1)
+        ((widest + 2.0 * padding).max(MIN_BLOCK_SIZE), block.lines.len() as f64 * LINE + 2.0 * PADDING.1)
     };
     let blocks = || drawing.blocks.iter().map(|(_, block)| block);
     let of_role = |role: Role| {
@@ -197,13 +197,16 @@ fn draw_block(body: &mut Body, block: &Block, frame: &Frame) {
             ];
             body.polygon(&points, &class(3, ""));
         }
-        Role::Bare => {}
+        Role::Text => {}
     }
     let first = frame.middle.1 - (block.lines.len() as f64 - 1.0) * LINE / 2.0 + TITLE * CAPITAL / 2.0;
     for (i, line) in block.lines.iter().enumerate() {
-        let face =
-            if i == 0 { Face::new(Anchor::Middle, TITLE).bold() } else { Face::new(Anchor::Middle, TEXT) };
-        body.text((frame.middle.0, first + i as f64 * LINE), face.within(ROOM), line);
+        let style = if i == 0 {
+            TextStyle::new(Anchor::Middle, TITLE).bold()
+        } else {
+            TextStyle::new(Anchor::Middle, TEXT)
+        };
+        body.text((frame.middle.0, first + i as f64 * LINE), style.within(ROOM), line);
     }
 }
 
@@ -223,13 +226,13 @@ impl Route {
         let across = to.middle.0 - from.middle.0;
         let up = to.middle.1 - from.middle.1;
         match arrow.bend {
-            Bend::AcrossFirst if across != 0.0 && up != 0.0 => {
+            Bend::HorizontalFirst if across != 0.0 && up != 0.0 => {
                 let corner = (to.middle.0, from.middle.1);
                 let start = (from.middle.0 + across.signum() * from.size.0 / 2.0, from.middle.1);
                 let end = (to.middle.0, to.middle.1 - up.signum() * to.size.1 / 2.0);
                 Self::of(vec![start, corner, end], 0.0, label)
             }
-            Bend::UprightFirst if across != 0.0 && up != 0.0 => {
+            Bend::VerticalFirst if across != 0.0 && up != 0.0 => {
                 let corner = (from.middle.0, to.middle.1);
                 let start = (from.middle.0, from.middle.1 + up.signum() * from.size.1 / 2.0);
                 let end = (to.middle.0 - across.signum() * to.size.0 / 2.0, to.middle.1);
@@ -257,13 +260,13 @@ impl Route {
         let level = (longest[1].1 - longest[0].1).abs() < (longest[1].0 - longest[0].0).abs() / 4.0;
         // A slightly sloping arrow comes closer to one end of the label.
         let rise = if level { (longest[1].1 - longest[0].1) / (longest[1].0 - longest[0].0) } else { 0.0 };
-        let apart = APART + rise.abs() * label / 2.0;
+        let apart = ARROW_LABEL_GAP + rise.abs() * label / 2.0;
         let beside = middle.1 + TEXT * CAPITAL / 2.0;
         let (label, anchor) = match level {
             true if shift > 0.0 => ((middle.0, middle.1 + apart + TEXT * CAPITAL), Anchor::Middle),
             true => ((middle.0, middle.1 - apart), Anchor::Middle),
-            false if shift < 0.0 => ((middle.0 - APART, beside), Anchor::End),
-            false => ((middle.0 + APART, beside), Anchor::Start),
+            false if shift < 0.0 => ((middle.0 - ARROW_LABEL_GAP, beside), Anchor::End),
+            false => ((middle.0 + ARROW_LABEL_GAP, beside), Anchor::Start),
         };
         Self { points, label, anchor }
     }
@@ -277,7 +280,7 @@ impl Route {
             (side + LOOP.0, y + LOOP.1),
             (side, y + LOOP.1),
         ];
-        let label = (side + LOOP.0 + APART, y + TEXT * CAPITAL / 2.0);
+        let label = (side + LOOP.0 + ARROW_LABEL_GAP, y + TEXT * CAPITAL / 2.0);
         Self { points, label, anchor: Anchor::Start }
     }
 
@@ -304,7 +307,7 @@ impl Route {
             );
         }
         if !arrow.label.is_empty() {
-            body.text(self.label, Face::new(self.anchor, TEXT).halo().within(ROOM), &arrow.label);
+            body.text(self.label, TextStyle::new(self.anchor, TEXT).halo().within(ROOM), &arrow.label);
         }
     }
 }

@@ -97,7 +97,7 @@ pub enum Role {
     /// Anything else: a thin border.
     Other,
     /// Text without a border, such as "…" for omitted steps.
-    Bare,
+    Text,
 }
 
 /// An arrow from a block to another block or to itself.
@@ -160,7 +160,7 @@ pub enum Bend {
     #[default]
     None,
     /// First left or right, then up or down.
-    AcrossFirst,
+    HorizontalFirst,
     /// First up or down, then left or right.
-    UprightFirst,
+    VerticalFirst,
 }

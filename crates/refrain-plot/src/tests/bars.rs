@@ -10,7 +10,7 @@ fn spans(svg: &str, skip: usize) -> Vec<(f64, f64)> {
 }
 
 #[test]
-fn bars_begin_at_zero_and_are_as_long_as_their_numbers() {
+fn bars_start_at_zero_and_have_the_length_of_their_values() {
     let bars = Bars::new("b").axis(Axis::new("share").unit("%")).bar("a", 40.0).bar("b", -10.0).bar("c", 0.0);
     let svg = checked(&bars);
     let spans = spans(&svg, 0);
@@ -23,7 +23,7 @@ fn bars_begin_at_zero_and_are_as_long_as_their_numbers() {
 }
 
 #[test]
-fn named_bars_of_a_label_stand_together_in_the_colours_of_the_legend() {
+fn bars_of_one_label_are_grouped_in_the_legend_colours() {
     let bars = Bars::new("b").named("a", "x", 1.0).named("a", "y", 2.0).named("b", "y", 3.0).bar("a", 4.0);
     let svg = checked(&bars);
     let classes = attributes(&svg, "rect", "class");
@@ -45,7 +45,7 @@ fn numbers_beside_bars_have_three_digits() {
 }
 
 #[test]
-fn bars_that_cannot_be_drawn_are_errors() {
+fn invalid_bars_are_errors() {
     let message = |bars: Bars| bars.draw().unwrap_err().to_string();
     assert_eq!(message(Bars::new("b")), "the picture \"b\" has no bar; add at least one");
     assert_eq!(

@@ -7,7 +7,7 @@ fn chart(points: &[(f64, f64)]) -> Chart {
 }
 
 #[test]
-fn points_stand_where_the_logarithm_says() {
+fn points_are_placed_on_a_logarithmic_axis() {
     let line = [(1.0, 0.001), (10.0, 0.1), (100.0, 1.0), (31.622_776_601_683_793, 0.01)];
     let logs = chart(&line).x(Axis::new("x").log()).y(Axis::new("y").log());
     let drawn = polylines(&logs.to_svg().unwrap()).remove(0);
@@ -35,7 +35,7 @@ fn a_grid_line_goes_through_the_point_at_its_number() {
 }
 
 #[test]
-fn a_name_looks_the_same_in_every_chart_and_stands_once_in_the_legend() {
+fn a_name_has_one_colour_in_all_charts_and_one_legend_entry() {
     let points = || [(0.0, 1.0), (1.0, 2.0)];
     let first = Chart::new("one").line("a", points()).line("b", points());
     let second = Chart::new("two").line("b", points()).line("c", points()).line("c", points());
@@ -74,7 +74,7 @@ fn a_reference_line_has_its_label_and_widens_the_axis() {
 }
 
 #[test]
-fn a_reference_label_keeps_clear_of_the_points_and_inside_the_plot() {
+fn a_reference_label_avoids_the_points_and_stays_in_the_plot() {
     let side = |y: f64, reference: f64| {
         let points = (0..100).map(|i| (f64::from(i), y)).chain([(0.0, 0.0), (0.0, 10.0)]);
         let chart = Chart::new("c").line("l", points).reference("label", reference);
@@ -90,7 +90,7 @@ fn a_reference_label_keeps_clear_of_the_points_and_inside_the_plot() {
 }
 
 #[test]
-fn few_points_are_dots_and_one_point_is_seen() {
+fn few_points_are_dots_and_a_single_point_is_visible() {
     let dots = |n: u32| {
         let points: Vec<_> = (0..n).map(|i| (f64::from(i), f64::from(i))).collect();
         chart(&points).to_svg().unwrap().matches("<circle").count()
@@ -99,7 +99,7 @@ fn few_points_are_dots_and_one_point_is_seen() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_an_error_that_says_where() {
+fn invalid_charts_give_errors_with_a_location() {
     assert_eq!(Figure::new("f").to_svg(), Err(Error::NoChart));
     assert_eq!(Figure::new("f").columns(0).add(Chart::new("c")).to_svg(), Err(Error::NoColumn));
     assert_eq!(Chart::new("c").to_svg(), Err(Error::NoLine { chart: "c".into() }));
@@ -150,7 +150,7 @@ fn a_band_alone_is_a_chart_and_widens_its_axes() {
 }
 
 #[test]
-fn runs_of_a_line_are_not_joined_and_a_lone_point_is_seen() {
+fn gaps_split_a_line_and_a_lone_point_is_visible() {
     let runs = [
         vec![(0.0, 0.0), (1.0, 1.0)],
         vec![],
@@ -165,7 +165,7 @@ fn runs_of_a_line_are_not_joined_and_a_lone_point_is_seen() {
 }
 
 #[test]
-fn a_vertical_line_stands_at_its_number_and_its_label_has_room() {
+fn a_vertical_line_is_at_its_value_and_its_label_fits() {
     let flat = |y: f64| (0..=100).map(move |x| (f64::from(x), y));
     let chart =
         Chart::new("c").line("l", flat(9.0)).line("l", flat(0.0).take(1)).line("l", flat(10.0).take(1));
@@ -185,7 +185,7 @@ fn a_vertical_line_stands_at_its_number_and_its_label_has_room() {
 }
 
 #[test]
-fn an_axis_says_its_unit_and_runs_backwards() {
+fn an_axis_shows_its_unit_and_can_be_reversed() {
     let plain = Axis::new("gradient norm").unit("1/s");
     let svg = checked(&chart(&[(0.0, 0.0), (10.0, 1.0)]).y(plain).x(Axis::new("steps").reversed()));
     assert!(svg.contains(">gradient norm (1/s)</text>"));
@@ -197,7 +197,7 @@ fn an_axis_says_its_unit_and_runs_backwards() {
 }
 
 #[test]
-fn a_plot_has_the_size_that_is_asked_for() {
+fn a_plot_has_the_requested_size() {
     let chart = |size: Option<(f64, f64)>| {
         let chart = chart(&[(0.0, 0.0), (1.0, 1.0)]);
         size.map_or(chart.clone(), |(w, h)| chart.plot_size(w, h))
@@ -231,7 +231,7 @@ fn numbers_below_a_narrow_plot_are_thinned() {
 }
 
 #[test]
-fn bands_and_verticals_that_cannot_be_drawn_are_errors() {
+fn invalid_bands_and_vertical_lines_are_errors() {
     let message = |chart: Chart| chart.to_svg().unwrap_err().to_string();
     let good = || chart(&[(1.0, 1.0)]);
     assert_eq!(

@@ -4,7 +4,7 @@ use crate::colour::{DARK, LIGHT, READABLE, Rgb, distance, to_oklab};
 const SEEN: f64 = 3.0;
 /// Minimum distance between two colours for names in Oklab, where black and white are 1 apart. Okabe & Ito's own
 /// seven colours have 0.076.
-const APART: f64 = 0.095;
+const MIN_DISTANCE: f64 = 0.095;
 /// Maximum ratio of a ramp's longest step to its shortest: sRGB colours are rounded to bytes.
 const EVEN: f64 = 1.6;
 /// Maximum difference in lightness between the halves of a diverging scale: they have different hues at one
@@ -25,7 +25,7 @@ fn as_seen(eyes: Option<&[[f64; 3]; 3]>, colour: Rgb) -> [f64; 3] {
 }
 
 #[test]
-fn oklab_is_ottossons() {
+fn oklab_matches_ottosson() {
     // White, and red, from his table.
     let near = |got: [f64; 3], expected: [f64; 3]| distance(got, expected) < 2e-3;
     assert!(near(Rgb::new(0xffffff).oklab(), [1.0, 0.0, 0.0]));
@@ -33,7 +33,7 @@ fn oklab_is_ottossons() {
 }
 
 #[test]
-fn lines_and_texts_stand_out_from_their_ground() {
+fn lines_and_texts_have_enough_contrast() {
     for palette in [LIGHT, DARK] {
         for colour in palette.series.into_iter().chain([palette.frame]) {
             let contrast = colour.contrast(palette.ground);
@@ -59,13 +59,13 @@ fn letters_on_a_diverging_scale_have_one_colour() {
 }
 
 #[test]
-fn colours_of_names_differ_for_all_eyes() {
+fn colours_of_names_differ_for_every_colour_vision() {
     for palette in [LIGHT, DARK] {
         for eyes in std::iter::once(None).chain(DICHROMATS.iter().map(Some)) {
             for (i, &a) in palette.series.iter().enumerate() {
                 for &b in &palette.series[i + 1..] {
                     let apart = distance(as_seen(eyes, a), as_seen(eyes, b));
-                    assert!(apart >= APART, "{} and {} for {eyes:?}: {apart:.3}", a.hex(), b.hex());
+                    assert!(apart >= MIN_DISTANCE, "{} and {} for {eyes:?}: {apart:.3}", a.hex(), b.hex());
                 }
             }
         }
@@ -79,7 +79,7 @@ fn steps(colours: &[Rgb], eyes: Option<&[[f64; 3]; 3]>) -> Vec<[f64; 3]> {
 }
 
 #[test]
-fn ramps_go_in_even_steps_one_way_for_all_eyes() {
+fn ramps_are_monotonic_and_even_for_every_colour_vision() {
     for (palette, away) in [(LIGHT, -1.0), (DARK, 1.0)] {
         let diverging = palette.diverging();
         let (negative, positive) = diverging.split_at(diverging.len() / 2);

@@ -17,7 +17,7 @@ fn rects(svg: &str) -> Vec<(f64, f64, f64, f64)> {
 }
 
 #[test]
-fn blocks_stand_on_the_grid_to_the_right_and_up() {
+fn blocks_are_placed_on_the_grid_right_and_up() {
     let drawing = Drawing::new("d")
         .block("a", block(Role::Dense, 0.0, 0.0))
         .block("b", block(Role::Dense, 1.0, 0.0))
@@ -43,10 +43,10 @@ fn an_arrow_goes_from_edge_to_edge() {
         (line, tip, rects[0], rects[1])
     };
     let near = |a: f64, b: f64| (a - b).abs() < 0.21;
-    let (line, tip, a, b) = ends(Bend::AcrossFirst);
+    let (line, tip, a, b) = ends(Bend::HorizontalFirst);
     assert!(line.len() == 3 && near(line[0].0, a.0 + a.2) && near(line[1].0, b.0 + b.2 / 2.0), "{line:?}");
     assert!(near(tip.0, b.0 + b.2 / 2.0) && near(tip.1, b.1 + b.3), "{tip:?}");
-    let (line, tip, a, b) = ends(Bend::UprightFirst);
+    let (line, tip, a, b) = ends(Bend::VerticalFirst);
     assert!(line.len() == 3 && near(line[0].1, a.1) && near(line[1].0, a.0 + a.2 / 2.0), "{line:?}");
     assert!(near(tip.0, b.0) && near(tip.1, b.1 + b.3 / 2.0), "{tip:?}");
     let (line, tip, a, b) = ends(Bend::None);
@@ -74,7 +74,7 @@ fn arrows_between_the_same_blocks_run_side_by_side() {
 }
 
 #[test]
-fn labels_stand_on_the_outer_sides_of_arrows() {
+fn labels_are_on_the_outer_sides_of_arrows() {
     let of = |x: f64, y: f64| {
         let drawing =
             Drawing::new("d").block("a", block(Role::Dense, 0.0, 0.0)).block("b", block(Role::Dense, x, y));
@@ -123,12 +123,12 @@ fn roles_differ_in_shape_and_colour() {
         })
         .collect();
     assert_eq!(looks.len(), roles.len(), "{looks:?}");
-    let bare = checked(&Drawing::new("d").block("a", block(Role::Bare, 0.0, 0.0)));
+    let bare = checked(&Drawing::new("d").block("a", block(Role::Text, 0.0, 0.0)));
     assert!(!bare.contains("\"rf-block") && bare.contains(">name</text>"));
 }
 
 #[test]
-fn drawings_that_cannot_be_drawn_are_errors() {
+fn invalid_drawings_are_errors() {
     let message = |drawing: Drawing| drawing.draw().unwrap_err().to_string();
     let one = || Drawing::new("d").block("a", block(Role::Other, 0.0, 0.0));
     assert_eq!(message(Drawing::new("d")), "the picture \"d\" has no block; add at least one");

@@ -29,7 +29,7 @@ fn a_cell_has_the_class_of_its_number() {
 }
 
 #[test]
-fn cells_stand_in_rows_and_columns_and_neighbours_of_a_class_are_one() {
+fn neighbouring_cells_of_a_class_are_merged() {
     let map = Heatmap::new("m").scale(Scale::diverging(1.0)).cell_size(10.0, 20.0);
     let svg = checked(&map.row("a", [1.0, 1.0, -1.0]).row("b", [f64::NAN, 1.0, 1.0]));
     let cells = cells(&svg);
@@ -48,7 +48,7 @@ fn cells_stand_in_rows_and_columns_and_neighbours_of_a_class_are_one() {
 }
 
 #[test]
-fn a_colour_bar_says_what_lies_beyond_its_ends() {
+fn a_colour_bar_explains_values_beyond_its_ends() {
     let map = |values: [f64; 2]| {
         Heatmap::new("m").scale(Scale::sequential(0.0, 1.0).label("share")).row("r", values)
     };
@@ -64,7 +64,7 @@ fn a_colour_bar_says_what_lies_beyond_its_ends() {
 }
 
 #[test]
-fn without_a_scale_the_colours_fill_the_numbers() {
+fn without_a_scale_the_colours_span_the_values() {
     let svg = checked(&Heatmap::new("m").row("r", [3.0, f64::NAN, 11.0]));
     let cells = cells(&svg);
     assert_eq!((cells[0].0.as_str(), cells[1].0.as_str()), ("q0", "q31"));
@@ -75,7 +75,7 @@ fn without_a_scale_the_colours_fill_the_numbers() {
 }
 
 #[test]
-fn many_labels_are_thinned_and_letters_all_stand() {
+fn many_labels_are_thinned_but_letters_are_all_shown() {
     let rows = |count: usize, columns: usize| {
         let row = |map: Heatmap, i: usize| map.row(format!("unit {i}"), vec![0.5; columns]);
         (0..count).fold(Heatmap::new("map"), row)
@@ -105,7 +105,7 @@ fn a_map_of_64_by_300_is_a_small_file() {
 }
 
 #[test]
-fn a_text_is_wrapped_where_a_cell_has_no_room_or_the_line_ends() {
+fn a_text_wraps_at_the_width_and_at_line_ends() {
     let map = TextMap::new("t").width(10).scale(Scale::diverging(1.0));
     let map =
         map.cells([("four", 0.0), ("six666", 0.5), ("two", -0.5)]).end_line().end_line().cell("⏎", f64::NAN);
@@ -126,14 +126,14 @@ fn a_text_is_wrapped_where_a_cell_has_no_room_or_the_line_ends() {
 }
 
 #[test]
-fn a_blank_has_a_ground_and_no_letter() {
+fn a_blank_has_a_background_and_no_letter() {
     let svg = checked(&TextMap::new("t").scale(Scale::sequential(0.0, 1.0)).cell("a", 1.0).cell(" ", 1.0));
     assert_eq!(svg.matches("rf-over rf-o").count(), 1);
     assert_eq!(cells(&svg)[0].1.len(), 2 * 4);
 }
 
 #[test]
-fn maps_that_cannot_be_drawn_are_errors_that_say_where() {
+fn invalid_maps_give_errors_with_a_location() {
     let map = || Heatmap::new("m");
     assert_eq!(message(&map()), "the picture \"m\" has no row; add at least one");
     assert_eq!(message(&map().row("r", [])), "the picture \"m\" has no column; add at least one");

@@ -146,7 +146,7 @@ pub(super) fn polylines(svg: &str) -> Vec<Vec<(f64, f64)>> {
 }
 
 #[test]
-fn a_theme_is_colours_alone() {
+fn a_theme_only_changes_colours() {
     let picture = Chart::new("c").line("l", [(0.0, 0.0), (1.0, 2.0)]);
     let [auto, light, dark] =
         [Theme::Auto, Theme::Light, Theme::Dark].map(|theme| picture.svg(theme).unwrap());
@@ -202,7 +202,7 @@ fn markup_in_texts_is_escaped() {
 }
 
 #[test]
-fn a_long_text_is_cut_and_whole_in_its_tooltip() {
+fn a_long_text_is_cut_and_complete_in_its_tooltip() {
     let long = "a rather long label ".repeat(40);
     let chart = Chart::new(&long).x(Axis::new(&long)).y(Axis::new(&long));
     let chart = chart.line(&long, [(0.0, 0.0), (1.0, 1.0)]).reference(&long, 0.5).vertical(&long, 0.5);
@@ -230,7 +230,7 @@ fn shown(text: &str) -> String {
 
 #[cfg(not(feature = "png"))]
 #[test]
-fn without_the_feature_a_png_is_an_error_that_says_so() {
+fn without_the_feature_a_png_is_an_error() {
     let chart = Chart::new("c").line("l", [(0.0, 0.0), (1.0, 1.0)]);
     assert_eq!(chart.png(Theme::Light, 1.0), Err(Error::NoPng));
     assert!(Error::NoPng.to_string().contains("feature `png`"));

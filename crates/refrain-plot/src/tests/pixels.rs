@@ -56,7 +56,7 @@ fn nothing_reaches_the_border() {
 }
 
 #[test]
-fn a_cell_has_its_colour_on_both_grounds() {
+fn a_cell_has_its_colour_in_both_themes() {
     let map = Heatmap::new("").scale(Scale::diverging(1.0)).cell_size(40.0, 40.0).row("", [-1.0, 0.0, 1.0]);
     for (theme, ground) in [(Theme::Auto, WHITE), (Theme::Light, WHITE), (Theme::Dark, DARK)] {
         let (w, _, colours) = pixels(&map, theme, 2.0);
@@ -66,7 +66,7 @@ fn a_cell_has_its_colour_on_both_grounds() {
 }
 
 #[test]
-fn texts_are_drawn_also_greek_and_cyrillic_ones() {
+fn greek_and_cyrillic_texts_are_drawn() {
     let ink = |title: &str| {
         let chart = Chart::new(title).line("", [(0.0, 0.0), (1.0, 1.0)]);
         let (w, _, colours) = pixels(&chart, Theme::Light, 1.0);
@@ -81,7 +81,7 @@ fn texts_are_drawn_also_greek_and_cyrillic_ones() {
 }
 
 #[test]
-fn the_font_that_is_brought_is_enough_and_the_machines_change_nothing() {
+fn only_the_bundled_font_is_used() {
     // Sans-serif, bold and fixed-width letters.
     let map = Heatmap::new("Ωμέγα, Ждущий 10⁻⁹ → ∂").columns(["a", "λ", "я"]).row("row", [0.0, 1.0, 2.0]);
     let sheet = map.draw().unwrap();
@@ -93,7 +93,7 @@ fn the_font_that_is_brought_is_enough_and_the_machines_change_nothing() {
 }
 
 #[test]
-fn a_picture_that_is_too_large_is_an_error() {
+fn a_too_large_picture_is_an_error() {
     let chart = Chart::new("c").line("l", [(0.0, 0.0), (1.0, 1.0)]);
     let sheet = chart.draw().unwrap();
     let (width, height) = (sheet.size().0 * 100.0, sheet.size().1 * 100.0);

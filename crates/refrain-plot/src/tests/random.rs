@@ -125,7 +125,7 @@ proptest! {
             None => bars,
         });
         const ROLES: [Role; 7] =
-            [Role::Input, Role::Recurrent, Role::Dense, Role::State, Role::Loss, Role::Other, Role::Bare];
+            [Role::Input, Role::Recurrent, Role::Dense, Role::State, Role::Loss, Role::Other, Role::Text];
         let count = blocks.len();
         let block = |drawing: Drawing, (i, (role, text, x, y)): (usize, (usize, String, f64, i8))| {
             let block = Block::new(ROLES[role], &text, x, f64::from(y)).line(&text);
@@ -133,7 +133,7 @@ proptest! {
         };
         let drawing = blocks.into_iter().enumerate().fold(Drawing::new(&title), block);
         let arrow = |drawing: Drawing, (from, to, label, bend, shared): (usize, usize, String, i32, bool)| {
-            let bend = [Bend::None, Bend::AcrossFirst, Bend::UprightFirst][bend as usize];
+            let bend = [Bend::None, Bend::HorizontalFirst, Bend::VerticalFirst][bend as usize];
             let arrow = Arrow::new((from % count).to_string(), (to % count).to_string()).label(label).bend(bend);
             drawing.arrow(if shared { arrow.shared() } else { arrow.dashed() })
         };

@@ -6,7 +6,7 @@ fn labels(axis: &Axis, values: &[f64]) -> Vec<String> {
 }
 
 #[test]
-fn linear_ticks_are_round_and_hold_the_data() {
+fn linear_ticks_are_round_and_enclose_the_data() {
     let axis = Axis::new("");
     assert_eq!(labels(&axis, &[100.0, 2000.0]), ["0", "500", "1000", "1500", "2000"]);
     assert_eq!(labels(&axis, &[0.0, 1.0]), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
@@ -24,7 +24,7 @@ fn counts_have_whole_ticks() {
 }
 
 #[test]
-fn every_tick_lies_on_its_axis_and_so_do_the_data() {
+fn ticks_and_data_lie_on_the_axis() {
     let spans = [
         (0.0, 0.0),
         (5.0, 5.0),

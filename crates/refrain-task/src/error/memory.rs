@@ -11,7 +11,7 @@ pub struct TooMuchMemory {
     /// The memory limit, in bytes.
     pub limit: u64,
     /// Settings that each fit alone; if none does, several that fit together; empty if nothing fits.
-    pub suggestions: Vec<LessMemory>,
+    pub suggestions: Vec<MemorySuggestion>,
     /// Whether the `suggestions` fit only all together.
     pub together: bool,
     /// What the run would need with the smallest settings that were tried.
@@ -20,7 +20,7 @@ pub struct TooMuchMemory {
 
 /// A setting that lowers a run's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LessMemory {
+pub struct MemorySuggestion {
     /// The option's name.
     pub option: &'static str,
     /// The suggested value.
@@ -52,7 +52,7 @@ impl TooMuchMemory {
         if self.suggestions.is_empty() {
             return write!(f, "; even the smallest settings tried would need {}", Bytes(self.least));
         }
-        for (i, LessMemory { option, value, bytes }) in self.suggestions.iter().enumerate() {
+        for (i, MemorySuggestion { option, value, bytes }) in self.suggestions.iter().enumerate() {
             let before = if i == 0 {
                 "; "
             } else if self.together {

@@ -2,7 +2,7 @@
 
 mod memory;
 
-pub use memory::{LessMemory, TooMuchMemory};
+pub use memory::{MemorySuggestion, TooMuchMemory};
 
 use refrain_nn::Bytes;
 

@@ -19,7 +19,7 @@ use refrain_nn::callbacks::Callback;
 use refrain_nn::checkpoint::Checkpoints;
 use refrain_nn::{Answer, Engine, Error as NnError, TrainingState};
 use saved::Identity;
-use setup::{From, Ready, Setup};
+use setup::{CompiledRun, Setup, StartFrom};
 use std::fmt;
 
 /// A training run, to be configured and started.
@@ -38,7 +38,7 @@ pub struct TrainingRun<'a, T: Task> {
     recipe: &'a T::Recipe,
     task: &'a T,
     engine: Option<Engine>,
-    from: From<T>,
+    from: StartFrom<T>,
     memory_limit: Option<u64>,
     checkpoints: Option<&'a mut dyn Checkpoints>,
     callbacks: Vec<Box<dyn Callback + 'a>>,
@@ -51,7 +51,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
             recipe,
             task,
             engine: None,
-            from: From::Recipe,
+            from: StartFrom::Recipe,
             memory_limit: None,
             checkpoints: None,
             callbacks: Vec::new(),
@@ -77,7 +77,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
     /// model's assets.
     #[must_use]
     pub fn from_model(mut self, model: TaskModel<T>) -> Self {
-        self.from = From::Model(Box::new(model));
+        self.from = StartFrom::Model(Box::new(model));
         self
     }
 
@@ -86,7 +86,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
     #[must_use]
     pub fn resume(mut self, saved: impl Into<Option<SavedRun<T>>>) -> Self {
         if let Some(saved) = saved.into() {
-            self.from = From::Checkpoint(Box::new(saved));
+            self.from = StartFrom::Checkpoint(Box::new(saved));
         }
         self
     }
@@ -124,7 +124,7 @@ impl<'a, T: Task> TrainingRun<'a, T> {
         let sizes = task.sizes();
         let source = task.batches(recipe)?;
         let setup = Setup { recipe, task, identity: &identity, sizes: &sizes, source: &*source };
-        let Ready { mut model, memory, resume } = from.ready(&setup, engine, memory_limit)?;
+        let CompiledRun { mut model, memory, resume } = from.compile(&setup, engine, memory_limit)?;
         let shared = Shared::new(report);
         let answer = shared.event(&RunEvent::Start(setup.start(&model, &memory, resume.as_ref())?));
         let mut observer = Observer::new(recipe, task.assets(), &shared);

@@ -15,7 +15,7 @@ use refrain_nn::data::BatchSource;
 use refrain_nn::{Engine, Error as NnError, Fit, Memory, Model, Scorer, TrainingCounters};
 
 /// What a run starts from.
-pub(super) enum From<T: Task> {
+pub(super) enum StartFrom<T: Task> {
     /// A new network.
     Recipe,
     /// A trained model.
@@ -25,7 +25,7 @@ pub(super) enum From<T: Task> {
 }
 
 /// A model that is ready to be trained.
-pub(super) struct Ready {
+pub(super) struct CompiledRun {
     pub(super) model: Model,
     pub(super) memory: Memory,
     pub(super) resume: Option<Checkpoint>,
@@ -40,7 +40,7 @@ pub(super) struct Setup<'a, T: Task> {
     pub(super) source: &'a dyn BatchSource,
 }
 
-impl<T: Task> From<T> {
+impl<T: Task> StartFrom<T> {
     /// Returns the fingerprint of the model that the run started from.
     pub(super) fn initial_model(&self) -> Option<String> {
         match self {
@@ -51,12 +51,12 @@ impl<T: Task> From<T> {
     }
 
     /// Compiles the model, and checks that a resumed run matches its checkpoint and that the memory suffices.
-    pub(super) fn ready(
+    pub(super) fn compile(
         self,
         setup: &Setup<'_, T>,
         engine: Option<Engine>,
         limit: Option<u64>,
-    ) -> Result<Ready> {
+    ) -> Result<CompiledRun> {
         let Setup { recipe, task, sizes, .. } = setup;
         let updates = setup.updates();
         let (model, resume) = match self {
@@ -64,7 +64,7 @@ impl<T: Task> From<T> {
                 let engine = engine.unwrap_or_default();
                 let memory = check_new::<T>(recipe, sizes, limit, &engine)?;
                 let model = plan::<T>(recipe, sizes, updates, engine)?.allocate()?;
-                return Ok(Ready { model, memory, resume: None });
+                return Ok(CompiledRun { model, memory, resume: None });
             }
             Self::Model(given) => {
                 let (mut model, assets) = given.into_parts();
@@ -89,7 +89,7 @@ impl<T: Task> From<T> {
             }
         };
         let memory = check_trained::<T>(recipe, sizes, limit, &model)?;
-        Ok(Ready { model, memory, resume })
+        Ok(CompiledRun { model, memory, resume })
     }
 }
 

@@ -147,7 +147,7 @@ proptest! {
     })]
 
     #[test]
-    fn stopped_again_and_again_is_never_stopped(
+    fn a_run_stopped_repeatedly_equals_an_uninterrupted_run(
         (at, again, threads) in (1..=12_u64, 1..=7_u64, 1..=3_usize),
         (validation, accumulate, epochs) in (prop_oneof![Just(0), Just(20)], 1..=3_usize, 2..=4_usize),
         average in prop_oneof![Just(Average::None), Just(Average::Exponential), Just(Average::Triggered)],
@@ -184,7 +184,7 @@ proptest! {
 }
 
 #[test]
-fn the_model_can_be_saved_before_it_is_tested_and_left_untested() {
+fn the_model_can_be_saved_before_or_without_a_test() {
     let task = Parity { test: 30, ..Parity::default() };
     let recipe = recipe(|t| t.epochs = 2);
     let mut before = None;
@@ -207,7 +207,7 @@ fn the_model_can_be_saved_before_it_is_tested_and_left_untested() {
 }
 
 #[test]
-fn a_checkpoint_that_is_asked_for_changes_nothing_and_leads_to_the_same_end() {
+fn a_requested_checkpoint_does_not_change_the_run() {
     let recipe = recipe(|t| (t.epochs, t.accumulate) = (2, 3));
     let (task, straight) = (Parity::default(), whole(&recipe));
     let (mut taken, mut seen) = (Vec::new(), Vec::new());
@@ -247,7 +247,7 @@ fn a_checkpoint_that_is_asked_for_changes_nothing_and_leads_to_the_same_end() {
 }
 
 #[test]
-fn a_stop_before_the_first_batch_has_nothing_to_save_and_loses_nothing() {
+fn a_stop_before_the_first_batch_saves_nothing() {
     let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
     let straight = whole(&recipe);
     let fresh = run(&recipe, &task, None, 1, &mut |_| Answer::Stop).unwrap();
@@ -264,7 +264,7 @@ fn a_stop_before_the_first_batch_has_nothing_to_save_and_loses_nothing() {
 }
 
 #[test]
-fn a_stop_at_an_epoch_s_end_resumes_there_and_whoever_cannot_keep_a_checkpoint_stops() {
+fn a_stop_at_the_end_of_an_epoch_resumes_there_or_stops_without_checkpoints() {
     let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
     let straight = whole(&recipe);
     for last in [1, 2] {
@@ -298,7 +298,7 @@ fn a_stop_at_an_epoch_s_end_resumes_there_and_whoever_cannot_keep_a_checkpoint_s
 }
 
 #[test]
-fn a_folder_is_all_that_a_run_needs_to_be_killed_and_resumed() {
+fn a_killed_run_resumes_from_its_folder_alone() {
     let (recipe, task) = (recipe(|t| t.epochs = 3), Parity::default());
     let straight = whole(&recipe);
     let temporary = tempfile::tempdir().unwrap();
@@ -358,7 +358,7 @@ fn early_stopping_ends_the_run_and_says_so() {
 }
 
 #[test]
-fn a_loss_that_is_not_a_number_keeps_what_was_reached_or_is_an_error() {
+fn a_nan_loss_keeps_the_best_epoch_or_is_an_error() {
     let wild = recipe(|t| (t.learning_rate, t.clip, t.optimizer) = (1e38, 0.0, "sgd".to_owned()));
     let error = run(&wild, &Parity::default(), None, 1, &mut |_| Answer::Continue).unwrap_err();
     assert!(matches!(error, Error::Model(NnError::Diverged { epoch: 1, .. })), "{error}");
@@ -371,14 +371,14 @@ fn a_loss_that_is_not_a_number_keeps_what_was_reached_or_is_an_error() {
 }
 
 #[test]
-fn data_that_cannot_be_read_is_the_task_s_own_error() {
+fn unreadable_data_gives_the_error_of_the_task() {
     let task = Parity { unreadable: Some(2), ..Parity::default() };
     let error = run(&recipe(|_| {}), &task, None, 1, &mut |_| Answer::Continue).unwrap_err();
     assert!(matches!(error, Error::Task(_)) && error.to_string() == "the rows are gone", "{error}");
 }
 
 #[test]
-fn batches_are_probed_when_asked_for_and_nothing_changes() {
+fn probing_batches_on_request_changes_nothing() {
     let recipe = recipe(|t| t.epochs = 2);
     let probe = |batch: u64| batch == 1 || batch % 3 == 2;
     let mut seen = Vec::new();
@@ -396,7 +396,7 @@ fn batches_are_probed_when_asked_for_and_nothing_changes() {
 }
 
 #[test]
-fn a_run_that_needs_too_much_is_refused_before_it_takes_anything() {
+fn a_run_that_needs_too_much_memory_is_rejected_before_allocating() {
     let none = ParityRecipe { units: 0, ..recipe(|_| {}) };
     let error = memory_to_train::<Parity>(&none, &Parity::default().sizes(), engine(1)).unwrap_err();
     assert_eq!(error.to_string(), "units is 0; expected at least 1");
@@ -447,7 +447,7 @@ fn a_trained_model_is_trained_further_and_its_run_can_be_resumed() {
 }
 
 #[test]
-fn a_model_is_trained_further_with_its_own_assets_alone() {
+fn a_model_is_only_trained_further_with_its_own_assets() {
     let (recipe, task) = (recipe(|t| t.epochs = 1), Parity::default());
     let model = whole(&recipe).model;
     let other = Parity { assets: Bits { bits: 4 }, ..task };
@@ -457,7 +457,7 @@ fn a_model_is_trained_further_with_its_own_assets_alone() {
 }
 
 #[test]
-fn a_callback_may_lower_the_rate_where_the_schedule_does_not() {
+fn a_callback_may_lower_the_rate_unless_the_schedule_does() {
     let task = Parity::default();
     let rates = |schedule| {
         let recipe = recipe(|t| (t.epochs, t.schedule, t.learning_rate) = (4, schedule, 0.01));
@@ -473,7 +473,7 @@ fn a_callback_may_lower_the_rate_where_the_schedule_does_not() {
 }
 
 #[test]
-fn another_run_s_checkpoint_is_refused_by_what_differs() {
+fn a_checkpoint_of_another_run_is_rejected_naming_the_difference() {
     let (recipe, task) = (recipe(|t| t.epochs = 2), Parity::default());
     let checkpoint = run(&recipe, &task, None, 1, &mut stop_at(6)).unwrap().checkpoint.unwrap();
     let refused = |recipe: &ParityRecipe, task: &Parity, checkpoint: &Checkpoint| {
@@ -541,7 +541,7 @@ fn another_run_s_checkpoint_is_refused_by_what_differs() {
 }
 
 #[test]
-fn files_of_other_models_are_refused_with_what_they_are() {
+fn files_of_other_models_are_rejected_naming_their_task() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     let trained = whole(&recipe(|t| t.epochs = 1));

@@ -44,8 +44,8 @@ impl TryFrom<Sparse> for Confusion {
 
     fn try_from(sparse: Sparse) -> Result<Self, String> {
         let Sparse { labels, counts } = sparse;
-        if labels.len() > MOST_LABELS {
-            return Err(format!("{} labels are more than {MOST_LABELS}", labels.len()));
+        if labels.len() > MAX_LABELS {
+            return Err(format!("{} labels are more than {MAX_LABELS}", labels.len()));
         }
         let mut confusion = Self::new(labels);
         for (at, count) in counts {
@@ -54,15 +54,15 @@ impl TryFrom<Sparse> for Confusion {
             *counted.ok_or_else(|| format!("the pair {at} of {pairs}"))? = count;
         }
         let total = confusion.counts.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
-        let total = total.filter(|&total| total <= MOST_EXAMPLES);
-        total.map(|_| confusion).ok_or_else(|| format!("more than {MOST_EXAMPLES} examples"))
+        let total = total.filter(|&total| total <= MAX_EXAMPLES);
+        total.map(|_| confusion).ok_or_else(|| format!("more than {MAX_EXAMPLES} examples"))
     }
 }
 
 /// The largest number of labels of a model: their confusion matrix takes 128 MB.
-pub const MOST_LABELS: usize = 4096;
+pub const MAX_LABELS: usize = 4096;
 /// More examples than anyone will score.
-const MOST_EXAMPLES: usize = 1 << 53;
+const MAX_EXAMPLES: usize = 1 << 53;
 
 /// The scores of one label. A ratio with denominator 0 is 0, as in scikit-learn with `zero_division=0`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -206,7 +206,7 @@ mod tests {
     ///     d  0  0  0  0     neither true nor predicted: not in the mean
     /// ```
     #[test]
-    fn scores_worked_by_hand() {
+    fn scores_match_a_manual_calculation() {
         let confusion =
             counted(&["a", "b", "c", "d"], &[(0, 0, 5), (0, 1, 2), (1, 0, 1), (1, 1, 3), (2, 0, 1)]);
         assert_eq!(
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_is_given_but_had_by_no_text_counts_with_0() {
+    fn a_predicted_label_that_no_text_has_counts_as_0() {
         let confusion = counted(&["a", "b"], &[(0, 0, 3), (0, 1, 1)]);
         close(confusion.macro_f1(), (6.0 / 7.0) / 2.0);
         close(confusion.classes()[1].recall, 0.0);
     }
 
     #[test]
-    fn nothing_counted_is_0_everywhere() {
+    fn an_empty_confusion_has_scores_of_0() {
         let confusion = counted(&["a", "b"], &[]);
         assert_eq!((confusion.accuracy(), confusion.macro_f1(), confusion.total()), (0.0, 0.0, 0));
     }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_checkpoint_keeps_comes_back_and_what_it_cannot_hold_is_refused() {
+    fn a_confusion_survives_a_checkpoint_and_invalid_ones_are_rejected() {
         let confusion = counted(&["a", "b"], &[(0, 1, 2), (1, 1, 1)]);
         let json = serde_json::to_value(&confusion).unwrap();
         assert_eq!(json, serde_json::json!({ "labels": ["a", "b"], "counts": [[1, 2], [3, 1]] }));
@@ -261,7 +261,7 @@ mod tests {
             damaged["counts"] = counts;
             assert!(serde_json::from_value::<Confusion>(damaged).is_err());
         }
-        let many: Vec<_> = (0..=MOST_LABELS).map(|i| i.to_string()).collect();
+        let many: Vec<_> = (0..=MAX_LABELS).map(|i| i.to_string()).collect();
         let damaged = serde_json::json!({ "labels": many, "counts": [] });
         assert!(serde_json::from_value::<Confusion>(damaged).is_err());
     }

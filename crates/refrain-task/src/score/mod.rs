@@ -3,7 +3,7 @@
 mod confusion;
 mod mean;
 
-pub use confusion::{ClassScore, Confusion, MOST_LABELS};
+pub use confusion::{ClassScore, Confusion, MAX_LABELS};
 pub use mean::MeanScore;
 
 use serde::Serialize;

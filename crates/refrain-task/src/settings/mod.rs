@@ -104,8 +104,8 @@ impl TrainingSettings {
         Range::POSITIVE.check("lr", self.learning_rate)?;
         Range::NOT_NEGATIVE.check("clip", self.clip)?;
         Range::NOT_NEGATIVE.check("weight-decay", self.weight_decay)?;
-        Range::SHARE.check("average-momentum", self.average_momentum)?;
-        Range::SHARE.check("validation", self.validation)?;
+        Range::FRACTION.check("average-momentum", self.average_momentum)?;
+        Range::FRACTION.check("validation", self.validation)?;
         Range::FACTOR.check("decay", self.decay)?;
         self.optimizer(1).map(|_| ())
     }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_is_out_of_range_is_named() {
+    fn settings_out_of_range_are_named() {
         TrainingSettings::default().check().unwrap();
         let default = TrainingSettings::default;
         for (settings, option) in [
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_validation_loss_needs_one() {
+    fn settings_that_use_a_validation_loss_require_one() {
         let default = TrainingSettings::default;
         default().check_without_validation().unwrap();
         for settings in [
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_refused_and_flat_recipes_of_old_lifted() {
+    fn unknown_fields_are_rejected_and_old_flat_recipes_are_read() {
         let odd = serde_json::json!({ "epochs": 3, "epoch": 4 });
         assert!(serde_json::from_value::<TrainingSettings>(odd).unwrap_err().to_string().contains("`epoch`"));
         let flat = serde_json::json!({ "units": 7, "epochs": 3, "batch": 64, "seed": 9 });

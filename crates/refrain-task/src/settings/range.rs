@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 /// ```
 /// use refrain_task::Range;
 ///
-/// assert!(Range::SHARE.contains(0.0) && !Range::SHARE.contains(1.0));
-/// let error = Range::SHARE.check("dropout", 1.5).unwrap_err();
+/// assert!(Range::FRACTION.contains(0.0) && !Range::FRACTION.contains(1.0));
+/// let error = Range::FRACTION.check("dropout", 1.5).unwrap_err();
 /// assert_eq!(error.to_string(), "dropout is 1.5; expected a number of at least 0 and below 1");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,7 +30,7 @@ impl Range {
     /// Above 0.
     pub const POSITIVE: Range = Range::open(f64::MIN_POSITIVE, f64::INFINITY, "a number above 0");
     /// From 0 to below 1.
-    pub const SHARE: Range = Range::open(0.0, 1.0, "a number of at least 0 and below 1");
+    pub const FRACTION: Range = Range::open(0.0, 1.0, "a number of at least 0 and below 1");
     /// Above 0 and at most 1.
     pub const FACTOR: Range =
         Range { from: f64::MIN_POSITIVE, to: 1.0, closed: true, expected: "a number above 0 and at most 1" };
@@ -63,14 +63,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borders_belong_to_a_range_or_not() {
+    fn ranges_include_the_documented_bounds() {
         let contained =
             |range: Range| [-1.0, 0.0, 1e-300, 1.0, 2.0, f64::INFINITY, f64::NAN].map(|x| range.contains(x));
         let [no, yes] = [false, true];
         assert_eq!(contained(Range::COUNT), [no, no, no, yes, yes, no, no]);
         assert_eq!(contained(Range::NOT_NEGATIVE), [no, yes, yes, yes, yes, no, no]);
         assert_eq!(contained(Range::POSITIVE), [no, no, yes, yes, yes, no, no]);
-        assert_eq!(contained(Range::SHARE), [no, yes, yes, no, no, no, no]);
+        assert_eq!(contained(Range::FRACTION), [no, yes, yes, no, no, no, no]);
         assert_eq!(contained(Range::FACTOR), [no, no, yes, yes, no, no, no]);
     }
 }

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_end_where_they_say() {
+    fn schedules_reach_their_final_rate() {
         let rates = |schedule, at: [u64; 3]| {
             let optimizer = with(schedule).optimizer(1000).unwrap();
             at.map(|step| optimizer.learning_rate.learning_rate(step))
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn clipping_and_decay_are_the_optimiser_s() {
+    fn clipping_and_decay_are_passed_to_the_optimiser() {
         let settings = TrainingSettings { clip: 0.0, weight_decay: 0.1, ..Default::default() };
         let optimizer = settings.optimizer(1).unwrap();
         assert_eq!((optimizer.clip.global_clipnorm, optimizer.weight_decay), (None, Some(0.1)));

@@ -94,7 +94,7 @@ pub trait Task: Sized {
     }
 
     /// Returns the largest batch that running a trained model uses.
-    fn use_to_run(assets: &Self::Assets) -> MemoryUse;
+    fn inference_use(assets: &Self::Assets) -> MemoryUse;
 
     /// Returns the batch size and the steps of the largest training batch, for display.
     fn largest_batch(recipe: &Self::Recipe, sizes: &Self::Sizes) -> (usize, usize) {

@@ -143,7 +143,7 @@ impl<T: Task> TaskModel<T> {
 
     /// Returns the memory needed to run it on one sequence at a time.
     pub fn memory_to_run(&self) -> Memory {
-        self.model.memory(&[T::use_to_run(&self.assets)])
+        self.model.memory(&[T::inference_use(&self.assets)])
     }
 
     /// Describes the assets.
@@ -206,7 +206,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn assets_that_a_file_cannot_keep_are_refused_with_what_to_do() {
+    fn assets_that_cannot_be_stored_are_rejected_with_advice() {
         let kept = |assets: Value| assets_json("tides", &assets).map_err(|e| e.to_string());
         assert_eq!(kept(json!({ "scale": 2 })).unwrap()["scale"], 2);
         assert_eq!(kept(Value::Null), Ok(Map::new()));

@@ -33,7 +33,7 @@ fn the_first_ids_are_the_unknown_one_and_the_bytes() -> Result<()> {
 }
 
 #[test]
-fn the_alphabet_is_that_of_the_library() {
+fn the_alphabet_matches_the_library() {
     let ours: std::collections::BTreeSet<char> = alphabet().into();
     assert_eq!(ours, ByteLevel::alphabet().into_iter().collect());
     assert_eq!((alphabet()[usize::from(b'\n')], alphabet()[usize::from(b' ')]), ('Ċ', 'Ġ'));
@@ -59,7 +59,7 @@ fn pairs_are_merged_while_they_are_frequent_and_there_is_room() -> Result<()> {
 }
 
 #[test]
-fn unknown_is_a_word_like_any_other() -> Result<()> {
+fn the_unknown_token_can_occur_as_text() -> Result<()> {
     let text = "<unk> <unk>\n".repeat(50);
     let vocab = BpeVocab::train([Ok(&text)], &BpeOptions::default())?;
     let ids = vocab.encode(&text);
@@ -69,7 +69,7 @@ fn unknown_is_a_word_like_any_other() -> Result<()> {
 }
 
 #[test]
-fn a_text_may_be_learnt_line_by_line() -> Result<()> {
+fn a_text_can_be_trained_line_by_line() -> Result<()> {
     let options = BpeOptions { vocab_size: 700, ..BpeOptions::default() };
     let lines = BpeVocab::train(SONGBOOK.split_inclusive('\n').map(Ok), &options)?;
     assert_eq!(lines, *VOCAB);
@@ -96,7 +96,7 @@ fn the_same_text_gives_the_same_vocabulary_on_any_number_of_threads() {
 }
 
 #[test]
-fn a_long_line_of_anything_comes_back() -> Result<()> {
+fn any_long_line_round_trips() -> Result<()> {
     for part in [" ", "a", "! ", "\r", "🦀"] {
         let text = part.repeat(20_000) + "x";
         assert!(VOCAB.decode(&VOCAB.encode(&text))? == text, "{part:?}");
@@ -105,7 +105,7 @@ fn a_long_line_of_anything_comes_back() -> Result<()> {
 }
 
 #[test]
-fn what_is_written_is_read_and_is_what_hugging_face_reads() -> Result<()> {
+fn files_round_trip_and_match_hugging_face() -> Result<()> {
     let json = VOCAB.to_json();
     let read = BpeVocab::from_json(&json)?;
     assert_eq!(read, *VOCAB);
@@ -122,7 +122,7 @@ fn what_is_written_is_read_and_is_what_hugging_face_reads() -> Result<()> {
 
 /// A document with one thing changed is rejected with a message that says what it is.
 #[test]
-fn other_tokenizers_and_damaged_ones_are_refused() {
+fn other_and_damaged_tokenizers_are_rejected() {
     let whole: Value = serde_json::from_str(&VOCAB.to_json()).expect("JSON");
     let refused = |change: &dyn Fn(&mut Value), phrase: &str| {
         let mut document = whole.clone();
@@ -194,13 +194,13 @@ proptest! {
     }
 
     #[test]
-    fn lines_have_the_tokens_of_the_text(text in any_text()) {
+    fn lines_have_the_same_tokens_as_the_text(text in any_text()) {
         let lines: Vec<u32> = text.split_inclusive('\n').flat_map(|line| VOCAB.encode(line)).collect();
         prop_assert_eq!(lines, VOCAB.encode(&text));
     }
 
     #[test]
-    fn hugging_face_makes_the_same_tokens(text in any_text()) {
+    fn tokens_match_hugging_face(text in any_text()) {
         static THEIRS: LazyLock<Tokenizer> = LazyLock::new(|| VOCAB.to_json().parse().expect("Hugging Face reads it"));
         let theirs = THEIRS.encode(text.as_str(), true).expect("any text");
         prop_assert_eq!(theirs.get_ids(), VOCAB.encode(&text));

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_weights_are_those_of_scikit_learn() {
+    fn balanced_weights_match_scikit_learn() {
         let examples = examples();
         let weights = examples.balanced_weights(2);
         assert_eq!(weights, BTreeMap::from([(0, 1.5), (1, 0.75)]));

@@ -4,14 +4,14 @@ use crate::error::{Error, Result, shorten};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refrain_task::Fingerprint;
-use refrain_task::score::MOST_LABELS;
+use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Separates the random choice of the held-out texts from other uses of the same seed.
 const PURPOSE: &[u8; 12] = b"hold out set";
 /// The smallest number of training texts per label.
-pub(super) const LEAST_TEXTS: usize = 2;
+pub(super) const MIN_TEXTS: usize = 2;
 
 /// A text and its label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub fn split_labelled(
     let mut held_out = vec![false; examples.len()];
     for (label, groups) in groups(&examples, identical) {
         let texts: usize = groups.iter().map(Vec::len).sum();
-        let wanted = ((texts as f64 * share).round() as usize).min(texts.saturating_sub(LEAST_TEXTS));
+        let wanted = ((texts as f64 * share).round() as usize).min(texts.saturating_sub(MIN_TEXTS));
         let mut held = 0;
         for at in shuffled(groups.len(), seed, label) {
             let group = &groups[at];
@@ -167,22 +167,22 @@ pub(super) fn fingerprint(examples: &[LabelledText]) -> String {
 /// Returns the labels of the training texts, sorted.
 ///
 /// # Errors
-/// If there are fewer than two labels, or fewer than [`LEAST_TEXTS`] texts of one of them.
+/// If there are fewer than two labels, or fewer than [`MIN_TEXTS`] texts of one of them.
 pub(super) fn labels_of(examples: &[LabelledText]) -> Result<Vec<String>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     examples.iter().for_each(|e| *counts.entry(&e.label).or_default() += 1);
     if counts.len() < 2 {
         return Err(Error::Labels { got: counts.keys().map(|&l| l.to_owned()).collect() });
     }
-    if counts.len() > MOST_LABELS {
+    if counts.len() > MAX_LABELS {
         return Err(Error::Labelled {
             place: "the texts".to_owned(),
             got: format!("{} labels", counts.len()),
             expected: "at most 4096; check that the label is in the first column",
         });
     }
-    if let Some((label, &texts)) = counts.iter().find(|(_, texts)| **texts < LEAST_TEXTS) {
-        return Err(Error::RareLabel { label: (*label).to_owned(), texts, needed: LEAST_TEXTS });
+    if let Some((label, &texts)) = counts.iter().find(|(_, texts)| **texts < MIN_TEXTS) {
+        return Err(Error::RareLabel { label: (*label).to_owned(), texts, needed: MIN_TEXTS });
     }
     Ok(counts.into_keys().map(str::to_owned).collect())
 }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_label_gives_its_share_and_the_seed_decides_which() {
+    fn each_label_is_split_by_its_fraction_and_the_seed() {
         let all: Vec<_> = (0..300)
             .map(|i| LabelledText { label: ["a", "b", "b"][i % 3].to_owned(), text: format!("text {i}") })
             .collect();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_sorted_and_rare_ones_refused() {
+    fn labels_are_sorted_and_rare_ones_are_rejected() {
         let two = texts(&[("b", "x"), ("a", "x"), ("b", "y"), ("a", "y")]);
         assert_eq!(labels_of(&two).unwrap(), ["a", "b"]);
         let error = |pairs| labels_of(&texts(pairs)).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! The score of a classifier.
 
 use super::batches::{Batches, Examples};
-use crate::reader::likeliest;
+use crate::reader::argmax;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::{Error, Model};
@@ -41,7 +41,7 @@ pub(super) fn score(
         // predictions.
         let output = model.predict_batch(&batch, None)?.swap_remove(0);
         for (row, &truth) in output.rows().into_iter().zip(&batch.targets[0].ids) {
-            confusion.add(truth as usize, likeliest(row.iter().copied()).0);
+            confusion.add(truth as usize, argmax(row.iter().copied()).0);
         }
     }
     Ok(ClassifierScore { loss: model.totals()[0].1, confusion })

@@ -64,7 +64,7 @@ fn train(recipe: &ClassifierRecipe, threads: usize) -> Trained<ClassifierTask> {
 }
 
 #[test]
-fn what_can_be_told_apart_is_learned_by_every_cell_level_and_direction() {
+fn every_cell_level_and_direction_learns() {
     for (cell, level, bidirectional, layers) in [
         (CellKind::Rnn, Level::Char, true, 1),
         (CellKind::Lstm, Level::Char, false, 1),
@@ -84,7 +84,7 @@ fn what_can_be_told_apart_is_learned_by_every_cell_level_and_direction() {
 }
 
 #[test]
-fn epochs_report_what_the_score_says() {
+fn epochs_report_the_score() {
     let trained = train(&trained_with(|t| (t.learning_rate, t.epochs) = (0.1, 3)), 1);
     let (score, epoch) = (trained.score.unwrap(), &trained.epochs[trained.best_epoch - 1]);
     let reported = ["val_loss", "val_accuracy", "val_macro_f1"].map(|name| epoch.get(name).unwrap());
@@ -98,7 +98,7 @@ fn epochs_report_what_the_score_says() {
 }
 
 #[test]
-fn a_saved_classifier_scores_and_ranks_to_the_bit_as_the_one_that_was_trained() {
+fn a_saved_classifier_predicts_bit_for_bit_like_the_trained_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     for level in [Level::Char, Level::Word] {
@@ -130,7 +130,7 @@ fn the_same_seed_gives_the_same_bytes_for_any_number_of_threads() {
 }
 
 #[test]
-fn a_text_s_probabilities_do_not_depend_on_the_others() {
+fn probabilities_of_a_text_do_not_depend_on_the_others() {
     let mut model = train(&trained_with(|t| t.epochs = 2), 2).model;
     let texts = texts();
     // More than one batch of the scorer.
@@ -250,7 +250,7 @@ fn texts_labels_and_options_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn files_of_other_or_damaged_models_are_refused() {
+fn files_of_other_or_damaged_models_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     let trained = train(&trained_with(|t| t.epochs = 1), 1).model;

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_is_written_when_it_is_whole() -> Result<()> {
+    fn a_character_is_written_once_complete() -> Result<()> {
         let codec = codec("", Level::Bpe);
         let ids = codec.encode("a🛶é");
         assert_eq!(ids.len(), 7, "bytes, since nothing is merged");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_kept_or_refused() {
+    fn a_limit_is_respected_or_rejected() {
         let of = |level, vocab| {
             Codec::from_text("a b c a b", level, &VocabOptions { vocab: Some(vocab), ..Default::default() })
         };
@@ -314,7 +314,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tokens_one_by_one_are_the_tokens_at_once(ids in proptest::collection::vec(1u32..257, 0..40)) {
+        fn tokens_one_by_one_equal_all_tokens(ids in proptest::collection::vec(1u32..257, 0..40)) {
             let codec = codec("", Level::Bpe);
             let Codec::Bpe(vocab) = &codec else { unreachable!("made of subwords") };
             let (mut decoder, mut text) = (codec.decoder(None), String::new());

@@ -87,7 +87,7 @@ impl Corpus {
 }
 
 /// The result of checking a text.
-struct Found {
+struct CheckedText {
     /// Bytes of the byte order mark at its start.
     mark: u64,
     /// Characters after the mark.
@@ -95,8 +95,8 @@ struct Found {
     blank: bool,
 }
 
-fn check(part: &Part, chunk: usize, seen: &mut dyn FnMut(u64)) -> Result<Found> {
-    let mut found = Found { mark: 0, characters: 0, blank: true };
+fn check(part: &Part, chunk: usize, seen: &mut dyn FnMut(u64)) -> Result<CheckedText> {
+    let mut found = CheckedText { mark: 0, characters: 0, blank: true };
     let mut chunks = PartChunks::open(part)?;
     let mut first = true;
     while let Some(chunk) = chunks.next(chunk, Cut::Anywhere)? {

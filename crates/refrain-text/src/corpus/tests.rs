@@ -62,7 +62,7 @@ fn codecs(text: &str) -> Vec<(Codec, VocabOptions)> {
 
 proptest! {
     #[test]
-    fn tokens_of_the_chunks_are_those_of_the_whole(text in texts(), chunk in 1_usize..50) {
+    fn tokens_of_chunks_equal_those_of_the_text(text in texts(), chunk in 1_usize..50) {
         let corpus = Corpus::from_text(text.as_str()).with_chunk(chunk);
         for cut in [Cut::Anywhere, Cut::BetweenWords] {
             let chunks: Vec<String> = corpus.chunks(cut).collect::<Result<_>>()?;
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn a_split_is_that_of_the_text(
+    fn a_split_matches_that_of_the_text(
         texts in prop::collection::vec(texts().prop_filter("blank", |text| is_solid(text)), 1..4), chunk in 1_usize..50,
         share in prop::sample::select(vec![0.0, 0.001, 0.1, 0.33, 0.5, 0.9, 0.999]),
     ) {
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn the_first_wrong_byte_is_told(bytes: Vec<u8>, before in texts(), chunk in 1_usize..50) {
+    fn the_first_invalid_byte_is_reported(bytes: Vec<u8>, before in texts(), chunk in 1_usize..50) {
         let bytes = [before.as_bytes(), &bytes].concat();
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("text");
@@ -138,7 +138,7 @@ fn a_text_without_spaces_grows_its_chunks_only_for_words() -> Result<()> {
 }
 
 #[test]
-fn chunks_end_behind_line_breaks_or_before_spaces_between_letters() -> Result<()> {
+fn chunks_end_after_line_breaks_or_before_spaces() -> Result<()> {
     let chunks = |text: &str, size| -> Result<Vec<String>> {
         Corpus::from_text(text).with_chunk(size).chunks(Cut::BetweenWords).collect()
     };
@@ -150,7 +150,7 @@ fn chunks_end_behind_line_breaks_or_before_spaces_between_letters() -> Result<()
 }
 
 #[test]
-fn files_begin_on_lines_of_their_own() -> Result<()> {
+fn files_begin_on_separate_lines() -> Result<()> {
     let folder = tempfile::tempdir().expect("a folder");
     let (paths, joined) = files(folder.path(), &["\u{feff}first".into(), "second\n".into(), "third".into()]);
     assert_eq!(joined, "first\nsecond\nthird");
@@ -166,7 +166,7 @@ fn files_begin_on_lines_of_their_own() -> Result<()> {
 }
 
 #[test]
-fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
+fn a_fingerprint_is_fnv_1a_of_the_bytes() -> Result<()> {
     // The test vector of the hash's authors.
     assert_eq!(Corpus::from_text("foobar").fingerprint()?, "fnv1a-85944171f73967e8");
     assert_eq!(Corpus::from_text("").fingerprint()?, "fnv1a-cbf29ce484222325");
@@ -178,7 +178,7 @@ fn a_fingerprint_is_fnv_1a_and_of_the_bytes_alone() -> Result<()> {
 }
 
 #[test]
-fn texts_without_a_word_are_refused() {
+fn texts_without_a_word_are_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     for (text, what) in
         [("", "is empty"), ("\u{feff}", "is empty"), ("\u{feff} \n\u{a0}", "contains only whitespace")]
@@ -205,7 +205,7 @@ fn a_file_that_changes_is_noticed() {
 }
 
 #[test]
-fn a_stream_and_a_compressed_file_are_kept_in_memory_or_in_a_file_without_a_name() -> Result<()> {
+fn streams_and_compressed_files_are_kept_in_memory_or_an_unnamed_file() -> Result<()> {
     let folder = tempfile::tempdir().expect("a folder");
     for lines in [3, 1_500_000] {
         let text = "a line\n".repeat(lines);

@@ -35,7 +35,7 @@ impl Default for BeamSearch {
 
 /// The best continuation found by a search.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct BeamResult {
     /// The text added to the prompt, without the stop text.
     pub text: String,
     /// The logarithm of its probability, including the tokens of the stop text.
@@ -97,7 +97,7 @@ impl LanguageModel {
     ///
     /// # Errors
     /// If an option is out of range, or the model cannot be run step by step.
-    pub fn beam_search(&mut self, options: &BeamSearch) -> Result<Found> {
+    pub fn beam_search(&mut self, options: &BeamSearch) -> Result<BeamResult> {
         options.check()?;
         let stop = StopTexts::new(&options.stop)?;
         let (model, codec) = self.parts_mut();
@@ -110,7 +110,7 @@ impl LanguageModel {
         let root =
             Hypothesis { last, log_probability: 0.0, text: String::new(), writer: prompt.writer(), stop };
         let mut beam = vec![root];
-        let mut best: Option<Found> = None;
+        let mut best: Option<BeamResult> = None;
         let mut tokens = 0;
         while tokens < options.length {
             let mut candidates = candidates(&mut session, &beam, (tokens == 0).then_some(&prompt))?;
@@ -173,7 +173,7 @@ fn choose<'a>(
     beam: &[Hypothesis<'a>],
     options: &BeamSearch,
     tokens: usize,
-    best: &mut Option<Found>,
+    best: &mut Option<BeamResult>,
 ) -> Result<(Vec<Hypothesis<'a>>, Vec<usize>)> {
     let (mut next, mut parents) = (Vec::new(), Vec::new());
     let mut from = 0;
@@ -206,11 +206,11 @@ fn choose<'a>(
 }
 
 /// Compares a finished continuation with the best one so far.
-fn end(hypothesis: Hypothesis<'_>, options: &BeamSearch, tokens: usize, best: &mut Option<Found>) {
+fn end(hypothesis: Hypothesis<'_>, options: &BeamSearch, tokens: usize, best: &mut Option<BeamResult>) {
     let Hypothesis { text, log_probability, .. } = hypothesis;
     let score = options.score(log_probability, tokens);
     if best.as_ref().is_none_or(|found| score > found.score) {
-        *best = Some(Found { text, log_probability, tokens, score });
+        *best = Some(BeamResult { text, log_probability, tokens, score });
     }
 }
 

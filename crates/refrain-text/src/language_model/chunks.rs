@@ -11,15 +11,15 @@ const HALF: f64 = 0.05;
 /// The standard deviation of a chunk's steps.
 const SPREAD: f64 = 5.0;
 /// A chunk varies by at most three standard deviations, which bounds the memory of a step.
-const MOST: f64 = 3.0 * SPREAD;
+const MAX_DEVIATION: f64 = 3.0 * SPREAD;
 /// The minimum steps of a varying chunk, unless `steps` is smaller.
-const LEAST: usize = 5;
+const MIN_STEPS: usize = 5;
 /// Separates the random stream of an epoch from others with the same seed.
 const PURPOSE: u64 = 0x6368_756e_6b73;
 
 /// Returns the maximum steps of a chunk.
 pub(super) fn longest_chunk(recipe: &TextRecipe) -> usize {
-    recipe.steps.saturating_add(if recipe.variable_steps { MOST as usize } else { 0 })
+    recipe.steps.saturating_add(if recipe.variable_steps { MAX_DEVIATION as usize } else { 0 })
 }
 
 /// Returns the chunks of an epoch, from 1, over lanes of `lane_len` steps: a pure function of seed and epoch.
@@ -50,8 +50,8 @@ fn varied(steps: usize, random: &mut ChaCha8Rng) -> usize {
     let mean = if short { steps as f64 / 2.0 } else { steps as f64 };
     // Box & Muller 1958.
     let deviation = SPREAD * (-2.0 * radius.ln()).sqrt() * (TAU * angle).cos();
-    let len = (mean + deviation.clamp(-MOST, MOST)) as usize;
-    len.max(LEAST.min(steps))
+    let len = (mean + deviation.clamp(-MAX_DEVIATION, MAX_DEVIATION)) as usize;
+    len.max(MIN_STEPS.min(steps))
 }
 
 #[cfg(test)]

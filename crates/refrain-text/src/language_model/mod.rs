@@ -16,7 +16,7 @@ mod suggest;
 mod task;
 mod token;
 
-pub use beam::{BeamSearch, Found};
+pub use beam::{BeamResult, BeamSearch};
 pub use data::{PrepareEvent, TrainingData, split_text};
 pub use dynamic::DynamicEvaluation;
 pub use evaluate::TextScore;

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_beginning_is_held_back() {
+    fn possible_beginnings_of_a_stop_text_are_held_back() {
         let mut watch = stops(&["\n\nEND", "stop"]);
         assert_eq!(watch.push("a\n"), "a");
         assert_eq!(watch.push("\n"), "");
@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_ends_early_is_shown_whole() {
+    fn a_text_that_ends_early_is_shown_completely() {
         let mut watch = stops(&["stop"]);
         assert_eq!(watch.push("do not sto"), "do not ");
         assert_eq!((&watch.finish()[..], watch.found()), ("sto", false));
     }
 
     #[test]
-    fn an_empty_stop_text_is_refused() {
+    fn an_empty_stop_text_is_rejected() {
         assert!(StopTexts::new(&[String::new()]).is_err_and(|e| e.option_at_fault() == Some("stop")));
         let mut none = stops(&[]);
         assert_eq!(none.push("all"), "all");
@@ -111,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_change_nothing(
+        fn splitting_a_text_changes_nothing(
             pieces in proptest::collection::vec("[ab]{0,3}", 0..12),
             texts in proptest::collection::vec("[ab]{1,4}", 0..3),
         ) {

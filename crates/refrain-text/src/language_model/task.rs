@@ -24,9 +24,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 /// The smallest values that are suggested when memory is short.
-const LEAST_STEPS: usize = 8;
-const LEAST_UNITS: usize = 16;
-const LEAST_WORDS: usize = 1_000;
+const MIN_STEPS: usize = 8;
+const MIN_UNITS: usize = 16;
+const MIN_WORDS: usize = 1_000;
 
 /// The tokens of a run's texts, on which a language model is trained, validated and tested.
 #[derive(Debug)]
@@ -202,19 +202,14 @@ impl Task for TextTask {
             ReducibleSetting::of_training("batch", batch, 1, |r: &mut TextRecipe, n| {
                 r.training.batch = Some(n)
             }),
-            ReducibleSetting::of_training("steps", recipe.steps, LEAST_STEPS, |r, n| r.steps = n),
-            ReducibleSetting::of_network("units", recipe.units, LEAST_UNITS, |r, n| r.units = n),
-            ReducibleSetting::of_network("embedding", recipe.embedding, LEAST_UNITS, |r, n| r.embedding = n),
+            ReducibleSetting::of_training("steps", recipe.steps, MIN_STEPS, |r, n| r.steps = n),
+            ReducibleSetting::of_network("units", recipe.units, MIN_UNITS, |r, n| r.units = n),
+            ReducibleSetting::of_network("embedding", recipe.embedding, MIN_UNITS, |r, n| r.embedding = n),
             ReducibleSetting::of_network("layers", recipe.layers, 1, |r, n| r.layers = n),
         ];
         if recipe.level == Level::Word {
             let set = |r: &mut TextRecipe, n| r.vocabulary = Some(n);
-            reducible_settings.push(ReducibleSetting::of_network(
-                "vocab",
-                sizes.vocabulary,
-                LEAST_WORDS,
-                set,
-            ));
+            reducible_settings.push(ReducibleSetting::of_network("vocab", sizes.vocabulary, MIN_WORDS, set));
         }
         reducible_settings
     }
@@ -225,7 +220,7 @@ impl Task for TextTask {
         TextSizes { vocabulary, ..*sizes }
     }
 
-    fn use_to_run(_codec: &Codec) -> MemoryUse {
+    fn inference_use(_codec: &Codec) -> MemoryUse {
         MemoryUse::new(Work::Predict, 1, 1)
     }
 

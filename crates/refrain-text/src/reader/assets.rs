@@ -5,7 +5,7 @@ use crate::codec::Codec;
 use refrain_nn::data::Batch;
 use refrain_nn::{MemoryUse, Model, Work};
 use refrain_task::Description;
-use refrain_task::score::MOST_LABELS;
+use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
 
 /// Everything that running a labelling model needs in addition to its network.
@@ -38,10 +38,8 @@ impl LabelAssets {
         if labels.len() < 2 || !labels.is_sorted_by(|a, b| a < b) {
             return Err("its labels are not two or more different ones in sorted order".to_owned());
         }
-        if labels.len() > MOST_LABELS || labels.iter().any(|l| l.contains(char::is_control)) {
-            return Err(format!(
-                "it has more than {MOST_LABELS} labels, or a label with a control character"
-            ));
+        if labels.len() > MAX_LABELS || labels.iter().any(|l| l.contains(char::is_control)) {
+            return Err(format!("it has more than {MAX_LABELS} labels, or a label with a control character"));
         }
         if *max_length == 0 {
             return Err("its `max_length` is 0".to_owned());
@@ -67,7 +65,7 @@ impl LabelAssets {
     }
 
     /// Returns the largest batch that running the model uses.
-    pub(crate) fn use_to_run(&self) -> MemoryUse {
+    pub(crate) fn inference_use(&self) -> MemoryUse {
         MemoryUse::new(Work::Predict, 1, self.max_length)
     }
 

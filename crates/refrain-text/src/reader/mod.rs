@@ -18,7 +18,7 @@ pub use task::{HasTexts, LabelTask, Labelling};
 pub(crate) use encoded::Encoded;
 
 /// Returns the index of the largest value, and the value; ties go to the first.
-pub(crate) fn likeliest(probabilities: impl Iterator<Item = f32>) -> (usize, f32) {
+pub(crate) fn argmax(probabilities: impl Iterator<Item = f32>) -> (usize, f32) {
     let larger = |best: (usize, f32), (i, p): (usize, f32)| if p > best.1 { (i, p) } else { best };
     probabilities.enumerate().fold((0, f32::NEG_INFINITY), larger)
 }
@@ -26,7 +26,7 @@ pub(crate) fn likeliest(probabilities: impl Iterator<Item = f32>) -> (usize, f32
 /// Returns the bytes that a string takes, including allocator overhead.
 pub(crate) fn string_bytes(string: &String) -> u64 {
     /// The smallest block of the allocator; larger blocks are multiples of half of it.
-    const LEAST: usize = 32;
-    let allocated = (string.capacity() + size_of::<usize>()).next_multiple_of(LEAST / 2).max(LEAST);
+    const MIN_BLOCK: usize = 32;
+    let allocated = (string.capacity() + size_of::<usize>()).next_multiple_of(MIN_BLOCK / 2).max(MIN_BLOCK);
     (size_of_val(string) + if string.capacity() > 0 { allocated } else { 0 }) as u64
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// Sequences in a batch, if the recipe does not set it.
 const BATCH: usize = 64;
 /// The smallest values that are suggested when memory is short.
-const LEAST_UNITS: usize = 16;
-const LEAST_LENGTH: usize = 16;
+const MIN_UNITS: usize = 16;
+const MIN_LENGTH: usize = 16;
 
 /// How a text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl ReaderSettings {
             Range::COUNT.check(option, size as f64)?;
         }
         Range::LAYERS.check("layers", self.layers as f64)?;
-        Range::SHARE.check("dropout", self.dropout)?;
+        Range::FRACTION.check("dropout", self.dropout)?;
         if self.level != Level::Word && self.min_count > 1 {
             let got = format!("{} with {}", self.min_count, self.level.plural());
             return Err(Error::option("min-count", got, "1, because it applies to words only"));
@@ -167,13 +167,11 @@ pub(super) fn reducible_settings<R: ReadsTexts>(
     let ReaderSettings { units, embedding, layers, .. } = *reader;
     vec![
         ReducibleSetting::of_training("batch", recipe.batch(), 1, |r, n| r.training_mut().batch = Some(n)),
-        ReducibleSetting::of_network("max-length", reader.steps(sizes), LEAST_LENGTH, |r, n| {
+        ReducibleSetting::of_network("max-length", reader.steps(sizes), MIN_LENGTH, |r, n| {
             r.reader_mut().max_length = n
         }),
-        ReducibleSetting::of_network("units", units, LEAST_UNITS, |r, n| r.reader_mut().units = n),
-        ReducibleSetting::of_network("embedding", embedding, LEAST_UNITS, |r, n| {
-            r.reader_mut().embedding = n
-        }),
+        ReducibleSetting::of_network("units", units, MIN_UNITS, |r, n| r.reader_mut().units = n),
+        ReducibleSetting::of_network("embedding", embedding, MIN_UNITS, |r, n| r.reader_mut().embedding = n),
         ReducibleSetting::of_network("layers", layers, 1, |r, n| r.reader_mut().layers = n),
     ]
 }

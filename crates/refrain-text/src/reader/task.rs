@@ -223,8 +223,8 @@ impl<L: Labelling> Task for LabelTask<L> {
         reducible_settings(recipe, sizes)
     }
 
-    fn use_to_run(assets: &LabelAssets) -> MemoryUse {
-        assets.use_to_run()
+    fn inference_use(assets: &LabelAssets) -> MemoryUse {
+        assets.inference_use()
     }
 
     fn largest_batch(recipe: &L::Recipe, _sizes: &LabelledSizes) -> (usize, usize) {

@@ -83,7 +83,7 @@ impl Sentences {
 
     /// # Errors
     /// If there are no words.
-    pub(super) fn must_be_some(&self) -> Result<()> {
+    pub(super) fn check_not_empty(&self) -> Result<()> {
         if self.pieces.len() > 0 {
             return Ok(());
         }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_stands_at_the_last_step_of_its_word_and_counts_as_many_steps_as_a_word_has() {
+    fn a_label_is_at_the_last_step_of_its_word_and_weighs_its_steps() {
         let sentences = sentences(Codec::Char(CharVocab::from_texts(["abc "])), 9);
         let batch = batch(&sentences, 2);
         let input = &batch.inputs[0];
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_steps_of_their_own() {
+    fn words_are_single_steps() {
         let options = WordOptions { split: WordSplit::Whitespace, ..WordOptions::default() };
         let codec = Codec::Word(WordVocab::from_texts(["ab c ab c abc"], options).unwrap());
         let batch = batch(&sentences(codec, 9), 3);

@@ -118,7 +118,7 @@ impl Tagger {
         let assets = self.assets();
         let max_length = assets.max_length.min(longest.max(1));
         let sentences = Sentences::new(sentences, &LabelAssets { max_length, ..assets.clone() })?;
-        sentences.must_be_some()?;
+        sentences.check_not_empty()?;
         Ok(sentences.in_one_batch()?)
     }
 
@@ -129,7 +129,7 @@ impl Tagger {
     pub fn evaluate(&mut self, sentences: &[TaggedSentence]) -> Result<TaggerScore> {
         let (model, assets) = self.parts_mut();
         let sentences = Sentences::new(sentences, assets)?;
-        sentences.must_be_some()?;
+        sentences.check_not_empty()?;
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }

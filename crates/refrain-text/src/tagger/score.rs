@@ -2,7 +2,7 @@
 
 use super::batches::{Batches, Sentences, labels};
 use super::spans::Spans;
-use crate::reader::likeliest;
+use crate::reader::argmax;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::{Error, Model};
@@ -27,7 +27,7 @@ pub struct TaggerScore {
     pub spans: Option<Spans>,
 }
 
-/// Runs a model and calls `each` for every word, in order, with its true label, its likeliest label and that
+/// Runs a model and calls `each` for every word, in order, with its true label, its most likely label and that
 /// label's probability. With `losses`, the compiled model also accumulates its loss.
 pub(super) fn predict(
     model: &mut Model,
@@ -47,7 +47,7 @@ pub(super) fn predict(
         let output = model.predict_batch(&batch, None)?.swap_remove(0);
         for (row, truth) in output.rows().into_iter().zip(labels(&batch)) {
             if let Some(truth) = truth {
-                let (label, probability) = likeliest(row.iter().copied());
+                let (label, probability) = argmax(row.iter().copied());
                 each(truth as usize, label, probability);
             }
         }

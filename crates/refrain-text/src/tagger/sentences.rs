@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, shorten};
 use refrain_task::Fingerprint;
-use refrain_task::score::MOST_LABELS;
+use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -148,7 +148,7 @@ pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
     let labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
     match labels.len() {
         0..2 => Err(Error::Labels { got: labels }),
-        2..=MOST_LABELS => Ok(labels),
+        2..=MAX_LABELS => Ok(labels),
         many => Err(Error::Labelled {
             place: "the sentences".to_owned(),
             got: format!("{many} labels"),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_says_which_form_it_is() {
+    fn the_first_line_determines_the_format() {
         let expected = [words(&[("EU", "B-ORG"), ("1/2", "O")]), words(&[("w/", "X")])];
         assert_eq!(read("EU/B-ORG  1/2/O\n\nw//X\r\n"), expected);
         assert_eq!(read("\nEU B-ORG\r\n1/2 O\n \n\nw/ X"), expected);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_share_is_held_out_and_one_sentence_kept() {
+    fn the_last_fraction_is_held_out_and_one_sentence_is_kept() {
         let sentences = parse_tagged(&"a/X b/Y\n".repeat(10), "t").unwrap();
         let lengths = |share| {
             let (training, held_out) = split_tagged(&sentences, share);
@@ -216,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_in_either_form_comes_back(
+        fn both_formats_round_trip(
             sentences in prop::collection::vec(prop::collection::vec(("[a/é-]{1,4}", "[A-Z.,-]{1,3}"), 1..5), 1..5),
         ) {
             let join = |form: fn(&(String, String)) -> String, words: &str, end: &str| {
@@ -228,7 +228,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in "[a/X\\t \\n\\u{85}-]{0,30}") {
+        fn arbitrary_text_does_not_panic(text in "[a/X\\t \\n\\u{85}-]{0,30}") {
             let _ = parse_tagged(&text, "t");
         }
     }

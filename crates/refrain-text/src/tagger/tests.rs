@@ -76,7 +76,7 @@ fn labels_that_depend_on_both_sides_are_learned_at_every_level() {
 }
 
 #[test]
-fn a_line_s_labels_do_not_depend_on_the_others_and_long_lines_are_labelled_to_their_end() {
+fn labels_of_a_line_do_not_depend_on_the_others() {
     let mut recipe = recipe();
     (recipe.training.epochs, recipe.reader.max_length) = (1, 6);
     let mut model = train(&recipe, 1).model;
@@ -91,7 +91,7 @@ fn a_line_s_labels_do_not_depend_on_the_others_and_long_lines_are_labelled_to_th
 }
 
 #[test]
-fn the_score_is_that_of_the_labels_given_and_its_loss_that_of_the_words() {
+fn the_score_matches_the_predicted_labels_and_the_word_losses() {
     let mut recipe = recipe();
     recipe.training.epochs = 2;
     let trained = train(&recipe, 1);
@@ -118,7 +118,7 @@ fn the_score_is_that_of_the_labels_given_and_its_loss_that_of_the_words() {
 }
 
 #[test]
-fn spans_are_scored_where_labels_mark_them() {
+fn spans_are_scored_if_labels_mark_them() {
     let lines = "Ada/B-PER Byron/I-PER saw/O Rome/B-LOC\nRome/B-LOC saw/O Ada/B-PER\n";
     let sentences = parse_tagged(lines, "lines").unwrap();
     let mut recipe = recipe();
@@ -143,7 +143,7 @@ fn spans_are_scored_where_labels_mark_them() {
 }
 
 #[test]
-fn threads_and_a_stop_in_mid_epoch_change_no_bit() {
+fn threads_and_a_stop_within_an_epoch_do_not_change_the_model() {
     let mut recipe = recipe();
     (recipe.training.epochs, recipe.reader.max_length) = (3, 8);
     let straight = train(&recipe, 1);
@@ -164,7 +164,7 @@ fn threads_and_a_stop_in_mid_epoch_change_no_bit() {
 }
 
 #[test]
-fn a_saved_tagger_is_the_same_and_no_other_model_is_one() {
+fn a_saved_tagger_is_identical_and_other_models_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     let mut recipe = recipe();

@@ -60,7 +60,7 @@ fn tables_are_written_in_order() {
 }
 
 #[test]
-fn ties_go_by_first_appearance_also_after_loading() -> Result<()> {
+fn ties_are_ordered_by_first_appearance_also_after_loading() -> Result<()> {
     let mut tokenizer = fitted(TokenizerConfig::default(), &["zebra apple", "mango apple zebra"]);
     let loaded = Tokenizer::from_json(&tokenizer.to_json());
     tokenizer.fit_on_texts(["mango"]);
@@ -74,7 +74,7 @@ fn ties_go_by_first_appearance_also_after_loading() -> Result<()> {
 }
 
 #[test]
-fn the_tfidf_of_the_reference() -> Result<()> {
+fn tfidf_matches_the_reference() -> Result<()> {
     let config = TokenizerConfig { num_words: Some(4), ..with_oov("<OOV>") };
     let tokenizer = fitted(config, &["the cat sat", "the dog sat down"]);
     let row = tokenizer.texts_to_matrix(["the the sat cat"], MatrixMode::TfIdf)?;
@@ -133,14 +133,14 @@ fn an_oov_token_among_the_words_still_fits_the_vocabulary() {
 }
 
 #[test]
-fn an_empty_split_is_refused_unless_characters_are_tokens() {
+fn an_empty_split_is_rejected_unless_characters_are_tokens() {
     let config = |char_level| TokenizerConfig { split: String::new(), char_level, ..Default::default() };
     assert!(Tokenizer::new(config(false)).is_err_and(|e| e.option_at_fault() == Some("split")));
     assert!(Tokenizer::new(config(true)).is_ok());
 }
 
 #[test]
-fn words_are_split_as_python_does() {
+fn words_are_split_as_in_python() {
     let words = |text| text_to_word_sequence(text, DEFAULT_FILTERS, true, " ");
     assert_eq!(words("ΟΔΟΣ ΟΔΟΣ. Σ"), ["οδος", "οδος", "σ"]);
     assert_eq!(words("a\u{a0}b\rc  d"), ["a\u{a0}b\rc", "d"]);
@@ -215,7 +215,7 @@ fn extreme_counts_neither_overflow_nor_panic() -> Result<()> {
 }
 
 #[test]
-fn a_tokenizer_edited_by_hand_is_read_as_keras_does() -> Result<()> {
+fn a_tokenizer_edited_by_hand_is_read_as_in_keras() -> Result<()> {
     let index = r#"{"<OOV>":1,"a":2,"b":3,"c":4,"<pad>":0}"#;
     let tokenizer = edited("word_index", index.into())?;
     assert_eq!((tokenizer.id("<pad>"), tokenizer.vocab_size()), (Some(0), 5));
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn words_come_back_from_their_ids(text in "[a-c]{1,2}( [a-c]{1,2}){0,30}") {
+    fn words_are_restored_from_ids(text in "[a-c]{1,2}( [a-c]{1,2}){0,30}") {
         let tokenizer = fitted(TokenizerConfig::default(), &[&text]);
         let ids = tokenizer.texts_to_sequences([&text]);
         prop_assert!(ids[0].iter().all(|&id| id > 0 && (id as usize) < tokenizer.vocab_size()));

@@ -78,13 +78,13 @@ impl Width {
 /// The tokens of a text, written once.
 #[derive(Debug)]
 pub struct StoredTokens {
-    home: Home,
+    storage: Storage,
     width: Width,
     len: usize,
 }
 
 #[derive(Debug)]
-enum Home {
+enum Storage {
     Memory(Vec<u8>),
     /// Read at an offset rather than memory-mapped: see [`read_at`].
     File {
@@ -96,9 +96,9 @@ enum Home {
 impl StoredTokens {
     /// Returns the folder and the size of the tokens' file; `None` if they are in memory.
     pub fn file(&self) -> Option<(&Path, u64)> {
-        match &self.home {
-            Home::Memory(_) => None,
-            Home::File { folder, .. } => Some((folder, (self.len * self.width.bytes()) as u64)),
+        match &self.storage {
+            Storage::Memory(_) => None,
+            Storage::File { folder, .. } => Some((folder, (self.len * self.width.bytes()) as u64)),
         }
     }
 }
@@ -106,9 +106,9 @@ impl StoredTokens {
 impl StoredTokens {
     /// Returns the bytes of memory that the tokens take.
     pub fn memory(&self) -> u64 {
-        match &self.home {
-            Home::Memory(packed) => packed.capacity() as u64,
-            Home::File { .. } => 0,
+        match &self.storage {
+            Storage::Memory(packed) => packed.capacity() as u64,
+            Storage::File { .. } => 0,
         }
     }
 }
@@ -123,9 +123,9 @@ impl Tokens for StoredTokens {
         assert!(start <= end && end <= self.len, "tokens {start}..{end} of {}", self.len);
         let width = self.width.bytes();
         let bytes = start * width..end * width;
-        match &self.home {
-            Home::Memory(all) => self.width.unpack(&all[bytes], into),
-            Home::File { file, folder } => {
+        match &self.storage {
+            Storage::Memory(all) => self.width.unpack(&all[bytes], into),
+            Storage::File { file, folder } => {
                 let mut block = [0; BLOCK];
                 for at in bytes.clone().step_by(BLOCK) {
                     let block = &mut block[..BLOCK.min(bytes.end - at)];
@@ -198,14 +198,14 @@ impl<'a> TokenWriter<'a> {
     /// # Errors
     /// As for [`push`](Self::push).
     pub fn finish(mut self) -> Result<StoredTokens> {
-        let home = match self.file.take() {
-            None => Home::Memory(std::mem::take(&mut self.packed)),
+        let storage = match self.file.take() {
+            None => Storage::Memory(std::mem::take(&mut self.packed)),
             Some(file) => {
                 let file = file.into_inner().map_err(|e| self.failed(e.into_error()))?;
-                Home::File { file, folder: self.store.folder.to_owned() }
+                Storage::File { file, folder: self.store.folder.to_owned() }
             }
         };
-        Ok(StoredTokens { home, width: self.width, len: self.len })
+        Ok(StoredTokens { storage, width: self.width, len: self.len })
     }
 
     fn failed(&self, source: io::Error) -> Error {
@@ -240,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_range_comes_back_from_memory_and_file_at_every_width(
+        fn any_range_round_trips_in_memory_and_in_files(
             len in 1_usize..6000, top in prop::sample::select(vec![1_usize, 255, 256, 257, 65_536, 65_537, 1 << 32]),
             pieces in 1_usize..5000, cuts: (prop::sample::Index, prop::sample::Index),
         ) {
@@ -261,14 +261,14 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "below the vocabulary's size")]
-    fn a_token_outside_the_vocabulary_is_not_cut_to_fit() {
+    fn a_token_outside_the_vocabulary_is_not_truncated() {
         let _ = stored(&[256], 256, 99, 1);
     }
 
     #[test]
-    fn a_file_that_is_cut_is_an_error() {
+    fn a_truncated_file_is_an_error() {
         let kept = stored(&[5; 9000], 300, 0, 4000).expect("there is room");
-        let Home::File { file, .. } = &kept.home else { panic!("not in a file") };
+        let Storage::File { file, .. } = &kept.storage else { panic!("not in a file") };
         file.set_len(17_000).expect("it is our file");
         let error = kept.read(0..9000, &mut Vec::new()).expect_err("the end is missing");
         assert!(
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_room_is_named_with_the_bytes() {
+    fn a_full_folder_is_named_with_the_required_bytes() {
         let store = Store { folder: Path::new("/no/such/folder"), memory: 10 };
         let mut writer = TokenWriter::new(store, 70_000);
         writer.push(&[1, 2]).expect("these are in memory");

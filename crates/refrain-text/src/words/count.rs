@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn where_every_word_is_kept_too_many_are_an_error() {
+    fn too_many_kept_words_are_an_error() {
         let texts = ["a b c".to_owned()];
         let all = WordOptions::default();
         assert!(counts(&all, 3, &texts).is_ok());
@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_stay_few_and_no_further_off_than_told(
+        fn counts_are_bounded_with_the_documented_error(
             words in prop::collection::vec(prop::collection::vec(0_u32..40, 1..20), 1..30), limit in 4_usize..30,
         ) {
             // Small numbers are frequent.

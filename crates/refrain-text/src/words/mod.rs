@@ -95,7 +95,7 @@ pub struct WordVocab {
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     stored: Arc<str>,
-    clings: Sides,
+    attaches: Sides,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,7 +111,7 @@ impl WordVocab {
     /// The text that [`decode`](Self::decode) writes for the unknown id.
     pub const UNKNOWN_TEXT: &str = "<unk>";
     /// The maximum number of different words that are counted in a corpus, about 300 MB.
-    pub const MOST_COUNTED: usize = 3_000_000;
+    pub const MAX_COUNTED: usize = 3_000_000;
 
     /// Builds the vocabulary of all words in some texts.
     ///
@@ -133,7 +133,7 @@ impl WordVocab {
     }
 
     /// Builds the vocabulary of a text in chunks, with bounded memory: if there are more than
-    /// [`MOST_COUNTED`](Self::MOST_COUNTED) different words, the rarest are forgotten, so the count of a word that
+    /// [`MAX_COUNTED`](Self::MAX_COUNTED) different words, the rarest are forgotten, so the count of a word that
     /// comes back may be too low.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl WordVocab {
         S: AsRef<str>,
     {
         Self::check(&options)?;
-        let mut counts = WordCounts::new(&options, Self::MOST_COUNTED);
+        let mut counts = WordCounts::new(&options, Self::MAX_COUNTED);
         for chunk in chunks {
             counts.add(chunk?.as_ref())?;
         }
@@ -175,7 +175,7 @@ impl WordVocab {
                 return Err(damaged("the word appears twice"));
             }
         }
-        let entry = |stored: Arc<str>| Entry { clings: clings(options.split, &stored), stored };
+        let entry = |stored: Arc<str>| Entry { attaches: attaches(options.split, &stored), stored };
         Ok(Self { entries: words.into_iter().map(entry).collect(), options, ids })
     }
 
@@ -276,7 +276,7 @@ impl WordVocab {
     }
 
     fn sides(&self, id: u32) -> Sides {
-        self.entry(id).map_or(Sides { left: false, right: false }, |entry| entry.clings)
+        self.entry(id).map_or(Sides { left: false, right: false }, |entry| entry.attaches)
     }
 
     fn unknown_id(&self, id: u32, position: usize) -> Error {
@@ -284,7 +284,7 @@ impl WordVocab {
     }
 }
 
-fn clings(split: WordSplit, entry: &str) -> Sides {
+fn attaches(split: WordSplit, entry: &str) -> Sides {
     match split {
         WordSplit::Punctuation => Sides::of_entry(entry),
         WordSplit::Whitespace => penn::write(entry).1,
@@ -305,7 +305,7 @@ fn for_each_word(options: &WordOptions, text: &str, mut each: impl FnMut(&str)) 
                 each(match piece {
                     Piece::Word(word) => word,
                     Piece::Newline => "\n",
-                    Piece::Mark { mark, clings } => clings.spell(mark, &mut spelt),
+                    Piece::Mark { mark, attaches } => attaches.spell(mark, &mut spelt),
                 });
             }
         }

@@ -6,13 +6,13 @@
 //! characters of a line is therefore reproduced exactly.
 //!
 //! If the text does not determine a side (at the end of a line, or if the neighbour already attaches), the mark
-//! takes its usual side, so that each mark has few forms: see [`Habit`].
+//! takes its usual side, so that each mark has few forms: see [`UsualSides`].
 
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     Word(&'a str),
-    Mark { mark: char, clings: Sides },
+    Mark { mark: char, attaches: Sides },
     Newline,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Sides {
 
 /// The usual sides of a mark, if the text does not determine them.
 #[derive(Clone, Copy)]
-enum Habit {
+enum UsualSides {
     /// Fixed: the comma attaches to the left, the opening parenthesis to the right.
     Fixed(Sides),
     /// Opening if nothing stands before it, otherwise closing.
@@ -34,18 +34,18 @@ enum Habit {
     Even,
 }
 
-const fn fixed(left: bool, right: bool) -> Habit {
-    Habit::Fixed(Sides { left, right })
+const fn fixed(left: bool, right: bool) -> UsualSides {
+    UsualSides::Fixed(Sides { left, right })
 }
 
-fn habit(mark: char) -> Habit {
+fn usual_sides(mark: char) -> UsualSides {
     match mark {
         ',' | '.' | '!' | '?' | ';' | ':' | ')' | ']' | '}' | '%' | '…' | '”' | '»' | '›' => {
             fixed(true, false)
         }
         '(' | '[' | '{' | '“' | '‘' | '«' | '‹' | '„' | '‚' | '¿' | '¡' => fixed(false, true),
-        '"' | '\'' | '’' | '`' | '*' | '_' => Habit::Quote,
-        _ => Habit::Even,
+        '"' | '\'' | '’' | '`' | '*' | '_' => UsualSides::Quote,
+        _ => UsualSides::Even,
     }
 }
 
@@ -78,7 +78,7 @@ enum Before {
     /// A word, or a mark that does not attach to the right.
     Touching,
     /// A mark that attaches to the right.
-    Clinging,
+    Attached,
 }
 
 /// Returns the pieces of a text. Whitespace other than the line feed, including the carriage return, only separates
@@ -107,9 +107,9 @@ impl<'a> Iterator for Pieces<'a> {
             (Piece::Newline, 1, Before::Edge)
         } else if is_mark(first) {
             let len = first.len_utf8();
-            let clings = sides(habit(first), self.before, &self.rest[len..]);
-            let before = if clings.right { Before::Clinging } else { Before::Touching };
-            (Piece::Mark { mark: first, clings }, len, before)
+            let attaches = sides(usual_sides(first), self.before, &self.rest[len..]);
+            let before = if attaches.right { Before::Attached } else { Before::Touching };
+            (Piece::Mark { mark: first, attaches }, len, before)
         } else {
             let len = word_len(self.rest);
             (Piece::Word(&self.rest[..len]), len, Before::Touching)
@@ -132,25 +132,25 @@ fn word_len(text: &str) -> usize {
     text.len()
 }
 
-fn sides(habit: Habit, before: Before, after: &str) -> Sides {
+fn sides(usual_sides: UsualSides, before: Before, after: &str) -> Sides {
     let touching = before == Before::Touching;
     let right = match after.chars().next() {
         Some(c) if is_word(c) => true,
         // Whitespace at the end of a line separates nothing.
         Some(c) if c.is_whitespace() && !ends_line(after) => false,
-        next => match habit {
-            Habit::Fixed(sides) => sides.right,
-            Habit::Quote => !touching,
-            Habit::Even => touching || next.is_some_and(is_mark),
+        next => match usual_sides {
+            UsualSides::Fixed(sides) => sides.right,
+            UsualSides::Quote => !touching,
+            UsualSides::Even => touching || next.is_some_and(is_mark),
         },
     };
-    let open_left = matches!(before, Before::Edge | Before::Clinging);
-    let by_habit = match habit {
-        Habit::Fixed(sides) => sides.left,
-        Habit::Quote => false,
-        Habit::Even => right,
+    let open_left = matches!(before, Before::Edge | Before::Attached);
+    let usual = match usual_sides {
+        UsualSides::Fixed(sides) => sides.left,
+        UsualSides::Quote => false,
+        UsualSides::Even => right,
     };
-    Sides { left: touching || open_left && by_habit, right }
+    Sides { left: touching || open_left && usual, right }
 }
 
 fn ends_line(text: &str) -> bool {

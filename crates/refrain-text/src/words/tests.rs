@@ -36,14 +36,14 @@ fn quotes_open_and_close() {
 }
 
 #[test]
-fn a_mark_takes_the_same_form_at_the_ends_of_lines() {
+fn a_mark_has_the_same_form_at_line_ends() {
     assert_eq!(entries("a — b —\n— c"), ["a", " — ", "b", " — ", "\n", " — ", "c"]);
     assert_eq!(entries("a—b—\nc"), ["a", "—", "b", "—", "\n", "c"]);
     assert_eq!(entries("a, \n, b,"), ["a", ", ", "\n", ", ", "b", ", "]);
 }
 
 #[test]
-fn ids_go_by_count_then_first_appearance() {
+fn ids_are_ordered_by_count_then_first_appearance() {
     let vocab = vocab("b a c a\nb d");
     let words: Vec<_> =
         (0..vocab.vocab_size() as u32).map(|id| vocab.word(id).expect("within the size")).collect();
@@ -65,7 +65,7 @@ fn options_limit_the_vocabulary() -> Result<()> {
 }
 
 #[test]
-fn verse_comes_back_as_it_was() -> Result<()> {
+fn verse_round_trips() -> Result<()> {
     let verse =
         "\n'Twas o'er—so (they) said: \"Good-night!\"\n\nTh' end; or, \u{201c}the ‘end’\u{201d}…\n\n\n";
     let vocab = vocab(verse);
@@ -74,7 +74,7 @@ fn verse_comes_back_as_it_was() -> Result<()> {
 }
 
 #[test]
-fn spaces_are_set_as_a_person_would() -> Result<()> {
+fn spaces_are_placed_naturally() -> Result<()> {
     let vocab = vocab("a, b. c! d? e; f: (g) h-i\n");
     assert_eq!(vocab.decode(&vocab.encode("a, (b)! c-d.\na: b"))?, "a, (b)! c-d.\na: b");
     assert_eq!(vocab.decode(&[0, 0])?, "<unk> <unk>");
@@ -83,7 +83,7 @@ fn spaces_are_set_as_a_person_would() -> Result<()> {
 }
 
 #[test]
-fn texts_already_cut_stay_cut() -> Result<()> {
+fn pretokenized_texts_keep_their_tokens() -> Result<()> {
     let options = WordOptions { split: WordSplit::Whitespace, ..Default::default() };
     let text = "the company 's <unk> rose to $ N\nmr. <unk> said";
     let vocab = WordVocab::from_texts([text], options)?;
@@ -98,7 +98,7 @@ fn texts_already_cut_stay_cut() -> Result<()> {
 }
 
 #[test]
-fn texts_already_cut_are_written_as_a_person_would() -> Result<()> {
+fn pretokenized_texts_are_written_naturally() -> Result<()> {
     let options = WordOptions { split: WordSplit::Whitespace, ..Default::default() };
     let written = |text: &str| {
         let vocab = WordVocab::from_texts([text], options.clone())?;
@@ -146,7 +146,7 @@ fn words_are_counted_as_in_the_published_runs() -> Result<()> {
 }
 
 #[test]
-fn keras_words_are_keras_words() -> Result<()> {
+fn keras_splitting_matches_keras() -> Result<()> {
     let options = WordOptions { split: WordSplit::Keras, ..Default::default() };
     let text = "Don't -- STOP\nthe_dance, the DANCE!\n";
     let vocab = WordVocab::from_texts([text], options)?;
@@ -160,7 +160,7 @@ fn keras_words_are_keras_words() -> Result<()> {
 }
 
 #[test]
-fn a_text_already_cut_is_recognised() {
+fn a_pretokenized_text_is_recognised() {
     for (text, split) in [
         ("the <unk> said", WordSplit::Whitespace),
         ("<unk>\n", WordSplit::Whitespace),
@@ -173,7 +173,7 @@ fn a_text_already_cut_is_recognised() {
 }
 
 #[test]
-fn an_id_beyond_the_vocabulary_is_named_with_its_place() {
+fn an_id_beyond_the_vocabulary_is_named_with_its_position() {
     let vocab = vocab("a b");
     assert!(matches!(vocab.decode(&[1, 3]), Err(Error::UnknownId { id: 3, position: 1, vocab_size: 3 })));
     let mut text = "kept".to_owned();
@@ -189,7 +189,7 @@ fn an_id_beyond_the_vocabulary_is_named_with_its_place() {
 }
 
 #[test]
-fn a_damaged_vocabulary_is_refused() {
+fn a_damaged_vocabulary_is_rejected() {
     let stored = |words: &str| {
         let options = r#"{"split":"punctuation","lowercase":false,"min_count":1,"max_size":null}"#;
         serde_json::from_str::<WordVocab>(&format!(r#"{{"options":{options},"words":{words}}}"#))
@@ -201,7 +201,7 @@ fn a_damaged_vocabulary_is_refused() {
 }
 
 #[test]
-fn every_pair_of_marks_comes_back() -> Result<()> {
+fn every_pair_of_marks_round_trips() -> Result<()> {
     const MARKS: [&str; 12] = ["", " ", "\n", "a", ",", "(", ")", "\"", "'", "-", "—", "«"];
     for code in 0..MARKS.len().pow(4) {
         let text: String = (0..4).map(|i| MARKS[code / MARKS.len().pow(i) % MARKS.len()]).collect();
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn no_piece_is_lost(text in verse()) {
+    fn pieces_cover_the_text(text in verse()) {
         let bare = |text: &str| text.chars().filter(|c| !c.is_whitespace() || *c == '\n').collect::<String>();
         let kept: String = pieces(&text).map(|piece| match piece {
             Piece::Word(word) => word.to_owned(),
@@ -260,7 +260,7 @@ proptest! {
     }
 
     #[test]
-    fn words_of_lines_are_the_words_of_the_text(text in verse()) {
+    fn words_of_lines_equal_the_words_of_the_text(text in verse()) {
         let options = WordOptions { split: WordSplit::Whitespace, ..Default::default() };
         let mut words = Vec::new();
         for_each_word(&options, &text, |word| words.push(word.replace('\n', "<eos>")));

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Bytes that reading a file may allocate in addition to its size.
-const MOST_BYTES: usize = 64 << 20;
-const MOST_TIME: Duration = Duration::from_secs(1);
+const MAX_BYTES: usize = 64 << 20;
+const MAX_TIME: Duration = Duration::from_secs(1);
 /// How often a slow file is tried, since other programs may slow it down.
 const TRIES: usize = 4;
 
@@ -22,11 +22,11 @@ pub(crate) fn measured(size: usize, read_and_use: impl Fn() -> String) -> Result
         let (region, started) = (Region::new(ALLOCATOR), Instant::now());
         let outcome = catch_unwind(AssertUnwindSafe(&read_and_use)).map_err(|_| "a panic".to_owned())?;
         let bytes = region.change().bytes_allocated;
-        if bytes > size + MOST_BYTES {
+        if bytes > size + MAX_BYTES {
             return Err(format!("{bytes} bytes for a file of {size}, {outcome}"));
         }
         slowest = slowest.min(started.elapsed());
-        if slowest < MOST_TIME {
+        if slowest < MAX_TIME {
             return Ok(outcome);
         }
     }

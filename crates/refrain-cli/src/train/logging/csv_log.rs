@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_others_are_not_touched() {
+    fn other_files_are_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.csv");
         for other in ["epoch,loss\n1,2\n", "epoch,loss,val_loss", "\u{feff}epoch,loss,val_loss\n", "\n"] {

@@ -1,7 +1,7 @@
 //! A run's batches in bounded memory.
 
 /// Maximum points kept, more than a picture has room for.
-const MOST: usize = 1024;
+const MAX_POINTS: usize = 1024;
 
 /// The values of a batch that are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,7 +24,7 @@ impl Point {
     }
 }
 
-/// A curve of at most [`MOST`] points, each the mean of as many neighbouring batches as that takes.
+/// A curve of at most [`MAX_POINTS`] points, each the mean of as many neighbouring batches as that takes.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
     points: Vec<Point>,
@@ -49,7 +49,7 @@ impl Curve {
         }
         self.points.extend(self.rest());
         (self.sum, self.summed) = (Point::default(), 0);
-        if self.points.len() == MOST {
+        if self.points.len() == MAX_POINTS {
             self.points = self.points.chunks(2).map(|two| two[0].map(two[1], |a, b| (a + b) / 2.0)).collect();
             self.stride *= 2;
         }
@@ -72,15 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_long_the_run_it_keeps_its_course_in_bounded_memory() {
-        for batches in [0, 1, MOST - 1, MOST, 5 * MOST + 3, 1_000_000] {
+    fn a_curve_takes_bounded_memory_however_long_the_run() {
+        for batches in [0, 1, MAX_POINTS - 1, MAX_POINTS, 5 * MAX_POINTS + 3, 1_000_000] {
             let mut curve = Curve::default();
             for batch in 1..=batches {
                 let x = batch as f64;
                 curve.add(Point { batch: x, loss: 3.0 * x, learning_rate: 1.0, gradient_norm: -x });
             }
             let points: Vec<_> = curve.points().collect();
-            assert!(points.len() <= MOST && points.len() >= batches.min(MOST / 2), "{}", points.len());
+            assert!(
+                points.len() <= MAX_POINTS && points.len() >= batches.min(MAX_POINTS / 2),
+                "{}",
+                points.len()
+            );
             assert!(points.is_sorted_by(|a, b| a.batch < b.batch));
             // Means of a straight line lie on it.
             for point in &points {

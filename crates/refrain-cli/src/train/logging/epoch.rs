@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_have_the_columns_that_they_had() {
+    fn logs_keep_their_columns() {
         let text = "epoch loss accuracy val_loss val_accuracy averaged tokens_per_second seconds learning_rate \
                     gradient_norm";
         assert_eq!(TaskInfo::of::<TextTask>().columns.join(" "), text);

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_has_no_place() {
+    fn values_that_are_not_numbers_are_not_plotted() {
         assert!(plot(&[]).figure(0).is_none());
         let bad =
             |epoch| json!({ "epoch": epoch, "loss": "NaN", "learning_rate": 1e-3, "gradient_norm": "inf" });
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_a_name_that_says_what_it_is() {
+    fn a_picture_has_a_supported_file_extension() {
         let of = |name: &str| Format::of(Path::new(name));
         assert_eq!(of("a.SVG").unwrap(), Format::Svg);
         for wrong in ["a", "svg", ".svg", "a.jpg", "a.svg.gz"] {

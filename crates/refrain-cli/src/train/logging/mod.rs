@@ -16,7 +16,7 @@ use crate::cli::LoggingOptions;
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::writable;
-use board::{Board, LogFolder};
+use board::{TensorBoardFolder, TensorBoardLog};
 use csv_log::CsvLog;
 use loss_plot::LossPlot;
 use refrain::task::{Recipe, RunBatch, RunStart, Score, Task};
@@ -32,8 +32,8 @@ pub(crate) struct Logging<'a> {
     task: TaskInfo,
     csv: Option<CsvLog>,
     plot: Option<LossPlot>,
-    folder: Option<LogFolder>,
-    board: Option<Board>,
+    folder: Option<TensorBoardFolder>,
+    board: Option<TensorBoardLog>,
     /// Why the run must not start.
     refused: Option<Failure>,
 }
@@ -90,20 +90,22 @@ impl<'a> Logging<'a> {
         let csv =
             csv_log.as_ref().map(|path| CsvLog::open(path, task.columns.clone(), resume)).transpose()?;
         let plot = plot.as_ref().map(|path| LossPlot::open(path, task.clone())).transpose()?;
-        let folder =
-            log_dir.as_ref().map(|path| LogFolder::open(path, *log_every as u64, resume)).transpose()?;
+        let folder = log_dir
+            .as_ref()
+            .map(|path| TensorBoardFolder::open(path, *log_every as u64, resume))
+            .transpose()?;
         Ok(Self { output, task, csv, plot, folder, board: None, refused: None })
     }
 
     /// Refuses logs that would overwrite an input file.
-    pub(crate) fn keep_what_is_read<'f>(
+    pub(crate) fn refuse_input_path<'f>(
         &self,
         read: impl Iterator<Item = &'f PathBuf> + Clone,
     ) -> Result<()> {
         let csv = self.csv.as_ref().map(|csv| ("--csv-log", csv.path()));
         let plot = self.plot.as_ref().map(|plot| ("--plot", plot.path()));
         let mut written = csv.into_iter().chain(plot);
-        written.try_for_each(|(name, path)| writable::keep_what_is_read(path, read.clone(), name))
+        written.try_for_each(|(name, path)| writable::refuse_input_path(path, read.clone(), name))
     }
 
     /// Adds the memory of the logs to that of a run: the parameters before a batch, and the copy of the model that
@@ -153,7 +155,7 @@ impl<'a> Logging<'a> {
             plot.begin(run.name);
         }
         if let Some(folder) = &self.folder {
-            self.board = Some(Board::begin(folder, self.task.clone(), run)?);
+            self.board = Some(TensorBoardLog::begin(folder, self.task.clone(), run)?);
         }
         Ok(())
     }
@@ -188,7 +190,7 @@ impl<'a> Logging<'a> {
     /// Flushes the logs to disk before a checkpoint that relies on them is written.
     fn sync(&mut self) {
         attempt(self.output, "--csv-log", &mut self.csv, CsvLog::sync);
-        attempt(self.output, "--log-dir", &mut self.board, Board::sync);
+        attempt(self.output, "--log-dir", &mut self.board, TensorBoardLog::sync);
     }
 
     /// Finishes the logs once the run has ended and its model is saved; without an `end`, the run failed.

@@ -185,7 +185,7 @@ impl Checkpoints for Keep<'_> {
 }
 
 #[test]
-fn a_run_that_goes_on_has_the_log_of_one_that_never_stopped() {
+fn a_resumed_run_has_the_log_of_an_uninterrupted_one() {
     let (x, y) = data();
     let update_freq = UpdateFreq::Batch;
     let new = |folder: &Path| TensorBoard {
@@ -217,7 +217,7 @@ fn a_run_that_goes_on_has_the_log_of_one_that_never_stopped() {
 }
 
 #[test]
-fn a_second_run_in_the_folder_takes_the_place_of_the_first() {
+fn a_second_run_in_the_folder_replaces_the_first() {
     let (x, y) = data();
     let folder = tempfile::tempdir().unwrap();
     for epochs in [3, 2] {
@@ -231,7 +231,7 @@ fn a_second_run_in_the_folder_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_ends_the_run_before_it_begins() {
+fn a_log_that_cannot_be_written_prevents_the_run() {
     let (x, y) = data();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("train"), "").unwrap();

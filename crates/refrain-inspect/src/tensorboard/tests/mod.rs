@@ -66,7 +66,7 @@ fn scalars(folder: &Path) -> BTreeMap<String, Vec<(i64, u32)>> {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn written_events_are_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = EventWriter::create(folder.path().join("a/b")).unwrap();
     let numbers = [1.5, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 1e-320, 0.1];
@@ -99,7 +99,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn odd_names_stay_as_they_are() {
+fn unusual_names_are_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("läuf #1 (%20) 'x'");
     let tags = ["a b", "ü/漢/🦀", "../x", "a\nb", " ", "<b>", &"x".repeat(10_000)];
@@ -111,7 +111,7 @@ fn odd_names_stay_as_they_are() {
 }
 
 #[test]
-fn what_has_no_place_is_refused() {
+fn invalid_values_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = EventWriter::create(&folder).unwrap();
     let setting = |result: crate::Result<()>| match result {

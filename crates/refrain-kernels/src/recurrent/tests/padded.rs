@@ -216,7 +216,7 @@ proptest! {
     /// Compares outputs directly, and gradients by way of the packed reference: the kernels' gradients equal the
     /// reference's element by element, which match the differences of the padded batch.
     #[test]
-    fn packed_passes_equal_a_padded_batch(case in case()) {
+    fn packed_passes_match_a_padded_batch(case in case()) {
         let y = case.padded_outputs();
         for engine in engines() {
             case.close(&engine, "h against the padded batch", &case.fast(&engine).h, &y);

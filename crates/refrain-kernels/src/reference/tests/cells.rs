@@ -1,5 +1,5 @@
 use super::super::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
-use super::super::{Packed, Real, gru, lstm, rnn};
+use super::super::{PackedShape, Real, gru, lstm, rnn};
 use super::{GOLDEN, assert_close, assert_gradient, assert_same_in_f32, cast, dot, golden, numbers};
 use crate::Elementwise::{self, *};
 
@@ -9,7 +9,7 @@ const ROWS: usize = 8;
 const SEQUENCES: usize = 4;
 const INPUTS: usize = 2;
 const UNITS: usize = 3;
-const PACKED: Packed = Packed { active: &ACTIVE, sequences: SEQUENCES };
+const PACKED: PackedShape = PackedShape { active: &ACTIVE, sequences: SEQUENCES };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -108,7 +108,7 @@ impl<T: Real> Case<T> {
 
     /// Runs the steps from `first` on, starting from the given state.
     fn run_from(&self, first: usize, h: &[T], c: &[T]) -> Outcome<T> {
-        let packed = Packed { active: &ACTIVE[first..], sequences: SEQUENCES };
+        let packed = PackedShape { active: &ACTIVE[first..], sequences: SEQUENCES };
         let before = ACTIVE[..first].iter().sum::<usize>();
         let (x, d_y) = (&self.x[before * INPUTS..], &self.d_y[before * UNITS..]);
         let groups = self.mask_groups;
@@ -182,7 +182,7 @@ impl Case<f64> {
 }
 
 #[test]
-fn outputs_are_keras_s() {
+fn outputs_match_keras() {
     let expected = [
         (golden::RNN, golden::RNN_MASKED),
         (golden::LSTM, golden::LSTM_MASKED),
@@ -211,7 +211,7 @@ fn gradients_with_and_without_bias_and_masks() {
 /// The gradient of the state at a step equals that of the initial state of a run over the later steps, plus the
 /// gradient of the step's own output.
 #[test]
-fn gradients_of_every_step_are_those_of_the_rest_s_initial_state() {
+fn gradients_of_each_step_equal_those_of_the_initial_state_of_the_remaining_steps() {
     for kind in KINDS {
         for mask_groups in [0, kind.gates()] {
             let case = Case { mask_groups, ..Case::<f64>::new(kind) };
@@ -261,7 +261,7 @@ fn gradients_with_each_activation() {
 }
 
 #[test]
-fn what_is_absent_is_neutral() {
+fn missing_inputs_are_neutral() {
     for kind in KINDS {
         let plain = Case::<f64>::new(kind);
         let gates = kind.gates();
@@ -290,7 +290,7 @@ fn what_is_absent_is_neutral() {
 
 #[test]
 fn without_steps_the_state_passes_through() {
-    let packed = Packed { active: &[], sequences: 1 };
+    let packed = PackedShape { active: &[], sequences: 1 };
     let kernel = numbers(1, INPUTS * 4 * UNITS);
     let recurrent_kernel = numbers(2, UNITS * 4 * UNITS);
     let weights = Weights {
@@ -330,14 +330,14 @@ fn a_sequence_ends_at_its_last_step() {
 }
 
 #[test]
-fn packed_is_what_it_says() {
+fn packed_shape_has_the_documented_rows() {
     assert_eq!(PACKED.rows(), ROWS);
     assert_eq!(PACKED.offsets(), [0, 3, 5, 7]);
     assert_eq!(PACKED.lengths(), LENGTHS);
-    let empty = Packed { active: &[], sequences: 2 };
+    let empty = PackedShape { active: &[], sequences: 2 };
     assert_eq!((empty.rows(), empty.lengths()), (0, vec![0, 0]));
     for active in [&[1, 2][..], &[2, 0], &[3]] {
-        let bad = Packed { active, sequences: 2 };
+        let bad = PackedShape { active, sequences: 2 };
         assert!(std::panic::catch_unwind(|| bad.places()).is_err(), "{active:?}");
     }
 }

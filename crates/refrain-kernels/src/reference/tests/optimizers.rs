@@ -68,7 +68,7 @@ fn all<T: Real>() -> Vec<(&'static str, Vec<T>)> {
 }
 
 #[test]
-fn steps_are_keras_s() {
+fn steps_match_keras() {
     let expected = [
         golden::SGD,
         golden::SGD_MOMENTUM,

@@ -2,7 +2,7 @@
 
 use super::super::activation::{apply, derivative_from_output};
 use super::super::losses::{self, Loss};
-use super::super::{Packed, activity, dense, embedding, layer_norm, softmax};
+use super::super::{PackedShape, activity, dense, embedding, layer_norm, softmax};
 use super::{
     DIFFERENCE, GOLDEN, STEP, assert_close, assert_gradient, assert_same_in_f32, cast, dot, golden, numbers,
     probabilities,
@@ -10,7 +10,7 @@ use super::{
 use crate::Elementwise;
 
 #[test]
-fn activations_are_keras_s() {
+fn activations_match_keras() {
     let x = [-4.0, -2.5, -0.5, 0.25, 2.5, 4.0];
     for (activation, expected) in Elementwise::ALL.into_iter().zip(golden::ACTIVATIONS.chunks(x.len())) {
         let y = x.map(|x| apply(activation, x));
@@ -83,7 +83,7 @@ fn norm_weights(state: &[Vec<f64>; 3], has: [bool; 2]) -> layer_norm::Weights<'_
 }
 
 #[test]
-fn layer_norm_is_keras_s_and_its_gradients() {
+fn layer_norm_and_its_gradients_match_keras() {
     let rows = 2;
     let mut state = [numbers(11, 6), numbers(13, 3), numbers(14, 3)];
     let dy = numbers(15, 6);
@@ -114,7 +114,7 @@ fn layer_norm_is_keras_s_and_its_gradients() {
 }
 
 #[test]
-fn softmax_is_keras_s_and_its_gradient() {
+fn softmax_and_its_gradient_match_keras() {
     let mut x = numbers(11, 6);
     let dy = numbers(2, 6);
     let y = softmax::forward(&x, 3);
@@ -135,7 +135,7 @@ fn check_loss(name: &str, mut at: Vec<f64>, expected: Option<&[f64]>, loss: impl
 }
 
 #[test]
-fn losses_are_keras_s_and_their_gradients() {
+fn losses_and_their_gradients_match_keras() {
     let (p, t) = (numbers(11, 6), numbers(12, 6));
     let some = |golden: &'static [f64; 2]| Some(&golden[..]);
     check_loss("mse", p.clone(), some(&golden::MSE), |p| losses::mean_squared_error(p, &t, 3));
@@ -172,7 +172,7 @@ fn probabilities_are_clipped_as_in_keras() {
 }
 
 #[test]
-fn softmax_cross_entropy_is_keras_s_and_its_gradients() {
+fn softmax_cross_entropy_and_its_gradients_match_keras() {
     let logits = numbers(11, 6);
     let ones = [1.0; 2];
     check_loss("sparse", logits.clone(), Some(&golden::SCE_LOGITS), |x| {
@@ -228,7 +228,7 @@ fn row_layers_agree_in_f32() {
 
 #[test]
 fn activity_gradients() {
-    let packed = Packed { active: &[3, 2, 2, 1], sequences: 4 };
+    let packed = PackedShape { active: &[3, 2, 2, 1], sequences: 4 };
     let factors = activity::Factors { square: 0.3, step: 0.7 };
     let mut state = [numbers(1, packed.rows() * 2)];
     let objective = |s: &[Vec<f64>; 1]| activity::forward(&packed, factors, &s[0], 2);

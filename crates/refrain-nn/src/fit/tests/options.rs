@@ -35,7 +35,7 @@ fn accumulating(batches: u32) -> Model {
 }
 
 #[test]
-fn batches_have_rates_and_an_epoch_s_last_gradients_are_stepped_by() {
+fn batches_report_rates_and_the_last_gradients_of_an_epoch_are_applied() {
     let mut rates = Vec::new();
     let mut report = |event: &Event<'_>| {
         if let Event::EpochEnd { learning_rate, gradient_norm, .. } = event {
@@ -104,7 +104,7 @@ fn a_score_validates_in_place_of_data() {
 }
 
 #[test]
-fn averages_are_validated_handed_over_and_left_in_the_model() {
+fn averages_are_validated_and_left_in_the_model() {
     let mut handed = Vec::new();
     struct Weights<'a>(&'a mut Vec<(Vec<u32>, bool)>);
     impl Callback for Weights<'_> {
@@ -213,7 +213,7 @@ impl Checkpoints for Takes {
 }
 
 #[test]
-fn answers_probe_batches_and_call_for_checkpoints() {
+fn answers_request_probes_and_checkpoints() {
     let answer = |epoch, step| match (epoch, step) {
         (0, 0) | (0, 2) => Answer::Probe,
         (0, 1) | (1, 1) => Answer::Checkpoint,

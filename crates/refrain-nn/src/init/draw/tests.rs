@@ -106,7 +106,7 @@ fn plain_distributions() {
 }
 
 #[test]
-fn scaled_distributions_take_keras_s_fans() {
+fn scaled_distributions_use_the_fans_of_keras() {
     let shape = [200, 500];
     let limit = |x: f64| (-x.sqrt(), x.sqrt());
     let (low, high) = limit(6.0 / 700.0);
@@ -187,7 +187,7 @@ fn shapes_that_do_not_fit_are_errors() {
 }
 
 #[test]
-fn the_seed_and_the_stream_decide_every_bit() {
+fn the_seed_and_the_stream_determine_every_bit() {
     let normal = Initializer::random_normal();
     for init in [
         normal.clone(),

@@ -11,7 +11,7 @@ pub(crate) use tail::{Weights, reserve};
 use super::Layer;
 use super::activation::lower_activation;
 use super::affine::Affine;
-use super::dense::{MOST_UNITS, glorot, yes, zeros};
+use super::dense::{MAX_UNITS, glorot, yes, zeros};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::graph::{EdgeId, EdgeSpec, Kind, Plan};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tail::Tail;
 
 /// The maximum number of clusters; each has its own parameters.
-const MOST_CLUSTERS: usize = 64;
+const MAX_CLUSTERS: usize = 64;
 
 /// An output layer for many classes, the frequent ones first (Grave, Joulin, Cissé, Grangier & Jégou 2017).
 /// The head scores the classes below the first cutoff and one entry for each cluster of the other classes. A
@@ -106,8 +106,8 @@ impl AdaptiveSoftmax {
     fn validate(&self, layer: &str) -> Result<(), Error> {
         let refuse =
             |setting, got: String, expected: String| Err(Error::setting(layer, setting, got, expected));
-        if !(2..=MOST_UNITS).contains(&self.classes) {
-            return refuse("classes", self.classes.to_string(), format!("from 2 to {MOST_UNITS}"));
+        if !(2..=MAX_UNITS).contains(&self.classes) {
+            return refuse("classes", self.classes.to_string(), format!("from 2 to {MAX_UNITS}"));
         }
         let inside = self.cutoffs.iter().all(|c| (1..self.classes).contains(c));
         let ascending = self.cutoffs.windows(2).all(|pair| pair[0] < pair[1]);
@@ -116,9 +116,9 @@ impl AdaptiveSoftmax {
                 format!("at least one number, ascending, above 0 and below the {} classes", self.classes);
             return refuse("cutoffs", format!("{:?}", self.cutoffs), expected);
         }
-        if self.cutoffs.len() > MOST_CLUSTERS {
+        if self.cutoffs.len() > MAX_CLUSTERS {
             let got = format!("{} numbers", self.cutoffs.len());
-            return refuse("cutoffs", got, format!("at most {MOST_CLUSTERS}"));
+            return refuse("cutoffs", got, format!("at most {MAX_CLUSTERS}"));
         }
         if !(self.div_value.is_finite() && self.div_value > 0.0) {
             return refuse("div_value", self.div_value.to_string(), "a finite number above 0".to_owned());
@@ -170,8 +170,8 @@ impl AdaptiveSoftmax {
     fn tail(&self, plan: &mut Plan<'_>, inputs: usize, cluster: usize) -> Result<Tail, Error> {
         let classes = self.cutoffs[cluster]..self.cutoffs.get(cluster + 1).copied().unwrap_or(self.classes);
         let width = self.projected(inputs, cluster);
-        if width > MOST_UNITS {
-            let expected = format!("large enough that a projection has at most {MOST_UNITS} features");
+        if width > MAX_UNITS {
+            let expected = format!("large enough that a projection has at most {MAX_UNITS} features");
             return Err(Error::setting(plan.name(), "div_value", self.div_value, expected));
         }
         let projection = self.matrix(plan, "projection", inputs, width)?;

@@ -28,7 +28,7 @@ fn gradients() {
 }
 
 #[test]
-fn projections_are_as_wide_as_pytorch_s() {
+fn projection_widths_match_pytorch() {
     let widths = |inputs: usize, div_value: f64| {
         let layer = layer().div_value(div_value);
         (0..3).map(|i| layer.projected(inputs, i)).collect::<Vec<_>>()
@@ -41,7 +41,7 @@ fn projections_are_as_wide_as_pytorch_s() {
 }
 
 #[test]
-fn parameters_have_the_shapes_that_the_page_says() {
+fn parameters_have_the_documented_shapes() {
     let bench = Bench::new(&layer().use_bias(true), &[Input::random_lanes(9, 2)]).unwrap();
     let expected: [(&str, &[usize]); 8] = [
         ("head/kernel", &[9, 8]),
@@ -57,7 +57,7 @@ fn parameters_have_the_shapes_that_the_page_says() {
 }
 
 #[test]
-fn settings_out_of_range_are_refused() {
+fn settings_out_of_range_are_rejected() {
     let of = AdaptiveSoftmax::new;
     let cases = [
         (of(10), "cutoffs is [], but must be at least one number"),

@@ -2,7 +2,7 @@
 
 mod cell;
 mod op;
-mod seen;
+mod probe_buffers;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,13 @@
 
 mod weights;
 
-use super::seen::{GateBuffer, Seen};
+use super::probe_buffers::{GateBuffer, ProbeBuffers};
 use super::table::Table;
 use super::weight_drop::WeightDrop;
 use crate::error::Error;
 use crate::graph::{
-    Backward, Causality, Forward, Mode, Op, OpMemory, PassSize, RandomKey, Recurrence, StateShape,
-    Surroundings, Value, of_floats, of_packed, of_rows, total_of,
+    Backward, Causality, Forward, Mode, Op, OpMemory, PassSize, RandomKey, Recurrence, RecurrenceContext,
+    StateShape, Value, of_floats, of_packed, of_rows, total_of,
 };
 use crate::params::{Params, SpanId};
 use crate::sequence::SeqLayout;
@@ -74,7 +74,7 @@ pub(super) struct RecurrentOp {
     scratch: AlignedVec,
     /// The direction of the next single step: see [`StepInput::back`].
     back: bool,
-    seen: Seen,
+    probe: ProbeBuffers,
 }
 
 impl RecurrentOp {
@@ -101,7 +101,7 @@ impl RecurrentOp {
             dc: AlignedVec::default(),
             scratch: AlignedVec::default(),
             back: false,
-            seen: Seen::default(),
+            probe: ProbeBuffers::default(),
         }
     }
 
@@ -235,7 +235,7 @@ impl Op for RecurrentOp {
                 masked: &mut self.masked,
             },
         );
-        self.seen.forward();
+        self.probe.forward();
         self.give_back(cx, Weight::Recurrent, recurrent);
         if let Some(kernel) = kernel {
             self.give_back(cx, Weight::Kernel, kernel);
@@ -309,8 +309,8 @@ impl Op for RecurrentOp {
         let masks =
             (!self.masks.is_empty()).then_some(StateMasks { data: &self.masks, groups: set.mask_groups });
         let recurrent_t = self.pack_across(cx, Weight::Recurrent);
-        self.seen.backward(&self.gates, (rows * step, if cell { rows * step } else { 0 }));
-        let Seen { dh: each_dh, dc: each_dc, kept, .. } = &mut self.seen;
+        self.probe.backward(&self.gates, (rows * step, if cell { rows * step } else { 0 }));
+        let ProbeBuffers { dh: each_dh, dc: each_dc, kept, .. } = &mut self.probe;
         kernel::backward(
             engine,
             set.cell,
@@ -400,7 +400,7 @@ impl Op for RecurrentOp {
         let each_row = states - 1 + u64::from(cell.resets_before()) + u64::from(!set.return_sequences);
         let train = pass.mode == Mode::Train;
         let masked = if train && set.recurrent_dropout > 0.0 { set.mask_groups as u64 } else { 0 };
-        let probes = train && self.seen.probing;
+        let probes = train && self.probe.probing;
         let drops = train && self.weight_drop.is_some();
         let a_lane = of_rows(lanes, set.units);
         let mut kept = vec![
@@ -442,11 +442,11 @@ impl Op for RecurrentOp {
     }
 
     fn set_probe(&mut self, on: bool) {
-        self.seen.probing = on;
+        self.probe.probing = on;
     }
 
-    fn recurrence<'a>(&'a self, around: &Surroundings<'a>) -> Option<Recurrence<'a>> {
-        let Seen { buffer, kept, gates, dh, dc, .. } = &self.seen;
+    fn recurrence<'a>(&'a self, around: &RecurrenceContext<'a>) -> Option<Recurrence<'a>> {
+        let ProbeBuffers { buffer, kept, gates, dh, dc, .. } = &self.probe;
         let gates = match buffer {
             GateBuffer::Empty => return None,
             GateBuffer::Gates => Some(&*self.gates),

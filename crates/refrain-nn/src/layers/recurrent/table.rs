@@ -190,7 +190,7 @@ mod tests {
     /// Uses the same tokens from a table that is small enough to be multiplied and from one that is not (and
     /// whose other rows would make everything NaN).
     #[test]
-    fn a_table_that_is_multiplied_once_gives_what_its_rows_give() {
+    fn multiplying_the_table_once_equals_multiplying_its_rows() {
         check(SimpleRnn::new(9).return_sequences(true));
         check(Lstm::new(17).return_sequences(true).recurrent_dropout(0.3));
         check(Gru::new(18).return_sequences(true));

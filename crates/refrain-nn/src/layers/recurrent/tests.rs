@@ -28,7 +28,7 @@ fn layers() -> Vec<Box<dyn Layer>> {
 }
 
 #[test]
-fn every_option_agrees_with_differences() {
+fn gradients_of_every_option_match_finite_differences() {
     for layer in layers() {
         check(&*layer, &[Input::random_steps(3, &LENGTHS)]);
     }
@@ -71,7 +71,7 @@ fn the_last_output_is_the_last_of_the_sequence() {
 }
 
 #[test]
-fn a_sequence_s_result_does_not_depend_on_the_batch_around_it() {
+fn a_sequence_does_not_depend_on_its_batch() {
     let sequences: Vec<Vec<f32>> =
         (1..9).map(|n| (0..2 * (n % 4 + 1)).map(|i| ((n * 7 + i) as f32).sin()).collect()).collect();
     for layer in layers() {
@@ -87,7 +87,7 @@ fn a_sequence_s_result_does_not_depend_on_the_batch_around_it() {
 }
 
 #[test]
-fn dropout_is_silent_when_nothing_is_trained() {
+fn dropout_is_off_outside_of_training() {
     let x = || [Input::random_steps(3, &LENGTHS)];
     let plain = Lstm::new(4);
     let dropped = plain.clone().dropout(0.5).recurrent_dropout(0.5);
@@ -116,7 +116,7 @@ fn wrong_settings_and_inputs_are_named() {
 }
 
 #[test]
-fn only_a_layer_that_waits_for_nothing_is_causal() {
+fn only_layers_that_need_no_later_step_are_causal() {
     let causal = |layer: &dyn Layer| {
         Bench::new(layer, &[Input::random_steps(1, &[1])]).unwrap().causality() == Causality::Causal
     };

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_is_one_whose_recurrent_kernel_is_masked_by_hand() {
+    fn weight_drop_equals_masking_the_recurrent_kernel() {
         check_cell(SimpleRnn::new(UNITS));
         check_cell(Lstm::new(UNITS));
         check_cell(Gru::new(UNITS));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_weights_of_a_prediction_are_not_those_of_training() {
+    fn prediction_does_not_use_the_masked_weights_of_training() {
         let mut bench = Bench::new(&Lstm::new(UNITS).recurrent_weight_dropout(RATE), &x()).unwrap();
         bench.forward(Mode::Infer).unwrap();
         let plain = bench.output(0);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_outside_its_range_is_refused() {
+    fn a_rate_outside_its_range_is_rejected() {
         for rate in [1.0, -0.1, f32::NAN] {
             let error = Bench::new(&Lstm::new(2).recurrent_weight_dropout(rate), &x()).unwrap_err();
             assert!(matches!(error, Error::Setting { setting: "recurrent_weight_dropout", .. }), "{error}");

@@ -45,7 +45,7 @@ fn next_batch() -> RandomKey {
 }
 
 #[test]
-fn dropout_draws_every_element_anew() {
+fn dropout_draws_a_new_mask_for_every_element() {
     let (width, lanes, steps) = (100, 64, 20);
     for rate in RATES {
         let twice = move |plan: &mut Plan<'_>, x: &[EdgeId]| {

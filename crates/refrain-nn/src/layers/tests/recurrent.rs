@@ -9,7 +9,7 @@ use refrain_kernels::dropout::mask;
 use refrain_kernels::philox::Key;
 use refrain_kernels::recurrent::Cell;
 use refrain_kernels::reference::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
-use refrain_kernels::reference::{Packed, gru, lstm, rnn};
+use refrain_kernels::reference::{PackedShape, gru, lstm, rnn};
 use refrain_kernels::{Elementwise, Engine, Isa, RowsMut, row_step};
 
 const LENGTHS: [usize; 5] = [3, 5, 0, 1, 5];
@@ -186,7 +186,7 @@ impl<C: CellConfig> Case<C> {
             [&input, &recurrent].map(|m| m.as_ref().map(|(data, groups)| Masks { data, groups: *groups }));
         let dropout = Dropout { input, recurrent };
         let active = vec![1; length];
-        let packed = Packed { active: &active, sequences: 1 };
+        let packed = PackedShape { active: &active, sequences: 1 };
         let initial = State { h: &h, c: &c };
         let gradients = OutputGradients { y: &dy, state: State { h: &dh, c: &dc } };
         let (y, h, c, got) = alone(self.cell(), &packed, weights, dropout, &x, &initial, &gradients);
@@ -237,7 +237,7 @@ impl<C: CellConfig> Case<C> {
 /// Computes outputs, final h, final c and the gradients of one sequence.
 fn alone(
     cell: Cell,
-    packed: &Packed,
+    packed: &PackedShape,
     weights: &Weights<f64>,
     dropout: Dropout<f64>,
     x: &[f64],
@@ -356,7 +356,7 @@ fn every_combination_of_options() {
 }
 
 #[test]
-fn masked_steps_are_not_there() {
+fn masked_steps_have_no_effect() {
     for engine in engines() {
         for (go_backwards, return_sequences) in [(false, true), (true, false), (true, true)] {
             let options = Options {

@@ -86,7 +86,7 @@ fn backward(activation: Activation, y: &[f64], dy: &[f64], width: usize) -> Vec<
 }
 
 #[test]
-fn activations_are_the_reference_s() {
+fn activations_match_the_reference() {
     for activation in activations().into_iter().filter(|&a| a != Activation::Linear) {
         let x = sequences(1, WIDTH, 6.0);
         let layer = ActivationLayer::new(activation);
@@ -99,7 +99,7 @@ fn activations_are_the_reference_s() {
 }
 
 #[test]
-fn dense_is_the_reference_s() {
+fn dense_matches_the_reference() {
     let rows = LENGTHS.iter().sum();
     for (activation, bias) in activations().into_iter().flat_map(|a| [(a, true), (a, false)]) {
         let x = sequences(1, WIDTH, 1.0);
@@ -133,7 +133,7 @@ fn dense_is_the_reference_s() {
 }
 
 #[test]
-fn embedding_is_the_reference_s() {
+fn embedding_matches_the_reference() {
     const WORDS: usize = 5;
     let ids: [&[u32]; 4] = [&[4, 0], &[1, 4, 4, 4, 0], &[], &[3, 1, 1]];
     let table = numbers(1, WORDS * WIDTH, 1.0);
@@ -147,7 +147,7 @@ fn embedding_is_the_reference_s() {
 }
 
 #[test]
-fn layer_normalization_is_the_reference_s() {
+fn layer_normalization_matches_the_reference() {
     let rows = LENGTHS.iter().sum();
     for (scale, center) in [(true, true), (true, false), (false, true), (false, false)] {
         let x = sequences(1, WIDTH, 2.0);

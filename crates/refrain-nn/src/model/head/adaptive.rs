@@ -1,7 +1,7 @@
 //! An adaptive softmax with its loss. A cluster is computed only for the rows whose target is in it.
 
 use super::Scoring;
-use super::likeliest::Likeliest;
+use super::top_class::TopClass;
 use crate::graph::{Kind, Value};
 use crate::layers::{AdaptiveOp, Weights, reserve};
 use crate::loss::RowTargets;
@@ -17,7 +17,7 @@ pub(super) struct Scorer {
     x: Value,
     dx: Value,
     losses: Vec<f32>,
-    likeliest: Likeliest,
+    top_class: TopClass,
 }
 
 impl Scorer {
@@ -29,18 +29,18 @@ impl Scorer {
         // As for a dense layer, the block uses the larger buffer.
         std::mem::swap(&mut on.block.data, on.workspace);
         if finds {
-            self.likeliest.begin(op.tails.len(), on.x.rows());
+            self.top_class.begin(op.tails.len(), on.x.rows());
         }
         self.score_head(op, &mut on, finds);
         for cluster in 0..op.tails.len() {
             self.score_tail(op, &mut on, cluster);
         }
         if finds {
-            self.likeliest.look_at_tails(op, &mut on, &mut self.rows, &mut self.x);
+            self.top_class.look_at_tails(op, &mut on, &mut self.rows, &mut self.x);
         }
         for metric in on.metrics.iter_mut() {
             match metric.metric() {
-                Metric::Accuracy => metric.update_classes(on.targets, self.likeliest.classes()),
+                Metric::Accuracy => metric.update_classes(on.targets, self.top_class.classes()),
                 kind if kind.reads_losses() => metric.update_losses(on.targets, on.losses),
                 _ => {}
             }
@@ -60,7 +60,7 @@ impl Scorer {
             let x = on.x.view().rows(rows.clone());
             op.head.forward_rows(engine, on.params, on.workspace, x, on.block.view_mut());
             if finds {
-                self.likeliest.look_at_head(engine, op.shortlist(), on.block, rows.start);
+                self.top_class.look_at_head(engine, op.shortlist(), on.block, rows.start);
             }
             on.take_loss(&mut losses[rows.clone()]);
             if on.backward {

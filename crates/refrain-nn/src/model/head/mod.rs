@@ -2,10 +2,10 @@
 
 mod adaptive;
 mod affine;
-mod likeliest;
 mod memory;
 #[cfg(test)]
 mod tests;
+mod top_class;
 
 use super::{Compile, Reduction};
 use crate::data::Batch;
@@ -33,7 +33,7 @@ pub(super) struct Head {
     losses: Vec<f32>,
     metrics: Vec<Accumulator>,
     /// Whether batches update the metrics.
-    takes_metrics: bool,
+    metrics_enabled: bool,
     names: Vec<String>,
     /// Some rows of the output, or of its gradient.
     block: Value,
@@ -142,7 +142,7 @@ impl Head {
             targets: RowTargets::default(),
             losses: Vec::new(),
             metrics: metrics.iter().map(|&m| Accumulator::new(m)).collect(),
-            takes_metrics: true,
+            metrics_enabled: true,
             names: metrics.iter().map(|m| format!("{prefix}{}", m.name())).collect(),
             block: Value::default(),
             block_targets: RowTargets::default(),
@@ -173,8 +173,8 @@ impl Head {
     }
 
     /// Sets whether further batches update the metrics.
-    pub(super) fn take_metrics(&mut self, take: bool) {
-        self.takes_metrics = take;
+    pub(super) fn set_metrics_enabled(&mut self, enabled: bool) {
+        self.metrics_enabled = enabled;
     }
 
     pub(super) fn reset(&mut self) {
@@ -209,7 +209,7 @@ impl Head {
         let scale = reduced as f32;
         self.losses.resize(self.targets.rows, 0.0);
         let Self { edge, form, loss, layer, targets, losses, metrics, block, block_targets, .. } = self;
-        let metrics = if self.takes_metrics { &mut metrics[..] } else { &mut [] };
+        let metrics = if self.metrics_enabled { &mut metrics[..] } else { &mut [] };
         match layer {
             Some((node, layer)) => {
                 let Single { op, x, dx, workspace } = graph.single(*node, backward);

@@ -66,7 +66,7 @@ fn train(model: &mut Model, batch: &Batch) -> (Vec<f64>, Vec<Vec<f32>>) {
 }
 
 #[test]
-fn blocks_and_threads_change_no_bit() {
+fn blocks_and_threads_do_not_change_the_result() {
     let batch = batch(targets());
     let bits = |threads, blocks| {
         let loss = Loss::SparseCategoricalCrossentropy;
@@ -89,7 +89,7 @@ fn blocks_and_threads_change_no_bit() {
 const TOLERANCE: f64 = 4e-6;
 
 #[test]
-fn the_loss_is_that_of_all_probabilities() {
+fn the_loss_matches_that_of_all_probabilities() {
     let sparse = batch(targets());
     let mut whole = sparse.clone();
     let ids = std::mem::take(&mut whole.targets[0].ids);

@@ -90,7 +90,7 @@ fn check(optimizer: impl Into<Optimizer>, start: f64, rule: impl Fn(i32, f64, f6
 }
 
 #[test]
-fn sgd_takes_keras_s_steps() {
+fn sgd_matches_keras() {
     check(Sgd::default(), 0.0, |_, lr, g, _| -lr * g);
     let momentum = Sgd::default().momentum(0.9);
     check(momentum.clone(), 0.0, |_, lr, g, [m, ..]| {
@@ -106,7 +106,7 @@ fn sgd_takes_keras_s_steps() {
 // From here on epsilon is large enough to reveal its position in the formula.
 
 #[test]
-fn rmsprop_takes_keras_s_steps() {
+fn rmsprop_matches_keras() {
     for (mu, centered) in [(0.0, false), (0.7, false), (0.0, true), (0.7, true)] {
         let optimizer = RmsProp::default().rho(0.8).momentum(mu).epsilon(0.01).centered(centered);
         check(optimizer, 0.0, |_, lr, g, [v, m, a]| {
@@ -119,7 +119,7 @@ fn rmsprop_takes_keras_s_steps() {
 }
 
 #[test]
-fn adagrad_and_adadelta_take_keras_s_steps() {
+fn adagrad_and_adadelta_match_keras() {
     check(Adagrad::default().epsilon(0.01), 0.1, |_, lr, g, [a, ..]| {
         *a += g * g;
         -lr * g / (*a + 0.01).sqrt()
@@ -137,7 +137,7 @@ fn adagrad_and_adadelta_take_keras_s_steps() {
 }
 
 #[test]
-fn the_adam_family_takes_keras_s_steps() {
+fn the_adam_family_matches_keras() {
     let adam = |t, lr: f64, g: f64, [m, v, _]: &mut [f64; 3]| {
         *m += 0.2 * (g - *m);
         *v += 0.01 * (g * g - *v);
@@ -188,7 +188,7 @@ fn assert_close(got: &[f32], want: [f32; 4]) {
 }
 
 #[test]
-fn each_parameter_s_norm_is_bounded_alone() {
+fn the_norm_of_each_parameter_is_clipped() {
     let (got, report) = clipped(Sgd::default().clipnorm(1.0), [3.0, -4.0], [0.3, 0.4]);
     assert_close(&got, [0.6, -0.8, 0.3, 0.4]);
     assert!((report.gradient_norm - 25.25_f64.sqrt()).abs() < 1e-6, "{report:?}");
@@ -199,14 +199,14 @@ fn each_parameter_s_norm_is_bounded_alone() {
 }
 
 #[test]
-fn each_entry_is_bounded_alone() {
+fn each_entry_is_clipped() {
     let (got, report) = clipped(Sgd::default().clipvalue(2.0), [3.0, -4.0], [0.0, 1.5]);
     assert_eq!(got, [2.0, -2.0, 0.0, 1.5]);
     assert_eq!(report, StepReport { gradient_norm: 27.25_f64.sqrt(), scale: 1.0 });
 }
 
 #[test]
-fn the_norm_of_all_is_bounded() {
+fn the_global_norm_is_clipped() {
     let (got, report) = clipped(Sgd::default().global_clipnorm(6.5), [3.0, 4.0], [0.0, -12.0]);
     assert_close(&got, [1.5, 2.0, 0.0, -6.0]);
     assert_eq!(report.gradient_norm, 13.0);
@@ -222,7 +222,7 @@ fn the_norm_of_all_is_bounded() {
 }
 
 #[test]
-fn clipping_comes_before_decay_and_leaves_it_alone() {
+fn clipping_precedes_decay_and_does_not_affect_it() {
     let optimizer: Optimizer = Sgd::default().clipvalue(0.5).weight_decay(0.1).into();
     let mut params = params(&[(2, true, true), (2, false, true)]);
     let Flat { spans, values, gradients, .. } = params.flat();
@@ -238,7 +238,7 @@ fn clipping_comes_before_decay_and_leaves_it_alone() {
 }
 
 #[test]
-fn neighbours_with_equal_flags_are_one_run() {
+fn neighbouring_parameters_with_equal_flags_are_joined() {
     let flags = [
         (3, true, true),
         (16, true, true),
@@ -248,12 +248,12 @@ fn neighbours_with_equal_flags_are_one_run() {
         (1, true, true),
     ];
     let ranges = |mut p: Params, alone: bool| -> Vec<_> {
-        let Flat { spans, kept, .. } = p.flat();
+        let Flat { spans, row_gradients, .. } = p.flat();
         let range = |run| match run {
             Run::Flat(range) => range,
             Run::Rows(..) => panic!("nothing is kept by rows"),
         };
-        runs(spans, kept, alone).map(|(run, decays)| (range(run), decays)).collect()
+        runs(spans, row_gradients, alone).map(|(run, decays)| (range(run), decays)).collect()
     };
     let together = ranges(params(&flags), false);
     assert_eq!(together, [(0..32, true), (32..37, false), (64..68, false), (80..81, true)]);
@@ -268,7 +268,7 @@ fn neighbours_with_equal_flags_are_one_run() {
 /// A gradient stored by rows is equivalent to a full one: in the norm, the step, what readers see, and what
 /// other layers add to it.
 #[test]
-fn a_gradient_by_rows_is_the_whole_one() {
+fn a_gradient_stored_by_rows_equals_the_full_one() {
     const WIDTH: usize = 5;
     let engine = Engine::new(Isa::detect(), 2);
     let ids = [7, 2, 7, 0, 2, 7];
@@ -293,7 +293,7 @@ fn a_gradient_by_rows_is_the_whole_one() {
             }
             params.finish_gradients();
         }
-        let kept = params.flat().kept.rows(1).map(|rows| rows.data().len());
+        let kept = params.flat().row_gradients.rows(1).map(|rows| rows.data().len());
         assert_eq!(kept, (by_rows && !added).then_some(3 * WIDTH));
         let seen = params.gradient(table).into_owned();
         let mut state = OptimizerState::new(&optimizer, &params);
@@ -312,7 +312,7 @@ fn a_gradient_by_rows_is_the_whole_one() {
 }
 
 #[test]
-fn slots_carry_their_names_and_start() {
+fn slots_have_names_and_initial_values() {
     let p = params(&[(5, true, true)]);
     let names = |optimizer: &Optimizer| -> Vec<&str> {
         let state = OptimizerState::new(optimizer, &p);
@@ -340,7 +340,7 @@ fn slots_carry_their_names_and_start() {
 
 /// A checkpoint finds slots by name. Values by hand after one step with gradient 2 and rate 0.5.
 #[test]
-fn slots_hold_what_their_names_say() {
+fn slots_hold_the_named_values() {
     let check = |optimizer: Optimizer, want: &[(&str, f32)]| {
         let mut p = params(&[(1, true, true)]);
         p.flat().gradients[0] = 2.0;
@@ -367,7 +367,7 @@ fn slots_hold_what_their_names_say() {
 
 /// Long enough that each number of threads divides the work differently.
 #[test]
-fn threads_change_no_bit() {
+fn threads_do_not_change_the_result() {
     for clip in ["none", "clipnorm", "global_clipnorm"] {
         for name in ["sgd", "rmsprop", "adagrad", "adadelta", "adamw", "adamax", "nadam"] {
             let mut optimizer = Optimizer::by_name(name).unwrap();

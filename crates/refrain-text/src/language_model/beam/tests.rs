@@ -52,7 +52,7 @@ fn all(model: &mut LanguageModel, prompt: &str, stop: &[&str], length: usize) ->
 }
 
 #[test]
-fn a_beam_of_every_continuation_finds_the_best_there_is() {
+fn a_beam_of_every_continuation_finds_the_best() {
     let mut model = noise();
     let mut found_texts = std::collections::BTreeSet::new();
     for (length_penalty, stop) in
@@ -81,7 +81,7 @@ fn a_beam_of_every_continuation_finds_the_best_there_is() {
 }
 
 #[test]
-fn hypotheses_side_by_side_are_those_alone() {
+fn hypotheses_in_parallel_equal_those_alone() {
     // The search before it had lanes: each hypothesis runs in its own session.
     let mut model = noise();
     let mut found_texts = std::collections::BTreeSet::new();
@@ -107,7 +107,7 @@ fn hypotheses_side_by_side_are_those_alone() {
 }
 
 #[test]
-fn a_beam_of_one_is_the_greedy_text_and_options_out_of_range_are_refused() {
+fn a_beam_of_one_is_greedy_and_options_out_of_range_are_rejected() {
     let mut model = abc();
     let greedy = crate::Sampling { temperature: 0.0, ..Default::default() };
     for stop in [vec![], vec!["ca".to_owned()]] {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The largest batch that is chosen if none is given.
 const LARGEST_BATCH: usize = 64;
 /// The minimum number of chunks per epoch for a chosen batch: a small text needs enough updates.
-const LEAST_CHUNKS: usize = 50;
+const MIN_CHUNKS: usize = 50;
 /// The vocabulary size from which an adaptive softmax pays off (Grave et al. 2017).
 const ADAPTIVE_FROM: usize = 30_000;
 
@@ -152,7 +152,7 @@ impl Recipe for TextRecipe {
             ("recurrent-dropout", self.recurrent_dropout),
             ("weight-drop", self.weight_drop),
         ] {
-            Range::SHARE.check(option, value)?;
+            Range::FRACTION.check(option, value)?;
         }
         self.check_level()?;
         if self.tie && self.layers == 1 && self.embedding != self.units {
@@ -237,6 +237,6 @@ impl TextRecipe {
     /// leaves enough updates per epoch.
     pub(super) fn batch_for(&self, tokens: usize) -> usize {
         let chunks = tokens / self.steps;
-        self.training.batch.unwrap_or_else(|| (chunks / LEAST_CHUNKS).clamp(1, LARGEST_BATCH))
+        self.training.batch.unwrap_or_else(|| (chunks / MIN_CHUNKS).clamp(1, LARGEST_BATCH))
     }
 }

@@ -108,7 +108,7 @@ mod tests {
     use refrain_task::Recipe;
 
     #[test]
-    fn every_recipe_is_sound_and_survives_a_file() {
+    fn every_recipe_is_valid_and_round_trips() {
         use NamedRecipe::{Awd, Plain, ZarembaMedium, ZarembaSmall};
         for name in [Plain, ZarembaSmall, ZarembaMedium, Awd] {
             let recipe = TextRecipe::named(name);

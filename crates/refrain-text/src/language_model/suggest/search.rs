@@ -1,6 +1,6 @@
 //! Search for the likeliest words with tokens smaller than words.
 
-use super::spelling::{Fit, Kind, Target, Token, word_end};
+use super::spelling::{Fit, Target, Token, TokenRole, word_end};
 use crate::error::Result;
 use crate::sampling::softmax_into;
 use crate::words::is_apostrophe;
@@ -38,7 +38,7 @@ pub(super) struct Root<'p> {
 
 /// A prefix of a word whose last token is still to be read.
 #[derive(Debug)]
-struct Open {
+struct OpenPrefix {
     text: String,
     probability: f64,
     /// The written length of the target, until it is complete.
@@ -51,7 +51,7 @@ struct Open {
     lane: usize,
 }
 
-impl Ord for Open {
+impl Ord for OpenPrefix {
     /// Orders incomplete targets first, because the total of what begins with the target must be known before words
     /// are compared; then the likelier first.
     fn cmp(&self, other: &Self) -> Ordering {
@@ -60,19 +60,19 @@ impl Ord for Open {
     }
 }
 
-impl PartialOrd for Open {
+impl PartialOrd for OpenPrefix {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Open {
+impl PartialEq for OpenPrefix {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Open {}
+impl Eq for OpenPrefix {}
 
 /// A best-first search, several lanes at a time.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub(super) struct Search<'t> {
     /// Whether a word can have several spellings, whose probabilities are added.
     spellings: bool,
     count: usize,
-    open: BinaryHeap<Open>,
+    open: BinaryHeap<OpenPrefix>,
     words: BTreeMap<String, f64>,
     /// The total probability of everything that begins with the target.
     all: f64,
@@ -134,7 +134,7 @@ impl<'t> Search<'t> {
     }
 
     /// Returns the next prefixes to read.
-    fn choose(&mut self) -> Vec<Open> {
+    fn choose(&mut self) -> Vec<OpenPrefix> {
         let mut chosen = Vec::new();
         while chosen.len() < LANES {
             let Some(open) = self.open.pop() else { break };
@@ -165,15 +165,15 @@ impl<'t> Search<'t> {
         let mut ended = 0.0;
         for (token, (piece, &share)) in (0..).zip(tokens.iter().zip(expected)).skip(1) {
             let probability = reached * f64::from(share);
-            match piece.kind {
+            match piece.role {
                 _ if probability == 0.0 => {}
-                Kind::None => {}
-                Kind::End if plain => ended += probability,
-                Kind::Inside if plain && probability < self.floor => {}
+                TokenRole::None => {}
+                TokenRole::End if plain => ended += probability,
+                TokenRole::Inside if plain && probability < self.floor => {}
                 _ if text.len() + piece.text.len() > self.target.len() + LONGEST => {}
                 _ => {
                     let text = format!("{text}{}", piece.text);
-                    let open = |begun, number| Open {
+                    let open = |begun, number| OpenPrefix {
                         text: text.clone(),
                         probability,
                         begun,

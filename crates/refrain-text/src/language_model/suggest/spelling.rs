@@ -45,7 +45,7 @@ pub(super) fn word_end(text: &str) -> Option<usize> {
 
 /// What a token does after the letters of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenRole {
     /// Continues the word.
     Inside,
     /// Ends the word.
@@ -60,7 +60,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) text: String,
-    pub(super) kind: Kind,
+    pub(super) role: TokenRole,
 }
 
 impl Token {
@@ -69,15 +69,15 @@ impl Token {
     }
 
     pub(super) fn of(text: String) -> Self {
-        let kind = match text.chars().next() {
+        let role = match text.chars().next() {
             // Part of a character whose other parts are in other tokens.
-            _ if text.contains(char::REPLACEMENT_CHARACTER) => Kind::None,
-            None => Kind::None,
-            Some(_) if text.chars().all(is_word) => Kind::Inside,
-            Some(c) if is_word(c) || is_apostrophe(c) => Kind::Mixed,
-            Some(_) => Kind::End,
+            _ if text.contains(char::REPLACEMENT_CHARACTER) => TokenRole::None,
+            None => TokenRole::None,
+            Some(_) if text.chars().all(is_word) => TokenRole::Inside,
+            Some(c) if is_word(c) || is_apostrophe(c) => TokenRole::Mixed,
+            Some(_) => TokenRole::End,
         };
-        Self { text, kind }
+        Self { text, role }
     }
 }
 

@@ -64,7 +64,7 @@ fn spell(
 }
 
 #[test]
-fn a_word_is_as_likely_as_its_characters_and_its_end() {
+fn a_word_has_the_probability_of_its_characters_and_its_end() {
     let mut model = letters();
     for (context, begun, left) in
         [("ab ", "", 5), ("ab ", "b", 4), ("ab ba\n", "ca", 4), ("ab ", "b'", 4), ("bac,", "", 4)]
@@ -129,7 +129,7 @@ impl Spellings<'_> {
 }
 
 #[test]
-fn a_word_that_can_be_cut_in_several_ways_has_the_probability_of_all() {
+fn a_word_has_the_total_probability_of_its_tokenizations() {
     // The network does not know what its ids mean, so they can stand for tokens of any length.
     let mut model = letters();
     assert_eq!(model.codec().vocab_size(), 8);
@@ -190,7 +190,7 @@ fn reading_only_what_is_new_gives_the_same_bits() {
 }
 
 #[test]
-fn words_begin_as_typed_and_case_counts_where_something_fits() {
+fn words_begin_as_typed_and_match_case_if_possible() {
     let text = "The quick fox saw the Queen and the queen saw Ann there, ".repeat(8);
     let mut model = model(&text, Level::Word);
     let mut of = |text: &str| -> Vec<String> {
@@ -219,7 +219,7 @@ fn words_begin_as_typed_and_case_counts_where_something_fits() {
 }
 
 #[test]
-fn a_character_never_seen_is_taken_in_its_other_case() {
+fn an_unknown_character_matches_its_other_case() {
     let mut model = letters();
     let [upper, lower] = ["ab CA", "ab ca"].map(|text| model.suggest(text, 5).unwrap());
     assert_eq!(upper.len(), 5);

@@ -71,7 +71,7 @@ fn training_lowers_the_loss_on_every_level_and_cell() {
 }
 
 #[test]
-fn evaluating_the_file_gives_the_validation_loss_to_the_bit() {
+fn evaluating_the_file_gives_the_exact_validation_loss() {
     let folder = tempfile::tempdir().unwrap();
     for level in [Level::Char, Level::Word, Level::Bpe] {
         let trained = train(&recipe(level), 2);
@@ -86,7 +86,7 @@ fn evaluating_the_file_gives_the_validation_loss_to_the_bit() {
 }
 
 #[test]
-fn a_corpus_in_files_and_tokens_in_a_file_give_the_same_score_to_the_bit() {
+fn files_and_stored_tokens_give_the_exact_same_score() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text");
     std::fs::write(&path, text()).unwrap();
@@ -104,7 +104,7 @@ fn a_corpus_in_files_and_tokens_in_a_file_give_the_same_score_to_the_bit() {
 }
 
 #[test]
-fn the_reporter_hears_of_every_byte_that_is_read() {
+fn the_reporter_counts_every_byte() {
     let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Word.cut()).unwrap();
     let (mut last, mut of_last) = (0, 0);
     let mut prepare = |codec: Option<crate::Codec>| {
@@ -187,7 +187,7 @@ fn a_text_ends_before_a_stop_text_and_shows_no_part_of_it() {
 }
 
 #[test]
-fn a_penalty_keeps_a_greedy_text_from_turning_in_circles() {
+fn a_penalty_prevents_repetition_in_greedy_text() {
     let mut model = train(&recipe(Level::Char), 1).model;
     let greedy = crate::Sampling { temperature: 0.0, ..Default::default() };
     let options = Generate { prompt: "T".into(), length: 24, sampling: greedy, ..Generate::default() };
@@ -229,7 +229,7 @@ fn next_tokens_are_sorted_probabilities() {
 }
 
 #[test]
-fn a_text_is_cut_where_a_person_would() {
+fn a_text_is_cut_at_natural_places() {
     assert_eq!(split_text("abcdefghij", 0.1, Level::Char), ("abcdefghi", "j"));
     assert_eq!(split_text("äöü", 0.4, Level::Char), ("ä", "öü"));
     assert_eq!(split_text("one two\nthree four\nfive", 0.9, Level::Word), ("one two\n", "three four\nfive"));
@@ -239,7 +239,7 @@ fn a_text_is_cut_where_a_person_would() {
 }
 
 #[test]
-fn subwords_are_written_alike_by_sampling_and_by_search() {
+fn sampling_and_search_write_subwords_alike() {
     let text = "🛶🦀é中 ".repeat(200);
     let corpus = Corpus::from_text(text);
     let data = TrainingData::new(&corpus);
@@ -286,7 +286,7 @@ fn an_epoch_s_model_can_be_run() {
 }
 
 #[test]
-fn training_goes_on_from_a_model() {
+fn training_continues_from_a_model() {
     let first = train(&recipe(Level::Char), 1);
     let before = first.score.unwrap().loss;
     let (training, validation) = Corpus::from_text(text()).split(0.1, Level::Char.cut()).unwrap();
@@ -298,7 +298,7 @@ fn training_goes_on_from_a_model() {
 }
 
 #[test]
-fn other_models_are_refused() {
+fn other_models_are_rejected() {
     use refrain_nn::layers::Dense;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
@@ -317,7 +317,7 @@ fn other_models_are_refused() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_is_an_error_or_keeps_what_was_reached() {
+fn a_nan_loss_is_an_error_or_keeps_the_best_epoch() {
     let training = Corpus::from_text(text());
     let wild = with(recipe(Level::Char), |t| {
         (t.learning_rate, t.clip, t.optimizer) = (1e38, 0.0, "sgd".into());

@@ -78,7 +78,7 @@ fn every_part_learns() {
 }
 
 #[test]
-fn an_average_begins_when_the_loss_stops_falling_and_is_what_is_kept() {
+fn an_average_starts_when_the_loss_stops_falling_and_is_kept() {
     let awd = recipes().pop().unwrap().1;
     // A rate so large that the loss goes up and down.
     let trained =
@@ -101,7 +101,7 @@ fn an_average_begins_when_the_loss_stops_falling_and_is_what_is_kept() {
 }
 
 #[test]
-fn the_step_schedule_is_the_published_one() {
+fn the_step_schedule_matches_the_published_one() {
     let rates =
         |recipe: &TextRecipe| -> Vec<f64> { (1..=7).map(|e| recipe.training.epoch_factor(e, &[])).collect() };
     let small = TextRecipe::named(NamedRecipe::ZarembaSmall);

@@ -45,7 +45,7 @@ fn stops_after(batches: u64, at_epochs: bool) -> impl FnMut(&RunEvent<'_, TextTa
 }
 
 #[test]
-fn stopped_again_and_again_is_never_stopped() {
+fn a_run_stopped_repeatedly_equals_an_uninterrupted_run() {
     for (i, (name, recipe)) in recipes().into_iter().enumerate() {
         let recipe = with(recipe, |t| t.epochs = 3);
         let want = whole(&recipe);
@@ -67,7 +67,7 @@ fn stopped_again_and_again_is_never_stopped() {
 }
 
 #[test]
-fn training_that_went_on_from_a_model_can_be_taken_up_too() {
+fn continued_training_can_be_resumed() {
     let (training, validation) = texts();
     let data = data(&training, Some(&validation));
     let recipe = with(recipe(Level::Char), |t| t.epochs = 1);
@@ -80,7 +80,7 @@ fn training_that_went_on_from_a_model_can_be_taken_up_too() {
 }
 
 #[test]
-fn another_text_s_checkpoint_is_refused() {
+fn a_checkpoint_of_another_text_is_rejected() {
     let (training, validation) = texts();
     let recipe = with(recipe(Level::Char), |t| t.epochs = 2);
     let stopped =

@@ -27,10 +27,10 @@ impl Budget {
         self.last.is_zero() || (self.spent + self.last) * SHARE <= elapsed
     }
 
-    /// Runs `look` and adds its time.
-    pub(super) fn spend<T>(&mut self, look: impl FnOnce() -> T) -> T {
+    /// Runs `work` and adds its time.
+    pub(super) fn spend<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
-        let result = look();
+        let result = work();
         self.add(begun.elapsed());
         result
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_below_a_hundredth() {
+    fn it_stays_below_one_percent() {
         let mut budget = Budget::new();
         let (mut spent, mut looks) = (0, 0);
         for ms in 0..100_000 {

@@ -3,7 +3,7 @@
 //! | folder | tag | each |
 //! |---|---|---|
 //! | `train` | `batch_loss` (the mean since the last point), `batch_gradient_norm` (also a mean), `batch_learning_rate`, `batch_tokens_per_second` | `--log-every` batches |
-//! | `train` | `lstm/kernel/histogram`, `/gradient`, `/norm`, `/update_ratio`; `gates/lstm/i` …, `states/lstm/h`, `/c`; `gradient_through_time/lstm/first_step`, `/last_step` | probe, see [`Look`] |
+//! | `train` | `lstm/kernel/histogram`, `/gradient`, `/norm`, `/update_ratio`; `gates/lstm/i` …, `states/lstm/h`, `/c`; `gradient_through_time/lstm/first_step`, `/last_step` | probe, see [`ModelProbe`] |
 //! | `train` | `epoch_loss`, `epoch_accuracy`, `epoch_perplexity`, `epoch_learning_rate` …; `sample` | epoch |
 //! | `validation` | `epoch_loss`, `epoch_accuracy` … | epoch |
 //! | the folder | the recipe; `final_val_loss` and so on of the saved model | run |
@@ -11,14 +11,14 @@
 //! Steps count the batches of the run, so that a resumed run continues at its step.
 
 mod budget;
-mod look;
+mod probe;
 
 use super::{End, Epoch, Started, TaskInfo};
 use crate::error::{Failure, Result};
 use crate::format::plain;
 use crate::writable;
 use budget::Budget;
-use look::Look;
+use probe::ModelProbe;
 use refrain::inspect::Error;
 use refrain::inspect::tensorboard::{EventWriter, HParam, MetricTag};
 use refrain::task::{MetricSource, RunBatch};
@@ -33,12 +33,12 @@ const VALIDATION: &str = "validation";
 
 /// A folder that can be written to.
 #[derive(Debug)]
-pub(super) struct LogFolder {
+pub(super) struct TensorBoardFolder {
     path: PathBuf,
     every: u64,
 }
 
-impl LogFolder {
+impl TensorBoardFolder {
     /// Creates the folder if it is missing. Refuses to mix this run's log with that of an earlier run.
     pub(super) fn open(path: &Path, every: u64, resume: bool) -> Result<Self> {
         let failed =
@@ -64,7 +64,7 @@ fn has_events(folder: &Path) -> bool {
 
 /// The event files of a run.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct TensorBoardLog {
     task: TaskInfo,
     every: u64,
     epochs: usize,
@@ -76,7 +76,7 @@ pub(super) struct Board {
     resumed_at: Option<u64>,
     batches_done: u64,
     since_last: Means,
-    look: Look,
+    probe: ModelProbe,
     samples: Budget,
 }
 
@@ -90,9 +90,9 @@ struct Means {
     norms: f64,
 }
 
-impl Board {
-    pub(super) fn begin(folder: &LogFolder, task: TaskInfo, run: &Started<'_>) -> Result<Self> {
-        let LogFolder { path, every } = folder;
+impl TensorBoardLog {
+    pub(super) fn begin(folder: &TensorBoardFolder, task: TaskInfo, run: &Started<'_>) -> Result<Self> {
+        let TensorBoardFolder { path, every } = folder;
         let begin = || {
             let root = EventWriter::create(path)?;
             let train = EventWriter::create(path.join(TRAIN))?;
@@ -108,7 +108,7 @@ impl Board {
                 resumed_at: Some(run.batches_done),
                 batches_done: run.batches_done,
                 since_last: Means::default(),
-                look: Look::new(*every),
+                probe: ModelProbe::new(*every),
                 samples: Budget::new(),
             };
             board.root.hparams(&settings(&run.recipe), &metrics)?;
@@ -120,7 +120,7 @@ impl Board {
 
     /// Returns whether to probe the first batch. The model of a resumed run may not have its parameters yet.
     pub(super) fn first(&mut self, model: &Model) -> bool {
-        self.batches_done == 0 && self.look.prepare(model, 1, false)
+        self.batches_done == 0 && self.probe.prepare(model, 1, false)
     }
 
     /// Logs a batch and returns whether to probe the next one.
@@ -135,11 +135,11 @@ impl Board {
             if is_point {
                 self.point(batch)?;
             }
-            self.look.write(&mut self.train, model, batches_done)
+            self.probe.write(&mut self.train, model, batches_done)
         };
         write().map_err(failure)?;
         let next = if done == batches { 1 } else { done + 1 };
-        Ok(self.look.prepare(model, batches_done + 1, next == batches))
+        Ok(self.probe.prepare(model, batches_done + 1, next == batches))
     }
 
     fn point(&mut self, batch: &RunBatch<'_>) -> std::result::Result<(), Error> {
@@ -293,13 +293,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_cannot_end_its_own_fence() {
+    fn a_sample_cannot_close_its_code_block() {
         assert_eq!(fenced("a\nb"), "```\na\nb\n```");
         assert_eq!(fenced("``` and ````"), "`````\n``` and ````\n`````");
     }
 
     #[test]
-    fn settings_keep_their_kinds_and_their_digits() {
+    fn settings_keep_their_types_and_digits() {
         let recipe = serde_json::json!({ "a": 0.2_f32, "b": true, "c": "lstm", "d": null, "e": [1, 2], "training": { "f": 3 } });
         let expected: [(&str, HParam); 5] = [
             ("a", 0.2.into()),

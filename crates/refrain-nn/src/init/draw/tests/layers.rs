@@ -66,7 +66,7 @@ fn recurrent_kernels_are_one_orthogonal_matrix() {
 }
 
 #[test]
-fn biases_are_zero_but_for_the_forget_gate() {
+fn biases_are_zero_except_for_the_forget_gate() {
     let model = model();
     let bias = |name: &str| model.weight(&format!("{name}/bias")).unwrap().to_vec();
     assert_eq!(bias("simple_rnn"), vec![0.0; UNITS]);
@@ -81,7 +81,7 @@ fn biases_are_zero_but_for_the_forget_gate() {
 }
 
 #[test]
-fn layers_of_one_kind_begin_differently() {
+fn layers_of_one_kind_are_initialised_differently() {
     let model = model();
     for part in ["kernel", "recurrent_kernel"] {
         for layer in ["gru", "lstm"] {

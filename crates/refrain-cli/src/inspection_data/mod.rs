@@ -13,7 +13,7 @@ pub(crate) const STEPS: usize = 200;
 
 /// The data that a model is inspected on.
 #[derive(Debug)]
-pub(crate) struct Material {
+pub(crate) struct InspectionData {
     /// Some sequences.
     pub(crate) sample: Sample,
     /// A long text to search for units that track something; `None` if there is no text.

@@ -1,7 +1,7 @@
 //! Labelled texts to inspect a classifier on.
 
 use super::text::show;
-use super::{Material, STEPS, short_name};
+use super::{InspectionData, STEPS, short_name};
 use crate::classify::cut_warning;
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
@@ -16,7 +16,11 @@ use refrain::{Classifier, Codec, Error, Model};
 pub(super) const READING: usize = 20_000;
 
 /// Returns texts from files, or random ones.
-pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Output) -> Result<Material> {
+pub(crate) fn inspection_data(
+    model: &mut Classifier,
+    options: &Options,
+    output: &Output,
+) -> Result<InspectionData> {
     if options.data.is_empty() {
         let (codec, longest) = (model.codec().clone(), model.max_length());
         return random(model.model_mut(), &codec, longest, options, output);
@@ -35,7 +39,7 @@ pub(crate) fn material(model: &mut Classifier, options: &Options, output: &Outpu
     let sample = texts.sample(&encoded, of)?;
     let reading = texts.reading(&sample, &name)?;
     // A text is read from its beginning, without a warm-up.
-    Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
+    Ok(InspectionData { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
 }
 
 /// Returns random texts.
@@ -45,14 +49,14 @@ pub(super) fn random(
     longest: usize,
     options: &Options,
     output: &Output,
-) -> Result<Material> {
+) -> Result<InspectionData> {
     let steps = options.steps.unwrap_or(STEPS).min(longest);
     let sample = Sample::random(model, options.sequences, steps, options.seed);
     let mut sample = sample.map_err(Error::from)?;
     let ids = &sample.batch.inputs[0];
     sample.tokens = Some(ids.ids.chunks(ids.steps).map(|ids| show(ids, codec)).collect());
     output.warning("no data given: inspecting the model on random texts; name a file of labelled texts");
-    Ok(Material { sample, reading: None, search: Search::default() })
+    Ok(InspectionData { sample, reading: None, search: Search::default() })
 }
 
 /// Returns at most this many of `0..count`, spread evenly from the first to the last.

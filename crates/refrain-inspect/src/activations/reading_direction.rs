@@ -5,37 +5,40 @@ use serde_json::Value;
 
 /// How a recurrent layer's steps correspond to the steps of the model's inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Course {
+pub(crate) struct ReadingDirection {
     /// Whether the layer starts at the end of the sequence.
     pub(crate) backwards: bool,
     /// The input whose steps it follows; `None` after a layer that creates its own steps.
     pub(crate) input: Option<usize>,
 }
 
-impl Course {
-    /// Returns the course of a layer, by the name that [`Recurrence::layer`](refrain_nn::Recurrence::layer) gives
+impl ReadingDirection {
+    /// Returns the direction of a layer, by the name that [`Recurrence::layer`](refrain_nn::Recurrence::layer) gives
     /// it. For an unknown layer: the first input, forwards.
     pub(crate) fn of(architecture: &Architecture, layer: &str) -> Self {
-        let mut nodes: Vec<Course> = (0..architecture.inputs.len())
-            .map(|input| Course { backwards: false, input: Some(input) })
+        let mut nodes: Vec<ReadingDirection> = (0..architecture.inputs.len())
+            .map(|input| ReadingDirection { backwards: false, input: Some(input) })
             .collect();
         for node in &architecture.layers {
             let before = node.inputs.first().and_then(|&(node, _)| nodes.get(node).copied());
-            let before = before.unwrap_or(Course { backwards: false, input: None });
+            let before = before.unwrap_or(ReadingDirection { backwards: false, input: None });
             let turns = node.config.get("go_backwards").and_then(Value::as_bool).unwrap_or(false);
-            let course = Course { backwards: before.backwards != turns, ..before };
+            let direction = ReadingDirection { backwards: before.backwards != turns, ..before };
             if layer == node.name {
-                return course;
+                return direction;
             }
             if let Some(half) = layer.strip_prefix(&node.name).and_then(|rest| rest.strip_prefix('/')) {
-                return Course { backwards: before.backwards != half.starts_with("backward_"), ..before };
+                return ReadingDirection {
+                    backwards: before.backwards != half.starts_with("backward_"),
+                    ..before
+                };
             }
             nodes.push(match node.class_name.as_str() {
-                "RepeatVector" => Course { backwards: false, input: None },
-                _ => course,
+                "RepeatVector" => ReadingDirection { backwards: false, input: None },
+                _ => direction,
             });
         }
-        Course { backwards: false, input: Some(0) }
+        ReadingDirection { backwards: false, input: Some(0) }
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) enum GateBuffer {
 
 /// Data that the backward pass would overwrite, kept if a probe is set.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct ProbeBuffers {
     pub(super) probing: bool,
     pub(super) buffer: GateBuffer,
     /// Whether the last backward pass kept the following data.
@@ -26,7 +26,7 @@ pub(super) struct Seen {
     pub(super) dc: AlignedVec,
 }
 
-impl Seen {
+impl ProbeBuffers {
     /// Records that a forward pass wrote its gates.
     pub(super) fn forward(&mut self) {
         (self.buffer, self.kept) = (GateBuffer::Gates, false);

@@ -209,7 +209,7 @@ proptest! {
             };
             let history = model.fit(&x, &y, fit).unwrap();
             let rows = std::fs::read_to_string(format!("{path}/log.csv")).unwrap();
-            ((history, model), (early.seen, plateau.seen, best.seen, rows))
+            ((history, model), (early.state, plateau.state, best.state, rows))
         };
         // Batches after the last one or after a callback's stop are never reached.
         let mut keep = Keep { at, after_epochs: at % 2 == 0, ..Keep::default() };
@@ -262,7 +262,7 @@ fn data(n: usize) -> (Array2<u32>, Array1<u32>) {
 }
 
 #[test]
-fn a_folder_is_gone_on_from_and_ends_with_the_run() {
+fn a_folder_is_resumed_from_and_removed_after_the_run() {
     let (temporary, (x, y)) = (tempfile::tempdir().unwrap(), data(20));
     let run = |epochs, folder: Option<&std::path::Path>| {
         let mut checkpoints = folder.map(|f| CheckpointFolder::new(f).every(Every::Batches(3)));
@@ -291,7 +291,7 @@ fn a_folder_is_gone_on_from_and_ends_with_the_run() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_the_run_without_a_checkpoint() {
+fn a_nan_loss_stops_the_run_without_a_checkpoint() {
     let (x, y) = data(8);
     let run = || {
         let mut model = reader(0.01, 1, 1, 1);
@@ -339,7 +339,7 @@ impl Callback for EndAt {
 }
 
 #[test]
-fn an_epoch_that_a_callback_stopped_within_is_validated_however_often_the_run_was_killed() {
+fn an_epoch_stopped_by_a_callback_is_validated_after_any_number_of_kills() {
     let (x, y) = data(20);
     let run = |at, resume| {
         let mut keep = Keep { at, ..Keep::default() };
@@ -366,7 +366,7 @@ fn an_epoch_that_a_callback_stopped_within_is_validated_however_often_the_run_wa
 }
 
 #[test]
-fn another_run_is_refused_by_what_differs() {
+fn another_run_is_rejected_naming_the_difference() {
     let ((x, y), mut keep) = (data(20), Keep { at: 7, ..Keep::default() });
     fn fit<'a>() -> Fit<'a> {
         let early =

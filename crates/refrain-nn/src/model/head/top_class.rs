@@ -13,7 +13,7 @@ use refrain_kernels::softmax::{argmax, log_softmax};
 /// more likely than the best class so far. All comparisons use the values of the full output, and of equal
 /// ones the first counts. The result is therefore the class of the largest output, including any rounding.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Likeliest {
+pub(super) struct TopClass {
     /// Logarithms of the head's probabilities, some rows at a time.
     logs: Value,
     /// The logarithms of the clusters' entries, `(R, clusters)`.
@@ -27,7 +27,7 @@ pub(super) struct Likeliest {
     columns: Vec<u32>,
 }
 
-impl Likeliest {
+impl TopClass {
     /// Returns the class of every row.
     pub(super) fn classes(&self) -> &[u32] {
         &self.classes

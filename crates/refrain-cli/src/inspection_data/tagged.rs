@@ -2,7 +2,7 @@
 
 use super::labelled::{READING, random, spread};
 use super::text::show;
-use super::{Material, short_name};
+use super::{InspectionData, short_name};
 use crate::cli::Inspect as Options;
 use crate::error::Result;
 use crate::labelled;
@@ -12,7 +12,11 @@ use refrain::tagger::TaggedSentence;
 use refrain::{Error, Tagger};
 
 /// Returns sentences from files, or random ones.
-pub(crate) fn material(model: &mut Tagger, options: &Options, output: &Output) -> Result<Material> {
+pub(crate) fn inspection_data(
+    model: &mut Tagger,
+    options: &Options,
+    output: &Output,
+) -> Result<InspectionData> {
     if options.data.is_empty() {
         let (codec, longest) = (model.codec().clone(), model.assets().max_length);
         return random(model.model_mut(), &codec, longest, options, output);
@@ -26,7 +30,7 @@ pub(crate) fn material(model: &mut Tagger, options: &Options, output: &Output) -
     let most = READING * sample.batch.lanes / tokens.max(1);
     let reading = self::sample(model, &data.texts, (most.max(1), longest), &name)?;
     // A sentence is read from its beginning, without a warm-up.
-    Ok(Material { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
+    Ok(InspectionData { sample, reading: Some(reading), search: Search { warm_up: 0, ..Search::default() } })
 }
 
 /// Returns some sentences, spread evenly over all, in sequences of limited length.

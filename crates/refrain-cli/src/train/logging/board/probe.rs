@@ -13,7 +13,7 @@ const SPREAD: u64 = 10;
 const CLOSEST: u64 = 2;
 /// When to probe, and the state it needs.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct ModelProbe {
     /// Batches between two points of the curves.
     every: u64,
     /// The batch of the last probe.
@@ -23,7 +23,7 @@ pub(super) struct Look {
     budget: Budget,
 }
 
-impl Look {
+impl ModelProbe {
     pub(super) fn new(every: u64) -> Self {
         Self { every, last: None, before: Vec::new(), budget: Budget::new() }
     }
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_come_at_ends_of_epochs_and_no_closer_than_they_may() {
-        let mut look = Look::new(5);
+    fn probes_come_at_ends_of_epochs_and_not_too_often() {
+        let mut probe = ModelProbe::new(5);
         let mut looks = Vec::new();
         for batch in 1..=200_u64 {
             // Epochs of 8 batches up to 80, then one of 120.
             let is_last = if batch <= 80 { batch % 8 == 0 } else { batch == 200 };
-            if look.is_due(batch, is_last) {
-                look.last = Some(batch);
+            if probe.is_due(batch, is_last) {
+                probe.last = Some(batch);
                 looks.push(batch);
             }
         }

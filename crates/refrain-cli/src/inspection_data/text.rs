@@ -1,6 +1,6 @@
 //! A text to inspect a language model on.
 
-use super::{Material, STEPS, short_name};
+use super::{InspectionData, STEPS, short_name};
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
 use crate::output::Output;
@@ -21,7 +21,11 @@ const LINE: usize = 400;
 const UNKNOWN: u32 = 0;
 
 /// Returns excerpts of the given text, or of one that the model generates.
-pub(crate) fn material(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<Material> {
+pub(crate) fn inspection_data(
+    model: &mut LanguageModel,
+    options: &Options,
+    output: &Output,
+) -> Result<InspectionData> {
     if options.data.is_empty() {
         return own_text(model, options, output);
     }
@@ -36,7 +40,7 @@ pub(crate) fn material(model: &mut LanguageModel, options: &Options, output: &Ou
 }
 
 /// Returns excerpts of a text that the model samples from its own probabilities.
-fn own_text(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<Material> {
+fn own_text(model: &mut LanguageModel, options: &Options, output: &Output) -> Result<InspectionData> {
     let length = (options.sequences * options.steps.unwrap_or(STEPS)).min(PARTS * PART) + 1;
     let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
     let seed = options.seed;
@@ -57,7 +61,7 @@ fn of_tokens(
     name: &str,
     options: &Options,
     output: &Output,
-) -> Result<Material> {
+) -> Result<InspectionData> {
     let what = codec.level().plural();
     let total = tokens.len();
     // The last token is only a target.
@@ -85,7 +89,7 @@ fn of_tokens(
     let sample = excerpts.sample(starts, steps, of)?;
     warn_of_unknown(&sample, codec, name, output);
     let reading = excerpts.reading(last, name)?;
-    Ok(Material { sample, reading: Some(reading), search: Search::default() })
+    Ok(InspectionData { sample, reading: Some(reading), search: Search::default() })
 }
 
 fn counted(count: usize) -> String {
