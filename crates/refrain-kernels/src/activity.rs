@@ -2,7 +2,7 @@
 
 use crate::elementwise::{RowKernel, Sum, each_row, load, map_rows, store};
 use crate::engine::Engine;
-use crate::gemm::{Rows, RowsMut};
+use crate::rows::{Rows, RowsMut};
 use crate::simd::Simd;
 
 /// Computes `y = x`, `squares[r] = Σ x[r]²` and `steps[r] = Σ (x[r] − x[before[r]])²`. A row without a predecessor

@@ -2,9 +2,9 @@
 
 use crate::elementwise::{RowKernel, map_rows};
 use crate::engine::{Engine, SharedMut};
-use crate::gemm::{Rows, RowsMut};
 use crate::isa::Kernel;
 use crate::philox::{Key, Stream, WORDS};
+use crate::rows::{Rows, RowsMut};
 use crate::simd::Simd;
 
 /// Approximate cost of a mask element in integer operations.

@@ -2,10 +2,10 @@
 
 use crate::activation::Elementwise;
 use crate::engine::{Engine, SharedMut};
-use crate::gemm::{Rows, RowsMut, row_step};
 use crate::isa::Kernel;
 use crate::layout::SLOT;
 use crate::math;
+use crate::rows::{Rows, RowsMut, row_step};
 use crate::simd::Simd;
 use std::ops::Range;
 
@@ -383,8 +383,8 @@ impl RowKernel for CopyRows<'_> {
 /// Helpers shared by the tests of the row kernels.
 #[cfg(test)]
 pub(crate) mod testing {
-    use crate::gemm::row_step;
     use crate::philox::Key;
+    use crate::rows::row_step;
     use crate::{AlignedVec, Engine, Isa, Rows};
 
     /// Widths at and around the vector lengths.

@@ -33,14 +33,16 @@ mod pool;
 pub mod recurrent;
 pub mod reduce;
 pub mod reference;
+mod rows;
 mod simd;
 pub mod softmax;
 
 pub use activation::Elementwise;
 pub use buffer::AlignedVec;
 pub use engine::Engine;
-pub use gemm::{Rows, RowsMut, bias_gradient, matmul, matmul_gradient, row_step};
+pub use gemm::{bias_gradient, matmul, matmul_gradient};
 pub use isa::Isa;
 pub use layout::PanelShape;
 pub use panel::{Packed, pack_bias, packed_bias_len};
 pub use pool::Pool;
+pub use rows::{Rows, RowsMut, row_step};

@@ -2,8 +2,8 @@
 
 use crate::elementwise::{RowKernel, Sum, each_row, load, map_rows, store};
 use crate::engine::{Engine, SharedMut};
-use crate::gemm::{Rows, RowsMut};
 use crate::isa::Kernel;
+use crate::rows::{Rows, RowsMut};
 use crate::simd::Simd;
 use std::ops::Range;
 

@@ -5,8 +5,8 @@
 
 use crate::elementwise::{RowKernel, Sum, each_row, largest, load, map_rows, no_rows, store};
 use crate::engine::Engine;
-use crate::gemm::{Rows, RowsMut};
 use crate::math;
+use crate::rows::{Rows, RowsMut};
 use crate::simd::Simd;
 
 /// Computes `x_v = e^x_v / Σ e^x` in place: `x` `(R, V)`.

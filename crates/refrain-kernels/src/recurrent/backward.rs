@@ -4,12 +4,11 @@ use super::cell::{self, CellPointers, Pointwise, with_pointwise};
 use super::plan::{Plan, Share};
 use super::{Cell, StateMasks, Steps};
 use crate::engine::{Engine, SharedMut};
-use crate::gemm::{
-    Deltas, GateColumns, Rows, RowsMut, matmul_gates_transposed, outer, row_step, rows_from_gates,
-};
+use crate::gemm::{Deltas, GateColumns, matmul_gates_transposed, outer, rows_from_gates};
 use crate::isa::Kernel;
 use crate::layout::{GATE_ROW, PanelShape, SLOT, SLOT_OFFSETS};
 use crate::panel::Packed;
+use crate::rows::{Rows, RowsMut, row_step};
 use crate::simd::Simd;
 use crate::simd::tile::Start;
 use std::ops::Range;

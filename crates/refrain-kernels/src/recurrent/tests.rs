@@ -4,11 +4,11 @@ mod padded;
 
 use super::*;
 use crate::engine::Split;
-use crate::gemm::{Rows, RowsMut, row_step};
 use crate::layout::PanelShape;
 use crate::panel::Packed;
 use crate::reference::cell::{Dropout, Gradients, Masks, OutputGradients, State, Weights};
 use crate::reference::{self, gru, lstm, rnn};
+use crate::rows::{Rows, RowsMut, row_step};
 use crate::{AlignedVec, Elementwise, Engine, Isa};
 
 /// Largest difference from the f64 reference, relative to the largest value of the array (absolute below 1). A

@@ -247,7 +247,9 @@ fn layers_too_large_for_the_parameters_of_a_checkpoint_are_rejected() {
     };
     let parameters = [("parameters".to_owned(), model.weights())];
     let state = TrainingState::from_parts(counters, parameters).unwrap().into_part().unwrap();
-    let of = |architecture: &Architecture| TrainingState::model(&state, architecture, Engine::default());
+    let of = |architecture: &Architecture| {
+        TrainingState::model(&state, architecture, Engine::default(), &LayerRegistry::default())
+    };
     assert_eq!(of(model.architecture()).unwrap().weights().len(), model.weights().len());
     let refused = |architecture: &Architecture, phrase: &str| {
         let message = of(architecture).unwrap_err().to_string();

@@ -14,6 +14,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::BatchSource;
 use crate::error::Error;
 use crate::history::History;
+use crate::layers::LayerRegistry;
 use crate::model::{Architecture, Model, Totals, TrainingState};
 use crate::part::Part;
 use crate::progress::EpochProgress;
@@ -79,9 +80,21 @@ impl Model {
     /// Returns an error if the checkpoint belongs to another kind of run, or if this version does not support
     /// its model.
     pub fn of_checkpoint(checkpoint: &Checkpoint, engine: Engine) -> Result<Model, Error> {
+        Self::of_checkpoint_with(checkpoint, engine, &LayerRegistry::default())
+    }
+
+    /// Returns the model of a run with custom layers, like [`Model::of_checkpoint`].
+    ///
+    /// # Errors
+    /// Returns an error in the same cases, or if a layer is not registered.
+    pub fn of_checkpoint_with(
+        checkpoint: &Checkpoint,
+        engine: Engine,
+        layers: &LayerRegistry,
+    ) -> Result<Model, Error> {
         checkpoint.expect_kind(KIND)?;
         let Values { architecture, .. } = checkpoint.part("fit")?.parse("state of `fit`")?;
-        TrainingState::model(checkpoint.part("training")?, &architecture, engine)
+        TrainingState::model(checkpoint.part("training")?, &architecture, engine, layers)
     }
 }
 

@@ -1,3 +1,4 @@
+mod custom;
 mod options;
 
 use super::*;

@@ -106,17 +106,17 @@ impl TrainingState {
     ///
     /// # Errors
     /// Returns an error if the architecture is invalid or belongs to another model.
-    pub(crate) fn model(part: &Part, architecture: &Architecture, engine: Engine) -> Result<Model, Error> {
+    pub(crate) fn model(
+        part: &Part,
+        architecture: &Architecture,
+        engine: Engine,
+        layers: &LayerRegistry,
+    ) -> Result<Model, Error> {
         let parameters = part.tensors.iter().find(|(name, _)| name == PARAMETERS);
         let got = parameters.map_or(0, |(_, values)| values.len());
         let not = |reason| Error::checkpoint("model", reason, "a model that this version supports");
-        let mut model = Network::plan_architecture(
-            architecture,
-            engine,
-            Budget::of_values(got),
-            &LayerRegistry::default(),
-        )
-        .map_err(not)?;
+        let mut model =
+            Network::plan_architecture(architecture, engine, Budget::of_values(got), layers).map_err(not)?;
         let expected = model.params.flat_len();
         if got != expected {
             let expected = format!("{expected}, like its model");

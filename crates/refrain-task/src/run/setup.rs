@@ -79,7 +79,8 @@ impl<T: Task> StartFrom<T> {
             }
             Self::Checkpoint(saved) => {
                 setup.identity.check(&saved.identity)?;
-                let mut model = Model::of_checkpoint(&saved.checkpoint, engine.unwrap_or_default())?;
+                let engine = engine.unwrap_or_default();
+                let mut model = Model::of_checkpoint_with(&saved.checkpoint, engine, &T::layers())?;
                 let assets = T::check_assets(task.assets(), &mut model);
                 assets
                     .map_err(|reason| NnError::checkpoint("model", reason, "a model that fits its assets"))?;

@@ -12,6 +12,7 @@ use crate::metric::{MetricInfo, Unit};
 use crate::recipe::{Recipe, ReducibleSetting};
 use crate::score::Score;
 use refrain_nn::data::BatchSource;
+use refrain_nn::layers::LayerRegistry;
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::{MemoryUse, Model, Network, Reduction, Tensor};
@@ -53,6 +54,11 @@ pub trait Task: Sized {
     /// # Errors
     /// If a setting does not fit the sizes.
     fn network(recipe: &Self::Recipe, sizes: &Self::Sizes) -> Result<(Network, Vec<Tensor>)>;
+
+    /// Returns the custom layers of the network, with which model files and checkpoints are read. The default is none.
+    fn layers() -> LayerRegistry {
+        LayerRegistry::default()
+    }
 
     /// Returns the loss and the metrics.
     fn objective(recipe: &Self::Recipe) -> Objective;

@@ -116,7 +116,7 @@ impl<T: Task> TaskModel<T> {
     /// # Errors
     /// If the file cannot be read or holds another kind of model.
     pub fn open(path: impl AsRef<Path>, engine: Engine) -> Result<Self> {
-        Self::from_file(file::load(path.as_ref(), engine)?)
+        Self::from_file(file::load_with(path.as_ref(), engine, &T::layers())?)
     }
 
     /// Builds the model from a file that is already read.
