@@ -1,7 +1,7 @@
 //! The `refrain` command: trains and runs recurrent neural networks.
 //!
 //! Results go to stdout, progress and logs to stderr. Exit codes: 0 for success, 1 if the work failed, 2 if the
-//! command line or the input was invalid, 130 and 143 if interrupted, with the model saved.
+//! command line or the input was invalid, 130, 143 or 129 if interrupted, with the model saved.
 #![forbid(unsafe_code)]
 
 mod array;

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 #![cfg(unix)]
 
 mod common;
@@ -36,7 +36,8 @@ fn interrupted(dir: &TestDir, name: &str, after: &str, more: &[&str]) -> (CliOut
 
 #[test]
 fn the_model_is_saved_and_the_exit_code_names_the_signal() {
-    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+    let hang_up = cfg!(target_os = "linux").then_some(("-HUP", 129));
+    for (name, code) in [("-INT", 130), ("-TERM", 143)].into_iter().chain(hang_up) {
         let dir = TestDir::new();
         dir.write("m.safetensors", "an older model");
         let (output, rest) = interrupted(&dir, name, "\"epoch\":2", &ENDLESS);

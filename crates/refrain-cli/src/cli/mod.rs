@@ -16,9 +16,7 @@ pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use inspect::{Inspect, Topic, Write as InspectWrite};
 pub(crate) use logging::LoggingOptions;
-#[cfg(test)]
-pub(crate) use run_options::RunOptions;
-pub(crate) use run_options::{ScoredData, TrainOptions};
+pub(crate) use run_options::{RunOptions, ScoredData, TrainOptions};
 pub(crate) use tag::{Tag, TrainTag};
 pub(crate) use train_text::TrainText;
 

@@ -4,7 +4,7 @@ use crate::cli::InspectWrite;
 use crate::error::{Failure, Result};
 use crate::output::{Output, Verbosity};
 use crate::shell::this_command_with;
-use crate::writable;
+use crate::writable::{self, Written};
 use refrain::Error;
 use refrain::inspect::{PictureFormat, Report};
 use refrain::plot::Theme;
@@ -32,6 +32,9 @@ impl<'a> Delivery<'a> {
         if options.png && !cfg!(feature = "png") {
             let reason = "this program was built without PNG support; leave out --png, or build it with `--features png`";
             return Err(Failure::input(reason));
+        }
+        if let (Some(html), Some(out)) = (&options.html, &options.out) {
+            writable::keep_apart(&[Written::File("--html", html), Written::Folder("--out", out)])?;
         }
         if let Some(html) = &options.html {
             writable::check(html, "name another file with --html")?;

@@ -13,6 +13,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The end of the default folder's name.
+const SUFFIX: &str = ".checkpoint";
+/// The longest file name that common file systems accept, in bytes.
+const MAX_NAME: usize = 255;
+
 /// The checkpoints of one run.
 #[derive(Debug)]
 pub(crate) struct Checkpoints<'a> {
@@ -62,11 +67,11 @@ impl<'a> Checkpoints<'a> {
         out: &Path,
         output: &'a Output,
     ) -> Result<(Self, Option<Checkpoint>)> {
-        let (wanted, path, every) = match &options.checkpoint {
-            Some(path) => (true, path.clone(), options.checkpoint_every),
-            None => (false, beside(out), Every::Never),
+        let (wanted, every) = match &options.checkpoint {
+            Some(_) => (true, options.checkpoint_every),
+            None => (false, Every::Never),
         };
-        let folder = CheckpointFolder::new(path).every(every).keep(options.checkpoint_keep);
+        let folder = CheckpointFolder::new(folder(options, out)).every(every).keep(options.checkpoint_keep);
         let mut checkpoints = Self {
             output,
             folder,
@@ -285,9 +290,16 @@ impl<'a> Checkpoints<'a> {
     }
 }
 
-/// Returns the checkpoint folder of a run that named none.
-fn beside(out: &Path) -> PathBuf {
-    let mut name = OsString::from(out.file_name().unwrap_or_default());
-    name.push(".checkpoint");
-    out.with_file_name(name)
+/// Returns the folder for the checkpoints of a run that saves its model to `out`.
+pub(super) fn folder(options: &CheckpointOptions, out: &Path) -> PathBuf {
+    options.checkpoint.clone().unwrap_or_else(|| {
+        let mut name = OsString::from(out.file_name().unwrap_or_default());
+        if name.len() + SUFFIX.len() > MAX_NAME {
+            let mut short = name.to_string_lossy().into_owned();
+            short.truncate(short.floor_char_boundary(MAX_NAME - SUFFIX.len()));
+            name = short.into();
+        }
+        name.push(SUFFIX);
+        out.with_file_name(name)
+    })
 }

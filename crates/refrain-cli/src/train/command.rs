@@ -1,17 +1,17 @@
 //! Trains a model of any task, from the options to the saved file.
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{self, Checkpoints};
 use super::end::TrainingEnd;
 use super::logging::{Logging, TaskInfo};
 use super::memory::Limit;
 use super::origin::Origin;
 use super::progress::ProgressReporter;
-use crate::cli::TrainOptions;
+use crate::cli::{RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
 use crate::interruption::Interruption;
 use crate::output::{Output, Verbosity, write_stdout};
 use crate::text_input::work_if_io;
-use crate::writable;
+use crate::writable::{self, Written};
 use refrain::task::{HasTaskModel, Recipe, Score, Task, TaskModel};
 use refrain::{Answer, Engine, Error, ErrorKind, Model, RunEvent, SavedRun, Stopped, Trained, TrainingRun};
 use serde_json::{Map, Value};
@@ -101,9 +101,11 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         command.recipe().check().map_err(Error::from)?;
     }
     writable::check(out, "name another file with --out")?;
+    let checkpoint_folder = checkpoints::folder(&options.checkpoints, out);
+    writable::keep_apart(&results(options, &checkpoint_folder))?;
     let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, out, output)?;
     let info = TaskInfo::of::<C::Task>();
-    let mut logging = Logging::open(&options.logging, info, options.checkpoints.resume, out, output)?;
+    let mut logging = Logging::open(&options.logging, info, options.checkpoints.resume, output)?;
     let folder = folder_of(out);
     let mut input = command.read(folder, output)?;
     writable::refuse_input_path(out, &input.files, "--out")?;
@@ -172,6 +174,17 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     });
     logging.ended(end);
     saved
+}
+
+/// Returns everything that a run writes.
+fn results<'a, D: TrainOptions>(options: &'a RunOptions<D>, checkpoints: &'a Path) -> Vec<Written<'a>> {
+    let logging = &options.logging;
+    let mut results =
+        vec![Written::File("--out", &options.files.out), Written::Folder("--checkpoint", checkpoints)];
+    results.extend(logging.csv_log.as_deref().map(|path| Written::File("--csv-log", path)));
+    results.extend(logging.plot.as_deref().map(|path| Written::File("--plot", path)));
+    results.extend(logging.log_dir.as_deref().map(|path| Written::Folder("--log-dir", path)));
+    results
 }
 
 /// Returns the folder that a file is in.

@@ -22,8 +22,7 @@ use loss_plot::LossPlot;
 use refrain::task::{Recipe, RunBatch, RunStart, Score, Task};
 use refrain::{Answer, Memory, Model, RunEvent, Stopped, Trained};
 use serde_json::Value;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The logs of one run.
 #[derive(Debug)]
@@ -77,16 +76,14 @@ impl End {
 }
 
 impl<'a> Logging<'a> {
-    /// Checks that all logs can be written, for a run that saves its model to `out`.
+    /// Checks that all logs can be written.
     pub(crate) fn open(
         options: &LoggingOptions,
         task: TaskInfo,
         resume: bool,
-        out: &Path,
         output: &'a Output,
     ) -> Result<Self> {
         let LoggingOptions { csv_log, plot, log_dir, log_every } = options;
-        keep_apart(&[("--out", Some(out)), ("--csv-log", csv_log.as_deref()), ("--plot", plot.as_deref())])?;
         let csv =
             csv_log.as_ref().map(|path| CsvLog::open(path, task.columns.clone(), resume)).transpose()?;
         let plot = plot.as_ref().map(|path| LossPlot::open(path, task.clone())).transpose()?;
@@ -216,33 +213,6 @@ fn attempt<T>(output: &Output, option: &str, log: &mut Option<T>, action: impl F
     }
 }
 
-/// Refuses to write two results to the same file.
-fn keep_apart(files: &[(&str, Option<&Path>)]) -> Result<()> {
-    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
-    for (option, path) in files {
-        let Some(path) = path else { continue };
-        let place = place_of(path);
-        if let Some((other, _)) = seen.iter().find(|(_, seen)| *seen == place) {
-            return Err(Failure::input(format!(
-                "{other} and {option} are both {}, and one would overwrite the other; name another file",
-                path.display()
-            )));
-        }
-        seen.push((option, place));
-    }
-    Ok(())
-}
-
-/// Returns a canonical path for a file, whether it exists or not.
-fn place_of(path: &Path) -> PathBuf {
-    if let Ok(path) = path.canonicalize() {
-        return path;
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name: OsString = path.file_name().unwrap_or_default().to_owned();
-    folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name)
-}
-
 impl<'a> Started<'a> {
     fn of<T: Task>(start: &RunStart<'a, T>, name: &'a str, recipe: &T::Recipe) -> Self {
         Self {
@@ -253,22 +223,5 @@ impl<'a> Started<'a> {
             validates: start.validates,
             recipe: serde_json::json!(recipe),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_names_of_one_file_are_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let (a, b) = (folder.path().join("a"), folder.path().join("./a"));
-        let apart =
-            |a: &Path, b: &Path| keep_apart(&[("--out", Some(a)), ("--plot", Some(b)), ("--x", None)]);
-        assert!(apart(&a, &b).is_err(), "neither is there");
-        std::fs::write(&a, "x").unwrap();
-        assert!(apart(&a, &b).unwrap_err().message().contains("--out and --plot"));
-        assert!(apart(&a, &folder.path().join("b")).is_ok());
     }
 }
