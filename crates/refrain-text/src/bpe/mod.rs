@@ -35,7 +35,8 @@ impl Default for BpeOptions {
 /// repeatedly merges the most frequent pair of neighbours; encoding applies the same merges in the same order. So
 /// no text is unknown, and every text is decoded exactly. Id 0, the unknown id of Refrain's other vocabularies, is
 /// never produced. No token spans a line break, so a text can be cut after its line breaks without changing a
-/// token.
+/// token. A piece of more than 512 bytes without a space (a text in Chinese, a sequence of DNA) is cut after
+/// 512, to bound the time; Hugging Face's libraries do not cut it.
 ///
 /// It is stored as Hugging Face's `tokenizer.json`.
 ///

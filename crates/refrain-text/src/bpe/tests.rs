@@ -213,3 +213,27 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<BpeVocab>(&stored)?, vocab);
     }
 }
+
+#[test]
+fn long_pieces_are_cut_between_characters() {
+    let pieces = |text: &str| {
+        let mut pieces = Vec::new();
+        pieces::for_each_piece(text, |piece| pieces.push(piece.chars().count()));
+        pieces
+    };
+    let most = pieces::MAX_PIECE;
+    assert_eq!(pieces(&"a".repeat(most)), [most]);
+    assert_eq!(pieces(&"a".repeat(2 * most + 1)), [most, most, 1]);
+    // Three bytes each: 170 characters fit into 512 bytes.
+    assert_eq!(pieces(&"中".repeat(400)), [510, 510, 180]);
+    let text = "ab中".repeat(3000) + " and " + &" ".repeat(2000) + "=".repeat(1500).as_str();
+    assert_eq!(VOCAB.decode(&VOCAB.encode(&text)).unwrap(), text);
+}
+
+/// Merging one piece of this length took minutes.
+#[test]
+fn a_text_without_spaces_takes_time_in_proportion_to_its_length() {
+    let text = "ACGTTGCA".repeat(50_000);
+    let vocab = BpeVocab::train([Ok(&text)], &BpeOptions::default()).unwrap();
+    assert_eq!(vocab.decode(&vocab.encode(&text)).unwrap(), text);
+}
