@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM and, on Linux, SIGHUP (a closed terminal): the first signal ends a run after its current step, a second one ends it immediately.
 
 use crate::error::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, Verbosity};
 #[cfg(target_os = "linux")]
 use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -23,20 +23,38 @@ const ONE_REQUEST: Duration = Duration::from_millis(400);
 /// Time between two checks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The message of a run that was interrupted before its first batch.
+pub(crate) const BEFORE_TRAINING: &str = "interrupted before training started; nothing was saved";
+
 /// Whether the process was asked to stop.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Interruption {
     /// In the order of [`SIGNALS`].
     seen: [Arc<AtomicBool>; SIGNALS.len()],
+    /// Whether a first signal ends the process too, because there is nothing to save yet.
+    nothing_to_save: Arc<AtomicBool>,
 }
 
 impl Interruption {
     /// Starts watching for signals.
     pub(crate) fn watch() -> Result<Self> {
-        Self::register().map_err(|e| Failure::Work(format!("cannot watch for Ctrl-C: {e}")))
+        Self::register(None).map_err(cannot_watch)
     }
 
-    fn register() -> io::Result<Self> {
+    /// Starts watching for signals that end the process at once until [`Interruption::training_begins`]: before training
+    /// there is nothing to save, and preparing a large text takes minutes.
+    pub(crate) fn watch_preparation(output: &Output) -> Result<Self> {
+        Self::register(Some(output.level() == Verbosity::Quiet)).map_err(cannot_watch)
+    }
+
+    /// Lets the run answer signals from now on.
+    pub(crate) fn training_begins(&self) {
+        self.nothing_to_save.store(false, Ordering::Relaxed);
+    }
+
+    /// With `preparing`, signals end the process at once for now; it says whether quietly.
+    fn register(preparing: Option<bool>) -> io::Result<Self> {
+        let nothing_to_save = Arc::new(AtomicBool::new(preparing.is_some()));
         let armed = Arc::new(AtomicBool::new(false));
         let seen = SIGNALS.map(|_| Arc::new(AtomicBool::new(false)));
         for ((signal, code), seen) in SIGNALS.into_iter().zip(&seen) {
@@ -47,24 +65,25 @@ impl Interruption {
             flag::register_conditional_shutdown(signal, i32::from(code), armed.clone())?;
             flag::register(signal, seen.clone())?;
         }
-        let watched = seen.clone();
+        let interruption = Self { seen, nothing_to_save };
+        let watched = interruption.clone();
         thread::spawn(move || {
-            while !watched.iter().any(|seen| seen.load(Ordering::Relaxed)) {
-                thread::sleep(LOOK);
+            let code = loop {
+                match watched.exit_code() {
+                    Some(code) => break code,
+                    None => thread::sleep(LOOK),
+                }
+            };
+            if watched.nothing_to_save.load(Ordering::Relaxed) {
+                if preparing == Some(false) {
+                    eprintln!("\n{BEFORE_TRAINING}");
+                }
+                std::process::exit(code.into());
             }
             thread::sleep(ONE_REQUEST);
             armed.store(true, Ordering::Relaxed);
         });
-        Ok(Self { seen })
-    }
-
-    /// Exits if the process was asked to stop: before training there is nothing to save, and preparing a large text
-    /// takes minutes.
-    pub(crate) fn exit_if_asked(&self, output: &Output) {
-        if let Some(code) = self.exit_code() {
-            output.log("interrupted before training started; nothing was saved");
-            std::process::exit(code.into());
-        }
+        Ok(interruption)
     }
 
     /// Returns the exit code for the signal that was received, if any.
@@ -72,6 +91,10 @@ impl Interruption {
         let seen = |at: &usize| self.seen[*at].load(Ordering::Relaxed);
         (0..SIGNALS.len()).find(seen).map(|at| SIGNALS[at].1)
     }
+}
+
+fn cannot_watch(error: io::Error) -> Failure {
+    Failure::Work(format!("cannot watch for Ctrl-C: {error}"))
 }
 
 /// Returns whether the process was started with this signal ignored, as `nohup` does with SIGHUP.

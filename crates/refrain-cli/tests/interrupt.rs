@@ -131,3 +131,24 @@ fn a_second_signal_exits_at_once() {
     assert_eq!((child.wait().unwrap().code(), &rest[..]), (Some(130), ""));
     assert_eq!(dir.names(), ["song.txt"]);
 }
+
+#[test]
+fn a_signal_before_training_exits_within_a_second() {
+    let dir = TestDir::new();
+    // Random letters, whose tokenizer takes many seconds to train in this build.
+    let mut state = 1_u64;
+    let mut letter = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        char::from(b'a' + (state >> 40) as u8 % 26)
+    };
+    dir.write("letters.txt", (0..2_000_000).map(|_| letter()).collect::<String>() + "\n");
+    let run = ["train", "text", "letters.txt", "--level", "bpe", "--validation", "0"];
+    let mut child = dir.command(&run).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1000));
+    assert_eq!(child.try_wait().unwrap(), None);
+    signal(&child, "-TERM");
+    let sent = std::time::Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(sent.elapsed() < Duration::from_secs(5), "took {:?}", sent.elapsed());
+    assert_eq!(dir.names(), ["letters.txt", "song.txt"]);
+}

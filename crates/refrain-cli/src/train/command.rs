@@ -8,7 +8,7 @@ use super::origin::Origin;
 use super::progress::ProgressReporter;
 use crate::cli::{RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
-use crate::interruption::Interruption;
+use crate::interruption::{BEFORE_TRAINING, Interruption};
 use crate::output::{Output, Verbosity, write_stdout};
 use crate::text_input::work_if_io;
 use crate::writable::{self, Written};
@@ -82,7 +82,6 @@ pub(crate) struct Preparation<'a, C: TrainCommand> {
     pub(crate) assets: Option<<C::Task as Task>::Assets>,
     /// The folder for data that does not fit into memory.
     pub(crate) folder: &'a Path,
-    pub(crate) interruption: &'a Interruption,
     pub(crate) output: &'a Output,
 }
 
@@ -119,10 +118,10 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     }
     recipe.check().map_err(Error::from)?;
 
-    let interruption = &Interruption::watch()?;
+    let interruption = &Interruption::watch_preparation(output)?;
     let assets = origin.assets();
     let task = command
-        .prepare(Preparation { recipe, input: &mut input, assets, folder, interruption, output })
+        .prepare(Preparation { recipe, input: &mut input, assets, folder, output })
         .map_err(|failure| failure.context(command.data_in_words(&input, recipe)))?;
     let input = &input;
     let limit = Limit::new(options.limit.memory);
@@ -138,6 +137,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
             return Answer::Stop;
         }
         if let RunEvent::Start(start) = event {
+            interruption.training_begins();
             limit.warn(&logging.with_memory(start.memory, start.model), output);
         }
         progress.event(event);
@@ -166,7 +166,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         let stopped = trained.stopped == Stopped::Interrupted && trained.checkpoint.is_none();
         match interruption.exit_code() {
             Some(code) if stopped => {
-                output.log("interrupted before training started; nothing was saved");
+                output.log(BEFORE_TRAINING);
                 Err(Failure::Interrupted(code))
             }
             _ => Ending { command, input, interruption, output }.save(trained, checkpoints),

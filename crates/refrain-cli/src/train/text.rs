@@ -55,7 +55,7 @@ impl TrainCommand for TrainText {
     }
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<TextTask> {
-        let Preparation { recipe, input, assets, folder, interruption, output } = preparation;
+        let Preparation { recipe, input, assets, folder, output } = preparation;
         let Texts { training: text, validation, test } = &input.data;
         let (training, held_out) = match validation {
             Some(validation) => (text.corpus.clone(), validation.corpus.clone()),
@@ -71,18 +71,15 @@ impl TrainCommand for TrainText {
             folder,
         };
         let mut reading = None;
-        let task = TextTask::prepare(recipe, data, assets, &mut |event| {
-            interruption.exit_if_asked(output);
-            match event {
-                PrepareEvent::Tokenizing { done, of } => {
-                    reading.get_or_insert_with(|| Reading::new(output, "tokenizing", *of)).set(*done);
-                }
-                PrepareEvent::TokenFile { folder, bytes } => {
-                    let log = || output.log(token_file(folder, *bytes));
-                    reading.as_ref().map_or_else(log, |reading| reading.suspend(log));
-                }
-                _ => {}
+        let task = TextTask::prepare(recipe, data, assets, &mut |event| match event {
+            PrepareEvent::Tokenizing { done, of } => {
+                reading.get_or_insert_with(|| Reading::new(output, "tokenizing", *of)).set(*done);
             }
+            PrepareEvent::TokenFile { folder, bytes } => {
+                let log = || output.log(token_file(folder, *bytes));
+                reading.as_ref().map_or_else(log, |reading| reading.suspend(log));
+            }
+            _ => {}
         });
         task.map_err(|e| work_if_io(Error::from(e)))
     }
