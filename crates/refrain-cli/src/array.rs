@@ -3,6 +3,7 @@
 use refrain::InputSpec;
 use refrain::data::Data;
 use refrain::ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
+use std::cell::Cell;
 
 /// Maximum axes of an array, NumPy's own limit.
 const MAX_AXES: usize = 64;
@@ -66,7 +67,8 @@ impl Element {
         }
     }
 
-    fn decode(self, bytes: &[u8], order: Bytes) -> Result<Values, String> {
+    /// Decodes elements. An error says which one is out of range, by its index in the shape.
+    fn decode(self, bytes: &[u8], order: Bytes, shape: &[usize]) -> Result<Values, String> {
         macro_rules! each {
             ($type:ty, $convert:expr) => {
                 bytes
@@ -82,8 +84,25 @@ impl Element {
                     .collect()
             };
         }
-        let too_large = |x: u64| {
-            i64::try_from(x).map_err(|_| format!("integer {x} is too large; expected at most 2^63 - 1"))
+        let position = Cell::new(0);
+        let next = || position.replace(position.get() + 1);
+        let integer = |x: u64| {
+            let at = next();
+            i64::try_from(x).map_err(|_| {
+                let index = index_of(at, shape);
+                format!("integer {x} at {index:?} is too large; expected at most 2^63 - 1")
+            })
+        };
+        let float = |x: f64| {
+            let (at, single) = (next(), x as f32);
+            if x.is_finite() && !single.is_finite() {
+                let index = index_of(at, shape);
+                return Err(format!(
+                    "{x:e} at {index:?} does not fit into an f32; expected at most {:e}",
+                    f32::MAX
+                ));
+            }
+            Ok(single)
         };
         Ok(match self {
             Element::Bool => Values::Bools(bytes.iter().map(|&b| b != 0).collect()),
@@ -95,13 +114,26 @@ impl Element {
             Element::U32 => Values::Integers(each!(u32, i64::from)),
             Element::I64 => Values::Integers(each!(i64, |x| x)),
             Element::U64 => Values::Integers({
-                let all: Result<Vec<i64>, String> = each!(u64, too_large);
+                let all: Result<Vec<i64>, String> = each!(u64, integer);
                 all?
             }),
             Element::F32 => Values::Floats(each!(f32, |x| x)),
-            Element::F64 => Values::Floats(each!(f64, |x| x as f32)),
+            Element::F64 => Values::Floats({
+                let all: Result<Vec<f32>, String> = each!(f64, float);
+                all?
+            }),
         })
     }
+}
+
+/// Returns the index of an element in an array of this shape.
+pub(crate) fn index_of(mut position: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (at, &length) in index.iter_mut().zip(shape).rev() {
+        *at = position % length.max(1);
+        position /= length.max(1);
+    }
+    index
 }
 
 impl Array {
@@ -122,7 +154,7 @@ impl Array {
                 bytes.len()
             ));
         }
-        Ok(Self { values: element.decode(bytes, order)?, shape })
+        Ok(Self { values: element.decode(bytes, order, &shape)?, shape })
     }
 
     /// Converts an array whose elements were stored with the first axis running fastest.

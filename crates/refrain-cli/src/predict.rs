@@ -1,6 +1,6 @@
 //! `refrain predict`: runs any model on arrays, also for use from other languages.
 
-use crate::array::{Array, Input, lengths, mask};
+use crate::array::{Array, Input, index_of, lengths, mask};
 use crate::cli::Predict as Options;
 use crate::error::{Failure, Result};
 use crate::model::open_any;
@@ -42,11 +42,24 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     writable::check(&options.output, "name another file for OUT")?;
     writable::refuse_input_path(&options.output, [&options.model, &options.input], "OUT")?;
     let sequences: Vec<Data<'_>> = inputs.iter().map(Prepared::data).collect();
+    // Cutting the rows must not show: with a stateful layer, one batch would continue the one before.
+    let batch_size = if opened.model().is_stateful() { usize::MAX } else { BATCH };
     let outputs = opened
         .model_mut()
-        .predict_all(Sequences::from(sequences), BATCH)
+        .predict_all(Sequences::from(sequences), batch_size)
         .map_err(|e| Failure::from(Error::from(e)).context(options.input.display()))?;
     let outputs: Vec<_> = outputs.into_iter().enumerate().map(|(i, a)| (format!("output_{i}"), a)).collect();
+    for (name, array) in &outputs {
+        let is_bad = |(_, value): &(usize, &f32)| !value.is_finite();
+        if let Some((first, value)) = array.iter().enumerate().find(is_bad) {
+            let count = array.iter().filter(|value| !value.is_finite()).count();
+            let index = index_of(first, array.shape());
+            output.warning(format_args!(
+                "{name} has {count} non-finite value{}, the first is {value} at {index:?}",
+                if count == 1 { "" } else { "s" }
+            ));
+        }
+    }
     write(&options.output, to, &outputs)?;
     let shapes: serde_json::Map<_, _> =
         outputs.iter().map(|(name, a)| (name.clone(), json!(a.shape()))).collect();

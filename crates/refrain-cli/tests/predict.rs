@@ -128,3 +128,36 @@ fn names_and_paths_are_checked_first() {
     dir.refused(&["predict", "m.safetensors", "in.npy", "no/out.npy"], &["cannot write no/out.npy", "OUT"]);
     dir.refused(&["predict", "song.txt", "in.npy", "out.npy"], &["song.txt is not a model"]);
 }
+
+#[test]
+fn equal_rows_have_equal_answers_with_a_stateful_layer() {
+    use refrain::prelude::*;
+
+    let dir = TestDir::new();
+    let model = Sequential::new().add(Embedding::new(6, 2)).add(Lstm::new(3).stateful(true));
+    model.compile(Compile::default()).unwrap().save(dir.file("s.safetensors")).unwrap();
+    for rows in [65_usize, 128] {
+        dir.write("in.npy", npy("|u1", &format!("({rows}, 3)"), &[1, 2, 3].repeat(rows)));
+        dir.ok(&["predict", "s.safetensors", "in.npy", "out.npy"]);
+        let (_, answers) = floats(&dir.read("out.npy"));
+        assert_eq!(answers.len(), rows * 3);
+        assert!(answers.chunks(3).all(|row| row == &answers[..3]), "{rows} rows");
+    }
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_named() {
+    use refrain::prelude::*;
+
+    let dir = TestDir::new();
+    let model = Sequential::new().input(InputSpec::flat(2)).add(Dense::new(1));
+    model.compile(Compile::default()).unwrap().save(dir.file("d.safetensors")).unwrap();
+    let double = |values: &[f64]| npy("<f8", "(2, 2)", &bytes_of(values, f64::to_le_bytes));
+    dir.write("in.npy", double(&[0.0, 1.0, 1e300, 2.0]));
+    dir.refused(&["predict", "d.safetensors", "in.npy", "out.npy"], &["in.npy", "1e300 at [1, 0]", "f32"]);
+    dir.write("in.npy", double(&[0.0, 1.0, f64::NAN, f64::INFINITY]));
+    let warned = dir.ok(&["predict", "d.safetensors", "in.npy", "out.npy"]).stderr;
+    assert!(warned.contains("output_0 has 1 non-finite value, the first is NaN at [1, 0]"), "{warned}");
+    dir.write("in.npy", double(&[0.0, 1.0, -1e30, 2.0]));
+    assert!(!dir.ok(&["predict", "d.safetensors", "in.npy", "out.npy"]).stderr.contains("finite"));
+}

@@ -209,7 +209,9 @@ mod tests {
         for (early, expected) in cases {
             assert_eq!(run(early.clone(), &VALUES), expected, "{early:?}");
         }
-        assert_eq!(run(new(2), &[f64::NAN, 1.0, 0.5]), (2, true, None));
+        // Unlike in Keras, which stops after the third epoch: a number is better than NaN.
+        assert_eq!(run(keeping(2), &[f64::NAN, 1.0, 0.5]), (2, false, Some(2)));
+        assert_eq!(run(new(2), &[f64::NAN, f64::NAN, f64::NAN]), (2, true, None));
         assert_eq!(run(keeping(2), &[1.0, f64::NAN, 0.5, f64::NAN, f64::NAN]), (4, true, Some(2)));
     }
 }

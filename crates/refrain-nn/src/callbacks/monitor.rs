@@ -73,10 +73,13 @@ impl Monitor<'_> {
     }
 
     /// Returns whether `value` is better than `reference` by more than `min_delta`. Any value is better than
-    /// none. NaN is neither better nor worse than any value.
+    /// none, and any number is better than NaN, unlike in Keras, where a first NaN is never replaced.
     pub(super) fn improves(&self, value: f64, reference: Option<f64>) -> Result<bool, Error> {
         let down = self.goes_down()?;
         let Some(reference) = reference else { return Ok(true) };
+        if reference.is_nan() {
+            return Ok(!value.is_nan());
+        }
         let delta = self.min_delta.abs();
         Ok(if down { value + delta < reference } else { value - delta > reference })
     }
@@ -149,7 +152,10 @@ mod tests {
         }
         assert!(improves(Mode::Min, 0.0, f64::NAN, None));
         assert!(!improves(Mode::Min, 0.0, f64::NAN, Some(1.0)));
-        assert!(!improves(Mode::Min, 0.0, 1.0, Some(f64::NAN)));
+        for mode in [Mode::Min, Mode::Max] {
+            assert!(improves(mode, 0.5, 1.0, Some(f64::NAN)), "a number is better than NaN");
+            assert!(!improves(mode, 0.0, f64::NAN, Some(f64::NAN)));
+        }
     }
 
     #[test]

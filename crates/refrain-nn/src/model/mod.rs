@@ -92,6 +92,11 @@ impl Model {
         self.graph.new_state()
     }
 
+    /// Returns whether a layer is `stateful`: the state after one batch is then the state before the next.
+    pub fn is_stateful(&self) -> bool {
+        self.own_state.layers().next().is_some()
+    }
+
     /// Resets the states of `stateful` layers to zero.
     pub fn reset_states(&mut self) {
         self.own_state.reset();

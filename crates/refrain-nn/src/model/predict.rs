@@ -38,7 +38,8 @@ impl Model {
     }
 
     /// Returns the outputs for all sequences, running `batch_size` at a time; see [`Model::predict_batch`].
-    /// The result does not depend on the batch size unless a layer is `stateful`.
+    /// The result does not depend on the batch size unless a layer is `stateful`: each batch then continues
+    /// the sequences of the one before, as in Keras.
     ///
     /// # Errors
     /// Returns an error if the data does not fit the model.
@@ -56,21 +57,23 @@ impl Model {
         let mut from = 0;
         // Without sequences, one empty batch determines the shapes.
         while from < total || parts[0].is_empty() {
-            x.fill(from..total.min(from + size), &mut batch)?;
+            x.fill(from..total.min(from.saturating_add(size)), &mut batch)?;
             for (part, array) in parts.iter_mut().zip(self.predict_batch(&batch, None)?) {
                 part.push(array);
             }
-            from += size;
+            from = from.saturating_add(size);
         }
         parts.into_iter().map(|part| join(&part)).collect()
     }
 
-    /// Returns the first output for all sequences, in batches of 32 as in Keras.
+    /// Returns the first output for all sequences, in batches of 32 as in Keras. A model with a `stateful` layer
+    /// runs all of them as one batch, because no batch continues another one that the caller did not choose.
     ///
     /// # Errors
     /// Returns an error if the data does not fit the model.
     pub fn predict<'a>(&mut self, x: impl Into<Sequences<'a>>) -> Result<ArrayD<f32>, Error> {
-        Ok(self.predict_all(x, 32)?.swap_remove(0))
+        let batch_size = if self.is_stateful() { usize::MAX } else { 32 };
+        Ok(self.predict_all(x, batch_size)?.swap_remove(0))
     }
 
     fn expand(&self, edge: EdgeId) -> ArrayD<f32> {
