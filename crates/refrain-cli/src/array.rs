@@ -67,8 +67,13 @@ impl Element {
         }
     }
 
-    /// Decodes elements. An error says which one is out of range, by its index in the shape.
-    fn decode(self, bytes: &[u8], order: Bytes, shape: &[usize]) -> Result<Values, String> {
+    /// Decodes elements. An error says which one is out of range, by the index of its position.
+    fn decode(
+        self,
+        bytes: &[u8],
+        order: Bytes,
+        index_of: impl Fn(usize) -> Vec<usize>,
+    ) -> Result<Values, String> {
         macro_rules! each {
             ($type:ty, $convert:expr) => {
                 bytes
@@ -89,14 +94,14 @@ impl Element {
         let integer = |x: u64| {
             let at = next();
             i64::try_from(x).map_err(|_| {
-                let index = index_of(at, shape);
+                let index = index_of(at);
                 format!("integer {x} at {index:?} is too large; expected at most 2^63 - 1")
             })
         };
         let float = |x: f64| {
             let (at, single) = (next(), x as f32);
             if x.is_finite() && !single.is_finite() {
-                let index = index_of(at, shape);
+                let index = index_of(at);
                 return Err(format!(
                     "{x:e} at {index:?} does not fit into an f32; expected at most {:e}",
                     f32::MAX
@@ -136,12 +141,22 @@ pub(crate) fn index_of(mut position: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
+/// The same if the first axis runs fastest.
+fn column_major_index_of(position: usize, shape: &[usize]) -> Vec<usize> {
+    let reversed: Vec<usize> = shape.iter().rev().copied().collect();
+    let mut index = index_of(position, &reversed);
+    index.reverse();
+    index
+}
+
 impl Array {
-    /// Decodes an array from the bytes of its elements, or returns the reason why they do not match its shape.
+    /// Decodes an array from the bytes of its elements, or returns the reason why they do not match its shape. In a
+    /// column-major array, the first axis runs fastest.
     pub(crate) fn decode(
         shape: Vec<usize>,
         element: Element,
         order: Bytes,
+        column_major: bool,
         bytes: &[u8],
     ) -> Result<Self, String> {
         if shape.len() > MAX_AXES {
@@ -154,11 +169,14 @@ impl Array {
                 bytes.len()
             ));
         }
-        Ok(Self { values: element.decode(bytes, order, &shape)?, shape })
+        let index = if column_major { column_major_index_of } else { index_of };
+        let values = element.decode(bytes, order, |position| index(position, &shape))?;
+        let array = Self { values, shape };
+        if column_major { array.column_major_to_row_major() } else { Ok(array) }
     }
 
     /// Converts an array whose elements were stored with the first axis running fastest.
-    pub(crate) fn column_major_to_row_major(self) -> Result<Self, String> {
+    fn column_major_to_row_major(self) -> Result<Self, String> {
         fn turn<T: Copy>(shape: &[usize], values: Vec<T>) -> Result<Vec<T>, String> {
             let array = ArrayD::from_shape_vec(IxDyn(shape).f(), values).map_err(|e| e.to_string())?;
             Ok(array.iter().copied().collect())
@@ -268,11 +286,11 @@ mod tests {
     #[test]
     fn false_shapes_are_rejected_before_allocating() {
         for shape in [vec![usize::MAX, 2], vec![1 << 40], vec![3], vec![2, 2]] {
-            assert!(Array::decode(shape, Element::F32, Bytes::Little, &[0; 8]).is_err());
+            assert!(Array::decode(shape, Element::F32, Bytes::Little, false, &[0; 8]).is_err());
         }
-        let axes = Array::decode(vec![1; MAX_AXES + 1], Element::U8, Bytes::Little, &[0]).unwrap_err();
+        let axes = Array::decode(vec![1; MAX_AXES + 1], Element::U8, Bytes::Little, false, &[0]).unwrap_err();
         assert!(axes.contains("65 axes") && axes.len() < 100, "{axes}");
-        let empty = Array::decode(vec![0, 7], Element::F64, Bytes::Little, &[]).unwrap();
+        let empty = Array::decode(vec![0, 7], Element::F64, Bytes::Little, false, &[]).unwrap();
         assert_eq!(empty.values, Values::Floats(Vec::new()));
     }
 
@@ -283,6 +301,12 @@ mod tests {
             array.column_major_to_row_major().unwrap().values,
             Values::Integers(vec![1, 2, 3, 4, 5, 6])
         );
+        let large: Vec<u8> =
+            [0.0, 0.0, 0.0, 1e300, 0.0, 0.0].iter().flat_map(|x: &f64| x.to_le_bytes()).collect();
+        let error = |column_major| {
+            Array::decode(vec![2, 3], Element::F64, Bytes::Little, column_major, &large).unwrap_err()
+        };
+        assert!(error(false).contains("1e300 at [1, 0]") && error(true).contains("1e300 at [1, 1]"));
     }
 
     #[test]

@@ -25,8 +25,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
     let (header, data) = rest.split_at_checked(len).ok_or_else(cut)?;
     let header = std::str::from_utf8(header).map_err(|_| "its header is not UTF-8".to_owned())?;
     let Header { element, order, column_major, shape } = Header::parse(header)?;
-    let array = Array::decode(shape, element, order, data)?;
-    if column_major { array.column_major_to_row_major() } else { Ok(array) }
+    Array::decode(shape, element, order, column_major, data)
 }
 
 /// Encodes an array of floats as a file, as NumPy itself would write it.

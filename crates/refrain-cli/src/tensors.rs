@@ -19,7 +19,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
             let name = shorten(&name);
             format!("tensor `{name}` has type {dtype:?}; expected booleans, integers, F32 or F64")
         })?;
-        let array = Array::decode(tensor.shape().to_vec(), element, Bytes::Little, tensor.data())
+        let array = Array::decode(tensor.shape().to_vec(), element, Bytes::Little, false, tensor.data())
             .map_err(|reason| format!("tensor `{}`: {reason}", shorten(&name)))?;
         arrays.insert(name, array);
     }
