@@ -12,6 +12,8 @@ pub(crate) fn from_options(threads: Option<usize>) -> Result<Engine> {
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let isa = match std::env::var_os(ISA_VARIABLE) {
         None => Isa::detect(),
+        // `REFRAIN_ISA= refrain …` is how a shell unsets a variable for one command.
+        Some(name) if name.is_empty() => Isa::detect(),
         Some(name) => named(&name.to_string_lossy())?,
     };
     Ok(Engine::new(isa, threads))

@@ -59,6 +59,10 @@ pub(crate) fn keep_apart(results: &[Written<'_>]) -> Result<()> {
 fn refuse_overlap(one: Written<'_>, other: Written<'_>) -> Result<()> {
     // Two folders may be the same or lie in each other: their files have different names.
     let Written::File(file_option, file) = one else { return Ok(()) };
+    if file.is_dir() {
+        // [`check`] has the better message.
+        return Ok(());
+    }
     let (Written::File(option, path) | Written::Folder(option, path)) = other;
     let place = place_of(path);
     if !place.starts_with(place_of(file)) {

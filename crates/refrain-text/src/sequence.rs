@@ -41,19 +41,25 @@ pub struct Pad {
 ///
 /// In cases where Keras fails (no sequences and no `maxlen`, or a `maxlen` of 0), the array has no columns.
 ///
+/// # Errors
+///
+/// [`Error::TooLarge`] if the array does not fit in memory.
+///
 /// ```
 /// use ndarray::array;
 /// use refrain_text::{Pad, Padding, pad_sequences};
 ///
 /// let sequences = [vec![1, 2, 3], vec![4]];
-/// assert_eq!(pad_sequences(&sequences, Pad::default()), array![[1, 2, 3], [0, 0, 4]]);
+/// assert_eq!(pad_sequences(&sequences, Pad::default())?, array![[1, 2, 3], [0, 0, 4]]);
 /// let pad = Pad { maxlen: Some(2), padding: Padding::Post, ..Default::default() };
-/// assert_eq!(pad_sequences(&sequences, pad), array![[2, 3], [4, 0]]);
+/// assert_eq!(pad_sequences(&sequences, pad)?, array![[2, 3], [4, 0]]);
+/// # Ok::<(), refrain_text::Error>(())
 /// ```
-pub fn pad_sequences<S: AsRef<[u32]>>(sequences: &[S], pad: Pad) -> Array2<u32> {
+pub fn pad_sequences<S: AsRef<[u32]>>(sequences: &[S], pad: Pad) -> Result<Array2<u32>> {
     let longest = || sequences.iter().map(|s| s.as_ref().len()).max().unwrap_or(0);
     let maxlen = pad.maxlen.unwrap_or_else(longest);
-    let mut out = Array2::from_elem((sequences.len(), maxlen), pad.value);
+    let advice = "use a smaller `maxlen`, or pad fewer sequences at a time";
+    let mut out = try_filled(sequences.len(), maxlen, pad.value, advice)?;
     for (mut row, sequence) in out.rows_mut().into_iter().zip(sequences) {
         let sequence = sequence.as_ref();
         let kept = sequence.len().min(maxlen);
@@ -69,7 +75,7 @@ pub fn pad_sequences<S: AsRef<[u32]>>(sequences: &[S], pad: Pad) -> Array2<u32> 
             *cell = id;
         }
     }
-    out
+    Ok(out)
 }
 
 /// Returns one-hot rows: an array `(labels, num_classes)` with a 1 in each row at the label's column.
@@ -102,11 +108,15 @@ pub fn to_categorical(labels: &[u32], num_classes: Option<usize>) -> Result<Arra
 }
 
 pub(crate) fn try_zeros(rows: usize, columns: usize, advice: &'static str) -> Result<Array2<f32>> {
+    try_filled(rows, columns, 0.0, advice)
+}
+
+fn try_filled<T: Clone>(rows: usize, columns: usize, value: T, advice: &'static str) -> Result<Array2<T>> {
     let too_large = || Error::TooLarge { rows, columns, advice };
     let len = rows.checked_mul(columns).ok_or_else(too_large)?;
-    let mut values: Vec<f32> = Vec::new();
+    let mut values: Vec<T> = Vec::new();
     values.try_reserve_exact(len).map_err(|_| too_large())?;
-    values.resize(len, 0.0);
+    values.resize(len, value);
     Array2::from_shape_vec((rows, columns), values).map_err(|_| too_large())
 }
 
@@ -119,10 +129,20 @@ mod tests {
     const NO_IDS: [[u32; 0]; 0] = [];
 
     #[test]
+    fn an_array_that_does_not_fit_is_an_error() {
+        for maxlen in [1 << 50, usize::MAX] {
+            let error =
+                pad_sequences(&[[1], [2]], Pad { maxlen: Some(maxlen), ..Pad::default() }).unwrap_err();
+            assert!(matches!(error, Error::TooLarge { rows: 2, .. }), "{error}");
+        }
+    }
+
+    #[test]
     fn pads_and_truncates_at_either_end() {
         let s = [vec![1, 2, 3], vec![], vec![4]];
-        let pad =
-            |maxlen, padding, truncating| pad_sequences(&s, Pad { maxlen, padding, truncating, value: 9 });
+        let pad = |maxlen, padding, truncating| {
+            pad_sequences(&s, Pad { maxlen, padding, truncating, value: 9 }).unwrap()
+        };
         use {Padding as P, Truncating as T};
         assert_eq!(pad(None, P::Pre, T::Pre), array![[1, 2, 3], [9, 9, 9], [9, 9, 4]]);
         assert_eq!(pad(None, P::Post, T::Post), array![[1, 2, 3], [9, 9, 9], [4, 9, 9]]);
@@ -133,10 +153,13 @@ mod tests {
 
     #[test]
     fn padding_nothing_gives_an_empty_array() {
-        assert_eq!(pad_sequences(&NO_IDS, Pad::default()).dim(), (0, 0));
-        assert_eq!(pad_sequences(&NO_IDS, Pad { maxlen: Some(3), ..Pad::default() }).dim(), (0, 3));
-        assert_eq!(pad_sequences(&[[], []] as &[[u32; 0]], Pad::default()).dim(), (2, 0));
-        assert_eq!(pad_sequences(&[[1, 2]], Pad { maxlen: Some(0), ..Pad::default() }).dim(), (1, 0));
+        assert_eq!(pad_sequences(&NO_IDS, Pad::default()).unwrap().dim(), (0, 0));
+        assert_eq!(pad_sequences(&NO_IDS, Pad { maxlen: Some(3), ..Pad::default() }).unwrap().dim(), (0, 3));
+        assert_eq!(pad_sequences(&[[], []] as &[[u32; 0]], Pad::default()).unwrap().dim(), (2, 0));
+        assert_eq!(
+            pad_sequences(&[[1, 2]], Pad { maxlen: Some(0), ..Pad::default() }).unwrap().dim(),
+            (1, 0)
+        );
     }
 
     #[test]
@@ -163,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn unpadding_returns_the_kept_ids(sequences: Vec<Vec<u32>>, maxlen in 0_usize..20) {
-            let padded = pad_sequences(&sequences, Pad { maxlen: Some(maxlen), ..Pad::default() });
+            let padded = pad_sequences(&sequences, Pad { maxlen: Some(maxlen), ..Pad::default() }).unwrap();
             prop_assert_eq!(padded.dim(), (sequences.len(), maxlen));
             for (row, sequence) in padded.rows().into_iter().zip(&sequences) {
                 let kept = sequence.len().min(maxlen);

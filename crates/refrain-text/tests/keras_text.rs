@@ -217,7 +217,7 @@ fn padding_matches_keras() {
             truncating: if case.truncating == "post" { Truncating::Post } else { Truncating::Pre },
             value: case.value,
         };
-        let got = pad_sequences(&case.sequences, pad);
+        let got = pad_sequences(&case.sequences, pad).unwrap();
         match case.padded {
             Some(padded) => assert_eq!(rows(&got), padded, "{:?} {pad:?}", case.sequences),
             // Keras finds no longest of no sequences, and takes the last 0 ids as all of them.

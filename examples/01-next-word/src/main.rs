@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut words: Vec<u32> = sequence[..WINDOW - 1].to_vec();
     for _ in 0..WINDOW {
-        let last = pad_sequences(&[&words[..]], Pad { maxlen: Some(WINDOW - 1), ..Pad::default() });
+        let last = pad_sequences(&[&words[..]], Pad { maxlen: Some(WINDOW - 1), ..Pad::default() })?;
         let probabilities = model.predict(&last)?;
         let next = (1..vocab).max_by(|&a, &b| probabilities[[0, a]].total_cmp(&probabilities[[0, b]]));
         words.extend(next.map(|id| id as u32));

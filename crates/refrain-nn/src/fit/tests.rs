@@ -383,3 +383,15 @@ fn invalid_calls_are_rejected() {
         assert!(matches!(model.fit_source(&stream, None, fit), Err(Error::Unsupported { .. })));
     }
 }
+
+#[test]
+fn data_without_a_real_step_is_not_scored_as_perfect() {
+    let mut net = Sequential::new().input(InputSpec::features(1)).add(Lstm::new(3).return_sequences(true));
+    net = net.add(Dense::new(1));
+    let mut model = net.compile(Compile { engine: Some(engine()), ..Compile::default() }).unwrap();
+    let (x, y) = (Array3::<f32>::ones((2, 4, 1)), Array3::<f32>::zeros((2, 4, 1)));
+    let masked = Array2::from_elem((2, 4), false);
+    let x = crate::data::Data::from(&x).mask(&masked);
+    let error = model.evaluate(x, &y, Evaluate::default()).unwrap_err().to_string();
+    assert!(error.contains("number of steps to evaluate is 0") && error.contains("not masked"), "{error}");
+}

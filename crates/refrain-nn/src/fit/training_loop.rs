@@ -359,5 +359,9 @@ pub(super) fn evaluate_quietly(
         model.test_step(&batch, state.as_mut())?;
         each(i + 1, model);
     }
+    if model.scored_rows() == 0.0 {
+        let expected = "at least one that is not masked or beyond its sequence's length";
+        return Err(Error::data("the number of steps to evaluate", "0", expected));
+    }
     Ok(model.totals().into_iter().collect())
 }

@@ -49,6 +49,11 @@ impl Model {
         self.training.as_ref().map_or(f64::NAN, |t| t.weighted.result())
     }
 
+    /// Returns how many rows were scored since the last [`Model::reset_totals`].
+    pub(crate) fn scored_rows(&self) -> f64 {
+        self.training.as_ref().map_or(0.0, |t| t.loss.weight)
+    }
+
     /// Returns whether the model is compiled.
     pub fn is_compiled(&self) -> bool {
         self.training.is_some()
