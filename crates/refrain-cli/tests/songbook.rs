@@ -29,7 +29,7 @@ fn the_songbook_has_no_long_repetition() {
 }
 
 #[test]
-#[ignore = "a minute in a release build, half an hour in a debug build; CI runs it in release"]
+#[ignore = "a minute in a release build, half an hour in a debug build; .ci/weekly runs it"]
 fn the_first_command_writes_words_of_the_songbook() {
     let dir = TestDir::new();
     let output = dir.ok(&["--json", "train", "text"]);
