@@ -17,9 +17,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-/// Sequences run at a time; does not change the results.
-const BATCH: usize = 64;
-
 /// The file format of arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -42,24 +39,12 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     writable::check(&options.output, "name another file for OUT")?;
     writable::refuse_input_path(&options.output, [&options.model, &options.input], "OUT")?;
     let sequences: Vec<Data<'_>> = inputs.iter().map(Prepared::data).collect();
-    // Cutting the rows must not show: with a stateful layer, one batch would continue the one before.
-    let batch_size = if opened.model().is_stateful() { usize::MAX } else { BATCH };
     let outputs = opened
         .model_mut()
-        .predict_all(Sequences::from(sequences), batch_size)
+        .predict_all(Sequences::from(sequences), None)
         .map_err(|e| Failure::from(Error::from(e)).context(options.input.display()))?;
     let outputs: Vec<_> = outputs.into_iter().enumerate().map(|(i, a)| (format!("output_{i}"), a)).collect();
-    for (name, array) in &outputs {
-        let is_bad = |(_, value): &(usize, &f32)| !value.is_finite();
-        if let Some((first, value)) = array.iter().enumerate().find(is_bad) {
-            let count = array.iter().filter(|value| !value.is_finite()).count();
-            let index = index_of(first, array.shape());
-            output.warning(format_args!(
-                "{name} has {count} non-finite value{}, the first is {value} at {index:?}",
-                if count == 1 { "" } else { "s" }
-            ));
-        }
-    }
+    warn_of_non_finite(&outputs, output);
     write(&options.output, to, &outputs)?;
     let shapes: serde_json::Map<_, _> =
         outputs.iter().map(|(name, a)| (name.clone(), json!(a.shape()))).collect();
@@ -69,6 +54,20 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             out
         })
     })
+}
+
+/// Warns of each array with values that are NaN or infinite.
+fn warn_of_non_finite(arrays: &[(String, ArrayD<f32>)], output: &Output) {
+    for (name, array) in arrays {
+        let mut bad = array.iter().enumerate().filter(|(_, value)| !value.is_finite());
+        if let Some((first, value)) = bad.next() {
+            let (index, count) = (index_of(first, array.shape()), 1 + bad.count());
+            let s = if count == 1 { "" } else { "s" };
+            output.warning(format_args!(
+                "{name} has {count} non-finite value{s}, the first is {value} at {index:?}"
+            ));
+        }
+    }
 }
 
 impl Format {

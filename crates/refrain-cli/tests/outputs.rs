@@ -36,13 +36,8 @@ fn a_dash_and_a_missing_folder_are_refused() {
         ["train", "text", "song.txt", "--out", "-"],
         ["train", "text", "song.txt", "--csv-log", "-"],
         ["inspect", "model.safetensors", "song.txt", "--html", "-"],
-        ["info", "model.safetensors", "--json", "--tokenizer", "-"],
     ] {
-        let output = dir.run(&command);
-        assert_eq!(output.code, 2, "{command:?}: {}{}", output.stdout, output.stderr);
-        if command[0] != "info" {
-            assert!(output.stderr.contains("./-"), "{command:?}: {}", output.stderr);
-        }
+        dir.refused(&command, &["cannot write to -", "./-"]);
     }
     dir.refused(&["train", "text", "song.txt", "--out", "models/"], &["models/", "not the name of a file"]);
     dir.refused(

@@ -190,8 +190,8 @@
 //! `refrain-kernels` and the others) may change at any time: depend on this one.
 #![forbid(unsafe_code)]
 
-mod engine;
 mod error;
+mod modules;
 mod open;
 pub mod prelude;
 mod reporter;
@@ -200,7 +200,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use open::{Opened, open};
 pub use reporter::{KerasReporter, KerasVerbose};
 
-pub use engine::{callbacks, checkpoint, custom, data, file, gradcheck, layers, loss, metrics, optim};
+pub use modules::{callbacks, checkpoint, custom, data, file, gradcheck, layers, loss, metrics, optim};
 pub use ndarray;
 #[cfg(feature = "inspect")]
 pub use refrain_inspect as inspect;

@@ -147,7 +147,7 @@ impl<T: Tokens> Excerpts<'_, T> {
         self.sample(starts.into_iter(), steps, of)
     }
 
-    /// Returns the first beginning of a line among this many tokens, or `at` if there is none.
+    /// Returns where the first line within this many tokens starts, or `at` if none does.
     fn line_start(&self, at: usize, among: usize) -> Result<usize> {
         if at == 0 {
             return Ok(at);

@@ -87,6 +87,7 @@ impl Structure {
         let layer = |(node, line): (&refrain_nn::ArchitectureNode, &(String, String, usize))| {
             let own = |name: &str| Some(name.strip_prefix(&node.name)?.strip_prefix('/')?.to_owned());
             let weights = spans.iter().filter_map(|span| Some((own(&span.name)?, span.shape.clone())));
+            let cell = Cell::of(&node.class_name, &node.config);
             LayerBox {
                 name: printable(&node.name),
                 class_name: printable(&node.class_name),
@@ -95,8 +96,8 @@ impl Structure {
                 parameters: line.2,
                 weights: weights.collect(),
                 reads: node.inputs.iter().map(|&(from, _)| from).collect(),
-                memory: memory(&node.class_name, &node.config),
-                cell: Cell::of(&node.class_name, &node.config),
+                memory: cell.as_ref().map(|cell| memory(&node.class_name, &node.config, cell)),
+                cell,
             }
         };
         Self {
@@ -119,16 +120,9 @@ fn printable(name: &str) -> String {
     name.replace(char::is_control, "\u{FFFD}")
 }
 
-fn memory(class_name: &str, config: &Value) -> Option<MemoryBox> {
+/// Returns how a layer with this cell carries its state.
+fn memory(class_name: &str, config: &Value, cell: &Cell) -> MemoryBox {
+    let both = class_name == "Bidirectional";
     let turned = config.get("go_backwards").and_then(Value::as_bool).unwrap_or(false);
-    match class_name {
-        "LSTM" | "GRU" | "SimpleRNN" => {
-            Some(MemoryBox { cell_state: class_name == "LSTM", forwards: !turned, backwards: turned })
-        }
-        "Bidirectional" => {
-            let inner = config.pointer("/layer/class_name").and_then(Value::as_str);
-            Some(MemoryBox { cell_state: inner == Some("LSTM"), forwards: true, backwards: true })
-        }
-        _ => None,
-    }
+    MemoryBox { cell_state: cell.kind == "LSTM", forwards: both || !turned, backwards: both || turned }
 }

@@ -93,7 +93,7 @@ impl Model {
     }
 
     /// Returns whether a layer is `stateful`: the state after one batch is then the state before the next.
-    pub fn is_stateful(&self) -> bool {
+    fn is_stateful(&self) -> bool {
         self.own_state.layers().next().is_some()
     }
 

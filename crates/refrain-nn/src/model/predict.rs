@@ -7,6 +7,9 @@ use crate::graph::{Axis, EdgeId, Mode, RandomKey};
 use crate::state::State;
 use ndarray::{ArrayD, IxDyn};
 
+/// Sequences that are run at a time if the caller does not say.
+const BATCH: usize = 64;
+
 impl Model {
     /// Runs a batch; the outputs stay in the graph's buffers.
     pub(super) fn infer(
@@ -37,23 +40,27 @@ impl Model {
         Ok(self.outputs.iter().map(|&edge| self.expand(edge)).collect())
     }
 
-    /// Returns the outputs for all sequences, running `batch_size` at a time; see [`Model::predict_batch`].
-    /// The result does not depend on the batch size unless a layer is `stateful`: each batch then continues
-    /// the sequences of the one before, as in Keras.
+    /// Returns the outputs for all sequences; see [`Model::predict_batch`]. Without a batch size, it does not
+    /// show that they are run in parts. With one, each batch continues the sequences of the one before if a
+    /// layer is `stateful`, as in Keras.
     ///
     /// # Errors
     /// Returns an error if the data does not fit the model.
     pub fn predict_all<'a>(
         &mut self,
         x: impl Into<Sequences<'a>>,
-        batch_size: usize,
+        batch_size: Option<usize>,
     ) -> Result<Vec<ArrayD<f32>>, Error> {
         let names: Vec<_> = self.architecture.inputs.iter().map(|i| &i.name).collect();
         let x = x.into().arranged(&names)?;
         let total = x.sequences()?;
         let mut batch = Batch::default();
         let mut parts: Vec<Vec<ArrayD<f32>>> = vec![Vec::new(); self.outputs.len()];
-        let size = batch_size.max(1);
+        let size = match batch_size {
+            Some(size) => size.max(1),
+            None if self.is_stateful() => total.max(1),
+            None => BATCH,
+        };
         let mut from = 0;
         // Without sequences, one empty batch determines the shapes.
         while from < total || parts[0].is_empty() {
@@ -66,14 +73,13 @@ impl Model {
         parts.into_iter().map(|part| join(&part)).collect()
     }
 
-    /// Returns the first output for all sequences, in batches of 32 as in Keras. A model with a `stateful` layer
-    /// runs all of them as one batch, because no batch continues another one that the caller did not choose.
+    /// Returns the first output for all sequences. With a `stateful` layer they are one batch, because no batch
+    /// may continue another one that the caller did not choose.
     ///
     /// # Errors
     /// Returns an error if the data does not fit the model.
     pub fn predict<'a>(&mut self, x: impl Into<Sequences<'a>>) -> Result<ArrayD<f32>, Error> {
-        let batch_size = if self.is_stateful() { usize::MAX } else { 32 };
-        Ok(self.predict_all(x, batch_size)?.swap_remove(0))
+        Ok(self.predict_all(x, None)?.swap_remove(0))
     }
 
     fn expand(&self, edge: EdgeId) -> ArrayD<f32> {

@@ -44,7 +44,7 @@ proptest! {
         let mut model = net.model(&engine, seed);
         let sample = Sample::new(&net, &model, &shape, seed);
         let straight = predict(&mut model, &sample.batch());
-        let parts = with_arrays(&sample.batch(), |data| model.predict_all(data, size)).unwrap();
+        let parts = with_arrays(&sample.batch(), |data| model.predict_all(data, Some(size))).unwrap();
         same_array(format!("batches of {size}"), &parts[0], &straight)?;
         let permuted = predict(&mut model, &sample.pick(&order).batch());
         for (place, &n) in order.iter().enumerate() {

@@ -40,6 +40,9 @@ pub(super) fn for_each_piece(text: &str, mut each: impl FnMut(&str)) {
 
 /// Returns where a piece that is too long is cut: before the last character that does not fit.
 fn end_of_part(piece: &str) -> Option<usize> {
+    if piece.len() <= MAX_PIECE {
+        return None;
+    }
     piece.char_indices().nth(MAX_PIECE)?;
     let alphabet = alphabet();
     let continuations = &alphabet[0x80..0xC0];

@@ -45,14 +45,11 @@ impl Checkpoints for StopEarly {
 
 #[test]
 fn a_run_with_a_custom_layer_resumes_with_its_registry() {
-    let compiled = |mut model: Model| {
-        model.compile(Compile { engine: Some(engine()), ..Compile::default() }).unwrap();
-        model
-    };
+    let settings = || Compile { engine: Some(engine()), ..Compile::default() };
     let new = || {
         let model =
             Sequential::new().input(InputSpec::features(1)).add(Lstm::new(4)).add(Narrow { units: 1 });
-        compiled(model.compile(Compile { engine: Some(engine()), ..Compile::default() }).unwrap())
+        model.compile(settings()).unwrap()
     };
     let x = Array3::from_shape_fn((8, 3, 1), |(n, t, _)| (n * 3 + t) as f32 / 10.0);
     let y = Array2::from_shape_fn((8, 1), |(n, _)| n as f32 / 8.0);
@@ -67,7 +64,8 @@ fn a_run_with_a_custom_layer_resumes_with_its_registry() {
     let unknown = Model::of_checkpoint(&checkpoint, engine()).unwrap_err().to_string();
     assert!(unknown.contains("Narrow"), "{unknown}");
     let layers = LayerRegistry::default().with::<Narrow>("Narrow");
-    let mut resumed = compiled(Model::of_checkpoint_with(&checkpoint, engine(), &layers).unwrap());
+    let mut resumed = Model::of_checkpoint_with(&checkpoint, engine(), &layers).unwrap();
+    resumed.compile(settings()).unwrap();
     resumed
         .fit(&x, &y, Fit { epochs: 3, batch_size: 2, resume: Some(checkpoint), ..Fit::default() })
         .unwrap();

@@ -16,8 +16,9 @@ pub mod checkpoint {
     };
 }
 
-/// Layers and operations of your own. They are saved and loaded with a [`LayerRegistry`](custom::LayerRegistry), and
-/// [`gradcheck`](crate::gradcheck) compares their gradients with differences.
+/// Layers and operations of your own. A layer implements [`Layer`](layers::Layer) and
+/// is loaded with a [`LayerRegistry`](layers::LayerRegistry); [`gradcheck`](crate::gradcheck) compares its gradients with
+/// differences.
 ///
 /// The engine's internals show here, so this module may change in a minor version.
 pub mod custom {
@@ -25,7 +26,6 @@ pub mod custom {
         Axis, Backward, Causality, EdgeId, EdgeSpec, Forward, GradientSlot, Kind, LayoutId, Mode, Op,
         OpMemory, PassSize, Plan, RandomKey, Recurrence, RecurrenceContext, StateShape, Value,
     };
-    pub use refrain_nn::layers::{Layer, LayerRegistry, RecurrentLayer};
     pub use refrain_nn::{ParamSpec, Params, SeqLayout, Span, SpanId};
 }
 
