@@ -166,7 +166,7 @@ fn numbers_match_the_excerpts_of_the_text() {
     let of = |shift: usize| excerpts.iter().flat_map(|at| &ids[at + shift..][..24]).copied().collect();
     let input = BatchInput { steps: 24, ids: of(0), ..BatchInput::default() };
     let target = BatchTarget { steps: 24, ids: of(1), ..BatchTarget::default() };
-    let batch = Batch { lanes: 5, inputs: vec![input], targets: vec![target], weights: Vec::new() };
+    let batch = Batch { lanes: 5, inputs: vec![input], targets: vec![target], ..Batch::default() };
     let sample = Sample::new(batch, "5 excerpts of 24 characters of song.txt");
     let section = memory_length(model.model_mut(), &sample, 0.2).unwrap().section().unwrap();
     let same = |data: &Value| serde_json::from_str::<Value>(&data.to_string()).unwrap();

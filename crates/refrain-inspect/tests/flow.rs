@@ -27,7 +27,7 @@ fn sums(lanes: usize, steps: usize) -> Sample {
     let input = BatchInput { steps, features: features(lanes, steps), ..BatchInput::default() };
     let values = (0..lanes).map(|n| 1.0 + n as f32).collect();
     let targets = vec![BatchTarget { steps: 1, values, ..BatchTarget::default() }];
-    Sample::new(Batch { lanes, inputs: vec![input], targets, weights: Vec::new() }, "made up")
+    Sample::new(Batch { lanes, inputs: vec![input], targets, ..Batch::default() }, "made up")
 }
 
 fn chain(layers: Sequential) -> Model {
@@ -127,7 +127,7 @@ fn excerpt(lanes: Range<usize>, range: Range<usize>) -> Batch {
         lanes: lanes.len(),
         inputs: vec![BatchInput { steps, ids: ids(0), ..BatchInput::default() }],
         targets: vec![BatchTarget { steps, ids: ids(4), ..BatchTarget::default() }],
-        weights: Vec::new(),
+        ..Batch::default()
     }
 }
 
@@ -193,7 +193,7 @@ fn sequences_of_unequal_lengths_do_not_affect_each_other() {
         let input = BatchInput { steps: lengths[n], features, ..BatchInput::default() };
         let values = vec![targets[0].values[n]];
         let targets = vec![BatchTarget { steps: 1, values, ..BatchTarget::default() }];
-        let batch = Batch { lanes: 1, inputs: vec![input], targets, weights: Vec::new() };
+        let batch = Batch { lanes: 1, inputs: vec![input], targets, ..Batch::default() };
         gradient_flow(&many_to_one, &Sample::new(batch, "one")).unwrap().now[0].hidden.norms[0].clone()
     };
     for (seen, n) in [(0, 0), (1, 2)] {

@@ -1,6 +1,7 @@
 //! The errors of this crate.
 
-use crate::sequence::LayoutError;
+use crate::sequence::{LayoutError, SeqLayout};
+use std::fmt;
 
 /// An error of this crate. Its message says what was got and what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,18 @@ pub enum Error {
         /// Its shape or value.
         got: String,
         /// The shape or range expected.
+        expected: String,
+    },
+    /// A value of one sequence does not fit the model.
+    #[error("{what} of {place} is {got}, but the model expects {expected}")]
+    Sequence {
+        /// Which value: `embedding: the id`, `the target`.
+        what: String,
+        /// Where it is.
+        place: Place,
+        /// The value.
+        got: String,
+        /// The values allowed.
         expected: String,
     },
     /// The checkpoint belongs to a different run.
@@ -128,7 +141,79 @@ pub enum Error {
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The place of a value in the caller's data. All numbers count from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The sequence: its number in the caller's arrays, or in the batch if the batch came from elsewhere.
+    pub sequence: usize,
+    /// Whether `sequence` is its number in the batch.
+    pub of_batch: bool,
+    /// The step in the caller's array, if it has a time axis.
+    pub step: Option<usize>,
+}
+
+impl Place {
+    /// Creates a place in the current batch.
+    pub(crate) fn of_batch(sequence: usize, step: Option<usize>) -> Self {
+        Self { sequence, of_batch: true, step }
+    }
+
+    /// Creates the place of an output's or input's row in the current batch.
+    pub(crate) fn of_row(row: usize, layout: Option<&SeqLayout>) -> Self {
+        match layout.and_then(|layout| layout.iter().nth(row)) {
+            Some((_, lane, step)) => Self::of_batch(lane, Some(step)),
+            None => Self::of_batch(row, None),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sequence {}", self.sequence)?;
+        if self.of_batch {
+            f.write_str(" of the batch")?;
+        }
+        self.step.map_or(Ok(()), |step| write!(f, " at step {step}"))
+    }
+}
+
 impl Error {
+    /// Replaces a sequence's number in the batch with its number in the caller's arrays, if it is known.
+    pub(crate) fn in_rows(mut self, rows: &[usize]) -> Self {
+        if let Error::Sequence { place, .. } = &mut self
+            && let (true, Some(&row)) = (place.of_batch, rows.get(place.sequence))
+        {
+            (place.sequence, place.of_batch) = (row, false);
+        }
+        self
+    }
+
+    /// Replaces the row of an output with the sequence and the step that it holds.
+    pub(crate) fn in_layout(mut self, layout: Option<&SeqLayout>) -> Self {
+        if let Error::Sequence { place, .. } = &mut self {
+            *place = Place::of_row(place.sequence, layout);
+        }
+        self
+    }
+
+    /// Says which data an error about data is about: `the validation data`.
+    pub(crate) fn about(mut self, data: &str) -> Self {
+        match &mut self {
+            Error::Data { what, .. } | Error::Sequence { what, .. } => *what = format!("{data}: {what}"),
+            _ => {}
+        }
+        self
+    }
+
+    pub(crate) fn sequence(
+        what: impl Into<String>,
+        place: Place,
+        got: impl ToString,
+        expected: impl Into<String>,
+    ) -> Self {
+        Error::Sequence { what: what.into(), place, got: got.to_string(), expected: expected.into() }
+    }
+
     pub(crate) fn setting(
         layer: impl Into<String>,
         setting: &'static str,

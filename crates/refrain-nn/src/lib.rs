@@ -39,7 +39,7 @@ mod storage;
 
 pub use activation::Activation;
 pub use answer::Answer;
-pub use error::Error;
+pub use error::{Error, Place};
 pub use fit::{Evaluate, Event, Fit, ParameterAverage, Reporter, Scorer, Verbose};
 pub use graph::Recurrence;
 pub use history::History;

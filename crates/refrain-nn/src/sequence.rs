@@ -216,6 +216,17 @@ impl SeqLayout {
         })
     }
 
+    /// Returns the first sequence, in the caller's order, whose real steps differ from those in a layout of the
+    /// same batch.
+    pub fn first_difference(&self, other: &SeqLayout) -> Option<usize> {
+        let steps = |layout: &SeqLayout, n: usize| layout.starts[n]..layout.starts[n + 1];
+        // Equal lengths give equal starts, so the whole comparison is two of slices.
+        if self.starts == other.starts && self.kept == other.kept {
+            return None;
+        }
+        (0..self.sequences()).find(|&n| self.kept[steps(self, n)] != other.kept[steps(other, n)])
+    }
+
     /// Writes, for each row, the rows of the same sequence one real step before and one step after it. At
     /// either end of a sequence it is the row itself.
     pub fn neighbours(&self, before: &mut Vec<u32>, after: &mut Vec<u32>) {

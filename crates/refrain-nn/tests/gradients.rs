@@ -197,7 +197,7 @@ fn initial_states_of_both_directions() {
 fn batch(steps: usize, width: usize, target: BatchTarget) -> Batch {
     let features = (0..3 * steps * width).map(|i| (i as f32 * 0.71).sin()).collect();
     let input = BatchInput { steps, features, ..BatchInput::default() };
-    Batch { lanes: 3, inputs: vec![input], targets: vec![target], weights: Vec::new() }
+    Batch { lanes: 3, inputs: vec![input], targets: vec![target], ..Batch::default() }
 }
 
 fn values(steps: usize, width: usize) -> BatchTarget {
@@ -330,7 +330,8 @@ fn stacks_with_dropout_normalisation_and_masks() {
             let ids = vec![0, 1, 2, 3, 0, 4, 5, 0, 1, 2, 3, 0, 1, 1, 2, 0, 5, 4];
             let mask = (0..18).map(|i| i % 5 != 4).collect();
             let input = BatchInput { steps: 6, ids, extent: Extent::Mask, mask, ..BatchInput::default() };
-            let batch = Batch { lanes: 3, inputs: vec![input], targets: vec![values(1, 1)], weights: vec![] };
+            let batch =
+                Batch { lanes: 3, inputs: vec![input], targets: vec![values(1, 1)], ..Batch::default() };
             check_model("a stack", &model, &batch);
         }
     }
@@ -371,7 +372,7 @@ fn an_encoder_a_decoder_and_a_tied_table() {
         lanes: 3,
         inputs: vec![ids(&[1, 2, 0, 3, 0, 0, 6, 4, 5]), ids(&[1, 2, 3, 0, 4, 6, 5, 1, 0, 0, 0, 0])],
         targets: vec![classes(4, 7)],
-        weights: Vec::new(),
+        ..Batch::default()
     };
     check_model("an encoder and a decoder", &model, &batch);
 }

@@ -53,6 +53,7 @@ fn batch(range: Range<usize>) -> Batch {
         inputs: vec![BatchInput { steps, ids: ids(0), ..BatchInput::default() }],
         targets: vec![BatchTarget { steps, ids: ids(4), ..BatchTarget::default() }],
         weights: (0..N).flat_map(|_| range.clone().map(last)).collect(),
+        ..Batch::default()
     }
 }
 
@@ -261,7 +262,7 @@ fn each_sequence_is_probed_as_if_alone() {
             BatchInput { steps: T, features, extent: Extent::Lengths, lengths, ..BatchInput::default() };
         let values = which.iter().map(|&n| n as f32).collect();
         let targets = vec![BatchTarget { steps: 1, values, ..BatchTarget::default() }];
-        Batch { lanes: which.len(), inputs: vec![input], targets, weights: Vec::new() }
+        Batch { lanes: which.len(), inputs: vec![input], targets, ..Batch::default() }
     };
     let gradients = |threads: usize, which: &[usize]| {
         let mut model = build(threads);

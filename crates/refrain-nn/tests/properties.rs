@@ -118,7 +118,13 @@ fn a_stateful_layer_can_be_reset() {
     model.reset_states();
     assert_eq!(model.predict(&x).unwrap(), first);
     let other = x.select(Axis(0), &[0]);
-    assert!(model.predict(&other).unwrap_err().to_string().contains("2, like its state"));
+    assert!(
+        model
+            .predict(&other)
+            .unwrap_err()
+            .to_string()
+            .contains("expects 2, which a `stateful` layer continues")
+    );
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn kind_of(error: &refrain_nn::Error) -> ErrorKind {
     use refrain_nn::Error as E;
     match error {
         E::Setting { .. } | E::Connection { .. } => ErrorKind::Setting,
-        E::Data { .. } | E::Layout(_) | E::ModelFile { .. } | E::CheckpointFile { .. } => ErrorKind::Data,
+        E::Data { .. } | E::Sequence { .. } | E::Layout(_) => ErrorKind::Data,
+        E::ModelFile { .. } | E::CheckpointFile { .. } => ErrorKind::Data,
         E::Resume { .. } | E::Checkpoint { .. } => ErrorKind::Resume,
         E::Io { .. } => ErrorKind::Io,
         E::Unsupported { .. } => ErrorKind::Unsupported,

@@ -5,7 +5,7 @@ pub mod callbacks {
     pub use refrain_nn::callbacks::{
         BatchContext, Callback, CsvFile, CsvLogger, EarlyStopping, EarlyStoppingState, EpochContext, Logs,
         Mode, ModelCheckpoint, ModelCheckpointState, OnEpochEnd, PlateauState, ReduceLrOnPlateau,
-        ResumeContext, TerminateOnNan,
+        ResumeContext, RunPlan, TerminateOnNan,
     };
 }
 
@@ -31,6 +31,7 @@ pub mod custom {
 
 /// What a model is trained on: arrays, sequences of any length, or your own source of batches.
 pub mod data {
+    pub use refrain_nn::Place;
     pub use refrain_nn::data::{
         Arrays, Batch, BatchInput, BatchSource, BatchTarget, Data, Examples, Extent, Sequences,
     };

@@ -87,7 +87,7 @@ impl Texts<'_> {
         }
         input.lengths = lengths;
         let batch =
-            Batch { lanes: encoded.len(), inputs: vec![input], targets: vec![target], weights: Vec::new() };
+            Batch { lanes: encoded.len(), inputs: vec![input], targets: vec![target], ..Batch::default() };
         Ok(Sample { batch, tokens: Some(tokens), of })
     }
 

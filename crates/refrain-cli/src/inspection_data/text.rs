@@ -128,7 +128,7 @@ impl<T: Tokens> Excerpts<'_, T> {
             shown.push(show(&ids[..steps], self.codec));
         }
         let batch =
-            Batch { lanes: shown.len(), inputs: vec![input], targets: vec![target], weights: Vec::new() };
+            Batch { lanes: shown.len(), inputs: vec![input], targets: vec![target], ..Batch::default() };
         Ok(Sample { batch, tokens: Some(shown), of })
     }
 

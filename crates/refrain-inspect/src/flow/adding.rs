@@ -45,7 +45,7 @@ pub fn adding(steps: usize, lanes: usize, seed: u64, purpose: Purpose) -> Batch 
     }
     let input = BatchInput { steps, features, ..BatchInput::default() };
     let target = BatchTarget { steps: 1, values, ..BatchTarget::default() };
-    Batch { lanes, inputs: vec![input], targets: vec![target], weights: Vec::new() }
+    Batch { lanes, inputs: vec![input], targets: vec![target], ..Batch::default() }
 }
 
 /// Returns a ChaCha8 generator whose key is the seed and the purpose and whose stream is the batch.

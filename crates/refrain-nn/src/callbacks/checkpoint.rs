@@ -1,7 +1,7 @@
 //! Saving the model during training.
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, EpochContext, ResumeContext, path};
+use super::{Callback, EpochContext, ResumeContext, RunPlan, path};
 use crate::error::Error;
 use crate::file;
 use crate::part::Part;
@@ -86,6 +86,13 @@ impl ModelCheckpoint {
 }
 
 impl Callback for ModelCheckpoint {
+    fn check_run(&self, run: &RunPlan<'_>) -> Result<(), Error> {
+        if self.save_best_only {
+            self.watch().check(run)?;
+        }
+        path::check(&self.path, run)
+    }
+
     fn on_epoch_end(&mut self, cx: &mut EpochContext<'_>) -> Result<(), Error> {
         if self.save_best_only {
             let current = self.watch().value(cx.logs)?;

@@ -1,7 +1,7 @@
 //! Stopping when the model no longer improves.
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, EpochContext, ResumeContext};
+use super::{Callback, EpochContext, ResumeContext, RunPlan};
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::model::Model;
@@ -122,6 +122,10 @@ impl EarlyStopping {
 }
 
 impl Callback for EarlyStopping {
+    fn check_run(&self, run: &RunPlan<'_>) -> Result<(), Error> {
+        self.watch().check(run)
+    }
+
     fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
         self.state = EarlyStoppingState::default();
         Ok(())

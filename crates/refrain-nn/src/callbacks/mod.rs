@@ -27,6 +27,14 @@ use crate::progress::EpochProgress;
 /// An error ends training and is returned by `fit`. To use a callback after training, pass it as
 /// `Box::new(&mut callback)`.
 pub trait Callback {
+    /// Called at the beginning of `fit`, before anything else, to refuse a run that would fail later.
+    ///
+    /// # Errors
+    /// `fit` returns the error before it trains.
+    fn check_run(&self, _run: &RunPlan<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Called before the first epoch of a call of `fit`.
     ///
     /// # Errors
@@ -92,6 +100,26 @@ pub trait Callback {
             ));
         }
         self.on_train_begin(cx.model)
+    }
+}
+
+/// What is known of a call of `fit` before it trains.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RunPlan<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Whether each epoch is validated, or scored by [`Fit::score`](crate::Fit).
+    pub validates: bool,
+}
+
+impl RunPlan<'_> {
+    /// Returns why an epoch's logs will not contain a name, if that is certain: it is the loss or a metric of
+    /// validation, and nothing validates. Other names may come from callbacks.
+    pub fn why_missing(&self, log: &str) -> Option<&'static str> {
+        let name = log.strip_prefix("val_")?;
+        let known = name == "loss" || self.model.metric_names().iter().any(|metric| metric == name);
+        (known && !self.validates).then_some("there is no validation data")
     }
 }
 
@@ -177,6 +205,10 @@ impl EpochContext<'_> {
 }
 
 impl<C: Callback + ?Sized> Callback for &mut C {
+    fn check_run(&self, run: &RunPlan<'_>) -> Result<(), Error> {
+        (**self).check_run(run)
+    }
+
     fn on_train_begin(&mut self, model: &mut Model) -> Result<(), Error> {
         (**self).on_train_begin(model)
     }

@@ -1,6 +1,6 @@
 //! Deciding whether a monitored value improved.
 
-use super::Logs;
+use super::{Logs, RunPlan};
 use crate::error::Error;
 
 /// Whether a smaller or a larger value is better.
@@ -60,6 +60,18 @@ pub(super) struct Monitor<'a> {
 }
 
 impl Monitor<'_> {
+    /// Refuses a run without the monitored value, or a name whose direction is not known.
+    pub(super) fn check(&self, run: &RunPlan<'_>) -> Result<(), Error> {
+        self.goes_down()?;
+        match run.why_missing(self.name) {
+            Some(why) => {
+                let got = format!("`{}`", self.name);
+                Err(Error::setting(self.callback, "monitor", got, format!("a value that `fit` logs ({why})")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Returns the monitored value.
     pub(super) fn value(&self, logs: &Logs) -> Result<f64, Error> {
         logs.get(self.name).ok_or_else(|| {

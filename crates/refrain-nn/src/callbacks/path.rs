@@ -1,6 +1,6 @@
 //! File names that contain an epoch's logs, in the part of Python's format syntax that file names need.
 
-use super::Logs;
+use super::{Logs, RunPlan};
 use crate::error::Error;
 
 /// Fills the epoch, counted from 1, and the values of `logs` into a path such as
@@ -9,6 +9,25 @@ use crate::error::Error;
 /// A field is `{name}` or `{name:spec}`. The spec is an optional `0` and width, then `d` for the epoch, or an
 /// optional `.` and digits followed by `f` or `e` for a number. `{{` and `}}` are literal braces.
 pub(super) fn fill(pattern: &str, epoch: usize, logs: &Logs) -> Result<String, Error> {
+    replace_fields(pattern, |field| fill_field(field, epoch, logs))
+}
+
+/// Checks the syntax of a path, and that the run will have each of its fields.
+pub(super) fn check(pattern: &str, run: &RunPlan<'_>) -> Result<(), Error> {
+    let filled = replace_fields(pattern, |field| {
+        let (name, _) = field.split_once(':').unwrap_or((field, ""));
+        if let Some(why) = run.why_missing(name) {
+            return Err(wrong(field, format!("a value that `fit` logs ({why})")));
+        }
+        fill_field(field, 1, &[(name.to_owned(), 0.0)].into_iter().collect())
+    });
+    filled.map(drop)
+}
+
+fn replace_fields(
+    pattern: &str,
+    mut fill: impl FnMut(&str) -> Result<String, Error>,
+) -> Result<String, Error> {
     let mut path = String::new();
     let mut rest = pattern;
     while let Some(at) = rest.find(['{', '}']) {
@@ -19,7 +38,7 @@ pub(super) fn fill(pattern: &str, epoch: usize, logs: &Logs) -> Result<String, E
             path += brace;
             rest = after;
         } else if let ("{", Some((field, after))) = (brace, rest.split_once('}')) {
-            path += &fill_field(field, epoch, logs)?;
+            path += &fill(field)?;
             rest = after;
         } else {
             return Err(wrong(

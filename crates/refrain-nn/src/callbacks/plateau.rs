@@ -1,7 +1,7 @@
 //! Lowering the learning rate when the model no longer improves.
 
 use super::monitor::{Mode, Monitor};
-use super::{Callback, EpochContext, ResumeContext};
+use super::{Callback, EpochContext, ResumeContext, RunPlan};
 use crate::error::Error;
 use crate::model::Model;
 use crate::part::Part;
@@ -97,6 +97,10 @@ impl ReduceLrOnPlateau {
 }
 
 impl Callback for ReduceLrOnPlateau {
+    fn check_run(&self, run: &RunPlan<'_>) -> Result<(), Error> {
+        self.watch().check(run)
+    }
+
     fn on_train_begin(&mut self, _model: &mut Model) -> Result<(), Error> {
         self.state = PlateauState::default();
         self.validate()

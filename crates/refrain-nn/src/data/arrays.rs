@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, BatchSource, BatchTarget};
 use super::border::{Data, Sequences};
-use crate::error::Error;
+use crate::error::{Error, Place};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -188,6 +188,11 @@ impl<'a> Arrays<'a> {
         self.part.len()
     }
 
+    /// Returns the number of sequences per batch, except perhaps in the last.
+    pub(crate) fn sequences_per_batch(&self) -> usize {
+        self.batch_size
+    }
+
     /// Returns the length of the first target's last axis, or `None` for ids.
     pub(crate) fn target_columns(&self) -> Option<usize> {
         self.examples
@@ -287,11 +292,14 @@ fn check_weights(weights: &Data<'_>, sequences: usize, targets: &Sequences<'_>) 
         return Err(Error::data(what, format!("{shape:?}"), format!("[{sequences}]{per_step}")));
     }
     let mut values = Vec::new();
-    weights.copy(0..sequences, &mut Vec::new(), &mut values);
-    match values.iter().find(|w| !w.is_finite()) {
-        Some(weight) => Err(Error::data(what, format!("{weight} in at least one place"), "finite numbers")),
-        None => Ok(()),
+    for row in 0..sequences {
+        weights.copy(std::iter::once(row), &mut Vec::new(), &mut values);
+        if let Some(step) = values.iter().position(|weight| !weight.is_finite()) {
+            let place = Place { sequence: row, of_batch: false, step: steps.map(|_| step) };
+            return Err(Error::sequence(what, place, values[step], "a finite number"));
+        }
     }
+    Ok(())
 }
 
 /// Returns the number of steps by which a target may be weighted, if any. `(N, T)` floats may be one float

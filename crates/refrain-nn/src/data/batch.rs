@@ -53,6 +53,8 @@ pub struct Batch {
     pub targets: Vec<BatchTarget>,
     /// The loss weights: empty, `(N)`, or `(N, T)` of the first target.
     pub weights: Vec<f32>,
+    /// The number of each sequence in the caller's data, for errors; empty if it is not known.
+    pub rows: Vec<usize>,
 }
 
 /// A source of batches for `fit` and `evaluate`.

@@ -302,9 +302,11 @@ impl<'a> Sequences<'a> {
         Ok(sequences)
     }
 
-    /// Sets the batch's inputs and the number of lanes.
+    /// Sets the batch's inputs, the number of lanes and where they are in the arrays.
     pub(super) fn fill_inputs(&self, rows: impl ExactSizeIterator<Item = usize> + Clone, batch: &mut Batch) {
         batch.lanes = rows.len();
+        batch.rows.clear();
+        batch.rows.extend(rows.clone());
         batch.inputs.resize_with(self.arrays.len(), Default::default);
         for ((_, data), input) in self.arrays.iter().zip(&mut batch.inputs) {
             data.fill_input(rows.clone(), input);

@@ -20,7 +20,10 @@ use crate::model::Model;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
-use training_loop::{FitLoop, Order, evaluate_quietly};
+use training_loop::{FitLoop, Order, Validation, evaluate_quietly};
+
+/// Sequences per batch if the caller does not say, as in Keras.
+const DEFAULT_BATCH: usize = 32;
 
 /// A function that scores a model. Returns loss and metrics by name.
 pub type Scorer<'a> = Box<dyn FnMut(&mut Model) -> Result<Logs, Error> + 'a>;
@@ -53,7 +56,9 @@ pub struct Fit<'a> {
     pub validation_split: f64,
     /// Data for validation after each epoch: `Some((&x, &y).into())`.
     pub validation_data: Option<Examples<'a>>,
-    /// The number of sequences per validation batch. Defaults to `batch_size`.
+    /// The number of sequences per validation batch. Defaults to `batch_size`. If a layer is `stateful`,
+    /// validation starts from a zero state, and with this number each of its batches continues the one before;
+    /// by default each begins with a zero state, so that the number does not show.
     pub validation_batch_size: Option<usize>,
     /// Whether to shuffle each epoch. The order is a function of the model's seed and the epoch.
     pub shuffle: bool,
@@ -91,7 +96,7 @@ impl Default for Fit<'_> {
     fn default() -> Self {
         Self {
             epochs: 1,
-            batch_size: 32,
+            batch_size: DEFAULT_BATCH,
             verbose: Verbose::Silent,
             validation_split: 0.0,
             validation_data: None,
@@ -133,8 +138,9 @@ impl fmt::Debug for Fit<'_> {
 
 /// The options of [`Model::evaluate`].
 pub struct Evaluate<'a> {
-    /// The number of sequences per batch.
-    pub batch_size: usize,
+    /// The number of sequences per batch. By default, 32, or all sequences if a layer is `stateful`, because
+    /// no batch may continue another one that the caller did not choose.
+    pub batch_size: Option<usize>,
     /// What to print during evaluation.
     pub verbose: Verbose,
     /// The weight of each sequence, `(N)`, or step, `(N, T)`.
@@ -145,7 +151,7 @@ pub struct Evaluate<'a> {
 
 impl Default for Evaluate<'_> {
     fn default() -> Self {
-        Self { batch_size: 32, verbose: Verbose::Silent, sample_weight: None, reporter: None }
+        Self { batch_size: None, verbose: Verbose::Silent, sample_weight: None, reporter: None }
     }
 }
 
@@ -193,9 +199,15 @@ impl Model {
             train = first;
             validation = Some(last.batch_size(validation_batch_size)?);
         }
+        self.check_batches("fit", train.sequences(), fit.batch_size, self.state_lanes())?;
+        let continues = fit.validation_batch_size.is_some();
+        if let Some(validation) = validation.as_ref().filter(|_| continues) {
+            self.check_batches("validation", validation.sequences(), validation_batch_size, None)?;
+        }
         let train = train.shuffle(fit.shuffle);
         let validation = validation.as_ref().map(|v| v as &dyn BatchSource);
         let order = Order { batch_size: fit.batch_size, shuffle: fit.shuffle };
+        let validation = validation.map(|source| Validation { source, continues });
         FitLoop::new(self, fit, Some(order))?.train(&train, validation)
     }
 
@@ -203,7 +215,7 @@ impl Model {
     /// shuffling.
     ///
     /// If the source carries state from batch to batch, the state is zero at the beginning of each epoch.
-    /// Validation uses the source's epoch 0.
+    /// Validation uses the source's epoch 0 and starts from a zero state, also in `stateful` layers.
     ///
     /// # Errors
     /// Returns an error in the same cases as [`Model::fit`], and if a setting is given that needs arrays.
@@ -224,6 +236,7 @@ impl Model {
             let reason = "it needs arrays; a source makes its own batches and weights";
             return Err(Error::unsupported(format!("`{setting}` of `fit_source`"), reason));
         }
+        let validation = validation.map(|source| Validation { source, continues: true });
         FitLoop::new(self, fit, None)?.train(train, validation)
     }
 
@@ -239,8 +252,16 @@ impl Model {
         mut evaluate: Evaluate<'a>,
     ) -> Result<Logs, Error> {
         let sample_weight = evaluate.sample_weight.take();
-        let source =
-            self.arrays(Examples { x: x.into(), y: y.into(), sample_weight }, evaluate.batch_size)?;
+        let examples = Examples { x: x.into(), y: y.into(), sample_weight };
+        let source = self.arrays(examples, evaluate.batch_size.unwrap_or(DEFAULT_BATCH))?;
+        let source = match evaluate.batch_size {
+            None if self.is_stateful() => {
+                let all = source.sequences().max(1);
+                source.batch_size(all)?
+            }
+            _ => source,
+        };
+        self.check_batches("evaluate", source.sequences(), source.sequences_per_batch(), self.state_lanes())?;
         self.evaluate_source(&source, evaluate)
     }
 
@@ -262,7 +283,7 @@ impl Model {
         let mut reporters = event::Reporters::new(evaluate.verbose, evaluate.reporter);
         let batches = source.len(0);
         reporters.event(&Event::EvaluateBegin { batches });
-        let logs = evaluate_quietly(self, source, &mut |done, model| {
+        let logs = evaluate_quietly(self, source, true, &mut |done, model| {
             if !reporters.is_empty() {
                 let (seconds, logs) = (start.elapsed().as_secs_f64(), model.totals().into_iter().collect());
                 reporters.event(&Event::EvaluateBatch { done, batches, seconds, logs: &logs });

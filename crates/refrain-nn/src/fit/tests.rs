@@ -1,5 +1,8 @@
+mod before_training;
 mod custom;
 mod options;
+mod places;
+mod stateful;
 
 use super::*;
 use crate::answer::Answer;
@@ -261,7 +264,7 @@ fn weights_of_classes_and_of_samples_agree() {
     let error = plain.fit(&x, &one_hot(3), classes()).unwrap_err().to_string();
     assert!(error.starts_with("the last axis of a target with class weights is 3"), "{error}");
     let loss = |sample_weight| {
-        let evaluate = Evaluate { batch_size: 5, sample_weight, ..Default::default() };
+        let evaluate = Evaluate { batch_size: Some(5), sample_weight, ..Default::default() };
         by_class.clone().evaluate(&x, &y, evaluate).unwrap()["loss"]
     };
     let twice = [2.0_f32; 12];
@@ -357,7 +360,7 @@ fn invalid_calls_are_rejected() {
     for (fit, message) in [
         (
             Fit { callbacks: vec![Box::new(EarlyStopping::default())], ..Default::default() },
-            "EarlyStopping: monitor is `val_loss`, but must be one of `accuracy`, `loss` (there is no validation data)",
+            "EarlyStopping: monitor is `val_loss`, but must be a value that `fit` logs (there is no validation data)",
         ),
         (Fit { batch_size: 0, ..Default::default() }, "Arrays: batch_size is 0, but must be at least 1"),
         (
@@ -369,7 +372,7 @@ fn invalid_calls_are_rejected() {
     }
     let (no_x, no_y) = (Array2::<u32>::zeros((0, 3)), Array1::<u32>::zeros(0));
     let error = model.fit(&no_x, &no_y, Fit::default()).unwrap_err().to_string();
-    assert_eq!(error, "the number of training batches is 0 in epoch 0, but the model expects at least one");
+    assert_eq!(error, "the number of training batches is 0 in epoch 1, but the model expects at least one");
     assert!(model.evaluate(&no_x, &no_y, Evaluate::default()).is_err());
     let stream = Stream { carries_state: false };
     let weights = [1.0_f32; 10];

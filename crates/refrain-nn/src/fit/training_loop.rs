@@ -4,7 +4,7 @@ use super::event::{Event, Reporters};
 use super::resume::{Position, Resumed, Start};
 use super::{Fit, ParameterAverage, Scorer};
 use crate::answer::Answers;
-use crate::callbacks::{BatchContext, Callback, EpochContext};
+use crate::callbacks::{BatchContext, Callback, EpochContext, RunPlan};
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::data::{Batch, BatchSource};
 use crate::error::Error;
@@ -32,6 +32,14 @@ pub(super) struct FitLoop<'m, 'a> {
     pub(super) stop: bool,
     /// Whether the run ends immediately, even within an epoch.
     pub(super) halt: bool,
+}
+
+/// The data that is scored after each epoch.
+#[derive(Clone, Copy)]
+pub(super) struct Validation<'v> {
+    pub(super) source: &'v dyn BatchSource,
+    /// Whether each batch continues the one before in `stateful` layers, or starts from a zero state.
+    pub(super) continues: bool,
 }
 
 /// The settings that a resumed run must share.
@@ -82,7 +90,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
     pub(super) fn train(
         mut self,
         train: &dyn BatchSource,
-        validation: Option<&dyn BatchSource>,
+        validation: Option<Validation<'_>>,
     ) -> Result<History, Error> {
         let history = self.run(train, validation);
         self.model.set_metrics_enabled(true);
@@ -91,13 +99,9 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         history
     }
 
-    fn run(
-        &mut self,
-        train: &dyn BatchSource,
-        validation: Option<&dyn BatchSource>,
-    ) -> Result<History, Error> {
+    fn run(&mut self, train: &dyn BatchSource, validation: Option<Validation<'_>>) -> Result<History, Error> {
         let start = Instant::now();
-        self.check_validation(validation)?;
+        self.check_settings(validation)?;
         self.carries_state = train.carries_state();
         let resumed = self.resume.is_some();
         let Start { epoch: first, mut resumed_epoch, mut history } = match self.resume.take() {
@@ -142,7 +146,8 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         Ok(history)
     }
 
-    fn check_validation(&self, validation: Option<&dyn BatchSource>) -> Result<(), Error> {
+    /// Refuses a run that would fail later.
+    fn check_settings(&self, validation: Option<Validation<'_>>) -> Result<(), Error> {
         if self.score.is_some() && validation.is_some() {
             let reason = "only one of the two can validate an epoch; leave out the data or `score`";
             return Err(Error::unsupported("validation data together with `score`", reason));
@@ -152,14 +157,15 @@ impl<'m, 'a> FitLoop<'m, 'a> {
             let expected = "`None` or `Exponential` in a run without validation";
             return Err(Error::setting("fit", "average", "`Triggered`", expected));
         }
-        Ok(())
+        let plan = RunPlan { model: self.model, validates };
+        self.callbacks.iter().try_for_each(|callback| callback.check_run(&plan))
     }
 
     fn epoch(
         &mut self,
         epoch: usize,
         resumed: Option<Resumed>,
-        (train, validation): (&dyn BatchSource, Option<&dyn BatchSource>),
+        (train, validation): (&dyn BatchSource, Option<Validation<'_>>),
         history: &mut History,
     ) -> Result<(), Error> {
         let start = Instant::now();
@@ -167,7 +173,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         if batches == 0 {
             return Err(Error::data(
                 "the number of training batches",
-                format!("0 in epoch {epoch}"),
+                format!("0 in epoch {}", epoch + 1),
                 "at least one",
             ));
         }
@@ -311,15 +317,19 @@ impl<'m, 'a> FitLoop<'m, 'a> {
     fn end_epoch(
         &mut self,
         (epoch, progress, averaged): (usize, EpochProgress, bool),
-        (batches, validation): (usize, Option<&dyn BatchSource>),
+        (batches, validation): (usize, Option<Validation<'_>>),
         logs: &mut Logs,
         answers: &mut Answers,
     ) -> Result<(), Error> {
-        let scores = match (&mut self.score, validation) {
-            (Some(score), _) => score(self.model)?,
-            (None, Some(validation)) => evaluate_quietly(self.model, validation, &mut |_, _| {})?,
-            (None, None) => Logs::new(),
-        };
+        let score = &mut self.score;
+        let scores = self.model.with_zero_states(|model| match (score, validation) {
+            (Some(score), _) => score(model),
+            (None, Some(Validation { source, continues })) => {
+                evaluate_quietly(model, source, continues, &mut |_, _| {})
+                    .map_err(|error| error.about("the validation data"))
+            }
+            (None, None) => Ok(Logs::new()),
+        })?;
         for (name, value) in scores.sorted().iter() {
             logs.insert(format!("val_{name}"), value);
         }
@@ -340,11 +350,12 @@ impl<'m, 'a> FitLoop<'m, 'a> {
     }
 }
 
-/// Returns loss and metrics on a source's epoch 0. Calls `each` after each batch with the number of batches
-/// done.
+/// Returns loss and metrics on a source's epoch 0. Unless a batch `continues` the one before, `stateful` layers
+/// are reset before each. Calls `each` after each batch with the number of batches done.
 pub(super) fn evaluate_quietly(
     model: &mut Model,
     source: &dyn BatchSource,
+    continues: bool,
     each: &mut dyn FnMut(usize, &Model),
 ) -> Result<Logs, Error> {
     let batches = source.len(0);
@@ -356,6 +367,9 @@ pub(super) fn evaluate_quietly(
     model.reset_totals();
     for i in 0..batches {
         source.fill(model.seed(), 0, i, &mut batch)?;
+        if !continues {
+            model.reset_states();
+        }
         model.test_step(&batch, state.as_mut())?;
         each(i + 1, model);
     }

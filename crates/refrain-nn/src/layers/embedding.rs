@@ -4,7 +4,7 @@ use super::Layer;
 use super::dense::yes;
 use super::dropout::{check_rate, is_zero, key};
 use super::masking::Subset;
-use crate::error::Error;
+use crate::error::{Error, Place};
 use crate::graph::{
     Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, Mode, Op, OpMemory, PassSize, Plan, RandomKey,
     of_floats, of_rows,
@@ -147,16 +147,13 @@ impl Lookup {
     fn check(&self, cx: &Forward<'_>) -> Result<(), Error> {
         let ids = &cx.input(0).ids;
         let Some(row) = ids.iter().position(|&id| id as usize >= self.vocabulary) else { return Ok(()) };
-        let place = match self.axis {
-            Axis::Lanes => format!("sequence {row}"),
-            Axis::Steps(layout) => {
-                let (_, lane, source) =
-                    cx.layout(layout).iter().nth(row).expect("a place for each row of the input");
-                format!("sequence {lane} at step {source}")
-            }
+        let layout = match self.axis {
+            Axis::Lanes => None,
+            Axis::Steps(layout) => Some(cx.layout(layout)),
         };
         let expected = format!("an id below {}, its input_dim", self.vocabulary);
-        Err(Error::data(format!("{}: the id of {place}", self.layer), ids[row], expected))
+        let (what, place) = (format!("{}: the id", self.layer), Place::of_row(row, layout));
+        Err(Error::sequence(what, place, ids[row], expected))
     }
 }
 
@@ -377,11 +374,11 @@ mod tests {
     fn an_id_beyond_the_table_is_named_with_its_position() {
         let mut h = Bench::new(&Embedding::new(4, 2), &[Input::ids(&[&[1], &[1, 2, 4]])]).unwrap();
         let message = h.forward(Mode::Infer).unwrap_err().to_string();
-        let expected = "embedding: the id of sequence 1 at step 2 is 4, but the model expects an id below 4, its input_dim";
+        let expected = "embedding: the id of sequence 1 of the batch at step 2 is 4, but the model expects an id below 4, its input_dim";
         assert_eq!(message, expected);
         let mut h = Bench::new(&Embedding::new(4, 2), &[Input::lane_ids(&[0, 9])]).unwrap();
         let error = h.forward(Mode::Infer).unwrap_err();
-        assert!(matches!(&error, Error::Data { what, .. } if what.contains("sequence 1")), "{error}");
+        assert!(error.to_string().contains("the id of sequence 1 of the batch is 9"), "{error}");
     }
 
     #[test]

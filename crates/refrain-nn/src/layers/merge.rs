@@ -1,15 +1,17 @@
 //! Merging several edges: sum, product, mean or concatenation.
 
 use super::Layer;
-use crate::error::Error;
+use crate::error::{Error, Place};
 use crate::graph::{
     Axis, Backward, EdgeId, EdgeSpec, Forward, Kind, LayoutId, Op, OpMemory, PassSize, Plan, of_rows,
 };
+use crate::sequence::SeqLayout;
 use refrain_kernels::elementwise::{copy_columns, multiply_rows, scale_rows, take_columns};
 use refrain_kernels::{AlignedVec, Rows, RowsMut};
 use serde::{Deserialize, Serialize};
 
-/// The sum of two or more inputs of the same shape, all on the same time axis or all without one.
+/// The sum of two or more inputs of the same shape, all with a time axis or all without one. In each batch, a
+/// sequence must have the same real steps in all of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {
@@ -19,7 +21,7 @@ pub struct Add {
 }
 
 /// The concatenation of two or more inputs along the features: `(…, F₁)`, `(…, F₂)`, … become `(…, F₁ + F₂ +
-/// …)`. All are on the same time axis or all without one.
+/// …)`. All have a time axis or none has. In each batch, a sequence must have the same real steps in all inputs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concatenate {
@@ -77,63 +79,93 @@ pub(super) fn average(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, 
 }
 
 fn scaled_sum(plan: &mut Plan<'_>, inputs: &[EdgeId], factor: f32) -> Result<EdgeId, Error> {
-    let spec = same_shape(plan, inputs)?;
-    Ok(plan.op(Box::new(Sum { factor, width: spec.width(), scaled: AlignedVec::default() }), inputs, &[spec])
-        [0])
+    let (spec, alignment) = same_shape(plan, inputs)?;
+    let op = Sum { alignment, factor, width: spec.width(), scaled: AlignedVec::default() };
+    Ok(plan.op(Box::new(op), inputs, &[spec])[0])
 }
 
 /// `a ⊙ b`
 pub(super) fn product(plan: &mut Plan<'_>, a: EdgeId, b: EdgeId) -> Result<EdgeId, Error> {
-    let spec = same_shape(plan, &[a, b])?;
-    Ok(plan.op(Box::new(Product), &[a, b], &[spec])[0])
+    let (spec, alignment) = same_shape(plan, &[a, b])?;
+    Ok(plan.op(Box::new(Product { alignment }), &[a, b], &[spec])[0])
 }
 
 /// `[inputs …]` along the features.
 pub(super) fn concatenate(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
-    let axis = same_axis(plan, inputs)?;
+    let (axis, alignment) = aligned(plan, inputs)?;
     let mut width = 0;
     for &input in inputs {
         width = plan.features(input)?.saturating_add(width);
     }
     let spec = EdgeSpec { axis, kind: Kind::Features(width) };
-    Ok(plan.op(Box::new(Join), inputs, &[spec])[0])
+    Ok(plan.op(Box::new(Join { alignment }), inputs, &[spec])[0])
 }
 
-fn same_axis(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<Axis, Error> {
+/// Returns the axis of the merged rows, which is that of the first input.
+fn aligned(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<(Axis, Alignment), Error> {
     if inputs.len() < 2 {
-        return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), "at least two edges"));
+        return Err(Error::connection(plan.name(), format!("{} inputs", inputs.len()), "at least two"));
     }
-    let axis = plan.spec(inputs[0]).axis;
-    match inputs.iter().position(|&input| plan.spec(input).axis != axis) {
-        None => Ok(axis),
-        Some(i) => Err(mismatch(plan, inputs, i, "inputs that all share a time axis or all have none")),
+    let mut alignment = Alignment { layer: plan.name().to_owned(), axes: Vec::new() };
+    for (i, &input) in inputs.iter().enumerate() {
+        match (plan.spec(inputs[0]).axis, plan.spec(input).axis) {
+            (Axis::Steps(first), Axis::Steps(axis)) if first != axis => alignment.axes.push((i, first, axis)),
+            (Axis::Steps(_), Axis::Steps(_)) | (Axis::Lanes, Axis::Lanes) => {}
+            _ => return Err(mismatch(plan, inputs, i, "inputs that all have a time axis or all have none")),
+        }
     }
+    Ok((plan.spec(inputs[0]).axis, alignment))
 }
 
-fn same_shape(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<EdgeSpec, Error> {
-    same_axis(plan, inputs)?;
+fn same_shape(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<(EdgeSpec, Alignment), Error> {
+    let (_, alignment) = aligned(plan, inputs)?;
     for &input in inputs {
         plan.features(input)?;
     }
     let spec = plan.spec(inputs[0]);
-    match inputs.iter().position(|&input| plan.spec(input) != spec) {
-        None => Ok(spec),
-        Some(i) => Err(mismatch(plan, inputs, i, "inputs of the same shape")),
+    match inputs.iter().position(|&input| plan.spec(input).kind != spec.kind) {
+        None => Ok((spec, alignment)),
+        Some(i) => Err(mismatch(plan, inputs, i, "inputs of the same width")),
     }
 }
 
 fn mismatch(plan: &Plan<'_>, inputs: &[EdgeId], i: usize, expected: &str) -> Error {
-    let describe = |edge| match plan.spec(edge) {
-        spec @ EdgeSpec { axis: Axis::Steps(LayoutId(axis)), .. } => format!("{spec} on time axis {axis}"),
-        spec => spec.to_string(),
-    };
-    let got = format!("{} (input 0) and {} (input {i})", describe(inputs[0]), describe(inputs[i]));
+    let got = format!("{} (input 0) and {} (input {i})", plan.spec(inputs[0]), plan.spec(inputs[i]));
     Error::connection(plan.name(), got, expected)
+}
+
+/// What inputs on different time axes must have in common, checked in each batch.
+#[derive(Debug, Clone)]
+struct Alignment {
+    layer: String,
+    /// Each input on another axis than the first, with the first's axis and its own.
+    axes: Vec<(usize, LayoutId, LayoutId)>,
+}
+
+impl Alignment {
+    fn check(&self, cx: &Forward<'_>) -> Result<(), Error> {
+        for &(i, first, axis) in &self.axes {
+            let (first, axis) = (cx.layout(first), cx.layout(axis));
+            if let Some(sequence) = first.first_difference(axis) {
+                let steps = |layout: &SeqLayout| layout.length(sequence);
+                let (a, b) = (steps(first), steps(axis));
+                let got = match a == b {
+                    true => format!("{a} real steps in inputs 0 and {i}, but not the same ones"),
+                    false => format!("{a} real steps in input 0 and {b} in input {i}"),
+                };
+                let what = format!("{}: the length", self.layer);
+                let place = Place::of_batch(sequence, None);
+                return Err(Error::sequence(what, place, got, "the same steps in all inputs of this layer"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `y = factor · Σ x`
 #[derive(Debug, Clone)]
 struct Sum {
+    alignment: Alignment,
     factor: f32,
     width: usize,
     scaled: AlignedVec,
@@ -141,6 +173,7 @@ struct Sum {
 
 impl Op for Sum {
     fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        self.alignment.check(cx)?;
         let engine = cx.engine;
         for i in 0..cx.inputs() {
             let x = cx.input(i).view();
@@ -182,10 +215,13 @@ impl Op for Sum {
 
 /// `y = a ⊙ b`
 #[derive(Debug, Clone)]
-struct Product;
+struct Product {
+    alignment: Alignment,
+}
 
 impl Op for Product {
     fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        self.alignment.check(cx)?;
         let (engine, a, b) = (cx.engine, cx.input(0).view(), cx.input(1).view());
         multiply_rows(engine, a, b, false, cx.output(0).view_mut());
         Ok(())
@@ -210,10 +246,13 @@ impl Op for Product {
 
 /// `y = [x₁ x₂ …]`
 #[derive(Debug, Clone)]
-struct Join;
+struct Join {
+    alignment: Alignment,
+}
 
 impl Op for Join {
     fn forward(&mut self, cx: &mut Forward<'_>) -> Result<(), Error> {
+        self.alignment.check(cx)?;
         let (engine, mut first) = (cx.engine, 0);
         for i in 0..cx.inputs() {
             let x = cx.input(i).view();
@@ -298,13 +337,8 @@ mod tests {
             Err(error @ Error::Connection { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         };
-        let (a, b) = (Input::random_steps(2, &[1, 3]), Input::random_steps(2, &[2, 3]));
+        let a = Input::random_steps(2, &[1, 3]);
         for layer in [&Add::new() as &dyn Layer, &Concatenate::new()] {
-            let message = refused(layer, &[a.clone(), a.clone(), b.clone()]);
-            assert!(
-                message.contains("axis 0 (input 0)") && message.contains("axis 1 (input 2)"),
-                "{message}"
-            );
             let message = refused(layer, &[a.clone(), Input::random_lanes(2, 2)]);
             assert!(message.contains("2 features without a time axis (input 1)"), "{message}");
             refused(layer, std::slice::from_ref(&a));

@@ -26,8 +26,8 @@ pub(crate) use row::Target;
 pub(crate) use target::RowTargets;
 
 use crate::activation::Activation;
-use crate::error::Error;
-use crate::graph::{Axis, EdgeSpec, Kind};
+use crate::error::{Error, Place};
+use crate::graph::{EdgeSpec, Kind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -201,20 +201,16 @@ impl Loss {
     }
 }
 
-/// Checks that every id is below `classes`.
+/// Checks that every id is below `classes`. The place in the error is a row of the output.
 pub(crate) fn check_ids(output: EdgeSpec, targets: &RowTargets, classes: usize) -> Result<(), Error> {
     let Some((row, id)) = targets.ids.iter().enumerate().find(|&(_, &id)| id as usize >= classes) else {
         return Ok(());
-    };
-    let what = match output.axis {
-        Axis::Lanes => format!("the target of sequence {row} of the batch"),
-        Axis::Steps(_) => format!("the target of row {row} of the output (real steps in packed order)"),
     };
     let expected = match output.width() {
         1 => "0 or 1".to_owned(),
         width => format!("an id below {classes}: the output has {width} columns, one per class"),
     };
-    Err(Error::data(what, format!("class id {id}"), expected))
+    Err(Error::sequence("the target", Place::of_batch(row, None), format!("class id {id}"), expected))
 }
 
 impl fmt::Display for Loss {

@@ -1,6 +1,6 @@
 use super::testing::{floats, ids, output, values};
 use super::*;
-use crate::graph::{LayoutId, Value};
+use crate::graph::{Axis, LayoutId, Value};
 use refrain_kernels::{Engine, Isa};
 
 /// Absolute below 1, relative above: single precision through an exponential and a logarithm of a row.
@@ -366,7 +366,7 @@ fn mismatches_are_rejected_with_advice() {
     let (sparse, categorical) = (Loss::SparseCategoricalCrossentropy, Loss::CategoricalCrossentropy);
     let cases: [(Loss, EdgeSpec, RowTargets, &[&str]); 12] = [
         (sparse, lanes(5), ids(&[0, 4, 5, 9], &[]), &["sequence 2", "class id 5", "below 5"]),
-        (sparse, steps, ids(&[0, 7], &[]), &["row 1", "packed order", "class id 7", "below 5"]),
+        (sparse, steps, ids(&[0, 7], &[]), &["sequence 1 of the batch", "class id 7", "below 5"]),
         (sparse, lanes(3), three.clone(), &["values", "class ids", "categorical_crossentropy"]),
         (sparse, lanes(1), none.clone(), &["width 1", "binary_crossentropy"]),
         (categorical, lanes(1), one, &["width 1", "binary_crossentropy"]),

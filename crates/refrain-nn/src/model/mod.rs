@@ -14,6 +14,7 @@ mod recurrences;
 mod reduction;
 mod sequential;
 mod session;
+mod stateful;
 mod status;
 mod summary;
 mod totals;
@@ -90,16 +91,6 @@ impl Model {
     /// Returns a new state for all recurrent layers, to be carried from batch to batch.
     pub fn new_state(&self) -> State {
         self.graph.new_state()
-    }
-
-    /// Returns whether a layer is `stateful`: the state after one batch is then the state before the next.
-    fn is_stateful(&self) -> bool {
-        self.own_state.layers().next().is_some()
-    }
-
-    /// Resets the states of `stateful` layers to zero.
-    pub fn reset_states(&mut self) {
-        self.own_state.reset();
     }
 
     /// Returns the width of the `i`-th output.

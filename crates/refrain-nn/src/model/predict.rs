@@ -36,7 +36,7 @@ impl Model {
         carry: Option<&mut State>,
     ) -> Result<Vec<ArrayD<f32>>, Error> {
         self.graph.pack(&self.engine, &self.params);
-        self.infer(batch, carry, &[])?;
+        self.infer(batch, carry, &[]).map_err(|error| error.in_rows(&batch.rows))?;
         Ok(self.outputs.iter().map(|&edge| self.expand(edge)).collect())
     }
 
@@ -61,6 +61,7 @@ impl Model {
             None if self.is_stateful() => total.max(1),
             None => BATCH,
         };
+        self.check_batches("predict", total, size, self.state_lanes())?;
         let mut from = 0;
         // Without sequences, one empty batch determines the shapes.
         while from < total || parts[0].is_empty() {

@@ -21,7 +21,7 @@ impl Model {
     /// averages. Accumulated gradients of earlier batches may be lost in that case.
     pub fn train_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         self.refuse_averages("training")?;
-        let loss = self.differentiate(batch, carry)?;
+        let loss = self.differentiate(batch, carry).map_err(|error| error.in_rows(&batch.rows))?;
         self.count(loss);
         let training = self.training()?;
         if training.accumulated == training.accumulation {
@@ -136,6 +136,10 @@ impl Model {
     /// # Errors
     /// Returns an error if the batch does not fit the model, or if the model is not compiled.
     pub fn test_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
+        self.try_test_step(batch, carry).map_err(|error| error.in_rows(&batch.rows))
+    }
+
+    fn try_test_step(&mut self, batch: &Batch, carry: Option<&mut State>) -> Result<(), Error> {
         let skip = std::mem::take(&mut self.training.as_mut().ok_or_else(not_compiled)?.skip);
         let result = self.infer(batch, carry, &skip);
         self.training.as_mut().ok_or_else(not_compiled)?.skip = skip;

@@ -136,7 +136,7 @@ impl<'a> Case<'a> {
         let input = BatchInput { steps: rows / 3, ids: (0..rows as u32).collect(), ..BatchInput::default() };
         let classes: Vec<_> = targets.iter().map(|&id| id as usize).collect();
         let to = BatchTarget { steps: rows / 3, ids: targets, ..BatchTarget::default() };
-        let batch = Batch { lanes: 3, inputs: vec![input], targets: vec![to], weights: Vec::new() };
+        let batch = Batch { lanes: 3, inputs: vec![input], targets: vec![to], ..Batch::default() };
 
         let loss = self.tensor("loss").values[0];
         model.test_step(&batch, None).expect("a step");

@@ -158,7 +158,7 @@ fn batch(case: &Value) -> Batch {
         to.values = singles(seed + TARGETS, lanes * to.steps * size(&target["width"]), 1.0);
     }
     let weights = case.get("weight").map_or_else(Vec::new, flat).into_iter().map(|w| w as f32).collect();
-    Batch { lanes, inputs: vec![inputs], targets: vec![to], weights }
+    Batch { lanes, inputs: vec![inputs], targets: vec![to], weights, ..Batch::default() }
 }
 
 /// Returns an input of ids `(N, T)`.

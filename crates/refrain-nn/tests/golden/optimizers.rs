@@ -119,7 +119,7 @@ fn batches(learner: &Value) -> Vec<Batch> {
         let ids = flat(&batch["classes"]).into_iter().map(|id| id as u32).collect::<Vec<_>>();
         let lanes = ids.len();
         let target = BatchTarget { steps: 1, ids, ..BatchTarget::default() };
-        Batch { lanes, inputs: vec![ids_input(&batch["ids"])], targets: vec![target], weights: Vec::new() }
+        Batch { lanes, inputs: vec![ids_input(&batch["ids"])], targets: vec![target], ..Batch::default() }
     };
     learner["batches"].as_array().expect("batches").iter().map(batch).collect()
 }

@@ -10,7 +10,7 @@ mod top_class;
 use super::{Compile, Reduction};
 use crate::data::Batch;
 use crate::error::Error;
-use crate::graph::{Axis, EdgeId, GradientSlot, Graph, Op, Single, Value};
+use crate::graph::{Axis, EdgeId, EdgeSpec, GradientSlot, Graph, Op, Single, Value};
 use crate::layers::{AdaptiveOp, Affine};
 use crate::loss::{Form, Loss, RowTargets};
 use crate::metrics::{Accumulator, Mean};
@@ -181,6 +181,12 @@ impl Head {
         self.metrics.iter_mut().for_each(Accumulator::reset);
     }
 
+    /// Checks the targets. The place in an error is a row of the output.
+    fn check(&self, output: EdgeSpec) -> Result<(), Error> {
+        self.loss.check(output, &self.targets)?;
+        self.metrics.iter().try_for_each(|metric| metric.metric().check(&self.loss, output, &self.targets))
+    }
+
     /// Computes loss and metrics after a forward pass. With `backward`, also computes the gradient up to this
     /// head's edge, from which the backward pass continues.
     ///
@@ -201,10 +207,7 @@ impl Head {
             Axis::Lanes => None,
         };
         self.targets.gather(&batch.targets[i], &batch.weights, batch.lanes, layout, spec.width())?;
-        self.loss.check(spec, &self.targets)?;
-        for metric in &self.metrics {
-            metric.metric().check(&self.loss, spec, &self.targets)?;
-        }
+        self.check(spec).map_err(|error| error.in_layout(layout))?;
         let reduced = self.reduction.scale(self.targets.rows, batch.lanes);
         let scale = reduced as f32;
         self.losses.resize(self.targets.rows, 0.0);

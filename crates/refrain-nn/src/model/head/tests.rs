@@ -43,7 +43,7 @@ fn batch(targets: Vec<u32>) -> Batch {
     let input = BatchInput { steps: STEPS, features, ..BatchInput::default() };
     let target = BatchTarget { steps: STEPS, ids: targets, ..BatchTarget::default() };
     let weights = (0..ROWS).map(|r| (r % 4) as f32 * 0.5).collect();
-    Batch { lanes: LANES, inputs: vec![input], targets: vec![target], weights }
+    Batch { lanes: LANES, inputs: vec![input], targets: vec![target], weights, ..Batch::default() }
 }
 
 /// Returns targets in every part of the classes except the first cluster, with different frequencies.
