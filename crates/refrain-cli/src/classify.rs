@@ -7,12 +7,10 @@ use crate::output::Output;
 use crate::text_input::{self, STDIN, work_if_io};
 use refrain::classifier::LabelProbability;
 use refrain::task::input::Line;
-use refrain::{Classifier, Engine, Level};
+use refrain::{Classifier, Engine, Level, UNKNOWN};
 use serde_json::json;
 use std::fmt::Write;
 
-/// The id of unknown tokens.
-const UNKNOWN: u32 = 0;
 /// Characters of a text that are shown above its labels.
 const SHOWN: usize = 60;
 

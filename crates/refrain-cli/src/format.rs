@@ -27,6 +27,23 @@ pub(crate) fn plain(value: &Value) -> String {
     }
 }
 
+/// Formats a share: `12.3 %`. One that is not 0 does not look like 0.
+pub(crate) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        x if x > 0.0 && x < 0.05 => "under 0.1 %".to_owned(),
+        x => format!("{x:.1} %"),
+    }
+}
+
+/// Returns the warning about unknown tokens; `what` names the tokens: `validation tokens`.
+pub(crate) fn unknown_warning(share: f64, what: &str) -> String {
+    format!(
+        "{} of the {what} are unknown to the vocabulary, which treats them all as one; the more there are, the less the \
+         scores say",
+        percent(share)
+    )
+}
+
 /// Formats a count with its noun: `1 epoch`, `20 epochs`.
 pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
@@ -51,6 +68,7 @@ mod tests {
         let values = serde_json::json!([0.2_f32, 0.1, 7, "adam", null]);
         let values: Vec<_> = values.as_array().into_iter().flatten().map(plain).collect();
         assert_eq!(values, ["0.2", "0.1", "7", "adam", "null"]);
+        assert_eq!(["0.0 %", "under 0.1 %", "12.3 %"], [0.0, 1e-6, 0.1234].map(percent)[..]);
         assert_eq!(["12", "1.23k", "41.2k", "1.05M"], [12.3, 1234.0, 41_234.0, 1_049_000.0].map(rate)[..]);
     }
 }

@@ -5,11 +5,8 @@ use crate::error::Result;
 use crate::model::open_as;
 use crate::output::{Output, write_stdout};
 use refrain::language_model::{BeamSearch, Generate};
-use refrain::{Engine, LanguageModel, Level, Sampling};
+use refrain::{Engine, LanguageModel, Level, Sampling, UNKNOWN};
 use serde_json::json;
-
-/// The id of unknown tokens.
-const UNKNOWN: u32 = 0;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let mut model: LanguageModel = open_as(&options.model, engine, output)?;

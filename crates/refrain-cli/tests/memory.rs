@@ -44,7 +44,10 @@ fn a_too_large_language_model_is_rejected_with_suggestions_that_fit() {
 #[test]
 fn word_models_and_continued_models_get_fitting_suggestions() {
     let dir = TestDir::new();
-    let words: String = (0..12_000).map(|i| format!("w{} ", i % 4_000)).collect();
+    // One word is frequent, so that a smaller vocabulary knows some of the held-out ones.
+    let words: String = (0..12_000)
+        .map(|i| if i % 20 == 0 { "often ".to_owned() } else { format!("w{} ", i % 4_001) })
+        .collect();
     dir.write("words.txt", words);
     let of_words = ["train", "text", "words.txt", "--level", "word", "--embedding", "64", "--batch", "200"];
     follow(&dir, &tiny(&of_words), &["--vocab", "--embedding"]);

@@ -1,6 +1,7 @@
 //! The vocabulary of a character language model.
 
 use crate::error::{Error, Result};
+use crate::unknown::UNKNOWN;
 use serde::{Deserialize, Serialize};
 
 /// The characters of a training text, each with an id: 0 for characters that do not occur in it, then 1, 2, … in
@@ -29,7 +30,7 @@ pub struct CharVocab {
 
 impl CharVocab {
     /// The id of all characters that are not in the vocabulary.
-    pub const UNKNOWN: u32 = 0;
+    pub const UNKNOWN: u32 = UNKNOWN;
 
     /// Builds the vocabulary of all characters in some texts.
     pub fn from_texts<I>(texts: I) -> Self

@@ -188,6 +188,20 @@ pub enum Error {
         advice: &'static str,
     },
 
+    /// The vocabulary has hardly any of a text's tokens.
+    #[error(
+        "{unknown} of the {tokens} tokens of {text} are unknown to the vocabulary, so there is nothing to score; use a text in the \
+         model's language and script, or train a new model"
+    )]
+    AllUnknown {
+        /// Which text: `the text`, or one of several.
+        text: &'static str,
+        /// The number of its unknown tokens.
+        unknown: usize,
+        /// The number of its tokens.
+        tokens: usize,
+    },
+
     /// A file has changed since it was first read, so the counts made then are invalid.
     #[error("{name} has changed since it was first read; run again when nothing writes to it")]
     Changed {

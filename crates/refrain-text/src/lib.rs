@@ -19,6 +19,7 @@ pub mod sequence;
 pub mod tagger;
 pub mod tokenizer;
 pub mod tokens;
+pub mod unknown;
 pub mod words;
 
 pub use bpe::{BpeOptions, BpeVocab};
@@ -36,4 +37,5 @@ pub use sequence::{Pad, Padding, Truncating, pad_sequences, to_categorical};
 pub use tagger::{Tagger, TaggerRecipe};
 pub use tokenizer::{MatrixMode, Tokenizer, TokenizerConfig, text_to_word_sequence};
 pub use tokens::{Store, StoredTokens, TokenWriter, Tokens};
+pub use unknown::{UNKNOWN, UnknownParts, UnknownTokens, is_many_unknown};
 pub use words::{WordOptions, WordSplit, WordVocab};

@@ -226,9 +226,9 @@ pub use refrain_task::{
 pub use refrain_text::{
     BpeOptions, BpeVocab, CharVocab, Classifier, ClassifierRecipe, Codec, Corpus, Lanes, LanguageModel,
     Level, MatrixMode, Ngrams, Pad, Padding, Sampler, Sampling, Store, StoredTokens, Tagger, TaggerRecipe,
-    TextRecipe, TokenWriter, Tokenizer, TokenizerConfig, Tokens, Truncating, WordOptions, WordSplit,
-    WordVocab, classifier, codec, corpus, language_model, most_likely, pad_sequences, softmax_into, tagger,
-    text_to_word_sequence, to_categorical,
+    TextRecipe, TokenWriter, Tokenizer, TokenizerConfig, Tokens, Truncating, UNKNOWN, UnknownParts,
+    UnknownTokens, WordOptions, WordSplit, WordVocab, classifier, codec, corpus, is_many_unknown,
+    language_model, most_likely, pad_sequences, softmax_into, tagger, text_to_word_sequence, to_categorical,
 };
 
 /// The README's program, compiled and run with the doc tests.

@@ -10,15 +10,13 @@ use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::inspect::{Sample, Search};
 use refrain::language_model::Generate;
 use refrain::thousands;
-use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens};
+use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens, UNKNOWN};
 
 /// Parts of the text that are searched for units, and tokens per part.
 const PARTS: usize = 16;
 const PART: usize = 1250;
 /// Tokens that are searched for the beginning of a line.
 const LINE: usize = 400;
-/// The id of unknown tokens.
-const UNKNOWN: u32 = 0;
 
 /// Returns excerpts of the given text, or of one that the model generates.
 pub(crate) fn inspection_data(

@@ -1,9 +1,10 @@
 //! Classifiers.
 
-use super::{TaskCommands, ensure_not_empty, warn_of_share, without_options_for_text};
+use super::{TaskCommands, ensure_not_empty, warn_of_share, warn_of_unknown, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
+use crate::format::percent;
 use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
 use crate::output::Output;
@@ -43,6 +44,7 @@ fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Resu
     warn_of_share(options.validation, model.recipe().as_ref(), output);
     let score =
         model.evaluate(&texts).map_err(|e| Failure::from(refrain::Error::from(e)).context(&data.name))?;
+    warn_of_unknown(score.unknown, output);
     output.result(score.details(), || table(&score))
 }
 
@@ -52,8 +54,10 @@ fn table(score: &ClassifierScore) -> String {
         "loss      {loss:.4}\n\
          accuracy  {:.2} %\n\
          macro-F1  {macro_f1:.4}\n\
-         texts     {texts}\n\n{}",
+         texts     {texts}\n\
+         unknown   {} of the tokens\n\n{}",
         score.accuracy() * 100.0,
+        percent(score.unknown),
         confusion_table::show(&score.confusion)
     )
 }

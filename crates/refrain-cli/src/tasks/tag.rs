@@ -1,9 +1,10 @@
 //! Taggers.
 
-use super::{TaskCommands, ensure_not_empty, warn_of_share, without_options_for_text};
+use super::{TaskCommands, ensure_not_empty, warn_of_share, warn_of_unknown, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
+use crate::format::percent;
 use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
 use crate::output::Output;
@@ -24,12 +25,14 @@ impl TaskCommands for Tagger {
         warn_of_share(options.validation, self.recipe().as_ref(), output);
         let score = Tagger::evaluate(self, sentences);
         let score = score.map_err(|e| Failure::from(Error::from(e)).context(&data.name))?;
+        warn_of_unknown(score.unknown, output);
         output.result(score.details(), || {
             let mut out = format!("{:9} {:.4}\n", "loss", score.loss);
             for (name, value) in scores(&score) {
                 let _ = writeln!(out, "{name:9} {value}");
             }
-            let _ = writeln!(out, "{:9} {}\n", "words", score.words());
+            let _ = writeln!(out, "{:9} {}", "words", score.words());
+            let _ = writeln!(out, "{:9} {} of the tokens\n", "unknown", percent(score.unknown));
             out + &tables(&score)
         })
     }

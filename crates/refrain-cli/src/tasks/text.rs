@@ -1,9 +1,10 @@
 //! Language models.
 
-use super::{TaskCommands, warn_of_share};
+use super::{TaskCommands, warn_of_share, warn_of_unknown};
 use crate::bar::bar_for;
 use crate::cli::{Dynamic, Evaluate, Inspect};
 use crate::error::{Failure, Result};
+use crate::format::percent;
 use crate::inspection_data::{self, InspectionData};
 use crate::output::Output;
 use crate::reading::Reading;
@@ -56,6 +57,7 @@ fn evaluate(model: &mut LanguageModel, options: &Evaluate, output: &Output) -> R
         .evaluate_tokens(&tokens, text.characters(), options.stream)
         .map_err(|e| work_if_io(Error::from(e)).context(&data.name))?;
     warn_of_share(options.validation, model.recipe().as_ref(), output);
+    warn_of_unknown(score.unknown, output);
     output.result(score, || table(&score))
 }
 
@@ -87,18 +89,21 @@ fn evaluate_dynamically(
     });
     bar.finish_and_clear();
     let score = score.map_err(|e| work_if_io(Error::from(e)).context(name))?;
+    warn_of_unknown(score.unknown, output);
     output.result(score, || table(&score))
 }
 
 fn table(score: &TextScore) -> String {
-    let TextScore { loss, perplexity, bits_per_token, bits_per_character, accuracy, tokens } = score;
+    let TextScore { loss, perplexity, bits_per_token, bits_per_character, accuracy, tokens, unknown } = score;
     format!(
         "loss                {loss:.4}\n\
          perplexity          {perplexity:.4}\n\
          bits per token      {bits_per_token:.4}\n\
          bits per character  {bits_per_character:.4}\n\
          accuracy            {:.2} %\n\
-         tokens              {tokens}\n",
-        accuracy * 100.0
+         tokens              {tokens}\n\
+         unknown             {}\n",
+        accuracy * 100.0,
+        percent(*unknown)
     )
 }

@@ -12,7 +12,7 @@ use refrain::classifier::{
     ClassifierScore, ClassifierTask, LabelAssets, LabelledData, LabelledSizes, LabelledText, ReadsTexts,
     split_labelled,
 };
-use refrain::{Classifier, ClassifierRecipe, Error};
+use refrain::{Classifier, ClassifierRecipe, Error, UnknownParts};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::path::Path;
@@ -66,6 +66,10 @@ impl TrainCommand for TrainClassify {
             output.warning(cut_warning(task.too_long(), recipe.reader.max_length, recipe.reader.level));
         }
         Ok(task)
+    }
+
+    fn unknown(task: &ClassifierTask) -> Result<Option<UnknownParts>> {
+        Ok(Some(task.unknown()))
     }
 
     fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {

@@ -6,6 +6,7 @@ use super::logging::{Logging, TaskInfo};
 use super::memory::Limit;
 use super::origin::Origin;
 use super::progress::ProgressReporter;
+use super::unknown;
 use crate::cli::{RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
 use crate::interruption::{BEFORE_TRAINING, Interruption};
@@ -13,7 +14,9 @@ use crate::output::{Output, Verbosity, write_stdout};
 use crate::text_input::work_if_io;
 use crate::writable::{self, Written};
 use refrain::task::{HasTaskModel, Recipe, Score, Task, TaskModel};
-use refrain::{Answer, Engine, Error, ErrorKind, Model, RunEvent, SavedRun, Stopped, Trained, TrainingRun};
+use refrain::{
+    Answer, Engine, Error, ErrorKind, Model, RunEvent, SavedRun, Stopped, Trained, TrainingRun, UnknownParts,
+};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +36,11 @@ pub(crate) trait TrainCommand: TrainOptions<Recipe = <Self::Task as Task>::Recip
     fn read(&self, folder: &Path, output: &Output) -> Result<Input<Self::Data>>;
     /// Prepares the data for training, with the assets of an existing model or an earlier run if there is one.
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<Self::Task>;
+
+    /// Returns how many tokens are unknown to the vocabulary, if there is one.
+    fn unknown(_task: &Self::Task) -> Result<Option<UnknownParts>> {
+        Ok(None)
+    }
 
     /// Describes the data that was read, for errors about it.
     fn data_in_words(&self, input: &Input<Self::Data>, _recipe: &Self::Recipe) -> String {
@@ -123,12 +131,13 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let task = command
         .prepare(Preparation { recipe, input: &mut input, assets, folder, output })
         .map_err(|failure| failure.context(command.data_in_words(&input, recipe)))?;
+    let unknown = C::unknown(&task)?;
     let input = &input;
     let limit = Limit::new(options.limit.memory);
     limit.warn_of_itself(output);
     let run = TrainingRun::new(recipe, &task).engine(engine).memory_limit(limit.bytes);
     let run = origin.begin(run);
-    let mut progress = ProgressReporter::new(command, output, recipe, input);
+    let mut progress = ProgressReporter::new(command, output, recipe, input, unknown);
     let trained = run.train(&mut |event| {
         // Ask only once: a signal that arrives while the model is being saved is handled at the next event.
         let is_asked_to_stop = interruption.exit_code().is_some();
@@ -138,6 +147,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
         }
         if let RunEvent::Start(start) = event {
             interruption.training_begins();
+            unknown.iter().for_each(|parts| unknown::warn(parts, output));
             limit.warn(&logging.with_memory(start.memory, start.model), output);
         }
         progress.event(event);

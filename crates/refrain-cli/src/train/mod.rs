@@ -13,5 +13,6 @@ mod tag;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+mod unknown;
 
 pub(crate) use command::run;

@@ -1,13 +1,14 @@
 //! Reports the progress of a training run.
 
 use super::command::{Headline, Input, TrainCommand};
+use super::unknown;
 use crate::bar::bar_for;
 use crate::format::{counted, rate, shape};
 use crate::output::{Output, Verbosity};
 use indicatif::ProgressBar;
 use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task};
 use refrain::thousands;
-use refrain::{Average, RunEvent, TrainingSettings};
+use refrain::{Average, RunEvent, TrainingSettings, UnknownParts};
 
 /// Reports progress to people on stderr, or to programs as JSON.
 pub(crate) struct ProgressReporter<'a, C: TrainCommand> {
@@ -15,6 +16,7 @@ pub(crate) struct ProgressReporter<'a, C: TrainCommand> {
     output: &'a Output,
     recipe: &'a C::Recipe,
     input: &'a Input<C::Data>,
+    unknown: Option<UnknownParts>,
     bar: ProgressBar,
 }
 
@@ -24,8 +26,9 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
         output: &'a Output,
         recipe: &'a C::Recipe,
         input: &'a Input<C::Data>,
+        unknown: Option<UnknownParts>,
     ) -> Self {
-        Self { command, output, recipe, input, bar: ProgressBar::hidden() }
+        Self { command, output, recipe, input, unknown, bar: ProgressBar::hidden() }
     }
 
     fn settings(&self) -> &TrainingSettings {
@@ -66,10 +69,14 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
             "memory": start.memory,
         });
         fields.extend(common.as_object().cloned().unwrap_or_default());
+        fields.extend(self.unknown.iter().map(|parts| ("unknown".to_owned(), unknown::field(parts))));
         let _ = self.output.event("start", fields);
         let log = |name: &str, line: String| self.output.log(format_args!("{name:9} {line}"));
         for (name, line) in self.command.headline(&headline) {
             log(name, line);
+        }
+        if let Some(line) = self.unknown.as_ref().and_then(unknown::line) {
+            log("unknown", line);
         }
         log("model", format!("{}; {} parameters", shape(start.model), thousands(parameters)));
         log(
@@ -121,6 +128,7 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
                 line += &format!("  {} {:>8}", metric.label, metric.show(value));
             }
         }
+        line += &self.unknown.as_ref().and_then(unknown::note).unwrap_or_default();
         let (unit, speed) = (C::Task::UNIT.plural(), rate(record.per_second));
         line += &format!("  {speed:>6} {unit}/s  {:6.1} s", record.seconds);
         if record.averaged {

@@ -12,7 +12,7 @@ use refrain::tagger::{
     LabelAssets, LabelledData, LabelledSizes, ReadsTexts, TaggedSentence, TaggerScore, TaggerTask,
     split_tagged,
 };
-use refrain::{Error, Tagger, TaggerRecipe};
+use refrain::{Error, Tagger, TaggerRecipe, UnknownParts};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -57,6 +57,10 @@ impl TrainCommand for TrainTag {
             output.warning(cut_words_warning(task.cut_words(), reader.max_length, reader.level));
         }
         Ok(task)
+    }
+
+    fn unknown(task: &TaggerTask) -> Result<Option<UnknownParts>> {
+        Ok(Some(task.unknown()))
     }
 
     fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {

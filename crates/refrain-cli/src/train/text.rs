@@ -11,7 +11,7 @@ use crate::text_input::{self, Text, token_file, work_if_io};
 use refrain::language_model::{Generate, PrepareEvent, TextScore, TextSizes, TextTask, TrainingData};
 use refrain::task::Task;
 use refrain::thousands;
-use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe};
+use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe, UnknownParts};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,10 @@ impl TrainCommand for TrainText {
             0.0 => input.name.clone(),
             share => format!("{}, without the fraction of {share} held out for validation", input.name),
         }
+    }
+
+    fn unknown(task: &TextTask) -> Result<Option<UnknownParts>> {
+        Ok(Some(task.unknown().map_err(Error::from)?))
     }
 
     fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {

@@ -6,6 +6,7 @@ mod pieces;
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::unknown::UNKNOWN;
 use pieces::for_each_piece;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -68,7 +69,7 @@ impl PartialEq for BpeVocab {
 
 impl BpeVocab {
     /// The unknown id, which no text contains.
-    pub const UNKNOWN: u32 = 0;
+    pub const UNKNOWN: u32 = UNKNOWN;
     /// The text of the unknown id.
     pub const UNKNOWN_TEXT: &str = "<unk>";
     /// The smallest vocabulary: the unknown id and the bytes.

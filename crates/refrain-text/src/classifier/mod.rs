@@ -110,6 +110,7 @@ impl Classifier {
             let (place, got) = ("the texts to score".to_owned(), "got none".to_owned());
             return Err(Error::Labelled { place, got, expected: "at least one" });
         }
+        examples.texts.unknown().check("the texts to score")?;
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }

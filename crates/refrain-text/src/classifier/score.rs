@@ -22,6 +22,9 @@ pub struct ClassifierScore {
     pub loss: f64,
     /// The confusion matrix of the labels.
     pub confusion: Confusion,
+    /// Share of the tokens that the vocabulary does not have.
+    #[serde(default, with = "exact")]
+    pub unknown: f64,
 }
 
 /// Scores texts with a compiled model.
@@ -44,7 +47,8 @@ pub(super) fn score(
             confusion.add(truth as usize, argmax(row.iter().copied()).0);
         }
     }
-    Ok(ClassifierScore { loss: model.totals()[0].1, confusion })
+    let unknown = examples.texts.unknown().share();
+    Ok(ClassifierScore { loss: model.totals()[0].1, confusion, unknown })
 }
 
 impl ClassifierScore {
@@ -77,6 +81,7 @@ impl Score for ClassifierScore {
         let mut summary = Map::from_iter([("loss".to_owned(), self.loss.into())]);
         summary.extend(self.metrics().into_iter().map(|(name, value)| (name, value.into())));
         summary.insert("texts".to_owned(), self.texts().into());
+        summary.insert("unknown".to_owned(), self.unknown.into());
         summary
     }
 

@@ -93,7 +93,7 @@ fn epochs_report_the_score() {
     assert_eq!(names, ["loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"]);
     let summary = score.summary();
     let keys: Vec<_> = summary.keys().collect();
-    assert_eq!(keys, ["accuracy", "loss", "macro_f1", "texts"]);
+    assert_eq!(keys, ["accuracy", "loss", "macro_f1", "texts", "unknown"]);
     assert_eq!(score.details()["confusion"].as_array().map(Vec::len), Some(2));
 }
 

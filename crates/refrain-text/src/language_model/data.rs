@@ -137,13 +137,17 @@ impl TextTask {
                 advice: "lower `steps`, or use a longer text",
             });
         }
+        tokens.unknown()?.check("the training text")?;
         let batch = recipe.batch_for(tokens.len());
         let mut scored = |corpus: Option<&Corpus>, text, purpose, advice| -> Result<Option<ScoredText>> {
             let Some(corpus) = corpus.filter(|corpus| !corpus.is_empty()) else { return Ok(None) };
             let tokens = encode(corpus)?;
             match tokens.len() {
                 got @ 0..2 => Err(Error::TooShort { text, got, needed: 2, purpose, advice }),
-                _ => Ok(Some(ScoredText { tokens, characters: corpus.characters() })),
+                _ => {
+                    tokens.unknown()?.check(text)?;
+                    Ok(Some(ScoredText { tokens, characters: corpus.characters() }))
+                }
             }
         };
         let hold_out = "hold out a larger share, or none with a share of 0";

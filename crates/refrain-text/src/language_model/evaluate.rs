@@ -42,6 +42,9 @@ pub struct TextScore {
     pub accuracy: f64,
     /// Number of tokens scored: all but the first.
     pub tokens: usize,
+    /// Share of the text's tokens that the vocabulary does not have. They all count as one token.
+    #[serde(default, with = "exact")]
+    pub unknown: f64,
 }
 
 impl LanguageModel {
@@ -49,7 +52,7 @@ impl LanguageModel {
     /// in one lane from beginning to end. The first token is not scored.
     ///
     /// # Errors
-    /// If the text has fewer than two tokens.
+    /// If the text has fewer than two tokens, or the vocabulary has none of them.
     pub fn evaluate(&mut self, text: &str, stream: bool) -> Result<TextScore> {
         let tokens = self.codec().encode(text);
         self.evaluate_tokens(&tokens, text.chars().count(), stream)
@@ -59,13 +62,14 @@ impl LanguageModel {
     /// [`evaluate`](Self::evaluate), for texts that need not fit in memory.
     ///
     /// # Errors
-    /// If there are fewer than two tokens, or they cannot be read.
+    /// If there are fewer than two tokens, the vocabulary has none of them, or they cannot be read.
     pub fn evaluate_tokens(
         &mut self,
         tokens: &impl Tokens,
         characters: usize,
         stream: bool,
     ) -> Result<TextScore> {
+        tokens.unknown()?.check("the text")?;
         let (model, codec) = self.parts_mut();
         if !model.is_compiled() {
             compile_to_score(model, vec![Metric::Accuracy])?;
@@ -143,6 +147,7 @@ impl TextScore {
             bits_per_character: bits * scored as f64 / characters as f64,
             accuracy: model.totals()[1].1,
             tokens: scored,
+            unknown: tokens.unknown()?.share(),
         })
     }
 }

@@ -8,6 +8,7 @@ use super::recipe::TextRecipe;
 use crate::codec::{Codec, Level, vocabulary_bytes};
 use crate::lanes::Lanes;
 use crate::tokens::{StoredTokens, Tokens};
+use crate::unknown::UnknownParts;
 use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::loss::Loss;
@@ -60,6 +61,19 @@ impl TextTask {
     /// Returns the number of sequences in a batch.
     pub fn batch(&self) -> usize {
         self.lanes.batch()
+    }
+
+    /// Returns how many tokens of each text are unknown to the vocabulary.
+    ///
+    /// # Errors
+    /// If the tokens cannot be read.
+    pub fn unknown(&self) -> crate::Result<UnknownParts> {
+        let of = |text: &Option<ScoredText>| text.as_ref().map(|text| text.tokens.unknown()).transpose();
+        Ok(UnknownParts {
+            training: self.lanes.tokens().unknown()?,
+            validation: of(&self.validation)?,
+            test: of(&self.test)?,
+        })
     }
 }
 

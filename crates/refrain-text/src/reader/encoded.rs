@@ -2,6 +2,7 @@
 
 use crate::codec::Codec;
 use crate::error::{Error, Result};
+use crate::unknown::UnknownTokens;
 use refrain_nn::Error as NnError;
 use refrain_nn::data::{Arrays, Batch, BatchInput, BatchSource, Extent};
 use std::ops::Range;
@@ -64,6 +65,11 @@ impl Encoded {
         let texts = std::mem::take(&mut input.ids);
         self.lay_out(&texts, input);
         Ok(texts)
+    }
+
+    /// Returns how many ids are unknown to the vocabulary.
+    pub(crate) fn unknown(&self) -> UnknownTokens {
+        UnknownTokens::of(&self.ids)
     }
 
     /// Returns the number of texts.

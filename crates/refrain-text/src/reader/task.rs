@@ -3,6 +3,7 @@
 use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
 use crate::error::{Error, Result};
+use crate::unknown::UnknownParts;
 use refrain_nn::Error as NnError;
 use refrain_nn::data::BatchSource;
 use refrain_nn::layers::Dense;
@@ -143,7 +144,7 @@ impl<L: Labelling> LabelTask<L> {
         recipe.check()?;
         let assets = assets.map_or_else(|| L::assets(recipe, data.training), Ok)?;
         let of = |texts: &[L::Text]| (!texts.is_empty()).then(|| L::fingerprint(texts));
-        Ok(Self {
+        let task = Self {
             training: L::encode(data.training, &assets)?,
             validation: part("the validation data", L::encode(data.validation, &assets))?,
             test: part("the test data", L::encode(data.test, &assets))?,
@@ -154,7 +155,12 @@ impl<L: Labelling> LabelTask<L> {
             },
             bytes: data.all().map(L::bytes).sum(),
             assets,
-        })
+        };
+        let names = ["the training texts", "the validation texts", "the test texts"];
+        for (part, name) in task.parts().into_iter().zip(names) {
+            part.pieces().unknown().check(name)?;
+        }
+        Ok(task)
     }
 
     /// Returns how many texts are longer than `max_length`. A classifier cuts them off; a tagger reads them in
@@ -166,6 +172,16 @@ impl<L: Labelling> LabelTask<L> {
     /// Returns how many words are longer than `max_length`. A tagger reads only their beginning.
     pub fn cut_words(&self) -> usize {
         self.parts().iter().map(|part| part.cut_words()).sum()
+    }
+
+    /// Returns how many tokens of each part are unknown to the vocabulary.
+    pub fn unknown(&self) -> UnknownParts {
+        let of = |part: &L::Examples| (part.count() > 0).then(|| part.pieces().unknown());
+        UnknownParts {
+            training: self.training.pieces().unknown(),
+            validation: of(&self.validation),
+            test: of(&self.test),
+        }
     }
 
     /// Prepares data and trains on it.

@@ -3,6 +3,7 @@
 use super::sentences::TaggedSentence;
 use crate::error::{Error, Result};
 use crate::reader::{Encoded, HasTexts, LabelAssets};
+use crate::unknown::UnknownTokens;
 use refrain_nn::Error as NnError;
 use refrain_nn::data::{Arrays, Batch, BatchSource};
 
@@ -83,6 +84,11 @@ impl Sentences {
 
     /// # Errors
     /// If there are no words.
+    pub(super) fn unknown(&self) -> UnknownTokens {
+        self.pieces.unknown()
+    }
+
+    /// Returns an error if there are no words.
     pub(super) fn check_not_empty(&self) -> Result<()> {
         if self.pieces.len() > 0 {
             return Ok(());

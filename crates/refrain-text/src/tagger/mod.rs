@@ -130,6 +130,7 @@ impl Tagger {
         let (model, assets) = self.parts_mut();
         let sentences = Sentences::new(sentences, assets)?;
         sentences.check_not_empty()?;
+        sentences.unknown().check("the sentences to score")?;
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }

@@ -25,6 +25,9 @@ pub struct TaggerScore {
     pub confusion: Confusion,
     /// The score of the spans that labels such as `B-PER` mark; `None` if the labels do not mark spans.
     pub spans: Option<Spans>,
+    /// Share of the tokens that the vocabulary does not have.
+    #[serde(default, with = "exact")]
+    pub unknown: f64,
 }
 
 /// Runs a model and calls `each` for every word, in order, with its true label, its most likely label and that
@@ -80,7 +83,8 @@ pub(super) fn score(
             length = lengths.next();
         }
     })?;
-    Ok(TaggerScore { loss: model.weighted_loss(), confusion, spans })
+    let unknown = sentences.unknown().share();
+    Ok(TaggerScore { loss: model.weighted_loss(), confusion, spans, unknown })
 }
 
 impl TaggerScore {
@@ -121,6 +125,7 @@ impl Score for TaggerScore {
         let mut summary = Map::from_iter([("loss".to_owned(), self.loss.into())]);
         summary.extend(self.metrics().into_iter().map(|(name, value)| (name, value.into())));
         summary.insert("words".to_owned(), self.words().into());
+        summary.insert("unknown".to_owned(), self.unknown.into());
         summary
     }
 

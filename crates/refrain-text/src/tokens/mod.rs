@@ -5,8 +5,12 @@ mod stored;
 pub use stored::{Store, StoredTokens, TokenWriter};
 
 use crate::error::Result;
+use crate::unknown::UnknownTokens;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Tokens that are counted at a time.
+const BLOCK: usize = 4096;
 
 /// A sequence of tokens with random access.
 pub trait Tokens {
@@ -26,6 +30,20 @@ pub trait Tokens {
     /// # Panics
     /// If the range ends after the last token.
     fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()>;
+
+    /// Returns how many tokens are unknown to the vocabulary.
+    ///
+    /// # Errors
+    /// If the tokens cannot be read.
+    fn unknown(&self) -> Result<UnknownTokens> {
+        let (mut all, mut block) = (UnknownTokens::default(), Vec::new());
+        for start in (0..self.len()).step_by(BLOCK) {
+            block.clear();
+            self.read(start..self.len().min(start + BLOCK), &mut block)?;
+            all.add(UnknownTokens::of(&block));
+        }
+        Ok(all)
+    }
 }
 
 impl Tokens for [u32] {
@@ -48,6 +66,10 @@ macro_rules! as_what_it_holds {
 
             fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()> {
                 Tokens::read(&**self, range, into)
+            }
+
+            fn unknown(&self) -> Result<UnknownTokens> {
+                Tokens::unknown(&**self)
             }
         }
     )*};

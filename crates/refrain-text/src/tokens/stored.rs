@@ -3,6 +3,7 @@
 use super::Tokens;
 use crate::error::{Error, Result};
 use crate::position::read_at;
+use crate::unknown::UnknownTokens;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
@@ -81,6 +82,7 @@ pub struct StoredTokens {
     storage: Storage,
     width: Width,
     len: usize,
+    unknown: UnknownTokens,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,10 @@ impl Tokens for StoredTokens {
         }
         Ok(())
     }
+
+    fn unknown(&self) -> Result<UnknownTokens> {
+        Ok(self.unknown)
+    }
 }
 
 /// Bytes that are read at a time, on the stack, so that reading a batch does not allocate. A multiple of every
@@ -153,6 +159,7 @@ pub struct TokenWriter<'a> {
     store: Store<'a>,
     width: Width,
     len: usize,
+    unknown: UnknownTokens,
     /// Tokens in memory, or waiting to be written to the file.
     packed: Vec<u8>,
     file: Option<BufWriter<File>>,
@@ -161,7 +168,8 @@ pub struct TokenWriter<'a> {
 impl<'a> TokenWriter<'a> {
     /// Creates a writer for the tokens of a vocabulary with this many ids.
     pub fn new(store: Store<'a>, vocab_size: usize) -> Self {
-        Self { store, width: Width::of(vocab_size), len: 0, packed: Vec::new(), file: None }
+        let (width, unknown) = (Width::of(vocab_size), UnknownTokens::default());
+        Self { store, width, len: 0, unknown, packed: Vec::new(), file: None }
     }
 
     /// Returns the bytes written so far, in memory and in the file.
@@ -179,6 +187,7 @@ impl<'a> TokenWriter<'a> {
     pub fn push(&mut self, tokens: &[u32]) -> Result<()> {
         self.width.pack(tokens, &mut self.packed);
         self.len += tokens.len();
+        self.unknown.add(UnknownTokens::of(tokens));
         if self.file.is_none() && self.packed.len() > self.store.memory {
             let file = tempfile::tempfile_in(self.store.folder).map_err(|e| self.failed(e))?;
             self.file = Some(BufWriter::new(file));
@@ -205,7 +214,7 @@ impl<'a> TokenWriter<'a> {
                 Storage::File { file, folder: self.store.folder.to_owned() }
             }
         };
-        Ok(StoredTokens { storage, width: self.width, len: self.len })
+        Ok(StoredTokens { storage, width: self.width, len: self.len, unknown: self.unknown })
     }
 
     fn failed(&self, source: io::Error) -> Error {
@@ -255,6 +264,8 @@ mod tests {
                 let mut read = vec![7];
                 kept.read(range.clone(), &mut read)?;
                 prop_assert_eq!(&read[1..], &tokens[range.clone()]);
+                prop_assert_eq!(kept.unknown()?, UnknownTokens::of(&tokens));
+                prop_assert_eq!(kept.unknown()?, Tokens::unknown(&tokens)?);
             }
         }
     }

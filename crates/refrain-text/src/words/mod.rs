@@ -10,6 +10,7 @@ pub(crate) use pieces::{is_apostrophe, is_word};
 
 use crate::error::{Error, Result};
 use crate::tokenizer::{DEFAULT_FILTERS, text_to_word_sequence};
+use crate::unknown::UNKNOWN;
 use count::WordCounts;
 use pieces::{Piece, Sides, pieces};
 use serde::{Deserialize, Serialize};
@@ -107,7 +108,7 @@ struct Stored {
 
 impl WordVocab {
     /// The id of all words that are not in the vocabulary.
-    pub const UNKNOWN: u32 = 0;
+    pub const UNKNOWN: u32 = UNKNOWN;
     /// The text that [`decode`](Self::decode) writes for the unknown id.
     pub const UNKNOWN_TEXT: &str = "<unk>";
     /// The maximum number of different words that are counted in a corpus, about 300 MB.
