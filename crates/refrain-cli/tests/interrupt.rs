@@ -79,7 +79,35 @@ fn a_run_interrupted_twice_leaves_only_its_model() {
 }
 
 #[test]
-fn two_signals_during_the_test_save_the_model() {
+fn a_signal_during_validation_saves_the_run_at_once() {
+    let dir = TestDir::new();
+    dir.write("long.txt", common::SONG.repeat(200));
+    // Validation takes many seconds.
+    let slow = ["--units", "512", "--steps", "32", "--batch", "8", "--layers", "2", "--threads", "1"];
+    let files = ["--out", "m.safetensors", "--validation-file", "long.txt"];
+    let often = ["--checkpoint", "ck", "--checkpoint-every", "1"];
+    let run = ["--json", "train", "text", "song.txt", "--epochs", "1"];
+    let run = [&run[..], &files, &often, &slow].concat();
+    let mut child = dir.command(&run).env("REFRAIN_ISA", "portable").stdout(Stdio::piped()).spawn().unwrap();
+    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut event = || serde_json::from_str::<serde_json::Value>(&events.next().unwrap().unwrap()).unwrap();
+    let batches = event()["batches"].as_u64().unwrap();
+    (0..batches).for_each(|_| assert_eq!(event()["event"], "checkpoint"));
+    signal(&child, "-TERM");
+    let sent = std::time::Instant::now();
+    let mut left = vec![event()];
+    while left.last().unwrap()["event"] != "done" {
+        left.push(event());
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(sent.elapsed() < Duration::from_secs(5), "took {:?}", sent.elapsed());
+    let done = left.last().unwrap();
+    assert_eq!((&done["stopped"], &done["epochs"]), (&"interrupted".into(), &0.into()), "{left:?}");
+    dir.ok(&["info", "ck/model.safetensors"]);
+}
+
+#[test]
+fn a_signal_during_the_test_saves_the_model_at_once() {
     let dir = TestDir::new();
     dir.write("long.txt", common::SONG.repeat(100));
     // Testing takes many seconds.
@@ -90,6 +118,7 @@ fn two_signals_during_the_test_save_the_model() {
         .command(&[&run[..], &slow].concat())
         .env("REFRAIN_ISA", "portable")
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let saved = || dir.names().contains(&"m.safetensors".to_owned());
@@ -97,11 +126,16 @@ fn two_signals_during_the_test_save_the_model() {
         assert_eq!(child.try_wait().unwrap(), None, "the run ended without a model");
         std::thread::sleep(Duration::from_millis(20));
     }
-    for _ in 0..2 {
-        signal(&child, "-INT");
-        std::thread::sleep(Duration::from_millis(1500));
-    }
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    signal(&child, "-INT");
+    let sent = std::time::Instant::now();
+    let output = CliOutput::new(child.wait_with_output().unwrap());
+    assert_eq!(output.code, 130, "{}", output.stderr);
+    assert!(sent.elapsed() < Duration::from_secs(5), "took {:?}", sent.elapsed());
+    assert!(
+        output.stderr.contains("the model is saved, but not scored on the test data"),
+        "{}",
+        output.stderr
+    );
     dir.ok(&["generate", "m.safetensors"]);
 }
 

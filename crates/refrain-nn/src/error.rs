@@ -119,6 +119,10 @@ pub enum Error {
         /// The epoch, counted from 1.
         epoch: usize,
     },
+    /// Scoring was stopped before its end. A scorer of [`Fit`](crate::Fit) that returns this ends training with a
+    /// checkpoint, from which the epoch's validation is repeated.
+    #[error("scoring was stopped")]
+    Stopped,
     /// A gradient check failed: the gradient does not match the slope of the forward pass.
     #[error(
         "the gradient of {variable} is wrong along direction {direction}: the backward pass gives {slope:.6e}, \

@@ -34,4 +34,4 @@ pub use refrain_nn::file::ModelFile;
 pub use run::{RunBatch, RunEpoch, RunEvent, RunStart, SavedRun, Stopped, Trained, TrainingRun};
 pub use score::Score;
 pub use settings::{Average, Range, RateSchedule, TrainingSettings, group_settings};
-pub use task::{Description, Fingerprint, Fingerprints, Objective, Split, Task, TaskModel, task_of};
+pub use task::{Description, Fingerprint, Fingerprints, Objective, Scoring, Split, Task, TaskModel, task_of};

@@ -5,7 +5,7 @@ use crate::metric::{MetricInfo, Unit};
 use crate::recipe::{Recipe, ReducibleSetting};
 use crate::score::MeanScore;
 use crate::settings::TrainingSettings;
-use crate::task::{Fingerprints, Objective, Split, Task, TaskModel};
+use crate::task::{Fingerprints, Objective, Scoring, Split, Task, TaskModel};
 use refrain_nn::data::{Batch, BatchInput, BatchSource, BatchTarget};
 use refrain_nn::layers::{Dense, Dropout, Gru};
 use refrain_nn::loss::Loss;
@@ -187,9 +187,14 @@ impl Task for Parity {
         Ok(Box::new(Batches { of: self, rows: 0..self.training, batch }))
     }
 
-    fn score(&self, _recipe: &ParityRecipe, model: &mut Model, split: Split) -> Result<MeanScore> {
+    fn score(
+        &self,
+        _recipe: &ParityRecipe,
+        model: &mut Model,
+        scoring: &mut Scoring<'_>,
+    ) -> Result<MeanScore> {
         let from = self.training;
-        let rows = match split {
+        let rows = match scoring.split {
             Split::Validation => from..from + self.validation,
             Split::Test => from + self.validation..from + self.validation + self.test,
         };
@@ -198,6 +203,6 @@ impl Task for Parity {
             rows: rows.clone(),
             batch: 16,
         };
-        MeanScore::of(model, &source)
+        MeanScore::of(model, &source, scoring)
     }
 }

@@ -8,6 +8,9 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Compile, Model};
 use std::ops::Range;
 
+/// Called after each batch that is scored. An error ends the scoring.
+pub type BatchDone<'a> = &'a mut dyn FnMut() -> std::result::Result<(), refrain_nn::Error>;
+
 /// Compiles a trained model for scoring only.
 pub(crate) fn compile_to_score(model: &mut Model, metrics: Vec<Metric>) -> Result<()> {
     Ok(model.compile(Compile {

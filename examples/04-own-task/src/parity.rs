@@ -7,7 +7,7 @@ use refrain::metrics::Metric;
 use refrain::ndarray::{Array2, Array3};
 use refrain::task::score::MeanScore;
 use refrain::task::{
-    Fingerprints, MetricInfo, Objective, Range, Recipe, ReducibleSetting, Result, Split, Task, TaskModel,
+    Fingerprints, MetricInfo, Objective, Range, Recipe, ReducibleSetting, Result, Scoring, Task, TaskModel,
     Unit,
 };
 use refrain::{Activation, InputSpec, MemoryUse, Model, Network, Tensor, TrainingSettings, Work};
@@ -129,7 +129,12 @@ impl Task for Parity {
         Ok(Box::new(rows.batch_size(recipe.training.batch.unwrap_or(BATCH))?))
     }
 
-    fn score(&self, _recipe: &ParityRecipe, model: &mut Model, _split: Split) -> Result<MeanScore> {
-        MeanScore::of(model, &Arrays::new((&self.validation.0, &self.validation.1))?)
+    fn score(
+        &self,
+        _recipe: &ParityRecipe,
+        model: &mut Model,
+        scoring: &mut Scoring<'_>,
+    ) -> Result<MeanScore> {
+        MeanScore::of(model, &Arrays::new((&self.validation.0, &self.validation.1))?, scoring)
     }
 }

@@ -236,12 +236,22 @@ impl<C: TrainCommand> Ending<'_, C> {
         if !end.is_partial() {
             checkpoints.done();
         }
+        let unscored = self.is_unscored(&trained, &end);
         let said = self.say(trained, &mut end);
         // A closed stdout does not change how the run ended.
-        end.result().and(said)
+        match self.interruption.exit_code().filter(|_| unscored) {
+            Some(code) => end.result().and(Err(Failure::Interrupted(code))),
+            None => end.result().and(said),
+        }
+    }
+
+    /// Returns whether a signal after the last epoch left the test data unscored.
+    fn is_unscored(&self, trained: &Trained<C::Task>, end: &TrainingEnd) -> bool {
+        self.command.run().scored.test_file.is_some() && trained.test.is_none() && !end.is_partial()
     }
 
     fn say(&self, trained: Trained<C::Task>, end: &mut TrainingEnd) -> Result<()> {
+        let unscored = self.is_unscored(&trained, end);
         let Trained { mut model, score, test, .. } = trained;
         let output = self.output;
         if !end.is_partial() {
@@ -257,7 +267,7 @@ impl<C: TrainCommand> Ending<'_, C> {
         output.log(end.summary(score.as_ref().map(|score| in_words("val_loss", score))));
         match &test {
             Some(test) => output.log(format_args!("test: {}", in_words("loss", test))),
-            None if self.command.run().scored.test_file.is_some() && !end.is_partial() => {
+            None if unscored => {
                 output.warning(
                     "interrupted after the last epoch: the model is saved, but not scored on the test data",
                 );

@@ -25,7 +25,7 @@ use training_loop::{FitLoop, Order, Validation, evaluate_quietly};
 /// Sequences per batch if the caller does not say, as in Keras.
 const DEFAULT_BATCH: usize = 32;
 
-/// A function that scores a model. Returns loss and metrics by name.
+/// A function that scores a model. Returns loss and metrics by name, or [`Error::Stopped`] to end training.
 pub type Scorer<'a> = Box<dyn FnMut(&mut Model) -> Result<Logs, Error> + 'a>;
 
 /// The options of [`Model::fit`]. The defaults are Keras's, except that nothing is printed.
@@ -147,11 +147,19 @@ pub struct Evaluate<'a> {
     pub sample_weight: Option<Data<'a>>,
     /// Receives every event, in addition to what `verbose` prints.
     pub reporter: Option<&'a mut dyn Reporter>,
+    /// Called after each batch. An error ends the evaluation.
+    pub on_batch: Option<&'a mut dyn FnMut() -> Result<(), Error>>,
 }
 
 impl Default for Evaluate<'_> {
     fn default() -> Self {
-        Self { batch_size: None, verbose: Verbose::Silent, sample_weight: None, reporter: None }
+        Self {
+            batch_size: None,
+            verbose: Verbose::Silent,
+            sample_weight: None,
+            reporter: None,
+            on_batch: None,
+        }
     }
 }
 
@@ -281,6 +289,7 @@ impl Model {
         }
         let start = Instant::now();
         let mut reporters = event::Reporters::new(evaluate.verbose, evaluate.reporter);
+        let mut on_batch = evaluate.on_batch;
         let batches = source.len(0);
         reporters.event(&Event::EvaluateBegin { batches });
         let logs = evaluate_quietly(self, source, true, &mut |done, model| {
@@ -288,6 +297,7 @@ impl Model {
                 let (seconds, logs) = (start.elapsed().as_secs_f64(), model.totals().into_iter().collect());
                 reporters.event(&Event::EvaluateBatch { done, batches, seconds, logs: &logs });
             }
+            on_batch.as_mut().map_or(Ok(()), |on_batch| on_batch())
         })?;
         reporters.event(&Event::EvaluateEnd { batches, seconds: start.elapsed().as_secs_f64(), logs: &logs });
         Ok(logs)

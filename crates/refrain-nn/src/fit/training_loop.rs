@@ -198,10 +198,21 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         if averaged {
             self.model.swap_averages()?;
         }
+        // Scoring resets the totals, which a checkpoint within the epoch needs.
+        let totals = self.model.running_totals()?;
         let ended =
             self.end_epoch((epoch, progress, averaged), (batches, validation), &mut logs, &mut answers);
         if averaged {
             self.model.swap_averages()?;
+        }
+        if let Err(Error::Stopped) = ended {
+            (self.stop, self.halt) = (true, true);
+            self.model.set_running_totals(&totals)?;
+            let place = Position { epoch, batches, progress, ended: false };
+            return match self.checkpoints {
+                Some(_) => self.write_checkpoint(place, now.carry.as_ref(), history),
+                None => Ok(()),
+            };
         }
         ended?;
         self.settings.average.end_epoch(self.model, &logs, history)?;
@@ -325,7 +336,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         let scores = self.model.with_zero_states(|model| match (score, validation) {
             (Some(score), _) => score(model),
             (None, Some(Validation { source, continues })) => {
-                evaluate_quietly(model, source, continues, &mut |_, _| {})
+                evaluate_quietly(model, source, continues, &mut |_, _| Ok(()))
                     .map_err(|error| error.about("the validation data"))
             }
             (None, None) => Ok(Logs::new()),
@@ -356,7 +367,7 @@ pub(super) fn evaluate_quietly(
     model: &mut Model,
     source: &dyn BatchSource,
     continues: bool,
-    each: &mut dyn FnMut(usize, &Model),
+    each: &mut dyn FnMut(usize, &Model) -> Result<(), Error>,
 ) -> Result<Logs, Error> {
     let batches = source.len(0);
     if batches == 0 {
@@ -371,7 +382,7 @@ pub(super) fn evaluate_quietly(
             model.reset_states();
         }
         model.test_step(&batch, state.as_mut())?;
-        each(i + 1, model);
+        each(i + 1, model)?;
     }
     if model.scored_rows() == 0.0 {
         let expected = "at least one that is not masked or beyond its sequence's length";

@@ -15,6 +15,9 @@ pub enum RunEvent<'a, T: Task> {
     Start(RunStart<'a, T>),
     /// A batch was trained.
     Batch(RunBatch<'a>),
+    /// A batch of the validation or the test data was scored. The answer `Stop` ends the run, whose checkpoint is
+    /// from before the scoring; of the test data, it skips the rest. Other answers have no effect.
+    Scored,
     /// An epoch ended.
     Epoch(RunEpoch<'a, T>),
     /// A checkpoint was taken: after a batch or an epoch whose answer was `Checkpoint`, or because one was due. The
@@ -117,6 +120,7 @@ impl<T: Task> fmt::Debug for RunEvent<'_, T> {
         match self {
             Self::Start(start) => start.fmt(f),
             Self::Batch(batch) => batch.fmt(f),
+            Self::Scored => f.write_str("Scored"),
             Self::Epoch(epoch) => epoch.fmt(f),
             Self::Checkpoint(checkpoint) => f.debug_tuple("Checkpoint").field(&checkpoint.kind()).finish(),
             Self::Test(model) => f.debug_tuple("Test").field(model).finish(),

@@ -13,7 +13,7 @@ pub use saved::SavedRun;
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::score::Score;
-use crate::task::{Record, Split, Task, TaskModel};
+use crate::task::{Record, Scoring, Split, Task, TaskModel};
 use observer::{CheckpointSink, Observer, Shared};
 use refrain_nn::callbacks::Callback;
 use refrain_nn::checkpoint::Checkpoints;
@@ -179,9 +179,16 @@ impl<'a, T: Task> TrainingRun<'a, T> {
             && identity.data.test.is_some()
             && shared.event(&RunEvent::Test(&model)) != Answer::Stop
         {
-            let score = task.score(recipe, model.model_mut(), Split::Test)?;
-            model.set_training(record(Some(&score))?);
-            test = Some(score);
+            let mut go_on = || shared.event(&RunEvent::Scored) != Answer::Stop;
+            let scoring = &mut Scoring::new(Split::Test, &mut go_on);
+            match task.score(recipe, model.model_mut(), scoring) {
+                Err(Error::Model(NnError::Stopped)) => {}
+                scored => {
+                    let score = scored?;
+                    model.set_training(record(Some(&score))?);
+                    test = Some(score);
+                }
+            }
         }
         let model = model.into();
         Ok(Trained { model, best_epoch, epochs: records, stopped, seconds, score, test, checkpoint })

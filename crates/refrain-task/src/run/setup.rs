@@ -1,6 +1,6 @@
 //! How a run starts, and its call of `fit`.
 
-use super::event::RunStart;
+use super::event::{RunEvent, RunStart};
 use super::observer::{CheckpointSink, Observer, Shared};
 use super::saved::{Identity, SavedRun};
 use crate::error::{Error, Result};
@@ -8,11 +8,11 @@ use crate::memory::{check_new, check_trained};
 use crate::plan::{compile, plan};
 use crate::recipe::Recipe;
 use crate::score::Score;
-use crate::task::{Split, Task, TaskModel, assets_json};
+use crate::task::{Scoring, Split, Task, TaskModel, assets_json};
 use refrain_nn::callbacks::{Callback, Logs};
 use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::BatchSource;
-use refrain_nn::{Engine, Error as NnError, Fit, Memory, Model, Scorer, TrainingCounters};
+use refrain_nn::{Answer, Engine, Error as NnError, Fit, Memory, Model, Scorer, TrainingCounters};
 
 /// What a run starts from.
 pub(super) enum StartFrom<T: Task> {
@@ -140,7 +140,9 @@ impl<T: Task> Setup<'_, T> {
         resume: Option<Checkpoint>,
     ) -> std::result::Result<bool, NnError> {
         let scorer = |model: &mut Model| {
-            let score = self.task.score(self.recipe, model, Split::Validation)?;
+            let mut go_on = || shared.event(&RunEvent::Scored) != Answer::Stop;
+            let score =
+                self.task.score(self.recipe, model, &mut Scoring::new(Split::Validation, &mut go_on))?;
             let loss = std::iter::once(("loss".to_owned(), score.loss()));
             let logs: Logs = loss.chain(score.metrics()).collect();
             shared.score.replace(Some(score));

@@ -214,6 +214,7 @@ fn a_requested_checkpoint_does_not_change_the_run() {
     let asked = run(&recipe, &task, None, 2, &mut |event| match event {
         RunEvent::Start(_) => Answer::Checkpoint,
         RunEvent::Batch(batch) if batch.batches_done % 4 == 2 || batch.done == 4 => Answer::Checkpoint,
+        RunEvent::Scored => Answer::Checkpoint,
         RunEvent::Batch(_) => Answer::Continue,
         RunEvent::Epoch(epoch) => {
             seen.push(format!(
@@ -295,6 +296,47 @@ fn a_stop_at_the_end_of_an_epoch_resumes_there_or_stops_without_checkpoints() {
         let end = run(&recipe, &task, stopped.checkpoint.as_ref(), 2, &mut |_| Answer::Continue).unwrap();
         same_run(&end, &straight);
     }
+}
+
+#[test]
+fn a_run_stopped_while_it_is_scored_resumes_before_the_scoring() {
+    let plain = recipe(|t| (t.epochs, t.accumulate) = (3, 3));
+    let averaged = recipe(|t| (t.epochs, t.average) = (3, Average::Exponential));
+    for recipe in [plain, averaged] {
+        let (task, straight) = (Parity::default(), whole(&recipe));
+        let mut scored = 0;
+        let count = &mut |event: Event<'_, '_>| {
+            scored += usize::from(matches!(event, RunEvent::Scored));
+            Answer::Continue
+        };
+        same_run(&run(&recipe, &task, None, 1, count).unwrap(), &straight);
+        assert!(scored > 3 && scored % 3 == 0, "{scored} batches in three epochs");
+        for at in 1..=scored {
+            let mut seen = 0;
+            let mut stop = |event: Event<'_, '_>| {
+                seen += usize::from(matches!(event, RunEvent::Scored));
+                if seen == at { Answer::Stop } else { Answer::Continue }
+            };
+            let stopped = run(&recipe, &task, None, 2, &mut stop).unwrap();
+            let done = (at - 1) / (scored / 3);
+            assert_eq!((stopped.stopped, stopped.epochs.len()), (Stopped::Interrupted, done), "batch {at}");
+            assert_eq!(timeless(&stopped), timeless(&straight)[..done]);
+            let from = stopped.checkpoint.as_ref().unwrap();
+            same_run(&run(&recipe, &task, Some(from), 1, &mut |_| Answer::Continue).unwrap(), &straight);
+        }
+    }
+}
+
+#[test]
+fn a_test_that_is_stopped_leaves_the_model() {
+    let task = Parity { test: 40, ..Parity::default() };
+    let (recipe, mut testing) = (recipe(|t| t.epochs = 1), false);
+    let trained = run(&recipe, &task, None, 1, &mut |event| {
+        testing |= matches!(event, RunEvent::Test(_));
+        if testing && matches!(event, RunEvent::Scored) { Answer::Stop } else { Answer::Continue }
+    });
+    let trained = trained.unwrap();
+    assert_eq!((trained.stopped, trained.best_epoch, trained.test), (Stopped::Epochs, 1, None));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::Score;
 use crate::error::Result;
 use crate::metric::Metric;
+use crate::task::Scoring;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Evaluate, Model};
@@ -22,9 +23,11 @@ impl MeanScore {
     /// Scores a compiled model on all batches of a source.
     ///
     /// # Errors
-    /// If the data cannot be read or does not fit the model.
-    pub fn of(model: &mut Model, data: &dyn BatchSource) -> Result<Self> {
-        let logs = model.evaluate_source(data, Evaluate::default())?;
+    /// If the data cannot be read or does not fit the model, or the run is stopped.
+    pub fn of(model: &mut Model, data: &dyn BatchSource, scoring: &mut Scoring<'_>) -> Result<Self> {
+        let mut on_batch = || scoring.batch_done();
+        let evaluate = Evaluate { on_batch: Some(&mut on_batch), ..Evaluate::default() };
+        let logs = model.evaluate_source(data, evaluate)?;
         let loss = logs["loss"];
         let metrics = logs.iter().filter(|(name, _)| *name != "loss");
         let metrics = metrics.map(|(name, value)| Metric { name: name.to_owned(), value }).collect();

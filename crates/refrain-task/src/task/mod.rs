@@ -136,11 +136,45 @@ pub trait Task: Sized {
     /// If a setting does not fit the data.
     fn batches<'a>(&'a self, recipe: &'a Self::Recipe) -> Result<Box<dyn BatchSource + 'a>>;
 
-    /// Scores a compiled model on one part of the data, which must be present in [`Task::fingerprints`].
+    /// Scores a compiled model on one part of the data, which must be present in [`Task::fingerprints`]. It calls
+    /// [`Scoring::batch_done`] after each batch, so that a run can be stopped while it is scored.
     ///
     /// # Errors
-    /// If the data cannot be read.
-    fn score(&self, recipe: &Self::Recipe, model: &mut Model, split: Split) -> Result<Self::Score>;
+    /// If the data cannot be read, or the run is stopped.
+    fn score(
+        &self,
+        recipe: &Self::Recipe,
+        model: &mut Model,
+        scoring: &mut Scoring<'_>,
+    ) -> Result<Self::Score>;
+}
+
+/// What is scored, and whether to go on.
+pub struct Scoring<'a> {
+    /// The part of the data to score.
+    pub split: Split,
+    go_on: &'a mut dyn FnMut() -> bool,
+}
+
+impl<'a> Scoring<'a> {
+    /// Creates the scoring of a part of the data that is stopped when `go_on` returns `false`.
+    pub fn new(split: Split, go_on: &'a mut dyn FnMut() -> bool) -> Self {
+        Self { split, go_on }
+    }
+
+    /// Says that a batch was scored.
+    ///
+    /// # Errors
+    /// [`refrain_nn::Error::Stopped`] if the run is stopped. Return it.
+    pub fn batch_done(&mut self) -> std::result::Result<(), refrain_nn::Error> {
+        if (self.go_on)() { Ok(()) } else { Err(refrain_nn::Error::Stopped) }
+    }
+}
+
+impl fmt::Debug for Scoring<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoring").field("split", &self.split).finish_non_exhaustive()
+    }
 }
 
 /// A part of the data that is scored.

@@ -114,7 +114,7 @@ impl Classifier {
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }
-        Ok(score::score(model, &examples, &assets.labels)?)
+        Ok(score::score(model, &examples, &assets.labels, &mut || Ok(()))?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::batches::{Batches, Examples};
 use crate::reader::argmax;
+use crate::score::BatchDone;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::{Error, Model};
@@ -32,6 +33,7 @@ pub(super) fn score(
     model: &mut Model,
     examples: &Examples,
     labels: &[String],
+    batch_done: BatchDone<'_>,
 ) -> Result<ClassifierScore, Error> {
     let batches = Batches::new(examples, BATCH, false)?;
     let mut confusion = Confusion::new(labels.to_vec());
@@ -46,6 +48,7 @@ pub(super) fn score(
         for (row, &truth) in output.rows().into_iter().zip(&batch.targets[0].ids) {
             confusion.add(truth as usize, argmax(row.iter().copied()).0);
         }
+        batch_done()?;
     }
     let unknown = examples.texts.unknown().share();
     Ok(ClassifierScore { loss: model.totals()[0].1, confusion, unknown })

@@ -8,6 +8,7 @@ use super::score::{BATCH, ClassifierScore, score};
 use crate::reader::{
     LabelAssets, LabelTask, LabelledData, LabelledSizes, Labelling, ReadsTexts, string_bytes,
 };
+use crate::score::BatchDone;
 use crate::words::WordSplit;
 use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::BatchSource;
@@ -67,8 +68,13 @@ impl Labelling for TextLabelling {
         Ok(Box::new(batches))
     }
 
-    fn score(model: &mut Model, examples: &Examples, labels: &[String]) -> Result<ClassifierScore, Error> {
-        score(model, examples, labels)
+    fn score(
+        model: &mut Model,
+        examples: &Examples,
+        labels: &[String],
+        batch_done: BatchDone<'_>,
+    ) -> Result<ClassifierScore, Error> {
+        score(model, examples, labels, batch_done)
     }
 
     fn sizes_of_old_record(

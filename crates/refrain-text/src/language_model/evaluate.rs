@@ -3,7 +3,7 @@
 use super::LanguageModel;
 use crate::codec::Codec;
 use crate::error::Result;
-use crate::score::{SCORE_LANE, ScoreBlock, ScoreLanes, compile_to_score};
+use crate::score::{BatchDone, SCORE_LANE, ScoreBlock, ScoreLanes, compile_to_score};
 use crate::tokens::{StoredTokens, Tokens};
 use refrain_nn::Model;
 use refrain_nn::checkpoint::exact;
@@ -74,7 +74,7 @@ impl LanguageModel {
         if !model.is_compiled() {
             compile_to_score(model, vec![Metric::Accuracy])?;
         }
-        score(model, codec, tokens, characters, stream)
+        score(model, codec, tokens, characters, stream, &mut || Ok(()))
     }
 }
 
@@ -86,9 +86,15 @@ pub(super) struct ScoredText {
 }
 
 impl ScoredText {
-    /// Returns the score of a compiled model.
-    pub(super) fn score(&self, model: &mut Model, codec: &Codec, stream: bool) -> Result<TextScore> {
-        score(model, codec, &self.tokens, self.characters, stream)
+    /// Returns the score of a compiled model. `batch_done` is called after each batch.
+    pub(super) fn score(
+        &self,
+        model: &mut Model,
+        codec: &Codec,
+        stream: bool,
+        batch_done: BatchDone<'_>,
+    ) -> Result<TextScore> {
+        score(model, codec, &self.tokens, self.characters, stream, batch_done)
     }
 }
 
@@ -99,6 +105,7 @@ pub(super) fn score(
     tokens: &impl Tokens,
     characters: usize,
     stream: bool,
+    batch_done: BatchDone<'_>,
 ) -> Result<TextScore> {
     let lanes =
         if stream { ScoreLanes::stream(tokens, STEPS)? } else { ScoreLanes::new(tokens, LANES, STEPS)? };
@@ -119,6 +126,7 @@ pub(super) fn score(
             target.ids.clone_from(&block.targets);
             batch.weights.clone_from(&block.weights);
             model.test_step(&batch, Some(&mut state))?;
+            batch_done()?;
         }
     }
     TextScore::of_totals(model, codec, tokens, characters)

@@ -16,7 +16,7 @@ use refrain_nn::metrics::Metric;
 use refrain_nn::{Answer, Engine, Error as NnError, Memory, MemoryUse, Model, Network, Tensor, Work};
 use refrain_task::{
     Description, Fingerprints, HasTaskModel, MetricFormat, MetricInfo, MetricSource, Objective,
-    ReducibleSetting, Result, RunEvent, SavedRun, Score, Split, Task, Trained, TrainingRun, Unit,
+    ReducibleSetting, Result, RunEvent, SavedRun, Score, Scoring, Split, Task, Trained, TrainingRun, Unit,
     memory_to_train,
 };
 use serde::{Deserialize, Serialize};
@@ -284,13 +284,13 @@ impl Task for TextTask {
         Ok(Box::new(Chunks { recipe, lanes: &self.lanes, epoch: Mutex::default() }))
     }
 
-    fn score(&self, recipe: &TextRecipe, model: &mut Model, split: Split) -> Result<TextScore> {
-        let text = match split {
+    fn score(&self, recipe: &TextRecipe, model: &mut Model, scoring: &mut Scoring<'_>) -> Result<TextScore> {
+        let text = match scoring.split {
             Split::Validation => &self.validation,
             Split::Test => &self.test,
         };
         let text = text.as_ref().expect("a text that has a fingerprint");
-        Ok(text.score(model, &self.codec, recipe.stream)?)
+        Ok(text.score(model, &self.codec, recipe.stream, &mut || scoring.batch_done())?)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
 use crate::error::{Error, Result};
+use crate::score::BatchDone;
 use crate::unknown::UnknownParts;
 use refrain_nn::Error as NnError;
 use refrain_nn::data::BatchSource;
@@ -11,8 +12,8 @@ use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
 use refrain_nn::{Activation, Answer, Engine, MemoryUse, Model, Network, Tensor};
 use refrain_task::{
-    Description, Fingerprints, MetricInfo, Objective, Recipe, ReducibleSetting, RunEvent, Score, Split, Task,
-    TaskModel, Trained, TrainingRun, Unit,
+    Description, Fingerprints, MetricInfo, Objective, Recipe, ReducibleSetting, RunEvent, Score, Scoring,
+    Split, Task, TaskModel, Trained, TrainingRun, Unit,
 };
 use serde_json::Value;
 use std::fmt;
@@ -79,6 +80,7 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
         model: &mut Model,
         examples: &Self::Examples,
         labels: &[String],
+        batch_done: BatchDone<'_>,
     ) -> std::result::Result<Self::Score, NnError>;
 
     /// Implements [`Task::sizes_of_old_record`].
@@ -287,11 +289,16 @@ impl<L: Labelling> Task for LabelTask<L> {
         Ok(L::batches(recipe, &self.training, self.assets.labels.len())?)
     }
 
-    fn score(&self, _recipe: &L::Recipe, model: &mut Model, split: Split) -> refrain_task::Result<L::Score> {
-        let examples = match split {
+    fn score(
+        &self,
+        _recipe: &L::Recipe,
+        model: &mut Model,
+        scoring: &mut Scoring<'_>,
+    ) -> refrain_task::Result<L::Score> {
+        let examples = match scoring.split {
             Split::Validation => &self.validation,
             Split::Test => &self.test,
         };
-        Ok(L::score(model, examples, &self.assets.labels)?)
+        Ok(L::score(model, examples, &self.assets.labels, &mut || scoring.batch_done())?)
     }
 }

@@ -92,7 +92,7 @@ impl Tagger {
         let words: Vec<Vec<&str>> = lines.iter().map(|line| line.split_whitespace().collect()).collect();
         let sentences = Sentences::unlabelled(&words, assets);
         let mut likeliest = Vec::new();
-        score::predict(model, &sentences, false, |_, label, probability| {
+        score::predict(model, &sentences, false, &mut || Ok(()), |_, label, probability| {
             likeliest.push((label, probability))
         })?;
         let mut likeliest = likeliest.into_iter();
@@ -134,7 +134,7 @@ impl Tagger {
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }
-        Ok(score::score(model, &sentences, &assets.labels)?)
+        Ok(score::score(model, &sentences, &assets.labels, &mut || Ok(()))?)
     }
 }
 

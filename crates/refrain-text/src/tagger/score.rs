@@ -3,6 +3,7 @@
 use super::batches::{Batches, Sentences, labels};
 use super::spans::Spans;
 use crate::reader::argmax;
+use crate::score::BatchDone;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::{Error, Model};
@@ -36,6 +37,7 @@ pub(super) fn predict(
     model: &mut Model,
     sentences: &Sentences,
     losses: bool,
+    batch_done: BatchDone<'_>,
     mut each: impl FnMut(usize, usize, f32),
 ) -> Result<(), Error> {
     let batches = Batches::new(sentences, BATCH, false)?;
@@ -54,6 +56,7 @@ pub(super) fn predict(
                 each(truth as usize, label, probability);
             }
         }
+        batch_done()?;
     }
     Ok(())
 }
@@ -63,6 +66,7 @@ pub(super) fn score(
     model: &mut Model,
     sentences: &Sentences,
     names: &[String],
+    batch_done: BatchDone<'_>,
 ) -> Result<TaggerScore, Error> {
     let mut confusion = Confusion::new(names.to_vec());
     let mut spans = Spans::are_marked_by(names).then(Spans::default);
@@ -71,7 +75,7 @@ pub(super) fn score(
     let mut lengths = sentences.words.iter().filter(|&&words| words > 0);
     let mut length = lengths.next();
     model.reset_totals();
-    predict(model, sentences, true, |truth, predicted, _| {
+    predict(model, sentences, true, batch_done, |truth, predicted, _| {
         confusion.add(truth, predicted);
         let Some(spans) = &mut spans else { return };
         truths.push(&*names[truth]);

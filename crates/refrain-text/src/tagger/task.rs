@@ -6,6 +6,7 @@ use super::recipe::TaggerRecipe;
 use super::score::{BATCH, TaggerScore, score};
 use super::sentences::{TaggedSentence, fingerprint, labels_of};
 use crate::reader::{LabelAssets, LabelTask, LabelledData, Labelling, ReadsTexts, string_bytes};
+use crate::score::BatchDone;
 use crate::words::WordSplit;
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Answer, Engine, Error, Model};
@@ -60,8 +61,13 @@ impl Labelling for WordLabelling {
         Ok(Box::new(Batches::new(sentences, recipe.batch(), true)?))
     }
 
-    fn score(model: &mut Model, sentences: &Sentences, labels: &[String]) -> Result<TaggerScore, Error> {
-        score(model, sentences, labels)
+    fn score(
+        model: &mut Model,
+        sentences: &Sentences,
+        labels: &[String],
+        batch_done: BatchDone<'_>,
+    ) -> Result<TaggerScore, Error> {
+        score(model, sentences, labels, batch_done)
     }
 }
 
