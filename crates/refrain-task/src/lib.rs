@@ -32,6 +32,6 @@ pub use recipe::{Recipe, ReducibleSetting};
 pub use refrain_nn::Engine;
 pub use refrain_nn::file::ModelFile;
 pub use run::{RunBatch, RunEpoch, RunEvent, RunStart, SavedRun, Stopped, Trained, TrainingRun};
-pub use score::Score;
+pub use score::{Score, Scoring, Split};
 pub use settings::{Average, Range, RateSchedule, TrainingSettings, group_settings};
-pub use task::{Description, Fingerprint, Fingerprints, Objective, Scoring, Split, Task, TaskModel, task_of};
+pub use task::{Description, Fingerprint, Fingerprints, Objective, Task, TaskModel, task_of};

@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::metric::{MetricInfo, Unit};
 use crate::recipe::{Recipe, ReducibleSetting};
-use crate::score::MeanScore;
+use crate::score::{MeanScore, Scoring, Split};
 use crate::settings::TrainingSettings;
-use crate::task::{Fingerprints, Objective, Scoring, Split, Task, TaskModel};
+use crate::task::{Fingerprints, Objective, Task, TaskModel};
 use refrain_nn::data::{Batch, BatchInput, BatchSource, BatchTarget};
 use refrain_nn::layers::{Dense, Dropout, Gru};
 use refrain_nn::loss::Loss;

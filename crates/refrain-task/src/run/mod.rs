@@ -12,8 +12,8 @@ pub use saved::SavedRun;
 
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::score::Score;
-use crate::task::{Record, Scoring, Split, Task, TaskModel};
+use crate::score::{Score, Scoring, Split};
+use crate::task::{Record, Task, TaskModel};
 use observer::{CheckpointSink, Observer, Shared};
 use refrain_nn::callbacks::Callback;
 use refrain_nn::checkpoint::Checkpoints;

@@ -1,9 +1,8 @@
 //! The score of tasks that only need the loss and the compiled metrics.
 
-use super::Score;
+use super::{Score, Scoring};
 use crate::error::Result;
 use crate::metric::Metric;
-use crate::task::Scoring;
 use refrain_nn::checkpoint::exact;
 use refrain_nn::data::BatchSource;
 use refrain_nn::{Evaluate, Model};

@@ -2,9 +2,11 @@
 
 mod confusion;
 mod mean;
+mod scoring;
 
 pub use confusion::{ClassScore, Confusion, MAX_LABELS};
 pub use mean::MeanScore;
+pub use scoring::{Scoring, Split};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -10,7 +10,7 @@ pub use model::{TaskModel, task_of};
 use crate::error::Result;
 use crate::metric::{MetricInfo, Unit};
 use crate::recipe::{Recipe, ReducibleSetting};
-use crate::score::Score;
+use crate::score::{Score, Scoring};
 use refrain_nn::data::BatchSource;
 use refrain_nn::layers::LayerRegistry;
 use refrain_nn::loss::Loss;
@@ -147,43 +147,6 @@ pub trait Task: Sized {
         model: &mut Model,
         scoring: &mut Scoring<'_>,
     ) -> Result<Self::Score>;
-}
-
-/// What is scored, and whether to go on.
-pub struct Scoring<'a> {
-    /// The part of the data to score.
-    pub split: Split,
-    go_on: &'a mut dyn FnMut() -> bool,
-}
-
-impl<'a> Scoring<'a> {
-    /// Creates the scoring of a part of the data that is stopped when `go_on` returns `false`.
-    pub fn new(split: Split, go_on: &'a mut dyn FnMut() -> bool) -> Self {
-        Self { split, go_on }
-    }
-
-    /// Says that a batch was scored.
-    ///
-    /// # Errors
-    /// [`refrain_nn::Error::Stopped`] if the run is stopped. Return it.
-    pub fn batch_done(&mut self) -> std::result::Result<(), refrain_nn::Error> {
-        if (self.go_on)() { Ok(()) } else { Err(refrain_nn::Error::Stopped) }
-    }
-}
-
-impl fmt::Debug for Scoring<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scoring").field("split", &self.split).finish_non_exhaustive()
-    }
-}
-
-/// A part of the data that is scored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// Scored after each epoch.
-    Validation,
-    /// Scored once, with the finished model.
-    Test,
 }
 
 /// The loss and the metrics that a network is compiled with.
