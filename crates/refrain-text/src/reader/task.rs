@@ -2,7 +2,7 @@
 
 use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use refrain_nn::Error as NnError;
 use refrain_nn::data::BatchSource;
 use refrain_nn::layers::Dense;
@@ -90,11 +90,6 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
     }
 }
 
-/// Adds the name of the data part to an error.
-fn part<T>(part: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|source| Error::Part { part, source: Box::new(source) })
-}
-
 /// Labelled texts, encoded.
 pub trait HasTexts {
     /// Returns the texts without labels; those that are read in several pieces, as pieces.
@@ -145,8 +140,8 @@ impl<L: Labelling> LabelTask<L> {
         let of = |texts: &[L::Text]| (!texts.is_empty()).then(|| L::fingerprint(texts));
         Ok(Self {
             training: L::encode(data.training, &assets)?,
-            validation: part("the validation data", L::encode(data.validation, &assets))?,
-            test: part("the test data", L::encode(data.test, &assets))?,
+            validation: L::encode(data.validation, &assets).map_err(|e| e.of_part(Split::Validation))?,
+            test: L::encode(data.test, &assets).map_err(|e| e.of_part(Split::Test))?,
             fingerprints: Fingerprints {
                 training: L::fingerprint(data.training),
                 validation: of(data.validation),

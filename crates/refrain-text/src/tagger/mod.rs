@@ -30,11 +30,11 @@ mod task;
 
 pub use recipe::TaggerRecipe;
 pub use score::TaggerScore;
-pub use sentences::{TaggedSentence, TaggedWord, parse_tagged, split_tagged};
+pub use sentences::{TaggedSentence, TaggedWord, parse_tagged, parse_tagged_with_lines, split_tagged};
 pub use spans::Spans;
 pub use task::TaggerTask;
 
-pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
+pub use crate::reader::{LabelAssets, LabelLines, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
 
 use crate::codec::Codec;
 use crate::error::Result;
