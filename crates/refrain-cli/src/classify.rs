@@ -4,66 +4,90 @@ use crate::cli::Classify as Options;
 use crate::error::{Failure, Result};
 use crate::model::open_as;
 use crate::output::Output;
-use crate::text_input::{self, STDIN, work_if_io};
+use crate::shell::quoted;
+use crate::text_input::{STDIN, batches_of_stdin, warn_of_file_name};
 use refrain::classifier::LabelProbability;
-use refrain::task::input::Line;
-use refrain::{Classifier, Engine, Level, UNKNOWN};
+use refrain::{Classifier, Engine, Level, UnknownTokens};
 use serde_json::json;
 use std::fmt::Write;
 
+/// Maximum lines classified at a time.
+const BATCH: usize = 64;
 /// Characters of a text that are shown above its labels.
 const SHOWN: usize = 60;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
+    if let Some(empty) = options.texts.iter().position(|text| text.trim().is_empty()) {
+        return Err(Failure::input(format!("text {} is empty; expected at least one character", empty + 1)));
+    }
     let mut model: Classifier = open_as(&options.model, engine, output)?;
-    let texts = read(&options.texts)?;
-    warn(&model, &texts, output);
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let ranked = model.classify(&texts).map_err(refrain::Error::from)?;
-    for (text, mut labels) in texts.iter().zip(ranked) {
-        labels.truncate(options.top);
-        output.result(json!({ "text": text, "labels": labels }), || table(text, &labels))?;
+    let model_path = options.model.display().to_string();
+    for text in &options.texts {
+        let read = |file: &str| {
+            format!("`refrain classify {} - < {file}` classifies its lines", quoted(&model_path))
+        };
+        warn_of_file_name(text, read, output);
+    }
+    for (i, texts) in options.texts.split(|text| text == STDIN).enumerate() {
+        // Each but the first follows a `-`.
+        if i > 0 {
+            let mut unread = Unread::default();
+            for lines in batches_of_stdin(BATCH)? {
+                let lines: Vec<String> = lines?.into_iter().map(|line| line.text).collect();
+                unread.add(&model, &lines);
+                classify(&mut model, &lines, options, output)?;
+            }
+            unread.warn(&model, output);
+        }
+        let mut unread = Unread::default();
+        unread.add(&model, texts);
+        unread.warn(&model, output);
+        classify(&mut model, texts, options, output)?;
     }
     Ok(())
 }
 
-/// Returns the texts on the command line, with the lines of stdin in place of `-`.
-fn read(arguments: &[String]) -> Result<Vec<String>> {
-    let mut texts = Vec::new();
-    for argument in arguments {
-        if argument != STDIN {
-            texts.push(argument.trim().to_owned());
-            if argument.trim().is_empty() {
-                return Err(Failure::input(format!(
-                    "text {} is empty; expected at least one character",
-                    texts.len()
-                )));
-            }
-            continue;
-        }
-        for line in text_input::open(None)?.lines() {
-            let Line { number, text } = line.map_err(|e| work_if_io(e.into()))?;
-            if text.trim().is_empty() {
-                let problem = format!("stdin, line {number} is empty; expected one text per line");
-                return Err(Failure::input(problem));
-            }
-            texts.push(text.trim().to_owned());
-        }
+/// Prints the labels of each text. A text without tokens has none, but keeps its place.
+fn classify(model: &mut Classifier, texts: &[String], options: &Options, output: &Output) -> Result<()> {
+    let texts: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
+    let counts: Vec<_> = texts.iter().map(|text| UnknownTokens::of(&model.codec().encode(text))).collect();
+    let solid = texts.iter().zip(&counts).filter(|(_, counts)| counts.tokens > 0);
+    let solid: Vec<&str> = solid.map(|(text, _)| *text).collect();
+    let mut ranked = model.classify(&solid).map_err(refrain::Error::from)?.into_iter();
+    for (text, counts) in texts.into_iter().zip(counts) {
+        let mut labels = if counts.tokens > 0 { ranked.next().unwrap_or_default() } else { Vec::new() };
+        labels.truncate(options.top);
+        let json = json!({ "text": text, "labels": labels, "unknown": counts.share() });
+        output.result(json, || table(text, &labels))?;
     }
-    Ok(texts)
+    Ok(())
 }
 
-/// Warns of texts that are cut off and of tokens that the model does not know.
-fn warn(model: &Classifier, texts: &[String], output: &Output) {
-    let cut = texts.iter().filter(|text| model.cuts(text)).count();
-    if cut > 0 {
-        output.warning(cut_warning(cut, model.max_length(), model.codec().level()));
+/// What the model cannot read of some texts.
+#[derive(Debug, Default)]
+struct Unread {
+    /// Texts that are cut off.
+    cut: usize,
+    /// Tokens that the model does not know.
+    unknown: usize,
+}
+
+impl Unread {
+    fn add(&mut self, model: &Classifier, texts: &[String]) {
+        for text in texts.iter().map(|text| text.trim()) {
+            self.cut += usize::from(model.cuts(text));
+            self.unknown += UnknownTokens::of(&model.codec().encode(text)).unknown;
+        }
     }
-    let ids = texts.iter().flat_map(|text| model.codec().encode(text));
-    let unknown = ids.filter(|&id| id == UNKNOWN).count();
-    if unknown > 0 {
-        let what = steps(model.codec().level());
-        output.warning(format_args!("the model does not know {unknown} of the texts' {what}"));
+
+    fn warn(&self, model: &Classifier, output: &Output) {
+        if self.cut > 0 {
+            output.warning(cut_warning(self.cut, model.max_length(), model.codec().level()));
+        }
+        if self.unknown > 0 {
+            let what = steps(model.codec().level());
+            output.warning(format_args!("the model does not know {} of the texts' {what}", self.unknown));
+        }
     }
 }
 

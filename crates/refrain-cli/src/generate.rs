@@ -4,12 +4,15 @@ use crate::cli::Generate as Options;
 use crate::error::Result;
 use crate::model::open_as;
 use crate::output::{Output, write_stdout};
+use crate::text_input::warn_of_file_name;
 use refrain::language_model::{BeamSearch, Generate};
 use refrain::{Engine, LanguageModel, Level, Sampling, UNKNOWN};
 use serde_json::json;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let mut model: LanguageModel = open_as(&options.model, engine, output)?;
+    let read = |file: &str| format!("`--prompt \"$(cat {file})\"` continues its text");
+    warn_of_file_name(&options.prompt, read, output);
     warn_of_unknown(&model, &options.prompt, output);
     let Options { prompt, length, stop, .. } = options.clone();
     if let Some(width) = options.beam {

@@ -53,7 +53,10 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         fields[name] = value;
     }
     output.result(fields, || {
-        let mut out = format!("{}: {bytes} bytes\n", options.model.display());
+        let mut out = match bytes {
+            Some(bytes) => format!("{}: {bytes} bytes\n", options.model.display()),
+            None => format!("{}\n", options.model.display()),
+        };
         let _ = writeln!(out, "task: {}", opened.task().unwrap_or("none"));
         for line in &description.lines {
             let _ = writeln!(out, "{line}");

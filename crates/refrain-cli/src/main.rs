@@ -13,6 +13,7 @@ mod confusion_table;
 mod engine;
 mod error;
 mod evaluate;
+mod folders;
 mod format;
 mod generate;
 mod info;

@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::output::Output;
-use crate::text_input::{self, must_exist};
+use crate::text_input::read_bytes;
 use refrain::file::{self, ModelFile};
 use refrain::task::{HasTaskModel, Task, TaskModel, task_of};
 use refrain::{Engine, Error, Opened};
@@ -27,9 +27,8 @@ where
 }
 
 fn load(path: &Path, engine: Engine, output: &Output) -> Result<ModelFile> {
-    must_exist(path)?;
-    text_input::must_be_a_file(path)?;
-    let mut file = file::load(path, engine).map_err(Error::from)?;
+    let bytes = read_bytes(path)?;
+    let mut file = file::read(&bytes, &path.display().to_string(), engine).map_err(Error::from)?;
     for warning in std::mem::take(&mut file.warnings) {
         output.warning(format_args!("{}: {warning}", path.display()));
     }

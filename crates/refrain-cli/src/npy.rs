@@ -11,6 +11,11 @@ const ALIGNMENT: usize = 64;
 /// Digits that NumPy reserves for the first axis, so that it can grow in place.
 const GROWTH: usize = 21;
 
+/// Returns whether bytes begin like a file.
+pub(crate) fn is_npy(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
 /// Parses the bytes of a file, or returns the reason why they are not an array.
 pub(crate) fn read(bytes: &[u8]) -> Result<Array, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin like a .npy file")?;

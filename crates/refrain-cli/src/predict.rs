@@ -25,7 +25,7 @@ pub(crate) enum Format {
 }
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
-    let (from, to) = (Format::of(&options.input)?, Format::of(&options.output)?);
+    let (from, to) = (Format::of_input(&options.input)?, Format::of(&options.output)?);
     let mut opened = open_any(&options.model, engine, output)?;
     if to == Format::Npy && opened.model().output_count() > 1 {
         return Err(Failure::input(format!(
@@ -71,6 +71,12 @@ fn warn_of_non_finite(arrays: &[(String, ArrayD<f32>)], output: &Output) {
 }
 
 impl Format {
+    /// Returns the format of a file to read; `None` for a pipe whose name does not tell it.
+    pub(crate) fn of_input(path: &Path) -> Result<Option<Self>> {
+        let is_stream = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+        if is_stream { Ok(Self::of(path).ok()) } else { Self::of(path).map(Some) }
+    }
+
     pub(crate) fn of(path: &Path) -> Result<Self> {
         match path.extension().and_then(|e| e.to_str()) {
             Some("npy") => Ok(Format::Npy),
@@ -112,9 +118,11 @@ impl Prepared {
 }
 
 impl Arrays {
-    pub(crate) fn read(path: &Path, format: Format) -> Result<Self> {
+    /// Reads a file or a pipe. If its format is not known from its name, its first bytes tell it.
+    pub(crate) fn read(path: &Path, format: Option<Format>) -> Result<Self> {
         let bytes = read_bytes(path)?;
-        let arrays = match format {
+        let by_content = || if npy::is_npy(&bytes) { Format::Npy } else { Format::Safetensors };
+        let arrays = match format.unwrap_or_else(by_content) {
             Format::Npy => npy::read(&bytes).map(Arrays::One),
             Format::Safetensors => tensors::read(&bytes).map(Arrays::Named),
         };

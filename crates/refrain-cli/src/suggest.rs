@@ -6,6 +6,7 @@ use crate::generate::warn_of_unknown;
 use crate::interactive;
 use crate::model::open_as;
 use crate::output::Output;
+use crate::text_input::warn_of_file_name;
 use refrain::language_model::Suggestion;
 use refrain::{Engine, LanguageModel};
 use serde_json::json;
@@ -17,6 +18,8 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     }
     let mut model: LanguageModel = open_as(&options.model, engine, output)?;
     let text = options.text.as_deref().unwrap_or_default();
+    let read = |file: &str| format!("`\"$(cat {file})\"` stands for its text");
+    warn_of_file_name(text, read, output);
     // The word being typed may be incomplete, so it does not count as unknown.
     let typed = match options.tokens {
         true => 0,

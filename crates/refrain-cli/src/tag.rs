@@ -5,7 +5,8 @@ use crate::cli::Tag as Options;
 use crate::error::Result;
 use crate::model::open_as;
 use crate::output::Output;
-use crate::text_input::{STDIN, batches_of_stdin};
+use crate::shell::quoted;
+use crate::text_input::{STDIN, batches_of_stdin, warn_of_file_name};
 use refrain::tagger::WordLabel;
 use refrain::{Engine, Error, Tagger};
 use serde_json::json;
@@ -17,10 +18,14 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let mut model: Tagger = open_as(&options.model, engine, output)?;
     for text in &options.texts {
         if text != STDIN {
+            let model_path = options.model.display().to_string();
+            let read =
+                |file: &str| format!("`refrain tag {} - < {file}` tags its lines", quoted(&model_path));
+            warn_of_file_name(text, read, output);
             tag(&mut model, &[text], options, output)?;
             continue;
         }
-        for lines in batches_of_stdin(BATCH) {
+        for lines in batches_of_stdin(BATCH)? {
             let lines = lines?;
             let lines: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
             tag(&mut model, &lines, options, output)?;

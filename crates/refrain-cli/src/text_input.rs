@@ -1,13 +1,17 @@
 //! Text from files, directories and stdin.
 
 use crate::error::{Failure, Result};
+use crate::folders::{Folder, listed, names};
 use crate::output::Output;
 use crate::reading::Reading;
-use refrain::task::input::{Input, Line};
+use crate::shell::quoted;
+use refrain::task::input::{Input, Line, open_file};
 use refrain::thousands;
 use refrain::{Corpus, Error, ErrorKind, Level};
-use std::ffi::OsStr;
+use std::collections::HashSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -43,22 +47,27 @@ impl Text {
 }
 
 /// Reads files and joins them in the given order. A directory stands for its `.txt` and `.txt.gz` files, sorted by
-/// name. Files are checked now and read again when needed; large input from stdin is stored in `folder`.
+/// name, without hidden and empty ones. Files are checked now and read again when needed; large input from stdin is
+/// stored in `folder`.
 pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<Text> {
     let mut sources = Vec::new();
+    let mut of_folders = HashSet::new();
     for path in paths {
         if path.as_os_str() == STDIN {
             sources.push(None);
         } else if path.is_dir() {
-            sources.extend(text_files(path)?.into_iter().map(Some));
+            let files = text_files(path, output)?;
+            of_folders.extend(files.iter().cloned());
+            sources.extend(files.into_iter().map(Some));
         } else {
             sources.push(Some(path.clone()));
         }
     }
-    let files: Vec<PathBuf> = sources.iter().flatten().cloned().collect();
+    let mut files: Vec<PathBuf> = sources.iter().flatten().cloned().collect();
     let bytes = files.iter().map(|file| file.metadata().map_or(0, |found| found.len())).sum();
     let reading = Reading::new(output, "reading", bytes);
     let mut corpus = Corpus::default();
+    let mut empty = Vec::new();
     for source in &sources {
         let input = open(source.as_deref())?;
         // The number of bytes read of a compressed file is not known.
@@ -68,8 +77,19 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
                 reading.advance(bytes)
             }
         };
-        corpus.append(input, folder, &mut seen).map_err(|e| work_if_io(e.into()))?;
+        match (corpus.append(input, folder, &mut seen), source) {
+            (Err(error), Some(file)) if error.is_blank() && of_folders.contains(file) => {
+                empty.push(file.clone())
+            }
+            (appended, _) => appended.map_err(|e| work_if_io(e.into()))?,
+        }
     }
+    if corpus.is_empty() {
+        let folders = listed(paths.iter().map(|path| path.display().to_string()).collect());
+        return Err(Failure::input(format!("every .txt file of {folders} is empty; expected text")));
+    }
+    warn_of_empty(&empty, output);
+    files.retain(|file| !empty.contains(file));
     let name = match paths {
         [one] if one.as_os_str() == STDIN => "stdin".to_owned(),
         [one] => one.display().to_string(),
@@ -96,12 +116,46 @@ pub(crate) fn work_if_io(error: Error) -> Failure {
 
 /// Opens a file, or stdin if there is none.
 pub(crate) fn open(file: Option<&Path>) -> Result<Input<'static>> {
-    Ok(file.map_or_else(Input::stdin, Input::open).map_err(Error::from)?)
+    let Some(file) = file else {
+        take_stdin()?;
+        return Ok(Input::stdin().map_err(Error::from)?);
+    };
+    Ok(Input::open(file).map_err(Error::from)?)
+}
+
+/// Makes sure that stdin is read only once: a second reader would find nothing.
+fn take_stdin() -> Result<()> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    match IS_TAKEN.swap(true, Ordering::Relaxed) {
+        true => {
+            Err(Failure::input("`-` is given twice, but stdin can be read only once; name a file instead"))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Warns of files in a folder that have no text.
+pub(crate) fn warn_of_empty(files: &[PathBuf], output: &Output) {
+    if files.is_empty() {
+        return;
+    }
+    let shown = listed(files.iter().map(|file| file.display().to_string()).collect());
+    let (s, are) = if files.len() == 1 { ("", "is") } else { ("s", "are") };
+    output.warning(format_args!("{} file{s} without text {are} skipped: {shown}", files.len()));
+}
+
+/// Warns of a text on the command line that is the name of a file; `advice` says how to read the file.
+pub(crate) fn warn_of_file_name(text: &str, advice: impl FnOnce(&str) -> String, output: &Output) {
+    if Path::new(text).is_file() {
+        let advice = advice(&quoted(text));
+        output.warning(format_args!("`{text}` is read as a text, not as the file of that name; {advice}"));
+    }
 }
 
 /// Returns the lines of stdin in batches of those that are waiting, at most `most`, so that lines written one by one
 /// are answered one by one.
-pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<Line>>> {
+pub(crate) fn batches_of_stdin(most: usize) -> Result<impl Iterator<Item = Result<Vec<Line>>>> {
+    take_stdin()?;
     let (sender, receiver) = mpsc::sync_channel(most);
     thread::spawn(move || {
         let lines = match Input::stdin() {
@@ -116,7 +170,7 @@ pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<L
         }
     });
     let mut failed = None;
-    std::iter::from_fn(move || {
+    Ok(std::iter::from_fn(move || {
         let failure = |error: refrain::task::Error| Some(Err(work_if_io(error.into())));
         if let Some(error) = failed.take() {
             return failure(error);
@@ -135,74 +189,55 @@ pub(crate) fn batches_of_stdin(most: usize) -> impl Iterator<Item = Result<Vec<L
             }
         }
         Some(Ok(lines))
-    })
+    }))
 }
 
-/// Reads the bytes of a file.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    must_exist(path)?;
-    must_be_a_file(path)?;
-    std::fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))
-}
-
-/// Returns the size of a file in bytes.
-pub(crate) fn size(path: &Path) -> Result<u64> {
+/// Returns the size of a file in bytes; `None` for a pipe.
+pub(crate) fn size(path: &Path) -> Result<Option<u64>> {
     let found = path.metadata();
-    found.map(|m| m.len()).map_err(|e| Failure::input(format!("cannot read {}: {e}", path.display())))
+    let found = found.map_err(|e| Failure::input(format!("cannot read {}: {e}", path.display())))?;
+    Ok(found.is_file().then_some(found.len()))
 }
 
-/// Refuses folders, which have no bytes, and devices and pipes, which may never end.
-pub(crate) fn must_be_a_file(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Ok(found) if !found.is_file() => {
-            let what = if found.is_dir() { "a folder" } else { "not a regular file" };
-            Err(Failure::input(format!("{} is {what}; expected a regular file", path.display())))
+/// Reads the bytes of a file or a pipe.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let (mut file, _) = open_file(path).map_err(Error::from)?;
+    let mut bytes = Vec::new();
+    let read = file.read_to_end(&mut bytes);
+    read.map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
+    Ok(bytes)
+}
+
+/// Returns the texts of a folder.
+fn text_files(folder: &Path, output: &Output) -> Result<Vec<PathBuf>> {
+    let found = Folder::read(folder)?;
+    let (at, with_texts) = (folder.display(), found.with_texts());
+    match (found.texts.is_empty(), with_texts.first()) {
+        (false, None) => {}
+        (false, Some(_)) => output.warning(format_args!(
+            "only the .txt files directly in {at} are read, not those in its folders: {}; name the folders too to read \
+             them",
+            names(with_texts)
+        )),
+        (true, None) => return Err(no_texts(folder)),
+        (true, Some(first)) => {
+            return Err(Failure::input(format!(
+                "the folder {at} has no .txt or .txt.gz file, only folders with some: {}; name the folders to read, such \
+                 as {}",
+                names(with_texts.iter().copied()),
+                quoted(&first.display().to_string())
+            )));
         }
-        _ => Ok(()),
     }
+    Ok(found.texts)
 }
 
-/// Returns a clear error if a file does not exist: a mistyped name is the most likely mistake.
-pub(crate) fn must_exist(path: &Path) -> Result<()> {
-    match path.try_exists() {
-        Ok(false) => {
-            Err(Error::from(refrain::task::Error::NoSuchFile { name: path.display().to_string() }).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Returns the `.txt` and `.txt.gz` files of a folder, sorted by name.
-pub(crate) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error| Failure::input(format!("cannot read the folder {}: {error}", folder.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if is_text_name(&path) && path.is_file() {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        return Err(Failure::input(format!(
-            "the folder {} has no .txt or .txt.gz file; name the files to read, or another folder",
-            folder.display()
-        )));
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Returns whether a file is named like a text.
-fn is_text_name(path: &Path) -> bool {
-    uncompressed(path).extension() == Some(OsStr::new("txt"))
-}
-
-/// Returns the name of a file without a `.gz` extension.
-pub(crate) fn uncompressed(path: &Path) -> PathBuf {
-    match path.extension() {
-        Some(extension) if extension == "gz" => path.with_extension(""),
-        _ => path.to_owned(),
-    }
+/// Returns the error for a folder without texts.
+pub(crate) fn no_texts(folder: &Path) -> Failure {
+    Failure::input(format!(
+        "the folder {} has no .txt or .txt.gz file; name the files to read, or another folder",
+        folder.display()
+    ))
 }
 
 #[cfg(test)]

@@ -409,7 +409,14 @@ fn a_text_that_is_too_short_is_an_error_with_advice() {
     dir.write("short.txt", "Twenty bytes of text");
     for level in ["char", "word", "bpe"] {
         let arguments = ["train", "text", "short.txt", "--level", level];
-        dir.refused(&arguments, &["short.txt", "tokens", "lower `steps`, or use a longer text"]);
+        dir.refused(
+            &arguments,
+            &[
+                "short.txt",
+                "tokens",
+                "lower `steps`, hold out a smaller share for validation, or use a longer text",
+            ],
+        );
     }
 }
 

@@ -106,13 +106,15 @@ fn nothing_but_unknown_tokens_is_refused() {
     let dir = TestDir::new();
     dir.write("ja.txt", "漢字仮名交".repeat(200) + "\n");
     dir.train("c.safetensors", &[]);
-    let of = |part: &'static str| ["tokens of the", part, "are unknown to the vocabulary", "script"];
-    dir.refused(&["evaluate", "c.safetensors", "ja.txt"], &of("text"));
-    dir.refused(&["evaluate", "c.safetensors", "ja.txt", "--dynamic"], &of("text"));
+    let of = |part: &'static str| [part, "tokens are unknown to the vocabulary", "script"];
+    dir.refused(&["evaluate", "c.safetensors", "ja.txt"], &of("ja.txt"));
+    dir.refused(&["evaluate", "c.safetensors", "ja.txt", "--dynamic"], &of("ja.txt"));
     let out = ["--out", "d.safetensors"];
     let init = ["train", "text", "ja.txt", "--init", "c.safetensors", "--steps", "8", "--epochs", "1"];
-    dir.refused(&[&init[..], &out].concat(), &of("training text"));
-    for (option, part) in [("--validation-file", "validation text"), ("--test-file", "test text")] {
+    dir.refused(&[&init[..], &out].concat(), &of("ja.txt"));
+    for (option, part) in
+        [("--validation-file", "in the validation data"), ("--test-file", "in the test data")]
+    {
         dir.refused(&tiny(&[&["train", "text", "song.txt", option, "ja.txt"][..], &out].concat()), &of(part));
     }
     assert!(!dir.names().contains(&"d.safetensors".to_owned()));
@@ -147,10 +149,7 @@ fn classifiers_and_taggers_say_it_too() {
     assert!(evaluated.stderr.contains("warning: 50.0 % of the tokens are unknown"), "{}", evaluated.stderr);
     let json = dir.ok(&["--json", "evaluate", "k.safetensors", "other.tsv"]).event("result");
     assert!(near(&json["unknown"], 0.5), "{json}");
-    dir.refused(
-        &["evaluate", "k.safetensors", "none.tsv"],
-        &["2 of the 2 tokens of the texts to score are unknown"],
-    );
+    dir.refused(&["evaluate", "k.safetensors", "none.tsv"], &["none.tsv: 2 of the 2 tokens are unknown"]);
 
     let tagged = |word: &str| format!("{word} N\nshines V\n\n").repeat(20);
     dir.write("ok.conll", tagged("sun"));

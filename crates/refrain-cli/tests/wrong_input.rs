@@ -28,7 +28,11 @@ fn texts() {
     train(&dir, &["latin.txt"], &["latin.txt is not UTF-8", "offset 3", "0xe9"]);
     for level in ["char", "word"] {
         train(&dir, &["word.txt", "--level", level], &["word.txt", "tokens", "at least 65", "lower `steps`"]);
-        let tokens = if level == "char" { "the text has 18 tokens" } else { "the text has 4 tokens" };
+        let tokens = if level == "char" {
+            "the training text has 18 tokens"
+        } else {
+            "the training text has 4 tokens"
+        };
         train(
             &dir,
             &["line.txt", "--level", level],

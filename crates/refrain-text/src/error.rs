@@ -1,5 +1,7 @@
 //! Errors between a text and the numbers made from it.
 
+use refrain_task::Split;
+
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -106,7 +108,10 @@ pub enum Error {
     },
 
     /// A text or a word has a label that the model does not know.
-    #[error("the label `{label}` is unknown to the model; it knows {}", shown(known))]
+    #[error(
+        "the label `{label}` is unknown to the model, which knows {}; correct it, or train on data with this label",
+        shown(known)
+    )]
     UnknownLabel {
         /// The label.
         label: String,
@@ -115,10 +120,10 @@ pub enum Error {
     },
 
     /// One part of a run's data is invalid.
-    #[error("in {part}: {source}")]
+    #[error("in the {} data: {source}", name_of(*split))]
     Part {
-        /// The part: `the test data`.
-        part: &'static str,
+        /// The part.
+        split: Split,
         /// The error.
         source: Box<Error>,
     },
@@ -174,7 +179,7 @@ pub enum Error {
     },
 
     /// A text is too short.
-    #[error("{text} has {got} tokens, and {purpose} needs at least {needed}; {advice}")]
+    #[error("{text} has {got} token{}, and {purpose} needs at least {needed}; {advice}", if *got == 1 { "" } else { "s" })]
     TooShort {
         /// Which text: `the text`, or one of several.
         text: &'static str,
@@ -190,12 +195,10 @@ pub enum Error {
 
     /// The vocabulary has hardly any of a text's tokens.
     #[error(
-        "{unknown} of the {tokens} tokens of {text} are unknown to the vocabulary, so there is nothing to score; use a text in the \
+        "{unknown} of the {tokens} tokens are unknown to the vocabulary, so there is nothing to score; use a text in the \
          model's language and script, or train a new model"
     )]
     AllUnknown {
-        /// Which text: `the text`, or one of several.
-        text: &'static str,
         /// The number of its unknown tokens.
         unknown: usize,
         /// The number of its tokens.
@@ -293,7 +296,41 @@ fn labels(got: &[String]) -> String {
     }
 }
 
+fn name_of(split: Split) -> &'static str {
+    match split {
+        Split::Validation => "validation",
+        Split::Test => "test",
+    }
+}
+
 impl Error {
+    /// Adds which part of a run's data an error is about.
+    pub(crate) fn of_part(self, split: Split) -> Self {
+        Error::Part { split, source: Box::new(self) }
+    }
+
+    /// Returns the part of a run's data that the error is about; `None` for the training data, or if it is about none.
+    pub fn split_at_fault(&self) -> Option<Split> {
+        match self {
+            Error::Part { split, .. } => Some(*split),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the error is that a text is empty or blank.
+    pub fn is_blank(&self) -> bool {
+        matches!(self, Error::Blank { .. })
+    }
+
+    /// Returns the label that is unknown or too rare, if that is the error.
+    pub fn label_at_fault(&self) -> Option<&str> {
+        match self {
+            Error::Part { source, .. } => source.label_at_fault(),
+            Error::UnknownLabel { label, .. } | Error::RareLabel { label, .. } => Some(label),
+            _ => None,
+        }
+    }
+
     pub(crate) fn read(name: impl std::fmt::Display, source: std::io::Error) -> Self {
         Error::Task(refrain_task::Error::read(name, source))
     }

@@ -89,7 +89,7 @@ fn kind_of_task(error: &refrain_task::Error) -> ErrorKind {
         E::Option { .. } => ErrorKind::Setting,
         E::Memory(_) => ErrorKind::Memory,
         E::WrongModel { .. } | E::Damaged { .. } | E::OtherFormat { .. } => ErrorKind::Data,
-        E::NotUtf8 { .. } | E::TooLong { .. } => ErrorKind::Data,
+        E::NotText { .. } | E::CutOff { .. } | E::NotUtf8 { .. } | E::TooLong { .. } => ErrorKind::Data,
         E::NoSuchFile { .. } | E::NotAFile { .. } | E::Read { .. } => ErrorKind::Io,
         E::Model(error) => kind_of(error),
         E::Task(error) => error.downcast_ref().map_or(ErrorKind::Other, kind_of_text),

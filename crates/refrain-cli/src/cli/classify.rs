@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainClassify {
-    /// UTF-8 texts to train on: a file (`-` for stdin) with a label, a tab and a text per line, or a folder of
-    /// <label>.txt files with one text per line
+    /// UTF-8 texts to train on: a file (`-` for stdin) with a label, a tab and a text per line; a folder of <label>.txt
+    /// files with one text per line; or a folder with a folder per label, with one text per .txt file. A file may be
+    /// compressed with gzip (.txt.gz in a folder)
     #[arg(value_name = "FILE|DIR", required = true)]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
@@ -80,7 +81,7 @@ impl ReadsLongTexts for TrainClassify {
 pub(crate) struct Classify {
     /// Classifier model
     pub(crate) model: PathBuf,
-    /// Texts to classify; `-` reads one text per line from stdin
+    /// Texts to classify; `-` reads one text per line from stdin and answers line by line
     #[arg(value_name = "TEXT", required = true)]
     pub(crate) texts: Vec<String>,
     /// Number of labels to show per text

@@ -18,8 +18,8 @@ pub(crate) const HELP: &str = "Findings are printed as text, or with --json as J
 pub(crate) struct Inspect {
     /// Model file; without one, compares freshly initialised cells on the adding problem
     pub(crate) model: Option<PathBuf>,
-    /// Data to run the model on, depending on its task: text (files are joined, directories stand for their .txt files,
-    /// `-` is stdin), data as `train classify` or `train tag` reads it, or arrays as `predict` reads them, with targets
+    /// Data to run the model on, depending on its task: text (files are joined, directories stand for their .txt and
+    /// .txt.gz files, `-` is stdin), data as `train classify` or `train tag` reads it, or arrays as `predict` reads them, with targets
     /// as `target` in .safetensors [default: text that the model generates; random inputs for other models]
     #[arg(value_name = "DATA")]
     pub(crate) data: Vec<PathBuf>,

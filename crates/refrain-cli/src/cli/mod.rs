@@ -122,7 +122,7 @@ const COMPLETIONS_HELP: &str = "To install for your user only (create the folder
 const PREDICT_HELP: &str = "Arrays are batch-first. For a model with one input, IN can be a .npy file: ids (N, T) as \
     integers or features (N, T, F) as floats. A .safetensors IN holds one tensor per input, named after the input \
     (`refrain info` lists the names; with a single input and a single tensor, any name will do), and optionally \
-    `<name>.lengths` (N) or `<name>.mask` (N, T). Outputs are float32; in .safetensors they are named output_0, \
+    `<name>.lengths` (N) or `<name>.mask` (N, T). IN may be a pipe. Outputs are float32; in .safetensors they are named output_0, \
     output_1 and so on.";
 
 #[derive(Debug, Args)]
@@ -155,8 +155,8 @@ pub(crate) struct MemoryLimit {
 pub(crate) struct Evaluate {
     /// Language model, classifier or tagger
     pub(crate) model: PathBuf,
-    /// UTF-8 text to score: files (joined), directories (all their .txt files) or `-` for stdin; for a classifier or a
-    /// tagger, data as `train classify` or `train tag` reads it
+    /// UTF-8 text to score: files (joined), directories (all their .txt and .txt.gz files) or `-` for stdin; for a
+    /// classifier or a tagger, data as `train classify` or `train tag` reads it
     #[arg(required = true)]
     pub(crate) data: Vec<PathBuf>,
     /// Score only the part that training held out with this fraction [default: all data]

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainText {
-    /// UTF-8 text to train on: files (joined), directories (all their .txt files) or `-` for stdin
+    /// UTF-8 text to train on: files (joined), directories (all their .txt and .txt.gz files) or `-` for
+    /// stdin
     /// [default: the built-in songbook]
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

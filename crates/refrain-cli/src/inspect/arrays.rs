@@ -38,7 +38,7 @@ pub(super) fn inspection_data(
 fn of_file(path: &Path, model: &mut Model, options: &Options) -> Result<Sample> {
     let named = |reason: String| Failure::input(format!("{}: {reason}", path.display()));
     let failed = |e: refrain::ModelError| Failure::from(Error::from(e)).context(path.display());
-    let mut arrays = Arrays::read(path, Format::of(path)?)?;
+    let mut arrays = Arrays::read(path, Format::of_input(path)?)?;
     let targets = targets(&mut arrays, model.output_count()).map_err(named)?;
     let inputs = arrays.inputs(&model.architecture().inputs).map_err(named)?;
     let sequences = Sequences::from(inputs.iter().map(Prepared::data).collect::<Vec<Data<'_>>>());

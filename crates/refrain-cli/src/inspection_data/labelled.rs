@@ -5,7 +5,7 @@ use super::{InspectionData, STEPS, short_name};
 use crate::classify::cut_warning;
 use crate::cli::Inspect as Options;
 use crate::error::{Failure, Result};
-use crate::labelled;
+use crate::labelled::{self, Origin};
 use crate::output::Output;
 use refrain::classifier::LabelledText;
 use refrain::data::{Batch, BatchInput, BatchTarget, Extent};
@@ -25,7 +25,7 @@ pub(crate) fn inspection_data(
         let (codec, longest) = (model.codec().clone(), model.max_length());
         return random(model.model_mut(), &codec, longest, options, output);
     }
-    let data = labelled::texts(&options.data)?;
+    let data = labelled::texts(&options.data, output)?;
     let longest = options.steps.map_or(model.max_length(), |steps| steps.min(model.max_length()));
     let chosen = spread(data.texts.len(), options.sequences);
     let encoded: Vec<_> = chosen.map(|i| (i, model.codec().encode(&data.texts[i].text))).collect();
@@ -33,8 +33,8 @@ pub(crate) fn inspection_data(
     if cut > 0 {
         output.warning(cut_warning(cut, longest, model.codec().level()));
     }
-    let name = short_name(&options.data, &data.name);
-    let texts = Texts { model, texts: &data.texts, longest };
+    let name = short_name(&options.data, &data.origin.name);
+    let texts = Texts { model, texts: &data.texts, origin: &data.origin, longest };
     let of = format!("{} of {} labelled texts of {}", encoded.len(), data.texts.len(), name);
     let sample = texts.sample(&encoded, of)?;
     let reading = texts.reading(&sample, &name)?;
@@ -68,6 +68,7 @@ pub(crate) fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
 struct Texts<'a> {
     model: &'a Classifier,
     texts: &'a [LabelledText],
+    origin: &'a Origin,
     longest: usize,
 }
 
@@ -113,7 +114,8 @@ impl Texts<'_> {
         let labels = self.model.labels();
         labels.binary_search(&text.label).map(|at| at as u32).map_err(|_| {
             Failure::input(format!(
-                "a text has the label `{}`, which the model does not know; expected one of {}",
+                "{}: the model does not know the label `{}`; expected one of {}",
+                self.origin.place(Some(&text.label)),
                 text.label,
                 labels.join(", ")
             ))

@@ -28,7 +28,7 @@ impl TaskCommands for Classifier {
 
 fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Result<()> {
     without_options_for_text(options, "a classifier")?;
-    let data = labelled::texts(&options.data)?;
+    let data = labelled::texts(&options.data, output)?;
     let mut texts = data.texts;
     if let Some(share) = options.validation {
         let recipe = model.recipe().ok_or_else(|| {
@@ -39,11 +39,13 @@ fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Resu
         })?;
         let total = texts.len();
         texts = split_labelled(texts, share, recipe.identical, recipe.training.seed).1;
-        ensure_not_empty(&texts, &data.name, (total, "texts"))?;
+        ensure_not_empty(&texts, &data.origin.name, (total, "texts"))?;
     }
     warn_of_share(options.validation, model.recipe().as_ref(), output);
-    let score =
-        model.evaluate(&texts).map_err(|e| Failure::from(refrain::Error::from(e)).context(&data.name))?;
+    let score = model.evaluate(&texts).map_err(|e| {
+        let place = data.origin.place(e.label_at_fault()).to_owned();
+        Failure::from(refrain::Error::from(e)).context(place)
+    })?;
     warn_of_unknown(score.unknown, output);
     output.result(score.details(), || table(&score))
 }

@@ -16,15 +16,18 @@ use std::fmt::Write;
 impl TaskCommands for Tagger {
     fn evaluate(&mut self, options: &Evaluate, output: &Output) -> Result<()> {
         without_options_for_text(options, "a tagger")?;
-        let data = labelled::sentences(&options.data)?;
+        let data = labelled::sentences(&options.data, output)?;
         let sentences = match options.validation {
             Some(share) => split_tagged(&data.texts, share).1,
             None => &data.texts,
         };
-        ensure_not_empty(sentences, &data.name, (data.texts.len(), "sentences"))?;
+        ensure_not_empty(sentences, &data.origin.name, (data.texts.len(), "sentences"))?;
         warn_of_share(options.validation, self.recipe().as_ref(), output);
         let score = Tagger::evaluate(self, sentences);
-        let score = score.map_err(|e| Failure::from(Error::from(e)).context(&data.name))?;
+        let score = score.map_err(|e| {
+            let place = data.origin.place(e.label_at_fault()).to_owned();
+            Failure::from(Error::from(e)).context(place)
+        })?;
         warn_of_unknown(score.unknown, output);
         output.result(score.details(), || {
             let mut out = format!("{:9} {:.4}\n", "loss", score.loss);

@@ -1,7 +1,7 @@
 //! `refrain train classify`: trains a classifier on labelled texts.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
-use super::labelled::{self, Parts};
+use super::labelled::{self, Parts, warn_of_duplicates};
 use crate::classify::cut_warning;
 use crate::cli::{TrainClassify, TrainOptions};
 use crate::confusion_table;
@@ -14,7 +14,6 @@ use refrain::classifier::{
 };
 use refrain::{Classifier, ClassifierRecipe, Error, UnknownParts};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 use std::path::Path;
 
 /// What the examples are called.
@@ -29,13 +28,13 @@ impl TrainCommand for TrainClassify {
         ClassifierRecipe { reader: assets.reader(recipe.reader), ..recipe }
     }
 
-    fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Self::Data>> {
-        labelled::read(&self.data, &self.run().scored, texts)
+    fn read(&self, _folder: &Path, output: &Output) -> Result<Input<Self::Data>> {
+        labelled::read(&self.data, &self.run().scored, |paths| texts(paths, output))
     }
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<ClassifierTask> {
         let Preparation { recipe, input, assets, output, .. } = preparation;
-        let Parts { training, validation, test } = std::mem::take(&mut input.data);
+        let Parts { training, validation, test, origins } = std::mem::take(&mut input.data);
         let is_split = validation.is_none();
         let (training, held_out) = match validation {
             Some(validation) => (training, validation),
@@ -46,18 +45,17 @@ impl TrainCommand for TrainClassify {
         };
         let data = LabelledData { training: &training, validation: &held_out, test: &test };
         let task = ClassifierTask::prepare(recipe, data, assets);
-        let task = task.map_err(|e| Failure::from(Error::from(e)))?;
-        let duplicates = duplicates_of_training(&training, &held_out);
-        if duplicates > 0 {
-            let advice = match is_split {
+        let task = task.map_err(|e| {
+            let (split, label) = (e.split_at_fault(), e.label_at_fault().map(str::to_owned));
+            origins.locate(Failure::from(Error::from(e)), split, label.as_deref(), None)
+        })?;
+        for (part, scored) in [("validation", &held_out), ("test", &test)] {
+            let advice = match is_split && part == "validation" {
                 true => "`--identical together` keeps them in one part",
                 false => "remove them from one of the files",
             };
-            output.warning(format_args!(
-                "{duplicates} of the {} validation texts are also training texts with the same label, which makes the score \
-                 too good; {advice}",
-                held_out.len(),
-            ));
+            let key = |e: &LabelledText| (e.label.clone(), e.text.clone());
+            warn_of_duplicates(&training, (part, scored), key, (1, advice), (WHAT, output));
         }
         if held_out.is_empty() && recipe.training.validation > 0.0 {
             output.warning("no label has enough texts to hold one out, so nothing is validated");
@@ -95,13 +93,4 @@ impl TrainCommand for TrainClassify {
     fn next_command(&self, _input: &Input<Self::Data>, model: &str) -> String {
         format!("classify {model} \"some text\"")
     }
-}
-
-/// Counts the validation texts that are also training texts with the same label.
-fn duplicates_of_training(training: &[LabelledText], validation: &[LabelledText]) -> usize {
-    fn key(e: &LabelledText) -> (&str, &str) {
-        (&e.label, &e.text)
-    }
-    let known: HashSet<_> = training.iter().map(key).collect();
-    validation.iter().filter(|e| known.contains(&key(e))).count()
 }

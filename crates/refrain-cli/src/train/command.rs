@@ -34,17 +34,13 @@ pub(crate) trait TrainCommand: TrainOptions<Recipe = <Self::Task as Task>::Recip
 
     /// Reads the data. What does not fit into memory may be stored in `folder`.
     fn read(&self, folder: &Path, output: &Output) -> Result<Input<Self::Data>>;
-    /// Prepares the data for training, with the assets of an existing model or an earlier run if there is one.
+    /// Prepares the data for training, with the assets of an existing model or an earlier run if there is one. An error
+    /// names the file that it is about.
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<Self::Task>;
 
     /// Returns how many tokens are unknown to the vocabulary, if there is one.
     fn unknown(_task: &Self::Task) -> Result<Option<UnknownParts>> {
         Ok(None)
-    }
-
-    /// Describes the data that was read, for errors about it.
-    fn data_in_words(&self, input: &Input<Self::Data>, _recipe: &Self::Recipe) -> String {
-        input.name.clone()
     }
 
     /// Returns the lines about the data that are printed before training.
@@ -128,9 +124,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
 
     let interruption = &Interruption::watch_preparation(output)?;
     let assets = origin.assets();
-    let task = command
-        .prepare(Preparation { recipe, input: &mut input, assets, folder, output })
-        .map_err(|failure| failure.context(command.data_in_words(&input, recipe)))?;
+    let task = command.prepare(Preparation { recipe, input: &mut input, assets, folder, output })?;
     let unknown = C::unknown(&task)?;
     let input = &input;
     let limit = Limit::new(options.limit.memory);

@@ -1,7 +1,7 @@
 //! `refrain train tag`: trains a tagger on sentences with labelled words.
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
-use super::labelled::{self, Parts};
+use super::labelled::{self, Parts, warn_of_duplicates};
 use crate::classify::{cut_words_warning, steps};
 use crate::cli::{TrainOptions, TrainTag};
 use crate::error::{Failure, Result};
@@ -28,19 +28,30 @@ impl TrainCommand for TrainTag {
         TaggerRecipe { reader: assets.reader(recipe.reader), ..recipe }
     }
 
-    fn read(&self, _folder: &Path, _output: &Output) -> Result<Input<Self::Data>> {
-        labelled::read(&self.data, &self.run().scored, sentences)
+    fn read(&self, _folder: &Path, output: &Output) -> Result<Input<Self::Data>> {
+        labelled::read(&self.data, &self.run().scored, |paths| sentences(paths, output))
     }
 
     fn prepare(&self, preparation: Preparation<'_, Self>) -> Result<TaggerTask> {
         let Preparation { recipe, input, assets, output, .. } = preparation;
-        let Parts { training, validation, test } = std::mem::take(&mut input.data);
+        let Parts { training, validation, test, origins } = std::mem::take(&mut input.data);
+        let is_split = validation.is_none();
         let (training, validation) = match &validation {
             Some(validation) => (&training[..], &validation[..]),
             None => split_tagged(&training, recipe.training.validation),
         };
         let data = LabelledData { training, validation, test: &test };
-        let task = TaggerTask::prepare(recipe, data, assets).map_err(|e| Failure::from(Error::from(e)))?;
+        let task = TaggerTask::prepare(recipe, data, assets).map_err(|e| {
+            let (split, label) = (e.split_at_fault(), e.label_at_fault().map(str::to_owned));
+            let share = is_split.then_some(recipe.training.validation);
+            origins.locate(Failure::from(Error::from(e)), split, label.as_deref(), share)
+        })?;
+        // Some short sentences occur in any data, so only a file that is nothing else is worth a warning.
+        let scored = [("validation", if is_split { &[] } else { validation }), ("test", &test)];
+        for (part, scored) in scored {
+            let advice = (scored.len(), "use other sentences");
+            warn_of_duplicates(training, (part, scored), Clone::clone, advice, (WHAT, output));
+        }
         if validation.is_empty() && recipe.training.validation > 0.0 {
             output.warning("there are too few sentences to hold one out, so nothing is validated");
         }

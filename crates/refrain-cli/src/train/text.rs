@@ -9,10 +9,11 @@ use crate::reading::Reading;
 use crate::songbook::SONGBOOK;
 use crate::text_input::{self, Text, token_file, work_if_io};
 use refrain::language_model::{Generate, PrepareEvent, TextScore, TextSizes, TextTask, TrainingData};
-use refrain::task::Task;
+use refrain::task::{Split, Task};
 use refrain::thousands;
 use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe, UnknownParts};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Tokens of the sample that `--log-dir` records per epoch.
@@ -27,6 +28,49 @@ pub(crate) struct Texts {
     training: Text,
     validation: Option<Text>,
     test: Option<Text>,
+}
+
+impl Texts {
+    /// Describes a part of the texts, or the training text, for errors about it; `share` is held out for validation.
+    fn in_words(&self, split: Option<Split>, share: f64) -> String {
+        let training = &self.training.name;
+        match (split, &self.validation, &self.test) {
+            (Some(Split::Validation), Some(text), _) | (Some(Split::Test), _, Some(text)) => {
+                text.name.clone()
+            }
+            (None, ..) if share > 0.0 => {
+                format!("{training}, without the fraction of {share} held out for validation")
+            }
+            (Some(Split::Validation), None, _) if share > 0.0 => {
+                format!("{training}, the fraction of {share} held out for validation")
+            }
+            _ => training.clone(),
+        }
+    }
+
+    /// Warns of texts to score that the model is trained on: the same files, or the same content.
+    fn warn_of_training_text(&self, output: &Output) -> Result<()> {
+        let canonical = |file: &PathBuf| file.canonicalize().ok();
+        let trained: HashSet<PathBuf> = self.training.files.iter().filter_map(canonical).collect();
+        for (part, text) in [("validation", &self.validation), ("test", &self.test)] {
+            let Some(text) = text else { continue };
+            let is_trained = |file: &&PathBuf| canonical(file).is_some_and(|file| trained.contains(&file));
+            let file = text.files.iter().find(is_trained);
+            if file.is_some() || has_content_of(&text.corpus, &self.training.corpus)? {
+                let name = file.map_or(text.name.clone(), |file| file.display().to_string());
+                output.warning(format_args!(
+                    "the {part} text {name} is also trained on, which makes the score too good; name another file"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether two texts are the same.
+fn has_content_of(one: &Corpus, other: &Corpus) -> Result<bool> {
+    let fingerprint = |text: &Corpus| text.fingerprint().map_err(|e| work_if_io(Error::from(e)));
+    Ok(one.bytes() == other.bytes() && fingerprint(one)? == fingerprint(other)?)
 }
 
 impl TrainCommand for TrainText {
@@ -81,14 +125,13 @@ impl TrainCommand for TrainText {
             }
             _ => {}
         });
-        task.map_err(|e| work_if_io(Error::from(e)))
-    }
-
-    fn data_in_words(&self, input: &Input<Texts>, recipe: &TextRecipe) -> String {
-        match recipe.training.validation {
-            0.0 => input.name.clone(),
-            share => format!("{}, without the fraction of {share} held out for validation", input.name),
-        }
+        let texts = &input.data;
+        let task = task.map_err(|e| {
+            let about = texts.in_words(e.split_at_fault(), recipe.training.validation);
+            work_if_io(Error::from(e)).context(about)
+        })?;
+        texts.warn_of_training_text(output)?;
+        Ok(task)
     }
 
     fn unknown(task: &TextTask) -> Result<Option<UnknownParts>> {

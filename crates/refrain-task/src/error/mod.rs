@@ -91,6 +91,36 @@ pub enum Error {
         advice: &'static str,
     },
 
+    /// A text has a NUL byte, which no UTF-8 text needs.
+    #[error("{name} is not UTF-8 text: it has a NUL byte at offset {offset}, so it is {what}; {advice}")]
+    NotText {
+        /// The file or other source of the text.
+        name: String,
+        /// The offset of the first NUL byte, counted from 0.
+        offset: u64,
+        /// What the file probably holds.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+
+    /// A text ends within a character.
+    #[error(
+        "{name} ends within a character: {got} of its {needed} bytes from offset {offset}; if the file was cut off, copy \
+         it again or keep only the text before that (`head -c {offset}`); if it is not UTF-8, convert it first, for \
+         example with `iconv -f latin1 -t utf-8`"
+    )]
+    CutOff {
+        /// The file or other source of the text.
+        name: String,
+        /// The offset of the incomplete character, counted from 0.
+        offset: u64,
+        /// Bytes of the character that the text has.
+        got: usize,
+        /// Bytes that the character needs.
+        needed: usize,
+    },
+
     /// A text is in an encoding other than UTF-8.
     #[error(
         "{name} is not UTF-8: byte {byte:#04x} at offset {offset} is invalid; convert it first, for \

@@ -1,6 +1,7 @@
 //! Labelled texts: parsing, checking and splitting.
 
 use crate::error::{Error, Result, shorten};
+use crate::reader::{LabelLines, note_line, refuse_control_characters};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refrain_task::Fingerprint;
@@ -12,6 +13,12 @@ use std::collections::{BTreeMap, HashMap};
 const PURPOSE: &[u8; 12] = b"hold out set";
 /// The smallest number of training texts per label.
 pub(super) const MIN_TEXTS: usize = 2;
+
+/// What a line of a table has.
+const COLUMNS: &str = "a label, a tab and a text";
+/// The same, for lines that may be of a CSV file.
+const COLUMNS_WITHOUT_COMMA: &str = "a label, a tab and a text; convert a CSV file first, so that each line has its label, \
+    a tab instead of the comma, and its text without quotes";
 
 /// A text and its label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,29 +36,40 @@ pub struct LabelledText {
 /// [`Error::Labelled`] with `name` and the line number if a line does not have exactly one tab, if a label or a
 /// text is empty, or if there are no lines.
 pub fn parse_table(table: &str, name: &str) -> Result<Vec<LabelledText>> {
+    Ok(parse_table_with_lines(table, name)?.0)
+}
+
+/// Parses a table as [`parse_table`] does. Also returns the line on which each label first occurs.
+///
+/// # Errors
+/// As for [`parse_table`].
+pub fn parse_table_with_lines(table: &str, name: &str) -> Result<(Vec<LabelledText>, LabelLines)> {
     let mut examples = Vec::new();
+    let mut lines = LabelLines::new();
     for (number, line) in (1_usize..).zip(table.lines()).filter(|(_, line)| !is_blank(line)) {
-        let wrong = |got: String| Error::Labelled {
+        let wrong = |got: String, expected| Error::Labelled {
             place: format!("{name}, line {number}"),
             got,
-            expected: "a label, a tab and a text",
+            expected,
         };
         let mut columns = line.split('\t').map(str::trim);
         let (label, text) = match (columns.next(), columns.next(), columns.count()) {
             (Some(label), Some(text), 0) => (label, text),
-            (_, None, _) => return Err(wrong(format!("`{}` has no tab", shorten(line)))),
-            (_, _, more) => return Err(wrong(format!("`{}` has {} tabs", shorten(line), more + 1))),
+            (_, None, _) => {
+                let expected = if line.contains([',', ';']) { COLUMNS_WITHOUT_COMMA } else { COLUMNS };
+                return Err(wrong(format!("`{}` has no tab", shorten(line)), expected));
+            }
+            (_, _, more) => return Err(wrong(format!("`{}` has {} tabs", shorten(line), more + 1), COLUMNS)),
         };
-        if label.contains(char::is_control) {
-            return Err(wrong(format!("the label `{}` contains a control character", label.escape_debug())));
-        }
         if label.is_empty() || text.is_empty() {
             let what = if label.is_empty() { "label" } else { "text" };
-            return Err(wrong(format!("the {what} is empty")));
+            return Err(wrong(format!("the {what} is empty"), COLUMNS));
         }
+        refuse_control_characters(label).map_err(|got| wrong(got, COLUMNS))?;
+        note_line(&mut lines, label, number);
         examples.push(LabelledText { label: label.to_owned(), text: text.to_owned() });
     }
-    some(examples, name)
+    Ok((some(examples, name)?, lines))
 }
 
 /// Parses the lines of a text, all with the same label. Whitespace around a line is removed, and blank lines are
@@ -60,14 +78,32 @@ pub fn parse_table(table: &str, name: &str) -> Result<Vec<LabelledText>> {
 /// # Errors
 /// [`Error::Labelled`] if there are no lines or the label is blank.
 pub fn parse_lines(text: &str, label: &str, name: &str) -> Result<Vec<LabelledText>> {
-    let label = label.trim();
-    if label.is_empty() {
-        let got = "the file name has no label".to_owned();
-        return Err(Error::Labelled { place: name.to_owned(), got, expected: "a name like `<label>.txt`" });
-    }
+    let label = label_in_name(label, name, "a name like `<label>.txt`")?;
     let lines = text.lines().filter(|line| !is_blank(line));
     let example = |line: &str| LabelledText { label: label.to_owned(), text: line.trim().to_owned() };
     some(lines.map(example).collect(), name)
+}
+
+/// Parses a whole text as one example. Whitespace around it is removed.
+///
+/// # Errors
+/// [`Error::Labelled`] if the text or the label is blank.
+pub fn parse_whole(text: &str, label: &str, name: &str) -> Result<Vec<LabelledText>> {
+    let label = label_in_name(label, name, "a folder named after the label of its texts")?;
+    let text = text.trim();
+    let example = (!text.is_empty()).then(|| LabelledText { label: label.to_owned(), text: text.to_owned() });
+    some(example.into_iter().collect(), name)
+}
+
+/// Returns the label in the name of a file or a folder.
+fn label_in_name<'a>(label: &'a str, name: &str, expected: &'static str) -> Result<&'a str> {
+    let label = label.trim();
+    let wrong = |got| Error::Labelled { place: name.to_owned(), got, expected };
+    if label.is_empty() {
+        return Err(wrong("the name has no label".to_owned()));
+    }
+    refuse_control_characters(label).map_err(wrong)?;
+    Ok(label)
 }
 
 /// Returns whether a line is blank. A line of only tabs is not: it has empty columns.
@@ -206,6 +242,29 @@ mod tests {
     }
 
     #[test]
+    fn each_label_has_the_line_where_it_first_occurs() {
+        let (_, lines) = parse_table_with_lines("\nb\tx\na\tx\nb\ty\n", "t").unwrap();
+        assert_eq!(lines.into_iter().collect::<Vec<_>>(), [("a".to_owned(), 3), ("b".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_whole_text_is_one_example() {
+        assert_eq!(
+            parse_whole("\n A film.\nGood. \n", " pos ", "t").unwrap(),
+            texts(&[("pos", "A film.\nGood.")])
+        );
+        for (text, label, phrase) in [
+            (" \n", "pos", "no labelled texts"),
+            ("x", " ", "no label"),
+            ("x", "a\u{7}b", "control character"),
+        ] {
+            let error = parse_whole(text, label, "pos/1.txt").unwrap_err().to_string();
+            assert!(error.starts_with("pos/1.txt: ") && error.contains(phrase), "{error}");
+        }
+        assert!(parse_lines("x", "a\u{7}b", "t").unwrap_err().to_string().contains("control character"));
+    }
+
+    #[test]
     fn wrong_lines_are_named() {
         let long = "x".repeat(100);
         for (table, phrases) in [
@@ -216,12 +275,13 @@ mod tests {
             ("a\tb\n\n\tb\n", &["line 3", "the label is empty"]),
             ("a\t \n", &["line 1", "the text is empty"]),
             ("\t\n", &["line 1", "the label is empty"]),
+            ("ham,see you\n", &["line 1", "has no tab", "convert a CSV file first"]),
             ("a\tb\tc\n", &["line 1", "2 tabs"]),
             (&long, &["`xxxx", "x…` has no tab"]),
             (" \n\n", &["t.tsv: no labelled texts found"]),
         ] {
             let error = parse_table(table, "t.tsv").unwrap_err().to_string();
-            assert!(phrases.iter().all(|p| error.contains(p)) && error.len() < 200, "{error}");
+            assert!(phrases.iter().all(|p| error.contains(p)) && error.len() < 240, "{error}");
         }
         assert!(parse_lines("\n", "a", "a.txt").is_err() && parse_lines("x", " ", " .txt").is_err());
     }

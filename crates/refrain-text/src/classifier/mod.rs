@@ -24,12 +24,14 @@ mod recipe;
 mod score;
 mod task;
 
-pub use examples::{Identical, LabelledText, parse_lines, parse_table, split_labelled};
+pub use examples::{
+    Identical, LabelledText, parse_lines, parse_table, parse_table_with_lines, parse_whole, split_labelled,
+};
 pub use recipe::{ClassWeight, ClassifierRecipe};
 pub use score::ClassifierScore;
 pub use task::ClassifierTask;
 
-pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
+pub use crate::reader::{LabelAssets, LabelLines, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
 
 use crate::codec::Codec;
 use crate::error::{Error, Result};
@@ -110,7 +112,7 @@ impl Classifier {
             let (place, got) = ("the texts to score".to_owned(), "got none".to_owned());
             return Err(Error::Labelled { place, got, expected: "at least one" });
         }
-        examples.texts.unknown().check("the texts to score")?;
+        examples.texts.unknown().check()?;
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }

@@ -102,8 +102,13 @@ impl Codec {
         if self.vocab_size() > 1 {
             return Ok(());
         }
-        let got = options.words.min_count.to_string();
-        Err(Error::option("min-count", got, "a count that at least one word reaches"))
+        match options.words.min_count {
+            0 | 1 => {
+                let (name, what) = ("the training text".to_owned(), "has no token to learn");
+                Err(Error::Blank { name, what })
+            }
+            count => Err(Error::option("min-count", count, "a count that at least one word reaches")),
+        }
     }
 
     /// Returns its level.

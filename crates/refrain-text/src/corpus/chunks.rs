@@ -3,6 +3,7 @@
 use super::Part;
 use super::source::{Opened, Source};
 use crate::error::{Error, Result};
+use refrain_task::input;
 use std::mem;
 use std::str::Utf8Error;
 
@@ -84,12 +85,12 @@ impl<'a> PartChunks<'a> {
             self.read(chunk)?;
             if self.at == self.end && !self.line_break {
                 let last = mem::take(&mut self.pending);
-                return if last.is_empty() { Ok(None) } else { self.text(last).map(Some) };
+                return if last.is_empty() { Ok(None) } else { self.text(last, true).map(Some) };
             }
             if let Some(at) = self.last_cut(cut)? {
                 let rest = self.pending.split_off(at);
                 let chunk = mem::replace(&mut self.pending, rest);
-                return self.text(chunk).map(Some);
+                return self.text(chunk, false).map(Some);
             }
         }
     }
@@ -116,24 +117,23 @@ impl<'a> PartChunks<'a> {
                 Some(at) => Some(at + 1),
                 None => {
                     let whole = &pending[..whole_characters(pending)];
-                    let text = std::str::from_utf8(whole).map_err(|e| self.not_utf8(whole, e))?;
+                    let text = std::str::from_utf8(whole).map_err(|e| self.not_utf8(whole, e, false))?;
                     last_space_between_letters(text)
                 }
             },
         })
     }
 
-    /// Returns the next pending bytes as text.
-    fn text(&mut self, bytes: Vec<u8>) -> Result<String> {
-        let text = String::from_utf8(bytes).map_err(|e| self.not_utf8(e.as_bytes(), e.utf8_error()))?;
+    /// Returns the next pending bytes as text; `is_end` says whether they are the last ones.
+    fn text(&mut self, bytes: Vec<u8>, is_end: bool) -> Result<String> {
+        let text =
+            String::from_utf8(bytes).map_err(|e| self.not_utf8(e.as_bytes(), e.utf8_error(), is_end))?;
         self.start += text.len() as u64;
         Ok(text)
     }
 
-    fn not_utf8(&self, bytes: &[u8], error: Utf8Error) -> Error {
-        let at = error.valid_up_to();
-        let (name, offset) = (self.source.name(), self.start + at as u64);
-        refrain_task::Error::NotUtf8 { name, byte: bytes[at], offset }.into()
+    fn not_utf8(&self, bytes: &[u8], error: Utf8Error, is_end: bool) -> Error {
+        input::invalid(bytes, error, &self.source.name(), self.start, is_end).into()
     }
 }
 

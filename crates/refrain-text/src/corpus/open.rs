@@ -3,7 +3,7 @@
 use super::source::Source;
 use super::{Corpus, Cut, Part, PartChunks};
 use crate::error::{Error, Result};
-use refrain_task::input::Input;
+use refrain_task::input::{Input, refuse_nul};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -42,7 +42,8 @@ impl Corpus {
     /// which is deleted with the corpus.
     ///
     /// # Errors
-    /// If it cannot be read; [`Error::Blank`] if it has no text; [`Error::Temporary`] if the folder has no space.
+    /// If it cannot be read, is not UTF-8 or has NUL bytes; [`Error::Blank`] if it has no text; [`Error::Temporary`] if
+    /// the folder has no space.
     pub fn append(&mut self, mut input: Input<'_>, folder: &Path, seen: &mut dyn FnMut(u64)) -> Result<()> {
         if let Some(path) = input.plain_file() {
             let (source, bytes) = Source::named(path)?;
@@ -55,6 +56,8 @@ impl Corpus {
         if read <= STREAM_IN_MEMORY {
             return self.append_source(Source::Text { name, bytes: bytes.into() }, read, seen);
         }
+        // Before a stream that is no text fills the folder.
+        refuse_nul(&bytes, &name, 0)?;
         let (file, len) = spool(bytes, input, folder)?;
         self.append_source(Source::Spooled { name, file: Arc::new(file) }, len, seen)
     }
@@ -98,13 +101,14 @@ struct CheckedText {
 fn check(part: &Part, chunk: usize, seen: &mut dyn FnMut(u64)) -> Result<CheckedText> {
     let mut found = CheckedText { mark: 0, characters: 0, blank: true };
     let mut chunks = PartChunks::open(part)?;
-    let mut first = true;
+    let mut offset = 0;
     while let Some(chunk) = chunks.next(chunk, Cut::Anywhere)? {
+        refuse_nul(chunk.as_bytes(), &part.source.name(), offset)?;
         let mut text = &chunk[..];
-        if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| first) {
+        if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| offset == 0) {
             (found.mark, text) = (BYTE_ORDER_MARK.len() as u64, rest);
         }
-        first = false;
+        offset += chunk.len() as u64;
         found.characters += text.chars().count();
         found.blank = found.blank && text.trim().is_empty();
         seen(chunk.len() as u64);

@@ -116,10 +116,20 @@ proptest! {
         std::fs::write(&path, &bytes)?;
         let opened = Corpus::default().with_chunk(chunk).append_file(&path);
         match (opened, String::from_utf8(bytes)) {
-            (opened, Ok(text)) => prop_assert_eq!(opened.is_ok(), is_solid(&text)),
+            (opened, Ok(text)) => {
+                prop_assert_eq!(opened.is_ok(), is_solid(&text) && !text.contains('\0'));
+            }
             (Err(Error::Task(TaskError::NotUtf8 { byte, offset, .. })), Err(expected)) => {
                 let at = expected.utf8_error().valid_up_to();
                 prop_assert_eq!((byte, offset), (expected.as_bytes()[at], at as u64));
+            }
+            // The incomplete character is at the end.
+            (Err(Error::Task(TaskError::CutOff { offset, got, .. })), Err(expected)) => {
+                prop_assert_eq!(expected.utf8_error().valid_up_to(), offset as usize);
+                prop_assert_eq!(expected.as_bytes().len(), offset as usize + got);
+            }
+            (Err(Error::Task(TaskError::NotText { offset, .. })), Err(expected)) => {
+                prop_assert_eq!(expected.as_bytes().iter().position(|&b| b == 0), Some(offset as usize));
             }
             // Bytes that happen to begin like another format.
             (Err(Error::Task(TaskError::OtherFormat { .. } | TaskError::Read { .. })), Err(_)) => {}

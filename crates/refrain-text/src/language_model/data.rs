@@ -8,7 +8,7 @@ use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::tokens::{Store, StoredTokens, Tokens};
-use refrain_task::{Fingerprints, Recipe};
+use refrain_task::{Fingerprints, Recipe, Split};
 use std::path::Path;
 
 /// The texts of a run.
@@ -105,6 +105,21 @@ impl TextTask {
         if data.validation.is_none_or(Corpus::is_empty) {
             recipe.training.check_without_validation()?;
         }
+        let training_text = if recipe.training.validation > 0.0 {
+            "lower `steps`, hold out a smaller share for validation, or use a longer text"
+        } else {
+            "lower `steps`, or use a longer text"
+        };
+        let too_short = |got| Error::TooShort {
+            text: "the training text",
+            got,
+            needed: recipe.steps.saturating_add(1),
+            purpose: "one chunk of `steps` tokens and the token after it",
+            advice: training_text,
+        };
+        if data.training.is_empty() {
+            return Err(too_short(0));
+        }
         let over_training = if codec.is_some() { 1 } else { 2 };
         let others = [data.validation, data.test].into_iter().flatten().map(Corpus::bytes);
         let of = over_training * data.training.bytes() + others.sum::<u64>();
@@ -129,30 +144,31 @@ impl TextTask {
         };
         let tokens = encode(data.training)?;
         if tokens.len() <= recipe.steps {
-            return Err(Error::TooShort {
-                text: "the text",
-                got: tokens.len(),
-                needed: recipe.steps.saturating_add(1),
-                purpose: "one chunk of `steps` tokens and the token after it",
-                advice: "lower `steps`, or use a longer text",
-            });
+            return Err(too_short(tokens.len()));
         }
-        tokens.unknown()?.check("the training text")?;
+        tokens.unknown()?.check()?;
         let batch = recipe.batch_for(tokens.len());
-        let mut scored = |corpus: Option<&Corpus>, text, purpose, advice| -> Result<Option<ScoredText>> {
+        let mut scored = |corpus: Option<&Corpus>, split, advice| -> Result<Option<ScoredText>> {
             let Some(corpus) = corpus.filter(|corpus| !corpus.is_empty()) else { return Ok(None) };
             let tokens = encode(corpus)?;
             match tokens.len() {
-                got @ 0..2 => Err(Error::TooShort { text, got, needed: 2, purpose, advice }),
+                got @ 0..2 => {
+                    let (text, purpose) = ("the text", "scoring (the first token is not scored)");
+                    Err(Error::TooShort { text, got, needed: 2, purpose, advice }.of_part(split))
+                }
                 _ => {
-                    tokens.unknown()?.check(text)?;
+                    tokens.unknown()?.check().map_err(|e| e.of_part(split))?;
                     Ok(Some(ScoredText { tokens, characters: corpus.characters() }))
                 }
             }
         };
-        let hold_out = "hold out a larger share, or none with a share of 0";
-        let validation = scored(data.validation, "the validation text", "validation", hold_out)?;
-        let test = scored(data.test, "the test text", "a test", "use a longer text")?;
+        let longer = "use a longer text";
+        let hold_out = match recipe.training.validation {
+            0.0 => longer,
+            _ => "hold out a larger share, or none with a share of 0",
+        };
+        let validation = scored(data.validation, Split::Validation, hold_out)?;
+        let test = scored(data.test, Split::Test, longer)?;
         let lanes = Lanes::new(tokens, batch, recipe.steps)?;
         Ok(Self { codec, lanes, validation, test, fingerprints: data.fingerprints()? })
     }

@@ -88,7 +88,7 @@ impl LanguageModel {
                 let (purpose, advice) = ("dynamic evaluation", "use a longer text");
                 return Err(Error::TooShort { text: which, got: tokens.len(), needed: 2, purpose, advice });
             }
-            tokens.unknown()?.check(which)?;
+            tokens.unknown()?.check()?;
             let batch = batch.min(tokens.len() - 1);
             Lanes::new(tokens, batch, options.steps)
         };

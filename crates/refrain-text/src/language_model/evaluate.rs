@@ -69,7 +69,7 @@ impl LanguageModel {
         characters: usize,
         stream: bool,
     ) -> Result<TextScore> {
-        tokens.unknown()?.check("the text")?;
+        tokens.unknown()?.check()?;
         let (model, codec) = self.parts_mut();
         if !model.is_compiled() {
             compile_to_score(model, vec![Metric::Accuracy])?;

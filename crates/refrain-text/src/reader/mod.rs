@@ -17,6 +17,26 @@ pub use task::{HasTexts, LabelTask, Labelling};
 
 pub(crate) use encoded::Encoded;
 
+use std::collections::BTreeMap;
+
+/// The line on which each label of a file first occurs, counted from 1.
+pub type LabelLines = BTreeMap<String, usize>;
+
+/// Notes the line of a label, unless it has occurred before.
+pub(crate) fn note_line(lines: &mut LabelLines, label: &str, number: usize) {
+    if !lines.contains_key(label) {
+        lines.insert(label.to_owned(), number);
+    }
+}
+
+/// Checks that a label has no control character, because models with such labels cannot be opened.
+pub(crate) fn refuse_control_characters(label: &str) -> std::result::Result<(), String> {
+    if label.contains(char::is_control) {
+        return Err(format!("the label `{}` contains a control character", label.escape_debug()));
+    }
+    Ok(())
+}
+
 /// Returns the index of the largest value, and the value; ties go to the first.
 pub(crate) fn argmax(probabilities: impl Iterator<Item = f32>) -> (usize, f32) {
     let larger = |best: (usize, f32), (i, p): (usize, f32)| if p > best.1 { (i, p) } else { best };

@@ -2,7 +2,7 @@
 
 use super::settings::{kept_in_memory, largest_batch, memory_uses, reducible_settings};
 use super::{Encoded, LabelAssets, LabelledData, LabelledSizes, ReadsTexts};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::score::BatchDone;
 use crate::unknown::UnknownParts;
 use refrain_nn::Error as NnError;
@@ -93,11 +93,6 @@ pub trait Labelling: fmt::Debug + Sized + 'static {
     }
 }
 
-/// Adds the name of the data part to an error.
-fn part<T>(part: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|source| Error::Part { part, source: Box::new(source) })
-}
-
 /// Labelled texts, encoded.
 pub trait HasTexts {
     /// Returns the texts without labels; those that are read in several pieces, as pieces.
@@ -148,8 +143,8 @@ impl<L: Labelling> LabelTask<L> {
         let of = |texts: &[L::Text]| (!texts.is_empty()).then(|| L::fingerprint(texts));
         let task = Self {
             training: L::encode(data.training, &assets)?,
-            validation: part("the validation data", L::encode(data.validation, &assets))?,
-            test: part("the test data", L::encode(data.test, &assets))?,
+            validation: L::encode(data.validation, &assets).map_err(|e| e.of_part(Split::Validation))?,
+            test: L::encode(data.test, &assets).map_err(|e| e.of_part(Split::Test))?,
             fingerprints: Fingerprints {
                 training: L::fingerprint(data.training),
                 validation: of(data.validation),
@@ -158,10 +153,10 @@ impl<L: Labelling> LabelTask<L> {
             bytes: data.all().map(L::bytes).sum(),
             assets,
         };
-        let names = ["the training texts", "the validation texts", "the test texts"];
-        for (part, name) in task.parts().into_iter().zip(names) {
-            part.pieces().unknown().check(name)?;
-        }
+        let checked = |part: &L::Examples| part.pieces().unknown().check();
+        checked(&task.training)?;
+        checked(&task.validation).map_err(|e| e.of_part(Split::Validation))?;
+        checked(&task.test).map_err(|e| e.of_part(Split::Test))?;
         Ok(task)
     }
 

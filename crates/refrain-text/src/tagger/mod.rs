@@ -30,11 +30,11 @@ mod task;
 
 pub use recipe::TaggerRecipe;
 pub use score::TaggerScore;
-pub use sentences::{TaggedSentence, TaggedWord, parse_tagged, split_tagged};
+pub use sentences::{TaggedSentence, TaggedWord, parse_tagged, parse_tagged_with_lines, split_tagged};
 pub use spans::Spans;
 pub use task::TaggerTask;
 
-pub use crate::reader::{LabelAssets, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
+pub use crate::reader::{LabelAssets, LabelLines, LabelledData, LabelledSizes, ReaderSettings, ReadsTexts};
 
 use crate::codec::Codec;
 use crate::error::Result;
@@ -130,7 +130,7 @@ impl Tagger {
         let (model, assets) = self.parts_mut();
         let sentences = Sentences::new(sentences, assets)?;
         sentences.check_not_empty()?;
-        sentences.unknown().check("the sentences to score")?;
+        sentences.unknown().check()?;
         if !model.is_compiled() {
             compile_to_score(model, Vec::new())?;
         }

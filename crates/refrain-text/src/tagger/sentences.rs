@@ -1,6 +1,7 @@
 //! Sentences with labelled words: parsing, checking and splitting.
 
 use crate::error::{Error, Result, shorten};
+use crate::reader::{LabelLines, note_line, refuse_control_characters};
 use refrain_task::Fingerprint;
 use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 const DOCUMENT: &str = "-DOCSTART-";
 
 /// A word and its label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TaggedWord {
     /// The word.
     pub word: String,
@@ -19,7 +20,7 @@ pub struct TaggedWord {
 }
 
 /// The words of a line or a sentence, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct TaggedSentence {
     /// Its words.
     pub words: Vec<TaggedWord>,
@@ -43,19 +44,29 @@ impl TaggedSentence {
 /// # Errors
 /// [`Error::Labelled`] with `name` and the line number if a word or a label is missing, or if there are no sentences.
 pub fn parse_tagged(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
+    Ok(parse_tagged_with_lines(text, name)?.0)
+}
+
+/// Parses sentences as [`parse_tagged`] does. Also returns the line on which each label first occurs.
+///
+/// # Errors
+/// As for [`parse_tagged`].
+pub fn parse_tagged_with_lines(text: &str, name: &str) -> Result<(Vec<TaggedSentence>, LabelLines)> {
+    let mut lines = LabelLines::new();
     let first = text.lines().find(|line| !line.trim().is_empty());
     let has_slashes = first.is_some_and(|line| {
         !line.contains('\t') && line.split_whitespace().all(|word| split_at_slash(word).is_some())
     });
-    let sentences = if has_slashes { slashes(text, name) } else { columns(text, name) }?;
+    let sentences =
+        if has_slashes { slashes(text, name, &mut lines) } else { columns(text, name, &mut lines) }?;
     if sentences.is_empty() {
         let got = "no labelled words found".to_owned();
         return Err(Error::Labelled { place: name.to_owned(), got, expected: "at least one" });
     }
-    Ok(sentences)
+    Ok((sentences, lines))
 }
 
-fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
+fn columns(text: &str, name: &str, lines: &mut LabelLines) -> Result<Vec<TaggedSentence>> {
     const EXPECTED: &str = "a word and its label, separated by a tab or spaces";
     let mut sentences = Vec::new();
     let mut words = Vec::new();
@@ -82,13 +93,14 @@ fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
             return Err(wrong(format!("{here} columns, but {first} in the previous lines")));
         }
         words.push(tagged(word, label).map_err(wrong)?);
+        note_line(lines, label, number);
     }
     sentences.push(TaggedSentence { words });
     sentences.retain(|sentence| !sentence.words.is_empty());
     Ok(sentences)
 }
 
-fn slashes(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
+fn slashes(text: &str, name: &str, lines: &mut LabelLines) -> Result<Vec<TaggedSentence>> {
     let mut sentences = Vec::new();
     for (number, line) in (1_usize..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |got: String| wrong(name, number, got, "`word/LABEL`, as in the first line");
@@ -96,6 +108,7 @@ fn slashes(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
             let Some((word, label)) = split_at_slash(token) else {
                 return Err(wrong(format!("`{}` has no label", shorten(token))));
             };
+            note_line(lines, label, number);
             tagged(word, label).map_err(wrong)
         });
         sentences.push(TaggedSentence { words: words.collect::<Result<_>>()? });
@@ -111,9 +124,7 @@ fn tagged(word: &str, label: &str) -> std::result::Result<TaggedWord, String> {
     if word.is_empty() || label.is_empty() {
         return Err(format!("the {} is empty", if word.is_empty() { "word" } else { "label" }));
     }
-    if label.contains(char::is_control) {
-        return Err(format!("the label `{}` contains a control character", label.escape_debug()));
-    }
+    refuse_control_characters(label)?;
     Ok(TaggedWord { word: word.to_owned(), label: label.to_owned() })
 }
 
@@ -184,6 +195,14 @@ mod tests {
         // With tabs, a word may contain spaces.
         assert_eq!(read("New York\tB-LOC\nor\tO\n"), [words(&[("New York", "B-LOC"), ("or", "O")])]);
         assert_eq!(read("a/X\tb/Y\n"), [words(&[("a/X", "b/Y")])]);
+    }
+
+    #[test]
+    fn each_label_has_the_line_where_it_first_occurs() {
+        let lines = |text| parse_tagged_with_lines(text, "t").unwrap().1.into_iter().collect::<Vec<_>>();
+        let expected = |x, y| vec![("X".to_owned(), x), ("Y".to_owned(), y)];
+        assert_eq!(lines("\na Y\nb X\n\nc X\nd Y\n"), expected(3, 2));
+        assert_eq!(lines("a/X b/X\n\nc/Y\n"), expected(1, 3));
     }
 
     #[test]

@@ -202,7 +202,7 @@ fn labels_and_sentences_that_do_not_fit_are_named() {
     };
     assert!(fail(LabelledData::new(&odd)).contains("only `Z`"));
     let data = LabelledData { test: &odd, ..LabelledData::new(&known) };
-    assert!(fail(data).contains("`Z` is unknown to the model; it knows X, Y"));
+    assert!(fail(data).contains("`Z` is unknown to the model, which knows X, Y;"));
     let mut recipe = recipe();
     recipe.training.epochs = 1;
     let mut model = train(&recipe, 1).model;
