@@ -98,7 +98,8 @@ fn of_file<E>(
 const LAYOUTS: &str = "expected either <label>.txt files with one text per line, or a folder per label with one text \
     per .txt file";
 
-/// Reads a folder with a file per label, or with a folder per label. Hidden and empty files are skipped.
+/// Reads a folder with a file per label, or with a folder per label; two or more folders with texts are labels. Hidden and
+/// empty files are skipped.
 fn of_folder(folder: &Path, output: &Output) -> Result<Source<LabelledText>> {
     let found = Folder::read(folder)?;
     let (at, with_texts) = (folder.display(), found.with_texts());
@@ -111,17 +112,26 @@ fn of_folder(folder: &Path, output: &Output) -> Result<Source<LabelledText>> {
                 source.add(file, &label, parse_lines, &mut empty)?;
             }
         }
-        (true, false) => {
-            if with_texts.len() < found.folders.len() {
-                let without = found.folders.iter().filter(|folder| !with_texts.contains(folder));
-                return Err(Failure::input(format!(
-                    "the folder {at} has a folder per label, but no .txt or .txt.gz file in {}; move folders that are no \
-                     labels out of {at}; {LAYOUTS}",
-                    names(without)
-                )));
+        (false, false) if with_texts.len() == 1 => {
+            return Err(Failure::input(format!(
+                "the folder {at} has .txt files ({}) and folders with .txt files ({}), so it is not clear which are the \
+                 labels; {LAYOUTS}; move the others out of {at}",
+                names(&found.texts),
+                names(with_texts)
+            )));
+        }
+        // Files next to several folders, such as the lists of links in aclImdb, are not labels.
+        (_, false) => {
+            output.log(format_args!("{at} has a folder per label: {}", names(with_texts.iter().copied())));
+            let without = found.folders.iter().filter(|folder| !with_texts.contains(folder));
+            let unread: Vec<_> = found.texts.iter().chain(without).collect();
+            if !unread.is_empty() {
+                output.warning(format_args!(
+                    "not read in {at}, next to the folders of the labels: {}",
+                    names(unread)
+                ));
             }
-            output.log(format_args!("{at} has a folder per label: {}", names(with_texts)));
-            for folder in &found.folders {
+            for folder in with_texts {
                 let label = label_of(folder)?;
                 let found = Folder::read(folder)?;
                 let deeper = found.with_texts();
@@ -133,14 +143,6 @@ fn of_folder(folder: &Path, output: &Output) -> Result<Source<LabelledText>> {
                     source.add(file, &label, parse_whole, &mut empty)?;
                 }
             }
-        }
-        (false, false) => {
-            return Err(Failure::input(format!(
-                "the folder {at} has .txt files ({}) and folders with .txt files ({}), so it is not clear which are the \
-                 labels; {LAYOUTS}; move the others out of {at}",
-                names(&found.texts),
-                names(with_texts)
-            )));
         }
         (true, true) if found.folders.is_empty() => return Err(no_texts(folder)),
         (true, true) => {

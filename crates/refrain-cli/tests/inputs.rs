@@ -272,12 +272,21 @@ fn a_folder_per_label_is_read_like_a_table() {
     assert_eq!(score("films"), score("films.tsv"));
     // The layout of aclImdb/train.
     std::fs::create_dir(dir.file("films/unsup")).unwrap();
+    dir.write("films/urls_pos.txt", "http://example.org\n");
+    let said = dir.ok(&classify(&["films", "--out", "imdb"])).stderr;
+    assert!(
+        said.contains("not read in films, next to the folders of the labels: urls_pos.txt, unsup"),
+        "{said}"
+    );
+    assert!(dir.read("imdb") == dir.read("table"));
+    // With one folder of texts, either could be the labels.
+    std::fs::create_dir_all(dir.file("mixed/pos")).unwrap();
+    dir.write("mixed/pos/1.txt", "a good film\n");
+    dir.write("mixed/neg.txt", "a dull film\n");
     let layouts =
         ["<label>.txt files with one text per line", "a folder per label with one text per .txt file"];
-    let refused = |phrases: &[&str]| dir.refused(&classify(&["films"]), &[phrases, &layouts].concat());
-    refused(&["no .txt or .txt.gz file in unsup"]);
-    dir.write("films/urls_pos.txt", "http://example.org\n");
-    refused(&["films has .txt files (urls_pos.txt) and folders with .txt files (neg, pos)"]);
+    let mixed = "mixed has .txt files (neg.txt) and folders with .txt files (pos)";
+    dir.refused(&classify(&["mixed"]), &[&[mixed][..], &layouts].concat());
     dir.refused(&classify(&["films/unsup"]), &["no .txt or .txt.gz file"]);
     std::fs::create_dir_all(dir.file("deep/a/b")).unwrap();
     dir.refused(&classify(&["deep"]), &[&["neither have its folders (a)"], &layouts[..]].concat());
