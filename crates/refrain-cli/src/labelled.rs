@@ -3,7 +3,7 @@
 use crate::error::{Failure, Result};
 use crate::folders::{Folder, listed, names, uncompressed};
 use crate::output::Output;
-use crate::text_input::{self, STDIN, no_texts, warn_of_empty, work_if_io};
+use crate::text_input::{self, STDIN, no_texts, warn_of_doubles, warn_of_empty, work_if_io};
 use refrain::Error;
 use refrain::classifier::{LabelLines, LabelledText, parse_lines, parse_table_with_lines, parse_whole};
 use refrain::tagger::{TaggedSentence, parse_tagged_with_lines};
@@ -78,6 +78,7 @@ fn read<E>(
         many => format!("{} sources", many.len()),
     };
     warn_of_quotes(&places, output);
+    warn_of_doubles(&files, output);
     Ok(Labelled { texts, origin: Origin { name, places }, files })
 }
 

@@ -90,6 +90,7 @@ pub(crate) fn read(paths: &[PathBuf], folder: &Path, output: &Output) -> Result<
     }
     warn_of_empty(&empty, output);
     files.retain(|file| !empty.contains(file));
+    warn_of_doubles(&files, output);
     let name = match paths {
         [one] if one.as_os_str() == STDIN => "stdin".to_owned(),
         [one] => one.display().to_string(),
@@ -142,6 +143,17 @@ pub(crate) fn warn_of_empty(files: &[PathBuf], output: &Output) {
     let shown = listed(files.iter().map(|file| file.display().to_string()).collect());
     let (s, are) = if files.len() == 1 { ("", "is") } else { ("s", "are") };
     output.warning(format_args!("{} file{s} without text {are} skipped: {shown}", files.len()));
+}
+
+/// Warns of files that are read more than once, by any path: what is held out is then trained on, too.
+pub(crate) fn warn_of_doubles(files: &[PathBuf], output: &Output) {
+    let mut seen = HashSet::new();
+    let is_double = |file: &&PathBuf| file.canonicalize().is_ok_and(|file| !seen.insert(file));
+    let doubles: Vec<String> =
+        files.iter().filter(is_double).map(|file| file.display().to_string()).collect();
+    if !doubles.is_empty() {
+        output.warning(format_args!("read more than once: {}; name each file once", listed(doubles)));
+    }
 }
 
 /// Warns of a text on the command line that is the name of a file; `advice` says how to read the file.

@@ -305,6 +305,19 @@ fn a_folder_per_label_is_read_like_a_table() {
 }
 
 #[test]
+fn a_file_that_is_read_twice_is_noticed() {
+    let dir = dir();
+    std::fs::create_dir(dir.file("songs")).unwrap();
+    dir.write("songs/song.txt", SONG);
+    let again = "warning: read more than once: ";
+    let twice = dir.ok(&tiny(&["train", "text", "songs", "songs/../songs/song.txt", "--out", "m"])).stderr;
+    assert!(twice.contains(&format!("{again}songs/../songs/song.txt")), "{twice}");
+    let twice = dir.ok(&classify(&["ok.tsv", "ok.tsv", "--out", "k"])).stderr;
+    assert!(twice.contains(&format!("{again}ok.tsv")), "{twice}");
+    assert!(!dir.ok(&classify(&["ok.tsv", "--out", "k"])).stderr.contains(again));
+}
+
+#[test]
 fn names_of_files_as_texts_are_noticed() {
     let dir = dir();
     classifier(&dir);
