@@ -1,6 +1,6 @@
 //! Formats numbers, values and layers for people.
 
-use refrain::{Model, thousands};
+use refrain::Model;
 use serde_json::Value;
 
 /// Lists the layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
@@ -25,11 +25,6 @@ pub(crate) fn plain(value: &Value) -> String {
         },
         other => other.to_string(),
     }
-}
-
-/// Formats a count with its noun: `1 epoch`, `20 epochs`.
-pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
 /// Formats a rate with three digits: `987`, `41.2k`, `1.05M`.

@@ -2,6 +2,7 @@
 
 use crate::cli::Info as Options;
 use crate::error::{Failure, Result};
+use crate::existing::{self, Kind, Target};
 use crate::format::plain;
 use crate::model::open_any;
 use crate::output::Output;
@@ -24,7 +25,7 @@ use std::path::Path;
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
     if let Some(path) = &options.tokenizer {
-        write_tokenizer(path, options, opened.application())?;
+        write_tokenizer(path, options, opened.application(), output)?;
         output.log(format_args!("wrote {}", path.display()));
     }
     let bytes = size(&options.model)?;
@@ -120,7 +121,12 @@ fn name(level: Level) -> String {
     plain(&json!(level))
 }
 
-fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Application>) -> Result<()> {
+fn write_tokenizer(
+    path: &Path,
+    options: &Options,
+    model: Option<&dyn Application>,
+    output: &Output,
+) -> Result<()> {
     let model = model.map(|model| model as &dyn Any);
     let codec = model.and_then(|model| {
         let text = model.downcast_ref::<LanguageModel>().map(LanguageModel::codec);
@@ -137,6 +143,9 @@ fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Applicatio
     writable::refuse_input_path(path, [&options.model], "--tokenizer")?;
     writable::check(path, "name another file with --tokenizer")?;
     let json = vocab.to_json();
+    let kind = Kind::Bytes("the tokenizer", json.as_bytes());
+    let target = Target { option: "--tokenizer", path, kind, force: options.force };
+    existing::say(output, path, target.replaced()?);
     write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(refrain::Error::from)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Result};
 use clap::error::ErrorKind;
+use refrain::shown::escaped;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -80,11 +81,16 @@ impl Output {
         }
     }
 
+    /// Prints a line to stderr, unless quiet, but even with `--json`.
+    pub(crate) fn notice(&self, line: impl Display) {
+        if self.level > Verbosity::Quiet {
+            note(line);
+        }
+    }
+
     /// Prints a warning to stderr, even with `--json`.
     pub(crate) fn warning(&self, message: impl Display) {
-        if self.level > Verbosity::Quiet {
-            note(format_args!("warning: {message}"));
-        }
+        self.notice(format_args!("warning: {message}"));
     }
 
     /// Prints an error to stderr, and with `--json` to stdout too.
@@ -100,22 +106,15 @@ fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
-/// Escapes control characters and limits the length: messages quote untrusted files, which could control the terminal
-/// or flood it.
+/// Escapes every line and limits the length: messages quote untrusted files, which could control the terminal or flood
+/// it.
 fn printable(message: &str) -> String {
-    let mut shown = String::with_capacity(message.len().min(LONGEST_NOTE));
-    for (i, c) in message.chars().enumerate() {
-        if i == LONGEST_NOTE {
-            shown.push('…');
-            break;
-        }
-        if c.is_control() && c != '\n' {
-            shown.extend(c.escape_debug());
-        } else {
-            shown.push(c);
-        }
+    let mut lines = message.split('\n').map(escaped).collect::<Vec<_>>().join("\n");
+    if let Some((end, _)) = lines.char_indices().nth(LONGEST_NOTE) {
+        lines.truncate(end);
+        lines.push('…');
     }
-    shown
+    lines
 }
 
 /// Writes to stdout and flushes it.

@@ -99,6 +99,9 @@ pub(crate) struct Write {
     /// Also write each figure as PNG (needs a build with the `png` feature)
     #[arg(long, requires = "out")]
     pub(crate) png: bool,
+    /// Replace files even if they are not pages and figures of refrain
+    #[arg(long, requires = "files")]
+    pub(crate) force: bool,
     /// Colours of the page and the figures; auto follows the reader's setting, and is light in PNG
     #[arg(long, default_value = "auto", requires = "files")]
     pub(crate) theme: Theme,

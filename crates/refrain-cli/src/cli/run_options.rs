@@ -92,6 +92,9 @@ pub(crate) struct ModelFiles<D: TrainOptions> {
     /// File to save the model to
     #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,
+    /// Replace output files even if they are not from an earlier run of this kind
+    #[arg(long)]
+    pub(crate) force: bool,
     #[arg(skip)]
     defaults: PhantomData<D>,
 }

@@ -101,9 +101,9 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
         self.seconds.0 + self.seconds.1
     }
 
-    /// Returns how many epochs were finished when a checkpoint was taken.
-    pub(super) fn epochs_in(checkpoint: &Checkpoint) -> Result<usize, Error> {
-        Ok(checkpoint.part(PART)?.parse::<Values<T::Score>>("run")?.epochs.len())
+    /// Returns the epochs that were finished when a checkpoint was taken.
+    pub(super) fn epochs_in(checkpoint: &Checkpoint) -> Result<Vec<EpochRecord>, Error> {
+        Ok(checkpoint.part(PART)?.parse::<Values<T::Score>>("run")?.epochs)
     }
 
     /// Restores the observer from a checkpoint, outside `fit`.
