@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::text_input::size;
 use crate::writable;
 use refrain::file::write_atomically;
+use refrain::shown::counted;
 use refrain::task::TrainingMemory;
 use refrain::{
     Application, Bytes, Classifier, Codec, Engine, LanguageModel, Level, Memory, MemoryUse, Opened, Tagger,
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         fields[name] = value;
     }
     output.result(fields, || {
-        let mut out = format!("{}: {bytes} bytes\n", options.model.display());
+        let mut out = format!("{}: {}\n", options.model.display(), counted(bytes as usize, "byte"));
         let _ = writeln!(out, "task: {}", opened.task().unwrap_or("none"));
         for line in &description.lines {
             let _ = writeln!(out, "{line}");
@@ -108,10 +109,15 @@ impl fmt::Display for Needs {
         write!(f, "{} to run one sequence", Bytes(self.run.total()))?;
         match self.run_steps {
             1 => f.write_str(" step by step")?,
-            steps => write!(f, " of {steps} steps")?,
+            steps => write!(f, " of {}", counted(steps, "step"))?,
         }
         if let Some(TrainingMemory { memory, batch, steps }) = &self.train {
-            write!(f, ", {} to train with batch {batch} x {steps} steps as recorded", Bytes(memory.total()))?;
+            write!(
+                f,
+                ", {} to train with batch {batch} x {} as recorded",
+                Bytes(memory.total()),
+                counted(*steps, "step")
+            )?;
         }
         Ok(())
     }

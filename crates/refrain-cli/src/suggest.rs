@@ -7,6 +7,7 @@ use crate::interactive;
 use crate::model::open_as;
 use crate::output::Output;
 use refrain::language_model::Suggestion;
+use refrain::shown::escaped;
 use refrain::{Engine, LanguageModel};
 use serde_json::json;
 use std::fmt::Write;
@@ -47,7 +48,7 @@ fn visible(text: &str) -> String {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         format!("{text:?}")
     } else {
-        text.to_owned()
+        escaped(text)
     }
 }
 

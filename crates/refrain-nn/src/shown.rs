@@ -45,6 +45,22 @@ fn steers(c: char) -> bool {
             | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// Formats a setting with the digits that it was given with, also if it was an `f32`: `0.1`, `1e-30`.
+///
+/// ```
+/// assert_eq!(refrain_nn::shown::number(f64::from(0.1_f32)), "0.1");
+/// ```
+pub fn number(value: f64) -> String {
+    let single = value as f32;
+    let is_plain = value == 0.0 || !value.is_finite() || (1e-5..1e10).contains(&value.abs());
+    match (f64::from(single) == value, is_plain) {
+        (true, true) => single.to_string(),
+        (true, false) => format!("{single:e}"),
+        (false, true) => value.to_string(),
+        (false, false) => format!("{value:e}"),
+    }
+}
+
 /// Returns the columns that a text takes in most terminals: two for a Chinese or Japanese character or an emoji, none
 /// for a combining mark.
 pub fn columns(text: &str) -> usize {
@@ -79,6 +95,14 @@ mod tests {
             ["0 epochs", "0 batches", "0 entries", "0 keys", "0 axes", "0 classes", "0 excerpts"]
         );
         assert_eq!(counted(1234, "token"), "1,234 tokens");
+    }
+
+    #[test]
+    fn settings_are_short() {
+        let numbers =
+            [0.0, 0.002, f64::from(0.2_f32), 7.0, 1e-30, f64::from(1e-30_f32), 1e300, -1.5, f64::NAN];
+        let shown = numbers.map(number);
+        assert_eq!(shown, ["0", "0.002", "0.2", "7", "1e-30", "1e-30", "1e300", "-1.5", "NaN"]);
     }
 
     #[test]

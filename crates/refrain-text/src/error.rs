@@ -1,5 +1,7 @@
 //! Errors between a text and the numbers made from it.
 
+use refrain_nn::shown::counted;
+
 /// This crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -174,7 +176,7 @@ pub enum Error {
     },
 
     /// A text is too short.
-    #[error("{text} has {got} tokens, and {purpose} needs at least {needed}; {advice}")]
+    #[error("{text} has {}, and {purpose} needs at least {needed}; {advice}", counted(*got, "token"))]
     TooShort {
         /// Which text: `the text`, or one of several.
         text: &'static str,

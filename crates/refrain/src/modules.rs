@@ -78,5 +78,5 @@ pub mod optim {
 
 /// Text for people: counts with their nouns, text from outside made safe for a terminal, the width of text.
 pub mod shown {
-    pub use refrain_nn::shown::{columns, counted, escaped, fitted, padded};
+    pub use refrain_nn::shown::{columns, counted, escaped, fitted, number, padded};
 }

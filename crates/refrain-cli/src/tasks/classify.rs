@@ -9,6 +9,7 @@ use crate::labelled;
 use crate::output::Output;
 use refrain::Classifier;
 use refrain::classifier::{ClassifierScore, split_labelled};
+use refrain::shown::counted;
 use refrain::task::Score;
 
 impl TaskCommands for Classifier {
@@ -21,7 +22,7 @@ impl TaskCommands for Classifier {
     }
 
     fn subject(&self) -> String {
-        format!("classify: {} labels", self.labels().len())
+        format!("classify: {}", counted(self.labels().len(), "label"))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::{Failure, Result};
 use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
 use crate::output::Output;
+use refrain::shown::counted;
 use refrain::tagger::{TaggerScore, split_tagged};
 use refrain::task::Score;
 use refrain::{Error, Tagger};
@@ -39,7 +40,7 @@ impl TaskCommands for Tagger {
     }
 
     fn subject(&self) -> String {
-        format!("tag: {} labels", self.labels().len())
+        format!("tag: {}", counted(self.labels().len(), "label"))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::{ModelFiles, RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
 use crate::existing::{Kind, Target};
 use crate::interruption::{BEFORE_TRAINING, Interruption};
-use crate::output::{Output, Verbosity, write_stdout};
+use crate::output::{Output, Verbosity, print};
 use crate::text_input::work_if_io;
 use crate::writable::{self, Written};
 use refrain::task::{HasTaskModel, Recipe, Score, Task, TaskModel};
@@ -282,7 +282,7 @@ impl<C: TrainCommand> Ending<'_, C> {
             let table = test.as_ref().or(score.as_ref()).and_then(C::table);
             let table = table.map_or(String::new(), |table| format!("\n{table}"));
             let next = |path: &str| self.command.next_command(self.input, path);
-            write_stdout(&format!("{table}{}", end.saved(next)))?;
+            print(&format!("{table}{}", end.saved(next)))?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::bar::bar_for;
 use crate::format::{rate, shape};
 use crate::output::{Output, Verbosity};
 use indicatif::ProgressBar;
-use refrain::shown::counted;
+use refrain::shown::{counted, number};
 use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task};
 use refrain::{Average, RunEvent, TrainingSettings};
 
@@ -135,11 +135,15 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
 /// Describes how a model is trained.
 fn how(settings: &TrainingSettings) -> String {
     let schedule = format!("{:?}", settings.schedule).to_lowercase();
-    let clip =
-        if settings.clip > 0.0 { format!("clipped at {}", settings.clip) } else { "not clipped".to_owned() };
-    let mut how = format!("{}, {schedule} rate {}, {clip}", settings.optimizer, settings.learning_rate);
+    let clip = if settings.clip > 0.0 {
+        format!("clipped at {}", number(settings.clip))
+    } else {
+        "not clipped".to_owned()
+    };
+    let mut how =
+        format!("{}, {schedule} rate {}, {clip}", settings.optimizer, number(settings.learning_rate));
     if settings.accumulate > 1 {
-        how += &format!(", {} batches per update", settings.accumulate);
+        how += &format!(", {} per update", counted(settings.accumulate, "batch"));
     }
     if settings.average != Average::None {
         how += &format!(", {} average", format!("{:?}", settings.average).to_lowercase());

@@ -369,7 +369,7 @@ fn invalid_calls_are_rejected() {
     }
     let (no_x, no_y) = (Array2::<u32>::zeros((0, 3)), Array1::<u32>::zeros(0));
     let error = model.fit(&no_x, &no_y, Fit::default()).unwrap_err().to_string();
-    assert_eq!(error, "the number of training batches is 0 in epoch 0, but the model expects at least one");
+    assert_eq!(error, "the number of training batches is 0 in epoch 1, but the model expects at least one");
     assert!(model.evaluate(&no_x, &no_y, Evaluate::default()).is_err());
     let stream = Stream { carries_state: false };
     let weights = [1.0_f32; 10];

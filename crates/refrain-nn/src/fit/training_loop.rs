@@ -167,7 +167,7 @@ impl<'m, 'a> FitLoop<'m, 'a> {
         if batches == 0 {
             return Err(Error::data(
                 "the number of training batches",
-                format!("0 in epoch {epoch}"),
+                format!("0 in epoch {}", epoch + 1),
                 "at least one",
             ));
         }

@@ -101,7 +101,7 @@ pub(super) fn concatenate(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Edge
 
 fn same_axis(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<Axis, Error> {
     if inputs.len() < 2 {
-        return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), "at least two edges"));
+        return Err(plan.wrong_inputs(inputs, "the outputs of at least two layers"));
     }
     let axis = plan.spec(inputs[0]).axis;
     match inputs.iter().position(|&input| plan.spec(input).axis != axis) {

@@ -1,6 +1,7 @@
 //! Sentences with labelled words: parsing, checking and splitting.
 
 use crate::error::{Error, Result, shorten};
+use refrain_nn::shown::counted;
 use refrain_task::Fingerprint;
 use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
@@ -79,7 +80,7 @@ fn columns(text: &str, name: &str) -> Result<Vec<TaggedSentence>> {
         };
         let (here, first) = (columns.len(), *width.get_or_insert(columns.len()));
         if here != first {
-            return Err(wrong(format!("{here} columns, but {first} in the previous lines")));
+            return Err(wrong(format!("{}, but {first} in the previous lines", counted(here, "column"))));
         }
         words.push(tagged(word, label).map_err(wrong)?);
     }
@@ -151,7 +152,7 @@ pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
         2..=MAX_LABELS => Ok(labels),
         many => Err(Error::Labelled {
             place: "the sentences".to_owned(),
-            got: format!("{many} labels"),
+            got: counted(many, "label"),
             expected: "at most 4096; check that the label is in the last column",
         }),
     }
