@@ -415,7 +415,7 @@ fn invalid_requests_are_rejected_before_work() {
         (&["--lr=0.1"], &["--train"]),
         (&["m", "--png"], &["--out"]),
         (&["m", "--theme=dark"], &["--html", "--out"]),
-        (&["m", "--steps=1"], &["--steps", "1 is not in 2..=10000"]),
+        (&["m", "--steps=1"], &["--steps", "expected a whole number from 2 to 10,000"]),
         (&["m", "--share=0"], &["--share", "above 0"]),
     ] {
         let output = dir.run(&[&["inspect"], arguments].concat());

@@ -146,3 +146,19 @@ fn empty_variables_are_unset() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(dir.names(), ["m", "song.txt"]);
 }
+
+#[test]
+fn refused_options_are_named_as_they_are_typed() {
+    let dir = TestDir::new();
+    dir.refused(&["train", "text", "song.txt", "--min-count", "3"], &["--min-count is 3 with characters"]);
+    dir.refused(
+        &["train", "text", "song.txt", "--early-stopping", "2", "--validation", "0"],
+        &["--early-stopping is 2 without validation"],
+    );
+    for wrong in ["0", "-3", "1.5", "many", "9999999", ""] {
+        let phrases = [&*format!("'{wrong}'"), "a whole number from 1 to 1,000,000"];
+        dir.refused(&["train", "text", "song.txt", &format!("--epochs={wrong}")], &phrases);
+    }
+    dir.refused(&["generate", "m", "--seed=-1"], &["expected a whole number from 0 to 18446744073709551615"]);
+    dir.refused(&["generate", "m", "--length=-1"], &["expected a whole number of at least 0"]);
+}
