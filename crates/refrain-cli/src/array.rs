@@ -3,6 +3,7 @@
 use refrain::InputSpec;
 use refrain::data::Data;
 use refrain::ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
+use refrain::shown::counted;
 use std::cell::Cell;
 
 /// Maximum axes of an array, NumPy's own limit.
@@ -160,7 +161,10 @@ impl Array {
         bytes: &[u8],
     ) -> Result<Self, String> {
         if shape.len() > MAX_AXES {
-            return Err(format!("its shape has {} axes; expected at most {MAX_AXES}", shape.len()));
+            return Err(format!(
+                "its shape has {}; expected at most {MAX_AXES}",
+                counted(shape.len(), "axis")
+            ));
         }
         let needed = shape.iter().try_fold(element.size(), |n, &d| n.checked_mul(d));
         if needed != Some(bytes.len()) {

@@ -7,6 +7,7 @@ use refrain::custom::Mode;
 use refrain::gradcheck::{Bench, Input};
 use refrain::machine::{peak_flops, read_bandwidth};
 use refrain::prelude::*;
+use refrain::shown::counted;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Instant;
@@ -69,7 +70,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let mut streaming = Vec::new();
     for cell in Cell::ALL {
         for &units in &options.units {
-            output.log(format!("{} with {units} units", cell.name()));
+            output.log(format!("{} with {}", cell.name(), counted(units, "unit")));
             let seconds = train(cell, units, &engine)?;
             let flops = (6 * SEQUENCES * STEPS * cell.weights(units)) as f64 / seconds;
             training.push(json!({ "cell": cell.name(), "units": units, "milliseconds": seconds * 1e3,

@@ -7,13 +7,14 @@ use crate::output::Output;
 use crate::shell::quoted;
 use crate::text_input::{STDIN, batches_of_stdin, warn_of_file_name};
 use refrain::classifier::LabelProbability;
+use refrain::shown::{counted, escaped, fitted};
 use refrain::{Classifier, Engine, Level, UnknownTokens};
 use serde_json::json;
 use std::fmt::Write;
 
 /// Maximum lines classified at a time.
 const BATCH: usize = 64;
-/// Characters of a text that are shown above its labels.
+/// Columns of a text that are shown above its labels.
 const SHOWN: usize = 60;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
@@ -93,16 +94,19 @@ impl Unread {
 
 /// Returns the warning about texts that are longer than a model reads.
 pub(crate) fn cut_warning(texts: usize, max_length: usize, level: Level) -> String {
-    let what = steps(level);
-    let s = if texts == 1 { " is" } else { "s are" };
-    format!("{texts} text{s} longer than {max_length} {what}; only the beginning is read")
+    too_long(texts, "text", max_length, level) + "; only the beginning is read"
 }
 
 /// Returns the warning about words that are longer than a model reads.
 pub(crate) fn cut_words_warning(words: usize, max_length: usize, level: Level) -> String {
-    let what = steps(level);
-    let s = if words == 1 { " is" } else { "s are" };
-    format!("{words} word{s} longer than {max_length} {what}; only the beginning is read")
+    too_long(words, "word", max_length, level) + "; only the beginning is read"
+}
+
+/// Says how many of something are longer than a model reads: `2 texts are longer than 100 tokens`.
+pub(crate) fn too_long(count: usize, noun: &str, max_length: usize, level: Level) -> String {
+    let are = if count == 1 { "is" } else { "are" };
+    let step = if level == Level::Char { "character" } else { "token" };
+    format!("{} {are} longer than {}", counted(count, noun), counted(max_length, step))
 }
 
 /// Returns what a model of this level reads.
@@ -114,7 +118,8 @@ pub(crate) fn steps(level: Level) -> &'static str {
 }
 
 fn table(text: &str, labels: &[LabelProbability]) -> String {
-    let shown: String = text.chars().take(SHOWN).collect();
+    let text = escaped(text);
+    let shown = fitted(&text, SHOWN);
     let mut out = if shown.len() < text.len() { format!("{shown}…\n") } else { format!("{shown}\n") };
     for LabelProbability { label, probability } in labels {
         let _ = writeln!(out, "  {:5.1} %  {label}", probability * 100.0);

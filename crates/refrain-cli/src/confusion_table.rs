@@ -1,5 +1,6 @@
 //! Confusion tables for a terminal.
 
+use refrain::shown::{columns as columns_of, escaped, fitted, padded};
 use refrain::task::score::{ClassScore, Confusion};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -17,6 +18,7 @@ const MISTAKES: usize = 15;
 pub(crate) fn show(confusion: &Confusion) -> String {
     // Some shells export the terminal width.
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = columns.filter(|&columns| columns > 0);
     let classes = confusion.classes();
     let mut order: Vec<usize> = (0..classes.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(classes[i].support));
@@ -26,25 +28,27 @@ pub(crate) fn show(confusion: &Confusion) -> String {
 
 /// Formats a line per class under a heading; `what` is the heading of the labels.
 pub(crate) fn scores<'a>(what: &str, classes: impl Iterator<Item = &'a ClassScore> + Clone) -> String {
-    let width = longest(classes.clone().map(|class| class.label.as_str())).max(what.len());
+    let labels: Vec<_> = classes.clone().map(|class| escaped(&class.label)).collect();
+    let width = longest(&labels).max(what.len());
     let mut out = format!("{what:width$}  precision  recall      F1  support\n");
-    for ClassScore { label, precision, recall, f1, support } in classes {
-        let _ = writeln!(out, "{label:width$}  {precision:9.3}  {recall:6.3}  {f1:6.3}  {support:7}");
+    for (label, ClassScore { precision, recall, f1, support, .. }) in labels.iter().zip(classes) {
+        let label = padded(label, width);
+        let _ = writeln!(out, "{label}  {precision:9.3}  {recall:6.3}  {f1:6.3}  {support:7}");
     }
     out
 }
 
 /// Formats the matrix with labels in `order` and zeros as dots; `None` if it is wider than the terminal.
 fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<String> {
-    let labels: Vec<&str> = order.iter().map(|&i| confusion.labels()[i].as_str()).collect();
+    let labels: Vec<String> = order.iter().map(|&i| escaped(&confusion.labels()[i])).collect();
     let largest = order.iter().flat_map(|&i| confusion.row(i)).max().copied().unwrap_or(0);
     let digits = largest.to_string().len();
     // A row is its label and one cell per label, each after a space.
-    let full = longest(labels.iter().copied());
+    let full = longest(&labels);
     let room = columns.checked_sub(full.min(SHORT_SIDE))?.checked_div(labels.len())?.checked_sub(1)?;
     let letters = room.min(full).max(digits);
-    let mut heads: Vec<String> = labels.iter().map(|label| label.chars().take(letters).collect()).collect();
-    let mut sides: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+    let mut heads: Vec<String> = labels.iter().map(|label| fitted(label, letters).to_owned()).collect();
+    let mut sides: Vec<String> = labels.clone();
     let distinct = heads.iter().collect::<BTreeSet<_>>().len() == heads.len();
     if !distinct || (letters < MIN_LETTERS && letters < full) {
         // Number the labels if their beginnings do not tell them apart.
@@ -52,8 +56,8 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
         let number = labels.len().to_string().len();
         sides = (1..).zip(&labels).map(|(n, label)| format!("{n:number$} {label}")).collect();
     }
-    let cell = digits.max(longest(heads.iter().map(String::as_str)));
-    let whole = longest(sides.iter().map(String::as_str));
+    let cell = digits.max(longest(&heads));
+    let whole = longest(&sides);
     let side = columns.checked_sub(labels.len() * (cell + 1))?.min(whole);
     if side < whole.min(SHORT_SIDE) {
         return None;
@@ -61,11 +65,11 @@ fn matrix(confusion: &Confusion, order: &[usize], columns: usize) -> Option<Stri
     let mut out = "rows: true label; columns: predicted label\n".to_owned();
     let _ = write!(out, "{:side$}", "");
     heads.iter().for_each(|head| {
-        let _ = write!(out, " {head:>cell$}");
+        let _ = write!(out, " {}{head}", " ".repeat(cell - columns_of(head)));
     });
     out.push('\n');
     for (name, &truth) in sides.iter().zip(order) {
-        let _ = write!(out, "{name:side$.side$}");
+        out.push_str(&padded(fitted(name, side), side));
         for &predicted in order {
             let _ = match confusion.row(truth)[predicted] {
                 0 => write!(out, " {:>cell$}", "·"),
@@ -90,13 +94,15 @@ fn mistakes(confusion: &Confusion) -> String {
     wrong.sort_by_key(|&(times, truth, predicted)| (std::cmp::Reverse(times), truth, predicted));
     let mut out = "most frequent mistakes (the matrix is too wide to show)\n".to_owned();
     for (times, truth, predicted) in wrong.into_iter().take(MISTAKES) {
-        let _ = writeln!(out, "{times:7}  {} predicted as {}", labels[truth], labels[predicted]);
+        let (truth, predicted) = (escaped(&labels[truth]), escaped(&labels[predicted]));
+        let _ = writeln!(out, "{times:7}  {truth} predicted as {predicted}");
     }
     out
 }
 
-fn longest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
-    texts.map(|text| text.chars().count()).max().unwrap_or(0)
+/// Returns the columns of the widest text.
+fn longest(texts: &[String]) -> usize {
+    texts.iter().map(|text| columns_of(text)).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -164,5 +170,18 @@ mod tests {
         let wrong = shown.split("mistakes").nth(1).unwrap();
         let lines: Vec<&str> = wrong.lines().skip(1).collect();
         assert_eq!(lines, ["      3  label 1 predicted as label 2", "      2  label 3 predicted as label 4"]);
+    }
+
+    #[test]
+    fn wide_labels_keep_the_columns_straight() {
+        let confusion = counted(
+            &["好评", "差評です", "so-so", "\u{202e}x"],
+            &[(0, 0, 3), (1, 0, 12), (2, 2, 1), (3, 1, 4)],
+        );
+        let shown = show(&confusion);
+        let widths: Vec<_> = shown.lines().map(columns_of).collect();
+        assert!(widths[..5].iter().all(|&width| width == widths[0]), "{shown}");
+        assert!(widths[7..].iter().all(|&width| width == widths[7]) && widths.len() == 12, "{shown}");
+        assert!(!shown.contains('\u{202e}'), "{shown}");
     }
 }

@@ -66,7 +66,11 @@ impl Failure {
 /// Errors of the kinds `Diverged` and `Other` are failures of the work; all others are invalid input.
 impl From<refrain::Error> for Failure {
     fn from(error: refrain::Error) -> Self {
-        let message = error.to_string();
+        let mut message = error.to_string();
+        // The library names its settings without the dashes of an option.
+        if error.option_at_fault().is_some_and(|option| message.starts_with(option)) {
+            message.insert_str(0, "--");
+        }
         match error.kind() {
             ErrorKind::Diverged | ErrorKind::Other => Failure::Work(message),
             _ => Failure::Input(message),

@@ -1,6 +1,7 @@
 //! Formats numbers, values and layers for people.
 
-use refrain::{Model, thousands};
+use refrain::Model;
+use refrain::shown::number;
 use serde_json::Value;
 
 /// Lists the layers with their sizes: `Embedding 64, LSTM 256, Dense 75`.
@@ -15,13 +16,13 @@ pub(crate) fn shape(model: &Model) -> String {
     layers.collect::<Vec<_>>().join(", ")
 }
 
-/// Formats a JSON value: text without quotes, and a float that was an `f32` with as few digits as an `f32` needs.
+/// Formats a JSON value: text without quotes, and floats with as few digits as they need.
 pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) => match number.as_f64() {
-            Some(x) if number.is_f64() && f64::from(x as f32) == x => (x as f32).to_string(),
-            _ => number.to_string(),
+        Value::Number(value) => match value.as_f64() {
+            Some(x) if value.is_f64() => number(x),
+            _ => value.to_string(),
         },
         other => other.to_string(),
     }
@@ -42,11 +43,6 @@ pub(crate) fn unknown_warning(share: f64, what: &str) -> String {
          scores say",
         percent(share)
     )
-}
-
-/// Formats a count with its noun: `1 epoch`, `20 epochs`.
-pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
 /// Formats a rate with three digits: `987`, `41.2k`, `1.05M`.

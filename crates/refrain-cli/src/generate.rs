@@ -3,7 +3,7 @@
 use crate::cli::Generate as Options;
 use crate::error::Result;
 use crate::model::open_as;
-use crate::output::{Output, write_stdout};
+use crate::output::Output;
 use crate::text_input::warn_of_file_name;
 use refrain::language_model::{BeamSearch, Generate};
 use refrain::{Engine, LanguageModel, Level, Sampling, UNKNOWN};
@@ -47,14 +47,14 @@ where
     let mut text = String::new();
     let mut emit = |piece: &str| {
         text.push_str(piece);
-        if output.json() { Ok(()) } else { write_stdout(piece) }
+        if output.json() { Ok(()) } else { output.write_text(piece) }
     };
     emit(prompt)?;
     for piece in pieces {
         emit(&piece.map_err(refrain::Error::from)?)?;
     }
     if !output.json() && !text.ends_with('\n') {
-        write_stdout("\n")?;
+        output.write_text("\n")?;
     }
     output.event("result", json!({ "prompt": prompt, "text": text }))
 }

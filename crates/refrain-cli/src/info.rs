@@ -2,12 +2,14 @@
 
 use crate::cli::Info as Options;
 use crate::error::{Failure, Result};
+use crate::existing::{self, Kind, Target};
 use crate::format::plain;
 use crate::model::open_any;
 use crate::output::Output;
 use crate::text_input::size;
 use crate::writable;
 use refrain::file::write_atomically;
+use refrain::shown::counted;
 use refrain::task::TrainingMemory;
 use refrain::{
     Application, Bytes, Classifier, Codec, Engine, LanguageModel, Level, Memory, MemoryUse, Opened, Tagger,
@@ -24,7 +26,7 @@ use std::path::Path;
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
     let opened = open_any(&options.model, engine, output)?;
     if let Some(path) = &options.tokenizer {
-        write_tokenizer(path, options, opened.application())?;
+        write_tokenizer(path, options, opened.application(), output)?;
         output.log(format_args!("wrote {}", path.display()));
     }
     let bytes = size(&options.model)?;
@@ -54,7 +56,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     }
     output.result(fields, || {
         let mut out = match bytes {
-            Some(bytes) => format!("{}: {bytes} bytes\n", options.model.display()),
+            Some(bytes) => format!("{}: {}\n", options.model.display(), counted(bytes as usize, "byte")),
             None => format!("{}\n", options.model.display()),
         };
         let _ = writeln!(out, "task: {}", opened.task().unwrap_or("none"));
@@ -110,10 +112,15 @@ impl fmt::Display for Needs {
         write!(f, "{} to run one sequence", Bytes(self.run.total()))?;
         match self.run_steps {
             1 => f.write_str(" step by step")?,
-            steps => write!(f, " of {steps} steps")?,
+            steps => write!(f, " of {}", counted(steps, "step"))?,
         }
         if let Some(TrainingMemory { memory, batch, steps }) = &self.train {
-            write!(f, ", {} to train with batch {batch} x {steps} steps as recorded", Bytes(memory.total()))?;
+            write!(
+                f,
+                ", {} to train with batch {batch} x {} as recorded",
+                Bytes(memory.total()),
+                counted(*steps, "step")
+            )?;
         }
         Ok(())
     }
@@ -123,7 +130,12 @@ fn name(level: Level) -> String {
     plain(&json!(level))
 }
 
-fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Application>) -> Result<()> {
+fn write_tokenizer(
+    path: &Path,
+    options: &Options,
+    model: Option<&dyn Application>,
+    output: &Output,
+) -> Result<()> {
     let model = model.map(|model| model as &dyn Any);
     let codec = model.and_then(|model| {
         let text = model.downcast_ref::<LanguageModel>().map(LanguageModel::codec);
@@ -140,6 +152,9 @@ fn write_tokenizer(path: &Path, options: &Options, model: Option<&dyn Applicatio
     writable::refuse_input_path(path, [&options.model], "--tokenizer")?;
     writable::check(path, "name another file with --tokenizer")?;
     let json = vocab.to_json();
+    let kind = Kind::Bytes("the tokenizer", json.as_bytes());
+    let target = Target { option: "--tokenizer", path, kind, force: options.force };
+    existing::say(output, path, target.replaced()?);
     write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(refrain::Error::from)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ mod confusion_table;
 mod engine;
 mod error;
 mod evaluate;
+mod existing;
 mod folders;
 mod format;
 mod generate;
@@ -76,6 +77,6 @@ fn run(cli: &Cli, output: &mut Output) -> Result<()> {
         Command::Predict(options) => predict::run(options, engine, output),
         Command::Bench(options) => bench::run(options, engine, output),
         Command::Completions { shell } => manual::completions(*shell),
-        Command::Man { folder } => manual::pages(folder.as_deref(), output),
+        Command::Man { folder, force } => manual::pages(folder.as_deref(), *force, output),
     }
 }

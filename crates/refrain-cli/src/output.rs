@@ -2,9 +2,11 @@
 
 use crate::error::{Failure, Result};
 use clap::error::ErrorKind;
+use refrain::shown::escaped;
 use serde::Serialize;
+use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Maximum characters of a message.
@@ -63,7 +65,12 @@ impl Output {
 
     /// Prints a result, as JSON or as the text that `show` returns.
     pub(crate) fn result(&self, fields: impl Serialize, show: impl FnOnce() -> String) -> Result<()> {
-        if self.json { self.event("result", fields) } else { write_stdout(&show()) }
+        if self.json { self.event("result", fields) } else { print(&show()) }
+    }
+
+    /// Writes a text that is itself the result: as it is, but escaped if a terminal would interpret it.
+    pub(crate) fn write_text(&self, text: &str) -> Result<()> {
+        if io::stdout().is_terminal() { print(text) } else { write_stdout(text) }
     }
 
     /// Prints a line to stderr, unless quiet.
@@ -80,11 +87,16 @@ impl Output {
         }
     }
 
+    /// Prints a line to stderr, unless quiet, but even with `--json`.
+    pub(crate) fn notice(&self, line: impl Display) {
+        if self.level > Verbosity::Quiet {
+            note(line);
+        }
+    }
+
     /// Prints a warning to stderr, even with `--json`.
     pub(crate) fn warning(&self, message: impl Display) {
-        if self.level > Verbosity::Quiet {
-            note(format_args!("warning: {message}"));
-        }
+        self.notice(format_args!("warning: {message}"));
     }
 
     /// Prints an error to stderr, and with `--json` to stdout too.
@@ -100,22 +112,30 @@ fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
-/// Escapes control characters and limits the length: messages quote untrusted files, which could control the terminal
-/// or flood it.
+/// Escapes every line and limits the length: messages quote untrusted files, which could control the terminal or flood
+/// it.
 fn printable(message: &str) -> String {
-    let mut shown = String::with_capacity(message.len().min(LONGEST_NOTE));
-    for (i, c) in message.chars().enumerate() {
-        if i == LONGEST_NOTE {
-            shown.push('…');
-            break;
-        }
-        if c.is_control() && c != '\n' {
-            shown.extend(c.escape_debug());
-        } else {
-            shown.push(c);
-        }
+    let mut lines = lines(message, &['\n']);
+    if let Some((end, _)) = lines.char_indices().nth(LONGEST_NOTE) {
+        lines.truncate(end);
+        lines.push('…');
     }
-    shown
+    lines
+}
+
+/// Writes text for people to stdout: lines, and columns separated by tabs.
+pub(crate) fn print(text: &str) -> Result<()> {
+    write_stdout(&lines(text, &['\n', '\t']))
+}
+
+/// Escapes a text, except for these separators.
+fn lines(text: &str, separators: &[char]) -> String {
+    let parts = text.split_inclusive(separators);
+    let part = |part: &str| {
+        let end = part.trim_end_matches(separators).len();
+        escaped(&part[..end]) + &part[end..]
+    };
+    parts.map(part).collect()
 }
 
 /// Writes to stdout and flushes it.
@@ -133,8 +153,13 @@ pub(crate) fn command_line_error(error: &clap::Error) -> ExitCode {
         Output::new(true, Verbosity::Normal).error(&Failure::input(message));
         return ExitCode::from(2);
     }
-    // Clap prints help to stdout and errors to stderr.
-    let _ = error.print();
+    // Clap prints help to stdout and errors to stderr, with the arguments as they are.
+    let steers = |argument: OsString| argument.to_string_lossy().chars().any(char::is_control);
+    if !help && std::env::args_os().any(steers) {
+        note(error.render().to_string().trim_end());
+    } else {
+        let _ = error.print();
+    }
     ExitCode::from(if help { 0 } else { 2 })
 }
 
@@ -145,6 +170,7 @@ mod tests {
     #[test]
     fn control_characters_of_a_file_are_escaped() {
         assert_eq!(printable("`\u{1b}[2J\u{9b}é\r`\nline"), "`\\u{1b}[2J\\u{9b}é\\r`\nline");
+        assert_eq!(lines("a\tb\u{1b}\n\n\rc", &['\n', '\t']), "a\tb\\u{1b}\n\n\\rc");
         let long = printable(&"é".repeat(LONGEST_NOTE + 1));
         assert_eq!((long.chars().count(), long.ends_with('…')), (LONGEST_NOTE + 1, true));
     }

@@ -3,6 +3,7 @@
 use crate::array::{Array, Input, index_of, lengths, mask};
 use crate::cli::Predict as Options;
 use crate::error::{Failure, Result};
+use crate::existing::{self, Kind, Target};
 use crate::model::open_any;
 use crate::output::Output;
 use crate::text_input::read_bytes;
@@ -10,6 +11,7 @@ use crate::{npy, tensors, writable};
 use refrain::data::{Data, Sequences};
 use refrain::file::write_atomically;
 use refrain::ndarray::{Array2, ArrayD};
+use refrain::shown::counted;
 use refrain::{Engine, Error, InputSpec};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
     let inputs = arrays.inputs(&opened.model().architecture().inputs).map_err(named)?;
     writable::check(&options.output, "name another file for OUT")?;
     writable::refuse_input_path(&options.output, [&options.model, &options.input], "OUT")?;
+    let kind = if to == Format::Npy { Kind::Npy } else { Kind::Tensors };
+    let replaced = Target { option: "OUT", path: &options.output, kind, force: options.force }.replaced()?;
     let sequences: Vec<Data<'_>> = inputs.iter().map(Prepared::data).collect();
     let outputs = opened
         .model_mut()
@@ -45,6 +49,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
         .map_err(|e| Failure::from(Error::from(e)).context(options.input.display()))?;
     let outputs: Vec<_> = outputs.into_iter().enumerate().map(|(i, a)| (format!("output_{i}"), a)).collect();
     warn_of_non_finite(&outputs, output);
+    existing::say(output, &options.output, replaced);
     write(&options.output, to, &outputs)?;
     let shapes: serde_json::Map<_, _> =
         outputs.iter().map(|(name, a)| (name.clone(), json!(a.shape()))).collect();
@@ -62,10 +67,8 @@ fn warn_of_non_finite(arrays: &[(String, ArrayD<f32>)], output: &Output) {
         let mut bad = array.iter().enumerate().filter(|(_, value)| !value.is_finite());
         if let Some((first, value)) = bad.next() {
             let (index, count) = (index_of(first, array.shape()), 1 + bad.count());
-            let s = if count == 1 { "" } else { "s" };
-            output.warning(format_args!(
-                "{name} has {count} non-finite value{s}, the first is {value} at {index:?}"
-            ));
+            let values = counted(count, "non-finite value");
+            output.warning(format_args!("{name} has {values}, the first is {value} at {index:?}"));
         }
     }
 }

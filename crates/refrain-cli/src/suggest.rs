@@ -8,6 +8,7 @@ use crate::model::open_as;
 use crate::output::Output;
 use crate::text_input::warn_of_file_name;
 use refrain::language_model::Suggestion;
+use refrain::shown::escaped;
 use refrain::{Engine, LanguageModel};
 use serde_json::json;
 use std::fmt::Write;
@@ -50,7 +51,7 @@ fn visible(text: &str) -> String {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         format!("{text:?}")
     } else {
-        text.to_owned()
+        escaped(text)
     }
 }
 

@@ -376,9 +376,9 @@ fn scoring_on_the_training_text_is_noticed() {
         let said = warned(&["song.txt", "more.txt"], option, "more.txt");
         assert!(said.contains("more.txt is also trained on"), "{said}");
         assert!(!warned(&["song.txt"], option, "more.txt").contains("trained on"));
-        let said = dir.ok(&classify(&["ok.tsv", option, "ok.tsv"])).stderr;
+        let said = dir.ok(&classify(&["ok.tsv", option, "ok.tsv", "--out", "k"])).stderr;
         assert!(said.contains("texts are also training texts"), "{said}");
-        let said = dir.ok(&tag(&["ok.tag", option, "ok.tag"])).stderr;
+        let said = dir.ok(&tag(&["ok.tag", option, "ok.tag", "--out", "g"])).stderr;
         assert!(said.contains("sentences are also training sentences"), "{said}");
     }
 }
@@ -424,10 +424,10 @@ mod pipes {
             format!(
                 "$refrain train text song.txt --validation-file <(cat song.txt) --test-file <(cat song.txt) {text}"
             ),
-            format!("$refrain train classify <(cat ok.tsv) --validation-file <(cat ok.tsv) {small}"),
+            format!("$refrain train classify --force <(cat ok.tsv) --validation-file <(cat ok.tsv) {small}"),
             format!("cat ok.tsv | $refrain train classify /dev/stdin --test-file <(cat ok.tsv) {small}"),
-            format!("$refrain train tag <(cat ok.tag) --validation-file <(cat ok.tag) {small}"),
-            "$refrain train text song.txt --init <(cat m) --steps 16 --epochs 1".to_owned(),
+            format!("$refrain train tag --force <(cat ok.tag) --validation-file <(cat ok.tag) {small}"),
+            "$refrain train text --force song.txt --init <(cat m) --steps 16 --epochs 1".to_owned(),
             "$refrain evaluate m <(cat song.txt)".to_owned(),
             "$refrain evaluate m song.txt --dynamic --dynamic-statistics <(cat song.txt)".to_owned(),
             "$refrain evaluate k /dev/stdin < ok.tsv".to_owned(),

@@ -79,8 +79,7 @@ fn epoch_rows_match_the_json_events() {
     let output = dir.ok(&text(&["--epochs", "2", "--validation", "0", "--csv-log", "log.csv"]));
     same_as_json(&dir, &output);
     assert_eq!(rows(&dir, "log.csv")[1][3..6], ["", "", ""]);
-    fs::remove_file(dir.file("log.csv")).unwrap();
-    let output = dir.ok(&classify(&["--csv-log", "log.csv"]));
+    let output = dir.ok(&classify(&["--csv-log", "log.csv", "--force"]));
     same_as_json(&dir, &output);
     let header = &rows(&dir, "log.csv")[0];
     assert!(["val_macro_f1", "samples_per_second"].iter().all(|name| header.iter().any(|h| h == name)));
@@ -103,7 +102,7 @@ fn logs_do_not_change_the_model() {
         assert!(plain.0 == logged.0, "the models differ");
         assert_eq!(plain.1, logged.1, "the checkpoints differ");
         fs::remove_dir_all(dir.file("logs")).unwrap();
-        fs::remove_file(dir.file("log.csv")).unwrap();
+        ["log.csv", "plain", "logged"].into_iter().for_each(|name| fs::remove_file(dir.file(name)).unwrap());
     }
 }
 
@@ -300,8 +299,8 @@ fn unwritable_logs_are_rejected_before_training() {
     for (options, phrases) in [
         (&["--csv-log", "none/a.csv"][..], &["cannot write none/a.csv", "--csv-log"][..]),
         (&["--csv-log", "."], &["cannot write .", "folder"]),
-        (&["--csv-log", "other.csv"], &["other.csv", "not a log of this kind of run", "epoch,loss"]),
-        (&["--csv-log", "song.txt"], &["song.txt", "not a log"]),
+        (&["--csv-log", "other.csv"], &["other.csv is a text that begins with `date,price`", "--force"]),
+        (&["--csv-log", "song.txt"], &["--csv-log song.txt is also an input file"]),
         (&["--csv-log", "a.svg", "--plot", "./a.svg"], &["--csv-log and --plot", "another file"]),
         (&["--out", "a.svg", "--plot", "a.svg"], &["--out and --plot"]),
         (&["--plot", "none/a.svg"], &["cannot write none/a.svg", "--plot"]),
@@ -336,21 +335,26 @@ fn logs_of_different_runs_are_not_mixed() {
     let output = dir.run(&options);
     assert_eq!(output.code, 2, "{}", output.stderr);
     output.says_error(&["logs/first contains the log of an earlier run", "another folder"]);
-    // The run resumes with its own logs, but not with another CSV file.
+    // The run resumes with its own logs, but not with those of another run.
     assert_eq!(run(&[&LOGS[..], &["--resume"]].concat()).code, 0);
     let before = dir.read("log.csv");
-    dir.write(
-        "short.csv",
-        String::from_utf8(before.clone()).unwrap().lines().next().unwrap().to_owned() + "\n",
-    );
-    for (file, phrase) in
-        [("none.csv", "cannot read"), ("short.csv", "not the row of epoch 1"), ("lines.tsv", "first line")]
-    {
-        let kept = fs::read(dir.file(file)).ok();
+    let log = String::from_utf8(before.clone()).unwrap();
+    let (header, rows) = log.split_once('\n').unwrap();
+    dir.write("other.csv", format!("{header}\n{}", rows.replacen("1,", "1,9", 1)));
+    for (file, phrase) in [("other.csv", "not the row of epoch 1"), ("lines.tsv", "first line")] {
+        let kept = dir.read(file);
         let output = run(&["--resume", "--csv-log", file]);
         assert_eq!((output.code, output.events("done").len()), (2, 0), "{}", output.stderr);
         output.says_error(&[file, phrase]);
-        assert_eq!(fs::read(dir.file(file)).ok(), kept);
+        assert_eq!(dir.read(file), kept);
+    }
+    // A log that lacks rows gets them from the checkpoint.
+    dir.write("short.csv", format!("{header}\n"));
+    dir.write("unended.csv", log.trim_end());
+    for (file, missing) in [("none.csv", "2 epochs"), ("short.csv", "2 epochs"), ("unended.csv", "1 epoch")] {
+        let output = run(&["--resume", "--csv-log", file]);
+        assert!(output.stderr.contains(&format!("{file} has no rows for {missing}")), "{}", output.stderr);
+        assert_eq!(String::from_utf8(dir.read(file)).unwrap(), log, "{file}");
     }
     assert_eq!(dir.read("log.csv"), before);
 }

@@ -226,8 +226,24 @@ fn cut_words_and_unused_models_are_reported() {
         |model| [&["--json", "train", "tag"], &init(model)[..], &["--out", "n.safetensors"]].concat();
     assert!(!dir.ok(&options("first.safetensors")).stderr.contains("did not start"));
     assert!(!dir.ok(&options("first.safetensors")).stderr.contains("did not start"));
-    let warned = dir.ok(&options("n.safetensors")).stderr;
-    assert!(warned.contains("did not start from n.safetensors, so --init has no effect"), "{warned}");
+    // The run may have replaced the model that it started from.
+    dir.ok(&options("n.safetensors"));
+    dir.ok(&train(&["names.conll", "--epochs", "1", "--seed", "3"]));
+    std::fs::copy(dir.file("m.safetensors"), dir.file("other.safetensors")).unwrap();
+    dir.refused(
+        &options("other.safetensors")[1..],
+        &[
+            "the run to resume started from the model with the fingerprint fnv1a-",
+            "but other.safetensors has fnv1a-",
+        ],
+    );
+    dir.refused(&options("none.safetensors")[1..], &["none.safetensors"]);
+    dir.ok(&train(&["names.conll", "--epochs", "1", "--checkpoint", "new"]));
+    let resumed = ["--checkpoint", "new", "--epochs", "1", "--resume", "--init", "other.safetensors"];
+    dir.refused(
+        &[&["train", "tag", "names.conll", "--out", "x.safetensors"], &resumed[..]].concat(),
+        &["the run to resume started from no model, but --init is other.safetensors", "leave out --init"],
+    );
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn info_writes_the_tokenizer() {
     let (dir, model, _) = dir();
     let before = dir.read("bpe.safetensors");
     dir.write("t.json", "an older file");
-    let output = dir.ok(&["info", "bpe.safetensors", "--tokenizer", "t.json"]);
+    let output = dir.ok(&["info", "bpe.safetensors", "--tokenizer", "t.json", "--force"]);
     assert!(
         output.stderr.contains("wrote t.json") && output.stdout.contains("level bpe"),
         "{}",

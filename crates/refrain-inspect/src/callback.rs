@@ -2,10 +2,11 @@
 
 use crate::error::Result;
 use crate::flow::norm;
-use crate::say::{count, number};
+use crate::say::number;
 use crate::section::{Figure, Section};
 use refrain_nn::callbacks::{BatchContext, Callback, ResumeContext};
 use refrain_nn::checkpoint::Part;
+use refrain_nn::shown::counted;
 use refrain_nn::{Answer, Model};
 use refrain_plot::{Heatmap, Picture, Scale};
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,7 @@ fn sentence(seen: &FlowRecord) -> String {
         seen.layer,
         seen.batch,
         said(last),
-        count(seen.hidden.len(), "step"),
+        counted(seen.hidden.len(), "step"),
         said(first)
     )
 }

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::StandardNormal;
 use refrain_nn::data::{Batch, BatchInput, BatchTarget};
+use refrain_nn::shown::counted;
 use refrain_nn::{Activation, Architecture, Model};
 
 impl Sample {
@@ -36,7 +37,8 @@ impl Sample {
             input
         });
         let batch = Batch { lanes: sequences, inputs: inputs.collect(), ..Batch::default() };
-        let of = format!("{sequences} random sequences of {steps} steps (seed {seed})");
+        let of =
+            format!("{} of {} (seed {seed})", counted(sequences, "random sequence"), counted(steps, "step"));
         Self::new(batch, of).with_random_targets(model, seed)
     }
 

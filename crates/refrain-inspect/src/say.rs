@@ -26,9 +26,12 @@ pub(crate) fn percent(share: f64) -> String {
     if percent < 9.95 { format!("{} %", number(percent)) } else { format!("{percent:.0} %") }
 }
 
-/// Formats a count with its noun: `1 step`, `200 steps`.
-pub(crate) fn count(of: usize, noun: &str) -> String {
-    format!("{of} {noun}{}", if of == 1 { "" } else { "s" })
+/// Says that none of these sequences has a step.
+pub(crate) fn no_steps(sequences: usize) -> String {
+    match sequences {
+        1 => "the only sequence has no steps".to_owned(),
+        n => format!("none of the {n} sequences has any steps"),
+    }
 }
 
 /// Returns a name as part of a file name: lower-case letters, digits and hyphens.

@@ -34,6 +34,7 @@ mod progress;
 mod regularizer;
 mod schedule;
 mod sequence;
+pub mod shown;
 mod state;
 mod storage;
 

@@ -1,6 +1,7 @@
 //! The state of one part of a run, for checkpoints.
 
 use crate::error::Error;
+use crate::shown::counted;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,11 +42,11 @@ impl Part {
     pub fn take(&mut self, what: &str, name: &str, len: usize) -> Result<Vec<f32>, Error> {
         let tensor = format!("{what}, tensor `{name}`,");
         let Some(at) = self.tensors.iter().position(|(other, _)| other == name) else {
-            return Err(Error::checkpoint(tensor, "missing", format!("{len} values")));
+            return Err(Error::checkpoint(tensor, "missing", counted(len, "value")));
         };
         let (name, values) = self.tensors.swap_remove(at);
         if values.len() != len {
-            let got = format!("{} values", values.len());
+            let got = counted(values.len(), "value");
             self.tensors.push((name, values));
             return Err(Error::checkpoint(tensor, got, len.to_string()));
         }

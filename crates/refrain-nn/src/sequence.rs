@@ -1,12 +1,13 @@
 //! The layout of a batch of sequences of different lengths in packed rows.
 
+use crate::shown::counted;
 use refrain_kernels::recurrent::Steps;
 
 /// An error about lengths or a mask that do not match their array.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// A length is larger than the array's number of steps.
-    #[error("sequence {sequence} has length {length}, but its array holds {steps} steps")]
+    #[error("sequence {sequence} has length {length}, but its array holds {}", counted(*steps, "step"))]
     LengthTooLarge {
         /// The sequence, counted from 0.
         sequence: usize,

@@ -263,7 +263,7 @@ mod tests {
         refused(&|part| part.values = serde_json::Value::Null, "carried state");
         refused(&|part| drop(part.tensors.remove(3)), "`1/cell`");
         refused(&|part| part.tensors[2].0 = "1/h".to_owned(), "`1/hidden`");
-        refused(&|part| part.tensors[3].1.push(0.0), "1 values");
+        refused(&|part| part.tensors[3].1.push(0.0), "1 value");
         refused(&|part| part.tensors.push(("2/hidden".to_owned(), vec![0.0])), "`2/hidden`");
     }
 }

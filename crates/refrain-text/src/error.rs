@@ -1,5 +1,6 @@
 //! Errors between a text and the numbers made from it.
 
+use refrain_nn::shown::counted;
 use refrain_task::Split;
 
 /// This crate's result.
@@ -179,7 +180,7 @@ pub enum Error {
     },
 
     /// A text is too short.
-    #[error("{text} has {got} token{}, and {purpose} needs at least {needed}; {advice}", if *got == 1 { "" } else { "s" })]
+    #[error("{text} has {}, and {purpose} needs at least {needed}; {advice}", counted(*got, "token"))]
     TooShort {
         /// Which text: `the text`, or one of several.
         text: &'static str,

@@ -57,6 +57,16 @@ impl Error {
         }
     }
 
+    /// Returns the name of the setting that is not allowed, as the program's option without `--`, if that is the
+    /// error.
+    pub fn option_at_fault(&self) -> Option<&'static str> {
+        match &self.0 {
+            Inner::Task(refrain_task::Error::Option { option, .. }) => Some(option),
+            Inner::Text(error) => error.option_at_fault(),
+            _ => None,
+        }
+    }
+
     /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match &self.0 {

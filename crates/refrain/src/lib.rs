@@ -200,7 +200,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use open::{Opened, open};
 pub use reporter::{KerasReporter, KerasVerbose};
 
-pub use modules::{callbacks, checkpoint, custom, data, file, gradcheck, layers, loss, metrics, optim};
+pub use modules::{
+    callbacks, checkpoint, custom, data, file, gradcheck, layers, loss, metrics, optim, shown,
+};
 pub use ndarray;
 #[cfg(feature = "inspect")]
 pub use refrain_inspect as inspect;

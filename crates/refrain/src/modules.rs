@@ -40,7 +40,8 @@ pub mod data {
 /// Model files, and writing a file either whole or not at all.
 pub mod file {
     pub use refrain_nn::file::{
-        ModelFile, check_writable, load, load_with, printable, read, save, write_atomically,
+        Contents, ModelFile, check_writable, contents, load, load_with, printable, read, save,
+        write_atomically,
     };
 }
 
@@ -74,4 +75,9 @@ pub mod optim {
     pub use refrain_nn::optim::{
         Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, Nadam, Optimizer, OptimizerKind, RmsProp, Sgd,
     };
+}
+
+/// Text for people: counts with their nouns, text from outside made safe for a terminal, the width of text.
+pub mod shown {
+    pub use refrain_nn::shown::{columns, counted, escaped, fitted, number, padded};
 }

@@ -1,6 +1,6 @@
 //! Options of `generate` and `suggest`.
 
-use super::values::{at_least_one, count, not_negative_f32, number_in, probability};
+use super::values::{at_least_one, count, not_negative_f32, number_in, probability, seed};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use refrain::language_model::{BeamSearch, Generate as GenerateOptions};
@@ -21,7 +21,7 @@ pub(crate) struct Generate {
     )]
     pub(crate) prompt: String,
     /// Number of characters (or words) to generate
-    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().length, value_parser = count(0..=u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().length, value_parser = count(0..=usize::MAX))]
     pub(crate) length: usize,
     /// Sampling temperature; below 1 favours likely tokens, 0 always takes the most likely
     #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = GenerateOptions::default().sampling.temperature,
@@ -43,7 +43,7 @@ pub(crate) struct Generate {
         value_parser = count(1..=1_000_000))]
     pub(crate) repetition_window: usize,
     /// Sample only from the K most likely tokens [default: all]
-    #[arg(long, value_name = "K", value_parser = count(1..=u64::MAX))]
+    #[arg(long, value_name = "K", value_parser = count(1..=usize::MAX))]
     pub(crate) top_k: Option<usize>,
     /// Sample only from the most likely tokens that together reach probability P [default: all]
     #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = probability)]
@@ -57,7 +57,7 @@ pub(crate) struct Generate {
         default_value_t = BeamSearch::default().length_penalty, value_parser = number_in(Range::NOT_NEGATIVE))]
     pub(crate) length_penalty: f64,
     /// Sampling seed
-    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().seed, value_parser = seed)]
     pub(crate) seed: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Options of `inspect`.
 
-use super::values::{count, number_in, part};
+use super::values::{count, number_in, part, seed};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
 use refrain::inspect::flow::{CompareOptions, ComparedCell};
@@ -40,7 +40,7 @@ pub(crate) struct Inspect {
     #[arg(long, requires = "model")]
     pub(crate) compare: bool,
     /// Seed for fresh parameters, generated text and random inputs
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) fresh: Fresh,
@@ -99,6 +99,9 @@ pub(crate) struct Write {
     /// Also write each figure as PNG (needs a build with the `png` feature)
     #[arg(long, requires = "out")]
     pub(crate) png: bool,
+    /// Replace files even if they are not pages and figures of refrain
+    #[arg(long, requires = "files")]
+    pub(crate) force: bool,
     /// Colours of the page and the figures; auto follows the reader's setting, and is light in PNG
     #[arg(long, default_value = "auto", requires = "files")]
     pub(crate) theme: Theme,

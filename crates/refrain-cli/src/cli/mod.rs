@@ -16,7 +16,7 @@ pub(crate) use classify::{Classify, TrainClassify};
 pub(crate) use generate::{Generate, Suggest};
 pub(crate) use inspect::{Inspect, Topic, Write as InspectWrite};
 pub(crate) use logging::LoggingOptions;
-pub(crate) use run_options::{RunOptions, ScoredData, TrainOptions};
+pub(crate) use run_options::{ModelFiles, RunOptions, ScoredData, TrainOptions};
 pub(crate) use tag::{Tag, TrainTag};
 pub(crate) use train_text::TrainText;
 
@@ -111,6 +111,9 @@ pub(crate) enum Command {
     Man {
         /// Folder for the pages: refrain.1, refrain-train-text.1 and so on
         folder: Option<PathBuf>,
+        /// Replace files of these names even if they are not manual pages of refrain
+        #[arg(long, requires = "folder")]
+        force: bool,
     },
 }
 
@@ -205,6 +208,9 @@ pub(crate) struct Info {
     /// Write the tokenizer of a `--level bpe` model in Hugging Face's tokenizer.json format
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<PathBuf>,
+    /// Replace the file of --tokenizer, whatever it holds
+    #[arg(long, requires = "tokenizer")]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +223,9 @@ pub(crate) struct Predict {
     /// File to write the outputs to, .npy or .safetensors
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
+    /// Replace OUT even if it does not hold the outputs of a model
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Options that all `train` commands share.
 
-use super::values::{choice, count, name, number_in};
+use super::values::{choice, count, name, number_in, seed};
 use super::{CheckpointOptions, LoggingOptions, MemoryLimit};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -92,6 +92,9 @@ pub(crate) struct ModelFiles<D: TrainOptions> {
     /// File to save the model to
     #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
     pub(crate) out: PathBuf,
+    /// Replace output files even if they are not from an earlier run of this kind
+    #[arg(long)]
+    pub(crate) force: bool,
     #[arg(skip)]
     defaults: PhantomData<D>,
 }
@@ -143,7 +146,7 @@ pub(crate) struct TrainingOptions<D: TrainOptions> {
     #[arg(long, value_name = "EPOCHS", value_parser = count(1..=1_000_000),
         help = training::<D>("Epochs without a lower validation loss before triggered averaging starts", |t| t.patience.to_string()))]
     patience: Option<usize>,
-    #[arg(long, value_name = "N", help = training::<D>(D::SEED, |t| t.seed.to_string()))]
+    #[arg(long, value_name = "N", help = training::<D>(D::SEED, |t| t.seed.to_string()), value_parser = seed)]
     seed: Option<u64>,
     #[arg(skip)]
     defaults: PhantomData<D>,

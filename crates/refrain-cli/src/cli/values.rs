@@ -1,15 +1,24 @@
 //! Parsers of option values.
 
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use refrain::checkpoint::Every;
 use refrain::task::Range;
+use refrain::thousands;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-pub(super) fn count(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(range)
+/// Returns a parser of whole numbers in a range.
+pub(super) fn count(
+    range: RangeInclusive<usize>,
+) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
+    let (low, high) = (*range.start(), *range.end());
+    let expected = match high {
+        usize::MAX => format!("a whole number of at least {low}"),
+        high => format!("a whole number from {low} to {}", thousands(high)),
+    };
+    move |text| number(text, |n| range.contains(n), &expected)
 }
 
 /// Returns the name of a library enum's variant, as model files spell it.
@@ -57,6 +66,10 @@ pub(super) fn number_in(
     range: Range,
 ) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
     move |text| number(text, |&x| range.contains(x), range.expected())
+}
+
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    number(text, |_| true, &format!("a whole number from 0 to {}", u64::MAX))
 }
 
 pub(super) fn part(text: &str) -> Result<f64, String> {

@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::predict::{Arrays, Format, Prepared};
 use refrain::data::{Batch, BatchInput, BatchTarget, Data, Sequences};
 use refrain::inspect::{Sample, Search};
+use refrain::shown::counted;
 use refrain::{Error, Model};
 use std::path::Path;
 
@@ -53,7 +54,8 @@ fn of_file(path: &Path, model: &mut Model, options: &Options) -> Result<Sample> 
     let inputs = whole.inputs.iter().map(|input| rows.input(input)).collect();
     let batch = Batch { lanes: rows.rows.len(), inputs, ..Batch::default() };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut sample = Sample::new(batch, format!("{} of {total} sequences of {name}", rows.rows.len()));
+    let mut sample =
+        Sample::new(batch, format!("{} of {} of {name}", rows.rows.len(), counted(total, "sequence")));
     if targets.is_empty() {
         sample.of += ", with random targets";
         return sample.with_random_targets(model, options.seed).map_err(|e| Error::from(e).into());
@@ -74,7 +76,7 @@ fn targets(arrays: &mut Arrays, outputs: usize) -> std::result::Result<Vec<(Stri
         names.map(|name| (arrays.take(&name), name)).partition(|(array, _)| array.is_some());
     match missing.first() {
         Some((_, name)) if !found.is_empty() => Err(format!(
-            "there is no tensor `{name}`; expected targets for all {outputs} outputs or for none"
+            "there is no tensor `{name}`; expected targets for all outputs ({outputs}) or for none"
         )),
         _ => Ok(found.into_iter().filter_map(|(array, name)| Some((name, array?))).collect()),
     }
@@ -107,7 +109,7 @@ impl Rows<'_> {
     fn target(&self, array: Array, per_step: bool) -> std::result::Result<BatchTarget, String> {
         let what = array.describe();
         if array.shape.first() != Some(&self.total) {
-            return Err(format!("{what}, but there are {} sequences", self.total));
+            return Err(format!("{what}, expected one for each of {}", counted(self.total, "sequence")));
         }
         let steps = match array.shape.get(1) {
             Some(&steps) if per_step => steps,

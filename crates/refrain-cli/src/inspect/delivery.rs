@@ -2,12 +2,14 @@
 
 use crate::cli::InspectWrite;
 use crate::error::{Failure, Result};
+use crate::existing::{self, Kind, Target};
 use crate::output::{Output, Verbosity};
 use crate::shell::this_command_with;
 use crate::writable::{self, Written};
 use refrain::Error;
 use refrain::inspect::{PictureFormat, Report};
 use refrain::plot::Theme;
+use refrain::shown::counted;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Delivery<'a> {
     options: &'a InspectWrite,
     folder: Option<Folder<'a>>,
+    /// What the page replaces.
+    replaced: Option<String>,
 }
 
 /// The folder for the figures.
@@ -27,7 +31,7 @@ struct Folder<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Refuses paths that cannot be written or would overwrite an input file.
+    /// Refuses paths that cannot be written, would overwrite an input file, or hold something else.
     pub(super) fn new(options: &'a InspectWrite, read: &[PathBuf]) -> Result<Self> {
         if options.png && !cfg!(feature = "png") {
             let reason = "this program was built without PNG support; leave out --png, or build it with `--features png`";
@@ -36,12 +40,15 @@ impl<'a> Delivery<'a> {
         if let (Some(html), Some(out)) = (&options.html, &options.out) {
             writable::keep_apart(&[Written::File("--html", html), Written::Folder("--out", out)])?;
         }
+        let mut replaced = None;
         if let Some(html) = &options.html {
             writable::check(html, "name another file with --html")?;
             writable::refuse_input_path(html, read, "--html")?;
+            let target = Target { option: "--html", path: html, kind: Kind::Page, force: options.force };
+            replaced = target.replaced()?;
         }
         let folder = options.out.as_deref().map(Folder::new).transpose()?;
-        Ok(Self { options, folder })
+        Ok(Self { options, folder, replaced })
     }
 
     /// Writes the files, then the findings.
@@ -50,13 +57,21 @@ impl<'a> Delivery<'a> {
         let mut files = Vec::new();
         if let Some(folder) = &mut self.folder {
             folder.idle = false;
-            let formats = [Some(PictureFormat::Svg), self.options.png.then_some(PictureFormat::Png)];
-            for format in formats.into_iter().flatten() {
+            let png = self.options.png.then_some((PictureFormat::Png, Kind::Png, "png"));
+            let formats = [Some((PictureFormat::Svg, Kind::Svg, "svg")), png];
+            let replaced = replaced(report, folder.path, formats.into_iter().flatten(), self.options.force)?;
+            for (format, ..) in formats.into_iter().flatten() {
                 files.extend(report.save_pictures(folder.path, format, theme).map_err(failed)?);
             }
-            output.log(format_args!("wrote {} figures to {}", files.len(), folder.path.display()));
+            let replaced = match replaced {
+                0 => String::new(),
+                n => format!(", replacing {}", counted(n, "earlier figure")),
+            };
+            let (figures, path) = (counted(files.len(), "figure"), folder.path.display());
+            output.log(format_args!("wrote {figures} to {path}{replaced}"));
         }
         if let Some(html) = &self.options.html {
+            existing::say(output, html, self.replaced.take());
             report.save_html(html, theme).map_err(failed)?;
             output.log(format_args!("wrote {}", html.display()));
             files.push(html.clone());
@@ -71,6 +86,24 @@ impl<'a> Delivery<'a> {
         }
         Ok(())
     }
+}
+
+/// Checks what the figures replace, and returns how many do.
+fn replaced(
+    report: &Report,
+    folder: &Path,
+    formats: impl Iterator<Item = (PictureFormat, Kind<'static>, &'static str)>,
+    force: bool,
+) -> Result<usize> {
+    let names: Vec<_> = report.pictures().into_iter().map(|(name, _)| name).collect();
+    let mut count = 0;
+    for (_, kind, extension) in formats {
+        for name in &names {
+            let path = &folder.join(format!("{name}.{extension}"));
+            count += usize::from(Target { option: "--out", path, kind, force }.replaced()?.is_some());
+        }
+    }
+    Ok(count)
 }
 
 impl<'a> Folder<'a> {

@@ -11,6 +11,7 @@ use refrain::inspect::flow::{
     ClippingOptions, CompareOptions, Progress, clipping_on_adding, compare_on_adding,
 };
 use refrain::inspect::{Report, Section};
+use refrain::shown::{counted, number};
 use refrain::{Engine, Error};
 
 pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<()> {
@@ -43,12 +44,18 @@ pub(super) fn run(options: &Options, engine: Engine, output: &Output) -> Result<
     let cells: Vec<_> = compared.cells.iter().map(ToString::to_string).collect();
     let CompareOptions { units, steps, batch, seed, .. } = &compared;
     let mut subject = vec![
-        ("Cells".to_owned(), format!("{}; {units} units each, seed {seed}", cells.join("; "))),
-        ("Looked at with".to_owned(), format!("the adding problem: {batch} sequences of {steps} steps")),
+        ("Cells".to_owned(), format!("{}; {} each, seed {seed}", cells.join("; "), counted(*units, "unit"))),
+        (
+            "Looked at with".to_owned(),
+            format!("the adding problem: {} of {}", counted(*batch, "sequence"), counted(*steps, "step")),
+        ),
     ];
     if fresh.train > 0 {
-        let clip = compared.clip.map_or("without clipping".to_owned(), |bound| format!("clipped at {bound}"));
-        let training = format!("{} steps of Adam, learning rate {}, {clip}", fresh.train, fresh.lr);
+        let clip = compared
+            .clip
+            .map_or("without clipping".to_owned(), |bound| format!("clipped at {}", number(bound)));
+        let training =
+            format!("{} of Adam, learning rate {}, {clip}", counted(fresh.train, "step"), number(fresh.lr));
         subject.push(("Training".to_owned(), training));
     }
     delivery.deliver(&Report { title: "Cells side by side".to_owned(), subject, sections }, output)

@@ -9,6 +9,7 @@ use crate::text_input::{self, work_if_io};
 use refrain::data::{Batch, BatchInput, BatchTarget};
 use refrain::inspect::{Sample, Search};
 use refrain::language_model::Generate;
+use refrain::shown::counted;
 use refrain::thousands;
 use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens, UNKNOWN};
 
@@ -65,19 +66,20 @@ fn of_tokens(
     // The last token is only a target.
     let Some(last) = total.checked_sub(1).filter(|&last| last >= 2) else {
         return Err(Failure::input(format!(
-            "{name} has {total} {what}; expected at least 3, preferably thousands"
+            "{name} has {}; expected at least 3, preferably thousands",
+            codec.level().counted(total)
         )));
     };
     let asked = (options.sequences, options.steps.unwrap_or(STEPS));
     let steps = asked.1.min(last);
     let sequences = asked.0.min(last / steps);
-    let mut of = format!("{} of {steps} {what} of {name}", counted(sequences));
+    let mut of = format!("{} of {steps} {what} of {name}", counted(sequences, "excerpt"));
     if (sequences, steps) != asked {
         of = format!("{of}, which has {}", thousands(total));
         output.warning(format_args!(
             "{name} has {} {what}: using {} of {steps}, not {} of {}",
             thousands(total),
-            counted(sequences),
+            counted(sequences, "excerpt"),
             asked.0,
             asked.1
         ));
@@ -88,10 +90,6 @@ fn of_tokens(
     warn_of_unknown(&sample, codec, name, output);
     let reading = excerpts.reading(last, name)?;
     Ok(InspectionData { sample, reading: Some(reading), search: Search::default() })
-}
-
-fn counted(count: usize) -> String {
-    format!("{count} excerpt{}", if count == 1 { "" } else { "s" })
 }
 
 fn warn_of_unknown(sample: &Sample, codec: &Codec, name: &str, output: &Output) {
@@ -140,8 +138,8 @@ impl<T: Tokens> Excerpts<'_, T> {
             starts.push(self.line_start(at, LINE.min(last - steps - at))?);
         }
         let what = self.codec.level().plural();
-        let s = if parts == 1 { "" } else { "s" };
-        let of = format!("{parts} part{s} of {} {what} of {name}", thousands(steps));
+        let parts = counted(parts, "part");
+        let of = format!("{parts} of {} {what} of {name}", thousands(steps));
         self.sample(starts.into_iter(), steps, of)
     }
 

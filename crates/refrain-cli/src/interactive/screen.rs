@@ -1,6 +1,7 @@
 //! The layout of a line and its suggestions in a terminal of a given size.
 
 use super::editor::Editor;
+use refrain::shown::{columns as columns_of, escaped};
 
 const PROMPT: &str = "> ";
 /// Minimum width at which the prompt is shown.
@@ -61,10 +62,9 @@ fn suggestions(editor: &Editor, columns: usize) -> String {
     for (number, word) in (1..).zip(editor.offered()) {
         let share = format!("{:.0} %", word.probability * 100.0);
         let gap = if number == 1 { 0 } else { GAP };
-        // A vocabulary may contain control characters.
-        let text = word.text.replace(char::is_control, "\u{FFFD}");
+        let text = escaped(&word.text);
         let cell = format!("{:gap$}{number} {text} {share}", "");
-        let needed: usize = cell.chars().map(width).sum();
+        let needed = columns_of(&cell);
         if used + needed > columns {
             break;
         }
@@ -74,13 +74,7 @@ fn suggestions(editor: &Editor, columns: usize) -> String {
     line
 }
 
-/// Returns the columns of a character in most terminals: 0 for combining marks, 2 for East Asian characters and emoji.
+/// Returns the columns of a character in most terminals.
 pub(super) fn width(c: char) -> usize {
-    match u32::from(c) {
-        0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05BD | 0x0610..=0x061A | 0x064B..=0x065F => 0,
-        0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x200B..=0x200F | 0x20D0..=0x20FF | 0xFE00..=0xFE0F => 0,
-        0x1100..=0x115F | 0x2E80..=0x303E | 0x3041..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF => 2,
-        0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
-        _ => 1,
-    }
+    columns_of(c.encode_utf8(&mut [0; 4]))
 }

@@ -10,6 +10,7 @@ use crate::labelled;
 use crate::output::Output;
 use refrain::Classifier;
 use refrain::classifier::{ClassifierScore, split_labelled};
+use refrain::shown::counted;
 use refrain::task::Score;
 
 impl TaskCommands for Classifier {
@@ -22,7 +23,7 @@ impl TaskCommands for Classifier {
     }
 
     fn subject(&self) -> String {
-        format!("classify: {} labels", self.labels().len())
+        format!("classify: {}", counted(self.labels().len(), "label"))
     }
 }
 

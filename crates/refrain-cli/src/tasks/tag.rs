@@ -8,6 +8,7 @@ use crate::format::percent;
 use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
 use crate::output::Output;
+use refrain::shown::counted;
 use refrain::tagger::{TaggerScore, split_tagged};
 use refrain::task::Score;
 use refrain::{Error, Tagger};
@@ -45,7 +46,7 @@ impl TaskCommands for Tagger {
     }
 
     fn subject(&self) -> String {
-        format!("tag: {} labels", self.labels().len())
+        format!("tag: {}", counted(self.labels().len(), "label"))
     }
 }
 

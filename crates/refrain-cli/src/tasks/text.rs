@@ -11,7 +11,6 @@ use crate::reading::Reading;
 use crate::text_input::{self, token_file, work_if_io};
 use indicatif::ProgressBar;
 use refrain::language_model::{DynamicEvaluation, TextScore};
-use refrain::thousands;
 use refrain::{Corpus, Error, LanguageModel, Store};
 
 impl TaskCommands for LanguageModel {
@@ -24,7 +23,7 @@ impl TaskCommands for LanguageModel {
     }
 
     fn subject(&self) -> String {
-        format!("text: {} {}", thousands(self.codec().vocab_size()), self.codec().level().plural())
+        format!("text: {}", self.codec().level().counted(self.codec().vocab_size()))
     }
 }
 

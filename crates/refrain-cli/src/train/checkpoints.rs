@@ -5,8 +5,8 @@ use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::shell;
 use refrain::checkpoint::{Checkpoint, CheckpointFolder, Every, LatestCheckpoint};
+use refrain::shown::counted;
 use refrain::task::Task;
-use refrain::thousands;
 use refrain::{Answer, ModelError, RunEvent};
 use serde_json::json;
 use std::ffi::OsString;
@@ -54,8 +54,7 @@ struct RunProgress {
 
 impl RunProgress {
     fn in_words(self) -> String {
-        let s = if self.batches == 1 { "" } else { "es" };
-        format!("in epoch {}, after {} batch{s} of the run", self.epoch, thousands(self.batches as usize))
+        format!("in epoch {}, after {} of the run", self.epoch, counted(self.batches as usize, "batch"))
     }
 }
 
@@ -135,7 +134,8 @@ impl<'a> Checkpoints<'a> {
             )));
         }
         self.output.log(format_args!(
-            "{} contains a checkpoint of an interrupted run, which --resume would resume; starting from the beginning",
+            "{} contains a checkpoint of an interrupted run, which --resume would resume; starting from the beginning, and \
+             replacing the model in it if interrupted",
             self.name()
         ));
         Ok(())

@@ -12,6 +12,7 @@ use refrain::classifier::{
     ClassifierScore, ClassifierTask, LabelAssets, LabelledData, LabelledSizes, LabelledText, ReadsTexts,
     split_labelled,
 };
+use refrain::shown::counted;
 use refrain::{Classifier, ClassifierRecipe, Error, UnknownParts};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -75,7 +76,7 @@ impl TrainCommand for TrainClassify {
     }
 
     fn batch(recipe: &ClassifierRecipe, _sizes: &LabelledSizes) -> String {
-        format!("{} {WHAT}", recipe.batch())
+        counted(recipe.batch(), "text")
     }
 
     fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {

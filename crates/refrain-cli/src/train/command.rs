@@ -7,10 +7,11 @@ use super::memory::Limit;
 use super::origin::Origin;
 use super::progress::ProgressReporter;
 use super::unknown;
-use crate::cli::{RunOptions, TrainOptions};
+use crate::cli::{ModelFiles, RunOptions, TrainOptions};
 use crate::error::{Failure, Result};
+use crate::existing::{Kind, Target};
 use crate::interruption::{BEFORE_TRAINING, Interruption};
-use crate::output::{Output, Verbosity, write_stdout};
+use crate::output::{Output, Verbosity, print};
 use crate::text_input::work_if_io;
 use crate::writable::{self, Written};
 use refrain::task::{HasTaskModel, Recipe, Score, Task, TaskModel};
@@ -108,11 +109,13 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     writable::keep_apart(&results(options, &checkpoint_folder))?;
     let (mut checkpoints, checkpoint) = Checkpoints::open(&options.checkpoints, out, output)?;
     let info = TaskInfo::of::<C::Task>();
-    let mut logging = Logging::open(&options.logging, info, options.checkpoints.resume, output)?;
+    let force = options.files.force;
+    let mut logging = Logging::open(&options.logging, info, (options.checkpoints.resume, force), output)?;
     let folder = folder_of(out);
     let mut input = command.read(folder, output)?;
     writable::refuse_input_path(out, &input.files, "--out")?;
     logging.refuse_input_path(input.files.iter().chain(&options.files.init))?;
+    let replaced = replaced::<C>(options, &mut logging, checkpoint.is_some())?;
     let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
     let saved = saved.map_err(|e| about(e.into(), &checkpoints, &input.name))?;
     let origin = Origin::open(command, saved, &engine, output)?;
@@ -143,6 +146,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
             interruption.training_begins();
             unknown.iter().for_each(|parts| unknown::warn(parts, output));
             limit.warn(&logging.with_memory(start.memory, start.model), output);
+            replaced.iter().for_each(|line| output.notice(line));
         }
         progress.event(event);
         if let RunEvent::Test(model) = event {
@@ -189,6 +193,26 @@ fn results<'a, D: TrainOptions>(options: &'a RunOptions<D>, checkpoints: &'a Pat
     results.extend(logging.plot.as_deref().map(|path| Written::File("--plot", path)));
     results.extend(logging.log_dir.as_deref().map(|path| Written::Folder("--log-dir", path)));
     results
+}
+
+/// Checks the files that a run replaces, and returns a line about each. A resumed run replaces its own, which needs no
+/// words.
+fn replaced<C: TrainCommand>(
+    options: &RunOptions<C>,
+    logging: &mut Logging<'_>,
+    is_resumed: bool,
+) -> Result<Vec<String>> {
+    let ModelFiles { out, force, .. } = &options.files;
+    let model = Target { option: "--out", path: out, kind: Kind::Model(C::Task::NAME), force: *force };
+    let targets = std::iter::once(model).chain(logging.targets(is_resumed, *force));
+    let mut lines = Vec::new();
+    for target in targets {
+        let when = if let Kind::Log(_) = target.kind { "" } else { " when the run ends" };
+        let path = target.path.display();
+        let line = target.replaced()?.map(|what| format!("{:9} {path}{when}: {what}", "replaces"));
+        lines.extend(line.filter(|_| !is_resumed));
+    }
+    Ok(lines)
 }
 
 /// Returns the folder that a file is in.
@@ -272,7 +296,7 @@ impl<C: TrainCommand> Ending<'_, C> {
             let table = test.as_ref().or(score.as_ref()).and_then(C::table);
             let table = table.map_or(String::new(), |table| format!("\n{table}"));
             let next = |path: &str| self.command.next_command(self.input, path);
-            write_stdout(&format!("{table}{}", end.saved(next)))?;
+            print(&format!("{table}{}", end.saved(next)))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::checkpoints::Checkpoints;
 use crate::error::{Failure, Result};
 use crate::interruption::Interruption;
 use crate::shell;
+use refrain::shown::counted;
 use refrain::task::{Score, Task};
 use refrain::{Stopped, Trained};
 use serde::{Serialize, Serializer};
@@ -103,8 +104,7 @@ impl TrainingEnd {
             Stopped::Epochs => "done",
             Stopped::Early => "done, stopped early",
         };
-        let s = if self.epochs == 1 { "" } else { "s" };
-        let line = format!("{what}: {} epoch{s} in {:.1} s", self.epochs, self.seconds);
+        let line = format!("{what}: {} in {:.1} s", counted(self.epochs, "epoch"), self.seconds);
         score.map_or(line.clone(), |score| format!("{line}; epoch {}: {score}", self.best_epoch))
     }
 

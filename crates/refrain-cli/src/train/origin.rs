@@ -1,7 +1,7 @@
 //! What a training run starts from.
 
 use super::command::TrainCommand;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::model::open_as;
 use crate::output::Output;
 use refrain::task::{HasTaskModel, Task, TaskModel};
@@ -19,7 +19,8 @@ pub(super) enum Origin<C: TrainCommand> {
 }
 
 impl<C: TrainCommand> Origin<C> {
-    /// Opens the model of `--init`. A resumed run needs only its checkpoint.
+    /// Opens the model of `--init`. A resumed run needs only its checkpoint, but `--init` must name the model that it
+    /// started from, unless the run itself has replaced that file.
     pub(super) fn open(
         command: &C,
         saved: Option<SavedRun<C::Task>>,
@@ -32,13 +33,13 @@ impl<C: TrainCommand> Origin<C> {
             return Ok(init.map(open).transpose()?.map_or(Self::Options, Self::Model));
         };
         if let Some(path) = init
-            && !saved.began_with(open(path)?.task_model().fingerprint())
+            && !is_replaced_by(&command.run().files.out, path)
         {
-            let init = path.display();
-            output.warning(format_args!(
-                "the resumed run did not start from {init}, so --init has no effect; to train {init} further, leave out \
-                 --resume"
-            ));
+            let model = open(path)?;
+            let fingerprint = model.task_model().fingerprint();
+            if !saved.began_with(fingerprint) {
+                return Err(not_its_model(path, &fingerprint.to_string(), saved.initial_model()));
+            }
         }
         Ok(Self::Checkpoint(Box::new(saved)))
     }
@@ -77,6 +78,30 @@ impl<C: TrainCommand> Origin<C> {
             Self::Checkpoint(saved) => run.resume(*saved),
         }
     }
+}
+
+/// Returns whether the result of the run replaces a model.
+fn is_replaced_by(out: &Path, init: &Path) -> bool {
+    match (out.canonicalize(), init.canonicalize()) {
+        (Ok(out), Ok(init)) => out == init,
+        _ => false,
+    }
+}
+
+/// Returns the failure for a model of `--init` that the resumed run did not start from.
+fn not_its_model(init: &Path, fingerprint: &str, began_with: Option<&str>) -> Failure {
+    let init = init.display();
+    let (began, advice) = match began_with {
+        Some(model) => {
+            let began = format!("from the model with the fingerprint {model}, but {init} has {fingerprint}");
+            (began, "name the model that it started from with --init".to_owned())
+        }
+        None => (format!("from no model, but --init is {init}"), "leave out --init".to_owned()),
+    };
+    Failure::input(format!(
+        "the run to resume started {began}; {advice}, or start a new run without --resume and with another --out or \
+         --checkpoint"
+    ))
 }
 
 /// Returns the recipe in a model's file.

@@ -3,11 +3,11 @@
 use super::command::{Headline, Input, TrainCommand};
 use super::unknown;
 use crate::bar::bar_for;
-use crate::format::{counted, rate, shape};
+use crate::format::{rate, shape};
 use crate::output::{Output, Verbosity};
 use indicatif::ProgressBar;
+use refrain::shown::{counted, number};
 use refrain::task::{EpochRecord, MetricSource, Recipe, RunBatch, RunStart, Task};
-use refrain::thousands;
 use refrain::{Average, RunEvent, TrainingSettings, UnknownParts};
 
 /// Reports progress to people on stderr, or to programs as JSON.
@@ -78,20 +78,19 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
         if let Some(line) = self.unknown.as_ref().and_then(unknown::line) {
             log("unknown", line);
         }
-        log("model", format!("{}; {} parameters", shape(start.model), thousands(parameters)));
+        log("model", format!("{}; {}", shape(start.model), counted(parameters, "parameter")));
         log(
             "training",
             format!(
                 "{} of {}, {} each; {}",
-                counted(settings.epochs, "epoch", "epochs"),
-                counted(start.batches, "batch", "batches"),
+                counted(settings.epochs, "epoch"),
+                counted(start.batches, "batch"),
                 C::batch(recipe, start.sizes),
                 how(settings)
             ),
         );
-        let threads = engine.threads();
-        let s = if threads == 1 { "" } else { "s" };
-        log("engine", format!("{}, {threads} thread{s}; seed {}", engine.isa(), settings.seed));
+        let threads = counted(engine.threads(), "thread");
+        log("engine", format!("{}, {threads}; seed {}", engine.isa(), settings.seed));
         log("memory", start.memory.to_string());
         self.bar = bar_for(self.output, (settings.epochs * start.batches) as u64);
         self.bar.set_position(start.batches_done);
@@ -144,18 +143,21 @@ impl<'a, C: TrainCommand> ProgressReporter<'a, C> {
 /// Describes how a model is trained.
 fn how(settings: &TrainingSettings) -> String {
     let schedule = format!("{:?}", settings.schedule).to_lowercase();
-    let clip =
-        if settings.clip > 0.0 { format!("clipped at {}", settings.clip) } else { "not clipped".to_owned() };
-    let mut how = format!("{}, {schedule} rate {}, {clip}", settings.optimizer, settings.learning_rate);
+    let clip = if settings.clip > 0.0 {
+        format!("clipped at {}", number(settings.clip))
+    } else {
+        "not clipped".to_owned()
+    };
+    let mut how =
+        format!("{}, {schedule} rate {}, {clip}", settings.optimizer, number(settings.learning_rate));
     if settings.accumulate > 1 {
-        how += &format!(", {} batches per update", settings.accumulate);
+        how += &format!(", {} per update", counted(settings.accumulate, "batch"));
     }
     if settings.average != Average::None {
         how += &format!(", {} average", format!("{:?}", settings.average).to_lowercase());
     }
     if let Some(epochs) = settings.early_stopping {
-        let s = if epochs == 1 { "" } else { "s" };
-        how += &format!(", stops after {epochs} epoch{s} without improvement");
+        how += &format!(", stops after {} without improvement", counted(epochs, "epoch"));
     }
     how
 }

@@ -2,12 +2,13 @@
 
 use super::command::{Headline, Input, Preparation, TrainCommand};
 use super::labelled::{self, Parts, warn_of_duplicates};
-use crate::classify::{cut_words_warning, steps};
+use crate::classify::{cut_words_warning, too_long};
 use crate::cli::{TrainOptions, TrainTag};
 use crate::error::{Failure, Result};
 use crate::labelled::sentences;
 use crate::output::Output;
 use crate::tasks::tag::{scores, tables};
+use refrain::shown::counted;
 use refrain::tagger::{
     LabelAssets, LabelledData, LabelledSizes, ReadsTexts, TaggedSentence, TaggerScore, TaggerTask,
     split_tagged,
@@ -55,14 +56,11 @@ impl TrainCommand for TrainTag {
         if validation.is_empty() && recipe.training.validation > 0.0 {
             output.warning("there are too few sentences to hold one out, so nothing is validated");
         }
-        let (too_long, reader) = (task.too_long(), &recipe.reader);
-        if too_long > 0 {
-            let s = if too_long == 1 { " is" } else { "s are" };
-            output.warning(format_args!(
-                "{too_long} sentence{s} longer than {} {} and are split; --max-length sets the limit",
-                reader.max_length,
-                steps(reader.level)
-            ));
+        let reader = &recipe.reader;
+        if task.too_long() > 0 {
+            let sentences = too_long(task.too_long(), "sentence", reader.max_length, reader.level);
+            let are = if task.too_long() == 1 { "is" } else { "are" };
+            output.warning(format_args!("{sentences} and {are} split; --max-length sets the limit"));
         }
         if task.cut_words() > 0 {
             output.warning(cut_words_warning(task.cut_words(), reader.max_length, reader.level));
@@ -79,7 +77,7 @@ impl TrainCommand for TrainTag {
     }
 
     fn batch(recipe: &TaggerRecipe, _sizes: &LabelledSizes) -> String {
-        format!("{} {WHAT}", recipe.batch())
+        counted(recipe.batch(), "sentence")
     }
 
     fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {

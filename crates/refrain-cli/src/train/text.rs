@@ -9,6 +9,7 @@ use crate::reading::Reading;
 use crate::songbook::SONGBOOK;
 use crate::text_input::{self, Text, token_file, work_if_io};
 use refrain::language_model::{Generate, PrepareEvent, TextScore, TextSizes, TextTask, TrainingData};
+use refrain::shown::counted;
 use refrain::task::{Split, Task};
 use refrain::thousands;
 use refrain::{Codec, Corpus, Error, LanguageModel, Level, Model, TextRecipe, UnknownParts};
@@ -140,7 +141,7 @@ impl TrainCommand for TrainText {
 
     fn headline(&self, start: &Headline<'_, Self>) -> Vec<(&'static str, String)> {
         let Headline { recipe, input, sizes, .. } = start;
-        let characters = thousands(input.data.training.corpus.characters());
+        let characters = counted(input.data.training.corpus.characters(), "character");
         let validate = match sizes.validation_tokens {
             0 => "none for validation".to_owned(),
             n => format!("{} for validation", thousands(n)),
@@ -152,13 +153,13 @@ impl TrainCommand for TrainText {
         let learned = thousands(sizes.trained_tokens(recipe));
         let vocabulary = thousands(sizes.vocabulary);
         vec![
-            ("text", format!("{}, {characters} characters", input.name)),
+            ("text", format!("{}, {characters}", input.name)),
             ("tokens", format!("{learned} for training, {validate}{test}; vocabulary of {vocabulary}")),
         ]
     }
 
     fn batch(recipe: &TextRecipe, sizes: &TextSizes) -> String {
-        format!("{} x {} tokens", TextTask::largest_batch(recipe, sizes).0, recipe.steps)
+        format!("{} x {}", TextTask::largest_batch(recipe, sizes).0, counted(recipe.steps, "token"))
     }
 
     fn start_fields(&self, start: &Headline<'_, Self>) -> Map<String, Value> {

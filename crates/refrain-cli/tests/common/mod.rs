@@ -144,6 +144,7 @@ impl TestDir {
 }
 
 /// The exit code and output of a run.
+#[derive(Debug)]
 pub struct CliOutput {
     pub code: i32,
     pub stdout: String,

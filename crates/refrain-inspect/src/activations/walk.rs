@@ -3,6 +3,7 @@
 use super::reading_direction::ReadingDirection;
 use crate::error::{Error, Result};
 use refrain_nn::data::{Batch, BatchInput, Extent};
+use refrain_nn::shown::counted;
 use refrain_nn::{Model, Recurrence};
 
 /// The maximum number of output floats in a part of a batch: 32 MiB.
@@ -58,7 +59,7 @@ pub(super) fn walk_in_parts(
 ) -> Result<()> {
     let steps = batch.inputs.iter().map(|input| input.steps).max().unwrap_or(0);
     if batch.lanes == 0 || steps == 0 {
-        let got = format!("{} sequences of {steps} steps", batch.lanes);
+        let got = format!("{} of {}", counted(batch.lanes, "sequence"), counted(steps, "step"));
         return Err(Error::Setting { setting: "the sample", got, expected: "at least one step".to_owned() });
     }
     let part = if part < steps && can_be_cut(model, batch, steps) { part } else { steps };

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::say::slug;
 use crate::section::{Figure, Section};
 use crate::shown::{display, display_all, thousandths};
+use refrain_nn::shown::counted;
 use refrain_plot::{Axis, Chart, Heatmap, Picture, Scale};
 
 /// A gate is called nearly open from this mean, and nearly shut up to the one below.
@@ -47,8 +48,8 @@ impl Activations {
         let mut findings = Vec::new();
         for layer in &self.layers {
             let shown = match layer.shown.len() {
-                n if n == layer.units => format!("all {n} units"),
-                n => format!("{n} of {} units", layer.units),
+                n if n == layer.units => format!("all {}", counted(n, "unit")),
+                n => format!("{n} of {}", counted(layer.units, "unit")),
             };
             let backwards = if layer.backwards { " It reads backwards." } else { "" };
             findings.push(format!("`{}` ({}): {shown} are shown.{backwards}", layer.layer, layer.class_name));
@@ -101,11 +102,12 @@ impl Activations {
         if gates().flat_map(|gate| &gate.mean).all(|mean| !mean.is_finite()) {
             return Ok(None);
         }
-        let chart = Chart::new(format!("{}: mean of each gate over {} units", layer.layer, layer.units))
-            .description("The mean of each gate over all units at each step.")
-            .x(Axis::new(self.step_label()).whole())
-            .y(Axis::new("gate (0 shut, 1 open)"))
-            .wide();
+        let chart =
+            Chart::new(format!("{}: mean of each gate over {}", layer.layer, counted(layer.units, "unit")))
+                .description("The mean of each gate over all units at each step.")
+                .x(Axis::new(self.step_label()).whole())
+                .y(Axis::new("gate (0 shut, 1 open)"))
+                .wide();
         let chart = gates().fold(chart, |chart, gate| {
             let points = gate.mean.iter().enumerate().filter(|(_, mean)| mean.is_finite());
             chart.line(gate.name, points.map(|(i, &mean)| (i as f64, f64::from(mean))))
@@ -135,7 +137,12 @@ impl Activations {
         };
         let title = format!("{}: {}", layer.layer, state.name);
         let mut map = Heatmap::new(&title)
-            .description(format!("{} of {} units over {} steps.", state.name, layer.shown.len(), self.steps))
+            .description(format!(
+                "{} of {} over {}.",
+                state.name,
+                counted(layer.shown.len(), "unit"),
+                counted(self.steps, "step")
+            ))
             .scale(scale.label(state.name))
             .y_label("unit")
             .x_label(self.step_label());

@@ -3,8 +3,9 @@
 use super::compare_words::smooth;
 use super::{Clipping, ClippingRun};
 use crate::error::Result;
-use crate::say::{count, number, percent};
+use crate::say::{number, percent};
 use crate::section::{Figure, Section, Table};
+use refrain_nn::shown::counted;
 use refrain_plot::{Axis, Chart, Picture};
 
 impl Clipping {
@@ -18,14 +19,14 @@ impl Clipping {
             name: "clipping",
             title: "Clipping the gradient".to_owned(),
             intro: format!(
-                "{} with {} units learns the adding problem of {} with plain gradient descent, from the same \
+                "{} with {} learns the adding problem of {} with plain gradient descent, from the same \
                  parameters and on the same sequences: once with the gradient norm clipped at {}, and without \
                  clipping at {}. Always predicting 1, the best answer without memory, has a test loss of {}.",
                 options.cell,
-                options.units,
-                count(options.steps, "step"),
+                counted(options.units, "unit"),
+                counted(options.steps, "step"),
                 number(options.clip),
-                count(self.without.len(), "learning rate"),
+                counted(self.without.len(), "learning rate"),
                 number(self.memoryless),
             ),
             findings: self.findings(),
@@ -48,7 +49,7 @@ impl Clipping {
             format!(
                 "The gradient was clipped in {} of {}; the largest norm was {} before clipping and {} after.",
                 percent(with.share),
-                count(with.log.norms.len(), "step"),
+                counted(with.log.norms.len(), "step"),
                 number(largest),
                 number(with.log.clipped().fold(0.0, f64::max)),
             ),

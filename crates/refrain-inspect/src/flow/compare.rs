@@ -7,6 +7,7 @@ use super::{LayerFlow, trace};
 use crate::error::{Error, Result};
 use crate::sample::{Sample, check_parameters, unsupported};
 use refrain_nn::optim::Adam;
+use refrain_nn::shown::counted;
 use refrain_nn::{Engine, Model};
 use serde::Serialize;
 
@@ -187,7 +188,7 @@ pub fn compare_on_adding(
 
 /// Returns the test sequences on which the gradient is traced.
 fn sample(steps: usize, lanes: usize) -> Sample {
-    let of = format!("{lanes} sequences of the adding problem, {steps} steps each");
+    let of = format!("{} of the adding problem, {} each", counted(lanes, "sequence"), counted(steps, "step"));
     Sample::new(adding(steps, lanes, 0, Purpose::Test), of)
 }
 

@@ -4,8 +4,9 @@ use super::picture::{READING, add, chart, drawable};
 use super::words::{cells, factor, sentence, thresholds};
 use super::{ComparedCell, ComparedModel, Comparison, Curve, LayerFlow};
 use crate::error::Result;
-use crate::say::{count, number};
+use crate::say::number;
 use crate::section::{Figure, Section, Table};
+use refrain_nn::shown::counted;
 use refrain_plot::{Axis, Chart, Picture};
 
 /// Names of the two times.
@@ -25,7 +26,7 @@ impl Comparison {
         figures.extend(self.losses()?);
         let trained = match self.training() {
             0 => String::new(),
-            steps => format!(", before and after {} of training", count(steps, "step")),
+            steps => format!(", before and after {} of training", counted(steps, "step")),
         };
         Ok(Section {
             name: "gradient-flow-compared",
@@ -90,8 +91,12 @@ impl Comparison {
             };
             format!(", compared with {} for the best answer without memory: {verdict}", number(memoryless))
         });
-        let loss =
-            format!("{}: its loss after {} is {}{compared}.", case.name, count(steps, "step"), number(loss));
+        let loss = format!(
+            "{}: its loss after {} is {}{compared}.",
+            case.name,
+            counted(steps, "step"),
+            number(loss)
+        );
         vec![format!("{}: {said}", case.name), loss]
     }
 

@@ -3,9 +3,11 @@
 use super::{Curve, LayerFlow};
 use crate::error::Result;
 use crate::sample::{Sample, goes_backwards, real_steps, unsupported};
+use crate::say::no_steps;
 use refrain_nn::data::{Batch, BatchTarget};
 use refrain_nn::loss::Loss;
 use refrain_nn::optim::Sgd;
+use refrain_nn::shown::counted;
 use refrain_nn::{Activation, Compile, Model, Recurrence, Reduction};
 
 pub(super) const WHAT: &str = "follow the gradient through time";
@@ -15,7 +17,7 @@ pub(crate) fn trace(model: &Model, sample: &Sample) -> Result<Vec<LayerFlow>> {
     let mut model = prepared(model, sample)?;
     let steps = real_steps(&mut model, &sample.batch)?;
     if steps.iter().all(Vec::is_empty) {
-        return Err(unsupported(WHAT, format!("none of the {} sequences has any steps", steps.len())));
+        return Err(unsupported(WHAT, no_steps(steps.len())));
     }
     let end = |of: &[usize]| of.last().copied();
     let mut flows = layers(&mut model, &weighted(&sample.batch, &steps, end))?;
@@ -38,8 +40,11 @@ pub(crate) fn trace(model: &Model, sample: &Sample) -> Result<Vec<LayerFlow>> {
 fn prepared(model: &Model, sample: &Sample) -> Result<Model> {
     let (outputs, targets) = (model.output_count(), sample.batch.targets.len());
     if outputs != 1 || targets != 1 {
-        let reason =
-            format!("the model has {outputs} outputs and the sample {targets} targets; expected one each");
+        let reason = format!(
+            "the model has {} and the sample {}; expected one each",
+            counted(outputs, "output"),
+            counted(targets, "target")
+        );
         return Err(unsupported(WHAT, reason));
     }
     let mut copy = model.without_dropout()?;

@@ -3,8 +3,9 @@
 use super::picture::{READING, add, chart, drawable};
 use super::{Curve, Flow, LayerFlow, Trend, VANISHED, Verdict};
 use crate::error::Result;
-use crate::say::{count, number};
+use crate::say::number;
 use crate::section::{Figure, Section, Table};
+use refrain_nn::shown::counted;
 use refrain_plot::Picture;
 
 /// Names of lines.
@@ -28,8 +29,8 @@ impl Flow {
                 "The gradient of the last step's loss alone, followed back through {} of up to {} each ({}): \
                  how much of it reaches the state of each earlier step. What does not arrive cannot be \
                  learned; {}.",
-                count(self.sequences, "sequence"),
-                count(self.steps, "step"),
+                counted(self.sequences, "sequence"),
+                counted(self.steps, "step"),
                 self.of,
                 thresholds(),
             ),
@@ -84,7 +85,7 @@ impl Flow {
                 rows.push(row);
             }
         }
-        let title = format!("Norms of the gradient, medians over {}", count(self.sequences, "sequence"));
+        let title = format!("Norms of the gradient, medians over {}", counted(self.sequences, "sequence"));
         Table { title, head: head.map(str::to_owned).to_vec(), rows }
     }
 
@@ -145,7 +146,7 @@ pub(crate) fn sentence(curve: &Curve, when: &str, backwards: bool) -> String {
     };
     let (first, last) = if backwards { ("last", "first") } else { ("first", "last") };
     let of = if curve.norms.iter().all(|of| of.len() == steps) {
-        format!("the {first} of {steps} steps")
+        format!("the {first} of {}", counted(steps, "step"))
     } else {
         format!("a sequence's {first} step (up to {steps} away)")
     };
@@ -163,7 +164,7 @@ pub(crate) fn sentence(curve: &Curve, when: &str, backwards: bool) -> String {
         text += &format!("; it {moves} in {} steps", number(tenth));
     }
     if let Some(zero) = trend.zero_from {
-        text += &format!("; from {} before the last, it is too small for an f32", count(zero, "step"));
+        text += &format!("; from {} before the last, it is too small for an f32", counted(zero, "step"));
     }
     text + "."
 }

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::say::percent;
 use crate::section::{Figure, Section, Table};
 use crate::shown::thousandths;
+use refrain_nn::shown::counted;
 use refrain_nn::thousands;
 use refrain_plot::{Axis, Bars, Chart, Picture};
 
@@ -145,11 +146,12 @@ impl ParameterHealth {
     fn warning(&self) -> Option<String> {
         (self.not_finite > 0).then(|| {
             format!(
-                "{} of the {} values of `{}` are not finite: training diverged. Resume from an earlier \
+                "{} of the {} of `{}` {} not finite: training diverged. Resume from an earlier \
                  checkpoint with a lower learning rate or gradient clipping.",
                 thousands(self.not_finite),
-                thousands(self.shape.iter().product()),
-                self.name
+                counted(self.shape.iter().product(), "value"),
+                self.name,
+                if self.not_finite == 1 { "is" } else { "are" }
             )
         })
     }
@@ -173,17 +175,20 @@ impl LayerHealth {
         let (name, units) = (&self.layer, self.units.max(1) as f64);
         let mut all = Vec::new();
         if self.not_finite > 0 {
-            all.push(format!(
-                "`{name}` has {} hidden states that are not finite.",
-                thousands(self.not_finite)
-            ));
+            let states = counted(self.not_finite, "hidden state");
+            let are = if self.not_finite == 1 { "is" } else { "are" };
+            all.push(format!("`{name}` has {states} that {are} not finite."));
         }
         let dead = self.dead.len() as f64 / units;
         if dead > MANY_DEAD {
             all.push(format!(
-                "{} of {} units of `{name}` hardly vary: they cost as much as the others but carry no information.",
+                "{} of {} of `{name}` {} no information.",
                 self.dead.len(),
-                self.units
+                counted(self.units, "unit"),
+                match self.dead.len() {
+                    1 => "hardly varies: it costs as much as the others but carries",
+                    _ => "hardly vary: they cost as much as the others but carry",
+                }
             ));
         }
         if let Some(share) = self.saturated.filter(|&share| share > MANY_SATURATED) {
@@ -225,10 +230,11 @@ impl LayerHealth {
         }
         if !self.dead.is_empty() && self.dead.len() as f64 / self.units as f64 <= MANY_DEAD {
             all.push(format!(
-                "{} of the {} units of `{}` hardly vary.",
+                "{} of the {} of `{}` hardly {}.",
                 self.dead.len(),
-                self.units,
-                self.layer
+                counted(self.units, "unit"),
+                self.layer,
+                if self.dead.len() == 1 { "varies" } else { "vary" }
             ));
         }
         if self.kernel.iter().any(|block| block.spectral_radius.is_none()) && self.not_finite == 0 {

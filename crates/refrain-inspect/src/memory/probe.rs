@@ -6,7 +6,9 @@
 use super::{Measure, OutputMove};
 use crate::error::Result;
 use crate::sample::{Sample, real_steps, unsupported};
+use crate::say::no_steps;
 use refrain_nn::data::{Batch, BatchInput, Extent};
+use refrain_nn::shown::counted;
 use refrain_nn::{Activation, Architecture, Model, State};
 
 pub(super) const WHAT: &str = "measure how far back the output remembers";
@@ -46,7 +48,9 @@ impl<'m> Probe<'m> {
         let (inputs, outputs) = (architecture.inputs.len(), model.output_count());
         if (inputs, outputs) != (1, 1) || !time {
             let reason = format!(
-                "the model has {inputs} inputs and {outputs} outputs; expected one input with a time axis and one output"
+                "the model has {} and {}; expected one input with a time axis and one output",
+                counted(inputs, "input"),
+                counted(outputs, "output")
             );
             return Err(unsupported(WHAT, reason));
         }
@@ -202,7 +206,7 @@ impl Inputs {
         let [input] = &batch.inputs[..] else {
             return Err(unsupported(
                 WHAT,
-                format!("the sample has {} inputs; expected one", batch.inputs.len()),
+                format!("the sample has {}; expected one", counted(batch.inputs.len(), "input")),
             ));
         };
         let width = model.architecture().inputs[0].features.unwrap_or(0);
@@ -210,8 +214,11 @@ impl Inputs {
         if held != batch.lanes * input.steps * width.max(1) {
             let (lanes, span) = (batch.lanes, input.steps);
             let reason = format!(
-                "the sample holds {held} values for {lanes} sequences of {span} steps, but the model reads {width} \
-                 features per step (0: one id)"
+                "the sample holds {} for {} of {}, but the model reads {} per step (0: one id)",
+                counted(held, "value"),
+                counted(lanes, "sequence"),
+                counted(span, "step"),
+                counted(width, "feature")
             );
             return Err(unsupported(WHAT, reason));
         }
@@ -227,7 +234,7 @@ impl Inputs {
             }
         }
         if inputs.lengths.is_empty() {
-            return Err(unsupported(WHAT, format!("none of the {} sequences has any steps", steps.len())));
+            return Err(unsupported(WHAT, no_steps(steps.len())));
         }
         Ok(inputs)
     }

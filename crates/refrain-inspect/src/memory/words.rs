@@ -2,8 +2,9 @@
 
 use super::{Measure, MemoryLength, OutputMove};
 use crate::error::Result;
-use crate::say::{count, number, percent};
+use crate::say::{number, percent};
 use crate::section::{Figure, Section, Table};
+use refrain_nn::shown::counted;
 use refrain_plot::{Axis, Chart, Picture};
 
 impl MemoryLength {
@@ -21,8 +22,8 @@ impl MemoryLength {
                 "One input in each of {} of up to {} ({}) is replaced by another from elsewhere in the data, \
                  and the output at the end is compared by {}. An input counts as remembered if it moves the \
                  output by at least {} of {}.",
-                count(self.sequences, "sequence"),
-                count(self.steps, "step"),
+                counted(self.sequences, "sequence"),
+                counted(self.steps, "step"),
                 self.of,
                 match self.measure {
                     Measure::TotalVariation => "the total variation between the two distributions",
@@ -33,7 +34,7 @@ impl MemoryLength {
                     0 => "what the last input does".to_owned(),
                     lag => format!(
                         "what the input {} before the end does, which moves it most",
-                        count(lag, "step")
+                        counted(lag, "step")
                     ),
                 },
             ),
@@ -50,7 +51,7 @@ impl MemoryLength {
 
     fn findings(&self) -> Vec<String> {
         let Some(length) = self.length else {
-            let lags = count(self.curve.len(), "lag");
+            let lags = counted(self.curve.len(), "lag");
             return vec![format!("At none of the {lags} tested does replacing the input move the output.")];
         };
         let reference = self.moved(self.reference);
@@ -62,22 +63,22 @@ impl MemoryLength {
             format!(
                 "The output depends on inputs {} back, at the beginning of the sequences. But a layer also reads the \
                  sequences backwards, and for it the first steps are the most recent, so this is not a memory length.",
-                count(length, "step")
+                counted(length, "step")
             )
         } else if self.at_least {
             format!(
                 "The output remembers at least {}, the full length of the sequences; use longer ones to find the \
                  limit.",
-                count(length, "step")
+                counted(length, "step")
             )
         } else {
-            format!("The output remembers {}.", count(length, "step"))
+            format!("The output remembers {}.", counted(length, "step"))
         }];
         findings.push(format!(
             "Replacing the input {} moves it by {measured}.",
             match self.reference {
                 0 => "at the end".to_owned(),
-                lag => format!("{} before the end", count(lag, "step")),
+                lag => format!("{} before the end", counted(lag, "step")),
             }
         ));
         for share in [0.5, 0.1] {
@@ -86,7 +87,7 @@ impl MemoryLength {
                 format!(
                     "The largest tested lag that moves it {} as much is {}.",
                     percent(share),
-                    count(of.lag, "step")
+                    counted(of.lag, "step")
                 )
             }));
         }
@@ -116,7 +117,7 @@ impl MemoryLength {
             .y(Axis::new("share of the reference's move").log())
             .segments("move", runs)
             .reference(percent(self.share), self.share)
-            .vertical(count(length, "step"), length as f64)
+            .vertical(counted(length, "step"), length as f64)
             .wide()
             .description(findings.join(" "))
             .draw()?;

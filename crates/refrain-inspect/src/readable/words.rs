@@ -2,10 +2,10 @@
 
 use super::{ABOVE_CONTROL, Excerpt, FeatureFound, FeatureKind, READABLE, Readable, UnitFound};
 use crate::error::Result;
-use crate::say::{count, percent, slug};
+use crate::say::{percent, slug};
 use crate::section::{Figure, Section, Table};
 use crate::shown::{display, thousandths, written};
-use refrain_nn::thousands;
+use refrain_nn::shown::counted;
 use refrain_plot::{Axis, Bars, Picture, Scale, TextMap};
 
 impl Readable {
@@ -25,14 +25,14 @@ impl Readable {
             name: "readable-units",
             title: "Units that can be read".to_owned(),
             intro: format!(
-                "Each unit's hidden and cell state over {} tokens of {} is compared with features of the text \
+                "Each unit's hidden and cell state over {} of {} is compared with features of the text \
                  that a reader can name, after Karpathy, Johnson & Fei-Fei (2015). Units, direction and \
                  threshold are chosen on the first half and measured on the second; the control is the best \
-                 that any of {} states reaches when the feature is shifted along the text, {} times.",
-                thousands(self.tokens),
+                 that any of {} reaches when the feature is shifted along the text, {}.",
+                counted(self.tokens, "token"),
                 self.of,
-                thousands(self.candidates),
-                self.search.controls
+                counted(self.candidates, "state"),
+                counted(self.search.controls, "time")
             ),
             findings: self.findings(),
             tables: self.tables(),
@@ -44,8 +44,8 @@ impl Readable {
     fn findings(&self) -> Vec<String> {
         if self.features.is_empty() {
             let few = format!(
-                "{} of text after the warm-up are too few or too uniform to find units.",
-                count(self.tokens, "token")
+                "{} of text after the warm-up: too few or too uniform to find units.",
+                counted(self.tokens, "token")
             );
             return vec![few];
         }

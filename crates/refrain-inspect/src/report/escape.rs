@@ -1,4 +1,4 @@
-//! Escaping untrusted text for HTML, terminals and file names.
+//! Escaping untrusted text for HTML and file names.
 
 /// Escapes text between tags or in a quoted attribute. Invalid characters and characters that change the direction
 /// of the following text are replaced.
@@ -50,15 +50,6 @@ fn powers(text: &str) -> String {
         html(word).replacen(number, &power, 1)
     });
     words.collect()
-}
-
-/// Escapes text for one line of a terminal.
-pub(super) fn terminal(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if steers(c) { shown.extend(c.escape_debug()) } else { shown.push(c) }
-    }
-    shown
 }
 
 fn steers(c: char) -> bool {

@@ -1,7 +1,8 @@
 //! The report as text for a terminal.
 
-use super::{Report, escape, is_numeric};
+use super::{Report, is_numeric};
 use crate::section::{Section, Table};
+use refrain_nn::shown::{columns, counted, escaped, fitted, padded};
 
 /// The width of a line, the same as that of the program's help.
 const COLUMNS: usize = 100;
@@ -9,7 +10,7 @@ const COLUMNS: usize = 100;
 const FINDINGS: usize = 8;
 /// The table rows shown.
 const ROWS: usize = 10;
-/// The characters shown per cell.
+/// The columns of a terminal shown per cell.
 const CELL: usize = 40;
 
 impl Report {
@@ -17,10 +18,10 @@ impl Report {
     /// section or, with `whole`, all of them and up to ten rows of each table.
     pub fn text(&self, whole: bool) -> String {
         let mut out = String::new();
-        let wide = self.subject.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let wide = self.subject.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
         for (name, value) in &self.subject {
-            let name = format!("{:wide$}  ", escape::terminal(name));
-            wrap(&escape::terminal(value), &name, &" ".repeat(wide + 2), &mut out);
+            let name = padded(&escaped(name), wide + 2);
+            wrap(&escaped(value), &name, &" ".repeat(wide + 2), &mut out);
         }
         for section in &self.sections {
             if !out.is_empty() {
@@ -33,10 +34,10 @@ impl Report {
 }
 
 fn show(section: &Section, whole: bool, out: &mut String) {
-    wrap(&escape::terminal(&section.title), "", "", out);
+    wrap(&escaped(&section.title), "", "", out);
     let shown = if whole { section.findings.len() } else { FINDINGS };
     for finding in section.findings.iter().take(shown) {
-        wrap(&escape::terminal(finding), "  ", "    ", out);
+        wrap(&escaped(finding), "  ", "    ", out);
     }
     if section.findings.len() > shown {
         out.push_str(&format!("  … {} more (-v shows all)\n", section.findings.len() - shown));
@@ -52,7 +53,7 @@ fn wrap(sentence: &str, first: &str, others: &str, out: &mut String) {
     let mut line = first.to_owned();
     let mut empty = true;
     for word in sentence.split_whitespace() {
-        if !empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+        if !empty && columns(&line) + 1 + columns(word) > COLUMNS {
             out.push_str(line.trim_end());
             out.push('\n');
             line = others.to_owned();
@@ -67,21 +68,20 @@ fn wrap(sentence: &str, first: &str, others: &str, out: &mut String) {
 }
 
 fn show_table(table: &Table, out: &mut String) {
-    wrap(&escape::terminal(&table.title), "  ", "    ", out);
+    wrap(&escaped(&table.title), "  ", "    ", out);
     let shown: Vec<Vec<String>> = std::iter::once(&table.head)
         .chain(table.rows.iter().take(ROWS))
-        .map(|row| row.iter().map(|cell| cut(&escape::terminal(cell))).collect())
+        .map(|row| row.iter().map(|cell| cut(&escaped(cell))).collect())
         .collect();
-    let columns = table.head.len();
+    let count = table.head.len();
     let cells = |column: usize| shown.iter().map(move |row| row.get(column).map_or("", String::as_str));
-    let widths: Vec<usize> =
-        (0..columns).map(|c| cells(c).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
-    let numeric: Vec<bool> = (0..columns).map(|c| is_numeric(cells(c).skip(1))).collect();
+    let widths: Vec<usize> = (0..count).map(|c| cells(c).map(columns).max().unwrap_or(0)).collect();
+    let numeric: Vec<bool> = (0..count).map(|c| is_numeric(cells(c).skip(1))).collect();
     for row in 0..shown.len() {
         let mut line = String::from("  ");
-        for column in 0..columns {
+        for column in 0..count {
             let cell = cells(column).nth(row).unwrap_or("");
-            let pad = " ".repeat(widths[column] - cell.chars().count());
+            let pad = " ".repeat(widths[column] - columns(cell));
             line.push_str("  ");
             let (before, after) = if numeric[column] { (&*pad, "") } else { ("", &*pad) };
             line.extend([before, cell, after]);
@@ -90,13 +90,10 @@ fn show_table(table: &Table, out: &mut String) {
         out.push('\n');
     }
     if table.rows.len() > ROWS {
-        out.push_str(&format!("    … {} more rows\n", table.rows.len() - ROWS));
+        out.push_str(&format!("    … {}\n", counted(table.rows.len() - ROWS, "more row")));
     }
 }
 
 fn cut(cell: &str) -> String {
-    match cell.char_indices().nth(CELL) {
-        Some(_) => cell.chars().take(CELL - 1).chain(['…']).collect(),
-        None => cell.to_owned(),
-    }
+    if columns(cell) <= CELL { cell.to_owned() } else { format!("{}…", fitted(cell, CELL - 1)) }
 }

@@ -1,7 +1,7 @@
 //! The layers as boxes, each below the ones it reads.
 
 use super::{LayerBox, Structure};
-use refrain_nn::thousands;
+use refrain_nn::shown::counted;
 use refrain_plot::{Arrow, Block, Drawing, Role};
 
 /// The maximum number of layers drawn; of more, those in the middle are left out.
@@ -66,7 +66,7 @@ impl Structure {
                 let block = block.line(&layer.shape);
                 match layer.parameters {
                     0 => block,
-                    n => block.line(format!("{} parameters", thousands(n))),
+                    n => block.line(counted(n, "parameter")),
                 }
             }
         }

@@ -117,7 +117,7 @@ fn in_letters(shape: &str) -> String {
 
 /// Replaces control characters, which a file's names may contain.
 fn printable(name: &str) -> String {
-    name.replace(char::is_control, "\u{FFFD}")
+    refrain_nn::shown::escaped(name)
 }
 
 /// Returns how a layer with this cell carries its state.

@@ -4,6 +4,7 @@ use super::unrolled::{NotUnrolled, passes_on};
 use super::{Cell, Structure};
 use crate::error::Result;
 use crate::section::{Figure, Section, Table};
+use refrain_nn::shown::counted;
 use refrain_nn::thousands;
 use refrain_plot::Picture;
 
@@ -14,9 +15,9 @@ impl Structure {
     /// If a figure cannot be drawn.
     pub fn section(&self) -> Result<Section> {
         let mut findings = vec![format!(
-            "{} layers with {} parameters, of which {} are trainable.",
-            self.layers.len(),
-            thousands(self.parameters),
+            "{} with {}, {} of them trainable.",
+            counted(self.layers.len(), "layer"),
+            counted(self.parameters, "parameter"),
             thousands(self.trainable)
         )];
         let mut figures = Vec::new();

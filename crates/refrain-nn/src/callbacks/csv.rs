@@ -4,9 +4,14 @@ use super::{Callback, EpochContext, Logs, ResumeContext};
 use crate::error::Error;
 use crate::model::Model;
 use crate::part::Part;
+use crate::storage::printable;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// Bytes of an existing header that are read.
+const LONGEST_HEADER: u64 = 1 << 16;
 
 /// Writes one row per epoch to a CSV file, as Keras does: the epoch, counted from 0, then the values of the
 /// first epoch's names, sorted, with `NA` for missing values. The `val_` columns exist even without
@@ -20,7 +25,8 @@ pub struct CsvLogger {
     pub path: String,
     /// The separator: a character that cannot be part of a name or number.
     pub separator: char,
-    /// Whether to append to an existing file, without a second header, instead of overwriting it.
+    /// Whether to append to an existing log with the same columns, without a second header, instead of
+    /// overwriting the file.
     pub append: bool,
     /// The open file; leave it at its default.
     pub file: CsvFile,
@@ -33,6 +39,10 @@ pub struct CsvFile {
     /// The columns after the epoch, once they are known.
     names: Option<Vec<String>>,
     needs_header: bool,
+    /// The header of the log that is appended to, until it is compared with the columns.
+    header: Option<String>,
+    /// Whether the last line has no line end.
+    is_open: bool,
 }
 
 /// What a checkpoint stores of a [`CsvLogger`].
@@ -74,17 +84,57 @@ impl CsvLogger {
         } else {
             options.write(true).truncate(true)
         };
+        let (header, is_open) = if self.append { self.existing()? } else { (None, false) };
         let opened = options.open(&self.path).and_then(|file| Ok((file.metadata()?.len() == 0, file)));
         let (is_empty, file) = opened.map_err(|e| self.error(e))?;
-        self.file = CsvFile { file: Some(file), names: None, needs_header: is_empty };
+        self.file = CsvFile { file: Some(file), names: None, needs_header: is_empty, header, is_open };
         Ok(())
+    }
+
+    /// Returns the header of an existing log, and whether its last line has no line end.
+    fn existing(&self) -> Result<(Option<String>, bool), Error> {
+        let read = || {
+            let mut file = match File::open(&self.path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((None, false)),
+                file => file?,
+            };
+            // A pipe has nothing to compare with.
+            if !file.metadata()?.is_file() || file.metadata()?.len() == 0 {
+                return Ok((None, false));
+            }
+            let mut header = Vec::new();
+            BufReader::new(&file).take(LONGEST_HEADER).read_until(b'\n', &mut header)?;
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            Ok((Some(String::from_utf8_lossy(&header).into_owned()), last != *b"\n"))
+        };
+        let (header, is_open) = read().map_err(|e| self.error(e))?;
+        match header {
+            Some(header) if !header.starts_with(&format!("epoch{}", self.separator)) => {
+                Err(self.other_columns(&header, "a log of epochs to append to"))
+            }
+            header => Ok((header, is_open)),
+        }
+    }
+
+    fn other_columns(&self, header: &str, expected: &str) -> Error {
+        let got = format!("{}, which begins with `{}`", self.path, printable(header.trim_end()));
+        Error::setting("CsvLogger", "path", got, format!("{expected}, or a new file"))
     }
 
     /// Opens a file again to continue it, and cuts off everything written after the checkpoint.
     fn open_again(&mut self, written: Written) -> Result<(), Error> {
         self.check()?;
         let Written { names, needs_header, bytes } = written;
-        let opened = OpenOptions::new().read(true).write(true).open(&self.path);
+        let expected = || format!("a log of {bytes} bytes");
+        let opened =
+            OpenOptions::new().read(true).write(true).create(bytes == 0).truncate(false).open(&self.path);
+        if opened.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            && !Path::new(&self.path).exists()
+        {
+            return Err(Error::resume(&*self.path, "missing", expected()));
+        }
         let opened = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
         let (len, mut file) = opened.map_err(|e| self.error(e))?;
         if len < bytes {
@@ -93,12 +143,12 @@ impl CsvLogger {
         }
         let cut = file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0)));
         cut.map_err(|e| self.error(e))?;
-        self.file = CsvFile { file: Some(file), names, needs_header };
+        self.file = CsvFile { file: Some(file), names, needs_header, ..CsvFile::default() };
         Ok(())
     }
 
     fn written(&self) -> Result<Written, Error> {
-        let CsvFile { file, names, needs_header } = &self.file;
+        let CsvFile { file, names, needs_header, .. } = &self.file;
         let bytes = match file {
             // Rows that a checkpoint counts must be on disk before the checkpoint is.
             Some(file) => {
@@ -115,20 +165,27 @@ impl CsvLogger {
     }
 
     fn write(&mut self, epoch: usize, logs: &Logs) -> Result<(), Error> {
-        let Self { separator, file: CsvFile { file, names, needs_header }, .. } = self;
-        let names = names.get_or_insert_with(|| columns(logs));
+        let separator = self.separator;
+        let names = self.file.names.get_or_insert_with(|| columns(logs)).clone();
+        let header = std::iter::once("epoch").chain(names.iter().map(String::as_str)).collect::<Vec<_>>();
+        let header = header.join(&separator.to_string());
+        if let Some(existing) = self.file.header.take()
+            && existing.trim_end() != header
+        {
+            return Err(self.other_columns(&existing, &format!("a log with the columns `{header}`")));
+        }
+        let CsvFile { file, needs_header, is_open, .. } = &mut self.file;
         let mut lines = String::new();
+        if std::mem::take(is_open) {
+            lines += "\r\n";
+        }
         if std::mem::take(needs_header) {
-            lines += "epoch";
-            for name in &*names {
-                lines.push(*separator);
-                lines += name;
-            }
+            lines += &header;
             lines += "\r\n";
         }
         lines += &epoch.to_string();
         for name in &*names {
-            lines.push(*separator);
+            lines.push(separator);
             lines += &logs.get(name).map_or("NA".into(), |value| format!("{value:?}").to_lowercase());
         }
         lines += "\r\n";
@@ -213,7 +270,7 @@ mod tests {
         let path = folder.path().join("log.csv").to_str().unwrap().to_owned();
         let rows = [0.5, 0.25, 0.125].map(|loss| logs(&[("loss", loss)]));
         for append in [false, true] {
-            std::fs::write(&path, "mine\r\n").unwrap();
+            std::fs::write(&path, "epoch,loss,val_loss\r\n0,1.0,NA\r\n").unwrap();
             let new = || CsvLogger { append, ..CsvLogger::new(&path) };
             let (mut logger, mut parts) = (new(), Vec::new());
             logger.open().unwrap();
@@ -234,8 +291,34 @@ mod tests {
             assert!(error.contains("is 3 bytes") && error.contains("log.csv"), "{error}");
         }
         std::fs::remove_file(&path).unwrap();
-        let gone = Written { names: None, needs_header: true, bytes: 0 };
-        assert!(matches!(CsvLogger::new(&path).open_again(gone), Err(Error::Io { .. })));
+        let gone = |bytes| Written { names: None, needs_header: true, bytes };
+        let error = CsvLogger::new(&path).open_again(gone(9)).unwrap_err().to_string();
+        assert!(error.contains("log.csv is missing") && error.contains("a log of 9 bytes"), "{error}");
+        CsvLogger::new(&path).open_again(gone(0)).unwrap();
+    }
+
+    #[test]
+    fn rows_are_appended_only_to_a_log_with_the_same_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv").to_str().unwrap().to_owned();
+        let append = || CsvLogger { append: true, ..CsvLogger::new(&path) };
+        let row = logs(&[("loss", 0.5)]);
+        // Another program may have left out the last line end.
+        std::fs::write(&path, "epoch,loss,val_loss\n0,1.0,NA").unwrap();
+        assert_eq!(
+            write(&mut append(), std::slice::from_ref(&row)),
+            "epoch,loss,val_loss\n0,1.0,NA\r\n0,0.5,NA\r\n"
+        );
+        for (other, expected) in [
+            ("Dear diary,\n", "a log of epochs"),
+            ("epoch,loss,mine\n0,1,2\n", "the columns `epoch,loss,val_loss`"),
+        ] {
+            std::fs::write(&path, other).unwrap();
+            let mut logger = append();
+            let error = logger.open().and_then(|()| logger.write(0, &row)).unwrap_err().to_string();
+            assert!(error.contains(other.lines().next().unwrap()) && error.contains(expected), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+        }
     }
 
     #[test]

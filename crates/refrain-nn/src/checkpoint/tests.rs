@@ -35,7 +35,7 @@ fn checkpoints_are_read_back_bit_for_bit() {
     assert_eq!(run.values, want.part("run").unwrap().values);
     assert_eq!(run.take("run", "b", 3).unwrap().map_bits(), [f32::NAN, -0.0, 1.5].map(f32::to_bits));
     assert!(run.take("run", "b", 3).unwrap_err().to_string().contains("missing"));
-    assert!(run.take("run", "a/deep", 5).unwrap_err().to_string().contains("20000 values"));
+    assert!(run.take("run", "a/deep", 5).unwrap_err().to_string().contains("20,000 values"));
     assert!(got.take("run").unwrap_err().to_string().contains("part `run`"));
     assert!(got.expect_kind("fit").unwrap_err().to_string().contains("`test`"));
 }

@@ -3,6 +3,7 @@
 use super::batch::{Batch, BatchSource, BatchTarget};
 use super::border::{Data, Sequences};
 use crate::error::{Error, Place};
+use crate::shown::counted;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -88,8 +89,8 @@ impl<'a> Arrays<'a> {
         let sequences = examples.x.sequences()?;
         for (name, data) in examples.y.named("the target") {
             if data.sequences() != sequences {
-                let got = format!("{:?}, {} sequences", data.shape(), data.sequences());
-                return Err(Error::data(name, got, format!("{sequences} sequences, like the input")));
+                let got = format!("{:?}, {}", data.shape(), counted(data.sequences(), "sequence"));
+                return Err(Error::data(name, got, counted(sequences, "sequence") + ", like the input"));
             }
             if data.is_ragged() {
                 let expected = "an array without them; lengths and masks belong to the input";
@@ -167,7 +168,8 @@ impl<'a> Arrays<'a> {
         let kept = (total as f64 * (1.0 - validation_split)).floor() as usize;
         if kept == 0 || kept == total {
             return Err(setting(format!(
-                "a share that leaves at least one of the {total} sequences in each part"
+                "a share that leaves at least one of {} in each part",
+                counted(total, "sequence")
             )));
         }
         let at = self.part.start + kept;

@@ -3,6 +3,7 @@
 use super::batch::{Batch, BatchInput, BatchTarget, Extent};
 use crate::error::Error;
 use crate::sequence::LayoutError;
+use crate::shown::counted;
 use ndarray::{ArrayBase, ArrayView, ArrayView2, Axis, Ix1, Ix2, Ix3, ViewRepr};
 use std::ops::Range;
 
@@ -294,8 +295,12 @@ impl<'a> Sequences<'a> {
         let sequences = first.sequences();
         for (name, data) in self.named(what) {
             if data.sequences() != sequences {
-                let got = format!("{:?}, {} sequences", data.shape(), data.sequences());
-                return Err(Error::data(name, got, format!("{sequences} sequences, like the first array")));
+                let got = format!("{:?}, {}", data.shape(), counted(data.sequences(), "sequence"));
+                return Err(Error::data(
+                    name,
+                    got,
+                    counted(sequences, "sequence") + ", like the first array",
+                ));
             }
             data.check_extent(&name)?;
         }

@@ -16,7 +16,10 @@
 //! Keys are sorted, tensors are in the order of the parameters, and nothing depends on the time, the path or
 //! the machine: the same run writes the same bytes. Files are read as untrusted input.
 
+mod contents;
+
 pub use crate::storage::{check_writable, printable, write_atomically};
+pub use contents::{Contents, contents};
 
 use crate::error::Error;
 use crate::graph::{Budget, FileTensor};

@@ -18,6 +18,7 @@ use crate::layers::LayerRegistry;
 use crate::model::{Architecture, Model, Totals, TrainingState};
 use crate::part::Part;
 use crate::progress::EpochProgress;
+use crate::shown::counted;
 use crate::state::State;
 use crate::storage::printable;
 use refrain_kernels::Engine;
@@ -205,10 +206,18 @@ impl FitLoop<'_, '_> {
             return damaged("epoch", place.epoch.to_string(), "at least `initial_epoch`");
         }
         let batches = train.len(place.epoch);
-        expect(&format!("the number of batches in epoch {}", place.epoch), &batches, &place.batches)?;
+        expect(
+            &format!("the number of batches in epoch {}", place.epoch.saturating_add(1)),
+            &batches,
+            &place.batches,
+        )?;
         let done = place.progress.batches;
         if done == 0 || done > batches || place.ended && done < batches {
-            return damaged("position", format!("{done} of {batches} batches"), "within the epoch");
+            return damaged(
+                "position",
+                format!("{done} of {}", counted(batches, "batch")),
+                "within the epoch",
+            );
         }
         if !history.epochs.iter().copied().eq(*initial_epoch..place.epoch + usize::from(place.ended)) {
             return damaged("history", format!("for epochs {:?}", history.epochs), "every finished epoch");

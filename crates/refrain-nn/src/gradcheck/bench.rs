@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::graph::{Axis, EdgeId, EdgeSpec, Graph, Kind, LayoutId, Mode, Plan, RandomKey, Value};
 use crate::layers::{Layer, snake_case};
 use crate::params::{Params, SpanId};
+use crate::shown::counted;
 use refrain_kernels::Engine;
 
 /// Padding steps after the longest sequence of every array, so that packed rows and array positions differ.
@@ -74,7 +75,7 @@ impl Bench {
             input.check(i)?;
             if input.count() != lanes {
                 let what = format!("input {i} of the layer");
-                return Err(Error::data(what, format!("{} sequences", input.count()), lanes.to_string()));
+                return Err(Error::data(what, counted(input.count(), "sequence"), lanes.to_string()));
             }
         }
         let mut graph = Graph::default();
@@ -171,7 +172,7 @@ impl Bench {
         let shape = &self.params.spans()[id.0].shape;
         if shape.iter().product::<usize>() != values.len() {
             let what = format!("`{name}` of {}", self.scope);
-            return Err(Error::data(what, format!("{} values", values.len()), format!("shape {shape:?}")));
+            return Err(Error::data(what, counted(values.len(), "value"), format!("shape {shape:?}")));
         }
         self.params.value_mut(id).copy_from_slice(values);
         self.graph.packed = false;

@@ -1,5 +1,6 @@
 //! The values that flow between operations.
 
+use crate::shown::counted;
 use refrain_kernels::{AlignedVec, Rows, RowsMut, row_step};
 use std::fmt;
 
@@ -63,7 +64,7 @@ impl fmt::Display for EdgeSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             Kind::Ids => "ids".to_owned(),
-            Kind::Features(width) => format!("{width} features"),
+            Kind::Features(width) => counted(width, "feature"),
         };
         match self.axis {
             Axis::Steps(_) => write!(f, "a sequence of {what}"),

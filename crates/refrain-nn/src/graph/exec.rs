@@ -7,6 +7,7 @@ use super::recurrence::{Recurrence, RecurrenceContext};
 use crate::error::Error;
 use crate::params::Params;
 use crate::sequence::SeqLayout;
+use crate::shown::counted;
 use crate::state::State;
 use refrain_kernels::{AlignedVec, Engine};
 
@@ -204,7 +205,7 @@ impl Graph {
         state.prepare(self.lanes);
         if state.lanes() != self.lanes && state.layers().next().is_some() {
             let (got, expected) =
-                (format!("{} sequences", self.lanes), format!("{}, like its state", state.lanes()));
+                (counted(self.lanes, "sequence"), format!("{}, like its state", state.lanes()));
             return Err(Error::data("the batch", got, expected));
         }
         for (i, node) in self.nodes.iter_mut().enumerate() {

@@ -6,6 +6,7 @@ use super::exec::Graph;
 use super::op::Op;
 use crate::error::Error;
 use crate::params::{ParamSpec, Params, SpanId};
+use crate::shown::counted;
 use refrain_kernels::{PanelShape, packed_bias_len};
 use std::collections::HashSet;
 
@@ -171,7 +172,16 @@ impl<'a> Plan<'a> {
     pub fn one(&self, inputs: &[EdgeId]) -> Result<EdgeId, Error> {
         match inputs {
             [edge] => Ok(*edge),
-            _ => Err(Error::connection(&self.scope, format!("{} edges", inputs.len()), "one edge")),
+            _ => Err(self.wrong_inputs(inputs, "the output of one layer")),
         }
+    }
+
+    /// Returns the error for another number of inputs than a layer takes.
+    pub(crate) fn wrong_inputs(&self, inputs: &[EdgeId], expected: impl Into<String>) -> Error {
+        let got = match inputs.len() {
+            0 => "missing".to_owned(),
+            n => format!("the output of {}", counted(n, "layer")),
+        };
+        Error::connection(&self.scope, got, expected)
     }
 }

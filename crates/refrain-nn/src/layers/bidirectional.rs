@@ -121,7 +121,7 @@ impl Layer for Bidirectional {
         }
         let Some((&x, states)) = inputs.split_first().filter(|(_, states)| states.len() % 2 == 0) else {
             let expected = "a sequence, or a sequence and the initial states of both directions";
-            return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), expected));
+            return Err(plan.wrong_inputs(inputs, expected));
         };
         let (forward, backward) = states.split_at(states.len() / 2);
         let mut forward = self.half(plan, false, &[&[x], forward].concat())?;

@@ -104,7 +104,7 @@ pub(super) fn concatenate(plan: &mut Plan<'_>, inputs: &[EdgeId]) -> Result<Edge
 /// Returns the axis of the merged rows, which is that of the first input.
 fn aligned(plan: &Plan<'_>, inputs: &[EdgeId]) -> Result<(Axis, Alignment), Error> {
     if inputs.len() < 2 {
-        return Err(Error::connection(plan.name(), format!("{} inputs", inputs.len()), "at least two"));
+        return Err(plan.wrong_inputs(inputs, "the outputs of at least two layers"));
     }
     let mut alignment = Alignment { layer: plan.name().to_owned(), axes: Vec::new() };
     for (i, &input) in inputs.iter().enumerate() {

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::graph::{EdgeId, Plan};
 use crate::init::Initializer;
 use crate::params::ParamSpec;
+use crate::shown::counted;
 use serde::{Deserialize, Serialize};
 
 /// A dense layer whose kernel is the transpose of another layer's parameter: `y = activation(x · Eᵀ + bias)`.
@@ -75,7 +76,7 @@ impl Layer for TiedDense {
             return Err(Error::setting(plan.name(), "parameter", format!("{shape:?}"), "a matrix"));
         };
         if columns != width {
-            let expected = format!("{columns} features, the width of `{}`", self.parameter);
+            let expected = format!("{}, the width of `{}`", counted(columns, "feature"), self.parameter);
             return Err(Error::connection(plan.name(), plan.spec(input), expected));
         }
         let bias = if self.use_bias {

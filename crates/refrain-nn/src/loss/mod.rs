@@ -28,6 +28,7 @@ pub(crate) use target::RowTargets;
 use crate::activation::Activation;
 use crate::error::{Error, Place};
 use crate::graph::{EdgeSpec, Kind};
+use crate::shown::counted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -189,13 +190,16 @@ impl Loss {
             }
             (Family::Categorical, true) => {
                 let expected = format!(
-                    "{width} values per row, for {self} (for ids use sparse_categorical_crossentropy)"
+                    "{} per row, for {self} (for ids use sparse_categorical_crossentropy)",
+                    counted(width, "value")
                 );
                 Err(Error::data("the target", ids, expected))
             }
-            (Family::Binary | Family::Distance, true) => {
-                Err(Error::data("the target", ids, format!("{width} values per row, for {self}")))
-            }
+            (Family::Binary | Family::Distance, true) => Err(Error::data(
+                "the target",
+                ids,
+                format!("{} per row, for {self}", counted(width, "value")),
+            )),
             (_, false) => Ok(()),
         }
     }
@@ -208,7 +212,7 @@ pub(crate) fn check_ids(output: EdgeSpec, targets: &RowTargets, classes: usize) 
     };
     let expected = match output.width() {
         1 => "0 or 1".to_owned(),
-        width => format!("an id below {classes}: the output has {width} columns, one per class"),
+        width => format!("an id below {classes}: the output has {}, one per class", counted(width, "column")),
     };
     Err(Error::sequence("the target", Place::of_batch(row, None), format!("class id {id}"), expected))
 }

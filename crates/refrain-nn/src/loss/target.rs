@@ -3,6 +3,7 @@
 use crate::data::BatchTarget;
 use crate::error::Error;
 use crate::sequence::SeqLayout;
+use crate::shown::counted;
 use refrain_kernels::{AlignedVec, Rows, row_step};
 use std::ops::Range;
 
@@ -33,8 +34,12 @@ impl RowTargets {
         let steps = layout.map_or(1, SeqLayout::span);
         let is_ids = !target.ids.is_empty() || target.values.is_empty();
         if target.steps != steps {
-            let got = format!("an array of {} steps", target.steps);
-            return Err(Error::data("the target", got, format!("one of {steps} steps, like the output")));
+            let got = format!("an array of {}", counted(target.steps, "step"));
+            return Err(Error::data(
+                "the target",
+                got,
+                format!("one of {}, like the output", counted(steps, "step")),
+            ));
         }
         let (got, needed) = if is_ids {
             (target.ids.len(), lanes * steps)
@@ -43,7 +48,7 @@ impl RowTargets {
         };
         if got != needed {
             let unit = if is_ids { "class ids" } else { "values" };
-            let expected = format!("{needed} ({lanes} sequences of {steps} steps)");
+            let expected = format!("{needed} ({} of {})", counted(lanes, "sequence"), counted(steps, "step"));
             return Err(Error::data("the target", format!("{got} {unit}"), expected));
         }
         if !weights.is_empty() && weights.len() != lanes && weights.len() != lanes * steps {

@@ -378,7 +378,7 @@ fn mismatches_are_rejected_with_advice() {
         ),
         (Loss::BinaryCrossentropy, lanes(1), ids(&[0, 1, 2], &[]), &["sequence 2", "class id 2", "0 or 1"]),
         (Loss::BinaryCrossentropyFromLogits, lanes(3), ids(&[0], &[]), &["class ids", "3 values"]),
-        (Loss::MeanSquaredError, lanes(1), ids(&[0], &[]), &["class ids", "1 values", "mean_squared_error"]),
+        (Loss::MeanSquaredError, lanes(1), ids(&[0], &[]), &["class ids", "1 value", "mean_squared_error"]),
         (Loss::Huber { delta: 0.0 }, lanes(3), three.clone(), &["huber", "delta is 0", "above 0"]),
         (Loss::Huber { delta: f32::NAN }, lanes(3), three, &["delta is NaN"]),
         (Loss::MeanAbsoluteError, EdgeSpec { axis: Axis::Lanes, kind: Kind::Ids }, none, &["ids"]),

@@ -17,6 +17,7 @@ pub use mean::Mean;
 use crate::error::Error;
 use crate::graph::{EdgeSpec, Kind};
 use crate::loss::{Loss, RowTargets, check_ids};
+use crate::shown::counted;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -124,7 +125,7 @@ impl Metric {
             Metric::Accuracy | Metric::BinaryAccuracy { .. } if width == 1 => check_ids(output, targets, 2),
             Metric::Perplexity => Ok(()),
             _ => {
-                let expected = format!("{width} values per row, for {self}");
+                let expected = format!("{} per row, for {self}", counted(width, "value"));
                 Err(Error::data("the target", "class ids, one per row", expected))
             }
         }

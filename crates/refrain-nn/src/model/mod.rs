@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::graph::{Axis, EdgeId, Graph, Kind};
 use crate::layers::LayerRegistry;
 use crate::params::{Params, SpanId};
+use crate::shown::counted;
 use crate::state::State;
 use compile::Training;
 use ndarray::{ArrayBase, Data, Dimension};
@@ -135,8 +136,8 @@ impl Model {
         let id = self.find(name)?;
         let span = &self.params.spans()[id.0];
         if span.len() != values.len() {
-            let expected = format!("{} values, shape {:?}", span.len(), span.shape);
-            return Err(Error::data(name, format!("{} values", values.len()), expected));
+            let expected = format!("{}, shape {:?}", counted(span.len(), "value"), span.shape);
+            return Err(Error::data(name, counted(values.len(), "value"), expected));
         }
         self.params.value_mut(id).copy_from_slice(values);
         self.graph.packed = false;
@@ -178,7 +179,7 @@ impl Model {
         if values.len() != expected {
             return Err(Error::data(
                 "the array of weights",
-                format!("{} values", values.len()),
+                counted(values.len(), "value"),
                 expected.to_string(),
             ));
         }
@@ -218,7 +219,7 @@ impl Model {
             let name = &self.architecture.inputs[i].name;
             let steps = if let Axis::Steps(_) = spec.axis { input.steps } else { 1 };
             if spec.axis == Axis::Lanes && input.steps != 1 {
-                let got = format!("an array of {} steps", input.steps);
+                let got = format!("an array of {}", counted(input.steps, "step"));
                 return Err(Error::data(
                     format!("input `{name}`"),
                     got,
@@ -230,7 +231,12 @@ impl Model {
                 Kind::Features(width) => (input.features.len(), batch.lanes * steps * width),
             };
             if got != needed {
-                let got = format!("{got} values for {} sequences of {} steps", batch.lanes, input.steps);
+                let got = format!(
+                    "{} for {} of {}",
+                    counted(got, "value"),
+                    counted(batch.lanes, "sequence"),
+                    counted(input.steps, "step")
+                );
                 return Err(Error::data(
                     format!("input `{name}`"),
                     got,

@@ -5,6 +5,7 @@ use crate::activation::Activation;
 use crate::data::Batch;
 use crate::error::Error;
 use crate::graph::{Axis, Causality, EdgeId};
+use crate::shown::counted;
 use crate::state::State;
 use refrain_kernels::Rows;
 
@@ -130,8 +131,12 @@ impl Session<'_> {
         if state.fits(&self.state) && (state.lanes() == 0 || state.lanes() == lanes) {
             return Ok(());
         }
-        let got = format!("{} lanes, {} layers", state.lanes(), state.layers().count());
+        let got = format!("{}, {}", counted(state.lanes(), "lane"), counted(state.layers().count(), "layer"));
         let layers = self.state.layers().count();
-        Err(Error::data("the state", got, format!("{lanes} lanes, {layers} layers of this model")))
+        Err(Error::data(
+            "the state",
+            got,
+            format!("{}, {} of this model", counted(lanes, "lane"), counted(layers, "layer")),
+        ))
     }
 }

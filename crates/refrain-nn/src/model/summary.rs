@@ -3,6 +3,7 @@
 use super::Model;
 use crate::graph::{Axis, EdgeSpec, Kind};
 use crate::numbers::thousands;
+use crate::shown::{columns, escaped, padded};
 use std::fmt;
 
 /// A model's layers, output shapes and numbers of parameters. Displayed like Keras's `summary`.
@@ -32,7 +33,7 @@ impl Summary {
                     own.iter().take_while(|(name, _)| name.starts_with(&prefix)).map(|(_, len)| len).sum();
                 let shape = edges.first().map_or(String::new(), |e| shape(model.graph.specs[e.0]));
                 // Names from a file may contain control characters.
-                let name = layer.name.replace(char::is_control, "\u{FFFD}");
+                let name = escaped(&layer.name);
                 (format!("{name} ({})", layer.class_name), shape, own)
             })
             .collect();
@@ -64,12 +65,11 @@ fn bytes(n: usize) -> String {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = ["Layer (type)", "Output Shape", "Param #"];
-        let width = |head: &str, cells: &mut dyn Iterator<Item = usize>| {
-            cells.max().unwrap_or(0).max(head.chars().count())
-        };
+        let width =
+            |head: &str, cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0).max(columns(head));
         let widths = [
-            width(heads[0], &mut self.layers.iter().map(|l| l.0.chars().count())).max(30),
-            width(heads[1], &mut self.layers.iter().map(|l| l.1.chars().count())).max(22),
+            width(heads[0], &mut self.layers.iter().map(|l| columns(&l.0))).max(30),
+            width(heads[1], &mut self.layers.iter().map(|l| columns(&l.1))).max(22),
             width(heads[2], &mut self.layers.iter().map(|l| thousands(l.2).len())).max(13),
         ];
         let rule = |f: &mut fmt::Formatter<'_>, [left, line, mid, right]: [char; 4]| {
@@ -84,7 +84,8 @@ impl fmt::Display for Summary {
             if i > 0 {
                 rule(f, ['├', '─', '┼', '┤'])?;
             }
-            writeln!(f, "│ {layer:<a$} │ {shape:<b$} │ {:>c$} │", thousands(*params))?;
+            let (layer, shape) = (padded(layer, a), padded(shape, b));
+            writeln!(f, "│ {layer} │ {shape} │ {:>c$} │", thousands(*params))?;
         }
         rule(f, ['└', '─', '┴', '┘'])?;
         let line = |n: usize| format!("{} ({})", thousands(n), bytes(n));
@@ -102,5 +103,13 @@ mod tests {
     fn numbers_are_formatted_as_in_keras() {
         assert_eq!(bytes(100), "400.00 B");
         assert_eq!(bytes(877_250), "3.35 MB");
+    }
+
+    #[test]
+    fn wide_names_stay_in_their_column() {
+        let layers = vec![("層 (LSTM)".to_owned(), "(None, 4)".to_owned(), 7), ("a".into(), "b".into(), 1)];
+        let shown = Summary { layers, total: 8, trainable: 8 }.to_string();
+        let rows: Vec<_> = shown.lines().filter(|line| line.starts_with(['│', '┃'])).map(columns).collect();
+        assert_eq!(rows, [rows[0]; 3], "{shown}");
     }
 }

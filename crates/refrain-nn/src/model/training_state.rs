@@ -8,6 +8,7 @@ use crate::graph::Budget;
 use crate::layers::LayerRegistry;
 use crate::params::{Params, Span};
 use crate::part::Part;
+use crate::shown::counted;
 use crate::state::State;
 use refrain_kernels::Engine;
 use serde::{Deserialize, Serialize};
@@ -120,7 +121,7 @@ impl TrainingState {
         let expected = model.params.flat_len();
         if got != expected {
             let expected = format!("{expected}, like its model");
-            return Err(Error::checkpoint("parameters", format!("{got} values"), expected));
+            return Err(Error::checkpoint("parameters", counted(got, "value"), expected));
         }
         model.allocate_parameters();
         Ok(model)
@@ -150,16 +151,16 @@ impl TrainingState {
             match self.tensor(name) {
                 Some(values) if values.len() == *len => {}
                 Some(values) => {
-                    let got = format!("{} values", values.len());
+                    let got = counted(values.len(), "value");
                     return Err(Error::data(what(name), got, len.to_string()));
                 }
-                None => return Err(Error::data(what(name), "missing", format!("{len} values"))),
+                None => return Err(Error::data(what(name), "missing", counted(*len, "value"))),
             }
         }
         match self.tensors().find(|(name, _)| expected.iter().all(|(other, _)| other != name)) {
             Some((name, values)) => {
                 let names: Vec<_> = expected.iter().map(|(name, _)| format!("`{name}`")).collect();
-                let got = format!("{} values", values.len());
+                let got = counted(values.len(), "value");
                 Err(Error::data(what(name), got, format!("only {}", names.join(", "))))
             }
             None => Ok(()),

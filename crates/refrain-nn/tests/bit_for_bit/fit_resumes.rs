@@ -408,7 +408,7 @@ fn another_run_is_rejected_naming_the_difference() {
             "average is Exponential { momentum: 0.5 }",
             "None",
         ),
-        (Fit { validation_split: 0.5, ..fit() }, "the number of batches in epoch 1 is 3", "5"),
+        (Fit { validation_split: 0.5, ..fit() }, "the number of batches in epoch 2 is 3", "5"),
     ] {
         let told = error(&mut compiled(), Fit { resume: resume(), ..other });
         let want = format!("cannot resume: {got}, but the checkpoint's run has {expected}; ");
@@ -428,7 +428,7 @@ fn another_run_is_rejected_naming_the_difference() {
         ("done", 0, "position is 0 of 5"),
         ("done", 6, "position is 6 of 5"),
         ("epoch", 0, "history"),
-        ("batches", 4, "the number of batches in epoch 1 is 5"),
+        ("batches", 4, "the number of batches in epoch 2 is 5"),
     ] {
         let mut damaged = checkpoint.clone();
         let mut part = damaged.take("fit").unwrap();

@@ -39,6 +39,8 @@ pub struct RunStart<'a, T: Task> {
     pub batches: usize,
     /// Epochs that a resumed run had finished before it was stopped.
     pub epochs_done: usize,
+    /// The records of those epochs.
+    pub records: Vec<EpochRecord>,
     /// Batches that a resumed run had trained before it was stopped.
     pub batches_done: u64,
     /// Whether epochs are validated.

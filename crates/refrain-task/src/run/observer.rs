@@ -7,6 +7,7 @@ use crate::recipe::Recipe;
 use crate::task::Task;
 use refrain_nn::callbacks::{BatchContext, Callback, EpochContext, ResumeContext};
 use refrain_nn::checkpoint::{Checkpoint, Checkpoints, Part, exact};
+use refrain_nn::shown::counted;
 use refrain_nn::{Answer, Error, Model};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -101,9 +102,9 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
         self.seconds.0 + self.seconds.1
     }
 
-    /// Returns how many epochs were finished when a checkpoint was taken.
-    pub(super) fn epochs_in(checkpoint: &Checkpoint) -> Result<usize, Error> {
-        Ok(checkpoint.part(PART)?.parse::<Values<T::Score>>("run")?.epochs.len())
+    /// Returns the epochs that were finished when a checkpoint was taken.
+    pub(super) fn epochs_in(checkpoint: &Checkpoint) -> Result<Vec<EpochRecord>, Error> {
+        Ok(checkpoint.part(PART)?.parse::<Values<T::Score>>("run")?.epochs)
     }
 
     /// Restores the observer from a checkpoint, outside `fit`.
@@ -117,7 +118,7 @@ impl<'a, 'r, T: Task> Observer<'a, 'r, T> {
     fn restore(&mut self, mut part: Part, epochs: usize, parameters: usize) -> Result<(), Error> {
         let values: Values<T::Score> = part.parse("run")?;
         if !values.epochs.iter().map(|record| record.epoch).eq(1..=epochs) {
-            let got = format!("{} epochs", values.epochs.len());
+            let got = counted(values.epochs.len(), "epoch");
             return Err(Error::checkpoint("list of epochs", got, format!("the {epochs} finished ones")));
         }
         self.best = match values.best {

@@ -110,6 +110,11 @@ impl<T: Task> SavedRun<T> {
         self.identity.initial_model == Some(model.to_string())
     }
 
+    /// Returns the fingerprint of the model that the run started from, if it started from one.
+    pub fn initial_model(&self) -> Option<&str> {
+        self.identity.initial_model.as_deref()
+    }
+
     /// Returns the recipe of the run.
     ///
     /// # Errors

@@ -112,18 +112,20 @@ impl<T: Task> Setup<'_, T> {
         memory: &'s Memory,
         resume: Option<&Checkpoint>,
     ) -> Result<RunStart<'s, T>> {
-        let (epochs_done, batches_done) = match resume {
+        let (records, batches_done) = match resume {
             Some(checkpoint) => {
                 let counters: TrainingCounters = checkpoint.part("training")?.parse("training state")?;
                 (Observer::<T>::epochs_in(checkpoint)?, counters.batches)
             }
-            None => (0, 0),
+            None => (Vec::new(), 0),
         };
+        let epochs_done = records.len();
         Ok(RunStart {
             model,
             sizes: self.sizes,
             batches: self.source.len(epochs_done),
             epochs_done,
+            records,
             batches_done,
             validates: self.identity.data.validation.is_some(),
             memory,

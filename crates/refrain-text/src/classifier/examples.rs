@@ -4,6 +4,7 @@ use crate::error::{Error, Result, shorten};
 use crate::reader::{LabelLines, note_line, refuse_control_characters};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use refrain_nn::shown::counted;
 use refrain_task::Fingerprint;
 use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
@@ -213,7 +214,7 @@ pub(super) fn labels_of(examples: &[LabelledText]) -> Result<Vec<String>> {
     if counts.len() > MAX_LABELS {
         return Err(Error::Labelled {
             place: "the texts".to_owned(),
-            got: format!("{} labels", counts.len()),
+            got: counted(counts.len(), "label"),
             expected: "at most 4096; check that the label is in the first column",
         });
     }

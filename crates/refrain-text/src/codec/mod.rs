@@ -6,6 +6,7 @@ use crate::bpe::{BpeOptions, BpeVocab};
 use crate::chars::CharVocab;
 use crate::error::{Error, Result};
 use crate::words::{WordOptions, WordVocab};
+use refrain_nn::shown::counted;
 use refrain_task::Description;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -30,6 +31,15 @@ impl Level {
             Level::Char => "characters",
             Level::Word => "words",
             Level::Bpe => "parts of words",
+        }
+    }
+
+    /// Returns a count of tokens with their name: `1 word`, `75 characters`.
+    pub fn counted(self, n: usize) -> String {
+        match self {
+            Level::Char => counted(n, "character"),
+            Level::Word => counted(n, "word"),
+            Level::Bpe => counted(n, "part") + " of words",
         }
     }
 }
@@ -179,7 +189,8 @@ impl Codec {
     /// Describes a vocabulary.
     pub(crate) fn describe(&self) -> Description {
         let (level, size) = (serde_json::json!(self.level()), self.vocab_size());
-        let line = format!("vocabulary: {size} entries, level {}", level.as_str().unwrap_or_default());
+        let line =
+            format!("vocabulary: {}, level {}", counted(size, "entry"), level.as_str().unwrap_or_default());
         let fields = Map::from_iter([("level".to_owned(), level), ("vocabulary".to_owned(), size.into())]);
         Description { fields, lines: vec![line] }
     }

@@ -13,6 +13,7 @@ use refrain_nn::checkpoint::Checkpoint;
 use refrain_nn::data::{Batch, BatchSource};
 use refrain_nn::loss::Loss;
 use refrain_nn::metrics::Metric;
+use refrain_nn::shown::counted;
 use refrain_nn::{Answer, Engine, Error as NnError, Memory, MemoryUse, Model, Network, Tensor, Work};
 use refrain_task::{
     Description, Fingerprints, HasTaskModel, MetricFormat, MetricInfo, MetricSource, Objective,
@@ -185,7 +186,9 @@ impl Task for TextTask {
         if model.output_count() != 1 || model.output_width(0) != codec.vocab_size() {
             let (width, vocabulary) = (model.output_width(0), codec.vocab_size());
             return Err(format!(
-                "its output has {width} features, but its vocabulary has {vocabulary} entries"
+                "its output has {}, but its vocabulary has {}",
+                counted(width, "feature"),
+                counted(vocabulary, "entry")
             ));
         }
         // Reading the last id shows whether the network takes ids, and enough of them.

@@ -3,6 +3,7 @@
 use super::ReaderSettings;
 use crate::codec::Codec;
 use refrain_nn::data::Batch;
+use refrain_nn::shown::counted;
 use refrain_nn::{MemoryUse, Model, Work};
 use refrain_task::Description;
 use refrain_task::score::MAX_LABELS;
@@ -52,13 +53,14 @@ impl LabelAssets {
         let outputs = model.predict_batch(&batch, None);
         let outputs = outputs.map_err(|e| format!("its network does not accept its vocabulary: {e}"))?;
         let [output] = &outputs[..] else {
-            return Err(format!("its network has {} outputs", outputs.len()));
+            return Err(format!("its network has {}", counted(outputs.len(), "output")));
         };
         let labels = labels.len();
         if output.shape() != [before_labels, &[labels]].concat() {
             let shape = output.shape();
             return Err(format!(
-                "its network outputs shape {shape:?} for a text of one step, but it has {labels} labels"
+                "its network outputs shape {shape:?} for a text of one step, but it has {}",
+                counted(labels, "label")
             ));
         }
         Ok(())
@@ -73,7 +75,7 @@ impl LabelAssets {
         let mut description = self.codec.describe();
         let labels = &self.labels;
         description.fields.insert("labels".to_owned(), serde_json::json!(labels));
-        description.lines.push(format!("{} labels: {}", labels.len(), labels.join(", ")));
+        description.lines.push(format!("{}: {}", counted(labels.len(), "label"), labels.join(", ")));
         description
     }
 }

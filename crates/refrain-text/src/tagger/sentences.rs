@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, shorten};
 use crate::reader::{LabelLines, note_line, refuse_control_characters};
+use refrain_nn::shown::counted;
 use refrain_task::Fingerprint;
 use refrain_task::score::MAX_LABELS;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,7 @@ fn columns(text: &str, name: &str, lines: &mut LabelLines) -> Result<Vec<TaggedS
         };
         let (here, first) = (columns.len(), *width.get_or_insert(columns.len()));
         if here != first {
-            return Err(wrong(format!("{here} columns, but {first} in the previous lines")));
+            return Err(wrong(format!("{}, but {first} in the previous lines", counted(here, "column"))));
         }
         words.push(tagged(word, label).map_err(wrong)?);
         note_line(lines, label, number);
@@ -162,7 +163,7 @@ pub(super) fn labels_of(sentences: &[TaggedSentence]) -> Result<Vec<String>> {
         2..=MAX_LABELS => Ok(labels),
         many => Err(Error::Labelled {
             place: "the sentences".to_owned(),
-            got: format!("{many} labels"),
+            got: counted(many, "label"),
             expected: "at most 4096; check that the label is in the last column",
         }),
     }

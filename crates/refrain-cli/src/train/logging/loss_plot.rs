@@ -3,6 +3,7 @@
 use super::curve::{Curve, Point};
 use super::{End, Epoch, TaskInfo};
 use crate::error::{Failure, Result};
+use crate::existing::{Kind, Target};
 use crate::writable;
 use refrain::file::write_atomically;
 use refrain::plot::{Axis, Chart, Figure, Picture, Theme};
@@ -76,6 +77,15 @@ impl LossPlot {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the file that the run replaces when it ends.
+    pub(super) fn target(&self, force: bool) -> Target<'_> {
+        let kind = match self.format {
+            Format::Svg => Kind::Svg,
+            Format::Png => Kind::Png,
+        };
+        Target { option: "--plot", path: &self.path, kind, force }
     }
 
     pub(super) fn begin(&mut self, name: &str) {

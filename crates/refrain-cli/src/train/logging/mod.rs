@@ -14,6 +14,7 @@ pub(crate) use epoch::TaskInfo;
 
 use crate::cli::LoggingOptions;
 use crate::error::{Failure, Result};
+use crate::existing::Target;
 use crate::output::Output;
 use crate::writable;
 use board::{TensorBoardFolder, TensorBoardLog};
@@ -33,6 +34,8 @@ pub(crate) struct Logging<'a> {
     plot: Option<LossPlot>,
     folder: Option<TensorBoardFolder>,
     board: Option<TensorBoardLog>,
+    /// Whether the run resumes from a checkpoint.
+    is_resumed: bool,
     /// Why the run must not start.
     refused: Option<Failure>,
 }
@@ -43,8 +46,9 @@ struct Started<'a> {
     /// The name of the training data.
     name: &'a str,
     model: &'a Model,
-    /// Epochs done so far, and epochs in total.
-    epochs: (usize, usize),
+    /// The epochs done so far, and the number of epochs in total.
+    done: Vec<Epoch>,
+    epochs: usize,
     batches_done: u64,
     validates: bool,
     recipe: Value,
@@ -80,18 +84,24 @@ impl<'a> Logging<'a> {
     pub(crate) fn open(
         options: &LoggingOptions,
         task: TaskInfo,
-        resume: bool,
+        (resume, force): (bool, bool),
         output: &'a Output,
     ) -> Result<Self> {
         let LoggingOptions { csv_log, plot, log_dir, log_every } = options;
-        let csv =
-            csv_log.as_ref().map(|path| CsvLog::open(path, task.columns.clone(), resume)).transpose()?;
+        let csv = csv_log.as_ref().map(|path| CsvLog::open(path, task.columns.clone(), force)).transpose()?;
         let plot = plot.as_ref().map(|path| LossPlot::open(path, task.clone())).transpose()?;
         let folder = log_dir
             .as_ref()
             .map(|path| TensorBoardFolder::open(path, *log_every as u64, resume))
             .transpose()?;
-        Ok(Self { output, task, csv, plot, folder, board: None, refused: None })
+        Ok(Self { output, task, csv, plot, folder, board: None, is_resumed: false, refused: None })
+    }
+
+    /// Returns the files that the run replaces. A resumed run continues its own log.
+    pub(crate) fn targets(&mut self, is_resumed: bool, force: bool) -> Vec<Target<'_>> {
+        self.is_resumed = is_resumed;
+        let csv = self.csv.as_ref().filter(|_| !is_resumed).map(CsvLog::target);
+        csv.into_iter().chain(self.plot.as_ref().map(|plot| plot.target(force))).collect()
     }
 
     /// Refuses logs that would overwrite an input file.
@@ -146,7 +156,12 @@ impl<'a> Logging<'a> {
 
     fn begin(&mut self, run: &Started<'_>) -> Result<()> {
         if let Some(csv) = &mut self.csv {
-            csv.begin(run.epochs.0)?;
+            if self.is_resumed {
+                let note = csv.resume(&run.done)?;
+                note.into_iter().for_each(|note| self.output.notice(note));
+            } else {
+                csv.begin()?;
+            }
         }
         if let Some(plot) = &mut self.plot {
             plot.begin(run.name);
@@ -218,7 +233,8 @@ impl<'a> Started<'a> {
         Self {
             name,
             model: start.model,
-            epochs: (start.epochs_done, recipe.training().epochs),
+            done: start.records.iter().map(|record| Epoch::of(record, T::UNIT)).collect(),
+            epochs: recipe.training().epochs,
             batches_done: start.batches_done,
             validates: start.validates,
             recipe: serde_json::json!(recipe),

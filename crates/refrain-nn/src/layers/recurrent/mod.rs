@@ -280,7 +280,7 @@ impl<C: CellConfig> Layer for Recurrent<C> {
         let layout = plan.steps(x)?;
         if !initial.is_empty() && initial.len() != states {
             let expected = format!("a sequence, optionally followed by {states} initial states");
-            return Err(Error::connection(plan.name(), format!("{} edges", inputs.len()), expected));
+            return Err(plan.wrong_inputs(inputs, expected));
         }
         for &edge in initial {
             let (got, expected) = (plan.spec(edge), EdgeSpec::lanes(self.units));

@@ -101,7 +101,7 @@ impl TensorBoardLog {
             let mut board = Self {
                 task: task.clone(),
                 every: *every,
-                epochs: run.epochs.1,
+                epochs: run.epochs,
                 root,
                 train,
                 validation,
