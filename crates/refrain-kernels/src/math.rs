@@ -15,8 +15,12 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 const TANH: [f32; 5] = [-5.704_988_6e-3, 2.063_908_9e-2, -5.373_971_5e-2, 0.133_314_42, -0.333_332_82];
 const TANH_SMALL: f32 = 0.625;
 
-const SELU_ALPHA: f32 = 1.673_263_2;
 const SELU_SCALE: f32 = 1.050_701;
+/// The scale times α: minus the limit of SELU at −∞.
+const SELU_LOW: f32 = 1.758_099_3;
+
+/// Half the distance between two powers of two in e^x: up to here, `exp` reduces its argument to itself.
+const EXPM1_SMALL: f32 = 0.346_573_6;
 
 /// Returns e^x. Results beyond the largest float are infinite; those below the smallest subnormal are zero.
 #[inline(always)]
@@ -32,6 +36,20 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     }
     let p = s.add(s.fma(p, s.mul(r, r), r), s.splat(1.0));
     s.scale(p, n)
+}
+
+/// Returns 1 − e^−y for y ≥ 0, with the polynomial of `exp` near zero, where the difference would lose digits.
+#[inline(always)]
+fn one_minus_exp_of_minus<S: Simd>(s: S, y: S::F) -> S::F {
+    let r = s.sub(s.splat(0.0), y);
+    let mut p = s.splat(EXP[0]);
+    for c in &EXP[1..] {
+        p = s.fma(p, r, s.splat(*c));
+    }
+    // −(p·r² + r)
+    let small = s.sub(y, s.mul(p, s.mul(r, r)));
+    let large = s.sub(s.splat(1.0), exp(s, r));
+    s.select(s.lt(y, s.splat(EXPM1_SMALL)), small, large)
 }
 
 /// Returns 1 / (1 + e^−x). If e^−x is infinite, for results below 2⁻¹²⁸, the result is zero.
@@ -109,8 +127,9 @@ pub(crate) fn activate<S: Simd>(s: S, activation: impl Activate, x: S::F) -> S::
         Elementwise::Relu => s.max(zero, x),
         Elementwise::Elu => s.select(s.lt(zero, x), x, s.sub(exp(s, x), one)),
         Elementwise::Selu => {
-            let low = s.mul(s.splat(SELU_ALPHA), s.sub(exp(s, x), one));
-            s.mul(s.splat(SELU_SCALE), s.select(s.lt(zero, x), x, low))
+            let low = s.splat(SELU_LOW);
+            let below = s.fma(low, exp(s, x), s.sub(zero, low));
+            s.select(s.lt(zero, x), s.mul(s.splat(SELU_SCALE), x), below)
         }
         Elementwise::Softsign => s.div(x, s.add(one, s.abs(x))),
         Elementwise::Softplus => each(s, x, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
@@ -132,15 +151,12 @@ pub(crate) fn derive<S: Simd>(s: S, activation: impl Activate, y: S::F, d: S::F)
         }
         Elementwise::Relu => s.select(s.lt(zero, y), one, zero),
         Elementwise::Elu => s.select(s.lt(zero, y), one, s.add(y, one)),
-        Elementwise::Selu => {
-            let scale = s.splat(SELU_SCALE);
-            s.select(s.lt(zero, y), scale, s.fma(scale, s.splat(SELU_ALPHA), y))
-        }
+        Elementwise::Selu => s.select(s.lt(zero, y), s.splat(SELU_SCALE), s.add(y, s.splat(SELU_LOW))),
         Elementwise::Softsign => {
             let rest = s.sub(one, s.abs(y));
             s.mul(rest, rest)
         }
-        Elementwise::Softplus => s.sub(one, exp(s, s.sub(zero, y))),
+        Elementwise::Softplus => one_minus_exp_of_minus(s, y),
         Elementwise::Exponential => y,
     };
     s.mul(d, slope)

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Isa;
 use crate::isa::Kernel;
-use crate::reference::activation::apply;
+use crate::reference::activation::{apply, derivative_from_output};
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
@@ -231,6 +231,52 @@ fn other_activations_are_within_their_bounds() {
                 }
                 let error = (f64::from(y) - exact).abs() / exact.abs().max(1.0) * f64::from(1 << 24);
                 assert!(error <= other_bound(activation), "{}: {error:.3} roundings", what());
+            }
+        }
+    }
+}
+
+struct Slope<'a>(Elementwise, &'a mut [f32]);
+
+impl Kernel for Slope<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for chunk in self.1.chunks_exact_mut(S::LANES) {
+            // SAFETY: a chunk has LANES floats.
+            unsafe {
+                let y = activate(s, self.0, s.load(chunk.as_ptr()));
+                s.store(chunk.as_mut_ptr(), derive(s, self.0, y, s.splat(1.0)));
+            }
+        }
+    }
+}
+
+/// Every slope is computed from the output, so where the output is rounded to its limit, the slope is as far off as
+/// that: 1e-7. Elsewhere, and everywhere for softplus and e^x, whose outputs keep their digits, it is off by at most 1e-5 of
+/// itself.
+#[test]
+fn slopes_are_as_accurate_as_outputs_allow() {
+    for activation in Elementwise::ALL {
+        let keeps_digits = [Elementwise::Softplus, Elementwise::Exponential].contains(&activation);
+        let limit = if keeps_digits { f64::from(f32::MIN_POSITIVE) } else { 1e-7 };
+        let inputs: Vec<f32> = edges().chain((0..=u32::MAX).step_by(9_973).map(f32::from_bits)).collect();
+        let inputs: Vec<f32> = inputs.into_iter().filter(|x| x.is_finite()).collect();
+        for isa in Isa::available() {
+            let mut slopes = inputs.clone();
+            slopes.resize(inputs.len().next_multiple_of(SLOT), 0.0);
+            isa.run(Slope(activation, &mut slopes));
+            for (&x, slope) in inputs.iter().zip(slopes) {
+                let exact = derivative_from_output(activation, apply(activation, f64::from(x)));
+                if (exact as f32).is_infinite() {
+                    continue;
+                }
+                let error = (f64::from(slope) - exact).abs();
+                let name = activation.name();
+                assert!(
+                    error <= (1e-5 * exact.abs()).max(limit),
+                    "the slope of {name} at {x:e} is {slope:e} on {isa}, expected {exact:e}"
+                );
             }
         }
     }
