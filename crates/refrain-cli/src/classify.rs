@@ -86,10 +86,14 @@ impl Unread {
             output.warning(cut_warning(self.cut, model.max_length(), model.codec().level()));
         }
         if self.unknown > 0 {
-            let what = steps(model.codec().level());
-            output.warning(format_args!("the model does not know {} of the texts' {what}", self.unknown));
+            output.warning(unknown_warning(self.unknown, model.codec().level()));
         }
     }
+}
+
+/// Returns the warning about tokens that a model does not know.
+pub(crate) fn unknown_warning(unknown: usize, level: Level) -> String {
+    format!("the model does not know {unknown} of the texts' {}", steps(level))
 }
 
 /// Returns the warning about texts that are longer than a model reads.

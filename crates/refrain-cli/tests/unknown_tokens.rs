@@ -173,4 +173,10 @@ fn classifiers_and_taggers_say_it_too() {
     ]);
     let evaluated = dir.ok(&["evaluate", "t.safetensors", "other.conll"]);
     assert!(evaluated.stdout.contains("unknown   50.0 % of the tokens"), "{}", evaluated.stdout);
+    let tagged = dir.ok(&["tag", "t.safetensors", "lune shines"]);
+    assert!(tagged.stderr.contains("the model does not know 1 of the texts' tokens"), "{}", tagged.stderr);
+    let tagged = dir.piped(&["--json", "tag", "t.safetensors", "-"], b"lune shines\nsun shines\n");
+    let shares: Vec<_> =
+        tagged.events("result").iter().map(|line| line["unknown"].as_f64().unwrap()).collect();
+    assert_eq!(shares, [0.5, 0.0]);
 }

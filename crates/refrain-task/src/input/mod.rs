@@ -225,7 +225,8 @@ fn failed(name: &str, compressed: bool, source: io::Error) -> Error {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match source.kind() {
         UnexpectedEof if compressed => {
-            let source = io::Error::new(UnexpectedEof, "its gzip data is cut off");
+            let source =
+                io::Error::new(UnexpectedEof, "its gzip data is cut off, or other bytes follow its end");
             Error::Damaged { name: name.to_owned(), source }
         }
         InvalidData | InvalidInput if compressed => Error::Damaged { name: name.to_owned(), source },
