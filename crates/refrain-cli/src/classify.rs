@@ -6,6 +6,7 @@ use crate::model::open_as;
 use crate::output::Output;
 use crate::shell::quoted;
 use crate::text_input::{STDIN, batches_of_stdin, warn_of_file_name};
+use crate::unknown::warn_of_count;
 use refrain::classifier::LabelProbability;
 use refrain::shown::{counted, escaped, fitted};
 use refrain::{Classifier, Engine, Level, UnknownTokens};
@@ -35,27 +36,33 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             let mut unread = Unread::default();
             for lines in batches_of_stdin(BATCH)? {
                 let lines: Vec<String> = lines?.into_iter().map(|line| line.text).collect();
-                unread.add(&model, &lines);
-                classify(&mut model, &lines, options, output)?;
+                classify(&mut model, &lines, &mut unread, options, output)?;
             }
             unread.warn(&model, output);
         }
         let mut unread = Unread::default();
-        unread.add(&model, texts);
+        classify(&mut model, texts, &mut unread, options, output)?;
         unread.warn(&model, output);
-        classify(&mut model, texts, options, output)?;
     }
     Ok(())
 }
 
 /// Prints the labels of each text. A text without tokens has none, but keeps its place.
-fn classify(model: &mut Classifier, texts: &[String], options: &Options, output: &Output) -> Result<()> {
+fn classify(
+    model: &mut Classifier,
+    texts: &[String],
+    unread: &mut Unread,
+    options: &Options,
+    output: &Output,
+) -> Result<()> {
     let texts: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
     let counts: Vec<_> = texts.iter().map(|text| UnknownTokens::of(&model.codec().encode(text))).collect();
     let solid = texts.iter().zip(&counts).filter(|(_, counts)| counts.tokens > 0);
     let solid: Vec<&str> = solid.map(|(text, _)| *text).collect();
     let mut ranked = model.classify(&solid).map_err(refrain::Error::from)?.into_iter();
     for (text, counts) in texts.into_iter().zip(counts) {
+        unread.cut += usize::from(counts.tokens > model.max_length());
+        unread.unknown += counts.unknown;
         let mut labels = if counts.tokens > 0 { ranked.next().unwrap_or_default() } else { Vec::new() };
         labels.truncate(options.top);
         let json = json!({ "text": text, "labels": labels, "unknown": counts.share() });
@@ -74,26 +81,13 @@ struct Unread {
 }
 
 impl Unread {
-    fn add(&mut self, model: &Classifier, texts: &[String]) {
-        for text in texts.iter().map(|text| text.trim()) {
-            self.cut += usize::from(model.cuts(text));
-            self.unknown += UnknownTokens::of(&model.codec().encode(text)).unknown;
-        }
-    }
-
     fn warn(&self, model: &Classifier, output: &Output) {
+        let level = model.codec().level();
         if self.cut > 0 {
-            output.warning(cut_warning(self.cut, model.max_length(), model.codec().level()));
+            output.warning(cut_warning(self.cut, model.max_length(), level));
         }
-        if self.unknown > 0 {
-            output.warning(unknown_warning(self.unknown, model.codec().level()));
-        }
+        warn_of_count(self.unknown, level, output);
     }
-}
-
-/// Returns the warning about tokens that a model does not know.
-pub(crate) fn unknown_warning(unknown: usize, level: Level) -> String {
-    format!("the model does not know {unknown} of the texts' {}", steps(level))
 }
 
 /// Returns the warning about texts that are longer than a model reads.
@@ -111,14 +105,6 @@ pub(crate) fn too_long(count: usize, noun: &str, max_length: usize, level: Level
     let are = if count == 1 { "is" } else { "are" };
     let step = if level == Level::Char { "character" } else { "token" };
     format!("{} {are} longer than {}", counted(count, noun), counted(max_length, step))
-}
-
-/// Returns what a model of this level reads.
-pub(crate) fn steps(level: Level) -> &'static str {
-    match level {
-        Level::Char => "characters",
-        _ => "tokens",
-    }
 }
 
 fn table(text: &str, labels: &[LabelProbability]) -> String {

@@ -36,15 +36,6 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// Returns the warning about unknown tokens; `what` names the tokens: `validation tokens`.
-pub(crate) fn unknown_warning(share: f64, what: &str) -> String {
-    format!(
-        "{} of the {what} are unknown to the vocabulary, which treats them all as one; the more there are, the less the \
-         scores say",
-        percent(share)
-    )
-}
-
 /// Formats a rate with three digits: `987`, `41.2k`, `1.05M`.
 pub(crate) fn rate(per_second: f64) -> String {
     match per_second {

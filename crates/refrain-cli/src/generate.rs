@@ -5,8 +5,9 @@ use crate::error::Result;
 use crate::model::open_as;
 use crate::output::Output;
 use crate::text_input::warn_of_file_name;
+use crate::unknown::warn_of_count;
 use refrain::language_model::{BeamSearch, Generate};
-use refrain::{Engine, LanguageModel, Level, Sampling, UNKNOWN};
+use refrain::{Engine, LanguageModel, Sampling, UnknownTokens};
 use serde_json::json;
 
 pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Result<()> {
@@ -61,13 +62,6 @@ where
 
 /// Warns of the tokens in a text that the model does not know.
 pub(crate) fn warn_of_unknown(model: &LanguageModel, text: &str, output: &Output) {
-    let unknown = model.codec().encode(text).iter().filter(|&&id| id == UNKNOWN).count();
-    if unknown > 0 {
-        let what = match model.codec().level() {
-            Level::Char => "characters",
-            Level::Word => "words or punctuation marks",
-            Level::Bpe => "subwords",
-        };
-        output.warning(format_args!("the model does not know {unknown} of the text's {what}"));
-    }
+    let codec = model.codec();
+    warn_of_count(UnknownTokens::of(&codec.encode(text)).unknown, codec.level(), output);
 }

@@ -37,6 +37,7 @@ mod tasks;
 mod tensors;
 mod text_input;
 mod train;
+mod unknown;
 mod writable;
 
 use clap::Parser;

@@ -68,7 +68,7 @@ impl Output {
         if self.json { self.event("result", fields) } else { print(&show()) }
     }
 
-    /// Writes a text that is itself the result: as it is, but escaped if a terminal would interpret it.
+    /// Writes a text that is the result itself: unchanged into a file or a pipe, escaped on a terminal.
     pub(crate) fn write_text(&self, text: &str) -> Result<()> {
         if io::stdout().is_terminal() { print(text) } else { write_stdout(text) }
     }

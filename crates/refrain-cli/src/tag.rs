@@ -1,12 +1,13 @@
 //! `refrain tag`: labels each word of a text.
 
-use crate::classify::{cut_words_warning, unknown_warning};
+use crate::classify::cut_words_warning;
 use crate::cli::Tag as Options;
 use crate::error::Result;
 use crate::model::open_as;
 use crate::output::Output;
 use crate::shell::quoted;
 use crate::text_input::{STDIN, batches_of_stdin, warn_of_file_name};
+use crate::unknown::warn_of_count;
 use refrain::tagger::WordLabel;
 use refrain::{Engine, Error, Tagger, UnknownTokens};
 use serde_json::json;
@@ -23,7 +24,7 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
                 |file: &str| format!("`refrain tag {} - < {file}` tags its lines", quoted(&model_path));
             warn_of_file_name(text, read, output);
             let unknown = tag(&mut model, &[text], options, output)?;
-            warn_of_unknown(unknown, &model, output);
+            warn_of_count(unknown, model.codec().level(), output);
             continue;
         }
         let mut unknown = 0;
@@ -32,15 +33,9 @@ pub(crate) fn run(options: &Options, engine: Engine, output: &mut Output) -> Res
             let lines: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
             unknown += tag(&mut model, &lines, options, output)?;
         }
-        warn_of_unknown(unknown, &model, output);
+        warn_of_count(unknown, model.codec().level(), output);
     }
     Ok(())
-}
-
-fn warn_of_unknown(unknown: usize, model: &Tagger, output: &Output) {
-    if unknown > 0 {
-        output.warning(unknown_warning(unknown, model.codec().level()));
-    }
 }
 
 /// Prints the labels of each line's words, and returns how many tokens the model does not know.

@@ -114,7 +114,7 @@ fn texts_are_labelled_from_the_command_line_and_from_stdin() {
     assert_eq!((lines.len(), lines[0]), (3, "last friday"));
     assert!(lines[1].ends_with(" %  day") && lines[2].ends_with(" %  month"), "{shown}");
     let odd = dir.ok(&["classify", "m.safetensors", "ΩΩ"]);
-    assert!(odd.stderr.contains("does not know 2 of the texts' characters"), "{}", odd.stderr);
+    assert!(odd.stderr.contains("does not know 2 of the text's characters"), "{}", odd.stderr);
 }
 
 #[test]

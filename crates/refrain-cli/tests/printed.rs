@@ -11,25 +11,19 @@ fn is_clean(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
+/// Trains a small classifier `k` on `texts.tsv`.
+fn classifier(dir: &TestDir) {
+    let small = ["--units", "4", "--embedding", "4", "--epochs", "1", "--out", "k"];
+    dir.ok(&[&["train", "classify", "texts.tsv"], &small[..]].concat());
+}
+
 #[test]
 fn text_from_outside_does_not_steer_the_terminal() {
     let dir = TestDir::new();
     let tsv: String =
         ["ham\tsee you soon", "spam\twin money now"].map(|line| format!("{line}\n").repeat(6)).concat();
     dir.write("texts.tsv", &tsv);
-    dir.ok(&[
-        "train",
-        "classify",
-        "texts.tsv",
-        "--units",
-        "4",
-        "--embedding",
-        "4",
-        "--epochs",
-        "1",
-        "--out",
-        "k",
-    ]);
+    classifier(&dir);
     let labelled = dir.ok(&["classify", "k", &format!("win {CLEAR}money")]);
     assert!(is_clean(&labelled.stdout), "{:?}", labelled.stdout);
     assert!(labelled.stdout.starts_with("win \\u{1b}[2J\\u{9b}Hmoney\n"), "{}", labelled.stdout);
@@ -85,19 +79,7 @@ fn chinese_labels_keep_the_tables_straight() {
         .map(|l| format!("{l}\n").repeat(6))
         .concat();
     dir.write("texts.tsv", &tsv);
-    dir.ok(&[
-        "train",
-        "classify",
-        "texts.tsv",
-        "--units",
-        "4",
-        "--embedding",
-        "4",
-        "--epochs",
-        "1",
-        "--out",
-        "k",
-    ]);
+    classifier(&dir);
     let table = dir.ok(&["evaluate", "k", "texts.tsv"]).stdout;
     // A wide character takes two columns.
     let end = |line: &str| line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();

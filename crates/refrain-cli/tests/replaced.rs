@@ -1,4 +1,4 @@
-//! An earlier result of the same kind is replaced with a word; any other file is refused, unless `--force` is given.
+//! An earlier result of the same kind is named and replaced; any other file is refused, unless `--force` is given.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn classify<'a>(options: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn results_of_the_same_kind_are_replaced_with_a_word() {
+fn results_of_the_same_kind_are_named_and_replaced() {
     let dir = dir();
     let output = dir.ok(&text(&["--csv-log", "log.csv", "--plot", "run.svg", "--epochs", "2"]));
     for line in [
@@ -114,7 +114,7 @@ fn force_replaces_neither_an_input_nor_a_folder() {
 }
 
 #[test]
-fn a_resumed_run_replaces_its_own_files_without_a_word() {
+fn a_resumed_run_replaces_its_own_files_silently() {
     let dir = dir();
     let run = |more: &[&str]| {
         let own = ["--checkpoint", "ck", "--out", "m", "--csv-log", "m.csv", "--plot", "m.svg"];
@@ -137,7 +137,7 @@ fn a_resumed_run_replaces_its_own_files_without_a_word() {
 }
 
 #[test]
-fn arrays_pages_figures_and_manual_pages_are_replaced_with_a_word() {
+fn arrays_pages_figures_and_manual_pages_are_named_and_replaced() {
     let dir = dir();
     let ids = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<i4', 'fortran_order': False, 'shape': (1, 3), }";
     let mut ids = ids.to_vec();

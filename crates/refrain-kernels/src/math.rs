@@ -19,7 +19,7 @@ const SELU_SCALE: f32 = 1.050_701;
 /// The scale times α: minus the limit of SELU at −∞.
 const SELU_LOW: f32 = 1.758_099_3;
 
-/// Half the distance between two powers of two in e^x: up to here, `exp` reduces its argument to itself.
+/// ln 2 / 2: the polynomial of `exp` is accurate up to here.
 const EXPM1_SMALL: f32 = 0.346_573_6;
 
 /// Returns e^x. Results beyond the largest float are infinite; those below the smallest subnormal are zero.
@@ -30,24 +30,24 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
     let r = s.fma(n, s.splat(-LN2_HIGH), x);
     let r = s.fma(n, s.splat(-LN2_LOW), r);
+    s.scale(s.add(exp_minus_one(s, r), s.splat(1.0)), n)
+}
+
+/// Returns e^r − 1 for |r| ≤ ln 2 / 2.
+#[inline(always)]
+fn exp_minus_one<S: Simd>(s: S, r: S::F) -> S::F {
     let mut p = s.splat(EXP[0]);
     for c in &EXP[1..] {
         p = s.fma(p, r, s.splat(*c));
     }
-    let p = s.add(s.fma(p, s.mul(r, r), r), s.splat(1.0));
-    s.scale(p, n)
+    s.fma(p, s.mul(r, r), r)
 }
 
 /// Returns 1 − e^−y for y ≥ 0, with the polynomial of `exp` near zero, where the difference would lose digits.
 #[inline(always)]
 fn one_minus_exp_of_minus<S: Simd>(s: S, y: S::F) -> S::F {
     let r = s.sub(s.splat(0.0), y);
-    let mut p = s.splat(EXP[0]);
-    for c in &EXP[1..] {
-        p = s.fma(p, r, s.splat(*c));
-    }
-    // −(p·r² + r)
-    let small = s.sub(y, s.mul(p, s.mul(r, r)));
+    let small = s.sub(s.splat(0.0), exp_minus_one(s, r));
     let large = s.sub(s.splat(1.0), exp(s, r));
     s.select(s.lt(y, s.splat(EXPM1_SMALL)), small, large)
 }

@@ -1,4 +1,4 @@
-//! What results would replace: a result of the same kind is replaced with a word, anything else is refused.
+//! What results would replace: a result of the same kind, which is then named, or anything else, which is refused.
 
 mod recognise;
 

@@ -139,8 +139,7 @@ fn recognise(path: &Path) -> io::Result<Found> {
         return Ok(Found::ManualPage);
     }
     // The last character of the head may be cut.
-    let is_text = std::str::from_utf8(&head).is_ok_and(|_| true)
-        || std::str::from_utf8(&head).is_err_and(|e| e.error_len().is_none());
+    let is_text = std::str::from_utf8(&head).map_or_else(|e| e.error_len().is_none(), |_| true);
     if !is_text || head.contains(&0) {
         return Ok(Found::Other(bytes));
     }

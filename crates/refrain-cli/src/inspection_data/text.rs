@@ -11,7 +11,7 @@ use refrain::inspect::{Sample, Search};
 use refrain::language_model::Generate;
 use refrain::shown::counted;
 use refrain::thousands;
-use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens, UNKNOWN};
+use refrain::{Codec, Error, LanguageModel, Sampling, Store, Tokens, UnknownTokens};
 
 /// Parts of the text that are searched for units, and tokens per part.
 const PARTS: usize = 16;
@@ -93,13 +93,11 @@ fn of_tokens(
 }
 
 fn warn_of_unknown(sample: &Sample, codec: &Codec, name: &str, output: &Output) {
-    let ids = &sample.batch.inputs[0].ids;
-    let unknown = ids.iter().filter(|&&id| id == UNKNOWN).count();
+    let UnknownTokens { unknown, tokens } = UnknownTokens::of(&sample.batch.inputs[0].ids);
     if unknown > 0 {
         let what = codec.level().plural();
         output.warning(format_args!(
-            "{unknown} of the {} {what} used from {name} are unknown to the model",
-            ids.len()
+            "{unknown} of the {tokens} {what} used from {name} are unknown to the model"
         ));
     }
 }

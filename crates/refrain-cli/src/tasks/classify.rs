@@ -1,6 +1,6 @@
 //! Classifiers.
 
-use super::{TaskCommands, ensure_not_empty, warn_of_share, warn_of_unknown, without_options_for_text};
+use super::{TaskCommands, ensure_not_empty, warn_of_share, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
@@ -8,6 +8,7 @@ use crate::format::percent;
 use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
 use crate::output::Output;
+use crate::unknown;
 use refrain::Classifier;
 use refrain::classifier::{ClassifierScore, split_labelled};
 use refrain::shown::counted;
@@ -47,7 +48,7 @@ fn evaluate(model: &mut Classifier, options: &Evaluate, output: &Output) -> Resu
         let place = data.origin.place(e.label_at_fault()).to_owned();
         Failure::from(refrain::Error::from(e)).context(place)
     })?;
-    warn_of_unknown(score.unknown, output);
+    unknown::warn_of_share(score.unknown, "tokens", output);
     output.result(score.details(), || table(&score))
 }
 

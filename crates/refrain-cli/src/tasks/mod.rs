@@ -6,11 +6,10 @@ mod text;
 
 use crate::cli::{Evaluate, Inspect};
 use crate::error::{Failure, Result};
-use crate::format::unknown_warning;
 use crate::inspection_data::InspectionData;
 use crate::output::Output;
 use refrain::task::Recipe;
-use refrain::{Application, Classifier, LanguageModel, Opened, Tagger, is_many_unknown};
+use refrain::{Application, Classifier, LanguageModel, Opened, Tagger};
 
 /// A model of a task that the commands support.
 pub(crate) trait TaskCommands: Application {
@@ -44,13 +43,6 @@ fn warn_of_share<R: Recipe>(asked: Option<f64>, recipe: Option<&R>, output: &Out
         output.warning(format_args!(
             "the model was trained with --validation {held_out}, so it may have seen data that is scored here"
         ));
-    }
-}
-
-/// Warns if so many tokens are unknown that the score misleads.
-fn warn_of_unknown(share: f64, output: &Output) {
-    if is_many_unknown(share) {
-        output.warning(unknown_warning(share, "tokens"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Taggers.
 
-use super::{TaskCommands, ensure_not_empty, warn_of_share, warn_of_unknown, without_options_for_text};
+use super::{TaskCommands, ensure_not_empty, warn_of_share, without_options_for_text};
 use crate::cli::{Evaluate, Inspect};
 use crate::confusion_table;
 use crate::error::{Failure, Result};
@@ -8,6 +8,7 @@ use crate::format::percent;
 use crate::inspection_data::{self, InspectionData};
 use crate::labelled;
 use crate::output::Output;
+use crate::unknown;
 use refrain::shown::counted;
 use refrain::tagger::{TaggerScore, split_tagged};
 use refrain::task::Score;
@@ -29,7 +30,7 @@ impl TaskCommands for Tagger {
             let place = data.origin.place(e.label_at_fault()).to_owned();
             Failure::from(Error::from(e)).context(place)
         })?;
-        warn_of_unknown(score.unknown, output);
+        unknown::warn_of_share(score.unknown, "tokens", output);
         output.result(score.details(), || {
             let mut out = format!("{:9} {:.4}\n", "loss", score.loss);
             for (name, value) in scores(&score) {

@@ -1,6 +1,6 @@
 //! Language models.
 
-use super::{TaskCommands, warn_of_share, warn_of_unknown};
+use super::{TaskCommands, warn_of_share};
 use crate::bar::bar_for;
 use crate::cli::{Dynamic, Evaluate, Inspect};
 use crate::error::{Failure, Result};
@@ -9,6 +9,7 @@ use crate::inspection_data::{self, InspectionData};
 use crate::output::Output;
 use crate::reading::Reading;
 use crate::text_input::{self, token_file, work_if_io};
+use crate::unknown;
 use indicatif::ProgressBar;
 use refrain::language_model::{DynamicEvaluation, TextScore};
 use refrain::{Corpus, Error, LanguageModel, Store};
@@ -56,7 +57,7 @@ fn evaluate(model: &mut LanguageModel, options: &Evaluate, output: &Output) -> R
         .evaluate_tokens(&tokens, text.characters(), options.stream)
         .map_err(|e| work_if_io(Error::from(e)).context(&data.name))?;
     warn_of_share(options.validation, model.recipe().as_ref(), output);
-    warn_of_unknown(score.unknown, output);
+    unknown::warn_of_share(score.unknown, "tokens", output);
     output.result(score, || table(&score))
 }
 
@@ -88,7 +89,7 @@ fn evaluate_dynamically(
     });
     bar.finish_and_clear();
     let score = score.map_err(|e| work_if_io(Error::from(e)).context(name))?;
-    warn_of_unknown(score.unknown, output);
+    unknown::warn_of_share(score.unknown, "tokens", output);
     output.result(score, || table(&score))
 }
 

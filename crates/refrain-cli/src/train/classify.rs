@@ -55,8 +55,7 @@ impl TrainCommand for TrainClassify {
                 true => "`--identical together` keeps them in one part",
                 false => "remove them from one of the files",
             };
-            let key = |e: &LabelledText| (e.label.clone(), e.text.clone());
-            warn_of_duplicates(&training, (part, scored), key, (1, advice), (WHAT, output));
+            warn_of_duplicates(&training, (part, scored), (1, advice), (WHAT, output));
         }
         if held_out.is_empty() && recipe.training.validation > 0.0 {
             output.warning("no label has enough texts to hold one out, so nothing is validated");

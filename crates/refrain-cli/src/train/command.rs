@@ -115,7 +115,7 @@ pub(crate) fn run<C: TrainCommand>(command: &C, engine: Engine, output: &Output)
     let mut input = command.read(folder, output)?;
     writable::refuse_input_path(out, &input.files, "--out")?;
     logging.refuse_input_path(input.files.iter().chain(&options.files.init))?;
-    let replaced = replaced::<C>(options, &mut logging, checkpoint.is_some())?;
+    let replaced = replaced::<C>(options, &logging, checkpoint.is_some())?;
     let saved = checkpoint.map(SavedRun::<C::Task>::open).transpose();
     let saved = saved.map_err(|e| about(e.into(), &checkpoints, &input.name))?;
     let origin = Origin::open(command, saved, &engine, output)?;
@@ -199,7 +199,7 @@ fn results<'a, D: TrainOptions>(options: &'a RunOptions<D>, checkpoints: &'a Pat
 /// words.
 fn replaced<C: TrainCommand>(
     options: &RunOptions<C>,
-    logging: &mut Logging<'_>,
+    logging: &Logging<'_>,
     is_resumed: bool,
 ) -> Result<Vec<String>> {
     let ModelFiles { out, force, .. } = &options.files;
@@ -254,8 +254,10 @@ impl<C: TrainCommand> Ending<'_, C> {
         if !end.is_partial() {
             checkpoints.done();
         }
-        let unscored = self.is_unscored(&trained, &end);
-        let said = self.say(trained, &mut end);
+        // A signal after the last epoch leaves the test data unscored.
+        let unscored =
+            self.command.run().scored.test_file.is_some() && trained.test.is_none() && !end.is_partial();
+        let said = self.say(trained, unscored, &mut end);
         // A closed stdout does not change how the run ended.
         match self.interruption.exit_code().filter(|_| unscored) {
             Some(code) => end.result().and(Err(Failure::Interrupted(code))),
@@ -263,13 +265,7 @@ impl<C: TrainCommand> Ending<'_, C> {
         }
     }
 
-    /// Returns whether a signal after the last epoch left the test data unscored.
-    fn is_unscored(&self, trained: &Trained<C::Task>, end: &TrainingEnd) -> bool {
-        self.command.run().scored.test_file.is_some() && trained.test.is_none() && !end.is_partial()
-    }
-
-    fn say(&self, trained: Trained<C::Task>, end: &mut TrainingEnd) -> Result<()> {
-        let unscored = self.is_unscored(&trained, end);
+    fn say(&self, trained: Trained<C::Task>, unscored: bool, end: &mut TrainingEnd) -> Result<()> {
         let Trained { mut model, score, test, .. } = trained;
         let output = self.output;
         if !end.is_partial() {

@@ -64,15 +64,14 @@ impl Origins {
 
 /// Warns if examples to score are also training examples with the same labels; `warn_from` is the smallest number that is
 /// worth a warning.
-pub(super) fn warn_of_duplicates<E, K: Eq + Hash>(
+pub(super) fn warn_of_duplicates<E: Eq + Hash>(
     training: &[E],
     (part, scored): (&str, &[E]),
-    key: impl Fn(&E) -> K,
     (warn_from, advice): (usize, &str),
     (what, output): (&str, &Output),
 ) {
-    let known: HashSet<K> = training.iter().map(&key).collect();
-    let duplicates = scored.iter().filter(|example| known.contains(&key(example))).count();
+    let known: HashSet<&E> = training.iter().collect();
+    let duplicates = scored.iter().filter(|example| known.contains(example)).count();
     if duplicates >= warn_from.max(1) {
         output.warning(format_args!(
             "{duplicates} of the {} {part} {what} are also training {what} with the same label, which makes the score too \

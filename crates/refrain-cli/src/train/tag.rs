@@ -51,7 +51,7 @@ impl TrainCommand for TrainTag {
         let scored = [("validation", if is_split { &[] } else { validation }), ("test", &test)];
         for (part, scored) in scored {
             let advice = (scored.len(), "use other sentences");
-            warn_of_duplicates(training, (part, scored), Clone::clone, advice, (WHAT, output));
+            warn_of_duplicates(training, (part, scored), advice, (WHAT, output));
         }
         if validation.is_empty() && recipe.training.validation > 0.0 {
             output.warning("there are too few sentences to hold one out, so nothing is validated");

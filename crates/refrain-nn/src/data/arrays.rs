@@ -190,11 +190,6 @@ impl<'a> Arrays<'a> {
         self.part.len()
     }
 
-    /// Returns the number of sequences per batch, except perhaps in the last.
-    pub(crate) fn sequences_per_batch(&self) -> usize {
-        self.batch_size
-    }
-
     /// Returns the length of the first target's last axis, or `None` for ids.
     pub(crate) fn target_columns(&self) -> Option<usize> {
         self.examples

@@ -260,16 +260,10 @@ impl Model {
         mut evaluate: Evaluate<'a>,
     ) -> Result<Logs, Error> {
         let sample_weight = evaluate.sample_weight.take();
-        let examples = Examples { x: x.into(), y: y.into(), sample_weight };
-        let source = self.arrays(examples, evaluate.batch_size.unwrap_or(DEFAULT_BATCH))?;
-        let source = match evaluate.batch_size {
-            None if self.is_stateful() => {
-                let all = source.sequences().max(1);
-                source.batch_size(all)?
-            }
-            _ => source,
-        };
-        self.check_batches("evaluate", source.sequences(), source.sequences_per_batch(), self.state_lanes())?;
+        let x = x.into();
+        let batch_size = self.batch_size(evaluate.batch_size, x.sequences()?, DEFAULT_BATCH);
+        let source = self.arrays(Examples { x, y: y.into(), sample_weight }, batch_size)?;
+        self.check_batches("evaluate", source.sequences(), batch_size, self.state_lanes())?;
         self.evaluate_source(&source, evaluate)
     }
 

@@ -56,11 +56,7 @@ impl Model {
         let total = x.sequences()?;
         let mut batch = Batch::default();
         let mut parts: Vec<Vec<ArrayD<f32>>> = vec![Vec::new(); self.outputs.len()];
-        let size = match batch_size {
-            Some(size) => size.max(1),
-            None if self.is_stateful() => total.max(1),
-            None => BATCH,
-        };
+        let size = self.batch_size(batch_size, total, BATCH).max(1);
         self.check_batches("predict", total, size, self.state_lanes())?;
         let mut from = 0;
         // Without sequences, one empty batch determines the shapes.

@@ -28,6 +28,13 @@ impl Model {
         result
     }
 
+    /// Returns the batch size that the caller chose. Without one, it must not show: it is `default`, or all
+    /// sequences if a layer is `stateful`.
+    pub(crate) fn batch_size(&self, chosen: Option<usize>, sequences: usize, default: usize) -> usize {
+        let unchosen = if self.is_stateful() { sequences.max(1) } else { default };
+        chosen.unwrap_or(unchosen)
+    }
+
     /// Checks that each batch can continue the one before if a layer is `stateful`. The first batch continues a
     /// state of `lanes` sequences, if there is one.
     pub(crate) fn check_batches(

@@ -22,7 +22,7 @@ const COLUMNS_WITHOUT_COMMA: &str = "a label, a tab and a text; convert a CSV fi
     a tab instead of the comma, and its text without quotes";
 
 /// A text and its label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LabelledText {
     /// The label.
     pub label: String,

@@ -81,8 +81,7 @@ impl Width {
 pub struct StoredTokens {
     storage: Storage,
     width: Width,
-    len: usize,
-    unknown: UnknownTokens,
+    counts: UnknownTokens,
 }
 
 #[derive(Debug)]
@@ -100,7 +99,7 @@ impl StoredTokens {
     pub fn file(&self) -> Option<(&Path, u64)> {
         match &self.storage {
             Storage::Memory(_) => None,
-            Storage::File { folder, .. } => Some((folder, (self.len * self.width.bytes()) as u64)),
+            Storage::File { folder, .. } => Some((folder, (self.counts.tokens * self.width.bytes()) as u64)),
         }
     }
 }
@@ -117,12 +116,12 @@ impl StoredTokens {
 
 impl Tokens for StoredTokens {
     fn len(&self) -> usize {
-        self.len
+        self.counts.tokens
     }
 
     fn read(&self, range: Range<usize>, into: &mut Vec<u32>) -> Result<()> {
         let Range { start, end } = range;
-        assert!(start <= end && end <= self.len, "tokens {start}..{end} of {}", self.len);
+        assert!(start <= end && end <= self.counts.tokens, "tokens {start}..{end} of {}", self.counts.tokens);
         let width = self.width.bytes();
         let bytes = start * width..end * width;
         match &self.storage {
@@ -145,7 +144,7 @@ impl Tokens for StoredTokens {
     }
 
     fn unknown(&self) -> Result<UnknownTokens> {
-        Ok(self.unknown)
+        Ok(self.counts)
     }
 }
 
@@ -158,8 +157,7 @@ const BLOCK: usize = 4096;
 pub struct TokenWriter<'a> {
     store: Store<'a>,
     width: Width,
-    len: usize,
-    unknown: UnknownTokens,
+    counts: UnknownTokens,
     /// Tokens in memory, or waiting to be written to the file.
     packed: Vec<u8>,
     file: Option<BufWriter<File>>,
@@ -168,13 +166,13 @@ pub struct TokenWriter<'a> {
 impl<'a> TokenWriter<'a> {
     /// Creates a writer for the tokens of a vocabulary with this many ids.
     pub fn new(store: Store<'a>, vocab_size: usize) -> Self {
-        let (width, unknown) = (Width::of(vocab_size), UnknownTokens::default());
-        Self { store, width, len: 0, unknown, packed: Vec::new(), file: None }
+        let (width, counts) = (Width::of(vocab_size), UnknownTokens::default());
+        Self { store, width, counts, packed: Vec::new(), file: None }
     }
 
     /// Returns the bytes written so far, in memory and in the file.
     pub fn bytes(&self) -> u64 {
-        (self.len * self.width.bytes()) as u64
+        (self.counts.tokens * self.width.bytes()) as u64
     }
 
     /// Adds tokens.
@@ -186,8 +184,7 @@ impl<'a> TokenWriter<'a> {
     /// If a token is not below the vocabulary size.
     pub fn push(&mut self, tokens: &[u32]) -> Result<()> {
         self.width.pack(tokens, &mut self.packed);
-        self.len += tokens.len();
-        self.unknown.add(UnknownTokens::of(tokens));
+        self.counts.add(UnknownTokens::of(tokens));
         if self.file.is_none() && self.packed.len() > self.store.memory {
             let file = tempfile::tempfile_in(self.store.folder).map_err(|e| self.failed(e))?;
             self.file = Some(BufWriter::new(file));
@@ -214,7 +211,7 @@ impl<'a> TokenWriter<'a> {
                 Storage::File { file, folder: self.store.folder.to_owned() }
             }
         };
-        Ok(StoredTokens { storage, width: self.width, len: self.len, unknown: self.unknown })
+        Ok(StoredTokens { storage, width: self.width, counts: self.counts })
     }
 
     fn failed(&self, source: io::Error) -> Error {

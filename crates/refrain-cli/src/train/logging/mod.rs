@@ -34,8 +34,6 @@ pub(crate) struct Logging<'a> {
     plot: Option<LossPlot>,
     folder: Option<TensorBoardFolder>,
     board: Option<TensorBoardLog>,
-    /// Whether the run resumes from a checkpoint.
-    is_resumed: bool,
     /// Why the run must not start.
     refused: Option<Failure>,
 }
@@ -94,12 +92,11 @@ impl<'a> Logging<'a> {
             .as_ref()
             .map(|path| TensorBoardFolder::open(path, *log_every as u64, resume))
             .transpose()?;
-        Ok(Self { output, task, csv, plot, folder, board: None, is_resumed: false, refused: None })
+        Ok(Self { output, task, csv, plot, folder, board: None, refused: None })
     }
 
     /// Returns the files that the run replaces. A resumed run continues its own log.
-    pub(crate) fn targets(&mut self, is_resumed: bool, force: bool) -> Vec<Target<'_>> {
-        self.is_resumed = is_resumed;
+    pub(crate) fn targets(&self, is_resumed: bool, force: bool) -> Vec<Target<'_>> {
         let csv = self.csv.as_ref().filter(|_| !is_resumed).map(CsvLog::target);
         csv.into_iter().chain(self.plot.as_ref().map(|plot| plot.target(force))).collect()
     }
@@ -156,7 +153,8 @@ impl<'a> Logging<'a> {
 
     fn begin(&mut self, run: &Started<'_>) -> Result<()> {
         if let Some(csv) = &mut self.csv {
-            if self.is_resumed {
+            // Every checkpoint holds at least one batch.
+            if run.batches_done > 0 {
                 let note = csv.resume(&run.done)?;
                 note.into_iter().for_each(|note| self.output.notice(note));
             } else {
